@@ -1,0 +1,101 @@
+# From a fresh clone: `make test`, `make figures`.  Each makes the environment that it needs.
+#
+# Two worlds of versions, pinned with hashes in requirements/:
+#   reference  Python 3.11 and 3.12, numpy 1.26, jax 0.7.1; both back ends
+#   today      Python 3.11 to 3.13, numpy 2, current jax; JAX back end only
+# The first world that the Python at hand can have does the work; the other, where there is one,
+# repeats the tests marked both_worlds.
+
+PYTHON ?= python3
+
+WORLDS_3.11 := reference today
+WORLDS_3.12 := reference today
+WORLDS_3.13 := today
+
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+WORLDS := $(WORLDS_$(VERSION))
+WORLD := $(firstword $(WORLDS))
+BIN := .venv/$(WORLD)/bin
+
+# An environment is complete when its stamp, which names the Python, is newer than its pins.
+stamp = .venv/$(1)/installed-$(VERSION)
+READY := $(if $(WORLD),$(call stamp,$(WORLD)),python)
+
+SIZE ?= 128x96
+PAIRS ?= 15000
+SEED ?= 0
+DATA ?= photos/train_$(SIZE)_$(PAIRS)_$(SEED).h5
+RUN ?= runs/cagan_$(SIZE)
+STEPS ?= 10000
+
+FIGURES := figure2 figure3 figure4 figure5 figure6
+
+.DELETE_ON_ERROR:
+.PHONY: help python environment environments test figures $(FIGURES) photoshoot train gpu pins clean
+
+help:
+	@echo 'make test          run the tests in each environment that this Python can have'
+	@echo 'make figures       redraw Figures 2 to 6 of the paper into figures/ (one: make figure4)'
+	@echo 'make photoshoot    render the training photos: PAIRS=$(PAIRS) SIZE=$(SIZE) SEED=$(SEED) DATA=...'
+	@echo 'make train         train on them, or continue: RUN=$(RUN) STEPS=$(STEPS)'
+	@echo 'make environment   only install what the commands above need, into .venv/'
+	@echo 'make gpu           add the CUDA 12 wheels of the pinned jax to that environment'
+	@echo 'make pins          resolve requirements/*.in again into the exact pins'
+	@echo 'make clean         remove .venv/, figures/ and caches; photos/ and runs/ stay'
+	@echo 'Another Python than python3: make PYTHON=python3.12 test'
+
+python:
+	@test -n "$(WORLDS)" || { echo 'Error: $(PYTHON) is $(if $(VERSION),Python $(VERSION),not there); Python 3.11 to 3.13 is needed, for example: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'Error: $(PYTHON) cannot make environments; install its venv module (Debian: apt install python$(VERSION)-venv)' >&2; exit 1; }
+
+.venv/%/installed-$(VERSION): requirements/%.txt | python
+	@echo "installing requirements/$*.txt into .venv/$* (about a minute, once)"
+	@rm -rf .venv/$*
+	@$(PYTHON) -m venv .venv/$*
+	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+environment: $(READY)
+
+environments: $(foreach world,$(WORLDS),$(call stamp,$(world))) | python
+
+test: environments
+	$(BIN)/python -m pytest -n 2
+ifneq ($(WORLD),$(lastword $(WORLDS)))
+	.venv/$(lastword $(WORLDS))/bin/python -m pytest -n 2 -m both_worlds
+endif
+
+figures: $(FIGURES)
+
+$(FIGURES): $(READY)
+	$(BIN)/python replicate/$@.py
+
+$(DATA): | $(READY)
+	@mkdir -p $(@D)
+	$(BIN)/python -m data_prep photoshoot $@ --pairs $(PAIRS) --size $(SIZE) --seed $(SEED)
+
+photoshoot: $(DATA)
+
+train: $(DATA) | $(READY)
+	$(BIN)/python -m cagan_theano.train --data $< --run $(RUN) --steps $(STEPS) $(if $(wildcard $(RUN)),--resume)
+
+gpu: $(READY)
+	$(BIN)/python -m pip install --disable-pip-version-check \
+	    "jax[cuda12]==$$($(BIN)/python -c 'import jax; print(jax.__version__)')"
+
+# The resolver's own version is free: what it finds is in the result.
+UV := .venv/pins/bin/uv
+.venv/pins/bin/uv: | python
+	$(PYTHON) -m venv .venv/pins
+	.venv/pins/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+LOCK = $(UV) pip compile --quiet --upgrade --no-annotate --generate-hashes \
+    --custom-compile-command 'make pins' --python-version 3.11 --extra test pyproject.toml
+
+pins: | $(UV)
+	$(LOCK) requirements/reference.in -o requirements/reference.txt
+	$(LOCK) --universal requirements/today.in -o requirements/today.txt
+
+clean:
+	rm -rf .venv figures build .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
