@@ -1,0 +1,147 @@
+"""The shoot: which person wears which garment, rendered in parallel, streamed to a file.
+
+Every item has its own random state, ``SeedSequence(seed, spawn_key=(split, kind, index))``,
+so that a picture depends neither on how many are made nor on how many processes make them.
+"""
+import functools
+import multiprocessing
+import os
+import signal
+
+import numpy as np
+from tqdm import tqdm
+
+from data_prep.photoshoot import render
+from data_prep.photoshoot.garment import ATTRIBUTES, sample_garment
+from data_prep.photoshoot.sitter import sample_person, sample_sitter
+from data_prep.store import PhotoWriter
+
+VERSION = 1  # of the pictures: raised whenever the same seed gives other pictures
+SPLIT_KEYS = {"train": 0, "test": 1}
+PERSON, GARMENT, SITTING, TRIPLE = range(4)  # kinds of random states
+BLOCK_GARMENTS = (0, 1, 2, 2, 3, 4)  # six pairs: two persons sit three times each ...
+GARMENTS_PER_BLOCK = 5  # ... and the third garment is worn by both of them
+SITTINGS = 3
+TEST_IDS = 1_000_000_000  # ids of the test split start here: disjoint from those of train
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def random_state(seed, split, kind, index):
+    """The generator of one item; ``kind`` is PERSON, GARMENT, SITTING or TRIPLE."""
+    key = (SPLIT_KEYS[split], kind, index)
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def casting(index):
+    """(person, garment) numbers of pair ``index`` within its split."""
+    block, place = divmod(index, len(BLOCK_GARMENTS))
+    return index // SITTINGS, GARMENTS_PER_BLOCK * block + BLOCK_GARMENTS[place]
+
+
+def sitter_of(seed, split, index, clutter=False):
+    """The sitter of pair ``index``: the person's own look, the sitting's pose and light."""
+    person = sample_person(random_state(seed, split, PERSON, casting(index)[0]))
+    return sample_sitter(random_state(seed, split, SITTING, index), person, clutter)
+
+
+def garment_of(seed, split, index):
+    """The garment of pair ``index``."""
+    return sample_garment(random_state(seed, split, GARMENT, casting(index)[1]))
+
+
+def partner_of(seed, split, index, count):
+    """A row j of the first ``count`` whose garment differs from that of row ``index``."""
+    rng = random_state(seed, split, TRIPLE, index)
+    own = casting(index)[1]
+    others = [j for j in range(count) if casting(j)[1] != own]
+    return int(rng.choice(others))
+
+
+def make_pair(seed, split, size, clutter, index):
+    """Render pair ``index``: a dict with the arguments of ``PhotoWriter.add``."""
+    garment = garment_of(seed, split, index)
+    x, mask = render.render_worn(sitter_of(seed, split, index, clutter), garment, size)
+    offset = TEST_IDS if split == "test" else 0
+    person, product = (offset + number for number in casting(index))
+    return dict(split=split, x=x, y=render.render_article(garment, size), mask=mask,
+                person=person, garment=product, attributes=attributes(garment))
+
+
+def make_triple(seed, size, clutter, count, i):
+    """Render the true swap of test row ``i``: the arguments of ``PhotoWriter.add_triple``."""
+    j = partner_of(seed, "test", i, count)
+    x_ij, mask = render.render_worn(sitter_of(seed, "test", i, clutter),
+                                    garment_of(seed, "test", j), size)
+    return dict(i=i, j=j, x_ij=x_ij, mask=mask)
+
+
+def attributes(garment):
+    """name -> (code, names) of one garment, as the store keeps them."""
+    return {name: (names.index(str(getattr(garment, name))), names)
+            for name, names in ATTRIBUTES.items()}
+
+
+def shoot(path, pairs, size, seed=0, held_out=512, clutter=False, jobs=2):
+    """Render ``pairs`` train pairs and ``held_out`` test pairs with as many true swaps.
+
+    size: (height, width) [pixels]; jobs: processes. The file is the same for any ``jobs``.
+    Raises ValueError for a bad count or size, OSError for a bad path.
+    """
+    _check_counts(pairs, held_out, jobs)
+    arguments = dict(pairs=pairs, size=list(size), held_out=held_out, clutter=clutter)
+    provenance = dict(program="data_prep photoshoot", version=VERSION, seed=seed,
+                      arguments=arguments)
+    tasks = _tasks(pairs, size, seed, held_out, clutter)
+    total = pairs + 2 * held_out
+    with PhotoWriter(path, *size, provenance) as writer, _mapper(jobs) as run:
+        for result in tqdm(run(_call, tasks), total=total, unit="picture", desc="photoshoot"):
+            (writer.add if "split" in result else writer.add_triple)(**result)
+
+
+def _check_counts(pairs, held_out, jobs):
+    if pairs < 0 or held_out < 0 or pairs + held_out == 0:
+        raise ValueError("the counts of pairs must be at least 0 and not both 0")
+    if 0 < held_out < 4:
+        raise ValueError("--held-out must be 0 or at least 4: a swap needs another garment")
+    if jobs < 1:
+        raise ValueError("--jobs must be at least 1")
+
+
+def _tasks(pairs, size, seed, held_out, clutter):
+    for index in range(pairs):
+        yield functools.partial(make_pair, seed, "train", size, clutter, index)
+    for index in range(held_out):
+        yield functools.partial(make_pair, seed, "test", size, clutter, index)
+    for index in range(held_out):
+        yield functools.partial(make_triple, seed, size, clutter, held_out, index)
+
+
+def _call(task):
+    return task()
+
+
+def _ignore_interrupt():
+    """Workers leave Ctrl-C to the parent, which ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class _mapper:  # noqa: N801 - used like a function
+    """Context manager: an ordered map over ``jobs`` processes (in this one if jobs is 1)."""
+
+    CHUNK = 8  # tasks sent to a process at once
+
+    def __init__(self, jobs):
+        self.jobs, self.pool = jobs, None
+
+    def __enter__(self):
+        if self.jobs == 1:
+            return map
+        os.environ.update({name: "1" for name in THREADS})  # read by the spawned children
+        context = multiprocessing.get_context("spawn")
+        self.pool = context.Pool(self.jobs, _ignore_interrupt)
+        return functools.partial(self.pool.imap, chunksize=self.CHUNK)
+
+    def __exit__(self, *_):
+        if self.pool:
+            self.pool.terminate()
+            self.pool.join()
