@@ -1,0 +1,68 @@
+"""What the command lines share: one-line errors, and options made from `Config`."""
+
+import dataclasses
+
+import click
+
+from cagan_theano.config import Config
+from data_prep.command import INTERRUPTED, fail, main
+
+__all__ = ["INTERRUPTED", "config_options", "fail", "main"]
+
+
+class Widths(click.ParamType):
+    """A comma-separated list of channel numbers, such as 64,128,256,512."""
+
+    name = "a,b,c,d"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no list of whole numbers such as 64,128,256,512", param, ctx)
+
+
+def config_options(exclude: tuple[str, ...] = ()):
+    """Decorator: one option for each field of `Config`, its help, choices and default included.
+
+    exclude: fields that the command settles in another way.
+    """
+
+    def decorate(function):
+        for spec in reversed(dataclasses.fields(Config)):
+            if spec.name not in exclude:
+                function = config_option(spec)(function)
+        return function
+
+    return decorate
+
+
+def config_option(spec: dataclasses.Field):
+    """The click option of one field of `Config`: --g-kernel for g_kernel, --x/--no-x for a truth."""
+    flag = "--" + spec.name.replace("_", "-")
+    text = f"{spec.metadata['help']}  ({spec.metadata['source']})"
+    if spec.type is bool:
+        return click.option(f"{flag}/--no-{flag[2:]}", spec.name, default=spec.default,
+                            show_default=True, help=text)
+    return click.option(flag, spec.name, default=spec.default, type=option_type(spec),
+                        show_default=",".join(map(str, spec.default))
+                        if spec.type is tuple else True, help=text)
+
+
+def option_type(spec: dataclasses.Field):
+    """The click type of a field: its choices where it has any."""
+    if spec.type is tuple:
+        return Widths()
+    if spec.metadata["choices"]:
+        choices = [str(choice) for choice in spec.metadata["choices"]]
+        return NumberChoice(choices) if spec.type is int else click.Choice(choices)
+    return spec.type
+
+
+class NumberChoice(click.Choice):
+    """A choice among whole numbers; the value is an int."""
+
+    def convert(self, value, param, ctx):
+        return int(super().convert(str(value), param, ctx))

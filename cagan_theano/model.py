@@ -1,0 +1,140 @@
+"""The public interface: load a checkpoint, swap garments on arrays or on image files."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cagan_theano.backends import Backend, choose_backend
+from cagan_theano.checkpoint import load_checkpoint
+from cagan_theano.color import decode, encode
+from cagan_theano.config import Config, check_image_size
+from cagan_theano.functions import build_networks, compile_swap
+from cagan_theano.generator import Generator
+from cagan_theano.picture import read_picture
+from cagan_theano.training import check_values, set_values
+
+
+class Swap(NamedTuple):
+    """What G makes of N humans: x_ij = alpha x_tilde_ij + (1 - alpha) x_i (section 2.3).
+
+    alpha: [N, H, W] float32 in [0, 1].  x_tilde_ij, x_ij: [N, H, W, 3] uint8 RGB.
+    """
+
+    alpha: np.ndarray
+    x_tilde_ij: np.ndarray
+    x_ij: np.ndarray
+
+
+def load(path, backend: str = "auto", device: str | None = None) -> "Model":
+    """The model of a checkpoint file, ready to swap.
+
+    backend: "auto", "jax" or "c".  device: None (the best there is), "cpu" or "gpu".
+    Raises FileNotFoundError or ValueError, with the cure, for a checkpoint that cannot be used
+    and for a back end or device that is not there.
+    """
+    checkpoint = load_checkpoint(path)
+    chosen = choose_backend(backend, device)
+    G = build_networks(checkpoint.config).G
+    try:
+        check_values(G.params, checkpoint.G)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    set_values(G.params, checkpoint.G, chosen)
+    return Model(checkpoint.config, G, chosen, checkpoint.step, checkpoint.metadata,
+                 checkpoint.sha256)
+
+
+class Model:
+    """A generator G with its configuration and history.
+
+    config, step (training steps done), metadata (dict) and sha256 are those of its checkpoint.
+    """
+
+    def __init__(self, config: Config, G: Generator, backend: Backend, step: int = 0,
+                 metadata: dict | None = None, sha256: str = ""):
+        self.config, self.G, self.backend = config, G, backend
+        self.step, self.metadata, self.sha256 = step, metadata or {}, sha256
+        self._compiled = {}
+
+    def swap(self, x_i, y_i, y_j, mask=None, batch_size: int = 16) -> Swap:
+        """Paint the humans x_i, who wear y_i, in the articles y_j.
+
+        x_i, y_i, y_j: [N, H, W, 3] RGB, uint8 or float in [0, 1], any N; 16 must divide H and W,
+        which may differ from the checkpoint's (G is fully convolutional).
+        mask: [N, H, W] uint8 or float in [0, 1], where x_i shows the worn garment; needed by
+        models trained with a mask, and by no others.
+        batch_size: pictures to a pass; memory grows with it, results do not depend on it.
+        Raises ValueError for other shapes, types or ranges.
+        """
+        given = {"x_i": x_i, "y_i": y_i, "y_j": y_j}
+        arrays = {name: checked(array, name, (3,)) for name, array in given.items()}
+        if self._takes(mask):
+            arrays["mask"] = checked(mask, "mask", ())
+        for name, array in arrays.items():
+            if array.shape[:3] != arrays["x_i"].shape[:3]:
+                raise ValueError(f"{name} has shape {array.shape}, x_i {arrays['x_i'].shape}; "
+                                 "give as many pictures, of the same size")
+        check_image_size(*arrays["x_i"].shape[1:3])
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}: must be at least 1")
+        return self._swap(list(arrays.values()), batch_size)
+
+    def swap_files(self, human, wearing, article) -> Swap:
+        """Paint one human in another article, from three image files; N is 1.
+
+        human: the photo x_i; wearing: its article y_i; article: y_j.  Any format and mode,
+        turned as their EXIF says; brought to the checkpoint's size by adding border, never by
+        cutting or stretching (see `cagan_theano.picture.read_picture`).
+        Raises FileNotFoundError or ValueError naming the file.
+        """
+        size = self.config.height, self.config.width
+        return self.swap(*(read_picture(path, *size)[None] for path in (human, wearing, article)))
+
+    def _takes(self, mask) -> bool:
+        """Whether a mask is used; ValueError when it is missing or too much."""
+        if (mask is None) != (self.config.mask == "none"):
+            raise ValueError("this model was trained without masks; leave mask out" if
+                             mask is not None else f"this model (mask={self.config.mask!r}) "
+                             "needs the mask of the garment that x_i shows")
+        return mask is not None
+
+    def _swap(self, arrays, batch_size) -> Swap:
+        n, height, width = arrays[0].shape[:3]
+        whole = Swap(np.empty((n, height, width), np.float32),
+                     *(np.empty((n, height, width, 3), np.uint8) for _ in range(2)))
+        # A new batch size means a new compilation: small N take the next power of two, large N
+        # full batches, and what is missing in the last is filled by repeating its last row.
+        size = min(batch_size, 1 << max(0, n - 1).bit_length())
+        for start in range(0, n, size):
+            rows = np.minimum(np.arange(start, start + size), n - 1)
+            part = self._swap_batch([a[rows] for a in arrays])
+            for target, source in zip(whole, part):
+                target[start:start + size] = source[:n - start]
+        return whole
+
+    def _swap_batch(self, arrays) -> Swap:
+        color = self.config.color
+        pictures = [np.moveaxis(encode(a, color), -1, 1) for a in arrays[:3]]
+        masks = [(encode(a)[:, None] + 1) / 2 for a in arrays[3:]]
+        alpha, x_tilde_ij, x_ij = self._function(arrays[0].shape[1:3])(*pictures, *masks)
+        return Swap(alpha[:, 0], *(decode(np.moveaxis(a, 1, -1), color) for a in (x_tilde_ij, x_ij)))
+
+    def _function(self, size):
+        """The compiled swap of pictures of (height, width)."""
+        if size not in self._compiled:
+            config = self.config.replace(height=size[0], width=size[1])
+            self._compiled[size] = compile_swap(self.G, config, self.backend)
+        return self._compiled[size]
+
+
+def checked(array, name: str, channels: tuple) -> np.ndarray:
+    """The array [N, H, W, *channels] of uint8, or of float in [0, 1]; else a ValueError."""
+    array = np.asarray(array)
+    if array.ndim != 3 + len(channels) or array.shape[3:] != channels:
+        raise ValueError(f"{name} has shape {array.shape}; "
+                         f"[{', '.join(('N', 'H', 'W', *map(str, channels)))}] is needed")
+    if array.dtype != np.uint8 and array.dtype.kind != "f":
+        raise ValueError(f"{name} is of type {array.dtype}; use uint8, or float in [0, 1]")
+    if array.dtype != np.uint8 and not ((array >= 0) & (array <= 1)).all():  # NaN fails both
+        raise ValueError(f"{name} has values outside [0, 1]; use uint8, or float in [0, 1]")
+    return array

@@ -1,0 +1,139 @@
+"""The folder of one training: configuration, log, checkpoints, pictures, lock.
+
+    config.json                   the configuration
+    log.jsonl                     one JSON object for each step: its number and losses
+    checkpoints/step_0000500.h5   the newest few
+    samples/step_0000250.png      held-out swaps
+    losses.png                    curves of the log
+    lock                          held while a training writes here
+"""
+
+import contextlib
+import fcntl
+import json
+import re
+from pathlib import Path
+
+from cagan_theano.checkpoint import load_checkpoint, write_atomically
+from cagan_theano.config import Config
+
+CHECKPOINT = re.compile(r"step_(\d{7,})\.h5")
+
+
+class RunFolder:
+    """The files of one training.  A context manager: the lock is held inside."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.samples, self.checkpoints = self.path / "samples", self.path / "checkpoints"
+        self._lock = self._log = None
+
+    def check_new(self) -> None:
+        """Raise ValueError when something is there already."""
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise ValueError(f"{self.path}: exists already; continue it with --resume, or name "
+                             "another folder")
+
+    def check_old(self) -> None:
+        """Raise FileNotFoundError unless a training was begun here."""
+        if not (self.path / "config.json").is_file():
+            raise FileNotFoundError(f"{self.path}: holds no training to resume; check the path, "
+                                    "or start one without --resume")
+
+    def __enter__(self):
+        for folder in (self.path, self.samples, self.checkpoints):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._lock = open(self.path / "lock", "a")  # noqa: SIM115 (held until __exit__)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise ValueError(f"{self.path}: another training is running here; wait for it, stop "
+                             "it, or name another folder") from error
+        return self
+
+    def __exit__(self, *_):
+        if self._log is not None:
+            with contextlib.suppress(OSError):  # a full disk has been told of
+                self._log.close()
+        self._lock.close()  # releases the lock; the file stays, for it may not be unlinked safely
+
+    def write_config(self, config: Config) -> None:
+        """Store the configuration, one field a line."""
+        text = json.dumps(json.loads(config.to_json()), indent=2)
+        write_atomically(self.path / "config.json", text + "\n")
+
+    def read_config(self) -> Config:
+        """The stored configuration; ValueError when it is damaged."""
+        path = self.path / "config.json"
+        try:
+            return Config.from_json(path.read_text())
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}: {error}; take the configuration of another run, or start "
+                             "anew") from error
+
+    # --- checkpoints
+
+    def checkpoint_path(self, step: int) -> Path:
+        """Where the checkpoint of a step is."""
+        return self.checkpoints / f"step_{step:07d}.h5"
+
+    def steps(self) -> list[int]:
+        """Steps that have a checkpoint, ascending."""
+        names = (CHECKPOINT.fullmatch(path.name) for path in self.checkpoints.glob("step_*.h5"))
+        return sorted(int(name[1]) for name in names if name)
+
+    def prune(self, keep: int) -> None:
+        """Remove all checkpoints but the newest few."""
+        for step in self.steps()[:-keep]:
+            self.checkpoint_path(step).unlink()
+
+    def newest_checkpoint(self, warn):
+        """The newest whole checkpoint as (path, Checkpoint).
+
+        Broken ones are told to `warn(text)` and set aside as FILE.broken.  Raises ValueError when
+        none is whole.
+        """
+        for step in reversed(self.steps()):
+            path = self.checkpoint_path(step)
+            try:
+                return path, load_checkpoint(path)
+            except ValueError as error:
+                aside = path.with_name(path.name + ".broken")
+                path.replace(aside)
+                warn(f"{error} (set aside as {aside.name})")
+        raise ValueError(f"{self.checkpoints}: holds no whole checkpoint; start anew in another "
+                         "folder")
+
+    # --- log
+
+    def open_log(self, step: int) -> None:
+        """Open the log for appending after a step; lines beyond it are dropped, none doubled."""
+        path = self.path / "log.jsonl"
+        kept = [json.dumps(line) + "\n" for line in self.read_log() if line["step"] <= step]
+        write_atomically(path, "".join(kept))
+        self._log = open(path, "a", buffering=1)  # noqa: SIM115 (closed by __exit__)
+
+    def log(self, line: dict) -> None:
+        """Append one JSON object; it is handed to the system at once."""
+        try:
+            self._log.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise type(error)(f"{self.path / 'log.jsonl'}: cannot be written ({error.strerror}); "
+                              "free some space and --resume") from error
+
+    def read_log(self) -> list[dict]:
+        """All whole lines of the log; a last one that a crash cut short is left out."""
+        path = self.path / "log.jsonl"
+        return list(parse_log(path.read_text())) if path.exists() else []
+
+
+def parse_log(text: str):
+    """The JSON objects with a step of a log's text."""
+    for line in text.splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict) and isinstance(value.get("step"), int):
+            yield value

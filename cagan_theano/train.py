@@ -1,0 +1,318 @@
+"""The training command: python -m cagan_theano.train --data train.h5 --run runs/name"""
+
+import contextlib
+import dataclasses
+import math
+import shlex
+import sys
+import time
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from cagan_theano.backends import BACKENDS, choose_backend
+from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_atomically
+from cagan_theano.color import to_bytes
+from cagan_theano.command import config_options, main
+from cagan_theano.compat import versions
+from cagan_theano.config import Config
+from cagan_theano.model import Model
+from cagan_theano.run_folder import RunFolder
+from cagan_theano.samples import choose_held_out, loss_curves, sample_sheet, scores
+from cagan_theano.signals import Signals, Stopped
+from cagan_theano.training import Trainer
+from data_prep.store import PhotoFile
+
+HELD_OUT = 16  # triples that are scored; the sheets show the first few
+SHOWN = ("loss_D", "loss_G", "L_id", "L_cyc")  # beside the progress bar
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the command line says beside the `Config`."""
+
+    data: str
+    run: str
+    resume: bool
+    init: str | None
+    backend: str
+    device: str | None
+    sample_every: int
+    checkpoint_every: int
+    keep: int
+    note: str
+
+    def resume_command(self) -> str:
+        """The command line that continues this training."""
+        words = ["python", "-m", "cagan_theano.train", "--data", self.data, "--run", self.run]
+        words += ["--backend", self.backend] if self.backend != "auto" else []
+        words += ["--device", self.device] if self.device else []
+        return shlex.join([*words, "--resume"])
+
+
+@click.command(context_settings={"max_content_width": 100})
+@click.option("--data", required=True, help="Photo file (HDF5) with a train split.")
+@click.option("--run", required=True, help="Folder of this training; it must not exist yet.")
+@click.option("--resume", is_flag=True, help="Continue the training in --run, bit for bit.")
+@click.option("--init", help="Checkpoint whose weights to start from, of any picture size.")
+@click.option("--backend", type=click.Choice(("auto", *BACKENDS)), default="auto",
+              show_default=True, help="Aesara's linker; auto: jax where it is installed.")
+@click.option("--device", type=click.Choice(("cpu", "gpu")), help="[default: the best there is]")
+@click.option("--sample-every", type=click.IntRange(1), default=250, show_default=True,
+              help="Steps between sheets of held-out swaps.")
+@click.option("--checkpoint-every", type=click.IntRange(1), default=250, show_default=True,
+              help="Steps between checkpoints.")
+@click.option("--keep", type=click.IntRange(1), default=3, show_default=True,
+              help="Newest checkpoints to keep.")
+@click.option("--note", default="", help="A remark that the checkpoints carry.")
+@config_options()
+@click.pass_context
+def train(ctx, data, run, resume, init, backend, device, sample_every, checkpoint_every, keep,
+          note, **options):
+    """Train CAGAN on a photo file; the defaults are the paper's settings.
+
+    Ctrl-C stops after the step at hand and saves; --resume goes on from there.  With --resume,
+    the settings are those of the run; only --steps may change.  The size of the pictures is
+    that of the data.
+    """
+    settings = Settings(data, run, resume, init, backend, device, sample_every, checkpoint_every,
+                        keep, note)
+    given = {name: value for name, value in options.items()
+             if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT}
+    with Signals() as signals:
+        try:
+            return (resume_run if resume else new_run)(settings, given, signals)
+        except Stopped as stopped:
+            how = f"go on with: {settings.resume_command()}"
+            click.echo("stopped at once; " + (how if RunFolder(run).steps() else
+                       "nothing was written"), err=True)
+            return stopped.exit_code
+
+
+def new_run(settings: Settings, given: dict, signals: Signals) -> int:
+    """Begin a training; returns the exit code.  Until all is ready, nothing is written."""
+    folder = RunFolder(settings.run)
+    folder.check_new()
+    backend = choose_backend(settings.backend, settings.device)
+    with PhotoFile(settings.data) as file:
+        config = Config(**{"height": file.height, "width": file.width, **given})
+        check_data(file, config)
+        metadata = {"data": describe(file), "note": settings.note, "seconds": 0.0}
+        trainer, held_out = prepare(file, config, backend)
+    if settings.init:
+        metadata["init"] = start_from(trainer, settings.init)
+    with folder:
+        folder.write_config(config)
+        return Loop(trainer, folder, held_out, metadata, settings, signals).run()
+
+
+def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
+    """Continue a training from its newest whole checkpoint; returns the exit code."""
+    if settings.init:
+        raise ValueError("--init: a resumed training has its own weights; leave --init out")
+    folder = RunFolder(settings.run)
+    folder.check_old()
+    backend = choose_backend(settings.backend, settings.device)
+    with folder, PhotoFile(settings.data) as file:
+        config = same_settings(folder.read_config(), given, settings.run)
+        check_data(file, config)
+        path, checkpoint = folder.newest_checkpoint(lambda text: tqdm.write(f"Warning: {text}"))
+        check_same_data(file, checkpoint.metadata)
+        trainer, held_out = prepare(file, config, backend)
+        with naming(path):
+            trainer.restore(checkpoint)
+        folder.write_config(config)
+        click.echo(f"resuming after step {trainer.step} from {path}")
+        metadata = {**checkpoint.metadata, "note": settings.note or checkpoint.metadata["note"]}
+        return Loop(trainer, folder, held_out, metadata, settings, signals).run()
+
+
+def same_settings(stored: Config, given: dict, run: str) -> Config:
+    """The stored configuration with a new number of steps; ValueError for any other change."""
+    for name, value in given.items():
+        if name != "steps" and getattr(stored, name) != value:
+            raise ValueError(f"{run}: was begun with {name}={getattr(stored, name)}, not {value}; "
+                             f"leave --{name.replace('_', '-')} out, or begin a new run")
+    return stored.replace(steps=given.get("steps", stored.steps))
+
+
+def check_data(file: PhotoFile, config: Config) -> None:
+    """Raise ValueError when the photos do not serve this configuration."""
+    if (file.height, file.width) != (config.height, config.width):
+        raise ValueError(f"{file.path}: has photos of {file.height}x{file.width}, not "
+                         f"{config.height}x{config.width}; use another file or leave --height "
+                         "and --width out")
+    photos = file.split("train")
+    if len(photos) < config.batch_size:
+        raise ValueError(f"{file.path}: has {len(photos)} pairs to train on, fewer than a batch "
+                         f"of {config.batch_size}; use a smaller --batch-size or more photos")
+    if config.mask != "none" and photos.mask is None:
+        raise ValueError(f"{file.path}: has no masks, which --mask {config.mask} needs; use "
+                         "--mask none or photos with masks")
+
+
+def describe(file: PhotoFile) -> dict:
+    """What a checkpoint remembers of its data."""
+    return {"pairs": len(file.split("train")), "height": file.height, "width": file.width,
+            "provenance": file.provenance}
+
+
+def check_same_data(file: PhotoFile, metadata: dict) -> None:
+    """Raise ValueError when a training was begun with other photos."""
+    if metadata.get("data") != describe(file):
+        raise ValueError(f"{file.path}: is not the data that this training was begun with; give "
+                         "the same photo file, or begin a new run from its weights with --init")
+
+
+def prepare(file: PhotoFile, config: Config, backend):
+    """(Trainer, held-out triples or None) of a photo file."""
+    photos = read_photos(file.split("train"), config)
+    with naming(file.path):
+        trainer = Trainer(config, photos, backend)
+    held_out = choose_held_out(file.split("test"), HELD_OUT) if "test" in file.splits else None
+    if held_out is None:
+        tqdm.write(f"{file.path}: has no test photos; no samples will be drawn")
+    elif config.mask != "none" and held_out.m_i is None:
+        raise ValueError(f"{file.path}: has no test masks, which --mask {config.mask} needs; use "
+                         "--mask none or photos with masks")
+    return trainer, held_out
+
+
+def read_photos(photos, config: Config):
+    """The split in memory, its pictures in the coding of config.color."""
+    with tqdm(total=2 * len(photos), desc="reading", unit="photo", leave=False) as bar:
+        x, y = (read_rows(rows, config.color, bar) for rows in (photos.x, photos.y))
+    mask = None if config.mask == "none" else photos.mask.load()
+    return dataclasses.replace(photos, x=x, y=y, mask=mask)
+
+
+def read_rows(source, color: str, bar, chunk: int = 256) -> np.ndarray:
+    """All rows of an HDF5 column of pictures."""
+    target = np.empty(source.shape, np.uint8)
+    for start in range(0, len(source), chunk):
+        target[start:start + chunk] = to_bytes(source[start:start + chunk], color)
+        bar.update(min(chunk, len(source) - start))
+    return target
+
+
+def start_from(trainer: Trainer, path: str) -> dict:
+    """Give the trainer the weights of a checkpoint; returns what the metadata say of it."""
+    checkpoint = load_checkpoint(path)
+    with naming(path):
+        trainer.start_from(checkpoint.G, checkpoint.D)
+    config = checkpoint.config
+    return {"sha256": checkpoint.sha256, "step": checkpoint.step, "height": config.height,
+            "width": config.width, "note": checkpoint.metadata.get("note", "")}
+
+
+@contextlib.contextmanager
+def naming(path):
+    """Put the file's name before the text of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+class Loop:
+    """Step, log, snapshot, until the configured number of steps or a signal."""
+
+    def __init__(self, trainer: Trainer, folder: RunFolder, held_out, metadata: dict,
+                 settings: Settings, signals: Signals):
+        self.trainer, self.folder, self.held_out = trainer, folder, held_out
+        self.metadata, self.settings, self.signals = metadata, settings, signals
+        self.config = trainer.config
+        self.model = Model(self.config, trainer.networks.G, trainer.backend)
+        self.start = time.monotonic() - metadata["seconds"]
+
+    def run(self) -> int:
+        """Train; returns the exit code."""
+        self.folder.open_log(self.trainer.step)
+        if not self.folder.steps():
+            self.save()
+        self.signals.patient = True
+        with self.progress_bar() as bar:
+            while not self.finished() and not self.signals.exit_code:
+                losses = self.step()
+                bar.update()
+                bar.set_postfix_str(" ".join(f"{k} {v:.3f}" for k, v in losses.items() if k in SHOWN))
+        self.signals.patient = False
+        return self.finish()
+
+    def progress_bar(self):
+        """A bar over the steps, rarely drawn where no one watches."""
+        return tqdm(initial=self.trainer.step, total=self.config.steps, unit="step",
+                    smoothing=0.05, mininterval=0.5 if sys.stderr.isatty() else 30)
+
+    def finished(self) -> bool:
+        """Whether all steps are done."""
+        return self.trainer.step >= self.config.steps
+
+    def step(self) -> dict:
+        """One step, its line in the log and, at their time, samples and a checkpoint."""
+        losses = self.trainer.advance()
+        self.check_finite(losses)
+        step, settings = self.trainer.step, self.settings
+        sampled = self.finished() or step % settings.sample_every == 0
+        held_out_scores = self.sample() if sampled else {}
+        # before the checkpoint, so that no resumed log lacks a line
+        self.folder.log({"step": step, **losses, **held_out_scores})
+        if self.finished() or self.signals.exit_code or step % settings.checkpoint_every == 0:
+            self.save()
+        if sampled:
+            self.draw_curves()
+        return losses
+
+    def check_finite(self, losses: dict) -> None:
+        """Raise ValueError when training has diverged; what is on the disk stays."""
+        broken = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
+        if broken:
+            last = self.folder.checkpoint_path(self.folder.steps()[-1])
+            raise ValueError(f"step {self.trainer.step}: {', '.join(broken)}: training diverged; "
+                             f"the last good checkpoint is {last}; begin a new run from it with "
+                             "--init and a smaller --learning-rate")
+
+    def sample(self) -> dict:
+        """Draw the sheet of held-out swaps; returns their scores."""
+        if self.held_out is None:
+            return {}
+        held_out, step = self.held_out, self.trainer.step
+        mask = None if self.config.mask == "none" else held_out.m_i
+        swap = self.model.swap(held_out.x_i, held_out.y_i, held_out.y_j, mask)
+        found = scores(held_out, swap)
+        title = f"{self.folder.path.name}, step {step}: people and garments of the test split"
+        numbers = "   ".join(f"{name} {value:.3f}" for name, value in found.items())
+        sheet = sample_sheet(held_out, swap, f"{title}\n{numbers}")
+        write_atomically(self.folder.samples / f"step_{step:07d}.png", sheet)
+        return found
+
+    def draw_curves(self) -> None:
+        """Draw the log's curves anew."""
+        title = f"{self.folder.path.name}, {self.trainer.step} steps"
+        write_atomically(self.folder.path / "losses.png", loss_curves(self.folder.read_log(), title))
+
+    def save(self) -> None:
+        """Write a checkpoint of this step and remove those beyond the newest few."""
+        trainer = self.trainer
+        metadata = {**self.metadata, "seconds": round(time.monotonic() - self.start, 1),
+                    "finished": self.finished(), "seed": self.config.seed,
+                    "versions": versions(), "backend": trainer.backend.name,
+                    "device": trainer.backend.device}
+        checkpoint = Checkpoint(config=self.config, metadata=metadata, **trainer.state())
+        save_checkpoint(self.folder.checkpoint_path(trainer.step), checkpoint)
+        self.folder.prune(self.settings.keep)
+
+    def finish(self) -> int:
+        """Say how training ended and how to go on; returns the exit code."""
+        path, step = self.folder.checkpoint_path(self.trainer.step), self.trainer.step
+        if self.finished():
+            click.echo(f"{self.config.steps} steps are done: {path}")
+            return 0
+        click.echo(f"stopped after step {step}; go on with: {self.settings.resume_command()}",
+                   err=True)
+        return self.signals.exit_code
+
+
+if __name__ == "__main__":
+    main(train)
