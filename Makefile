@@ -24,7 +24,7 @@ READY := $(if $(WORLD),$(call stamp,$(WORLD)),python)
 SIZE ?= 128x96
 PAIRS ?= 15000
 SEED ?= 0
-DATA ?= photos/train_$(SIZE)_$(PAIRS)_$(SEED).h5
+DATA ?= data/train_$(SIZE)_$(PAIRS)_$(SEED).h5
 RUN ?= runs/cagan_$(SIZE)
 STEPS ?= 10000
 
@@ -41,7 +41,7 @@ help:
 	@echo 'make environment   only install what the commands above need, into .venv/'
 	@echo 'make gpu           add the CUDA 12 wheels of the pinned jax to that environment'
 	@echo 'make pins          resolve requirements/*.in again into the exact pins'
-	@echo 'make clean         remove .venv/, figures/ and caches; photos/ and runs/ stay'
+	@echo 'make clean         remove .venv/, figures/ and caches; data/ and runs/ stay'
 	@echo 'Another Python than python3: make PYTHON=python3.12 test'
 
 python:

@@ -1,0 +1,271 @@
+"""The promises of the packaging: exact pins, both worlds admitted, one command, nothing private."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+WORLDS = {"reference": ("3.11", "3.12"), "today": ("3.11", "3.12", "3.13")}
+COMBINATIONS = [(world, python) for world, pythons in WORLDS.items() for python in pythons]
+
+
+def text(path):
+    """The text of a file of the repository."""
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def marker_environment(python, extra=""):
+    """The variables of a requirement's marker, on Linux with that Python."""
+    return {
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": "x86_64",
+        "os_name": "posix",
+        "extra": extra,
+    }
+
+
+def applies(requirement, python, extra=""):
+    """Whether the requirement's marker holds on that Python."""
+    marker = requirement.marker
+    return marker is None or marker.evaluate(marker_environment(python, extra))
+
+
+def entries(path):
+    """The logical lines of a requirements file, continued ones joined, comments dropped."""
+    joined = text(path).replace("\\\n", " ")
+    return [line.strip() for line in joined.splitlines() if line.strip() and line[0] != "#"]
+
+
+def pinned(world, python):
+    """name -> version of the world's pins on that Python."""
+    found = {}
+    for line in entries(f"requirements/{world}.txt"):
+        requirement = Requirement(line.split(" --hash")[0])
+        if applies(requirement, python):
+            name = canonicalize_name(requirement.name)
+            assert name not in found, f"{name} is pinned twice for Python {python}"
+            found[name] = str(requirement.specifier).removeprefix("==")
+    return found
+
+
+def project():
+    """pyproject.toml's [project] table."""
+    return tomllib.loads(text("pyproject.toml"))["project"]
+
+
+def tracked():
+    """Paths of the files under version control; skips where there is no git or no clone."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not a clone, or no git")
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    return [ROOT / os.fsdecode(name) for name in listing.stdout.split(b"\0") if name]
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_every_pin_is_exact_and_hashed(world):
+    lines = entries(f"requirements/{world}.txt")
+    assert len(lines) > 30
+    for line in lines:
+        pin, *hashes = line.split(" --hash=sha256:")
+        assert re.fullmatch(r"[a-z0-9.-]+==[0-9][0-9a-z.]*( ; [^;]+)?", pin.strip()), pin
+        assert hashes and all(re.fullmatch("[0-9a-f]{64}", h.strip()) for h in hashes), pin
+
+
+@pytest.mark.parametrize("world, python", COMBINATIONS)
+def test_pins_are_what_the_world_says(world, python):
+    pins = pinned(world, python)
+    for line in entries(f"requirements/{world}.in"):
+        wanted = Requirement(line)
+        assert wanted.specifier.contains(pins[wanted.name]), line
+
+
+@pytest.mark.parametrize("world, python", COMBINATIONS)
+def test_project_ranges_admit_the_pins(world, python):
+    table, pins = project(), pinned(world, python)
+    lines = table["dependencies"] + table["optional-dependencies"]["test"]
+    wanted = [r for r in map(Requirement, lines) if applies(r, python)]
+    assert len(wanted) > 10
+    for requirement in wanted:
+        version = pins[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), f"{requirement}: {version} is pinned"
+    assert Requirement(f"python{table['requires-python']}").specifier.contains(python)
+
+
+def test_reference_pins_are_the_same_on_each_python():
+    assert pinned("reference", "3.11") == pinned("reference", "3.12")
+
+
+def here():
+    """(world, Python) whose pins this interpreter was installed from; skips where there is none."""
+    python = "{}.{}".format(*sys.version_info)
+    world = pathlib.Path(sys.prefix).name
+    if not (pathlib.Path(sys.prefix) / f"installed-{python}").exists():
+        pytest.skip("not an environment of the Makefile")
+    return world, python
+
+
+@pytest.mark.both_worlds
+def test_installed_versions_are_the_pins():
+    world, python = here()
+    pins = pinned(world, python)
+    assert {name: metadata.version(name) for name in pins} == pins
+
+
+@pytest.mark.both_worlds
+def test_pins_are_closed_under_dependencies():
+    """Each requirement of each pinned package, as installed, is pinned as well, and satisfied."""
+    world, python = here()
+    pins = pinned(world, python)
+    for name in pins:
+        for requirement in map(Requirement, metadata.requires(name) or []):
+            needed = canonicalize_name(requirement.name)
+            if applies(requirement, python):
+                assert needed in pins, f"{name} needs {requirement}"
+                assert requirement.specifier.contains(pins[needed]), f"{name} needs {requirement}"
+
+
+def test_conda_environment_resolves_to_the_reference_pins():
+    """conda gives Python and pip; pip then reads the pins that the tests above hold exact."""
+    lines = [re.sub(r"\s+#.*", "", line) for line in text("environment.yml").splitlines()]
+    items = [line.strip() for line in lines if line.lstrip().startswith("- ")]
+    assert items == [
+        "- conda-forge",
+        "- nodefaults",
+        "- python=3.11",
+        "- pip",
+        "- pip:",
+        "- -r requirements/reference.txt",
+    ]
+    python = items[2].split("=")[1]
+    assert python in WORLDS["reference"]
+    assert pinned("reference", python)["numpy"] == "1.26.4"
+
+
+# Spelled in two parts, so that this file does not contain what it forbids.
+HOSTS = rb"py" + rb"pi\.org|pythonho" + rb"sted\.org|registry\.npm" + rb"js"
+PLACES = rb"(?<![\w.:/-])/(?:home|root|work|Users)" + rb"/\w"
+
+
+def test_no_tracked_file_names_a_registry_or_a_place_on_somebodys_disk():
+    forbidden = re.compile(HOSTS + rb"|" + PLACES)
+    found = []
+    for path in tracked():
+        if path.is_file():
+            match = forbidden.search(path.read_bytes())
+            if match:
+                found.append(f"{path.relative_to(ROOT)}: {match.group().decode()}")
+    assert not found
+
+
+def test_forbidden_patterns_recognise_what_they_forbid():
+    forbidden = re.compile(HOSTS + rb"|" + PLACES)
+    host, home, work = b"https://py" + b"pi.org/simple", b'"/ho' + b'me/ann/x"', b"=/wo" + b"rk/a.h5"
+    for bad in (host, home, work):
+        assert forbidden.search(bad), bad
+    for good in (b"docs/work/a", b"https://example.org/home/a", b"../root/x", b"/homely"):
+        assert not forbidden.search(good), good
+
+
+def test_licence_and_citation_are_there():
+    assert text("LICENSE").startswith("MIT License\n")
+    assert "the cagan_theano authors" in text("LICENSE")
+    citation = text("CITATION.cff")
+    for part in ("Jetchev", "Bergmann", "arXiv:1709.04695", "Swapping Fashion Articles"):
+        assert part in citation
+
+
+def test_one_version_everywhere():
+    import cagan_theano
+
+    assert project()["dynamic"] == ["version"]
+    assert re.search(r"^version: (\S+)$", text("CITATION.cff"), re.M)[1] == cagan_theano.__version__
+
+
+def targets():
+    """Names of the Makefile's targets."""
+    makefile = text("Makefile")
+    figures = re.search(r"^FIGURES := (.*)$", makefile, re.M)[1].split()
+    return {*re.findall(r"^([a-z0-9]+):", makefile, re.M), *figures}
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_documents_name_only_targets_that_exist(document):
+    if not (ROOT / document).exists():
+        pytest.skip(f"{document} is not written yet")
+    named = set(re.findall(r"\bmake (?:[A-Z]+=\S+ )*([a-z]\w*)`", text(document)))
+    named |= set(re.findall(r"^(?:\$ )?make (?:[A-Z]+=\S+ )*([a-z]\w*)", text(document), re.M))
+    assert named and named <= targets()
+    if document == "README.md":
+        assert {"test", "figures"} <= named
+
+
+def test_ci_runs_the_one_command():
+    commands = [line for line in text(".ci/run").splitlines() if line and line[0] != "#"]
+    assert commands[0] == "set -euo pipefail"
+    assert commands[-1] == "make test"
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+def test_every_figure_target_has_its_script():
+    for figure in (name for name in targets() if name.startswith("figure") and name != "figures"):
+        assert (ROOT / "replicate" / f"{figure}.py").is_file(), figure
+
+
+def fake_python(folder, version):
+    """A command that answers like a Python of that version, without being one."""
+    path = folder / "fake-python"
+    path.write_text(f"#!/bin/sh\ncase $2 in *version_info*) echo {version};; esac\n")
+    path.chmod(0o755)
+    return path
+
+
+def make(*arguments):
+    """Run make at the root; returns the finished process."""
+    if shutil.which("make") is None:
+        pytest.skip("no make")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "--no-print-directory", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.14", ""])
+def test_an_unsupported_python_is_one_line(tmp_path, version):
+    done = make(f"PYTHON={fake_python(tmp_path, version)}", "test")
+    ours = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert done.returncode != 0 and done.stdout == ""
+    assert len(ours) == 1 and ours[0].startswith("Error: ")
+    assert "3.11 to 3.13" in ours[0] and version in ours[0]
+
+
+@pytest.mark.parametrize("version, worlds", [("3.11", 2), ("3.12", 2), ("3.13", 1)])
+def test_a_python_gets_the_worlds_that_it_can_have(tmp_path, version, worlds):
+    """What `make test` would do, written out and not done, in a copy without environments."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    plan = make("-C", tmp_path, "-n", f"PYTHON={fake_python(tmp_path, version)}", "test").stdout
+    expected = [world for world in WORLDS if version in WORLDS[world]]
+    assert len(expected) == worlds
+    assert sorted(set(re.findall(r"-r requirements/(\w+)\.txt", plan))) == expected
+    runs = re.findall(r"^\.venv/(\w+)/bin/python -m pytest(.*)$", plan, re.M)
+    assert [world for world, _ in runs] == expected
+    assert ["both_worlds" in arguments for _, arguments in runs] == [False, True][:worlds]
+
+
+def test_make_help_tells_of_the_two_commands():
+    shown = make("help").stdout
+    assert "make test" in shown and "make figures" in shown
+    assert make().stdout == shown
