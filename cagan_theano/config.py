@@ -1,0 +1,226 @@
+"""Every choice of the replication, in one frozen record that a checkpoint carries.
+
+Each field says where the paper states it, or "not stated; our choice because ...".  A *reading* is
+one way to understand a sentence that leaves something open; the first of a field's ``choices`` is
+the default reading, and all are listed in ``docs/fidelity.md``.
+"""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+DOWNSAMPLINGS = 4  # stride-2 layers of G and of D: Figure 3; 2 ** 4 = 16 must divide both sides
+COPIED_CHANNELS = 6  # section 3.1: "the last 6 channels of any intermediate layer"
+
+
+def option(default: Any, help: str, source: str, choices: tuple = ()) -> Any:
+    """A dataclass field with its help text, its source in the paper and its possible values."""
+    return field(default=default, metadata={"help": help, "source": source, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of the paper and our readings of what it leaves open.
+
+    Raises ValueError, naming the field, for a value outside its choices or range.
+    """
+
+    height: int = option(128, "height of the images in pixels, a multiple of 16", "section 3.1")
+    width: int = option(96, "width of the images in pixels, a multiple of 16", "section 3.1")
+    color: str = option(
+        "rgb", "color space of the images", "section 3.1: RGB; section 4: Lab", ("rgb", "lab")
+    )
+
+    g_widths: tuple = option(
+        (64, 128, 256, 512), "channels of G's encoder layers, copies included", "Figure 3"
+    )
+    g_kernel: int = option(
+        5,
+        "kernel size of G's layers",
+        "not stated; our choice because it learns alpha sooner and the authors' other code uses 5",
+        (5, 3, 4),
+    )
+    d_widths: tuple = option(
+        (64, 128, 256, 512), "channels of D's layers, copies included", "Figure 3"
+    )
+    d_kernel: int = option(
+        3,
+        "kernel size of D's layers: 3 with a 3x3 head sees 63x63 pixels, 5 with a 1x1 head 61x61",
+        "section 3.1: 63x63, which only 3 gives",
+        (3, 5),
+    )
+    activation: str = option(
+        "relu",
+        "hidden activations; leaky: slope 0.2 in the encoder and in D",
+        "section 3.1: Relu in all layers",
+        ("relu", "leaky"),
+    )
+    norm_affine: bool = option(
+        True, "instance norm learns a gain and a shift", "not stated; as in the cited [4]"
+    )
+    norm_epsilon: float = option(
+        1e-5, "added to the variance in instance norm", "not stated; as in the cited [4]"
+    )
+    copies_g: str = option(
+        "y_i",
+        "article whose copies stand beside those of x_i in G's layers; none: no copies in G",
+        "section 3.1: copies of x_i, y_i",
+        ("y_i", "y_j", "none"),
+    )
+    copies_d: bool = option(
+        True, "D's layers carry copies of its own inputs x, y", "section 3.1: in both G and D"
+    )
+    copies_mode: str = option(
+        "replace",
+        "replace: the last 6 of a layer's channels are copies; append: 6 more channels",
+        "section 3.1: always the last 6 channels; Figure 3's sizes leave no room for more",
+        ("replace", "append"),
+    )
+    init_std: float = option(
+        0.02, "standard deviation of the initial weights", "not stated; as in the cited [10]"
+    )
+
+    gamma_i: float = option(0.1, "weight of L_id", "section 3.1")
+    gamma_c: float = option(1.0, "weight of L_cyc", "section 3.1")
+    adversarial: str = option(
+        "standard",
+        "standard: log(1 - D) for fakes, G maximises log D; literal: Eq. 2 to the letter, 1 - log D",
+        "Eq. 2, whose letter leaves D's loss without a bound",
+        ("standard", "literal"),
+    )
+    field: str = option(
+        "mean",
+        "how D's logits are joined over lambda, mu",
+        "Eq. 2 writes a sum; our default because it would weigh 48 times more against gamma_i, gamma_c",
+        ("mean", "sum"),
+    )
+    alpha_norm: str = option(
+        "l1", "norm of alpha in L_id", "section 2.3: L1; total variation named", ("l1", "tv")
+    )
+    cycle_norm: str = option(
+        "l1", "norm in L_cyc", "section 2.3 does not name it; L1 as for alpha", ("l1", "l2")
+    )
+    mismatch: str = option(
+        "same",
+        "article of the mismatched pair in Eq. 2: same as the fake's y_j, or drawn apart",
+        "Eq. 2 writes y_j in both",
+        ("same", "apart"),
+    )
+    mask: str = option(
+        "none",
+        "use of a given segmentation mask: it overwrites alpha, or is its prior",
+        "section 3.1: none; section 4 names both uses",
+        ("none", "overwrite", "prior"),
+    )
+    mask_prior: float = option(
+        0.9, "probability that a prior mask is right, in (0.5, 1)", "not stated; our choice"
+    )
+
+    learning_rate: float = option(2e-4, "Adam's step size", "section 3.1")
+    beta1: float = option(0.5, "Adam's decay of the first moment", "section 3.1: settings of [10]")
+    beta2: float = option(0.999, "Adam's decay of the second moment", "as in [6], [10]")
+    epsilon: float = option(1e-8, "Adam's epsilon", "as in [6]")
+    adam: str = option(
+        "algorithm1",
+        "place of epsilon: algorithm 1 of [6], or beside the uncorrected moment as in Theano codes",
+        "section 3.1 cites [6]",
+        ("algorithm1", "theano"),
+    )
+    schedule: str = option(
+        "both",
+        "both: each minibatch trains D, then G; alternate: D and G by turns",
+        "section 3.1: 10000 gradient steps",
+        ("both", "alternate"),
+    )
+    batch_size: int = option(16, "pairs in a minibatch", "section 3.1")
+    steps: int = option(10000, "minibatches to train on", "section 3.1")
+    augmentation: str = option(
+        "none",
+        "random changes of the training images; crop: a shift of up to 1/16 of each side",
+        "none mentioned",
+        ("none", "mirror", "crop", "mirror+crop"),
+    )
+    seed: int = option(0, "seed of the initial weights and of the minibatches", "not stated")
+
+    def __post_init__(self):
+        for name in ("g_widths", "d_widths"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for spec in dataclasses.fields(self):
+            check_type(spec, getattr(self, spec.name))
+            check_choice(spec, getattr(self, spec.name))
+        check_ranges(self)
+
+    def to_json(self) -> str:
+        """The whole record as JSON text, one key for each field."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Config":
+        """The record from `to_json`'s text; ValueError for a bad value or an unknown field."""
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"configuration is not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise ValueError("configuration is not a JSON object")
+        unknown = sorted(set(values) - {spec.name for spec in dataclasses.fields(cls)})
+        if unknown:
+            raise ValueError(f"unknown configuration field {unknown[0]!r}")
+        return cls(**values)
+
+    def replace(self, **changes) -> "Config":
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def check_type(spec: dataclasses.Field, value: Any) -> None:
+    """Raise ValueError unless a value has its field's type; an integer serves as a float."""
+    right = {
+        int: lambda v: isinstance(v, int) and not isinstance(v, bool),
+        float: lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
+        bool: lambda v: isinstance(v, bool),
+        str: lambda v: isinstance(v, str),
+        tuple: lambda v: all(isinstance(c, int) and not isinstance(c, bool) for c in v),
+    }
+    if not right[spec.type](value):
+        raise ValueError(f"{spec.name}={value!r}: must be of type {spec.type.__name__}")
+
+
+def check_choice(spec: dataclasses.Field, value: Any) -> None:
+    """Raise ValueError when a field has choices and the value is none of them."""
+    choices = spec.metadata["choices"]
+    if choices and value not in choices:
+        raise ValueError(f"{spec.name}={value!r}: must be one of {', '.join(map(str, choices))}")
+
+
+def check_ranges(config: Config) -> None:
+    """Raise ValueError for numbers that make no network, loss or optimizer."""
+    check_image_size(config.height, config.width)
+    for name in ("g_widths", "d_widths"):
+        widths = getattr(config, name)
+        if len(widths) != DOWNSAMPLINGS or not all(COPIED_CHANNELS < c <= 8192 for c in widths):
+            raise ValueError(
+                f"{name}={widths!r}: must be {DOWNSAMPLINGS} numbers in {COPIED_CHANNELS + 1}..8192"
+            )
+    bounds = {
+        "norm_epsilon": (0, 1), "init_std": (0, 1), "gamma_i": (0, 1e6), "gamma_c": (0, 1e6),
+        "mask_prior": (0.5, 1), "learning_rate": (0, 1), "beta1": (0, 1), "beta2": (0, 1),
+        "epsilon": (0, 1), "batch_size": (1, 65536), "steps": (1, 10**9), "seed": (0, 2**32 - 1),
+    }  # fmt: skip
+    for name, (low, high) in bounds.items():
+        value = getattr(config, name)
+        if not (math.isfinite(value) and low <= value <= high):
+            raise ValueError(f"{name}={value!r}: must lie in {low}..{high}")
+    for name, end in (("mask_prior", 0.5), ("mask_prior", 1), ("beta1", 1), ("beta2", 1)):
+        if getattr(config, name) == end:
+            raise ValueError(f"{name}={end}: must be inside its range, not at its end")
+
+
+def check_image_size(height: int, width: int) -> None:
+    """Raise ValueError unless G can halve the size four times (Figure 3)."""
+    multiple = 2**DOWNSAMPLINGS
+    for name, side in (("height", height), ("width", width)):
+        if side % multiple or not multiple <= side <= 4096:
+            raise ValueError(f"{name}={side}: must be a multiple of {multiple} up to 4096")
