@@ -1,0 +1,250 @@
+"""What the scripts share: options, held-out pictures, random choice, and where a figure is from."""
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+HELD_OUT = 24
+"""Held-out pairs rendered for the figures: 8 people and 20 garments to choose from."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Randomly chosen swaps: rows i and j [n] of the split, and rows of its triples or None."""
+
+    i: np.ndarray
+    j: np.ndarray
+    triple: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Held:
+    """Pictures that no network saw: the test split of a data file, and where it comes from."""
+
+    path: str
+    photos: object
+    provenance: dict
+
+
+def checkpoint_option(name):
+    """Decorator: --checkpoint, by default checkpoints/NAME of the clone."""
+    return click.option("--checkpoint", type=click.Path(), default=ROOT / "checkpoints" / name,
+                        show_default=f"checkpoints/{name}", help="Trained weights.")
+
+
+out_option = click.option("--out", type=click.Path(), default=ROOT / "figures",
+                          show_default="figures/", help="Folder of the PNG and the PDF.")
+backend_option = click.option("--backend", type=click.Choice(["auto", "jax", "c"]), default="auto",
+                              show_default=True, help="What compiles the graph.")
+device_option = click.option("--device", type=click.Choice(["cpu", "gpu"]), default=None,
+                             help="Where it runs.  [default: a GPU where there is one]")
+data_option = click.option("--data", type=click.Path(), default=None,
+                           help="Photo file whose test split is shown.  [default: the held-out "
+                                "photoshoot, rendered once into photos/]")
+seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+                           help="Seed of the random choice of humans and articles.")
+
+
+def figure_options(name):
+    """Decorator: the options that every figure of pictures has, in one order."""
+    def decorate(command):
+        for option in (seed_option, out_option, data_option, device_option, backend_option,
+                       checkpoint_option(name)):
+            command = option(command)
+        return command
+    return decorate
+
+
+def load_model(checkpoint, backend="auto", device=None):
+    """Load a checkpoint; the network code is imported only now.
+
+    Raises ValueError, FileNotFoundError: see `cagan_theano.load`.
+    """
+    import cagan_theano
+    return cagan_theano.load(str(checkpoint), backend=backend, device=device)
+
+
+@contextmanager
+def held_out(data, model, count=HELD_OUT):
+    """Open the test split of a photo file, or of the held-out photoshoot when data is None.
+
+    Yields a `Held`.  Raises FileNotFoundError, ValueError: no such file, not a photo file,
+    or one without a test split.
+    """
+    from data_prep.store import PhotoFile
+    path = data if data is not None else held_out_photoshoot(model, count)
+    with PhotoFile.open(path) as file:
+        yield Held(str(path), file.split("test"), file.provenance)
+
+
+def held_out_photoshoot(model, count=HELD_OUT):
+    """Path of a small file of people and garments apart from all training; made where missing.
+
+    It is the beginning of the test split that belongs to the checkpoint's training data: same
+    renderer, seed and size, other people and other garments.  Raises OSError.
+    """
+    size, (seed, clutter) = (model.config.height, model.config.width), shoot_settings(model)
+    ending = "" if count == HELD_OUT else f"_{count}"
+    path = ROOT / "photos" / f"heldout_{size[0]}x{size[1]}{ending}.h5"
+    from data_prep.photoshoot import shoot
+    wanted = dict(program="data_prep photoshoot", version=shoot.VERSION, seed=seed,
+                  arguments=dict(pairs=0, size=list(size), held_out=count, clutter=clutter))
+    if not is_made(path, wanted):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shoot.shoot(path, 0, size, seed, count, clutter)
+    return path
+
+
+def shoot_settings(model):
+    """(seed, clutter) of the photoshoot that a model was trained on; (0, False) if another."""
+    data = model.metadata.get("data") or {}
+    if data.get("program") != "data_prep photoshoot":
+        return 0, False
+    return data.get("seed", 0), bool(data.get("arguments", {}).get("clutter", False))
+
+
+def is_made(path, provenance):
+    """Whether a photo file is there, whole, and made as wanted."""
+    from data_prep.store import PhotoFile
+    try:
+        with PhotoFile.open(path) as file:
+            return file.provenance == provenance
+    except (OSError, ValueError):
+        return False
+
+
+def choose_swaps(held, count, seed):
+    """Draw swaps at random, other people and other garments in each row where there are enough.
+
+    Where the true swaps are known they are drawn from, so that the truth can be shown.
+    Returns a `Choice`.  Raises ValueError when the file has too few pictures.
+    """
+    rng, photos = np.random.default_rng(seed), held.photos
+    i, j, triple = candidates(photos, rng)
+    order = rng.permutation(len(i))
+    kept = np.concatenate(
+        spread(order, [photos.person[i], photos.garment[i], photos.garment[j]]))[:count]
+    need(held, len(kept) == count, f"has only {len(kept)} held-out swaps, {count} are wanted")
+    return Choice(i[kept], j[kept], None if triple is None else triple[kept])
+
+
+def candidates(photos, rng):
+    """All known true swaps (i, j, row), or one random article of another garment for each human."""
+    if photos.triples is not None:
+        return photos.triples.i, photos.triples.j, np.arange(len(photos.triples.i))
+    i = np.array([row for row in range(len(photos)) if
+                  (photos.garment != photos.garment[row]).any()], dtype=int)
+    j = np.array([rng.choice(np.flatnonzero(photos.garment != photos.garment[row]))
+                  for row in i], dtype=int)
+    return i, j, None
+
+
+def choose_matrix(held, humans, articles, seed):
+    """Draw rows of humans and of articles, all of other people and other garments.
+
+    No article is worn by one of the humans.  Returns two int arrays.  Raises ValueError when
+    the file has too few.
+    """
+    rng, photos = np.random.default_rng(seed), held.photos
+    order = rng.permutation(len(photos))
+    i = spread(order, [photos.person, photos.garment])[0][:humans]
+    free = order[~np.isin(photos.garment[order], photos.garment[i])]
+    j = spread(free, [photos.garment])[0][:articles]
+    need(held, len(i) == humans and len(j) == articles,
+         f"has too few held-out people or garments for {humans} humans and {articles} articles")
+    return i, j
+
+
+def spread(order, columns):
+    """Part the rows of an order: those that share no label with a row kept before, and the rest.
+
+    Parameters: order, int array of rows; columns, arrays of labels by row.  Returns two int
+    arrays, each in the given order.
+    """
+    seen, first, later = [set() for _ in columns], [], []
+    for row in order:
+        labels = [column[row] for column in columns]
+        new = all(label not in known for label, known in zip(labels, seen))
+        (first if new else later).append(row)
+        if new:
+            for label, known in zip(labels, seen):
+                known.add(label)
+    return np.array(first, dtype=int), np.array(later, dtype=int)
+
+
+def need(held, condition, fault):
+    """Raise ValueError on a data file unless a condition holds."""
+    if not condition:
+        raise ValueError(f"{held.path}: {fault}; give another --data, or leave it out for the "
+                         "held-out photoshoot")
+
+
+def pictures(rows, chosen):
+    """The chosen rows of a stored array, in the order of choice, as one array [n, ...]."""
+    return np.stack([rows[int(row)] for row in chosen])
+
+
+def truth(held, chosen):
+    """The true swaps of a `Choice` [n, H, W, 3] uint8.  Raises ValueError where none are known."""
+    need(held, chosen.triple is not None, "knows no true swaps, which --truth shows")
+    return pictures(held.photos.triples.x_ij, chosen.triple)
+
+
+def swap(model, held, i, j):
+    """Dress humans i in articles j: the result of `Model.swap` on rows of the held-out split.
+
+    Raises ValueError when the network needs masks and the file has none.
+    """
+    photos = held.photos
+    return dress(model, held, pictures(photos.x, i), pictures(photos.y, i), pictures(photos.y, j),
+                 rows_or_none(photos.mask, i))
+
+
+def dress(model, held, x_i, y_i, y_j, mask):
+    """`Model.swap` with the stored masks where the network uses any (section 4), else without."""
+    if model.config.mask == "none":
+        return model.swap(x_i, y_i, y_j)
+    need(held, mask is not None, "has no masks, which this checkpoint needs")
+    return model.swap(x_i, y_i, y_j, mask=mask)
+
+
+def rows_or_none(rows, chosen):
+    """`pictures`, or None where nothing is stored."""
+    return None if rows is None else pictures(rows, chosen)
+
+
+def facts(title, checkpoint, model, held, seed, rows):
+    """Where a figure is from, for its metadata: a dict of str -> str without time or path.
+
+    rows: a dict that names the chosen rows of the test split.
+    """
+    return {
+        "Title": title,
+        "Software": "cagan_theano",
+        "Checkpoint": Path(checkpoint).name,
+        "Checkpoint-SHA256": model.sha256,
+        "Checkpoint-Metadata": json.dumps(model.metadata, sort_keys=True),
+        "Step": str(model.step),
+        "Seed": str(seed),
+        "Data": Path(held.path).name,
+        "Data-Provenance": json.dumps(held.provenance, sort_keys=True),
+        "Rows": json.dumps({name: [int(row) for row in value] for name, value in rows.items()}),
+    }
+
+
+def note(checkpoint, model, seed=None):
+    """The small print under a figure: which weights, and which seed chose the pictures."""
+    weights = f"{Path(checkpoint).name}, sha256 {model.sha256[:12]}, step {model.step}"
+    return weights if seed is None else f"{weights}; choice of pictures: seed {seed}"
+
+
+def finish(figure, out, name, about):
+    """Save a figure as OUT/NAME.png and .pdf and say so."""
+    from replicate import sheet
+    for path in sheet.save(figure, Path(out) / name, about):
+        click.echo(f"wrote {path}")
