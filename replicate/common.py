@@ -102,10 +102,10 @@ def held_out_photoshoot(model, count=HELD_OUT):
 
 def shoot_settings(model):
     """(seed, clutter) of the photoshoot that a model was trained on; (0, False) if another."""
-    data = model.metadata.get("data") or {}
-    if data.get("program") != "data_prep photoshoot":
+    origin = (model.metadata.get("data") or {}).get("provenance") or {}
+    if origin.get("program") != "data_prep photoshoot":
         return 0, False
-    return data.get("seed", 0), bool(data.get("arguments", {}).get("clutter", False))
+    return origin["seed"], origin["arguments"]["clutter"]
 
 
 def is_made(path, provenance):

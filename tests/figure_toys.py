@@ -42,11 +42,11 @@ def body_mask():
     return mask
 
 
-def write_photos(path, count=12, triples=True, masks=True):
-    """Write `count` test pairs, two to a person, and the swap of each garment for the next."""
-    with PhotoWriter(path, HEIGHT, WIDTH, PROVENANCE) as writer:
+def write_photos(path, count=12, triples=True, masks=True, split="test", provenance=PROVENANCE):
+    """Write `count` pairs, two to a person, and the swap of each garment for the third next."""
+    with PhotoWriter(path, HEIGHT, WIDTH, provenance) as writer:
         for row in range(count):
-            writer.add("test", human(row // 2, row), article(row), row // 2, row,
+            writer.add(split, human(row // 2, row), article(row), row // 2, row,
                        mask=body_mask() if masks else None)
         for row in range(count if triples else 0):
             j = (row + 3) % count
