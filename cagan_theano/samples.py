@@ -118,15 +118,15 @@ def draw_sheet(sheet: np.ndarray, labels, title: str, gap: int) -> bytes:
     """The mosaic with a title above and a label over each column, as PNG."""
     from matplotlib.figure import Figure
 
-    head = 84
+    head = 92  # two lines of title and one of labels
     height, width = sheet.shape[0] + head, sheet.shape[1]
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
     figure.figimage(sheet, 0, 0, origin="upper")
     step = (width - gap) / len(labels)
     for c, label in enumerate(labels):
-        figure.text((gap / 2 + (c + 0.5) * step) / width, 1 - (head - 14) / height, label,
+        figure.text((gap / 2 + (c + 0.5) * step) / width, 1 - (head - 8) / height, label,
                     size=12, color=INK, ha="center", va="baseline")
-    figure.text(gap / width, 1 - 30 / height, title, size=9, color=INK, va="baseline")
+    figure.text(gap / width, 1 - 6 / height, title, size=8.5, color=INK, va="top")
     return png(figure)
 
 

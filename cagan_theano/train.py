@@ -235,8 +235,9 @@ class Loop:
         with self.progress_bar() as bar:
             while not self.finished() and not self.signals.exit_code:
                 losses = self.step()
+                shown = " ".join(f"{k} {v:.3f}" for k, v in losses.items() if k in SHOWN)
+                bar.set_postfix_str(shown, refresh=False)
                 bar.update()
-                bar.set_postfix_str(" ".join(f"{k} {v:.3f}" for k, v in losses.items() if k in SHOWN))
         self.signals.patient = False
         return self.finish()
 
