@@ -2,7 +2,7 @@
 
     python replicate/evaluate.py [--checkpoint H5] [--data H5] [--out JSON]
 
-What each number means, with formulas: docs/figures.md and `replicate/metrics.py`.
+What each number means, defined: docs/figures.md and `replicate/metrics.py`.
 """
 
 import sys
