@@ -6,6 +6,7 @@ from data_prep.photoshoot.canvas import bent
 from data_prep.photoshoot.garment import EASE, STRAIGHT
 
 NECK_Y = .205  # sides of the neck's base
+SHOULDER_Y = .286  # joint of the arm
 CHEST_Y, WAIST_Y, HIP_Y, CROTCH_Y = .335, .455, .600, .715
 FLOOR = 1.3  # below the picture's lower edge
 DEPTH = .075  # half the torso's depth
@@ -23,13 +24,13 @@ class Figure:
         self.sitter, self.feminine = sitter, person.feminine
         self.yaw, self.turn = sitter.yaw, np.sin(sitter.yaw)
         self.arms, self.slope, self.hips = sitter.arms, sitter.slope, sitter.hips
-        self.arm_radius = (.041 - .008 * self.feminine) * (.4 + .6 * person.broad)
+        self.arm_radius = (.0415 - .0075 * self.feminine) * (.4 + .6 * person.broad)
         self._lean = sitter.lean
-        self.neck = (.034 - .0055 * self.feminine) * (.5 + .5 * person.broad)
+        self.neck = (.036 - .006 * self.feminine) * (.5 + .5 * person.broad)
         self.joint = np.abs([arm.shoulder[0] for arm in self.arms])
         f, b = self.feminine, person.broad * (1 - .1 * self.turn ** 2)
-        self.chest, self.waist, self.hip = ((.093 - .013 * f) * b, (.084 - .018 * f) * b,
-                                            (.088 + .004 * f) * b)
+        self.chest, self.waist, self.hip = ((.107 - .013 * f) * b, (.098 - .020 * f) * b,
+                                            (.101 + .004 * f) * b)
 
     def middle(self, y):
         """x of the torso's middle line at height y."""
@@ -41,6 +42,10 @@ class Figure:
         low = np.clip((y - .3) / .3, 0, 1)
         return y - (self.slope * (1 - low) + self.hips * low) * x
 
+    def collar(self, cloth):
+        """Half-width of the neck opening of ``cloth``: at least this neck's."""
+        return max(self.neck + .002, cloth.wide)
+
     def profile(self, side, cloth=None):
         """Half-width over y on ``side`` (0 left, 1 right) as sampled (ys, widths).
 
@@ -49,12 +54,15 @@ class Figure:
         ease = EASE[cloth.cut] if cloth else 0
         straight = STRAIGHT[cloth.cut] if cloth else 0
         joint, r = self.joint[side], self.arm_radius + ease * .7
-        start = max(self.neck + .002, cloth.wide if cloth else 0)
+        start = self.collar(cloth) if cloth else self.neck + .002
         chest, hip = self.chest + ease, self.hip + ease
         waist = self.waist + ease
         waist += straight * max(0, (.5 * chest + .5 * hip) - waist)
-        knots = [(.188, start * .93), (NECK_Y, start + .003), (.2225, max(.5 * joint, start + .008)),
-                 (.2375, joint * .86), (.262, joint + r * .45), (.29, max(joint + .002, chest)),
+        top = SHOULDER_Y - r  # the shoulder line runs onto the arm's roundness
+        knots = [(.190, start * .95), (NECK_Y - .002, start + .001),
+                 (.45 * NECK_Y + .55 * top, .45 * start + .55 * .8 * joint), (top - .001, joint * .84),
+                 (top + .006, joint + r * .12), (top + .020, joint + r * .42), (SHOULDER_Y, joint + r * .55),
+                 (SHOULDER_Y + .03, max(joint + .002, chest)),
                  (CHEST_Y, chest), (WAIST_Y, waist), (.53, .45 * waist + .55 * hip),
                  (HIP_Y, hip), (.68, hip + .003), (FLOOR, hip + .003)]
         ys = np.linspace(.18, .8, 320)
@@ -86,5 +94,5 @@ class Figure:
         along = np.hypot(*np.diff(points, axis=0).T).cumsum()
         t = np.concatenate([[0], along / along[-1]])
         r = self.arm_radius
-        bare = np.interp(t, [0, .3, .52, .68, 1], [r, .88 * r, .74 * r, .72 * r, .5 * r])
+        bare = np.interp(t, [0, .3, .52, .68, 1], [r, .88 * r, .74 * r, .72 * r, .48 * r])
         return points, bare + ease * np.interp(t, [0, .5, .9, 1], [.7, .8, .6, .35])

@@ -54,11 +54,14 @@ class Canvas:
         """Antialiased coverage of a signed ``distance`` [body units], positive inside."""
         return np.clip(distance / self.px + .5, 0, 1)
 
-    def paint(self, where, color, alpha, shade=None, cloth=False):
-        """Paint ``color`` ([3] or [h,w,3]) times ``shade`` over window ``where``."""
+    def paint(self, where, color, alpha, shade=None, cloth=False, tone=None):
+        """Paint ``color`` ([3] or [h,w,3]) times ``shade`` over window ``where``.
+
+        tone: exponents [3] of the shade per channel (skin keeps its red in the dark).
+        """
         color = np.asarray(color, np.float32)
         if shade is not None:
-            color = color * shade[..., None]
+            color = color * (shade[..., None] if tone is None else shade[..., None] ** tone)
         target = self.rgb[where]
         target += alpha[..., None] * (color - target)
         self.solid[where] = np.maximum(self.solid[where], alpha)
@@ -75,6 +78,7 @@ class Canvas:
         return _halve(self.rgb), _halve(self.cloth)
 
 
+SKIN_TONE = np.array([.75, 1.08, 1.25], np.float32)  # light scatters red within skin
 SHADOW_TINT = np.array([.94, 1.0, 1.03], np.float32)  # shadows keep a little more red
 
 

@@ -2,13 +2,17 @@
 import numpy as np
 
 from data_prep.photoshoot import cloth, texture
-from data_prep.photoshoot.body import NECK_Y
+from data_prep.photoshoot.body import NECK_Y, SHOULDER_Y
 from data_prep.photoshoot.canvas import blur, look_up, smoothstep, tube
 from data_prep.photoshoot.garment import EASE
 
 RIB_GATHER = .0045  # by how much a rib draws the cloth in [body units]
+COLLAR_TOP = .199  # nothing of the torso rises above it
 COLLAR = .0125  # width of the neckline's rib [body units]
 SEAM = .10  # darkness of a seam
+ARMPIT_Y = .348
+# the armhole's seam, then the crease between arm and chest: y; off in shares of the joint's
+ARMHOLE = ((.225, .26, .30, ARMPIT_Y, .40, .46), (.97, .89, .87, .96, .90, .6))
 
 
 class Outfit:
@@ -35,14 +39,19 @@ class Outfit:
         for side, arm in enumerate(fig.arms):
             inside, height = self._cap(x, y, arm, inside, height)
         hem = g.length + .006 * np.cos(d * 1.6) - .006 + relief
-        inside = np.minimum(inside, hem - upright)
+        inside = np.minimum(inside, np.minimum(hem - upright, upright - COLLAR_TOP))
         opening = self.opening(x, y, upright)
         alpha = canvas.coverage(np.minimum(inside, -opening)) if g.neckline != "turtleneck" \
             else canvas.coverage(inside)
         a, s = self._coordinates(d, upright)
         color = texture.torso_color(g, a, s, g.length - NECK_Y)
-        color = np.broadcast_to(color, x.shape + (3,)).copy()
+        color = np.array(np.broadcast_to(color, x.shape + (3,)))
+        hole = self._armhole(x, y, upright)
+        beyond = smoothstep(-.001, .001, hole) * (upright < ARMPIT_Y + .03)
+        cap = texture.sleeve_color(g, texture.SLEEVE_START + (upright - SHOULDER_Y))
+        color += beyond[..., None] * (cap - color)
         shade = self.light.shade(height, canvas.px, relief + texture.knit(g, a, s))
+        shade = shade * (1 - 1.3 * SEAM * np.exp(-(hole / .002) ** 2) * (upright < ARMPIT_Y))
         color, shade = self._finish(canvas, color, shade, a, x, upright, opening)
         self._contact(canvas, where, alpha)
         canvas.paint(where, color * self.light.tint, alpha, shade, cloth=True)
@@ -63,10 +72,11 @@ class Outfit:
 
     def _cap(self, x, y, arm, inside, height):
         """Round off the shoulder with the arm's own roundness."""
-        r = 1.03 * (self.figure.arm_radius + .7 * self.ease)
+        r = .97 * (self.figure.arm_radius + .7 * self.ease)
         off = np.hypot(x - arm.shoulder[0], y - arm.shoulder[1])
         ball = np.sqrt(np.maximum(r * r - off * off, 0)) * 1.2
-        return np.maximum(inside, r - off), np.maximum(height, ball)
+        joined = .5 * (height + ball + np.sqrt((height - ball) ** 2 + 1e-4))
+        return np.maximum(inside, r - off), joined
 
     def _coordinates(self, d, upright):
         """(a, s) of the torso: d unrolled about the body's axis and turned with it."""
@@ -76,13 +86,14 @@ class Outfit:
     def opening(self, x, y, upright):
         """Signed distance to the neck's opening, negative outside [body units]."""
         g = self.garment
-        u = (x - self.figure.middle(y) - self._front()) / g.wide
+        wide = self.figure.collar(g)
+        u = (x - self.figure.middle(y) - self._front()) / wide
         v = (upright - NECK_Y + .003) / g.deep
         if g.neckline == "v-neck":
             level = np.minimum(1 - np.abs(u) * 1.0 - v * 1.0 * (v > 0), 9)
-            return level * g.wide * .8
+            return level * wide * .8
         level = 1 - np.sqrt(u * u + np.where(v > 0, v, .3 * v) ** 2)
-        return level * min(g.wide, g.deep)
+        return level * min(wide, g.deep)
 
     def _front(self):
         return .018 * self.figure.turn
@@ -138,8 +149,8 @@ class Outfit:
         t = t * end
         relief = look_up(self.sleeves[side], t * (cloth.GRID - 1),
                          (np.clip(across, -1, 1) * .5 + .5) * (cloth.GRID - 1))
-        inside = inside + .9 * relief
-        alpha = canvas.coverage(inside) * self._armhole(canvas, arm, points, x, y)
+        inside = np.minimum(inside + .9 * relief, _beyond(points, x, y, radius))
+        alpha = canvas.coverage(inside) * self._joined(arm, points, x, y, t)
         height = radius * np.sqrt(np.maximum(1 - across ** 2, 0))
         s = texture.SLEEVE_START + t * cloth.SLEEVE_LENGTH
         color = np.array(np.broadcast_to(texture.sleeve_color(g, s), x.shape + (3,)))
@@ -149,12 +160,26 @@ class Outfit:
         self._cast(canvas, where, alpha)
         canvas.paint(where, color * self.light.tint, alpha, shade, cloth=True)
 
-    def _armhole(self, canvas, arm, points, x, y):
-        """Fades the sleeve in over the armhole's seam."""
+    def _armhole(self, x, y, upright):
+        """Signed distance outside the armhole's seam (or a raglan's), on either side."""
+        off = np.abs(x - self.figure.middle(y))
+        joint = np.where(x < self.figure.middle(y), *self.figure.joint)
+        if self.garment.raglan:
+            seam = np.interp(upright, [.19, .345], [.25, .92])
+        else:
+            seam = np.interp(upright, ARMHOLE[0], ARMHOLE[1])
+        return (off - seam * joint).astype(np.float32)
+
+    def _joined(self, arm, points, x, y, t):
+        """Share of the sleeve's own surface: it grows out of the torso at the armhole."""
         along = points[1] - points[0]
         along = along / np.hypot(*along)
         s = (x - points[0, 0]) * along[0] + (y - points[0, 1]) * along[1]
-        return smoothstep(-.002, .016, s)
+        upright = self.figure.upright(x, y)
+        off = np.abs(x - self.figure.middle(y))
+        seam = np.interp(upright, ARMHOLE[0], ARMHOLE[1]) * np.abs(arm.shoulder[0])
+        free = np.maximum(smoothstep(.0, .006, off - seam), smoothstep(.40, .50, t))
+        return smoothstep(-.002, .016, s) * free
 
     def _cuff(self, color, shade, t, across, end):
         g = self.garment
@@ -181,6 +206,15 @@ def _bend(arm):
     """Angle by which the elbow is bent [rad]."""
     a, b = arm.elbow - arm.shoulder, arm.wrist - arm.elbow
     return float(np.arccos(np.clip(a @ b / np.hypot(*a) / np.hypot(*b), -1, 1)))
+
+
+def _beyond(points, x, y, radius):
+    """Signed distance before the sleeve's straight end, which curves around the wrist."""
+    along = (points[-1] - points[-2]) / np.hypot(*(points[-1] - points[-2]))
+    dx, dy = x - points[-1, 0], y - points[-1, 1]
+    off = np.clip((dx * along[1] - dy * along[0]) / radius, -1, 1)
+    near = np.hypot(dx, dy) < .06
+    return np.where(near, .004 * np.sqrt(1 - off ** 2) - (dx * along[0] + dy * along[1]), 9)
 
 
 def _shorten(points, radii, end):

@@ -1,7 +1,7 @@
 """Head and face, softly painted."""
 import numpy as np
 
-from data_prep.photoshoot.canvas import blur, bump, smoothstep
+from data_prep.photoshoot.canvas import SKIN_TONE, blur, bump, smoothstep
 
 HEAD_Y = .108  # middle of the head
 HEAD_HALF = (.0500, .0740)  # half-width, half-height
@@ -54,7 +54,7 @@ def paint_head(canvas, head, light):
     height += _features(fu, v, person)
     shade = light.shade(blur(height.astype(np.float32), .003 / canvas.px), canvas.px)
     color = _complexion(fu, v, person)
-    canvas.paint(where, color * light.tint, alpha, np.clip(shade, .55, 1.3))
+    canvas.paint(where, color * light.tint, alpha, np.clip(shade, .55, 1.3), tone=SKIN_TONE)
     _eyes(canvas, where, fu, v, head, alpha, light)
     _mouth(canvas, where, fu, v, head, alpha, light)
 

@@ -2,7 +2,7 @@
 import numpy as np
 
 from data_prep.photoshoot.body import CROTCH_Y, FLOOR, NECK_Y
-from data_prep.photoshoot.canvas import blur, smoothstep, tube
+from data_prep.photoshoot.canvas import SKIN_TONE, blur, smoothstep, tube
 
 WAISTBAND_Y = .545
 
@@ -23,7 +23,7 @@ def paint_neck(canvas, figure, light, skin):
     shade = light.shade(height, canvas.px) * (1 - .30 * np.exp(-((y - .168) / .026) ** 2))
     bone = np.exp(-((upright - .236 - .10 * np.abs(x)) / .004) ** 2) * (np.abs(x) > .012)
     shade = shade * (1 - .08 * bone)
-    canvas.paint(where, skin * light.tint, canvas.coverage(inside), shade)
+    canvas.paint(where, skin * light.tint, canvas.coverage(inside), shade, tone=SKIN_TONE)
 
 
 def paint_trousers(canvas, sitter, figure, light):
@@ -62,8 +62,8 @@ def _wrinkles(sitter, off, upright):
     return total.astype(np.float32)
 
 
-def paint_hand(canvas, sitter, figure, light, side):
-    """Bare forearm and hand; a hand in a pocket ends at the pocket's edge."""
+def paint_hand(canvas, sitter, figure, light, side, start=0.0):
+    """Bare arm from ``start`` (0 shoulder .. 1 wrist) and hand; a hand in a pocket ends at the pocket's edge."""
     arm, skin = figure.arms[side], sitter.person.skin
     points, radii = figure.limb(arm)
     pad = .06
@@ -71,9 +71,9 @@ def paint_hand(canvas, sitter, figure, light, side):
     where, x, y = canvas.window(box[:, 0].min() - pad, box[:, 1].min(),
                                 box[:, 0].max() + pad, box[:, 1].max() + pad)
     inside, t, across, radius = tube(points, radii * .93, x, y)
-    alpha = canvas.coverage(inside)
+    alpha = canvas.coverage(inside) * (t > start)
     shade = light.shade(radius * np.sqrt(np.maximum(1 - across ** 2, 0)), canvas.px)
-    canvas.paint(where, skin * light.tint, alpha, shade)
+    canvas.paint(where, skin * light.tint, alpha, shade, tone=SKIN_TONE)
     palm, fingers, thumb = _hand(arm, side, figure.arm_radius)
     inside = np.maximum(tube(*palm, x, y)[0], tube(*thumb, x, y)[0])
     finger, t, across, _ = tube(*fingers, x, y)
@@ -86,7 +86,7 @@ def paint_hand(canvas, sitter, figure, light, side):
     lines = np.cos(across * np.pi * 3.5) ** 8 * smoothstep(.1, .3, t) * (finger > 0)
     shadow = np.roll(blur(alpha, .006 / canvas.px), int(.006 / canvas.px), 0)
     canvas.darken(where, .35 * shadow * (1 - alpha))
-    canvas.paint(where, skin * light.tint, alpha, shade * (1 - .16 * lines))
+    canvas.paint(where, skin * light.tint, alpha, shade * (1 - .16 * lines), tone=SKIN_TONE)
 
 
 def _hand(arm, side, r):

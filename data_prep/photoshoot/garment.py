@@ -47,6 +47,7 @@ class Garment:
     trim: str = "none"  # none | cuffs | sleeves | collar
     pocket: bool = False
     strings: bool = False
+    raglan: bool = False
     details: dict = field(default_factory=dict, repr=False)  # the pattern's own numbers
 
     @property
@@ -101,12 +102,13 @@ def sample_garment(rng):
                    stiff=rng.random(), colors=sample_colors(rng), trim=trim,
                    pocket=bool(neckline == "hood" and rng.random() < .75),
                    strings=bool(neckline == "hood" and rng.random() < .85),
+                   raglan=bool(rng.random() < .18),
                    details=sample_details(rng, pattern))
 
 
 def sample_length(rng, cut):
     """y of the hem: cropped to long, loose cuts a little longer."""
-    return float(np.clip(rng.normal(.635, .035) + {"oversized": .02}.get(cut, 0), .56, .74))
+    return float(np.clip(rng.normal(.628, .035) + {"oversized": .02}.get(cut, 0), .56, .74))
 
 
 def sample_neck(rng, neckline):

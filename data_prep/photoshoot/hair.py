@@ -13,7 +13,7 @@ def strands(across, along, seed, fine=1.0):
     for _ in range(5):
         k, phase, bend = rng.uniform(5, 22) * fine, rng.uniform(0, 6.3), rng.normal(0, 1.2)
         total += np.sin(k * across + phase + bend * along)
-    return 1 + .075 * total
+    return 1 + .05 * total
 
 
 def paint_back(canvas, head, light):
@@ -36,7 +36,7 @@ def paint_back(canvas, head, light):
     bottom = (length - y0) / head.half[1]
     wide = wide * np.sqrt(np.clip((bottom - v) / .35, 0, 1)) ** .6
     top = np.sqrt(np.clip(1 - (np.clip(-v, 0, 1.2) / (1.12 + .06 * person.volume)) ** 2, 0, 1))
-    inside = (wide * top - np.abs(u)) * head.half[0]
+    inside = (wide * top - np.abs(u) - .2 * (top <= 0)) * head.half[0]
     _paint(canvas, where, person, light, canvas.coverage(inside), u, v, .72)
 
 
@@ -79,7 +79,7 @@ def _hairline(u, v, head):
     if person.feminine > .5 and person.style != "curls":
         side = .25 * np.sign(p[5])  # the parting
         level = -.72 + .55 * np.abs(fu - side) ** 1.7 + .10 * p[4] * .5
-        level = np.where(np.abs(fu) > .62, level + 5 * (np.abs(fu) - .62) ** 1.3 * (person.style not in ("bun", "ponytail")), level)
+        level = np.where(np.abs(fu) > .62, level + 5 * np.maximum(np.abs(fu) - .62, 0) ** 1.3 * (person.style not in ("bun", "ponytail")), level)
         if person.fringe:
             level = np.maximum(level, -.30 + .05 * np.cos(5 * fu))
     else:
@@ -92,24 +92,41 @@ def paint_front(canvas, head, figure, light):
     person = head.person
     if person.style not in ("long", "waves", "bob"):
         return
-    x0, y0 = head.center
     for n, side in enumerate((-1, 1)):
-        end = head.sitter.hair_front[n]
-        low = end or (.205 if person.style == "bob" else .235)
-        w = person.volume
-        wave = .005 if person.style == "waves" else .0015
-        ys = np.linspace(y0 - .055, low, 12)
-        t = np.linspace(0, 1, 12)
-        out = head.half[0] * (1.0 + .06 * w) + (.022 * np.sin(np.pi * .55 * t) if end else .012 * t - .012 * t ** 3)
-        xs = x0 + side * (out + wave * np.sin(9 * t + person.seed % 5))
-        radii = (.010 + .013 * np.sin(np.pi * np.clip(t * .8 + .12, 0, 1))) * (.75 + .35 * w)
-        radii *= np.where(t > .85, 1 - 3.2 * (t - .85), 1) if end else 1
-        where, x, y = canvas.window(xs.min() - .05, ys[0] - .03, xs.max() + .05, low + .03)
-        inside, along, across, _ = tube(np.stack([xs, ys], 1), radii, x, y)
-        alpha = canvas.coverage(inside) * smoothstep(-.06, .02, y - y0 + .055)
-        if end:
-            shadow = np.roll(blur(alpha, .005 / canvas.px), (int(.006 / canvas.px), int(side * .003 / canvas.px)), (0, 1))
-            canvas.darken(where, .35 * shadow * (1 - alpha))
-        shade = strands(across * 1.2, along * 3, person.seed + n, 1.0)
-        shade = shade * (1.02 - .28 * across ** 2) * (1 + .15 * bump(along, .3, .12))
-        canvas.paint(where, person.hair * light.tint, alpha, shade * light.ambient)
+        _lock(canvas, head, light, side, n)
+
+
+def _lock(canvas, head, light, side, n):
+    """One lock from the parting over the temple, down to its end."""
+    person, end = head.person, head.sitter.hair_front[n]
+    points, radii = _lock_path(head, side, end)
+    where, x, y = canvas.window(points[:, 0].min() - .04, points[:, 1].min() - .03,
+                                points[:, 0].max() + .04, points[:, 1].max() + .03)
+    inside, along, across, _ = tube(points, radii, x, y)
+    alpha = canvas.coverage(inside)
+    if end:
+        shift = (int(.006 / canvas.px), int(side * .003 / canvas.px))
+        shadow = np.roll(blur(alpha, .005 / canvas.px), shift, (0, 1))
+        canvas.darken(where, .4 * shadow * (1 - alpha))
+    shade = strands(across * 1.2, along * 3, person.seed + n)
+    shade = shade * (1.03 - .25 * across ** 2) * (1 + .18 * bump(along, .22, .1))
+    canvas.paint(where, person.hair * light.tint, alpha, shade * light.ambient)
+
+
+def _lock_path(head, side, end):
+    """(points [n,2], radii [n]) of a lock; ``end``: its lowest y, 0 to end behind the jaw."""
+    person, w = head.person, head.person.volume
+    wave = .006 if person.style == "waves" else .0015
+    hug = np.array([(.30, -.97), (.66, -.80), (.90, -.48), (.99, -.12), (1.02, .3), (1.02, .7)])
+    points = head.center + hug * [side, 1] * head.half
+    radii = np.array([.006, .010, .012, .013, .014, .015]) * (.7 + .3 * w)
+    low = end or (.200 if person.style == "bob" else .212)
+    t = np.linspace(.12, 1, 9)[:, None]
+    start = points[-1]
+    out = start[0] + side * ((.016 * np.sin(np.pi * .6 * t) if end else -.010 * t)
+                             + wave * np.sin(9 * t + person.seed % 5))
+    fall = np.concatenate([out, start[1] + (low - start[1]) * t], 1)
+    size = .016 + .009 * np.sin(np.pi * np.clip(t[:, 0] * .75, 0, 1)) if end else \
+        .015 - .007 * t[:, 0]
+    size = size * (.75 + .3 * w) * np.where(t[:, 0] > .8, 1 - 3.0 * (t[:, 0] - .8), 1)
+    return np.concatenate([points, fall]), np.concatenate([radii, size])

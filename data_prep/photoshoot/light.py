@@ -4,7 +4,8 @@ import numpy as np
 from data_prep.photoshoot.canvas import blur
 
 WRAP = .45  # share by which the soft source reaches around edges
-EDGE = .30  # how much surfaces turning away from the camera darken
+SATURATE = .45  # steep slopes count less: cloth scatters, outlines must not go black
+EDGE = .22  # how much surfaces turning away from the camera darken
 
 
 class Light:
@@ -24,6 +25,8 @@ class Light:
         """
         surface = height if relief is None else height + relief
         dy, dx = np.gradient(surface, px)
+        soft = 1 / (1 + SATURATE * np.hypot(dx, dy))
+        dx, dy = dx * soft, dy * soft
         nz = 1 / np.sqrt(dx * dx + dy * dy + 1)
         lx, ly, lz = self.direction
         facing = (lz - lx * dx - ly * dy) * nz
@@ -31,5 +34,5 @@ class Light:
         level = 1 + .75 * self.strength * (lit - (lz + WRAP) / (1 + WRAP))
         level -= EDGE * self.strength * (1 - nz) ** 2
         if relief is not None:
-            level += 16 * np.clip(relief - blur(relief, .012 / px), -.012, .008)
+            level += 22 * np.clip(relief - blur(relief, .012 / px), -.012, .005)
         return np.clip(level, .12, 1.35) * self.ambient

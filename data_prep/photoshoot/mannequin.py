@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from data_prep.photoshoot.body import Figure
+from data_prep.photoshoot.body import SHOULDER_Y, Figure
 from data_prep.photoshoot.sitter import Arm
 
 EXTENT = .78  # share of the picture's height (or width) that a garment spans at most
@@ -14,7 +14,7 @@ OUT = {"fitted": 0, "regular": .006, "oversized": .016}  # wider cuts hang furth
 
 def article_view(garment):
     """figure, scale, shift and seed of the product photo of ``garment``."""
-    half = .166 + OUT[garment.cut]
+    half = .178 + OUT[garment.cut]
     arms = tuple(_arm(side, half) for side in (-1, 1))
     person = SimpleNamespace(feminine=.45, broad=1.0)
     sitter = SimpleNamespace(person=person, yaw=0.0, lean=0.0, slope=0.0, hips=0.0, arms=arms)
@@ -29,7 +29,7 @@ def article_view(garment):
 
 
 def _arm(side, half):
-    shoulder = np.array([side * .098, .262])
-    elbow = np.array([side * (half - .018), .445])
+    shoulder = np.array([side * .104, SHOULDER_Y])
+    elbow = np.array([side * (half - .016), .455])
     wrist = np.array([side * half, .640])
     return Arm(shoulder, elbow, wrist, wrist + np.array([0, .08]), "hang")

@@ -37,7 +37,7 @@ def render_worn(sitter, garment, size):
     outfit.paint_torso(canvas)
     collar.paint_front(canvas, outfit)
     for side in (1 - sitter.front_arm, sitter.front_arm):
-        flesh.paint_hand(canvas, sitter, figure, light, side)
+        flesh.paint_hand(canvas, sitter, figure, light, side, garment.sleeve_end - .08)
         outfit.paint_sleeve(canvas, side)
     face.paint_head(canvas, head, light)
     hair.paint_cap(canvas, head, light)

@@ -16,7 +16,7 @@ from data_prep.photoshoot.garment import ATTRIBUTES, sample_garment
 from data_prep.photoshoot.sitter import sample_person, sample_sitter
 from data_prep.store import PhotoWriter
 
-VERSION = 1  # of the pictures: raised whenever the same seed gives other pictures
+VERSION = 2  # of the pictures: raised whenever the same seed gives other pictures
 SPLIT_KEYS = {"train": 0, "test": 1}
 PERSON, GARMENT, SITTING, TRIPLE = range(4)  # kinds of random states
 BLOCK_GARMENTS = (0, 1, 2, 2, 3, 4)  # six pairs: two persons sit three times each ...

@@ -3,6 +3,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data_prep.photoshoot.body import SHOULDER_Y
+
 SKINS = [(244, 212, 190), (238, 198, 172), (228, 184, 154), (212, 164, 130), (186, 136, 104),
          (150, 104, 78), (112, 76, 58), (86, 58, 46)]  # sRGB, light to dark
 SKIN_SHARES = (.17, .2, .19, .14, .1, .08, .07, .05)
@@ -99,10 +101,10 @@ def sample_sitter(rng, person=None, clutter=False):
         person, float(yaw), float(lean), float(slope), float(hips),
         head=(rng.normal(0, .006), rng.uniform(-.003, .006), rng.normal(0, .045),
               float(np.clip(yaw * .5 + rng.normal(0, .2), -.5, .5))),
-        arms=arms, front_arm=int(rng.integers(2)), scale=rng.uniform(.94, 1.06),
+        arms=arms, front_arm=int(rng.integers(2)), scale=rng.uniform(1.08, 1.22),
         shift=(rng.normal(-.01, .018), rng.normal(.002, .006)),
         light=(rng.normal(0, .32), -rng.uniform(.3, .65), rng.uniform(.8, 1.2),
-               rng.normal(0, .022), rng.normal(1, .035)),
+               rng.normal(.012, .016), rng.normal(1, .035)),
         trousers=_color(rng, TROUSERS, TROUSER_SHARES), jeans=rng.random() < .55,
         hair_front=sample_front(rng, person), backdrop=rng.normal(229, 3.5) / 255,
         seed=int(rng.integers(2 ** 31)), clutter=clutter)
@@ -120,25 +122,25 @@ def sample_front(rng, person):
 
 def shoulder_of(person, side, slope, yaw):
     """Shoulder joint [2]; a turned torso looks narrower on its far side."""
-    across = (.103 - .017 * person.feminine) * person.broad
+    across = (.108 - .014 * person.feminine) * person.broad
     across *= np.cos(yaw) - .12 * side * np.sin(yaw)
-    return np.array([side * across, .262 + slope * side * across])
+    return np.array([side * across, SHOULDER_Y + slope * side * across])
 
 
 def sample_arm(rng, person, side, slope, lean, yaw):
     """Draw one ``Arm`` (side -1: left of the picture)."""
     pose = str(rng.choice(POSES, p=POSE_SHARES))
     start = shoulder_of(person, side, slope, yaw)
-    hip = .088 * person.broad + side * lean
+    hip = .103 * person.broad + side * lean
     out = {  # elbow and wrist as (outwards, down) from the body's middle, hand's direction
-        "hang": ((.135, .445), (.150, .610), (-.02, .085)),
-        "pocket": ((.168, .432), (hip + .012, .588), (-.030, .05)),
-        "hip": ((.205, .415), (hip + .012, .520), (-.045, .03)),
-        "across": ((.138, .440), (-.012, .468), (-.075, -.012)),
-        "front": ((.150, .440), (.040, .585), (-.045, .055)),
-        "thigh": ((.145, .445), (.115, .605), (-.028, .08)),
+        "hang": ((.160, .455), (.168, .622), (-.02, .085)),
+        "pocket": ((.192, .440), (hip + .010, .600), (-.030, .05)),
+        "hip": ((.232, .430), (hip + .012, .535), (-.045, .03)),
+        "across": ((.162, .450), (-.005, .480), (-.075, -.012)),
+        "front": ((.172, .450), (.050, .598), (-.045, .055)),
+        "thigh": ((.166, .455), (.140, .615), (-.028, .08)),
     }[pose]
-    wide = (person.broad - 1) * .12 - .012 * person.feminine
+    wide = (person.broad - 1) * .14 - .010 * person.feminine
     jitter = rng.normal(0, .009, (2, 2))
     elbow, wrist = (np.array([side * (p[0] + wide), p[1]]) for p in out[:2])
     elbow, wrist = elbow + jitter[0] + [0, slope * side * .12], wrist + jitter[1]
