@@ -78,7 +78,8 @@ MEASURES = (
     Measure("alpha_iou", "IoU of alpha > 0.5 with the garments' region", average("iou")),
     Measure("alpha_iou_changed", "IoU of alpha > 0.5 with where the truth differs",
             average("iou_changed")),
-    Measure("outside", "error outside the garments' region, of the range", average("error_outside")),
+    Measure("outside", "error outside the garments' region, of the range",
+            average("error_outside")),
     Measure("outside_unchanged", "the same of the unchanged image", average("unchanged_outside")),
     Measure("ssim_inside", "SSIM inside", average("ssim_inside")),
     Measure("ssim_inside_unchanged", "the same of the unchanged image",
@@ -198,7 +199,8 @@ def report(checkpoint, model, held, columns, seed):
 def table(result):
     """The measures as lines of text."""
     lines = [f"{result['checkpoint']} (sha256 {result['sha256'][:12]}, step {result['step']}) on "
-             f"{result['n']} held-out swaps of {result['data']}; low-pass: {result['low_pass']}", "",
+             f"{result['n']} held-out swaps of {result['data']}; low-pass: {result['low_pass']}",
+             "",
              f"{'measure':<24}{'value':>8}   95 % interval"]
     for name, entry in result["measures"].items():
         value, low, high = (shown(entry[key]) for key in ("value", "low", "high"))

@@ -23,8 +23,8 @@ BETWEEN = 36
 CAPTION = (
     r"$\mathbf{Figure~2.}$ The cycle loss. (i) G swaps article $y_i$ for $y_j$ on the human $x_i$; "
     r"(ii) G swaps $y_j$ for $y_i$ on its own output, and what comes back should be $x_i$. "
-    r"$L_{cyc}$ is the mean absolute difference of colors scaled to [-1,1], here for one held-out human "
-    "and article drawn at random.")
+    r"$L_{cyc}$ is the mean absolute difference of colors scaled to [-1,1], here for one held-out "
+    "human and article drawn at random.")
 
 
 def cycle_error(x_i, back):

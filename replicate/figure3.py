@@ -21,7 +21,8 @@ COLORS = {"input": "#c9ccd1", "learned": "#6f9bc8", "deconvolution": "#7fb38a", 
           "output": "#b7a6d6"}
 LEGEND = (("input", "images"), ("learned", "convolution of stride 2"),
           ("deconvolution", "deconvolution of stride 1/2"),
-          ("copies", "downsampled copies, the last 6 channels"), ("output", "output of the last layer"))
+          ("copies", "downsampled copies, the last 6 channels"),
+          ("output", "output of the last layer"))
 FIELD = "#b3202c"
 DEPTH = (0.42, 0.26)
 """How far a step into the depth (a picture's width) goes right and up on the sheet."""
@@ -187,11 +188,11 @@ def caption(G, D):
     g_kernel, d_kernel, head = (rf"{kernel}$\times${kernel}" for kernel in (
         G.config.g_kernel, D.layers[0].convolution.kernel, D.head.kernel))
     field = D.receptive_field()
-    return (r"$\mathbf{Figure~3.}$ The generator $G$, an encoder-decoder with skip connections, and "
-            r"the patch discriminator $D$; labels are channels$\times$height$\times$width. Heights "
+    return (r"$\mathbf{Figure~3.}$ The generator $G$, an encoder-decoder with skip connections, "
+            r"and the patch discriminator $D$; labels are channels$\times$height$\times$width. Heights "
             r"and depths are to scale, thickness grows with the square root of the channels. "
-            rf"Kernels are {g_kernel} in $G$ and {d_kernel} in $D$, whose head of {head} has stride "
-            rf"1, so that one logit of $D$ sees {field}$\times${field} pixels (red).")
+            rf"Kernels are {g_kernel} in $G$ and {d_kernel} in $D$, whose head of {head} has "
+            rf"stride 1, so that one logit of $D$ sees {field}$\times${field} pixels (red).")
 
 
 def draw(G, D, height, width, note=""):
@@ -211,7 +212,8 @@ def draw(G, D, height, width, note=""):
     with sheet.style():
         figure = sheet.blank(INSIDE + 2 * sheet.MARGIN, tall + text.height + 2 * sheet.MARGIN)
         axes = drawing(figure, (0, right), (low, high), tall)
-        tops = draw_line(axes, upper, xs, 0, (r"$x_i,\ y_i,\ y_j$", r"$\alpha_i^j,\ \tilde{x}_i^j$"))
+        ends = r"$x_i,\ y_i,\ y_j$", r"$\alpha_i^j,\ \tilde{x}_i^j$"
+        tops = draw_line(axes, upper, xs, 0, ends)
         draw_skips(axes, upper, xs, tops, len(G.decoder))
         axes.text(0, high - 4, "Generator $G$", size=10, va="top", weight="bold")
         xs = places(lower, 0)

@@ -81,7 +81,7 @@ def results(model, held, i, j):
 @click.option("--articles", type=click.IntRange(1, 20), default=5, show_default=True,
               help="Articles of part (c), and as many humans of part (d).")
 def command(checkpoint, backend, device, data, out, seed, humans, articles):
-    """Draw Figure 6: (c) different articles on the same human, (d) one article on different humans."""
+    """Draw Figure 6: (c) different articles on the same human, (d) one article on several."""
     model = common.load_model(checkpoint, backend, device)
     with common.held_out(data, model) as held:
         i, j = common.choose_matrix(held, humans, articles, seed)
