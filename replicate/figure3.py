@@ -135,7 +135,7 @@ def draw_line(axes, boxes, xs, middle, ends):
     for n, words in zip((0, -1), ends):
         (_, height, width), x = boxes[n].shape, xs[n] + span(boxes[n]) / 2
         low = middle - height / 2 - DEPTH[1] * width / 2
-        axes.text(x, low - 27, words, size=SIZE + 1, ha="center", va="baseline")
+        axes.text(x, low - 31, words, size=SIZE + 1, ha="center", va="baseline")
     return [draw_box(axes, box, x, middle) for box, x in zip(boxes, xs)]
 
 
@@ -189,8 +189,8 @@ def caption(G, D):
         G.config.g_kernel, D.layers[0].convolution.kernel, D.head.kernel))
     field = D.receptive_field()
     return (r"$\mathbf{Figure~3.}$ The generator $G$, an encoder-decoder with skip connections, "
-            r"and the patch discriminator $D$; labels are channels$\times$height$\times$width. Heights "
-            r"and depths are to scale, thickness grows with the square root of the channels. "
+            r"and the patch discriminator $D$; labels are channels$\times$height$\times$width. "
+            r"Heights and depths are to scale, thickness grows with the square root of the channels. "
             rf"Kernels are {g_kernel} in $G$ and {d_kernel} in $D$, whose head of {head} has "
             rf"stride 1, so that one logit of $D$ sees {field}$\times${field} pixels (red).")
 
@@ -205,7 +205,7 @@ def draw(G, D, height, width, note=""):
     upper, lower = boxes_of_generator(G, height, width), boxes_of_discriminator(D, height, width)
     rise = height + DEPTH[1] * width  # of the tallest box
     xs, middle = places(upper, 0), -1.5 * rise - 20
-    right, low, high = xs[-1] + span(upper[-1]), middle - rise / 2 - 36, rise / 2 + 40
+    right, low, high = xs[-1] + span(upper[-1]), middle - rise / 2 - 41, rise / 2 + 40
     unit = INSIDE / right  # device pixels to a picture element
     text = sheet.Caption(caption(G, D), note, INSIDE)
     tall = round(unit * (high - low))

@@ -40,8 +40,8 @@ def caption(height, width, truth):
             if truth else "")
     return (r"$\mathbf{Figure~5.}$ The mask $\alpha_i^j$ (white: painted anew) is learned "
             r"without any segmentation to learn from; $x_i^j$ is $x_i$ repainted there with "
-            rf"article $y_j$ in the place of $y_i$.{more} Resolution {height}$\times${width}; held-out "
-            "humans and articles drawn at random. Panel order reconstructed.")
+            rf"article $y_j$ in the place of $y_i$.{more} Resolution {height}$\times${width}; "
+            "held-out humans and articles drawn at random. Panel order reconstructed.")
 
 
 @click.command()
