@@ -190,8 +190,8 @@ def caption(G, D):
     field = D.receptive_field()
     return (r"$\mathbf{Figure~3.}$ The generator $G$, an encoder-decoder with skip connections, "
             r"and the patch discriminator $D$; labels are channels$\times$height$\times$width. "
-            r"Heights and depths are to scale, thickness grows with the square root of the channels. "
-            rf"Kernels are {g_kernel} in $G$ and {d_kernel} in $D$, whose head of {head} has "
+            r"Heights and depths are to scale, thickness grows with the square root of the "
+            rf"channels. Kernels are {g_kernel} in $G$ and {d_kernel} in $D$, whose head of {head} has "
             rf"stride 1, so that one logit of $D$ sees {field}$\times${field} pixels (red).")
 
 
