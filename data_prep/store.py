@@ -214,6 +214,9 @@ class PhotoFile:
         self._file = self._open()
         try:
             self._validate()
+        except (KeyError, TypeError, OSError, RuntimeError) as error:  # h5py's own complaints
+            self._file.close()
+            raise ValueError(f"{self.path}: is damaged inside; copy it again or {REMAKE}") from error
         except BaseException:
             self._file.close()
             raise

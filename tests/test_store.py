@@ -1,0 +1,176 @@
+"""The photo file: what is written is read back, and every broken file is refused in one line."""
+import json
+import os
+
+import h5py
+import numpy as np
+import pytest
+
+from data_prep.store import PhotoFile, PhotoWriter
+
+SIZE = (32, 48)
+NAMES = ["crew", "hood"]
+
+
+def picture(number, channels=(3,)):
+    """A picture whose every pixel tells which one it is."""
+    return np.random.default_rng(number).integers(0, 256, SIZE + channels).astype(np.uint8)
+
+
+def write(path, train=3, test=2):
+    """A small file; picture numbers: x 10+row, y 20+row, mask 30+row, x_ij 40."""
+    with PhotoWriter(path, *SIZE, {"seed": 7}) as writer:
+        for split, count, start in (("train", train, 0), ("test", test, 100)):
+            for n in range(start, start + count):
+                writer.add(split, picture(10 + n), picture(20 + n), n, n + 5,
+                           picture(30 + n, ()), {"neckline": (n % 2, NAMES)})
+        if test:
+            writer.add_triple(0, 1, picture(40), picture(41, ()))
+    return path
+
+
+@pytest.fixture
+def path(tmp_path):
+    return write(tmp_path / "photos.h5")
+
+
+def test_read_back(path):
+    with PhotoFile.open(path) as file:
+        assert (file.height, file.width) == SIZE and file.provenance == {"seed": 7}
+        assert file.splits == ("train", "test")
+        train, test = file.split("train"), file.split("test")
+        assert len(train) == 3 and train.person.tolist() == [0, 1, 2]
+        assert train.garment.tolist() == [5, 6, 7]
+        np.testing.assert_array_equal(train.x[1], picture(11))
+        np.testing.assert_array_equal(train.y[1:3], [picture(21), picture(22)])
+        np.testing.assert_array_equal(test.mask.load()[1], picture(131, ()))
+        assert train.attributes["neckline"].tolist() == [0, 1, 0]
+        assert train.names["neckline"] == NAMES and train.triples is None
+        assert (test.triples.i.tolist(), test.triples.j.tolist()) == ([0], [1])
+        np.testing.assert_array_equal(test.triples.x_ij[0], picture(40))
+        assert not os.path.exists(str(path) + ".partial")
+
+
+def test_same_contents_same_bytes(tmp_path):
+    files = [write(tmp_path / name).read_bytes() for name in ("a.h5", "b.h5")]
+    assert files[0] == files[1]
+
+
+def test_only_one_split(tmp_path):
+    with PhotoFile.open(write(tmp_path / "test.h5", train=0)) as file:
+        assert file.splits == ("test",)
+        with pytest.raises(ValueError, match="has no train photos"):
+            file.split("train")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_interrupted_writing_leaves_nothing(tmp_path, error):
+    with pytest.raises(error):
+        with PhotoWriter(tmp_path / "new.h5", *SIZE, {}) as writer:
+            writer.add("train", picture(1), picture(2), 0, 0)
+            raise error
+    assert os.listdir(tmp_path) == []
+
+
+def test_interrupted_writing_keeps_the_old_file(path):
+    before = path.read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        with PhotoWriter(path, *SIZE, {}):
+            raise KeyboardInterrupt
+    assert path.read_bytes() == before and os.listdir(path.parent) == [path.name]
+
+
+def test_writer_refuses_a_wrong_picture(tmp_path):
+    with pytest.raises(ValueError, match="must be uint8"):
+        with PhotoWriter(tmp_path / "new.h5", *SIZE, {}) as writer:
+            writer.add("train", picture(1)[:16], picture(2), 0, 0)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("size", [(0, 96), (128, 90), (8192, 96)])
+def test_writer_refuses_a_size(tmp_path, size):
+    with pytest.raises(ValueError, match="multiples of 16"):
+        PhotoWriter(tmp_path / "new.h5", *size, {})
+
+
+def replace(name, change):
+    """A fault: dataset ``name`` is replaced by ``change`` of its contents."""
+    def spoil(file):
+        data = np.asarray(change(file[name][...]))
+        del file[name]
+        file.create_dataset(name, data=data)
+    return spoil
+
+
+def external(file):
+    del file["train/mask"]
+    file["train/mask"] = h5py.ExternalLink("other.h5", "/mask")
+
+
+def external_storage(file):
+    shape = file["train/mask"].shape
+    del file["train/mask"]
+    file.create_dataset("train/mask", shape, "u1", external=[("/dev/zero", 0, 10 ** 6)])
+
+
+def soft(file):
+    file["test/attributes/copy"] = h5py.SoftLink("/test/person")
+
+
+FAULTS = {
+    "not a photo file": lambda f: f.attrs.__setitem__("format", "other"),
+    "has version 2": lambda f: f.attrs.__setitem__("version", 2),
+    "height is missing": lambda f: f.attrs.__delitem__("height"),
+    "multiples of 16": lambda f: f.attrs.__setitem__("width", 50),
+    "provenance is missing or not JSON": lambda f: f.attrs.__setitem__("provenance", "{"),
+    "external or soft link": external,
+    "'copy' is an external": soft,
+    "in another file": external_storage,
+    "unexpected entry 'more'": lambda f: f.create_group("more"),
+    "/train/y is missing": lambda f: f["train"].__delitem__("y"),
+    "/train/x has no rows": replace("train/x", lambda a: a[:0]),
+    "/test/y is uint8": replace("test/y", lambda a: a[:, ::2]),
+    "/test/x is float64": replace("test/x", lambda a: a / 255),
+    "/train/person is int32": replace("train/person", lambda a: a[:1]),
+    "rows that do not exist": replace("test/triples/i", lambda a: a + 5),
+    "a garment with itself": replace("test/triples/j", lambda a: a * 0),
+    "a person of test also": replace("test/person", lambda a: a * 0),
+    "a garment of test also": replace("test/garment", lambda a: a - 100),
+    "neckline names is missing": replace("train/attributes/neckline", lambda a: a),
+    "a code without a name":
+        lambda f: f["train/attributes/neckline"].attrs.__setitem__("names", json.dumps(["a"])),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_reader_refuses(path, fault):
+    with h5py.File(path, "r+") as file:
+        FAULTS[fault](file)
+    with pytest.raises(ValueError) as caught:
+        PhotoFile.open(path)
+    message = str(caught.value)
+    assert fault in message and str(path) in message and "\n" not in message
+
+
+def test_reader_refuses_a_truncated_file(path):
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(ValueError, match="not a complete HDF5 file"):
+        PhotoFile.open(path)
+
+
+def test_reader_refuses_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file; make it anew"):
+        PhotoFile.open(tmp_path / "none.h5")
+
+
+def test_reader_notices_a_flipped_bit(path):
+    with h5py.File(path, "r") as file:
+        chunk = file["train/x"].id.get_chunk_info(1)
+    data = bytearray(path.read_bytes())
+    data[chunk.byte_offset + chunk.size // 2] ^= 8
+    path.write_bytes(bytes(data))
+    with PhotoFile.open(path) as file:
+        x = file.split("train").x
+        np.testing.assert_array_equal(x[0], picture(10))
+        with pytest.raises(ValueError, match="/train/x is damaged"):
+            x[1]
