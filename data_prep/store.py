@@ -16,7 +16,6 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass
-from typing import Dict, Optional
 
 import h5py
 import numpy as np
@@ -189,12 +188,12 @@ class Photos:
     garment [N] int32; attributes: name -> [N] uint8 codes, names: name -> list of words."""
     x: Rows
     y: Rows
-    mask: Optional[Rows]
+    mask: Rows | None
     person: np.ndarray
     garment: np.ndarray
-    attributes: Dict[str, np.ndarray]
-    names: Dict[str, list]
-    triples: Optional[Triples]
+    attributes: dict[str, np.ndarray]
+    names: dict[str, list]
+    triples: Triples | None
 
     def __len__(self):
         return len(self.x)
@@ -216,7 +215,8 @@ class PhotoFile:
             self._validate()
         except (KeyError, TypeError, OSError, RuntimeError) as error:  # h5py's own complaints
             self._file.close()
-            raise ValueError(f"{self.path}: is damaged inside; copy it again or {REMAKE}") from error
+            raise ValueError(f"{self.path}: is damaged inside; copy it again or "
+                             f"{REMAKE}") from error
         except BaseException:
             self._file.close()
             raise

@@ -22,14 +22,20 @@ def paint_backdrop(canvas, sitter):
 
 def _street(canvas, rng, u, v):
     """Blurred buildings, windows, furniture and foliage behind the sitter."""
-    canvas.rgb[:] = rng.uniform(.45, .8, 3) * (1 - .15 * v[..., None])
+    canvas.rgb[:] = _muted(rng, .45, .85) * (1 - .15 * v[..., None])
     for _ in range(rng.integers(5, 9)):  # buildings and posts
         left, width, top = rng.uniform(-1.2, 1), rng.uniform(.1, .7), rng.uniform(-1, .3)
         box = (u > left) & (u < left + width) & (v > top)
-        windows = 1 - .25 * (np.sin(u * rng.uniform(15, 40)) > .2) * (np.sin(v * rng.uniform(15, 40)) > 0)
-        canvas.rgb[box] = (rng.uniform(.2, .85, 3) * windows[..., None])[box]
+        across, down = rng.uniform(15, 40, 2)
+        windows = 1 - .25 * (np.sin(u * across) > .2) * (np.sin(v * down) > 0)
+        canvas.rgb[box] = (_muted(rng, .2, .85) * windows[..., None])[box]
     for _ in range(rng.integers(8, 16)):  # leaves, cars, chairs: blobs
         cx, cy, a, b = rng.uniform(-1, 1), rng.uniform(-.6, 1), *rng.uniform(.06, .3, 2)
-        canvas.rgb[((u - cx) / a) ** 2 + ((v - cy) / b) ** 2 < 1] = rng.uniform(.15, .85, 3)
+        canvas.rgb[((u - cx) / a) ** 2 + ((v - cy) / b) ** 2 < 1] = _muted(rng, .15, .85)
     sigma = rng.uniform(.006, .014) / canvas.px
     canvas.rgb[:] = np.stack([blur(canvas.rgb[..., c], sigma) for c in range(3)], -1)
+
+
+def _muted(rng, low, high):
+    """A color [3] as streets have them: a gray level, slightly tinted."""
+    return np.clip(rng.uniform(low, high) * (1 + rng.normal(0, .12, 3)), 0, 1)

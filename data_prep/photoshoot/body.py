@@ -60,8 +60,9 @@ class Figure:
         waist += straight * max(0, (.5 * chest + .5 * hip) - waist)
         top = SHOULDER_Y - r  # the shoulder line runs onto the arm's roundness
         knots = [(.190, start * .95), (NECK_Y - .002, start + .001),
-                 (.45 * NECK_Y + .55 * top, .45 * start + .55 * .8 * joint), (top - .001, joint * .84),
-                 (top + .006, joint + r * .12), (top + .020, joint + r * .42), (SHOULDER_Y, joint + r * .55),
+                 (.45 * NECK_Y + .55 * top, .45 * start + .55 * .8 * joint),
+                 (top - .001, joint * .84), (top + .006, joint + r * .12),
+                 (top + .020, joint + r * .42), (SHOULDER_Y, joint + r * .55),
                  (SHOULDER_Y + .03, max(joint + .002, chest)),
                  (CHEST_Y, chest), (WAIST_Y, waist), (.53, .45 * waist + .55 * hip),
                  (HIP_Y, hip), (.68, hip + .003), (FLOOR, hip + .003)]

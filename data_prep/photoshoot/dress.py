@@ -36,7 +36,7 @@ class Outfit:
         gather = self._gather(upright)
         inside = inside + relief * .8 - gather
         height = fig.relief(d, upright)
-        for side, arm in enumerate(fig.arms):
+        for arm in fig.arms:
             inside, height = self._cap(x, y, arm, inside, height)
         hem = g.length + .006 * np.cos(d * 1.6) - .006 + relief
         inside = np.minimum(inside, np.minimum(hem - upright, upright - COLLAR_TOP))

@@ -61,7 +61,8 @@ def paint_head(canvas, head, light):
 
 def _features(u, v, person):
     """Relief of nose, sockets, cheeks and lips [body units]."""
-    nose = .011 * bump(u, 0, .10 + .03 * np.clip(v, 0, .4)) * smoothstep(-.15, .30, v) * smoothstep(.42, .33, v)
+    nose = (.011 * bump(u, 0, .10 + .03 * np.clip(v, 0, .4)) * smoothstep(-.15, .30, v)
+            * smoothstep(.42, .33, v))
     sockets = -.004 * (bump(u, -.4, .2) + bump(u, .4, .2)) * bump(v, -.03, .11)
     lips = .004 * bump(u, 0, .2) * bump(v, .55, .08)
     chin = .004 * bump(u, 0, .2) * bump(v, .84, .1)
@@ -79,7 +80,8 @@ def _complexion(u, v, person):
     lids = .10 * (bump(u, -.4, .2) + bump(u, .4, .2)) * bump(v, -.06, .07)
     color = color * (1 - (under + nostrils + lids)[..., None] * [.8, 1, 1])
     if person.beard > .05:
-        area = smoothstep(.18, .5, v + .25 * np.abs(u) ** 2) * (1 - .8 * bump(u, 0, .17) * bump(v, .55, .06))
+        lips = bump(u, 0, .17) * bump(v, .55, .06)
+        area = smoothstep(.18, .5, v + .25 * np.abs(u) ** 2) * (1 - .8 * lips)
         beard = (.55 * min(person.beard, 1) * area)[..., None]
         color = color + beard * (person.hair * .8 - color)
     return color
@@ -100,7 +102,8 @@ def _eyes(canvas, where, u, v, head, alpha, light):
         canvas.paint(where, [.05, .04, .04], .8 * pupil)
         lash = bump(ev, -.95 + .75 * eu * eu, .38 + .15 * f) * (np.abs(eu) < 1.12) * alpha
         canvas.paint(where, [.12, .08, .07], (.55 + .3 * f) * lash)
-        brow = bump(v, level - .155 - .01 * p[6] + .035 * eu * eu * (1 + side * eu * .0), .024 + .008 * (1 - f))
+        arch = level - .155 - .01 * p[6] + .035 * eu * eu
+        brow = bump(v, arch, .024 + .008 * (1 - f))
         brow = brow * smoothstep(1.35, 1.0, np.abs(eu)) * alpha
         canvas.paint(where, person.hair * .72, (.62 + .15 * (1 - f)) * brow)
 

@@ -39,17 +39,26 @@ def paint_trousers(canvas, sitter, figure, light):
     across = np.clip((np.abs(off) - hip / 2) / (hip / 2), -1, 1)
     belly = np.clip(off / hip, -1, 1)
     mix = smoothstep(CROTCH_Y - .05, CROTCH_Y + .05, upright)
-    height = mix * .055 * np.sqrt(1 - across ** 2 * .96) + (1 - mix) * .07 * np.sqrt(1 - belly ** 2 * .96)
+    round_leg, round_belly = (np.sqrt(1 - d ** 2 * .96) for d in (across, belly))
+    height = mix * .055 * round_leg + (1 - mix) * .07 * round_belly
     shade = light.shade(height.astype(np.float32), canvas.px, _wrinkles(sitter, off, upright))
-    seams = np.exp(-((np.abs(off) - .93 * hip) / .003) ** 2) + np.exp(-(off / .003) ** 2) * (upright < CROTCH_Y)
-    pocket = np.exp(-((np.abs(off) - .95 * hip + .9 * (upright - .585)) / .0035) ** 2) * (upright > .585) * (upright < .65)
-    shade = shade * (1 - .12 * seams - .22 * pocket)
+    shade = shade * _stitches(np.abs(off), upright, hip)
     color = sitter.trousers
     if sitter.jeans:
-        fade = .16 * np.exp(-((np.abs(off) - hip / 2) / (.33 * hip)) ** 2) * smoothstep(.66, .9, upright)
+        front = np.exp(-((np.abs(off) - hip / 2) / (.33 * hip)) ** 2)
+        fade = .16 * front * smoothstep(.66, .9, upright)
         color = color + fade[..., None] * (1 - color)
     alpha = canvas.coverage(inside)
     canvas.paint(where, color * light.tint, alpha, shade)
+
+
+def _stitches(off, upright, hip):
+    """Brightness factor of side seams, fly and pockets; ``off`` is the distance off the middle."""
+    fly = np.exp(-(off / .003) ** 2) * (upright < CROTCH_Y)
+    seams = np.exp(-((off - .93 * hip) / .003) ** 2) + fly
+    pocket = np.exp(-((off - .95 * hip + .9 * (upright - .585)) / .0035) ** 2)
+    pocket = pocket * (upright > .585) * (upright < .65)
+    return 1 - .12 * seams - .22 * pocket
 
 
 def _wrinkles(sitter, off, upright):
@@ -63,7 +72,10 @@ def _wrinkles(sitter, off, upright):
 
 
 def paint_hand(canvas, sitter, figure, light, side, start=0.0):
-    """Bare arm from ``start`` (0 shoulder .. 1 wrist) and hand; a hand in a pocket ends at the pocket's edge."""
+    """Bare arm from ``start`` (0 shoulder .. 1 wrist) and hand.
+
+    A hand in a pocket ends at the pocket's edge.
+    """
     arm, skin = figure.arms[side], sitter.person.skin
     points, radii = figure.limb(arm)
     pad = .06

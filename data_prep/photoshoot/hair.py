@@ -3,6 +3,7 @@ import numpy as np
 
 from data_prep.photoshoot.canvas import blur, bump, smoothstep, tube
 
+CAP_VOLUME = {"crop": .02, "short": .07, "quiff": .13, "curls": .22}  # shares of the head
 BACK_LENGTH = {"long": .34, "waves": .33, "bob": .205, "curls": .19, "bun": 0, "ponytail": .0}
 
 
@@ -54,7 +55,7 @@ def paint_cap(canvas, head, light):
     x0, y0 = head.center
     where, x, y = canvas.window(x0 - .1, y0 - .14, x0 + .1, y0 + .1)
     u, v = head.local(x, y)
-    volume = {"crop": .02, "short": .07, "quiff": .13, "curls": .22}.get(person.style, .085) * person.volume
+    volume = CAP_VOLUME.get(person.style, .085) * person.volume
     skull = 1 - np.hypot(u / (1.03 + .6 * volume), (v + .05) / (1.0 + volume))
     if person.style == "quiff":
         skull = np.maximum(skull, 1 - np.hypot((u - .15) / .8, (v + .82) / .34))
@@ -79,7 +80,8 @@ def _hairline(u, v, head):
     if person.feminine > .5 and person.style != "curls":
         side = .25 * np.sign(p[5])  # the parting
         level = -.72 + .55 * np.abs(fu - side) ** 1.7 + .10 * p[4] * .5
-        level = np.where(np.abs(fu) > .62, level + 5 * np.maximum(np.abs(fu) - .62, 0) ** 1.3 * (person.style not in ("bun", "ponytail")), level)
+        if person.style not in ("bun", "ponytail"):  # hair falls over the temples
+            level = level + 5 * np.maximum(np.abs(fu) - .62, 0) ** 1.3
         if person.fringe:
             level = np.maximum(level, -.30 + .05 * np.cos(5 * fu))
     else:

@@ -16,7 +16,6 @@ from data_prep.store import check_size
 LENS = .32  # blur of the lens [output pixels at 128 rows]
 NOISE = .0045  # standard deviation of the sensor's noise, share of white
 ANCHOR = .03  # the head's top stays there at any camera scale
-MASK_FROM = 0  # levels
 
 
 def render_worn(sitter, garment, size):

@@ -86,7 +86,8 @@ def sample_person(rng):
         broad=float(np.clip(rng.normal(1, .055), .88, 1.16)), head=rng.uniform(.96, 1.05),
         skin=_color(rng, SKINS, SKIN_SHARES, .014), hair=_color(rng, HAIRS, HAIR_SHARES),
         style=str(rng.choice(styles, p=shares)), volume=rng.uniform(.7, 1.3),
-        fringe=float(woman and rng.random() < .22), beard=float(not woman) * max(0, rng.normal(.2, .35)),
+        fringe=float(woman and rng.random() < .22),
+        beard=float(not woman) * max(0, rng.normal(.2, .35)),
         eye=_color(rng, EYES, (.5, .2, .2, .1)), face=rng.uniform(-1, 1, 8),
         seed=int(rng.integers(2 ** 31)))
 
