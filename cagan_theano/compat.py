@@ -27,7 +27,11 @@ def restore_numpy_names() -> list[str]:
     """
     replacements = {
         "obj2sctype": lambda rep, default=None: np.dtype(rep).type,
-        "cast": {t: (lambda x, t=t: np.asarray(x).astype(t)) for t in np.sctypeDict.values()},
+        "cast": {
+            key: (lambda x, t=t: np.asarray(x).astype(t))
+            for name, t in np.sctypeDict.items()
+            for key in (name, t)
+        },
         "MAXDIMS": 64,
         "sctype2char": lambda sctype: np.dtype(sctype).char,
         "AxisError": np.exceptions.AxisError,

@@ -135,7 +135,9 @@ def both(indices, losses_D, losses_G, optimizers, backend) -> "Lazy":
     def all_updates():
         return OrderedDict([*updates.items(), *optimizers["G"].updates(after_D["loss_G"]).items()])
 
-    new_D = {theta: updates[theta] for theta in optimizers["D"].params.values()}
+    # G's gradient takes the updated D as it is: it must not run back through D's update
+    constant = aesara.gradient.disconnected_grad
+    new_D = {theta: constant(updates[theta]) for theta in optimizers["D"].params.values()}
     terms = aesara.clone_replace(list(losses_G.values()), replace=new_D)
     after_D = OrderedDict(zip(losses_G, terms))
     return Lazy(indices, {**losses_D, **after_D}, all_updates, backend)

@@ -55,9 +55,14 @@ def adversarial_loss(fake, config: Config):
     return over_field(1 - log_d(fake) if letter else -log_d(fake), config)
 
 
+def absolute(x):
+    """|x| whose gradient at 0 is 0; Aesara's own is x / |x|, which is NaN there."""
+    return x * at.sgn(x)
+
+
 def identity_loss(alpha, config: Config):
     """L_id(G) = ||alpha|| of section 2.3 on [N, 1, H, W]: mean L1 norm, or total variation."""
-    return total_variation(alpha) if config.alpha_norm == "tv" else abs(alpha).mean()
+    return total_variation(alpha) if config.alpha_norm == "tv" else absolute(alpha).mean()
 
 
 def total_variation(alpha):
@@ -65,12 +70,12 @@ def total_variation(alpha):
 
     Section 2.3: "different norms (e.g. total variation) can improve the results further".
     """
-    vertical = abs(alpha[:, :, 1:] - alpha[:, :, :-1]).mean()
-    horizontal = abs(alpha[:, :, :, 1:] - alpha[:, :, :, :-1]).mean()
+    vertical = absolute(alpha[:, :, 1:] - alpha[:, :, :-1]).mean()
+    horizontal = absolute(alpha[:, :, :, 1:] - alpha[:, :, :, :-1]).mean()
     return vertical + horizontal
 
 
 def cycle_loss(x_i, cycled, config: Config):
     """L_cyc(G) = ||x_i - G(G(x_i, y_i, y_j), y_j, y_i)||: mean absolute, or mean squared."""
     difference = x_i - cycled
-    return at.sqr(difference).mean() if config.cycle_norm == "l2" else abs(difference).mean()
+    return at.sqr(difference).mean() if config.cycle_norm == "l2" else absolute(difference).mean()

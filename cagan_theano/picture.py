@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 # Photos come in these.  Others that Pillow knows are left out, among them those that start
 # another program (EPS).
-FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 100_000_000
 
 

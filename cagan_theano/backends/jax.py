@@ -3,6 +3,8 @@
 The lowering of each operation is a function of arrays in `cagan_theano.backends.lowering`.
 """
 
+import warnings
+
 import numpy as np
 
 from cagan_theano.backends import Backend, lowering
@@ -21,8 +23,18 @@ def create(device: str | None = None) -> Backend:
     chosen = find_device(jax, device)
     jax.config.update("jax_default_device", chosen)
     register()
+    silence()
     name = "CPU" if chosen.platform == "cpu" else chosen.device_kind
-    return Backend("jax", name, mode(), lambda variable: put(variable, chosen))
+    return Backend("jax", name, mode(), put)
+
+
+def silence() -> None:
+    """Keep Aesara's float64 accumulators and dropped assertions under JAX from being announced.
+
+    Sums accumulate in float32 there, which the tests hold against float64.
+    """
+    for message in ("Explicitly requested dtype", "Skipping `CheckAndRaise` Op"):
+        warnings.filterwarnings("ignore", message)
 
 
 def find_device(jax, device: str | None):
@@ -35,18 +47,48 @@ def find_device(jax, device: str | None):
 
 
 def mode():
-    """Aesara's JAX mode less the rewrites that would put C convolutions into the graph."""
+    """Aesara's JAX mode, with values that stay on the device, less the rewrites to C convolutions."""
     from aesara.compile.mode import JAX
 
-    return JAX.excluding("conv_gemm", "AbstractConvCheck")
+    kept = JAX.excluding("conv_gemm", "AbstractConvCheck")
+    return kept.clone(linker=linker())
 
 
-def put(variable, device) -> None:
-    """Move a shared variable's value to the device, where the updates keep it."""
+def linker():
+    """Aesara's JAX linker, whose shared variables keep what an update gives them as it is.
+
+    Aesara's own container turns every new value into a numpy array: all parameters and moments
+    would leave the device after each step.
+    """
+    import jax
+    from aesara.link.basic import Container
+    from aesara.link.jax.linker import JAXLinker
+
+    class ResidentContainer(Container):
+        def keep(self, value):
+            if isinstance(value, jax.Array):
+                self.storage[0] = value
+            else:
+                Container.__set__(self, value)
+
+        data = property(Container.__get__, keep)
+
+    class ResidentLinker(JAXLinker):
+        def make_all(self, *args, **kwargs):
+            function, inputs, *rest = super().make_all(*args, **kwargs)
+            for container in inputs:
+                container.__class__ = ResidentContainer
+            return function, inputs, *rest
+
+    return ResidentLinker()
+
+
+def put(variable) -> None:
+    """Move a shared variable's value to the default device, where the updates keep it."""
     import jax
 
     storage = variable.container.storage
-    storage[0] = jax.device_put(storage[0], device)
+    storage[0] = jax.device_put(storage[0])
 
 
 def register() -> None:
