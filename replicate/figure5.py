@@ -1,4 +1,4 @@
-"""Figure 5: the mask alpha that CAGAN learns without being shown one, at 256x192.
+"""Figure 5: the mask alpha that CAGAN learns without being shown one.
 
     python replicate/figure5.py [--checkpoint H5] [--data H5] [--out FOLDER] [--seed N] [--truth]
 """
@@ -45,7 +45,7 @@ def caption(height, width, truth):
 
 
 @click.command()
-@common.figure_options("cagan_256x192.h5")
+@common.figure_options("cagan_128x96.h5")
 @click.option("--rows", type=click.IntRange(1, 100), default=2, show_default=True,
               help="Humans, one in each row.")
 @click.option("--truth", is_flag=True, help="Add a column with the true swap where it is known.")
