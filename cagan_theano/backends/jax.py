@@ -113,7 +113,7 @@ def convolution(op, **kwargs):
     check(op)
 
     def convolve(images, kernels):
-        return lowering.convolve(images, kernels, op.subsample[0], op.border_mode[0])
+        return lowering.convolve(images, kernels, op.subsample[0], pad(op))
 
     return convolve
 
@@ -124,7 +124,7 @@ def gradient_of_input(op, **kwargs):
 
     def deconvolve(kernels, gradients, _):
         return lowering.deconvolve(
-            gradients, kernels, op.subsample[0], op.border_mode[0], op.imshp[2:]
+            gradients, kernels, op.subsample[0], pad(op), op.imshp[2:]
         )
 
     return deconvolve
@@ -136,15 +136,25 @@ def gradient_of_weights(op, **kwargs):
 
     def correlate(images, gradients, _):
         return lowering.weight_gradient(
-            images, gradients, op.subsample[0], op.border_mode[0], op.kshp[2]
+            images, gradients, op.subsample[0], pad(op), op.kshp[2]
         )
 
     return correlate
 
 
+def border(op) -> tuple:
+    """The zeros (high, wide) on each side; Aesara keeps (0, 0) under the name "valid"."""
+    return (0, 0) if op.border_mode == "valid" else op.border_mode
+
+
+def pad(op) -> int:
+    """The zeros on each side of a convolution that `check` let pass."""
+    return border(op)[0]
+
+
 def check(op) -> None:
     """Raise NotImplementedError for a convolution that this project does not write."""
-    square = len(set(op.subsample)) == 1 and len(set(op.border_mode)) == 1
+    square = len(set(op.subsample)) == 1 and len(set(border(op))) == 1
     plain = not op.filter_flip and op.filter_dilation == (1, 1) and op.num_groups == 1
     if not (square and plain and not op.unshared):
         raise NotImplementedError(f"no JAX lowering for {op}")

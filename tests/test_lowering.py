@@ -1,0 +1,89 @@
+"""What XLA is given for convolutions: the fast forms, XLA's own, and plain numpy loops."""
+
+import numpy as np
+import pytest
+from network_toys import (
+    evaluate,
+    loop_convolution,
+    loop_deconvolution,
+    loop_weight_gradient,
+    random_images,
+)
+
+from cagan_theano.compat import abstract_conv, aesara
+
+pytest.importorskip("jax")
+from cagan_theano.backends import lowering  # noqa: E402
+
+# every pair that a layer may be; a 1x1 kernel of stride 2 would skip pixels
+CASES = pytest.mark.parametrize(
+    "kernel, stride", [(1, 1), (3, 1), (4, 1), (5, 1), (3, 2), (4, 2), (5, 2)]
+)
+SIZE = (8, 12)
+
+
+def made(kernel, stride, channels=10):
+    """Images, kernels, gradients of the result, and the zeros around: 10 channels take the fast way."""
+    pad = (kernel - 1) // 2
+    height, width = ((side + 2 * pad - kernel) // stride + 1 for side in SIZE)
+    x = random_images(2, channels, *SIZE)
+    W, g = random_images(5, channels, kernel, kernel, seed=1), random_images(2, 5, height, width)
+    return x, W, g, pad
+
+
+@pytest.mark.both_worlds
+@CASES
+def test_convolve(kernel, stride):
+    x, W, g, pad = made(kernel, stride)
+    y = np.asarray(lowering.convolve(x, W, stride, pad))
+    assert y.shape == g.shape
+    np.testing.assert_allclose(y, loop_convolution(x, W, stride, pad), atol=1e-4)
+
+
+@pytest.mark.both_worlds
+@CASES
+@pytest.mark.parametrize("channels", [3, 10])
+def test_deconvolve(kernel, stride, channels):
+    _, W, g, pad = made(kernel, stride, channels)
+    expected = loop_deconvolution(g, W, stride, pad, SIZE)
+    for reference in (False, True):
+        y = lowering.deconvolve(g, W, stride, pad, SIZE, reference=reference)
+        np.testing.assert_allclose(np.asarray(y), expected, atol=1e-4)
+
+
+@pytest.mark.both_worlds
+@CASES
+def test_weight_gradient(kernel, stride):
+    x, _, g, pad = made(kernel, stride)
+    expected = loop_weight_gradient(x, g, stride, pad, kernel)
+    for reference in (False, True):
+        dW = lowering.weight_gradient(x, g, stride, pad, kernel, reference=reference)
+        np.testing.assert_allclose(np.asarray(dW), expected, atol=2e-4)
+
+
+@CASES
+def test_aesara_s_gradients_come_out_of_the_lowering(kernel, stride, jax_backend):
+    """Through the whole of Aesara: its gradient of a convolution, compiled by its JAX linker."""
+    x, W, g, pad = made(kernel, stride)
+    op = abstract_conv.AbstractConv2d(
+        imshp=(None, *x.shape[1:]), kshp=W.shape, border_mode=(pad, pad),
+        subsample=(stride, stride), filter_flip=False,
+    )  # fmt: skip
+
+    def graph(x, W, g):
+        return aesara.grad((op(x, W) * g).sum(), [x, W])
+
+    dx, dW = evaluate(graph, x, W, g, mode=jax_backend.mode)
+    np.testing.assert_allclose(dx, loop_deconvolution(g, W, stride, pad, SIZE), atol=1e-4)
+    np.testing.assert_allclose(dW, loop_weight_gradient(x, g, stride, pad, kernel), atol=2e-4)
+
+
+def test_a_convolution_that_is_not_ours_is_refused(jax_backend):
+    op = abstract_conv.AbstractConv2d(
+        imshp=(None, 3, 8, 8), kshp=(4, 3, 3, 3), border_mode=(1, 1), filter_dilation=(2, 2),
+        filter_flip=False,
+    )  # fmt: skip
+    with pytest.raises(NotImplementedError, match="no JAX lowering"):
+        evaluate(
+            op, random_images(1, 3, 8, 8), random_images(4, 3, 3, 3), mode=jax_backend.mode
+        )

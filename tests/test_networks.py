@@ -1,0 +1,302 @@
+"""Layers against plain numpy loops; sizes and the receptive field of Figure 3; G's outputs."""
+
+import numpy as np
+import pytest
+from network_toys import (
+    at,
+    evaluate,
+    loop_convolution,
+    loop_deconvolution,
+    loop_pool,
+    random_images,
+    small_config,
+)
+
+from cagan_theano import layers
+from cagan_theano.compat import aesara
+from cagan_theano.config import Config
+from cagan_theano.discriminator import Discriminator
+from cagan_theano.encoder import EncoderLayer
+from cagan_theano.functions import build_networks
+from cagan_theano.generator import Generator
+
+BOTH = pytest.mark.both_worlds
+FIGURE_3_ENCODER = [(64, 64, 48), (128, 32, 24), (256, 16, 12), (512, 8, 6)]
+FIGURE_3_DECODER = [(512, 16, 12), (256, 32, 24), (128, 64, 48), (4, 128, 96)]
+
+
+def parameters(seed=0, std=0.5):
+    return layers.Parameters(np.random.default_rng(seed), std)
+
+
+def sizes(network, height=128, width=96):
+    return [shape for _, shape in network.shapes(height, width)]
+
+
+# sizes
+
+
+@BOTH
+def test_sizes_are_those_of_figure_3():
+    G, D = build_networks(Config())
+    assert sizes(G) == [(9, 128, 96), *FIGURE_3_ENCODER, *FIGURE_3_DECODER]
+    assert sizes(D) == [(6, 128, 96), *FIGURE_3_ENCODER, (1, 8, 6)]
+
+
+@pytest.mark.parametrize("kernel", [3, 4, 5])
+@pytest.mark.parametrize("size", [(32, 32), (48, 32)])
+def test_stated_sizes_are_the_computed_ones(kernel, size, jax_backend):
+    config = small_config(height=size[0], width=size[1], g_kernel=kernel)
+    G = Generator(config, np.random.default_rng(0))
+    image = random_images(2, 3, *size)
+    (output,) = evaluate(lambda *xs: [G.channels(*xs)], image, image, image, mode=jax_backend.mode)
+    assert output.shape[1:] == sizes(G, *size)[-1]
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_every_box_of_D_has_its_stated_size(kernel, jax_backend, monkeypatch):
+    D = Discriminator(small_config(d_kernel=kernel), np.random.default_rng(0))
+    boxes = record(monkeypatch, EncoderLayer)
+    image = random_images(2, 3, 32, 32)
+    found = evaluate(lambda x, y: [D(x, y), *boxes], image, image, mode=jax_backend.mode)
+    assert [box.shape[1:] for box in [*found[1:], found[0]]] == sizes(D, 32, 32)[1:]
+
+
+def record(monkeypatch, layer):
+    """A list that fills with the symbolic outputs of every layer of a class as it is called."""
+    boxes, call = [], layer.__call__
+
+    def recorded(self, *args):
+        boxes.append(call(self, *args))
+        return boxes[-1]
+
+    monkeypatch.setattr(layer, "__call__", recorded)
+    return boxes
+
+
+@BOTH
+def test_wrong_sizes_are_refused():
+    convolution = layers.Convolution(parameters(), "a", 3, 4, 3)
+    with pytest.raises(ValueError, match="3 channels given 5"):
+        convolution.output_shape((5, 8, 8))
+    with pytest.raises(ValueError, match="multiple of 16"):
+        Config(height=100)
+    with pytest.raises(ValueError, match="twice"):
+        same = parameters()
+        same.zeros("b", (1,)), same.zeros("b", (1,))
+
+
+# the receptive field
+
+
+@pytest.mark.parametrize("kernel, side", [(3, 63), (5, 61)])
+def test_one_logit_sees_a_square_of_this_side(kernel, side, jax_backend, monkeypatch):
+    """Measured: the pixels whose change moves a logit in the middle, copies of the inputs included.
+
+    Instance norm is left out: its mean and variance make every logit see the whole picture, a
+    little.  Weights are made positive, so that no two paths cancel and no ReLU closes.
+    """
+    monkeypatch.setattr(layers.InstanceNorm, "__call__", lambda self, x, shape: x)
+    config = Config(d_kernel=kernel, d_widths=(8, 8, 8, 8))
+    D = Discriminator(config, np.random.default_rng(0))
+    assert D.receptive_field() == side
+    for theta in D.params.values():
+        theta.set_value(np.abs(theta.get_value()) + np.float32(0.01))
+    image = np.abs(random_images(1, 3, 128, 96))
+    (gradient,) = evaluate(
+        lambda x, y: [aesara.grad(D(x, y)[0, 0, 4, 3], x)], image, image, mode=jax_backend.mode
+    )
+    rows, columns = np.nonzero(gradient[0].sum(axis=0))
+    assert np.ptp(rows) + 1 == np.ptp(columns) + 1 == side
+    assert len(rows) == side * side  # a full square, without holes
+
+
+# layers
+
+
+@pytest.mark.parametrize("kernel", [3, 4, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_convolution_is_the_loop(kernel, stride, jax_backend):
+    layer = layers.Convolution(parameters(), "c", 3, 4, kernel, stride=stride, bias=True)
+    layer.b.set_value(random_images(4, seed=1))
+    x = random_images(2, 3, 10, 8)
+    y = evaluate(lambda x: layer(x, (3, 10, 8)), x, mode=jax_backend.mode)
+    expected = loop_convolution(x, layer.W.get_value(), stride, (kernel - 1) // 2)
+    expected += layer.b.get_value()[:, None, None]
+    assert y.shape[1:] == layer.output_shape((3, 10, 8)) == expected.shape[1:]
+    np.testing.assert_allclose(y, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("kernel", [3, 4, 5])
+def test_deconvolution_is_the_transposed_loop(kernel, jax_backend):
+    layer = layers.Deconvolution(parameters(), "d", 3, 4, kernel, bias=True)
+    layer.b.set_value(random_images(4, seed=1))
+    x = random_images(2, 3, 5, 4)
+    y = evaluate(lambda x: layer(x, (3, 5, 4)), x, mode=jax_backend.mode)
+    expected = loop_deconvolution(x, layer.W.get_value(), 2, (kernel - 1) // 2, (10, 8))
+    expected += layer.b.get_value()[:, None, None]
+    assert y.shape[1:] == layer.output_shape((3, 5, 4))
+    np.testing.assert_allclose(y, expected, atol=2e-5)
+
+
+@BOTH
+@pytest.mark.parametrize("affine", [True, False])
+def test_instance_norm_is_the_loop(affine):
+    registered = parameters()
+    layer = layers.InstanceNorm(registered, "n", 4, 1e-5, affine)
+    assert list(registered) == (["n.gain", "n.shift"] if affine else [])
+    x = random_images(2, 4, 6, 5)
+    y = evaluate(lambda x: layer(x, (4, 6, 5)), x)
+    gain, shift = np.ones(4), np.zeros(4)
+    if affine:
+        layer.shift.set_value(random_images(4, seed=2))
+        gain, shift = layer.gain.get_value(), layer.shift.get_value()
+        y = evaluate(lambda x: layer(x, (4, 6, 5)), x)
+    for n in range(2):
+        for c in range(4):
+            plane = x[n, c].astype(np.float64)
+            normal = (plane - plane.mean()) / np.sqrt(plane.var() + 1e-5)
+            np.testing.assert_allclose(y[n, c], normal * gain[c] + shift[c], atol=1e-5)
+
+
+@BOTH
+def test_instance_norm_keeps_its_digits_beside_a_large_mean():
+    layer = layers.InstanceNorm(parameters(), "n", 1, 1e-5, affine=False)
+    x = random_images(1, 1, 16, 16) + np.float32(1000)
+    y = evaluate(lambda x: layer(x, (1, 16, 16)), x)
+    exact = x.astype(np.float64) - x.astype(np.float64).mean()
+    np.testing.assert_allclose(y, exact / exact.std(), atol=1e-3)
+
+
+@BOTH
+def test_activations():
+    x = np.array([-2, -0.5, 0, 3], np.float32)
+    assert evaluate(layers.relu, x).tolist() == [0, 0, 0, 3]
+    np.testing.assert_allclose(evaluate(layers.leaky_relu, x), [-0.4, -0.1, 0, 3], rtol=1e-6)
+
+
+@BOTH
+def test_copies_are_averages_of_x_and_y():
+    x, y = random_images(2, 3, 32, 16), random_images(2, 3, 32, 16, seed=1)
+    pyramid = evaluate(lambda x, y: layers.copies(x, y, (6, 32, 16), 4), x, y)
+    expected = np.concatenate([x, y], axis=1)
+    for level in pyramid:
+        expected = loop_pool(expected)
+        np.testing.assert_allclose(level, expected, atol=1e-6)
+
+
+# copies inside G and D
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+@pytest.mark.parametrize("copied", ["y_i", "y_j", "none"])
+def test_last_channels_of_G_s_boxes_are_the_pooled_inputs(copied, mode, jax_backend, monkeypatch):
+    config = small_config(copies_g=copied, copies_mode=mode)
+    boxes = record(monkeypatch, EncoderLayer)
+    G = Generator(config, np.random.default_rng(0))
+    x_i, y_i, y_j = (random_images(2, 3, 32, 32, seed=n) for n in range(3))
+    found = evaluate(lambda *xs: [G.channels(*xs), *boxes], x_i, y_i, y_j, mode=jax_backend.mode)
+    more = 6 if mode == "append" and copied != "none" else 0
+    pooled = np.concatenate([x_i, y_j if copied == "y_j" else y_i], axis=1)
+    for box, width in zip(found[1:], config.g_widths):
+        pooled = loop_pool(pooled)
+        assert box.shape[1] == width + more
+        same = np.allclose(box[:, -6:], pooled, atol=1e-5)
+        assert same == (copied != "none")
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_last_channels_of_D_s_boxes_are_the_pooled_inputs(copied, jax_backend, monkeypatch):
+    boxes = record(monkeypatch, EncoderLayer)
+    D = Discriminator(small_config(copies_d=copied), np.random.default_rng(0))
+    x, y = random_images(2, 3, 32, 32), random_images(2, 3, 32, 32, seed=1)
+    found = evaluate(lambda x, y: [D(x, y), *boxes], x, y, mode=jax_backend.mode)
+    pooled = np.concatenate([x, y], axis=1)
+    for box in found[1:]:
+        pooled = loop_pool(pooled)
+        assert np.allclose(box[:, -6:], pooled, atol=1e-5) == copied
+
+
+@BOTH
+def test_norms_stand_everywhere_but_first_and_last():
+    G, D = build_networks(small_config())
+    for network, first, last in ((G, "encoder1", "output"), (D, "layer1", "head")):
+        owners = {name.split(".")[0] for name in network.params}
+        normed = {name.split(".")[0] for name in network.params if name.endswith(".gain")}
+        assert normed == owners - {first, last}
+        biased = {name.split(".")[0] for name in network.params if name.endswith(".b")}
+        assert biased == {first, last}
+
+
+@BOTH
+def test_a_seed_gives_its_weights():
+    one, same, other = (build_networks(small_config(), seed) for seed in (1, 1, 2))
+    W = [n.G.params["encoder2.W"].get_value() for n in (one, same, other)]
+    assert np.array_equal(W[0], W[1]) and not np.array_equal(W[0], W[2])
+    big = build_networks(Config()).G.params["encoder3.W"].get_value()
+    assert abs(big.std() - 0.02) < 1e-3 and abs(big.mean()) < 1e-3
+
+
+# what G makes
+
+
+@pytest.fixture(scope="module")
+def swapped(jax_backend):
+    """A generator, its inputs and its outputs."""
+    G = Generator(small_config(init_std=0.3), np.random.default_rng(0))
+    images = [random_images(2, 3, 32, 32, seed=n) for n in range(3)]
+    mode = jax_backend.mode
+    return G, images, evaluate(lambda *xs: list(G(*xs)), *images, mode=mode)
+
+
+@BOTH
+def test_x_ij_is_matted_from_x_tilde_and_x_i(swapped, jax_backend):
+    G, images, (alpha, x_tilde_ij, x_ij) = swapped
+    assert alpha.shape == (2, 1, 32, 32) and x_tilde_ij.shape == x_ij.shape == (2, 3, 32, 32)
+    assert 0.01 < alpha.std() and alpha.min() >= 0 and alpha.max() <= 1
+    np.testing.assert_allclose(x_ij, alpha * x_tilde_ij + (1 - alpha) * images[0], atol=1e-6)
+    channels = evaluate(lambda *xs: G.channels(*xs), *images, mode=jax_backend.mode)
+    np.testing.assert_allclose(alpha[:, 0], 1 / (1 + np.exp(-channels[:, 0])), atol=1e-5)
+    np.testing.assert_allclose(x_tilde_ij, np.tanh(channels[:, 1:]), atol=1e-5)
+
+
+def test_a_picture_s_swap_does_not_depend_on_its_minibatch(swapped, jax_backend):
+    G, images, (_, _, x_ij) = swapped
+    single = [image[1:] for image in images]
+    alone = evaluate(lambda *xs: G(*xs).x_ij, *single, mode=jax_backend.mode)
+    np.testing.assert_allclose(alone[0], x_ij[1], atol=1e-5)
+
+
+def test_alpha_0_keeps_the_photo_to_the_bit(jax_backend):
+    G = Generator(small_config(), np.random.default_rng(0))
+    G.output.b.set_value(np.array([-1e4, 0, 0, 0], np.float32))
+    images = [random_images(2, 3, 32, 32, seed=n) for n in range(3)]
+    alpha, x_ij = evaluate(
+        lambda *xs: [G(*xs).alpha, G(*xs).x_ij], *images, mode=jax_backend.mode
+    )
+    assert not alpha.any() and np.array_equal(x_ij, images[0])
+
+
+@pytest.mark.parametrize("use", ["overwrite", "prior"])
+def test_a_given_mask(use, jax_backend):
+    G = Generator(small_config(mask=use, mask_prior=0.9), np.random.default_rng(0))
+    images = [random_images(2, 3, 32, 32, seed=n) for n in range(3)]
+    m_i = (random_images(2, 1, 32, 32) > 0).astype(np.float32)
+    alpha, channels = evaluate(
+        lambda x, y, z, m: [G(x, y, z, m).alpha, G.channels(x, y, z)],
+        *images, m_i, mode=jax_backend.mode,
+    )  # fmt: skip
+    if use == "overwrite":
+        assert np.array_equal(alpha, m_i)
+        return
+    # Bayes: odds = prior odds (9, or 1/9 outside the mask) times the network's
+    odds = np.exp(channels[:, :1].astype(np.float64)) * np.where(m_i > 0, 9, 1 / 9)
+    np.testing.assert_allclose(alpha, odds / (1 + odds), atol=1e-5)
+
+
+@BOTH
+def test_a_mask_is_asked_for():
+    G = Generator(small_config(mask="prior"), np.random.default_rng(0))
+    image = at.TensorType("float32", (None, 3, 32, 32))
+    with pytest.raises(ValueError, match="needs a segmentation mask"):
+        G(image("x"), image("y"), image("z"))
