@@ -1,0 +1,231 @@
+"""Checkpoints: exact round trips, one-line errors for every kind of damage, whole files only."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import tiny_config
+
+from cagan_theano import checkpoint as module
+from cagan_theano.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    write_atomically,
+)
+from cagan_theano.ship import ship
+
+WEIGHTS = np.float32([[1.5, -1e-30], [np.pi, 3e7]])
+SMALL = np.float32([[0.02, -0.75], [1e-3, 2.5]])  # float16 has all of these in its normal range
+
+
+def example(**changes):
+    """A checkpoint of a few numbers."""
+    values = dict(
+        config=tiny_config(), step=12, G={"encoder1.W": WEIGHTS.copy(), "head.b": SMALL.copy()},
+        D={"head.W": SMALL.copy()}, sampler='{"state": 1}', metadata={"note": "é", "seconds": 0.5},
+        optimizer={"G/encoder1.W/m": WEIGHTS.copy(), "G/t": np.array(12, np.int64)},
+    )  # fmt: skip
+    return Checkpoint(**{**values, **changes})
+
+
+def weights_only():
+    """A checkpoint that fits float16."""
+    return example(G={"head.b": SMALL.copy()}, optimizer=None, sampler=None)
+
+
+def edit(path, change):
+    """Change an HDF5 file in place."""
+    with h5py.File(path, "r+") as file:
+        change(file)
+
+
+def test_float32_comes_back_bit_for_bit(tmp_path):
+    path, saved = tmp_path / "a.h5", example()
+    digest = save_checkpoint(path, saved)
+    loaded = load_checkpoint(path)
+    assert (loaded.config, loaded.step, loaded.sampler) == (saved.config, 12, saved.sampler)
+    assert loaded.metadata == saved.metadata and loaded.sha256 == digest
+    for group in ("G", "D", "optimizer"):
+        before, after = getattr(saved, group), getattr(loaded, group)
+        assert set(before) == set(after)
+        for name, array in before.items():
+            assert after[name].dtype == array.dtype and after[name].shape == array.shape
+            assert after[name].tobytes() == array.tobytes()
+
+
+def test_float16_keeps_half_precision(tmp_path):
+    save_checkpoint(tmp_path / "a.h5", weights_only(), dtype="float16")
+    loaded = load_checkpoint(tmp_path / "a.h5")
+    assert loaded.G["head.b"].dtype == np.float32 and loaded.optimizer is None
+    error = np.abs(loaded.G["head.b"] - SMALL) / np.abs(SMALL)
+    assert 0 < error.max() <= 2.0**-11  # half a unit in the last of float16's 11 bits
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["G/head.b"].dtype == np.float16
+
+
+def test_sha256_is_that_of_the_document(tmp_path):
+    save_checkpoint(tmp_path / "a.h5", weights_only())
+    with h5py.File(tmp_path / "a.h5") as file:
+        parts = [json.dumps(["step", int(file.attrs["step"])]).encode()]
+        parts += [json.dumps([n, file.attrs[n]]).encode() for n in ("config", "metadata")]
+        for name in ("D/head.W", "G/head.b"):
+            array = file[name][()]
+            parts += [json.dumps([name, list(array.shape), "float32"]).encode()]
+            parts += [array.astype("<f4").tobytes()]
+        assert file.attrs["sha256"] == hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def test_document_names_what_a_file_holds(tmp_path):
+    text = (Path(__file__).parents[1] / "docs" / "checkpoint.md").read_text()
+    save_checkpoint(tmp_path / "a.h5", example())
+    with h5py.File(tmp_path / "a.h5") as file:
+        documented = set(re.findall(r"^\| `(\w+)/?` \|", text, re.M))
+        assert documented == set(file.attrs) | set(file)
+    assert f"version {module.VERSION}" in text and module.FORMAT in text
+
+
+def nan(file):
+    """Put a NaN into a weight, with a digest that matches."""
+    file["G/head.b"][0, 0] = np.nan
+    sign(file)
+
+
+def sign(file):
+    """Give the file the digest of its present contents."""
+    texts = {name: file.attrs[name] for name in module.TEXTS if name in file.attrs}
+    arrays = {}
+    file.visititems(lambda n, d: arrays.update({n: d[()]}) if isinstance(d, h5py.Dataset) else None)
+    file.attrs["sha256"] = module.contents_sha256(texts, file.attrs["step"], arrays)
+
+
+def unknown_field(file):
+    """A configuration from another release, with a digest that matches."""
+    file.attrs["config"] = json.dumps({**json.loads(file.attrs["config"]), "flavour": 3})
+    sign(file)
+
+
+DAMAGES = {
+    "is no checkpoint of cagan_theano": lambda f: f.attrs.update(format="cagan_theano photos"),
+    "has format version 2": lambda f: f.attrs.update(version=2),
+    "version is not a whole number": lambda f: f.attrs.update(version="x"),
+    "step is not a whole number": lambda f: f.attrs.update(step=-1),
+    "do not match their sha256": lambda f: f["D/head.W"].write_direct(SMALL * 2),
+    "its contents do not match": lambda f: f.attrs.update(metadata="{}"),
+    "not finite": nan,
+    "unknown configuration field 'flavour'": unknown_field,
+    "configuration or metadata is missing": lambda f: f.attrs.pop("config"),
+    "unknown group 'extra'": lambda f: f.create_group("extra"),
+    "links are not followed": lambda f: f.update({"G/link": h5py.SoftLink("/D/head.W")}),
+    "is a link": lambda f: f.update({"G/out": h5py.ExternalLink("other.h5", "/x")}),
+    "is not stored as plain": lambda f: f.create_dataset("G/text", data=b"run me"),
+    "bytes of arrays, the limit": lambda f: f.create_dataset("G/huge", (1 << 33,), "f4",
+                                                             chunks=(1 << 20,)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", DAMAGES)
+def test_damage_is_one_line_that_names_the_file(fault, tmp_path):
+    path = tmp_path / "broken.h5"
+    save_checkpoint(path, example())
+    edit(path, DAMAGES[fault])
+    with pytest.raises(ValueError, match=re.escape(fault)) as caught:
+        load_checkpoint(path)
+    text = str(caught.value)
+    assert text.startswith(f"{path}: ") and "\n" not in text and ";" in text
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="none.h5: there is no such checkpoint"):
+        load_checkpoint(tmp_path / "none.h5")
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9, 0.999])
+def test_truncated_file(share, tmp_path):
+    path = tmp_path / "short.h5"
+    save_checkpoint(path, example(G={"a": np.ones((64, 64), np.float32)}))
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(ValueError, match="short.h5: ") as caught:
+        load_checkpoint(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_flipped_byte_is_caught_or_harmless(tmp_path):
+    """No byte of the file can change what is loaded without an error, nor crash the reader."""
+    path = tmp_path / "flip.h5"
+    save_checkpoint(path, weights_only())
+    data, whole = path.read_bytes(), load_checkpoint(path)
+    for place in np.random.default_rng(0).integers(0, len(data), 150):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :])
+        try:
+            loaded = load_checkpoint(path)
+        except ValueError:
+            continue
+        assert loaded.config == whole.config and loaded.metadata == whole.metadata
+        assert loaded.G["head.b"].tobytes() == whole.G["head.b"].tobytes()
+        assert loaded.D["head.W"].tobytes() == whole.D["head.W"].tobytes()
+
+
+@pytest.mark.parametrize("fault", ["nan", "dtype", "moments", "long"])
+def test_refused_saves_write_nothing(fault, tmp_path):
+    path = tmp_path / "a.h5"
+    save_checkpoint(path, example(step=1))
+    bad = {"nan": example(G={"a": np.float32([np.nan])}), "long": example(sampler="x" * 70000)}
+    dtype = {"dtype": "float8", "moments": "float16"}.get(fault, "float32")
+    with pytest.raises(ValueError, match="a.h5: "):
+        save_checkpoint(path, bad.get(fault, example()), dtype)
+    assert os.listdir(tmp_path) == ["a.h5"] and load_checkpoint(path).step == 1
+
+
+def test_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.h5"
+    save_checkpoint(path, example(step=1))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.os, "fsync", full)
+    with pytest.raises(OSError, match="a.h5: cannot be written .No space left"):
+        save_checkpoint(path, example(step=2))
+    monkeypatch.undo()
+    assert os.listdir(tmp_path) == ["a.h5"] and load_checkpoint(path).step == 1
+
+
+def test_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "a.txt", "text")
+    assert os.listdir(tmp_path) == []
+
+
+def test_unwritable_place(tmp_path):
+    with pytest.raises(OSError, match="a.h5: cannot be written"):
+        save_checkpoint(tmp_path / "nowhere" / "a.h5", example())
+
+
+def test_ship_makes_a_small_file_of_weights(tmp_path):
+    run, out = tmp_path / "run.h5", tmp_path / "out.h5"
+    big = {"a": np.random.default_rng(0).normal(0, 0.02, (100, 100)).astype(np.float32)}
+    done = example(G=big, step=6, optimizer={"G/a/m": big["a"]})
+    save_checkpoint(run, dataclasses.replace(done, config=tiny_config(steps=6)))
+    result = CliRunner().invoke(ship, [str(run), str(out), "--note", "shipped"])
+    assert result.exit_code == 0, result.output
+    loaded = load_checkpoint(out)
+    assert loaded.optimizer is None and loaded.sampler is None and loaded.step == 6
+    assert loaded.metadata == {"note": "shipped", "seconds": 0.5, "finished": True}
+    assert loaded.sha256 in result.output
+    assert np.abs(loaded.G["a"] - big["a"]).max() <= 2.0**-11 * np.abs(big["a"]).max()
+    assert out.stat().st_size < run.stat().st_size / 2
+    with h5py.File(out) as file:
+        assert file["G/a"].dtype == np.float16 and "optimizer" not in file
