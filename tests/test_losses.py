@@ -1,0 +1,167 @@
+"""Equations 1 and 2 against numpy in float64, under every option; gradients by finite differences."""
+
+import numpy as np
+import pytest
+from network_toys import at, evaluate, random_images, small_config
+
+from cagan_theano import layers, losses
+from cagan_theano.compat import aesara
+
+pytestmark = pytest.mark.both_worlds
+FIELDS = pytest.mark.parametrize("field", ["mean", "sum"])
+READINGS = pytest.mark.parametrize("adversarial", ["standard", "literal"])
+
+
+def logits(seed=0):
+    """D's logits of 2 pictures over a 3x4 field."""
+    return 3 * random_images(2, 1, 3, 4, seed=seed)
+
+
+def log_d(z):
+    """log D, the plain way, in float64."""
+    return np.log(1 / (1 + np.exp(-z.astype(np.float64))))
+
+
+def loop_over_field(values, field):
+    """The average over pictures of the sum, or mean, over lambda and mu: Eq. 2, by loops."""
+    total = 0.0
+    for picture in values:
+        patches = [picture[0, r, c] for r in range(3) for c in range(4)]
+        total += sum(patches) / (len(patches) if field == "mean" else 1)
+    return total / len(values)
+
+
+@FIELDS
+@READINGS
+def test_loss_of_D(field, adversarial):
+    config = small_config(field=field, adversarial=adversarial)
+    real, fake, mismatch = (logits(n) for n in range(3))
+    terms = evaluate(
+        lambda *zs: list(losses.discriminator_loss(*zs, config)), real, fake, mismatch
+    )
+
+    def negative(z):
+        return 1 - log_d(z) if adversarial == "literal" else log_d(-z)
+
+    expected = [loop_over_field(v, field) for v in (log_d(real), negative(fake), negative(mismatch))]
+    np.testing.assert_allclose(terms, [-v for v in expected], rtol=1e-5)
+
+
+@FIELDS
+@READINGS
+def test_adversarial_loss_of_G(field, adversarial):
+    config = small_config(field=field, adversarial=adversarial)
+    loss = evaluate(lambda z: losses.adversarial_loss(z, config), logits())
+    one = 1 if adversarial == "literal" else 0
+    np.testing.assert_allclose(loss, loop_over_field(one - log_d(logits()), field), rtol=1e-5)
+
+
+def test_both_readings_give_G_one_gradient():
+    def gradient(adversarial):
+        config = small_config(adversarial=adversarial)
+        return evaluate(lambda z: aesara.grad(losses.adversarial_loss(z, config), z), logits())
+
+    np.testing.assert_allclose(gradient("standard"), gradient("literal"), rtol=1e-6)
+
+
+def test_losses_of_D_fall_where_they_should():
+    """Any gradient step of D raises D on real pairs and lowers it on fakes and mismatches."""
+    config = small_config()
+
+    def gradients(*zs):
+        return aesara.grad(sum(losses.discriminator_loss(*zs, config)), list(zs))
+
+    real, fake, mismatch = evaluate(gradients, *(logits(n) for n in range(3)))
+    assert (real < 0).all() and (fake > 0).all() and (mismatch > 0).all()
+
+
+def test_sure_logits_keep_loss_and_gradient_finite():
+    z = np.array([[[[-200.0, -100, 0], [1, 100, 200]]]], np.float32)
+    config = small_config()
+
+    def graph(z):
+        loss = losses.adversarial_loss(z, config)
+        return [loss, aesara.grad(loss, z)]
+
+    loss, gradient = evaluate(graph, z)
+    assert loss == pytest.approx((200 + 100 + np.log(2) + np.log1p(np.exp(-1))) / 6, rel=1e-5)
+    np.testing.assert_allclose(6 * gradient[0, 0, 0, :2], -1)  # D is sure: G's pull is whole
+
+
+def test_identity_loss_is_the_mean_of_alpha():
+    alpha = np.abs(random_images(2, 1, 5, 4))
+    loss = evaluate(lambda a: losses.identity_loss(a, small_config()), alpha)
+    assert loss == pytest.approx(sum(alpha.ravel().tolist()) / alpha.size, rel=1e-5)
+
+
+def test_total_variation_is_the_loop():
+    alpha = np.abs(random_images(2, 1, 5, 4))
+    loss = evaluate(lambda a: losses.identity_loss(a, small_config(alpha_norm="tv")), alpha)
+    down = [
+        abs(p[0, r + 1, c] - p[0, r, c]) for p in alpha for r in range(4) for c in range(4)
+    ]
+    right = [
+        abs(p[0, r, c + 1] - p[0, r, c]) for p in alpha for r in range(5) for c in range(3)
+    ]
+    assert loss == pytest.approx(np.mean(down) + np.mean(right), rel=1e-5)
+
+
+@pytest.mark.parametrize("norm, power", [("l1", 1), ("l2", 2)])
+def test_cycle_loss(norm, power):
+    x, back = random_images(2, 3, 4, 4), random_images(2, 3, 4, 4, seed=1)
+    loss = evaluate(lambda a, b: losses.cycle_loss(a, b, small_config(cycle_norm=norm)), x, back)
+    differences = [abs(a - b) ** power for a, b in zip(x.ravel(), back.ravel())]
+    assert loss == pytest.approx(float(np.mean(differences)), rel=1e-5)
+
+
+def test_absolute_value_has_gradient_0_at_0():
+    x = np.array([-2, 0, 3], np.float32)
+    y, g = evaluate(
+        lambda x: [losses.absolute(x), aesara.grad(losses.absolute(x).sum(), x)], x
+    )
+    assert y.tolist() == [2, 0, 3] and g.tolist() == [-1, 0, 1]
+
+
+# Gradients against finite differences, in float64.
+
+MORE = small_config(field="sum", adversarial="literal", alpha_norm="tv", cycle_norm="l2")
+
+
+def norm(x):
+    """An instance norm with gain and shift, in float64."""
+    registered = layers.Parameters(np.random.default_rng(0), 0.3, "float64")
+    return layers.InstanceNorm(registered, "n", 2, 1e-5)(x, (2, 4, 3))
+
+
+DIFFERENTIABLE = {
+    "instance norm": (norm, (2, 2, 4, 3)),
+    "copies": (lambda x: layers.downsample(x, (2, 4, 4)), (1, 2, 4, 4)),
+    "D": (lambda z: sum(losses.discriminator_loss(z, 2 * z, -z, small_config())), (2, 1, 3, 2)),
+    "D, literal, sum": (lambda z: sum(losses.discriminator_loss(z, 2 * z, -z, MORE)), (2, 1, 3, 2)),
+    "G": (lambda z: losses.adversarial_loss(z, small_config()), (2, 1, 3, 2)),
+    "L_id": (lambda a: losses.identity_loss(a, small_config()), (2, 1, 3, 2)),
+    "L_id, tv": (lambda a: losses.identity_loss(a, MORE), (2, 1, 3, 2)),
+    "L_cyc": (lambda x: losses.cycle_loss(x, x**3, small_config()), (2, 3, 2, 2)),
+    "L_cyc, l2": (lambda x: losses.cycle_loss(x, x**3, MORE), (2, 3, 2, 2)),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradient_is_the_finite_difference(name):
+    function, shape = DIFFERENTIABLE[name]
+    x = random_images(*shape, seed=3).astype(np.float64)
+    projection = np.random.default_rng(4).normal(size=evaluate(function, x).shape)
+
+    def scalar(x):
+        return (function(x) * projection).sum()
+
+    compiled = aesara.function(
+        [v := at.TensorType("float64", x.shape)()], [scalar(v), aesara.grad(scalar(v), v)],
+        mode="FAST_COMPILE",
+    )  # fmt: skip
+    analytic = compiled(x)[1]
+    for place in np.ndindex(*shape):
+        step = np.zeros(shape)
+        step[place] = 1e-6
+        numeric = (compiled(x + step)[0] - compiled(x - step)[0]) / 2e-6
+        assert analytic[place] == pytest.approx(float(numeric), rel=1e-5, abs=1e-7)
