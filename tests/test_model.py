@@ -1,0 +1,231 @@
+"""The public interface: swaps of arrays and of image files, and the reading of pictures."""
+
+import numpy as np
+import pytest
+from conftest import tiny_config
+from PIL import Image
+
+import cagan_theano
+from cagan_theano.checkpoint import Checkpoint, save_checkpoint
+from cagan_theano.functions import build_networks
+from cagan_theano.picture import MAX_PIXELS, open_rgb, read_picture
+from cagan_theano.training import values_of
+
+CONFIG = tiny_config(height=16, width=16, g_widths=(8, 8, 10, 10), d_widths=(8, 8, 10, 10))
+
+
+def weights(networks):
+    """G and D as a checkpoint holds them, G scaled up so that alpha is not one gray."""
+    G = {n: a * (8 if n.endswith(".W") else 1) for n, a in values_of(networks.G.params).items()}
+    return {"G": G, "D": values_of(networks.D.params)}
+
+
+def checkpoint_file(folder, config, step=3):
+    """Path of a checkpoint with random weights."""
+    path = folder / "tiny.h5"
+    made = Checkpoint(config, step, **weights(build_networks(config)), metadata={"note": "tiny"})
+    save_checkpoint(path, made)
+    return path
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return checkpoint_file(tmp_path_factory.mktemp("checkpoint"), CONFIG)
+
+
+@pytest.fixture(scope="module")
+def model(path):
+    return cagan_theano.load(path, backend="jax", device="cpu")
+
+
+def pictures(n, height=16, width=16, seed=0):
+    """x_i, y_i, y_j: random uint8 [n, height, width, 3]."""
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, 256, (n, height, width, 3), dtype=np.uint8) for _ in range(3)]
+
+
+def test_load_tells_what_was_loaded(model):
+    assert (model.config, model.step, model.metadata) == (CONFIG, 3, {"note": "tiny"})
+    assert len(model.sha256) == 64
+
+
+def test_shapes_types_and_the_composition(model):
+    x_i, y_i, y_j = pictures(3)
+    swap = model.swap(x_i, y_i, y_j)
+    assert swap.alpha.shape == (3, 16, 16) and swap.alpha.dtype == np.float32
+    assert swap.x_ij.shape == swap.x_tilde_ij.shape == x_i.shape
+    assert swap.x_ij.dtype == swap.x_tilde_ij.dtype == np.uint8
+    assert 0 <= swap.alpha.min() and swap.alpha.max() <= 1 and np.ptp(swap.alpha) > 0.1
+    alpha = swap.alpha[..., None].astype(np.float64)
+    expected = alpha * swap.x_tilde_ij + (1 - alpha) * x_i  # x_tilde_ij is rounded, so up to 1 off
+    assert np.abs(swap.x_ij - expected).max() <= 1.01
+
+
+def test_any_number_equals_one_by_one(model):
+    arrays = pictures(5)
+    whole = model.swap(*arrays, batch_size=2)
+    assert len(whole.alpha) == 5
+    for n in range(5):
+        one = model.swap(*(a[n : n + 1] for a in arrays))
+        np.testing.assert_allclose(one.alpha[0], whole.alpha[n], atol=2e-5)
+        assert np.abs(one.x_ij[0].astype(int) - whole.x_ij[n]).max() <= 1
+
+
+def test_no_picture_at_all(model):
+    swap = model.swap(*(a[:0] for a in pictures(1)))
+    assert swap.alpha.shape == (0, 16, 16) and swap.x_ij.shape == (0, 16, 16, 3)
+
+
+def test_floats_are_the_same_pictures(model):
+    arrays = pictures(2)
+    a, b = model.swap(*arrays), model.swap(*(np.float64(p) / 255 for p in arrays))
+    np.testing.assert_allclose(a.alpha, b.alpha, atol=1e-5)
+    assert np.abs(a.x_ij.astype(int) - b.x_ij).max() <= 1
+
+
+def test_another_size(model):
+    swap = model.swap(*pictures(1, 32, 16))
+    assert swap.x_ij.shape == (1, 32, 16, 3) and swap.alpha.shape == (1, 32, 16)
+
+
+def test_alpha_of_zero_gives_back_the_photo(path):
+    model = cagan_theano.load(path, backend="jax", device="cpu")
+    name = next(n for n, v in model.G.params.items()
+                if n.endswith(".b") and np.shape(v.get_value()) == (4,))  # of the last layer
+    bias = np.array(model.G.params[name].get_value())
+    bias[0] = -200  # the sigmoid's input: alpha is 0 in float32
+    model.G.params[name].set_value(bias)
+    model.backend.resident(model.G.params[name])
+    x_i, y_i, y_j = pictures(2)
+    swap = model.swap(x_i, y_i, y_j)
+    assert not swap.alpha.any() and (swap.x_ij == x_i).all()
+    assert (swap.x_tilde_ij != x_i).any()
+
+
+@pytest.mark.parametrize("fault, change", [
+    ("is needed", lambda a: [a[0][0], a[1], a[2]]),
+    ("as many pictures", lambda a: [a[0], a[1][:1], a[2]]),
+    ("multiple of 16", lambda a: [p[:, :15] for p in a]),
+    ("is of type int64", lambda a: [a[0].astype(np.int64), a[1], a[2]]),
+    (r"values outside \[0, 1\]", lambda a: [a[0].astype(float), a[1], a[2]]),
+    (r"values outside \[0, 1\]", lambda a: [np.full(a[0].shape, np.nan), a[1], a[2]]),
+])  # fmt: skip
+def test_wrong_arrays_are_refused(model, fault, change):
+    with pytest.raises(ValueError, match=fault):
+        model.swap(*change(pictures(2)))
+
+
+def test_a_mask_where_none_is_used(model):
+    with pytest.raises(ValueError, match="without masks"):
+        model.swap(*pictures(1), mask=np.zeros((1, 16, 16), np.uint8))
+
+
+def test_a_mask_that_overwrites(tmp_path):
+    model = cagan_theano.load(checkpoint_file(tmp_path, CONFIG.replace(mask="overwrite")), "jax", "cpu")
+    arrays, mask = pictures(1), np.zeros((1, 16, 16), np.uint8)
+    mask[:, 4:9] = 255
+    np.testing.assert_array_equal(model.swap(*arrays, mask=mask).alpha, mask / np.float32(255))
+    with pytest.raises(ValueError, match="needs the mask"):
+        model.swap(*arrays)
+
+
+def test_weights_of_another_architecture(tmp_path):
+    wide = weights(build_networks(CONFIG.replace(g_widths=(9, 9, 9, 9))))
+    save_checkpoint(tmp_path / "odd.h5", Checkpoint(CONFIG, 0, **wide))
+    with pytest.raises(ValueError, match=r"odd.h5: parameter .* has shape"):
+        cagan_theano.load(tmp_path / "odd.h5", "jax", "cpu")
+
+
+def test_swap_files_are_swaps_of_what_they_show(model, tmp_path):
+    arrays = pictures(1)
+    names = [tmp_path / f"{n}.png" for n in "abc"]
+    for name, array in zip(names, arrays):
+        Image.fromarray(array[0]).save(name)
+    files, direct = model.swap_files(*names), model.swap(*arrays)
+    assert (files.x_ij == direct.x_ij).all() and (files.alpha == direct.alpha).all()
+    with pytest.raises(FileNotFoundError, match="none.png: there is no such file"):
+        model.swap_files(names[0], names[1], tmp_path / "none.png")
+
+
+# --- pictures
+
+RED, GREEN, BLUE = (200, 30, 20), (30, 180, 40), (20, 40, 190)
+
+
+def test_exif_turns_the_picture(tmp_path):
+    upright = np.zeros((48, 32, 3), np.uint8)
+    upright[:24], upright[24:] = RED, BLUE
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn clockwise
+    Image.fromarray(np.rot90(upright).copy()).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    read = np.asarray(open_rgb(tmp_path / "a.jpg")).astype(int)
+    assert read.shape == upright.shape and np.abs(read - upright)[[4, 40]].max() < 12
+
+
+def test_cmyk(tmp_path):
+    Image.new("RGB", (8, 8), RED).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+    read = np.asarray(open_rgb(tmp_path / "a.jpg")).astype(int)
+    assert read.shape == (8, 8, 3) and np.abs(read - RED).max() < 25
+
+
+def test_palette_with_transparency_lies_over_white(tmp_path):
+    image = Image.new("P", (8, 8), 0)
+    image.putpalette([*RED, *GREEN])
+    image.paste(1, (4, 0, 8, 8))
+    image.save(tmp_path / "a.png", transparency=0)
+    read = np.asarray(open_rgb(tmp_path / "a.png"))
+    assert (read[:, :4] == 255).all() and (read[:, 4:] == GREEN).all()
+
+
+def test_half_transparency_is_half_white(tmp_path):
+    Image.new("RGBA", (4, 4), (0, 100, 200, 128)).save(tmp_path / "a.png")
+    expected = np.array([0, 100, 200]) * 128 / 255 + 255 * 127 / 255
+    assert np.abs(np.asarray(open_rgb(tmp_path / "a.png")) - expected).max() <= 1
+
+
+def test_sixteen_bits_are_scaled(tmp_path):
+    levels = np.array([[0, 257 * 10, 257 * 128, 65535]], np.uint16)
+    Image.fromarray(levels).save(tmp_path / "a.png")
+    assert np.asarray(open_rgb(tmp_path / "a.png"))[0, :, 1].tolist() == [0, 10, 128, 255]
+
+
+def test_gray_and_one_bit(tmp_path):
+    Image.new("L", (4, 4), 77).save(tmp_path / "a.png")
+    Image.new("1", (4, 4), 1).save(tmp_path / "b.png")
+    assert (np.asarray(open_rgb(tmp_path / "a.png")) == 77).all()
+    assert (np.asarray(open_rgb(tmp_path / "b.png")) == 255).all()
+
+
+def test_the_aspect_is_kept_and_the_border_filled(tmp_path):
+    image = Image.new("RGB", (40, 20), GREEN)
+    image.paste(RED, (10, 5, 30, 15))
+    image.save(tmp_path / "a.png")
+    read = read_picture(tmp_path / "a.png", 32, 16).astype(int)
+    assert read.shape == (32, 16, 3) and (read[:12] == GREEN).all() and (read[20:] == GREEN).all()
+    red = np.abs(read - RED).max(-1) < 40
+    assert np.ptp(np.where(red.any(1))[0]) + 1 == 4 and np.ptp(np.where(red.any(0))[0]) + 1 == 8
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    side = int(MAX_PIXELS**0.5) + 1
+    Image.new("1", (side, side)).save(tmp_path / "bomb.png")
+    with pytest.raises(ValueError, match="bomb.png: has more than 100 million pixels"):
+        open_rgb(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize("data", [b"", b"no image", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
+def test_no_image(tmp_path, data):
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(ValueError, match="a.png: is no image of a known format; "):
+        open_rgb(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_a_cut_image(tmp_path, suffix):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(ValueError, match=r"a\..*: is a damaged image") as caught:
+        open_rgb(path)
+    assert "\n" not in str(caught.value)
