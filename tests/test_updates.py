@@ -1,0 +1,212 @@
+"""Adam, minibatches and the compiled updates."""
+
+import numpy as np
+import pytest
+from network_toys import at, evaluate, small_config
+
+from cagan_theano import batches
+from cagan_theano.adam import Adam
+from cagan_theano.compat import aesara
+from cagan_theano.functions import build_networks, compile_functions
+
+BOTH = pytest.mark.both_worlds
+GARMENTS = np.array([0, 0, 0, 1, 1, 2, 2, 2])
+
+# Adam
+
+
+def loop_adam(theta, gradients, config):
+    """Algorithm 1 of Kingma and Ba, or the Theano codes' reading of it, a number at a time."""
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = config.beta1 * m + (1 - config.beta1) * g
+        v = config.beta2 * v + (1 - config.beta2) * g * g
+        m_hat, v_hat = m / (1 - config.beta1**t), v / (1 - config.beta2**t)
+        if config.adam == "algorithm1":
+            theta -= config.learning_rate * m_hat / (np.sqrt(v_hat) + config.epsilon)
+        else:
+            rate = config.learning_rate * np.sqrt(1 - config.beta2**t) / (1 - config.beta1**t)
+            theta -= rate * m / (np.sqrt(v) + config.epsilon)
+    return theta
+
+
+def run_adam(config, gradients, dtype="float64"):
+    """Theta from 0 after a step along each gradient, and the optimizer."""
+    theta = aesara.shared(np.zeros(gradients.shape[1], dtype), name="theta")
+    adam, g = Adam({"theta": theta}, config), at.vector(dtype=dtype)
+    step = aesara.function([g], [], updates=adam.updates((g * theta).sum()), mode="FAST_COMPILE")
+    for row in gradients:
+        step(row.astype(dtype))
+    return theta.get_value(), adam
+
+
+# at 1e-8 a gradient is as large as epsilon, and the place of epsilon shows
+SCALES = np.array([1.0, 1e-4, 1e-8])
+
+
+@BOTH
+@pytest.mark.parametrize("reading", ["algorithm1", "theano"])
+@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-10), ("float32", 2e-4)])
+def test_adam_is_the_loop(reading, dtype, tolerance):
+    config = small_config(adam=reading)
+    gradients = np.random.default_rng(0).normal(size=(5, 3)) * SCALES
+    theta, adam = run_adam(config, gradients, dtype)
+    expected = [loop_adam(0.0, column, config) for column in gradients.T]
+    np.testing.assert_allclose(theta, expected, rtol=tolerance)
+    assert float(adam.moments["t"].get_value()) == 5
+
+
+@BOTH
+def test_the_two_readings_of_adam_part_at_small_gradients():
+    gradients = np.ones((3, 3)) * SCALES
+    one, other = (run_adam(small_config(adam=a), gradients)[0] for a in ("algorithm1", "theano"))
+    apart = np.abs(other / one - 1)
+    assert apart[0] < 1e-5 and apart[2] > 0.5
+
+
+# minibatches
+
+
+@BOTH
+def test_j_shows_another_garment():
+    sampler = batches.Sampler(small_config(batch_size=6), GARMENTS)
+    for _ in range(200):
+        draw = sampler.draw()
+        assert (GARMENTS[draw.i] != GARMENTS[draw.j]).all()
+        assert np.array_equal(draw.j, draw.k)
+        assert len(set(draw.i.tolist())) == 6
+        assert not draw.mirror.any() and not draw.dy.any() and not draw.dx.any()
+
+
+@BOTH
+def test_apart_draws_the_mismatched_article_by_itself():
+    sampler = batches.Sampler(small_config(batch_size=6, mismatch="apart"), GARMENTS)
+    draws = [sampler.draw() for _ in range(50)]
+    assert any((d.j != d.k).any() for d in draws)
+    assert all((GARMENTS[d.i] != GARMENTS[d.k]).all() for d in draws)
+
+
+@BOTH
+def test_a_restored_sampler_goes_on_as_it_would_have():
+    config = small_config(augmentation="mirror+crop")
+    one, other = batches.Sampler(config, GARMENTS), batches.Sampler(config, GARMENTS)
+    one.draw()
+    other.restore(one.state())
+    for _ in range(5):
+        for a, b in zip(one.draw(), other.draw()):
+            assert np.array_equal(a, b)
+    with pytest.raises(ValueError, match="unreadable"):
+        other.restore("{}")
+
+
+@BOTH
+def test_too_few_photos_are_refused():
+    with pytest.raises(ValueError, match="fewer than a batch"):
+        batches.Sampler(small_config(batch_size=16), GARMENTS)
+    with pytest.raises(ValueError, match="one garment"):
+        batches.Sampler(small_config(), np.zeros(8))
+
+
+@BOTH
+@pytest.mark.parametrize("augmentation", ["none", "mirror", "crop", "mirror+crop"])
+def test_augmentation_is_the_loop(augmentation):
+    config = small_config(augmentation=augmentation)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+    mirror, dy, dx = (np.array(a, np.int32) for a in ([1, 0], [2, -1], [-2, 1]))
+    none = np.zeros(2, np.int32)
+
+    def graph(pixels, mirror, dy, dx):
+        return batches.augment(pixels, batches.Indices(none, none, none, mirror, dy, dx), config)
+
+    made = evaluate(graph, pixels, mirror, dy, dx)
+    for n in range(2):
+        for r in range(32):
+            for c in range(32):
+                u, v = r, c
+                if "crop" in augmentation:
+                    u, v = min(max(r + dy[n], 0), 31), min(max(c + dx[n], 0), 31)
+                if "mirror" in augmentation and mirror[n]:
+                    v = 31 - v
+                assert np.array_equal(made[n, r, c], pixels[n, u, v])
+
+
+@BOTH
+def test_levels_become_numbers_from_minus_1_to_1():
+    pixels = np.zeros((2, 32, 32, 3), np.uint8)
+    pixels[0, 0, 0], pixels[1, 2, 3] = 255, (0, 51, 255)
+    made = evaluate(lambda p: batches.to_graph(p, small_config()), pixels)
+    assert made.shape == (2, 3, 32, 32) and made.min() == -1 and made.max() == 1
+    np.testing.assert_allclose(made[1, :, 2, 3], [-1, -0.6, 1], atol=1e-6)
+
+
+# compiled updates
+
+
+class World:
+    """Tiny networks and their compiled updates, which go back to their first values at will."""
+
+    def __init__(self, photos, backend, **changes):
+        self.config = small_config(init_std=0.1, learning_rate=1e-3, **changes)
+        self.networks = build_networks(self.config, 0)
+        self.functions = compile_functions(self.networks, photos, self.config, backend)
+        self.sampler = batches.Sampler(self.config, photos.garment[:])
+        self.start = self.values()
+
+    def variables(self):
+        """Every parameter and moment by name."""
+        for name, network in self.networks._asdict().items():
+            yield from ((f"{name}/{n}", v) for n, v in network.params.items())
+            moments = self.functions.optimizers[name].moments
+            yield from ((f"{name}/moment/{n}", v) for n, v in moments.items())
+
+    def values(self):
+        return {name: np.array(v.get_value()) for name, v in self.variables()}
+
+    def reset(self):
+        for name, variable in self.variables():
+            variable.set_value(self.start[name].copy())
+
+
+@pytest.fixture(scope="module")
+def world(tiny_photos, jax_backend):
+    return World(tiny_photos, jax_backend)
+
+
+@pytest.mark.parametrize("mover, other", [("D", "G"), ("G", "D")])
+def test_an_update_moves_all_of_its_network_and_none_of_the_other(world, mover, other):
+    world.reset()
+    getattr(world.functions, f"update_{mover}")(world.sampler.draw())
+    for name, value in world.values().items():
+        still = np.array_equal(value, world.start[name])
+        assert still == name.startswith(f"{other}/"), name
+        assert np.isfinite(value).all()
+
+
+def test_update_is_update_D_then_update_G(world):
+    draws = [world.sampler.draw() for _ in range(2)]
+    world.reset()
+    apart = [{**world.functions.update_D(d), **world.functions.update_G(d)} for d in draws]
+    expected = world.values()
+    world.reset()
+    joined = [world.functions.update(d) for d in draws]
+    for name, value in world.values().items():
+        # a step of Adam is about 1e-3, whatever the gradient: half a percent of it
+        np.testing.assert_allclose(value, expected[name], atol=1e-5, rtol=1e-3, err_msg=name)
+    for a, b in zip(apart, joined):
+        assert a.keys() == b.keys()
+        np.testing.assert_allclose(list(a.values()), list(b.values()), rtol=1e-4)
+
+
+def test_loss_is_the_weighted_sum_of_its_terms(world):
+    world.reset()
+    loss = world.functions.update(world.sampler.draw())
+    G = loss["adv_G"] + world.config.gamma_i * loss["L_id"] + world.config.gamma_c * loss["L_cyc"]
+    D = loss["adv_D_real"] + loss["adv_D_fake"] + loss["adv_D_mismatch"]
+    np.testing.assert_allclose([loss["loss_G"], loss["loss_D"]], [G, D], rtol=1e-5)
+
+
+def test_D_learns_a_minibatch_by_heart(world):
+    world.reset()
+    draw = world.sampler.draw()
+    losses = [world.functions.update_D(draw)["loss_D"] for _ in range(30)]
+    assert losses[-1] < 0.8 * losses[0]
