@@ -1,0 +1,207 @@
+"""Training: the same bits after a resume, a loss that falls, runs that stop and go on."""
+
+import dataclasses
+import json
+import os
+import signal
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import tiny_config, write_tiny_photos
+
+from cagan_theano import train as command
+from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from cagan_theano.run_folder import RunFolder
+from cagan_theano.training import Trainer
+from data_prep.store import PhotoFile
+
+CONFIG = tiny_config(g_widths=(8, 8, 10, 10), d_widths=(8, 8, 10, 10), batch_size=2, steps=4)
+OPTIONS = ["--g-widths", "8,8,10,10", "--d-widths", "8,8,10,10", "--g-kernel", "3",
+           "--batch-size", "2", "--device", "cpu", "--backend", "jax"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A photo file of 12 pairs without test photos, so that no samples are drawn."""
+    return write_tiny_photos(tmp_path_factory.mktemp("data") / "few.h5", pairs=12, tests=0)
+
+
+@pytest.fixture(scope="module")
+def only_trainer(data, jax_backend):
+    """The one trainer of this module, for compiling takes most of the time, and its first state."""
+    with PhotoFile(data) as file:
+        photos = file.split("train")
+        photos = dataclasses.replace(photos, x=photos.x.load(), y=photos.y.load(), mask=None)
+    trainer = Trainer(CONFIG, photos, jax_backend)
+    return trainer, trainer.state()
+
+
+def saved(trainer, path):
+    """The trainer's state after a trip through a file."""
+    save_checkpoint(path, Checkpoint(CONFIG, **trainer.state()))
+    return load_checkpoint(path)
+
+
+@pytest.fixture
+def trainer(only_trainer, tmp_path):
+    """The trainer as it was new."""
+    trainer, first = only_trainer
+    trainer.config = CONFIG
+    trainer.restore(Checkpoint(CONFIG, **first))
+    return trainer
+
+
+def assert_same(a, b):
+    """Two states are the same to the bit."""
+    assert (a["step"], a["sampler"]) == (b["step"], b["sampler"])
+    for group in ("G", "D", "optimizer"):
+        assert set(a[group]) == set(b[group])
+        for name in a[group]:
+            assert a[group][name].tobytes() == b[group][name].tobytes(), name
+
+
+def test_resumed_training_equals_an_uninterrupted_one(trainer, tmp_path):
+    losses = [trainer.advance() for _ in range(2)]
+    middle = saved(trainer, tmp_path / "middle.h5")
+    losses += [trainer.advance() for _ in range(2)]
+    last = trainer.state()
+    assert last["step"] == 4 and last["sampler"] != middle.sampler
+    trainer.advance()  # everything differs from the middle now
+    trainer.restore(middle)
+    assert [trainer.advance() for _ in range(2)] == losses[2:]
+    assert_same(trainer.state(), last)
+
+
+def test_every_parameter_learns_and_every_loss_is_told(trainer):
+    before, losses = trainer.state(), trainer.advance()
+    assert list(losses) == ["loss_D", "adv_D_real", "adv_D_fake", "adv_D_mismatch", "loss_G",
+                            "adv_G", "L_id", "L_cyc"]  # fmt: skip
+    parts = losses["adv_G"] + 0.1 * losses["L_id"] + losses["L_cyc"]
+    assert losses["loss_G"] == pytest.approx(parts, rel=1e-5)
+    after = trainer.state()
+    for network in "GD":
+        for name, value in before[network].items():
+            assert (after[network][name] != value).any(), f"{network}/{name}"
+        assert after["optimizer"][f"{network}/t"] == 1
+
+
+def test_the_cycle_is_learned(trainer):
+    losses = [trainer.advance() for _ in range(150)]
+    first, last = (np.mean([x["L_cyc"] for x in part]) for part in (losses[:10], losses[-10:]))
+    assert np.isfinite([list(x.values()) for x in losses]).all() and last < 0.7 * first
+
+
+@pytest.mark.parametrize("change, fault", [
+    (dict(optimizer=None), "holds weights only"),
+    (dict(G={}), "lacks parameter"),
+    (dict(G="reshaped"), "has shape"),
+    (dict(G="more"), "has the unknown parameter extra"),
+])  # fmt: skip
+def test_states_of_other_trainings_change_nothing(trainer, change, fault):
+    before = trainer.state()
+    G = dict(before["G"])
+    if change.get("G") == "reshaped":
+        change = {"G": {**G, "encoder1.W": np.zeros((1, 2), np.float32)}}
+    elif change.get("G") == "more":
+        change = {"G": {**G, "extra": np.zeros(1, np.float32)}}
+    with pytest.raises(ValueError, match=fault):
+        trainer.restore(Checkpoint(CONFIG, **{**before, **change}))
+    assert_same(trainer.state(), before)
+
+
+# --- the command, with the compiled trainer of this module
+
+
+@pytest.fixture
+def go(trainer, only_trainer, data, monkeypatch):
+    """go(run, *options) runs the training command on a new-born trainer; click's result."""
+
+    def newborn(config, photos, backend):
+        trainer.restore(Checkpoint(CONFIG, **only_trainer[1]))
+        trainer.config = config
+        return trainer
+
+    monkeypatch.setattr(command, "Trainer", newborn)
+
+    def invoke(run, *options):
+        words = ["--data", str(data), "--run", str(run), *OPTIONS]
+        return CliRunner().invoke(command.train, [*words, *options], standalone_mode=False)
+
+    return invoke
+
+
+def steps_in_log(run):
+    return [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def test_run_resume_and_fall_back_from_a_broken_checkpoint(go, trainer, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert go(whole, "--steps", "4").return_value == 0
+    expected = trainer.state()
+    assert go(parts, "--steps", "3", "--checkpoint-every", "1").return_value == 0
+    assert RunFolder(parts).steps() == [1, 2, 3]  # --keep 3
+    newest = parts / "checkpoints" / "step_0000003.h5"
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    result = go(parts, "--steps", "4", "--resume")
+    assert result.return_value == 0, result.exception
+    assert "resuming after step 2" in result.output
+    assert newest.with_name(newest.name + ".broken").exists()
+    assert_same(trainer.state(), expected)
+    assert steps_in_log(parts) == steps_in_log(whole) == [1, 2, 3, 4]
+    made = load_checkpoint(parts / "checkpoints" / "step_0000004.h5")
+    assert made.step == 4 and made.metadata["finished"] and made.metadata["data"]["pairs"] == 12
+    assert (whole / "losses.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_a_whole_checkpoint(go, trainer, tmp_path, monkeypatch, number, code):
+    advance = trainer.advance
+
+    def interrupted():
+        if trainer.step == 1:
+            os.kill(os.getpid(), number)
+        return advance()
+
+    monkeypatch.setattr(trainer, "advance", interrupted)
+    result = go(tmp_path / "run", "--steps", "4")
+    assert result.return_value == code and "--resume" in result.output
+    assert load_checkpoint(tmp_path / "run" / "checkpoints" / "step_0000002.h5").step == 2
+    assert steps_in_log(tmp_path / "run") == [1, 2]
+    monkeypatch.undo()
+
+
+def test_divergence_stops_and_keeps_the_last_good(go, trainer, tmp_path, monkeypatch):
+    advance = trainer.advance
+    monkeypatch.setattr(trainer, "advance", lambda: {
+        **advance(), **({"loss_G": float("nan")} if trainer.step == 3 else {})})  # fmt: skip
+    result = go(tmp_path / "run", "--steps", "4", "--checkpoint-every", "1")
+    assert isinstance(result.exception, ValueError)
+    assert "step 3: loss_G is nan" in str(result.exception)
+    assert "step_0000002.h5" in str(result.exception)
+    assert RunFolder(tmp_path / "run").steps()[-1] == 2
+
+
+def test_the_lock_and_other_settings(go, tmp_path):
+    run = tmp_path / "run"
+    assert go(run, "--steps", "1").return_value == 0
+    with RunFolder(run):
+        assert "another training is running here" in str(go(run, "--resume").exception)
+    assert "exists already" in str(go(run).exception)
+    other = go(run, "--resume", "--gamma-i", "0.5")
+    assert "was begun with gamma_i=0.1, not 0.5" in str(other.exception)
+    for path in (run / "checkpoints").iterdir():
+        with h5py.File(path, "r+") as file:
+            file.attrs["sha256"] = "0" * 64
+    assert "holds no whole checkpoint" in str(go(run, "--resume").exception)
+
+
+def test_weights_to_start_from(go, trainer, tmp_path):
+    assert go(tmp_path / "a", "--steps", "2").return_value == 0
+    first = tmp_path / "a" / "checkpoints" / "step_0000002.h5"
+    result = go(tmp_path / "b", "--steps", "1", "--init", str(first))
+    assert result.return_value == 0, result.exception
+    begun = load_checkpoint(tmp_path / "b" / "checkpoints" / "step_0000001.h5")
+    assert begun.metadata["init"]["sha256"] == load_checkpoint(first).sha256
+    assert begun.optimizer["G/t"] == 1
