@@ -1,0 +1,94 @@
+"""The command lines: help, and every user's error as one line with a cure, no traceback."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+from conftest import write_tiny_photos
+
+from cagan_theano.command import main
+from cagan_theano.ship import ship
+from cagan_theano.train import train
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Six pairs without masks."""
+    path = tmp_path_factory.mktemp("data") / "few.h5"
+    return str(write_tiny_photos(path, pairs=6, tests=0, masks=False))
+
+
+def error(capsys, command, *words):
+    """The one line on stderr of a command that fails."""
+    with pytest.raises(SystemExit) as left:
+        main(command, [str(word) for word in words])
+    text = capsys.readouterr().err
+    assert left.value.code not in (0, None) and "Traceback" not in text
+    lines = text.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("Error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize("options, fault", [
+    (["--data", "none.h5"], "none.h5: no such file"),
+    (["--data", __file__], "is not a complete HDF5 file"),
+    (["--height", "40"], "height=40: must be a multiple of 16"),
+    (["--height", "48"], "has photos of 32x32, not 48x32"),
+    (["--batch-size", "7"], "has 6 pairs to train on, fewer than a batch of 7"),
+    (["--mask", "prior"], "has no masks, which --mask prior needs"),
+    (["--learning-rate", "-1"], "learning_rate=-1.0: must lie in"),
+    (["--g-widths", "8,8"], "g_widths=(8, 8): must be 4 numbers"),
+    (["--g-widths", "a,b"], "is no list of whole numbers"),
+    (["--color", "cmyk"], "'cmyk' is not one of"),
+    (["--resume"], "holds no training to resume"),
+    (["--nothing"], "No such option"),
+])  # fmt: skip
+def test_errors_of_train(capsys, tmp_path, data, options, fault):
+    run = tmp_path / "run"
+    line = error(capsys, train, "--data", data, "--run", run, "--batch-size", "2", "--device",
+                 "cpu", *options)
+    assert fault in line and not run.exists()
+
+
+@pytest.mark.skipif(jax.default_backend() == "gpu", reason="there is a GPU")
+def test_a_gpu_where_there_is_none(capsys, tmp_path, data):
+    assert "gpu" in error(capsys, train, "--data", data, "--run", tmp_path / "r", "--device",
+                          "gpu").lower()
+
+
+def test_errors_of_ship(capsys, tmp_path):
+    out = tmp_path / "out.h5"
+    assert "no such checkpoint" in error(capsys, ship, tmp_path / "none.h5", out)
+    assert "is no readable HDF5 file" in error(capsys, ship, __file__, out)
+    assert not out.exists()
+
+
+def process(*words):
+    """A command as a user starts it."""
+    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_help_of_train_names_settings_and_defaults():
+    done = process("-m", "cagan_theano.train", "--help")
+    assert done.returncode == 0 and "--gamma-c" in done.stdout and "section 3.1" in done.stdout
+    assert "64,128,256,512" in done.stdout
+
+
+def test_a_failing_process_says_one_line():
+    done = process("-m", "cagan_theano.train", "--data", "none.h5", "--run", "none", "--device",
+                   "cpu")
+    assert done.returncode == 1 and "none.h5: no such file" in done.stderr
+    assert "Traceback" not in done.stderr and not (ROOT / "none").exists()
+
+
+def test_swapping_with_a_checkpoint_that_is_none(tmp_path):
+    text = tmp_path / "a.jpg"
+    text.write_text("no image")
+    done = process("replicate/swap.py", "--human", text, "--wearing", text, "--article", text,
+                   "--out", tmp_path / "o.png", "--checkpoint", tmp_path / "none.h5")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1 and not (tmp_path / "o.png").exists()
