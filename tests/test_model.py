@@ -121,7 +121,8 @@ def test_a_mask_where_none_is_used(model):
 
 
 def test_a_mask_that_overwrites(tmp_path):
-    model = cagan_theano.load(checkpoint_file(tmp_path, CONFIG.replace(mask="overwrite")), "jax", "cpu")
+    path = checkpoint_file(tmp_path, CONFIG.replace(mask="overwrite"))
+    model = cagan_theano.load(path, "jax", "cpu")
     arrays, mask = pictures(1), np.zeros((1, 16, 16), np.uint8)
     mask[:, 4:9] = 255
     np.testing.assert_array_equal(model.swap(*arrays, mask=mask).alpha, mask / np.float32(255))
