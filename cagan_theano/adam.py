@@ -51,7 +51,7 @@ class Adam:
             for name in ("learning_rate", "beta1", "beta2", "epsilon")
         )
         m_t = beta1 * m + (1 - beta1) * g_t
-        v_t = beta2 * v + (1 - beta2) * at.sqr(g_t)
+        v_t = beta2 * v + (1 - beta2) * at.square(g_t)
         m_scale, v_scale = 1 - beta1**t, 1 - beta2**t
         if self.config.adam == "theano":
             return m_t, v_t, alpha * at.sqrt(v_scale) / m_scale * m_t / (at.sqrt(v_t) + epsilon)

@@ -141,7 +141,7 @@ class InstanceNorm:
     def __call__(self, x, shape: Shape):
         """Apply to x of size `shape`."""
         centered = x - x.mean(axis=(2, 3), keepdims=True)
-        variance = at.sqr(centered).mean(axis=(2, 3), keepdims=True)
+        variance = at.square(centered).mean(axis=(2, 3), keepdims=True)
         y = centered / at.sqrt(variance + self.epsilon)
         if self.gain is not None:
             y = y * self.gain.dimshuffle("x", 0, "x", "x")

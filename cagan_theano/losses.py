@@ -78,4 +78,4 @@ def total_variation(alpha):
 def cycle_loss(x_i, cycled, config: Config):
     """L_cyc(G) = ||x_i - G(G(x_i, y_i, y_j), y_j, y_i)||: mean absolute, or mean squared."""
     difference = x_i - cycled
-    return at.sqr(difference).mean() if config.cycle_norm == "l2" else absolute(difference).mean()
+    return at.square(difference).mean() if config.cycle_norm == "l2" else absolute(difference).mean()
