@@ -10,8 +10,8 @@ from cagan_theano.color import decode, encode
 from cagan_theano.config import Config, check_image_size
 from cagan_theano.functions import build_networks, compile_swap
 from cagan_theano.generator import Generator
-from cagan_theano.picture import read_picture
 from cagan_theano.training import check_values, set_values
+from data_prep.picture import read_picture
 
 
 class Swap(NamedTuple):
@@ -84,7 +84,7 @@ class Model:
 
         human: the photo x_i; wearing: its article y_i; article: y_j.  Any format and mode,
         turned as their EXIF says; brought to the checkpoint's size by adding border, never by
-        cutting or stretching (see `cagan_theano.picture.read_picture`).
+        cutting or stretching (see `data_prep.picture.read_picture`).
         Raises FileNotFoundError or ValueError naming the file.
         """
         size = self.config.height, self.config.width

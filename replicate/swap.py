@@ -18,7 +18,7 @@ from PIL import Image
 
 from cagan_theano.checkpoint import write_atomically
 from cagan_theano.command import main
-from cagan_theano.picture import open_rgb, read_picture
+from data_prep.picture import open_rgb, read_picture
 from replicate import common, sheet
 
 LABELS = ("$y_i$", "$x_i$", r"$\alpha_i^j$", "$x_i^j$ (generated)", "$y_j$")

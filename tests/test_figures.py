@@ -391,7 +391,7 @@ class FileModel(ToyModel):
     """The toy model with `swap_files`."""
 
     def swap_files(self, *paths):
-        from cagan_theano.picture import read_picture
+        from data_prep.picture import read_picture
         return self.swap(*(read_picture(path, HEIGHT, WIDTH)[None] for path in paths))
 
 
@@ -425,7 +425,7 @@ def test_swap_keeps_size_and_detail_outside_alpha(tmp_path, photos, file_toy):
 @pytest.mark.parametrize("size", [(64, 64), (40, 100), (100, 41), (333, 77)])
 def test_scaled_up_alpha_lies_where_the_photo_was_padded(size):
     """Reading a photo down and scaling up again brings its smooth brightness back to its place."""
-    from cagan_theano.picture import fit
+    from data_prep.picture import fit
     width, height = size
     across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
     photo = np.repeat((60 + 60 * across + 80 * down)[..., None], 3, axis=-1).astype(np.uint8)

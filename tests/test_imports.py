@@ -11,9 +11,10 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import only from those before it in this list.
 ORDER = (
-    "data_prep.command", "data_prep.store", "compat", "config", "color", "batches", "layers",
+    "data_prep.command", "data_prep.store", "data_prep.picture",
+    "compat", "config", "color", "batches", "layers",
     "encoder", "generator", "discriminator", "losses", "adam", "backends", "backends.lowering",
-    "backends.jax", "backends.c", "functions", "training", "checkpoint", "picture", "model",
+    "backends.jax", "backends.c", "functions", "training", "checkpoint", "model",
     "command", "run_folder", "signals", "samples", "train", "ship",
 )  # fmt: skip
 
