@@ -1,13 +1,27 @@
 """What the command lines share: one-line errors, and options made from `Config`."""
 
 import dataclasses
+import os
 
 import click
 
+from cagan_theano.backends import cache
 from cagan_theano.config import Config
 from data_prep.command import INTERRUPTED, fail, main
 
-__all__ = ["INTERRUPTED", "config_options", "fail", "main"]
+__all__ = ["INTERRUPTED", "config_options", "fail", "main", "no_cache_option"]
+
+
+def switch_cache_off(context, option, off: bool) -> None:
+    """Compile anew in this process and those that it starts."""
+    if off:
+        os.environ[cache.VARIABLE] = "off"
+
+
+no_cache_option = click.option(
+    "--no-cache", is_flag=True, expose_value=False, callback=switch_cache_off,
+    help="Compile anew; use no compiled functions of earlier starts and keep none.",
+)  # fmt: skip
 
 
 class Widths(click.ParamType):

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from cagan_theano.backends import BACKENDS, choose_backend
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_atomically
 from cagan_theano.color import to_bytes
-from cagan_theano.command import config_options, main
+from cagan_theano.command import config_options, main, no_cache_option
 from cagan_theano.compat import versions
 from cagan_theano.config import Config
 from cagan_theano.model import Model
@@ -66,6 +66,7 @@ class Settings:
 @click.option("--keep", type=click.IntRange(1), default=3, show_default=True,
               help="Newest checkpoints to keep.")
 @click.option("--note", default="", help="A remark that the checkpoints carry.")
+@no_cache_option
 @config_options()
 @click.pass_context
 def train(ctx, data, run, resume, init, backend, device, sample_every, checkpoint_every, keep,

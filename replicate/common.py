@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 import numpy as np
 
+from cagan_theano.command import no_cache_option
+
 ROOT = Path(__file__).resolve().parents[1]
 HELD_OUT = 24
 """Held-out pairs rendered for the figures: 8 people and 20 garments to choose from."""
@@ -39,8 +41,15 @@ def checkpoint_option(name):
 
 out_option = click.option("--out", type=click.Path(), default=ROOT / "figures",
                           show_default="figures/", help="Folder of the PNG and the PDF.")
-backend_option = click.option("--backend", type=click.Choice(["auto", "jax", "c"]), default="auto",
-                              show_default=True, help="What compiles the graph.")
+
+
+def backend_option(command):
+    """Decorator: --backend, and --no-cache, which asks for nothing from the command itself."""
+    choice = click.option("--backend", type=click.Choice(["auto", "jax", "c"]), default="auto",
+                          show_default=True, help="What compiles the graph.")
+    return choice(no_cache_option(command))
+
+
 device_option = click.option("--device", type=click.Choice(["cpu", "gpu"]), default=None,
                              help="Where it runs.  [default: a GPU where there is one]")
 data_option = click.option("--data", type=click.Path(), default=None,

@@ -1,6 +1,8 @@
 """Fixtures shared by all tests: a tiny world of photos, a tiny network, one back end."""
 
 import dataclasses
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,10 @@ import pytest
 from cagan_theano.backends import choose_backend
 from cagan_theano.config import Config
 from data_prep.store import PhotoFile, PhotoWriter
+
+# what the tests compile is kept among their own files, not in the user's folder
+KEPT = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
+os.environ.setdefault("CAGAN_THEANO_CACHE", str(KEPT))
 
 # 32x32 pictures and 10 to 18 learned channels: compiles and trains in seconds.
 TINY = dict(height=32, width=32, g_widths=(16, 16, 24, 24), d_widths=(16, 16, 24, 24),

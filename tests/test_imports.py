@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     "data_prep.command", "data_prep.store", "data_prep.picture",
     "compat", "config", "color", "batches", "layers",
-    "encoder", "generator", "discriminator", "losses", "adam", "backends", "backends.lowering",
-    "backends.jax", "backends.c", "functions", "training", "checkpoint", "model",
+    "encoder", "generator", "discriminator", "losses", "adam", "backends", "backends.cache",
+    "backends.lowering", "backends.jax", "backends.c", "functions", "training", "checkpoint", "model",
     "command", "run_folder", "signals", "samples", "train", "ship",
 )  # fmt: skip
 
@@ -54,7 +54,7 @@ def test_the_order_knows_every_module():
 
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_a_module_imports_only_from_those_before_it(name):
-    for other in imported(modules()[name]):
+    for other in set(imported(modules()[name])) - {"cagan_theano"}:  # which imports nothing
         assert short(other) in ORDER, f"{name} imports {other}"
         assert ORDER.index(short(other)) < ORDER.index(name), f"{name} imports {other}"
 
@@ -74,7 +74,7 @@ def test_only_compat_imports_aesara_and_only_its_back_end_jax():
                 users[top].add(name)
     allowed = {"compat", "backends.jax", "backends.lowering", "backends.c"}
     assert "compat" in users["aesara"] and users["aesara"] <= allowed
-    assert users["jax"] <= {"backends.jax", "backends.lowering"}
+    assert all(name.startswith("backends.") for name in users["jax"])
 
 
 def test_importing_the_package_does_no_work():

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from cagan_theano.backends import Backend, lowering
+from cagan_theano.backends import Backend, cache, lowering
 from cagan_theano.compat import abstract_conv, aesara
 
 
@@ -21,6 +21,7 @@ def create(device: str | None = None) -> Backend:
     except ModuleNotFoundError as error:
         raise ValueError(f"backend jax: {error}; install the pins of requirements/") from error
     chosen = find_device(jax, device)
+    cache.turn_on(jax)
     jax.config.update("jax_default_device", chosen)
     register()
     silence()

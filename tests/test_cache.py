@@ -1,0 +1,123 @@
+"""The compile cache: where it is, what it must not change, and that nothing depends on it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+from cagan_theano.backends import cache
+
+ROOT = Path(__file__).parents[1]
+
+# Compiles the swap of a tiny network as four starts of the program would: without a cache, with an
+# empty one, with what that left, and with that damaged.  Prints hits and digest of each.
+STARTS = """
+import hashlib, sys
+from pathlib import Path
+import jax
+import numpy as np
+from network_toys import small_config
+from cagan_theano.backends import cache, choose_backend
+from cagan_theano.functions import build_networks, compile_swap
+
+hits = []
+jax.monitoring.register_event_listener(
+    lambda event, **_: hits.append(event) if event.endswith("/cache_hits") else None)
+cache.SHORTEST = 0
+images = np.random.default_rng(0).uniform(-1, 1, (3, 2, 3, 32, 32)).astype(np.float32)
+backend, config = choose_backend("jax", "cpu"), small_config()
+swap = compile_swap(build_networks(config).G, config, backend)
+
+def start(folder):
+    hits.clear()
+    cache.use(jax, folder)
+    jax.clear_caches()
+    digest = hashlib.sha256(b"".join(array.tobytes() for array in swap(*images)))
+    print(len(hits) > 0, digest.hexdigest())
+
+folder = Path(sys.argv[1])
+for place in (None, folder, folder):
+    start(place)
+for path in folder.iterdir():
+    path.write_bytes(path.read_bytes()[:100])
+start(folder)
+"""
+
+
+@pytest.mark.both_worlds
+def test_the_cache_changes_no_bit_and_may_be_damaged(tmp_path):
+    environment = {**os.environ, cache.VARIABLE: "off", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    done = subprocess.run([sys.executable, "-c", STARTS, str(tmp_path)], cwd=ROOT,
+                          env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    hits, digests = zip(*(line.split() for line in done.stdout.splitlines()))
+    assert hits == ("False", "False", "True", "False")
+    assert len(digests) == 4 and len(set(digests)) == 1
+
+
+def test_a_file_in_the_folder_s_place_is_no_obstacle(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert cache.prepared(tmp_path / "file" / "folder") is None
+    assert cache.prepared(tmp_path / "file") is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_folder_that_others_may_write_is_not_used(tmp_path):
+    own = cache.prepared(tmp_path / "own")
+    assert own == tmp_path / "own" and own.stat().st_mode & 0o077 == 0
+    own.chmod(0o777)
+    assert cache.prepared(own) is None
+
+
+def test_the_user_s_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv(cache.VARIABLE, raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert cache.user_folder() == tmp_path / ".cache" / "cagan_theano"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # which the standard says to ignore
+    assert cache.user_folder() == tmp_path / ".cache" / "cagan_theano"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache.user_folder() == tmp_path / "xdg" / "cagan_theano"
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "mine"))
+    assert cache.user_folder() == tmp_path / "mine"
+    monkeypatch.setenv(cache.VARIABLE, "off")
+    assert cache.version_folder(jax) is None
+
+
+def test_versions_and_processors_keep_apart(monkeypatch, tmp_path):
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    names = {cache.version_folder(jax).name}
+    monkeypatch.setattr("cagan_theano.__version__", "0.0.0")
+    names.add(cache.version_folder(jax).name)
+    monkeypatch.setattr(cache, "processor", lambda: "another")
+    names.add(cache.version_folder(jax).name)
+    monkeypatch.setattr(jax, "__version__", "0.0.1")
+    names.add(cache.version_folder(jax).name)
+    assert len(names) == 4 and all(cache.is_ours(name) for name in names)
+
+
+def test_a_user_s_own_cache_of_jax_stays(monkeypatch, tmp_path):
+    before = jax.config.jax_compilation_cache_dir
+    try:
+        jax.config.update("jax_compilation_cache_dir", str(tmp_path / "theirs"))
+        assert cache.turn_on(jax) == tmp_path / "theirs"
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path / "theirs")
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_no_cache_reaches_the_back_end(monkeypatch):
+    import click
+
+    from cagan_theano.command import no_cache_option
+
+    monkeypatch.setenv(cache.VARIABLE, "elsewhere")
+    seen = []
+    command = click.command()(no_cache_option(lambda: seen.append(os.environ[cache.VARIABLE])))
+    command.main([], standalone_mode=False)
+    command.main(["--no-cache"], standalone_mode=False)
+    assert seen == ["elsewhere", "off"]
