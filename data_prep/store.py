@@ -3,22 +3,28 @@
 Layout::
 
     /            attrs format, version, height, width, provenance (JSON)
-    /train       x [N,H,W,3] uint8, y [N,H,W,3] uint8, mask [N,H,W] uint8 (optional),
-                 person [N] int32, garment [N] int32, attributes/<name> [N] uint8
-    /test        the same, and optionally triples: i [M], j [M] int32 (rows of test),
-                 x_ij [M,H,W,3] uint8 (the true swap), mask [M,H,W] uint8
+    /train       x [N,H,W,3] uint8, y [N,H,W,3] uint8, mask [N,H,W] uint8 (optional: the
+                 garment in x), y_mask [N,H,W] uint8 (optional: the garment in y),
+                 person [N] int32, garment [N] int32, attributes/<name> [N] uint8,
+                 x_file, y_file [N] UTF-8 text of fixed length (optional: where from)
+    /test        the same, and optionally triples: i [M], j [M] int32 (rows of test), and
+                 where the true swap is known x_ij [M,H,W,3] uint8, mask [M,H,W] uint8
 
 One image per chunk, gzip 1 + shuffle + fletcher32 checksums, no timestamps: the same
 contents give the same file.
 """
 import contextlib
+import functools
 import json
 import os
 import tempfile
+import zlib
 from dataclasses import dataclass
 
 import h5py
 import numpy as np
+
+from data_prep.hdf5 import attribute, fault
 
 FORMAT = "cagan_theano photos"
 VERSION = 1
@@ -28,7 +34,9 @@ MAX_SIDE = 4096  # pixels; refuses absurd files before anything is allocated
 MAX_ROWS = 10_000_000
 ANY = "written by `python -m data_prep`"
 REMAKE = "make it anew with `python -m data_prep`"
-IMAGES = {"x": 3, "y": 3, "mask": 0, "x_ij": 3}  # dataset -> channels (0: no channel axis)
+MAX_NAME = 512  # bytes of a file name that is kept
+# dataset -> channels (0: no channel axis)
+IMAGES = {"x": 3, "y": 3, "mask": 0, "y_mask": 0, "x_ij": 3}
 
 
 def check_size(height, width, who="size"):
@@ -40,6 +48,39 @@ def check_size(height, width, who="size"):
 
 
 # ---------------------------------------------------------------- writing
+
+class Packed(bytes):
+    """One image as a chunk of the file holds it: `pack`ed."""
+
+
+def pack(image):
+    """A uint8 array as an HDF5 chunk: deflated, with its Fletcher-32 checksum behind it.
+
+    Done here and not by HDF5, so that threads can compress while another one writes.
+    """
+    data = zlib.compress(np.ascontiguousarray(image).tobytes(), 1)
+    return Packed(data + fletcher32(data).to_bytes(4, "little"))
+
+
+def unpack(data, shape):
+    """The uint8 array of ``shape`` in a packed chunk; ValueError where it is damaged."""
+    body, size = bytes(data[:-4]), int(np.prod(shape))
+    try:
+        if fletcher32(body).to_bytes(4, "little") != data[-4:]:
+            raise ValueError("a packed picture is damaged")
+        pixels = zlib.decompressobj().decompress(body, size)
+    except zlib.error as error:
+        raise ValueError("a packed picture is damaged") from error
+    return np.frombuffer(pixels, np.uint8).reshape(shape)
+
+
+def fletcher32(data):
+    """HDF5's Fletcher-32 checksum of bytes: sums modulo 65535 of big-endian 16-bit words."""
+    words = np.frombuffer(data + b"\0" * (len(data) % 2), ">u2").astype(np.uint64)
+    sums = int(words.sum()), int((words * np.arange(len(words), 0, -1, dtype=np.uint64)).sum())
+    low, high = ((s - 1) % 65535 + 1 if s else 0 for s in sums)  # 65535 stays, as in HDF5
+    return high << 16 | low
+
 
 class PhotoWriter:
     """Streaming writer: rows are appended one by one, memory stays constant.
@@ -56,7 +97,7 @@ class PhotoWriter:
         check_size(height, width, str(path))
         self.path, self.height, self.width = os.fspath(path), int(height), int(width)
         self._provenance = json.dumps(provenance, sort_keys=True)
-        self._columns, self._names = {}, {}
+        self._columns, self._names, self._texts = {}, {}, {}
         self._file = self._partial = None
 
     def __enter__(self):
@@ -70,41 +111,54 @@ class PhotoWriter:
                                 width=self.width, provenance=self._provenance)
         return self
 
-    def add(self, split, x, y, person, garment, mask=None, attributes=None):
+    def add(self, split, x, y, person, garment, mask=None, attributes=None, y_mask=None,
+            files=None):
         """Append one pair to ``split`` ("train" or "test").
 
-        x, y: [H,W,3] uint8; mask: [H,W] uint8 or None; person, garment: int ids;
-        attributes: dict name -> (code, names), e.g. {"cut": (1, ["fitted", "regular"])}.
+        x, y: [H,W,3] uint8; mask, y_mask: [H,W] uint8 or None; each may also be `pack`ed.
+        person, garment: int ids; attributes: dict name -> (code, names), e.g.
+        {"cut": (1, ["fitted", "regular"])}; files: names of the files of x and y, or None.
         """
-        images = {"x": x, "y": y} if mask is None else {"x": x, "y": y, "mask": mask}
+        images = {"x": x, "y": y, "mask": mask, "y_mask": y_mask}
         columns = {"person": person, "garment": garment}
         for name, (code, names) in (attributes or {}).items():
             columns[f"attributes/{name}"] = code
             self._names[f"/{split}/attributes/{name}"] = list(names)
         self._append(f"/{split}", images, columns)
+        for name, file in zip(("x_file", "y_file"), files or ()):
+            text = file.encode("utf-8", "backslashreplace")[-MAX_NAME:]
+            self._texts.setdefault(f"/{split}/{name}", []).append(text)
 
-    def add_triple(self, i, j, x_ij, mask):
-        """Append a true swap: the human of test row ``i`` wearing the garment of row ``j``."""
+    def add_triple(self, i, j, x_ij=None, mask=None):
+        """Append a swap: the human of test row ``i`` in the garment of row ``j``.
+
+        x_ij, mask: the true picture and where it shows the garment, or None for all swaps.
+        """
         self._append("/test/triples", {"x_ij": x_ij, "mask": mask}, {"i": i, "j": j})
 
     def _append(self, group, images, columns):
         for name, image in images.items():
-            self._append_image(f"{group}/{name}", np.asarray(image), IMAGES[name])
+            if image is not None:
+                self._append_image(f"{group}/{name}", image, IMAGES[name])
         for name, value in columns.items():
             self._columns.setdefault(f"{group}/{name}", []).append(int(value))
 
     def _append_image(self, name, image, channels):
         shape = (self.height, self.width) + ((channels,) if channels else ())
-        if image.shape != shape or image.dtype != np.uint8:
-            raise ValueError(f"{self.path}: {name} must be uint8 {list(shape)}, "
-                             f"not {image.dtype} {list(image.shape)}")
+        if not isinstance(image, Packed):
+            image = np.asarray(image)
+            if image.shape != shape or image.dtype != np.uint8:
+                raise ValueError(f"{self.path}: {name} must be uint8 {list(shape)}, "
+                                 f"not {image.dtype} {list(image.shape)}")
+            image = pack(image)
         if name not in self._file:
             self._file.create_dataset(name, (0,) + shape, "u1", maxshape=(None,) + shape,
                                       chunks=(1,) + shape, compression="gzip",
                                       compression_opts=1, shuffle=True, fletcher32=True)
         rows = self._file[name]
-        rows.resize(len(rows) + 1, axis=0)
-        rows[-1] = image
+        row = len(rows)
+        rows.resize(row + 1, axis=0)
+        rows.id.write_direct_chunk((row,) + (0,) * len(shape), image)
 
     def _write_columns(self):
         for name, values in self._columns.items():
@@ -113,6 +167,9 @@ class PhotoWriter:
                                                fletcher32=True, chunks=(len(values),))
             if name in self._names:
                 column.attrs["names"] = json.dumps(self._names[name])
+        for name, values in self._texts.items():
+            self._file.create_dataset(name, data=np.asarray(values, "S"), fletcher32=True,
+                                      chunks=(len(values),))
 
     def __exit__(self, kind, error, trace):
         try:
@@ -175,17 +232,19 @@ class Rows:
 
 @dataclass(frozen=True)
 class Triples:
-    """True swaps: i, j [M] int32 (rows of the split); x_ij [M,H,W,3], mask [M,H,W] uint8."""
+    """Swaps: i, j [M] int32 (rows of the split); where the truth is known, x_ij [M,H,W,3] and
+    mask [M,H,W] uint8, else None."""
     i: np.ndarray
     j: np.ndarray
-    x_ij: Rows
-    mask: Rows
+    x_ij: Rows | None
+    mask: Rows | None
 
 
 @dataclass(frozen=True)
 class Photos:
-    """One split: x, y [N,H,W,3] uint8 Rows; mask [N,H,W] uint8 Rows or None; person,
-    garment [N] int32; attributes: name -> [N] uint8 codes, names: name -> list of words."""
+    """One split: x, y [N,H,W,3] uint8 Rows; mask, y_mask [N,H,W] uint8 Rows or None; person,
+    garment [N] int32; attributes: name -> [N] uint8 codes, names: name -> list of words;
+    x_file, y_file: [N] names of the files, or None."""
     x: Rows
     y: Rows
     mask: Rows | None
@@ -194,6 +253,9 @@ class Photos:
     attributes: dict[str, np.ndarray]
     names: dict[str, list]
     triples: Triples | None
+    y_mask: Rows | None = None
+    x_file: np.ndarray | None = None
+    y_file: np.ndarray | None = None
 
     def __len__(self):
         return len(self.x)
@@ -208,7 +270,7 @@ class PhotoFile:
 
     def __init__(self, path):
         self.path = os.fspath(path)
-        if not os.path.exists(self.path):
+        if not os.path.isfile(self.path):  # a pipe would be waited for
             raise FileNotFoundError(f"{self.path}: no such file; {REMAKE}")
         self._file = self._open()
         try:
@@ -239,20 +301,28 @@ class PhotoFile:
             raise ValueError(f"{self.path}: has no {name} photos (only "
                              f"{', '.join(self.splits) or 'nothing'}); {REMAKE}")
         group = self._file[name]
-        rows = lambda key: Rows(self.path, group[key]) if key in group else None  # noqa: E731
+        rows = functools.partial(self._rows_of, group)
         codes = group.get("attributes", {})
         return Photos(rows("x"), rows("y"), rows("mask"), self._read(group["person"]),
                       self._read(group["garment"]),
                       {key: self._read(codes[key]) for key in codes},
-                      {key: json.loads(codes[key].attrs["names"]) for key in codes},
-                      self._triples(group))
+                      {key: json.loads(attribute(codes[key], "names")) for key in codes},
+                      self._triples(group), rows("y_mask"), *self._files(group))
+
+    def _rows_of(self, group, key):
+        return Rows(self.path, group[key]) if key in group else None
+
+    def _files(self, group):
+        """The names of the files of x and y as arrays of str, or None."""
+        columns = (self._rows_of(group, key) for key in ("x_file", "y_file"))
+        return [column and np.char.decode(column.load(), "utf-8", "replace") for column in columns]
 
     def _triples(self, group):
         if "triples" not in group:
             return None
         part = group["triples"]
         return Triples(self._read(part["i"]), self._read(part["j"]),
-                       Rows(self.path, part["x_ij"]), Rows(self.path, part["mask"]))
+                       self._rows_of(part, "x_ij"), self._rows_of(part, "mask"))
 
     def _read(self, dataset):
         return Rows(self.path, dataset).load()
@@ -271,14 +341,15 @@ class PhotoFile:
     # ------------------------------------------------------------ validation
 
     def _validate(self):
-        attrs = dict(self._file.attrs)
-        self._need(attrs.get("format") == FORMAT, "is not a photo file of this program",
+        attrs = {key: attribute(self._file, key)
+                 for key in ("format", "version", "height", "width", "provenance")}
+        self._need(attrs["format"] == FORMAT, "is not a photo file of this program",
                    f"give a file {ANY}")
-        self._need(attrs.get("version") == VERSION,
-                   f"has version {attrs.get('version')}, this program reads {VERSION}")
+        self._need(attrs["version"] == VERSION,
+                   f"has version {attrs['version']}, this program reads {VERSION}")
         self.height, self.width = (self._side(attrs, key) for key in ("height", "width"))
         check_size(self.height, self.width, self.path)
-        self.provenance = self._json(attrs.get("provenance"), dict, "provenance")
+        self.provenance = self._json(attrs["provenance"], dict, "provenance")
         self._check_links(self._file, set(SPLITS))
         self.splits = tuple(name for name in SPLITS if name in self._file)
         for name in self.splits:
@@ -287,13 +358,13 @@ class PhotoFile:
             self._check_disjoint()
 
     def _side(self, attrs, key):
-        self._need(isinstance(attrs.get(key), (int, np.integer)), f"{key} is missing")
-        return int(attrs[key])
+        self._need(isinstance(attrs[key], int), f"{key} is missing")
+        return attrs[key]
 
     def _json(self, text, kind, what):
         try:
             value = json.loads(text)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             value = None
         self._need(isinstance(value, kind), f"{what} is missing or not JSON")
         return value
@@ -307,12 +378,14 @@ class PhotoFile:
     def _check_split(self, name):
         group = self._file[name]
         self._need(isinstance(group, h5py.Group), f"{name} is not a group")
-        allowed = {"x", "y", "mask", "person", "garment", "attributes"}
+        allowed = {"x", "y", "mask", "y_mask", "person", "garment", "attributes", "x_file",
+                   "y_file"}
         self._check_links(group, allowed | {"triples"} if name == "test" else allowed)
         rows = self._rows(group, "x")
         self._check_images(group, ("x", "y"), rows)
-        if "mask" in group:
-            self._check_images(group, ("mask",), rows)
+        self._check_images(group, group.keys() & {"mask", "y_mask"}, rows)
+        for key in group.keys() & {"x_file", "y_file"}:
+            self._check_text(group, key, rows)
         for key in ("person", "garment"):
             self._check(group, key, (rows,), "i4")
         self._check_attributes(group, rows)
@@ -331,14 +404,20 @@ class PhotoFile:
             tail = (IMAGES[key],) if IMAGES[key] else ()
             self._check(group, key, (rows, self.height, self.width) + tail, "u1")
 
+    def _check_text(self, group, key, rows):
+        dtype = getattr(group[key], "dtype", np.dtype("u1"))
+        self._need(dtype.kind == "S" and dtype.itemsize <= MAX_NAME,
+                   f"{group.name}/{key} is not text of up to {MAX_NAME} bytes")
+        self._check(group, key, (rows,), dtype)
+
     def _check(self, group, key, shape, dtype):
         name, data = f"{group.name}/{key}", group.get(key)
         self._need(isinstance(data, h5py.Dataset), f"{name} is missing")
         self._need(data.shape == shape and data.dtype == np.dtype(dtype),
                    f"{name} is {data.dtype} {list(data.shape or ())}, "
                    f"expected {np.dtype(dtype)} {list(shape)}")
-        self._need(not data.is_virtual and not data.external,
-                   f"{name} keeps its data in another file")
+        found = fault(data)
+        self._need(found is None, f"{name} {found}")
 
     def _check_attributes(self, group, rows):
         codes = group.get("attributes", {})
@@ -347,7 +426,7 @@ class PhotoFile:
             self._check_links(codes, None)
         for key in codes:
             self._check(codes, key, (rows,), "u1")
-            names = self._json(codes[key].attrs.get("names"), list, f"{codes.name}/{key} names")
+            names = self._json(attribute(codes[key], "names"), list, f"{codes.name}/{key} names")
             self._need(self._read(codes[key]).max() < len(names),
                        f"{codes.name}/{key} has a code without a name")
 
@@ -355,8 +434,9 @@ class PhotoFile:
         part = group["triples"]
         self._need(isinstance(part, h5py.Group), f"{group.name}/triples is not a group")
         self._check_links(part, {"i", "j", "x_ij", "mask"})
-        count = self._rows(part, "x_ij")
-        self._check_images(part, ("x_ij", "mask"), count)
+        count = self._rows(part, "i")
+        if "x_ij" in part or "mask" in part:
+            self._check_images(part, ("x_ij", "mask"), count)
         for key in ("i", "j"):
             self._check(part, key, (count,), "i4")
         i, j = self._read(part["i"]), self._read(part["j"])

@@ -1,0 +1,83 @@
+"""What an HDF5 file from a stranger may hold: small attributes and plain arrays, nothing else.
+
+HDF5 can keep an array in another file, run plug-in filters, declare more than it holds and unpack
+a kilobyte to a megabyte, again and again.  The readers of this project ask here first.
+"""
+import math
+import zlib
+
+import numpy as np
+
+MAX_TEXT = 65536  # bytes of an attribute: what HDF5 keeps in an object's header
+MAX_CHUNK = 64 << 20  # bytes of a chunk: a picture of 4096x4096 RGB has 48 MiB
+EXPANSION = 1032  # the most that deflate can unpack a byte to
+TRUSTED = 256 << 10  # bytes of a stored chunk that can unpack to no more than 258 MiB
+FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32"}
+
+
+def attribute(item, name):
+    """The attribute ``name`` of an HDF5 object when it is a short text or a whole number; else None.
+
+    Its type and size are looked at before its value is read.
+    """
+    if name not in item.attrs:
+        return None
+    found = item.attrs.get_id(name)
+    if found.shape != () or found.get_storage_size() > MAX_TEXT:
+        return None
+    value = item.attrs[name]
+    if isinstance(value, np.integer):
+        return int(value)
+    return value if isinstance(value, str) and len(value) <= MAX_TEXT else None
+
+
+def fault(dataset):
+    """What makes an HDF5 dataset unfit to be read ("is ...", "has ..."), None when nothing does.
+
+    Fit is one that lies whole in its own file, uses no filter but gzip, shuffle and fletcher32,
+    each once at most, and unpacks to what it declares.
+    """
+    if dataset.is_virtual or dataset.external:
+        return "keeps its data in another file"
+    plan = dataset.id.get_create_plist()
+    filters = [plan.get_filter(n)[0] for n in range(plan.get_nfilters())]
+    if not set(filters) <= set(FILTERS) or len(set(filters)) < len(filters):
+        return f"uses filters other than {', '.join(FILTERS.values())}, each once"
+    if dataset.shape is None or dataset.dtype.kind not in "iuf":
+        return "holds no plain numbers"
+    declared = math.prod(dataset.shape) * dataset.dtype.itemsize
+    if declared > dataset.id.get_storage_size() * (EXPANSION if 1 in filters else 1):
+        return f"declares {declared} bytes and does not hold them"
+    gzip = 1 << filters.index(1) if 1 in filters else 0
+    return _fault_of_chunks(dataset, gzip) if dataset.chunks else None
+
+
+def _fault_of_chunks(dataset, gzip):
+    """The fault of a dataset's chunks, None when each unpacks to its size.
+
+    gzip: the bit that a chunk's mask has set where that filter was left out; 0 without the filter.
+    """
+    size = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    if size > MAX_CHUNK:
+        return f"has chunks of {size} bytes, more than {MAX_CHUNK}"
+    stored = []
+    dataset.id.chunk_iter(lambda chunk: stored.append((chunk.size, chunk.chunk_offset)))
+    for length, offset in stored:
+        if length > size + size // 1000 + 64:  # gzip and a checksum add a little at worst
+            return f"has a chunk of {length} bytes where {size} are declared"
+        if gzip and length > TRUSTED and _unpacks_to_more(dataset, offset, size + 4, gzip):
+            return f"has a chunk that unpacks to more than {size} bytes"
+    return None
+
+
+def _unpacks_to_more(dataset, offset, size, gzip):
+    """Whether the gzip stream of the chunk at ``offset`` gives more than ``size`` bytes."""
+    left_out, data = dataset.id.read_direct_chunk(offset)
+    if left_out & gzip:
+        return False
+    stream = zlib.decompressobj()
+    try:
+        stream.decompress(data, size)
+        return bool(stream.decompress(stream.unconsumed_tail, 1))
+    except zlib.error:
+        return False  # HDF5 will find it damaged
