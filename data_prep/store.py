@@ -6,7 +6,7 @@ Layout::
     /train       x [N,H,W,3] uint8, y [N,H,W,3] uint8, mask [N,H,W] uint8 (optional: the
                  garment in x), y_mask [N,H,W] uint8 (optional: the garment in y),
                  person [N] int32, garment [N] int32, attributes/<name> [N] uint8,
-                 x_file, y_file [N] UTF-8 text of fixed length (optional: where from)
+                 x_file, y_file [N,L] uint8 (optional: the files' names, UTF-8, zeros behind)
     /test        the same, and optionally triples: i [M], j [M] int32 (rows of test), and
                  where the true swap is known x_ij [M,H,W,3] uint8, mask [M,H,W] uint8
 
@@ -35,6 +35,7 @@ MAX_ROWS = 10_000_000
 ANY = "written by `python -m data_prep`"
 REMAKE = "make it anew with `python -m data_prep`"
 MAX_NAME = 512  # bytes of a file name that is kept
+TEXT_ROWS = 4096  # file names in a chunk
 # dataset -> channels (0: no channel axis)
 IMAGES = {"x": 3, "y": 3, "mask": 0, "y_mask": 0, "x_ij": 3}
 
@@ -168,8 +169,10 @@ class PhotoWriter:
             if name in self._names:
                 column.attrs["names"] = json.dumps(self._names[name])
         for name, values in self._texts.items():
-            self._file.create_dataset(name, data=np.asarray(values, "S"), fletcher32=True,
-                                      chunks=(len(values),))
+            text = np.asarray(values, "S")
+            text = text.view(np.uint8).reshape(len(text), text.itemsize)
+            self._file.create_dataset(name, data=text, fletcher32=True, compression="gzip",
+                                      chunks=(min(len(text), TEXT_ROWS), text.shape[1]))
 
     def __exit__(self, kind, error, trace):
         try:
@@ -254,11 +257,16 @@ class Photos:
     names: dict[str, list]
     triples: Triples | None
     y_mask: Rows | None = None
-    x_file: np.ndarray | None = None
-    y_file: np.ndarray | None = None
+    x_file: list | None = None
+    y_file: list | None = None
 
     def __len__(self):
         return len(self.x)
+
+
+def texts(rows):
+    """[N,L] uint8, UTF-8 with zeros behind, as a list of str."""
+    return [bytes(row).rstrip(b"\0").decode("utf-8", "replace") for row in rows]
 
 
 class PhotoFile:
@@ -313,9 +321,9 @@ class PhotoFile:
         return Rows(self.path, group[key]) if key in group else None
 
     def _files(self, group):
-        """The names of the files of x and y as arrays of str, or None."""
+        """The names of the files of x and y as lists of str, or None."""
         columns = (self._rows_of(group, key) for key in ("x_file", "y_file"))
-        return [column and np.char.decode(column.load(), "utf-8", "replace") for column in columns]
+        return [column and texts(column.load()) for column in columns]
 
     def _triples(self, group):
         if "triples" not in group:
@@ -405,10 +413,10 @@ class PhotoFile:
             self._check(group, key, (rows, self.height, self.width) + tail, "u1")
 
     def _check_text(self, group, key, rows):
-        dtype = getattr(group[key], "dtype", np.dtype("u1"))
-        self._need(dtype.kind == "S" and dtype.itemsize <= MAX_NAME,
-                   f"{group.name}/{key} is not text of up to {MAX_NAME} bytes")
-        self._check(group, key, (rows,), dtype)
+        length = (getattr(group[key], "shape", None) or (0,))[-1]
+        self._need(0 < length <= MAX_NAME,
+                   f"{group.name}/{key} does not hold names of 1 to {MAX_NAME} bytes")
+        self._check(group, key, (rows, length), "u1")
 
     def _check(self, group, key, shape, dtype):
         name, data = f"{group.name}/{key}", group.get(key)
