@@ -27,13 +27,14 @@ class HeldOut(NamedTuple):
 
 
 def choose_held_out(photos, count: int) -> HeldOut | None:
-    """Evenly spaced triples of a split, those with a true swap where there are any.
+    """Evenly spaced triples of a split: those of its file where there are any.
 
     photos: a split of `data_prep.store.PhotoFile`.  None when all photos show one garment.
     """
     if photos.triples is not None:
         m = spaced(len(photos.triples.i), count)
         i, j = photos.triples.i[m], photos.triples.j[m]
+        m = None if photos.triples.x_ij is None else m
     else:
         pairs = [(i, other(photos.garment, i)) for i in spaced(len(photos), count)]
         pairs = [(i, j) for i, j in pairs if j is not None]

@@ -143,9 +143,10 @@ def choose_swaps(held, count, seed):
 
 
 def candidates(photos, rng):
-    """All known true swaps (i, j, row), or one random article of another garment for each human."""
+    """The file's swaps (i, j, row or None without truths), or a random article for each human."""
     if photos.triples is not None:
-        return photos.triples.i, photos.triples.j, np.arange(len(photos.triples.i))
+        known = None if photos.triples.x_ij is None else np.arange(len(photos.triples.i))
+        return photos.triples.i, photos.triples.j, known
     i = np.array([row for row in range(len(photos)) if
                   (photos.garment != photos.garment[row]).any()], dtype=int)
     j = np.array([rng.choice(np.flatnonzero(photos.garment != photos.garment[row]))
