@@ -1,8 +1,9 @@
-"""Measure a checkpoint against the true swaps of held-out pictures, with confidence intervals.
+"""Measure a checkpoint on held-out pictures, with confidence intervals.
 
-    python replicate/evaluate.py [--checkpoint H5] [--data H5] [--out JSON]
+    python replicate/evaluate.py [--checkpoint H5] [--data H5] [--out JSON] [--plot PNG]
+                                 [--save-images FOLDER] [--features ONNX]
 
-What each number means, defined: docs/figures.md and `replicate/metrics.py`.
+What each number means, defined: docs/evaluation.md.
 """
 
 import sys
@@ -11,188 +12,154 @@ from pathlib import Path
 if not __package__:  # run as a file: the clone's root takes the place of this folder on the path
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import inspect
+import contextlib
 import json
-import warnings
-from typing import Callable, NamedTuple
 
 import click
 import numpy as np
-from scipy import stats
-from tqdm import tqdm
 
 from cagan_theano.checkpoint import write_atomically
 from cagan_theano.command import main
-from replicate import common, metrics
+from replicate import common, interval, metrics
+from replicate.interval import CONFIDENCE, RESAMPLES, average, number, share
+from replicate.measures import (
+    BAND_NAMES,
+    GAP,
+    KINDS,
+    MEASURES,
+    Measure,
+    all_swaps,
+    band_measures,
+    kind_measures,
+    known,
+    measure,
+)
+
+__all__ = ["BAND_NAMES", "MEASURES", "Measure", "average", "measure", "report", "share",
+           "summarize", "table"]
 
 TRIPLES = 200
 """Held-out swaps that are rendered when no data file is given."""
 
-BATCH = 16
-CONFIDENCE = 0.95
+TRAINED = 100
+"""Swaps of people and garments of the training set that are compared with the held-out ones."""
 
 
-class Measure(NamedTuple):
-    """One line of the table: name, what it means, and its statistic of the rows drawn.
-
-    ``of`` takes the measured columns and an int array of rows [..., n] and returns [...], so
-    that one definition serves the value and its bootstrap.
-    """
-
-    name: str
-    meaning: str
-    of: Callable
-
-
-def share(error, of):
-    """Statistic: mean error as a share of another column's mean (a ratio of means)."""
-    return lambda columns, rows: mean(columns[error][rows]) / mean(columns[of][rows])
-
-
-def average(column):
-    """Statistic: the mean of a column."""
-    return lambda columns, rows: mean(columns[column][rows])
-
-
-def mean(values):
-    """Mean over the last axis, leaving out triples in which a region was empty (nan)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmean(values, axis=-1)
-
-
-def color_correlation(columns, rows):
-    """Statistic: `metrics.correlation` of mean colors, one for each set of rows."""
-    return metrics.correlation(columns["color"][rows], columns["true_color"][rows])
-
-
-MEASURES = (
-    Measure("inside", "error inside the garments' region / that of the unchanged image",
-            share("error_inside", "unchanged_inside")),
-    Measure("inside_low_pass", "the same after the low-pass",
-            share("low_inside", "unchanged_low_inside")),
-    Measure("changed", "error where the truth differs from x_i / that of the unchanged image",
-            share("error_changed", "unchanged_changed")),
-    Measure("changed_low_pass", "the same after the low-pass",
-            share("low_changed", "unchanged_low_changed")),
-    Measure("alpha_iou", "IoU of alpha > 0.5 with the garments' region", average("iou")),
-    Measure("alpha_iou_changed", "IoU of alpha > 0.5 with where the truth differs",
-            average("iou_changed")),
-    Measure("outside", "error outside the garments' region, of the range",
-            average("error_outside")),
-    Measure("outside_unchanged", "the same of the unchanged image", average("unchanged_outside")),
-    Measure("ssim_inside", "SSIM inside", average("ssim_inside")),
-    Measure("ssim_inside_unchanged", "the same of the unchanged image",
-            average("unchanged_ssim_inside")),
-    Measure("ssim_outside", "SSIM outside", average("ssim_outside")),
-    Measure("color_correlation", "correlation of the new garment's mean colors with the truth's",
-            color_correlation),
-)
-
-
-def measure_triple(x_i, x_ij, truth, alpha, mask_i, mask_ij):
-    """Every column of one triple, a dict of name -> float (or [3]).
-
-    Parameters: pictures [H, W, 3] in [0, 1]; alpha [H, W] in [0, 1]; masks [H, W] uint8.
-    """
-    inside, new = metrics.garment_region(mask_i, mask_ij), mask_ij > metrics.MASK_LEVEL
-    changed = metrics.change_region(x_i, truth)
-    columns = {}
-    for name, picture in (("", x_ij), ("unchanged_", x_i)):
-        columns |= errors(name, picture, truth, inside, changed)
-    return columns | {
-        "iou": metrics.overlap(alpha, inside),
-        "iou_changed": metrics.overlap(alpha, changed),
-        "color": metrics.mean_color(x_ij, new),
-        "true_color": metrics.mean_color(truth, new),
-    }
-
-
-def errors(name, picture, truth, inside, changed):
-    """Errors and SSIM of one picture against the truth, column names beginning with `name`."""
-    size = metrics.low_pass_size(truth.shape[0])
-    low, low_truth = metrics.low_pass(picture, size), metrics.low_pass(truth, size)
-    similarity, full = metrics.ssim_map(picture, truth), name or "error_"
-    return {
-        f"{full}inside": metrics.mean_error(picture, truth, inside),
-        f"{full}outside": metrics.mean_error(picture, truth, ~inside),
-        f"{full}changed": metrics.mean_error(picture, truth, changed),
-        f"{name}low_inside": metrics.mean_error(low, low_truth, inside),
-        f"{name}low_changed": metrics.mean_error(low, low_truth, changed),
-        f"{name}ssim_inside": metrics.mean_over(similarity, inside),
-        f"{name}ssim_outside": metrics.mean_over(similarity, ~inside),
-    }
-
-
-def measure(model, held):
-    """Measure every true swap of the held-out split: a dict of column -> array [M] or [M, 3].
-
-    Raises ValueError for a file without true swaps or without masks.
-    """
-    photos, triples = held.photos, held.photos.triples
-    common.need(held, triples is not None and photos.mask is not None,
-                "has no true swaps with masks to compare with")
-    rows = []
-    for start in tqdm(range(0, len(triples.i), BATCH), desc="evaluate", unit="batch"):
-        part = np.arange(start, min(start + BATCH, len(triples.i)))
-        i, j = triples.i[part], triples.j[part]
-        swap = common.swap(model, held, i, j)
-        x_i, x_ij, truth = (pictures / 255.0 for pictures in (
-            common.pictures(photos.x, i), swap.x_ij, common.pictures(triples.x_ij, part)))
-        masks = common.pictures(photos.mask, i), common.pictures(triples.mask, part)
-        rows += [measure_triple(*one) for one in zip(x_i, x_ij, truth, swap.alpha, *masks)]
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-
-def summarize(columns, seed=0, resamples=2000):
+def summarize(columns, seed=0, resamples=RESAMPLES):
     """Each measure's value and 95 % interval: a dict of name -> {value, low, high, meaning}.
 
-    The interval is the percentile bootstrap over triples (`scipy.stats.bootstrap`), with None
-    for its ends where there are fewer than two triples.
+    The interval is the wider of two percentile bootstraps, over people and over garments, with
+    None for its ends where there are fewer than two swaps.
     """
-    count = len(columns["iou"])
-    return {m.name: {"value": number(m.of(columns, np.arange(count))),
-                     **dict(zip(("low", "high"), interval(m, columns, count, seed, resamples))),
-                     "meaning": m.meaning} for m in MEASURES}
+    weights = interval.draws(columns, seed, resamples)
+    return {m.name: {**interval.estimate(m.of, columns, weights), "meaning": m.meaning}
+            for m in known(columns)}
 
 
-def interval(measure, columns, count, seed, resamples):
-    """(low, high) of a measure by resampling the triples."""
-    if count < 2:
-        return None, None
-    new = "rng" in inspect.signature(stats.bootstrap).parameters  # its name since SciPy 1.15
-    drawn = {"rng" if new else "random_state": np.random.default_rng(seed)}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of measures that are the same for every triple
-        result = stats.bootstrap((np.arange(count),), lambda rows, axis: measure.of(columns, rows),
-                                 n_resamples=resamples, batch=250, vectorized=True, axis=-1,
-                                 confidence_level=CONFIDENCE, method="percentile", **drawn)
-    return tuple(number(end) for end in result.confidence_interval)
+def summarize_bands(columns, seed=0):
+    """Each frequency band's shares of error, {} without true swaps; names: `BAND_NAMES`."""
+    if "band_finest" not in columns:
+        return {}
+    weights = interval.draws(columns, seed)
+    return {name: {key: interval.estimate(of, columns, weights) for key, of in shares.items()}
+            for name, shares in band_measures()}
 
 
-def number(value):
-    """A float for JSON, which has no nan: None in its place."""
-    return float(value) if np.isfinite(value) else None
+def summarize_kinds(columns, seed=0):
+    """Each kind of change that occurs: {n, changed, inside, alpha_iou}; {} where not known."""
+    weights, found = interval.draws(columns, seed), {}
+    for kind in KINDS:
+        count = int(columns.get(f"kind_{kind}", np.zeros(1)).sum())
+        if count and "iou" in columns:
+            found[kind] = {"n": count} | {name: interval.estimate(of, columns, weights)
+                                          for name, of in kind_measures(kind).items()}
+    return found
+
+
+def summarize_gap(held_out, trained, seed=0):
+    """Held-out beside trained-on swaps: a dict of measure -> {held_out, trained, gap}."""
+    weights = interval.draws(held_out, seed), interval.draws(trained, seed + 1)
+    return {m.name: {"held_out": interval.estimate(m.of, held_out, weights[0]),
+                     "trained": interval.estimate(m.of, trained, weights[1]),
+                     "gap": interval.gap(m.of, held_out, weights[0], trained, weights[1])}
+            for m in known(trained) if m.name in GAP and m in known(held_out)}
+
+
+def curve(columns):
+    """Alpha's precision and recall by threshold, {} without true swaps.
+
+    Thresholds: "alpha > t" for t of -0.01 (everything), 0, 0.01 ... 0.99.
+    """
+    if "alpha_counts" not in columns:
+        return {}
+    precision, recall = metrics.precision_recall(columns["alpha_counts"].sum(axis=0))
+    thresholds = np.arange(-1, metrics.ALPHA_LEVELS) / metrics.ALPHA_LEVELS
+    return {"threshold": numbers(thresholds), "precision": numbers(precision),
+            "recall": numbers(recall)}
+
+
+@contextlib.contextmanager
+def trained_on(model, held):
+    """Swaps that the network was trained on, as a `common.Held`; None when there are none to have.
+
+    For a network of the photoshoot that is measured on its own held-out split, the train split's
+    people and garments are rendered again, with true swaps.  For another network, the train split
+    of the data file, when it is the very file of its training; it knows no true swaps.
+    """
+    from data_prep.store import PhotoFile
+    data = model.metadata.get("data") or {}
+    origin = data.get("provenance") or {}
+    from replicate import shoots
+    if shoots.was_shot(model):
+        alike = all(held.provenance.get(key) == origin[key] for key in ("program", "seed"))
+        count = min(TRAINED, data.get("pairs", 0))
+        if alike and count >= 4 and clutter(held.provenance) == clutter(origin):
+            with shoots.opened("trained", count, model) as opened:
+                yield opened
+                return
+    elif origin and held.provenance == origin:
+        with PhotoFile.open(held.path) as file:
+            if "train" in file.splits:
+                yield common.Held(held.path, file.split("train"), file.provenance)
+                return
+    yield None
+
+
+def clutter(provenance):
+    """Whether a photoshoot was taken in the street."""
+    return (provenance.get("arguments") or {}).get("clutter", False)
 
 
 def numbers(row):
-    """A measured float, or the list of a color's three, rounded for JSON."""
+    """A measured float, or a list of them, rounded for JSON."""
     if np.ndim(row):
         return [numbers(part) for part in row]
-    return number(np.round(row, 6))
+    return number(round(float(row), 6))
 
 
-def report(checkpoint, model, held, columns, seed):
-    """Everything that the JSON file holds."""
+def report(checkpoint, model, held, columns, seed, trained=None):
+    """Everything that the JSON file holds.
+
+    columns: from `measure`; trained: those of the training set's swaps, or None.
+    """
     about = common.facts("Evaluation", checkpoint, model, held, seed, {})
     return {
         "checkpoint": about["Checkpoint"], "sha256": model.sha256, "step": model.step,
         "config": json.loads(model.config.to_json()), "metadata": model.metadata,
-        "data": about["Data"], "provenance": held.provenance, "n": len(columns["iou"]),
-        "interval": f"{CONFIDENCE:.0%} percentile bootstrap over swaps, seed {seed}",
+        "data": about["Data"], "provenance": held.provenance, "n": len(columns["cycle"]),
+        "people": len(np.unique(columns["person"])),
+        "garments": len(np.unique(columns["article"])),
+        "interval": f"{CONFIDENCE:.0%} percentile bootstrap, the wider of people and garments "
+                    f"resampled, seed {seed}",
         "low_pass": f"box of {metrics.low_pass_size(held.photos.x.shape[1])} pixels",
         "measures": summarize(columns, seed),
-        "swaps": {name: [numbers(row) for row in values] for name, values in columns.items()},
+        "bands": summarize_bands(columns, seed),
+        "kinds": summarize_kinds(columns, seed),
+        "gap": {} if trained is None else summarize_gap(columns, trained, seed),
+        "trained_n": 0 if trained is None else len(trained["cycle"]),
+        "precision_recall": curve(columns),
+        "swaps": {name: [numbers(row) for row in values] for name, values in columns.items()
+                  if name != "alpha_counts"},
     }
 
 
@@ -200,36 +167,157 @@ def table(result):
     """The measures as lines of text."""
     lines = [f"{result['checkpoint']} (sha256 {result['sha256'][:12]}, step {result['step']}) on "
              f"{result['n']} held-out swaps of {result['data']}; low-pass: {result['low_pass']}",
-             "",
-             f"{'measure':<24}{'value':>8}   95 % interval"]
-    for name, entry in result["measures"].items():
-        value, low, high = (shown(entry[key]) for key in ("value", "low", "high"))
-        lines.append(f"{name:<24}{value:>8}   {low} to {high}   {entry['meaning']}")
-    return "\n".join(lines)
+             f"{result['people']} people, {result['garments']} new garments; {result['interval']}",
+             "", line("measure", None)]
+    lines += [line(name, entry, entry["meaning"]) for name, entry in result["measures"].items()]
+    lines += [line(f"band {name}", entry["of_unchanged"],
+                   f"error / unchanged image's; / flat fill's: {shown(entry['of_flat']['value'])}")
+              for name, entry in result["bands"].items()]
+    lines += [line(f"kind {name}", entry["changed"], f"`changed` of these {entry['n']} swaps; "
+                   f"alpha_iou {shown(entry['alpha_iou']['value'])}")
+              for name, entry in result["kinds"].items()]
+    lines += [line(f"gap {name}", entry["gap"], f"held-out less trained-on "
+                   f"({shown(entry['held_out']['value'])} less {shown(entry['trained']['value'])})")
+              for name, entry in result["gap"].items()]
+    return "\n".join(lines + kernel_lines(result))
+
+
+def kernel_lines(result):
+    """The kernel distance as lines of the table, with its network's name."""
+    found = result.get("kernel_distance")
+    if not found:
+        return []
+    return [f"kernel distance on the features of {found['features']}:",
+            line("generated to real", found["fake_to_real"]),
+            line("real to real", found["real_to_real"], "the floor")]
+
+
+def line(name, entry, meaning=""):
+    """One line of the table; without an entry, its head."""
+    if entry is None:
+        return f"{name:<24}{'value':>8}   95 % interval"
+    value, low, high = (shown(entry[key]) for key in ("value", "low", "high"))
+    return f"{name:<24}{value:>8}   {low:>7} to {high:>7}   {meaning}".rstrip()
 
 
 def shown(value):
     """A number to four digits, or "-"."""
-    return "     -" if value is None else f"{value:.4f}"
+    return "-" if value is None else f"{value:.4f}"
+
+
+class ImageFolders:
+    """Writes FOLDER/real, fake and truth as numbered PNGs, as the field's metric tools read them.
+
+    Raises ValueError for a folder that holds something already.
+    """
+
+    def __init__(self, folder):
+        self.folder, self.written = Path(folder), 0
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise ValueError(f"{folder}: exists and is not empty; name another folder")
+
+    def __call__(self, first, x_i, x_ij, truth):
+        """Store one part of the swaps (`measure`'s keep)."""
+        for name, pictures in (("real", x_i), ("fake", x_ij), ("truth", truth)):
+            for n, picture in enumerate(() if pictures is None else pictures):
+                path = self.folder / name / f"{first + n:06d}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, png(picture))
+        self.written += len(x_i)
+
+
+def png(picture):
+    """A picture [H, W, 3] uint8 as PNG bytes."""
+    import io
+
+    from PIL import Image
+    data = io.BytesIO()
+    Image.fromarray(picture).save(data, "PNG")
+    return data.getvalue()
+
+
+class Collected:
+    """Keeps the real and the generated photos in memory, for features."""
+
+    def __init__(self):
+        self.real, self.fake = [], []
+
+    def __call__(self, _first, x_i, x_ij, _truth):
+        """Keep one part of the swaps (`measure`'s keep)."""
+        self.real.append(x_i)
+        self.fake.append(x_ij)
+
+
+def evaluate(checkpoint, model, held, seed=0, count=None, keep=(), features=None):
+    """Measure, compare with the training set, and gather all in one dict (`report`).
+
+    keep: called with each part of the swaps, as `measure`'s keep; features: (name, function) of
+    `features.load_network`, or None.
+    """
+    collected = Collected() if features else None
+    keepers = [k for k in (*keep, collected) if k]
+    columns = measure(model, held, all_swaps(held, limit(held, count), seed),
+                      lambda *part: [k(*part) for k in keepers])
+    with trained_on(model, held) as source:
+        trained = source and measure(model, source, all_swaps(source, TRAINED, seed))
+    result = report(checkpoint, model, held, columns, seed, trained)
+    if features:
+        from replicate.features import kernel_report
+        result["kernel_distance"] = kernel_report(
+            *features, np.concatenate(collected.real), np.concatenate(collected.fake),
+            columns["person"], seed)
+    return result
+
+
+def limit(held, count):
+    """How many swaps to measure: all true ones, or TRIPLES where none are known."""
+    triples = held.photos.triples
+    truthless = triples is None or triples.x_ij is None
+    return TRIPLES if count is None and truthless else count
 
 
 @click.command()
 @common.checkpoint_option("cagan_128x96.h5")
 @common.data_option
 @click.option("--out", type=click.Path(dir_okay=False), help="Also write everything as JSON.")
+@click.option("--plot", type=click.Path(dir_okay=False), help="Also draw a summary (PNG).")
+@click.option("--save-images", type=click.Path(), metavar="FOLDER",
+              help="Write real/, fake/ and truth/ as PNGs, for other metric tools.")
+@click.option("--features", type=click.Path(dir_okay=False), metavar="ONNX",
+              help="Image network on whose features a kernel distance is taken.")
+@click.option("--swaps", "count", type=click.IntRange(1), default=None,
+              help=f"At most that many swaps.  [default: every true swap of the file; {TRIPLES} "
+                   "where none is known]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-              help="Seed of the bootstrap.")
+              help="Seed of the bootstrap, and of the choice of swaps where no truth is known.")
 @common.backend_option
 @common.device_option
-def command(checkpoint, data, out, seed, backend, device):
-    """Measure a checkpoint against the true swaps of held-out pictures."""
+def command(checkpoint, data, out, plot, save_images, features, count, seed, backend, device):
+    """Measure a checkpoint on held-out pictures, against the true swaps where they are known.
+
+    Without true swaps: the way back, and alpha against stored masks.
+    """
+    from replicate.features import load_network
+    network = load_network(features) if features else None
+    images = ImageFolders(save_images) if save_images else None
     model = common.load_model(checkpoint, backend, device)
     with common.held_out(data, model, TRIPLES) as held:
-        result = report(checkpoint, model, held, measure(model, held), seed)
+        result = evaluate(checkpoint, model, held, seed, count, (images,), network)
     click.echo(table(result))
+    if images:
+        click.echo(f"wrote {images.written} swaps to {save_images}")
+    write_results(result, out, plot)
+
+
+def write_results(result, out, plot):
+    """Write the JSON and the picture that were asked for, and say so."""
     if out:
         write_atomically(out, json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n")
         click.echo(f"wrote {out}")
+    if plot:
+        from replicate.chart import summary
+        write_atomically(plot, summary(result))
+        click.echo(f"wrote {plot}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """The measures against plain loops, known values, and swaps whose errors are known."""
 
 import json
+import math
 
 import numpy as np
 import pytest
-from figure_toys import HEIGHT, WIDTH, ToyModel, write_photos
+from figure_toys import HEIGHT, WIDTH, ToyModel, article, body_mask, human, write_photos
 
 from data_prep.command import main
-from replicate import common, evaluate, metrics
+from data_prep.store import PhotoFile, PhotoWriter
+from replicate import common, evaluate, measures, metrics
 
 
 def pictures(seed, height=9, width=7):
@@ -153,18 +155,8 @@ def test_half_a_swap_has_half_the_error(held):
 
 def test_share_is_a_ratio_of_means_not_a_mean_of_ratios():
     columns = {"e": np.array([1.0, 1.0, np.nan]), "u": np.array([1.0, 9.0, np.nan])}
-    assert evaluate.share("e", "u")(columns, np.arange(3)) == pytest.approx(0.2)
-
-
-def test_interval_of_a_mean_is_that_of_the_normal_law():
-    noise = np.random.default_rng(0).normal(5, 2, 400)
-    measure = evaluate.Measure("m", "", evaluate.average("e"))
-    low, high = evaluate.interval(measure, {"e": noise}, 400, seed=0, resamples=2000)
-    half = 1.96 * noise.std() / 20
-    assert low == pytest.approx(noise.mean() - half, abs=0.03)
-    assert high == pytest.approx(noise.mean() + half, abs=0.03)
-    assert evaluate.interval(measure, {"e": noise}, 1, 0, 100) == (None, None)
-    assert evaluate.interval(measure, {"e": noise}, 400, 0, 2000) == (low, high)  # same seed
+    assert evaluate.share("e", "u")(columns, np.ones(3)) == pytest.approx(0.2)
+    assert evaluate.share("e", "u")(columns, np.array([3, 1, 5])) == pytest.approx(4 / 12)
 
 
 def run(capsys, *arguments):
@@ -188,14 +180,119 @@ def test_command_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
     assert str(tmp_path) not in out.read_text()
 
 
-@pytest.mark.parametrize("triples, masks", [(False, True), (True, False)])
-def test_data_without_truth_is_one_line(tmp_path, monkeypatch, capsys, triples, masks):
+@pytest.mark.parametrize("triples, masks", [(False, True), (True, False), (False, False)])
+def test_data_without_truth_give_what_needs_none(tmp_path, monkeypatch, capsys, triples, masks):
     monkeypatch.setattr(common, "load_model", lambda *_: ToyModel())
-    data = write_photos(tmp_path / "toy.h5", triples=triples, masks=masks)
-    code, _, error = run(capsys, "--data", data, "--out", tmp_path / "result.json")
-    assert code == 1 and error.strip().count("\n") == 0
-    assert error.startswith(f"Error: {data}: has no true swaps with masks")
-    assert not (tmp_path / "result.json").exists()
+    data, out = write_photos(tmp_path / "toy.h5", triples=triples, masks=masks), tmp_path / "r.json"
+    code, _, _ = run(capsys, "--data", data, "--out", out, "--plot", tmp_path / "r.png")
+    result = json.loads(out.read_text())
+    assert code == 0 and result["n"] == 12 and result["measures"]["cycle"]["value"] == 0
+    assert ("alpha_iou_worn" in result["measures"]) == masks
+    assert "inside" not in result["measures"] and not result["bands"] and not result["gap"]
+    if masks:
+        assert result["measures"]["alpha_iou_worn"]["value"] == 1
+    assert (tmp_path / "r.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_way_back_of_half_a_swap(held):
+    # toy: x_i -> (x_i + c_j) / 2 -> (x_i + c_j + 2 c_i) / 4 = x_i / 4 + ..., and x_i = c_i inside
+    columns = evaluate.measure(ToyModel(0.5), held)
+    x, i, j = held.photos.x.load() / 255.0, held.photos.triples.i, held.photos.triples.j
+    colors = x[:, 16, 16]
+    expected = np.abs(colors[i] - colors[j]).mean(axis=-1) / 4
+    np.testing.assert_allclose(columns["cycle_inside"], expected, atol=1 / 255)
+    share = body_mask().mean() / 255
+    np.testing.assert_allclose(columns["cycle"], expected * share, atol=1 / 255)
+
+
+def test_flat_fill_paints_the_article_color_where_the_mask_is():
+    y = np.full((8, 8, 3), 0.96)
+    y[2:6, 2:6] = [[[0.2, 0.4, 0.6]], [[0.4, 0.4, 0.6]], [[0.2, 0.4, 0.6]], [[0.4, 0.4, 0.6]]]
+    np.testing.assert_allclose(metrics.article_color(y), [0.3, 0.4, 0.6])
+    assert (metrics.article_color(np.ones((4, 4, 3))) == 1).all()  # no article to be seen
+    mask = np.zeros((8, 8), np.uint8)
+    mask[0, :2] = 255, 51
+    filled = metrics.flat_fill(np.zeros((8, 8, 3)), y, mask)
+    np.testing.assert_allclose(filled[0, :3], [[0.3, 0.4, 0.6], [0.06, 0.08, 0.12], [0, 0, 0]])
+
+
+def test_bands_add_up_and_a_wave_is_where_its_period_says():
+    picture = pictures(6, 64, 48)[0]
+    np.testing.assert_allclose(metrics.bands(picture).sum(axis=0), picture, atol=1e-12)
+    period, height = 12.0, 256  # 256 high: sigmas are twice those of 128
+    wave = np.sin(2 * np.pi * np.arange(height) / period)[:, None, None] * np.ones((1, 8, 1))
+    left = [1.0] + [np.exp(-2 * (np.pi * 2 * s / period) ** 2) for s in metrics.BANDS]
+    strength = np.abs(metrics.bands(wave)[:, 64:-64]).max(axis=(1, 2, 3))
+    np.testing.assert_allclose(strength[:-1], np.diff(left) * -1, atol=4e-3)
+
+
+def test_alpha_precision_and_recall_by_counting():
+    rng = np.random.default_rng(7)
+    alpha, region = rng.random((20, 10)), rng.random((20, 10)) < 0.3
+    alpha[0, :3] = 0, 0.5, 1
+    counts = metrics.alpha_counts(alpha, region)
+    precision, recall = metrics.precision_recall(counts)
+    assert precision[0] == pytest.approx(region.mean()) and recall[0] == 1  # everything painted
+    for k in (1, 27, 51, 100):
+        painted = alpha > (k - 1) / 100
+        assert precision[k] == pytest.approx((painted & region).sum() / painted.sum())
+        assert recall[k] == pytest.approx((painted & region).sum() / region.sum())
+    assert measures.precision_at_half(counts) == pytest.approx(region[alpha > 0.5].mean())
+
+
+def test_average_precision_of_a_small_ranking():
+    alpha = np.array([[0.95, 0.75, 0.55, 0.35]])  # right, wrong, right, wrong
+    counts = metrics.alpha_counts(alpha, np.array([[True, False, True, False]]))
+    assert metrics.average_precision(counts) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+    assert metrics.average_precision(metrics.alpha_counts(alpha, alpha > 0.5)) == 1
+
+
+def test_kernel_distance_by_loops_and_near_0_for_one_kind():
+    a, b = np.random.default_rng(8).normal(size=(2, 5, 3))
+    kernel = lambda x, y: (sum(p * q for p, q in zip(x, y)) / 3 + 1) ** 3  # noqa: E731
+    same = [sum(kernel(x[m], x[n]) for m in range(5) for n in range(5) if m != n) / 20
+            for x in (a, b)]
+    cross = sum(kernel(p, q) for p in a for q in b) / 25
+    assert metrics.kernel_distance(a, b) == pytest.approx(sum(same) - 2 * cross)
+    rng = np.random.default_rng(9)
+    alike = [metrics.kernel_distance(*rng.normal(size=(2, 40, 3))) for _ in range(200)]
+    assert abs(np.mean(alike)) < 3 * np.std(alike) / math.sqrt(200)  # unbiased
+    assert metrics.kernel_distance(rng.normal(size=(40, 3)), rng.normal(2, 1, (40, 3))) > 10
+
+
+def attributes(pattern, cut=0, neckline=0, sleeve=0):
+    """Stored attributes of one garment."""
+    return {name: (code, list("abc")) for name, code in
+            dict(pattern=pattern, cut=cut, neckline=neckline, sleeve=sleeve).items()}
+
+
+def test_kinds_of_change_part_the_swaps(tmp_path):
+    garments = [attributes(0), attributes(0), attributes(1), attributes(0, cut=2),
+                attributes(0, neckline=1), attributes(0, sleeve=1), attributes(1, sleeve=1)]
+    with PhotoWriter(tmp_path / "k.h5", HEIGHT, WIDTH, {}) as writer:
+        for row, words in enumerate(garments):
+            writer.add("test", human(0, row), article(row), 0, row, body_mask(), words)
+    with PhotoFile(tmp_path / "k.h5") as file:
+        j = np.arange(1, len(garments))
+        swaps = measures.Swaps(np.zeros_like(j), j, None)
+        kinds = measures.kinds_of(file.split("test"), swaps)
+    assert [next(k for k in kinds if kinds[k][n]) for n in range(6)] == list(measures.KINDS)
+    assert (sum(part.astype(int) for part in kinds.values()) == 1).all()
+
+
+def test_save_images_writes_folders_that_metric_tools_read(tmp_path, monkeypatch, capsys):
+    from PIL import Image
+    monkeypatch.setattr(common, "load_model", lambda *_: ToyModel(0.0))
+    data, folder = write_photos(tmp_path / "toy.h5"), tmp_path / "images"
+    code, _, _ = run(capsys, "--data", data, "--save-images", folder)
+    assert code == 0
+    names = [sorted(p.name for p in (folder / n).iterdir()) for n in ("real", "fake", "truth")]
+    assert names[0] == names[1] == names[2] and len(names[0]) == 12
+    read = lambda n: np.asarray(Image.open(folder / n / "000003.png"))  # noqa: E731
+    np.testing.assert_array_equal(read("fake"), read("truth"))  # the toy swaps perfectly
+    np.testing.assert_array_equal(read("real"), human(1, 3))
+    code, _, error = run(capsys, "--data", data, "--save-images", folder)
+    assert code == 1 and error == f"Error: {folder}: exists and is not empty; name another folder\n"
 
 
 def test_toy_pictures_have_the_stated_size(held):
