@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 
 from cagan_theano.config import Config
+from data_prep.hdf5 import attribute, fault
 
 FORMAT = "cagan_theano checkpoint"
 VERSION = 1
@@ -31,6 +32,8 @@ DTYPES = ("float16", "float32", "int64")
 # 150 arrays), far below what would exhaust a machine.
 MAX_ARRAYS = 4096
 MAX_BYTES = 4 << 30
+SMALL, RATIO = 16 << 20, 64  # a file may declare 16 MiB, or 64 times its own size
+TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
 MAX_TEXT = 60_000  # HDF5 keeps an attribute of up to 64 KiB in the object header
 NAME = re.compile(r"[A-Za-z0-9_.]+(/[A-Za-z0-9_.]+){0,3}")
 
@@ -86,6 +89,8 @@ def load_checkpoint(path):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such checkpoint; check the path")
+    if not os.access(path, os.R_OK):
+        raise PermissionError(f"{path}: may not be read; change its permissions")
     try:
         with h5py.File(path, "r", locking=False) as file:
             texts, step, arrays, claimed = _read(file, path)
@@ -140,6 +145,11 @@ def atomic_file(path):
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def is_temporary(path):
+    """Whether a file is one that `atomic_file` made and a killed process left behind."""
+    return bool(TEMPORARY.fullmatch(Path(path).name))
 
 
 def write_atomically(path, data):
@@ -212,7 +222,7 @@ def _unwritable(path, error):
 
 def _read(file, path):
     """Return (texts, step, arrays, sha256) of an open file, checked one by one."""
-    if file.attrs.get("format") != FORMAT:
+    if attribute(file, "format") != FORMAT:
         raise ValueError(f"{path}: is no checkpoint of cagan_theano; give a file that "
                          "the training wrote")
     version = _integer(file, "version", path)
@@ -227,34 +237,39 @@ def _read(file, path):
 
 
 def _text(file, name, path):
-    value = file.attrs[name] if name in file.attrs else None
+    value = attribute(file, name)
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise _damaged(path, f"its attribute {name} is not a short text")
     return value
 
 
 def _integer(file, name, path):
-    value = file.attrs[name] if name in file.attrs else None
-    if np.ndim(value) or not isinstance(value, (int, np.integer)) or value < 0:
+    value = attribute(file, name)
+    if not isinstance(value, int) or value < 0:
         raise _damaged(path, f"its attribute {name} is not a whole number")
-    return int(value)
+    return value
 
 
 def _arrays(file, path):
     """Return every dataset by name; refuse links, other groups and excess."""
-    datasets = {}
+    datasets, seen = {}, []
     for group in file:
         if group not in GROUPS:
             raise _damaged(path, f"it has an unknown group {group!r}")
-        _collect(file, group, datasets, path)
+        _collect(file, group, datasets, seen, path)
     size = sum(dataset.size * dataset.dtype.itemsize for dataset in datasets.values())
-    if size > MAX_BYTES:
-        raise _damaged(path, f"it declares {size} bytes of arrays, the limit is {MAX_BYTES}")
-    return {name: np.asarray(dataset[()]) for name, dataset in datasets.items()}
+    limit = min(MAX_BYTES, max(SMALL, RATIO * path.stat().st_size))
+    if size > limit:
+        raise _damaged(path, f"it declares {size} bytes of arrays, the limit is {limit}")
+    return {name: np.asarray(_checked(dataset, name, path)[()])
+            for name, dataset in datasets.items()}
 
 
-def _collect(parent, name, datasets, path):
+def _collect(parent, name, datasets, seen, path):
     """Add the dataset `name` of `parent`, or those below it, to `datasets`."""
+    seen.append(name)
+    if len(seen) > MAX_ARRAYS:
+        raise _damaged(path, f"it has more than {MAX_ARRAYS} groups and arrays")
     if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
         raise _damaged(path, f"{name!r} is a link; links are not followed")
     item = parent[name]
@@ -262,16 +277,22 @@ def _collect(parent, name, datasets, path):
         if item.name.count("/") > 3:
             raise _damaged(path, "its groups are nested too deep")
         for child in item:
-            _collect(item, child, datasets, path)
+            _collect(item, child, datasets, seen, path)
         return
     full = item.name.lstrip("/")
     if not isinstance(item, h5py.Dataset) or not NAME.fullmatch(full):
         raise _damaged(path, f"{full!r} is no array of a checkpoint")
-    if item.dtype.name not in DTYPES or item.is_virtual or item.external:
+    if item.shape is None or item.dtype.name not in DTYPES:
         raise _damaged(path, f"{full} is not stored as plain {', '.join(DTYPES)}")
-    if len(datasets) >= MAX_ARRAYS:
-        raise _damaged(path, f"it has more than {MAX_ARRAYS} arrays")
     datasets[full] = item
+
+
+def _checked(dataset, name, path):
+    """The dataset, when reading it is safe."""
+    found = fault(dataset)
+    if found:
+        raise _damaged(path, f"{name} {found}")
+    return dataset
 
 
 def _checkpoint_of(path, texts, step, arrays, digest):
@@ -282,7 +303,7 @@ def _checkpoint_of(path, texts, step, arrays, digest):
                          "use the program's release that wrote it") from error
     try:
         metadata = json.loads(texts["metadata"])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, "its metadata is not JSON") from error
     if not isinstance(metadata, dict):
         raise _damaged(path, "its metadata is not a JSON object")

@@ -7,7 +7,7 @@ the default reading, and all are listed in ``docs/fidelity.md``.
 
 import dataclasses
 import json
-import math
+import reprlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,7 +146,9 @@ class Config:
 
     def __post_init__(self):
         for name in ("g_widths", "d_widths"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            value = getattr(self, name)
+            if isinstance(value, list):  # as JSON has it
+                object.__setattr__(self, name, tuple(value))
         for spec in dataclasses.fields(self):
             check_type(spec, getattr(self, spec.name))
             check_choice(spec, getattr(self, spec.name))
@@ -161,18 +163,23 @@ class Config:
         """The record from `to_json`'s text; ValueError for a bad value or an unknown field."""
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"configuration is not JSON: {error}") from error
         if not isinstance(values, dict):
             raise ValueError("configuration is not a JSON object")
         unknown = sorted(set(values) - {spec.name for spec in dataclasses.fields(cls)})
         if unknown:
-            raise ValueError(f"unknown configuration field {unknown[0]!r}")
+            raise ValueError(f"unknown configuration field {shown(unknown[0])}")
         return cls(**values)
 
     def replace(self, **changes) -> "Config":
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
+
+
+def shown(value: Any) -> str:
+    """A value for a message, cut when it is long."""
+    return reprlib.repr(value)
 
 
 def check_type(spec: dataclasses.Field, value: Any) -> None:
@@ -182,17 +189,17 @@ def check_type(spec: dataclasses.Field, value: Any) -> None:
         float: lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
         bool: lambda v: isinstance(v, bool),
         str: lambda v: isinstance(v, str),
-        tuple: lambda v: all(isinstance(c, int) and not isinstance(c, bool) for c in v),
+        tuple: lambda v: isinstance(v, tuple) and all(type(c) is int for c in v),
     }
     if not right[spec.type](value):
-        raise ValueError(f"{spec.name}={value!r}: must be of type {spec.type.__name__}")
+        raise ValueError(f"{spec.name}={shown(value)}: must be of type {spec.type.__name__}")
 
 
 def check_choice(spec: dataclasses.Field, value: Any) -> None:
     """Raise ValueError when a field has choices and the value is none of them."""
     choices = spec.metadata["choices"]
     if choices and value not in choices:
-        raise ValueError(f"{spec.name}={value!r}: must be one of {', '.join(map(str, choices))}")
+        raise ValueError(f"{spec.name}={shown(value)}: must be one of {', '.join(map(str, choices))}")
 
 
 def check_ranges(config: Config) -> None:
@@ -202,7 +209,7 @@ def check_ranges(config: Config) -> None:
         widths = getattr(config, name)
         if len(widths) != DOWNSAMPLINGS or not all(COPIED_CHANNELS < c <= 8192 for c in widths):
             raise ValueError(
-                f"{name}={widths!r}: must be {DOWNSAMPLINGS} numbers in {COPIED_CHANNELS + 1}..8192"
+                f"{name}={shown(widths)}: must be {DOWNSAMPLINGS} numbers in {COPIED_CHANNELS + 1}..8192"
             )
     bounds = {
         "norm_epsilon": (0, 1), "init_std": (0, 1), "gamma_i": (0, 1e6), "gamma_c": (0, 1e6),
@@ -211,8 +218,8 @@ def check_ranges(config: Config) -> None:
     }  # fmt: skip
     for name, (low, high) in bounds.items():
         value = getattr(config, name)
-        if not (math.isfinite(value) and low <= value <= high):
-            raise ValueError(f"{name}={value!r}: must lie in {low}..{high}")
+        if not low <= value <= high:  # nor is NaN
+            raise ValueError(f"{name}={shown(value)}: must lie in {low}..{high}")
     for name, end in (("mask_prior", 0.5), ("mask_prior", 1), ("beta1", 1), ("beta2", 1)):
         if getattr(config, name) == end:
             raise ValueError(f"{name}={end}: must be inside its range, not at its end")
@@ -223,4 +230,4 @@ def check_image_size(height: int, width: int) -> None:
     multiple = 2**DOWNSAMPLINGS
     for name, side in (("height", height), ("width", width)):
         if side % multiple or not multiple <= side <= 4096:
-            raise ValueError(f"{name}={side}: must be a multiple of {multiple} up to 4096")
+            raise ValueError(f"{name}={shown(side)}: must be a multiple of {multiple} up to 4096")
