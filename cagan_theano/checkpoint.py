@@ -7,12 +7,10 @@ found by position: every array has the name of its parameter.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import re
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import h5py
 import numpy as np
 
 from cagan_theano.config import Config
+from data_prep.files import write_atomically
 from data_prep.hdf5 import attribute, fault
 
 FORMAT = "cagan_theano checkpoint"
@@ -33,7 +32,6 @@ DTYPES = ("float16", "float32", "int64")
 MAX_ARRAYS = 4096
 MAX_BYTES = 4 << 30
 SMALL, RATIO = 16 << 20, 64  # a file may declare 16 MiB, or 64 times its own size
-TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
 MAX_TEXT = 60_000  # HDF5 keeps an attribute of up to 64 KiB in the object header
 NAME = re.compile(r"[A-Za-z0-9_.]+(/[A-Za-z0-9_.]+){0,3}")
 
@@ -120,44 +118,6 @@ def contents_sha256(texts, step, arrays):
     return digest.hexdigest()
 
 
-@contextlib.contextmanager
-def atomic_file(path):
-    """Yield a path beside `path` that replaces it when the block succeeds.
-
-    The file is flushed to the disk before it is renamed and the folder after,
-    so that a reader (or a power cut) meets the old file or the new one, never a
-    part.  On an error the temporary file goes.  Raises OSError naming `path`.
-    """
-    path = Path(path)
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    try:
-        yield Path(temporary)
-        _sync(temporary)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        _sync(path.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-
-
-def is_temporary(path):
-    """Whether a file is one that `atomic_file` made and a killed process left behind."""
-    return bool(TEMPORARY.fullmatch(Path(path).name))
-
-
-def write_atomically(path, data):
-    """Write the bytes or text `data` to `path` through `atomic_file`."""
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
-
-
 # --- writing ---------------------------------------------------------------
 
 
@@ -195,26 +155,6 @@ def _file_image(texts, step, arrays, digest, compress):
             file.create_dataset(name, data=array, **(filters if array.ndim else {}))
         file.flush()
         return file.id.get_file_image()
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync(path):
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _unwritable(path, error):
-    reason = error.strerror or str(error).splitlines()[0]
-    return type(error)(f"{path}: cannot be written ({reason}); free some space or choose "
-                       "another place")
 
 
 # --- reading ---------------------------------------------------------------

@@ -17,13 +17,14 @@ import contextlib
 import functools
 import json
 import os
-import tempfile
+import sys
 import zlib
 from dataclasses import dataclass
 
 import h5py
 import numpy as np
 
+from data_prep.files import atomic_file
 from data_prep.hdf5 import attribute, fault
 
 FORMAT = "cagan_theano photos"
@@ -99,15 +100,12 @@ class PhotoWriter:
         self.path, self.height, self.width = os.fspath(path), int(height), int(width)
         self._provenance = json.dumps(provenance, sort_keys=True)
         self._columns, self._names, self._texts = {}, {}, {}
-        self._file = self._partial = None
+        self._file = self._target = None
 
     def __enter__(self):
-        folder = os.path.dirname(os.path.abspath(self.path))
-        _check_target(self.path, folder)
-        handle, self._partial = tempfile.mkstemp(".partial", os.path.basename(self.path) + ".",
-                                                 folder)
-        os.close(handle)
-        self._file = h5py.File(self._partial, "w")
+        check_target(self.path)
+        self._target = atomic_file(self.path)
+        self._file = h5py.File(self._target.__enter__(), "w")
         self._file.attrs.update(format=FORMAT, version=VERSION, height=self.height,
                                 width=self.width, provenance=self._provenance)
         return self
@@ -174,21 +172,23 @@ class PhotoWriter:
             self._file.create_dataset(name, data=text, fletcher32=True, compression="gzip",
                                       chunks=(min(len(text), TEXT_ROWS), text.shape[1]))
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, *error):
         try:
-            if kind is None:
+            if error[0] is None:
                 self._write_columns()
             self._file.close()
-            if kind is None:
-                _replace(self._partial, self.path)
+        except BaseException:
+            error = sys.exc_info()
+            raise
         finally:
             with contextlib.suppress(OSError):
                 self._file.close()
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._partial)
+            self._target.__exit__(*error)
 
 
-def _check_target(path, folder):
+def check_target(path):
+    """Raise ValueError or OSError, with the cure, unless a file can be written to ``path``."""
+    folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path):
         raise ValueError(f"{path}: is a folder; name a file to write")
     if not os.path.isdir(folder):
@@ -197,16 +197,6 @@ def _check_target(path, folder):
         raise PermissionError(f"{path}: the folder is not writable; choose another place")
     if os.path.exists(path) and not os.access(path, os.W_OK):
         raise PermissionError(f"{path}: exists and is not writable; choose another name")
-
-
-def _replace(partial, path):
-    """fsync ``partial``, give it ordinary permissions and move it to ``path``."""
-    with open(partial, "rb+") as handle:
-        os.fsync(handle.fileno())
-    mask = os.umask(0)
-    os.umask(mask)
-    os.chmod(partial, 0o666 & ~mask)
-    os.replace(partial, path)
 
 
 # ---------------------------------------------------------------- reading
