@@ -1,18 +1,23 @@
 """``python -m data_prep``: make or inspect the photo files that CAGAN is trained on."""
 import json
+import shlex
 
 import click
 import numpy as np
 
 from data_prep.command import main
+from data_prep.layouts import LAYOUTS, detect, twin_folders
 from data_prep.store import PhotoFile, check_size
 
-SHEET_COLUMNS = 8  # pairs in a row of the contact sheet
+SHEET_COLUMNS = 6  # pairs in a row of the contact sheet
 
 
-@click.group(context_settings={"show_default": True})
+@click.group(context_settings={"show_default": True, "max_content_width": 100})
 def cli():
-    """Make or inspect HDF5 files of human photos x_i and their articles y_i."""
+    """Make or inspect HDF5 files of human photos x_i and their articles y_i.
+
+    photoshoot renders them; detect and the commands named after layouts read photos of your own.
+    """
 
 
 def parse_size(_context, _parameter, text):
@@ -26,10 +31,14 @@ def parse_size(_context, _parameter, text):
     return height, width
 
 
+size_option = click.option("--size", default="128x96", callback=parse_size,
+                           help="HEIGHTxWIDTH in pixels.")
+
+
 @cli.command()
 @click.argument("out", type=click.Path(dir_okay=False))
 @click.option("--pairs", default=15000, help="Pairs to train on (the paper's number).")
-@click.option("--size", default="128x96", callback=parse_size, help="HEIGHTxWIDTH in pixels.")
+@size_option
 @click.option("--seed", default=0, type=click.IntRange(0), help="Seed of everything random.")
 @click.option("--held-out", default=512, help="Test pairs, each with one true swap.")
 @click.option("--clutter", is_flag=True, help="A street-like background instead of a studio.")
@@ -41,25 +50,134 @@ def photoshoot(out, pairs, size, seed, held_out, clutter, jobs):
     click.echo(f"wrote {out}: {pairs} pairs to train on, {held_out} held out")
 
 
+@cli.command("detect")
+@click.argument("src", type=click.Path())
+@click.option("--samples", default=3, type=click.IntRange(0, 100), help="Pairs to show.")
+def detect_command(src, samples):
+    """Say which layout the folder SRC has, and what it would yield.  No photo is opened."""
+    from data_prep.ingest import find
+    from data_prep.source import Source
+    source = Source(src)
+    layouts = detect(source)
+    if not layouts:
+        raise click.ClickException(f"{src}: has none of the known layouts; {hint(src, source)}")
+    for name, inner in layouts:
+        click.echo("\n".join(describe_found(name, src, inner, find(LAYOUTS[name], inner), samples)))
+
+
+def hint(src, source):
+    """What to do with a folder of no known layout."""
+    twins = twin_folders(source)
+    if not twins:
+        return "for folders or a list of your own see the commands folders and list"
+    return (f"its folders {twins[0]!r} and {twins[1]!r} share {twins[2]} names; if they are persons "
+            f"and garments: python -m data_prep folders {shlex.quote(src)} OUT.h5 --persons "
+            f"{shlex.quote(twins[0])} --garments {shlex.quote(twins[1])}")
+
+
+def describe_found(name, src, source, found, samples):
+    """Lines on what a layout would yield."""
+    whole = [pair for pair in found.pairs if source.has(pair.person) and source.has(pair.garment)]
+    splits = {split or "no split": sum(pair.split == split for pair in whole)
+              for split in sorted({pair.split for pair in whole})}
+    counts = ", ".join(f"{count} {split}" for split, count in splits.items())
+    yield f"{name}: {LAYOUTS[name].TITLE}"
+    yield (f"  {len(whole)} pairs ({counts}), {len(found.pairs) - len(whole)} with a missing side, "
+           f"{len(found.unpaired)} rows to try on, {len(found.faults)} faults"
+           + (", label maps" if any(pair.parse for pair in whole) else "")
+           + (", garment masks" if any(pair.garment_mask for pair in whole) else ""))
+    yield from (f"  {shown(pair.person)}  wears  {shown(pair.garment)}" for pair in whole[:samples])
+    yield from (f"  fault: {shown(f.what)}: {shown(f.why)}" for f in found.faults[:samples])
+    yield f"  python -m data_prep {name} {shlex.quote(src)} OUT.h5"
+
+
+def shown(text):
+    """A name that any terminal can print."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def ingest_command(name, layout):
+    """The command of one layout."""
+    def command(src, out, size, fit, split, test_share, seed, masks, drop_doubts, jobs, **options):
+        from data_prep.ingest import Settings, ingest
+        settings = Settings(size, fit, split, test_share, seed, masks, drop_doubts, jobs)
+        report = ingest(name, src, out, settings, options)
+        click.echo("\n".join(report.lines()))
+
+    command.__doc__ = f"""{layout.TITLE}.
+
+    Reads the photos in the folder SRC and writes the data file OUT, with OUT's name a report
+    (.report.json) and a contact sheet (.sheet.png).  What cannot be used is left out and listed.
+    Interrupted, the same command goes on.
+    """
+    for option in reversed((*getattr(layout, "OPTIONS", ()), *INGEST_OPTIONS)):
+        command = option(command)
+    return cli.command(name)(command)
+
+
+INGEST_OPTIONS = (
+    click.argument("src", type=click.Path()),
+    click.argument("out", type=click.Path(dir_okay=False)),
+    size_option,
+    click.option("--fit", type=click.Choice(["pad", "crop"]), default="pad",
+                 help="Keep the aspect by a border in the photo's own color, or by cutting."),
+    click.option("--split", type=click.Choice(["given", "product", "train", "test"]),
+                 default="given", help="The data set's own, or where it has none by product; by "
+                                       "product; or all in one."),
+    click.option("--test-share", default=.1, type=click.FloatRange(0, .9),
+                 help="Of a split by product: the share held out, at most."),
+    click.option("--seed", default=0, type=click.IntRange(0), help="Of a split by product."),
+    click.option("--masks/--no-masks", default=True,
+                 help="Keep label maps and garment masks, and leave out pairs without."),
+    click.option("--drop-doubtful/--keep-doubtful", "drop_doubts", default=True,
+                 help="Leave out garments whose photo seems to be one of a person."),
+    click.option("--jobs", default=2, type=click.IntRange(1, 256), help="Photos read at once."),
+)
+for _name, _layout in LAYOUTS.items():
+    ingest_command(_name, _layout)
+
+
 @cli.command()
 @click.argument("file", type=click.Path())
 @click.option("--sheet", type=click.Path(dir_okay=False), help="Write a contact sheet (PNG).")
 @click.option("--rows", default=4, type=click.IntRange(1, 64), help="Rows of the sheet.")
-def inspect(file, sheet, rows):
-    """Print size, counts and provenance of FILE; optionally draw a contact sheet."""
+@click.option("--verify/--no-verify", default=True, help="Read everything to check its checksums.")
+def inspect(file, sheet, rows, verify):
+    """Print schema, counts, splits and provenance of FILE, verify it, draw a contact sheet."""
     with PhotoFile.open(file) as photos:
         click.echo(f"{file}: {photos.height}x{photos.width} pixels")
         for name in photos.splits:
             click.echo(describe(name, photos.split(name)))
+        click.echo("schema:")
+        for name, dataset in photos.datasets():
+            click.echo(f"  {name} {dataset.dtype} {list(dataset.shape)}")
         click.echo("provenance: " + json.dumps(photos.provenance, sort_keys=True))
+        if verify:
+            click.echo(f"checksums: {verified(photos)} chunks read, all whole")
         if sheet:
-            contact_sheet(photos.split(photos.splits[0]), rows).save(sheet)
+            contact_sheet(photos, rows * SHEET_COLUMNS).save(sheet, "PNG")
+
+
+def verified(photos):
+    """Read every chunk of a `PhotoFile`, which checks its checksum; returns how many.
+
+    Raises ValueError for the first that is damaged.
+    """
+    from tqdm import tqdm
+    count = 0
+    for _, rows in photos.datasets():
+        step = rows.chunk_rows
+        for start in tqdm(range(0, len(rows), step), desc="verifying", unit="chunk", leave=False):
+            rows[start:start + step]
+            count += 1
+    return count
 
 
 def describe(name, part):
     """One line on a split: counts of pairs, persons, garments, swaps and attributes."""
-    swaps = f", {len(part.triples.i)} true swaps" if part.triples else ""
-    masks = ", masks" if part.mask else ""
+    kind = "true swaps" if part.triples and part.triples.x_ij else "swaps to try"
+    swaps = f", {len(part.triples.i)} {kind}" if part.triples else ""
+    masks = (", masks" if part.mask else "") + (", garment masks" if part.y_mask else "")
     words = [f"{key}: " + " ".join(f"{word} {int((part.attributes[key] == code).sum())}"
                                    for code, word in enumerate(part.names[key]))
              for key in part.attributes]
@@ -67,16 +185,25 @@ def describe(name, part):
                         f"{len(np.unique(part.garment))} garments{swaps}{masks}"] + words)
 
 
-def contact_sheet(part, rows):
-    """A PIL image of the first pairs, human beside article, SHEET_COLUMNS pairs in a row."""
-    from PIL import Image
-    count = min(len(part), rows * SHEET_COLUMNS)
-    pairs = np.concatenate([part.x[:count], part.y[:count]], axis=2)
-    blank = np.full_like(pairs[:1], 255)
-    pairs = np.concatenate([pairs] + [blank] * (-count % SHEET_COLUMNS))
-    lines = [np.concatenate(list(pairs[at:at + SHEET_COLUMNS]), axis=1)
-             for at in range(0, len(pairs), SHEET_COLUMNS)]
-    return Image.fromarray(np.concatenate(lines))
+def contact_sheet(photos, count):
+    """A PIL image of evenly spaced pairs of each split, `count` together, person beside article."""
+    from data_prep.sheet import Cell, draw_sheet, tinted
+    sections = []
+    for name in photos.splits:
+        part = photos.split(name)
+        rows = np.unique(np.linspace(0, len(part) - 1, count // len(photos.splits)).astype(int))
+        cells = [Cell((tinted(part.x[row], part.mask and part.mask[row]),
+                       tinted(part.y[row], part.y_mask and part.y_mask[row])),
+                      caption_of(part, row)) for row in rows]
+        sections.append((f"{name}: {len(cells)} of {len(part)} pairs, evenly spaced", cells))
+    return draw_sheet([photos.path.rpartition("/")[2],
+                       "person left, garment right; masks in red"], sections)
+
+
+def caption_of(part, row):
+    """The lines under a pair: its files where they are known, and its numbers."""
+    files = [part.x_file[row], part.y_file[row]] if part.x_file and part.y_file else []
+    return (*files, f"row {row}: person {part.person[row]}, garment {part.garment[row]}")
 
 
 if __name__ == "__main__":

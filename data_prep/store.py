@@ -207,6 +207,7 @@ class Rows:
     def __init__(self, path, dataset):
         self._path, self._dataset = path, dataset
         self.shape, self.dtype = dataset.shape, dataset.dtype
+        self.chunk_rows = (dataset.chunks or dataset.shape)[0]
 
     def __len__(self):
         return self.shape[0]
@@ -306,6 +307,13 @@ class PhotoFile:
                       {key: self._read(codes[key]) for key in codes},
                       {key: json.loads(attribute(codes[key], "names")) for key in codes},
                       self._triples(group), rows("y_mask"), *self._files(group))
+
+    def datasets(self):
+        """(name, `Rows`) of every array in the file, by name."""
+        found = []
+        self._file.visititems(lambda name, item: found.append((name, Rows(self.path, item)))
+                              if isinstance(item, h5py.Dataset) else None)
+        return sorted(found, key=lambda row: row[0])
 
     def _rows_of(self, group, key):
         return Rows(self.path, group[key]) if key in group else None

@@ -1,0 +1,70 @@
+"""DressCode: a folder for each category, photos by number, _0 the person and _1 the garment."""
+
+import click
+
+from data_prep.layouts.records import Fault, Pair, Unpaired, in_folder, list_rows, same_file
+from data_prep.source import stem
+
+NAME = "dresscode"
+TITLE = "DressCode: {upper_body,lower_body,dresses}/images/048462_{0,1}.jpg"
+LABELS = {"upper_body": (4,), "lower_body": (5, 6), "dresses": (7,)}  # of the ATR kind
+OPTIONS = (click.option("--category", type=click.Choice(list(LABELS)), multiple=True,
+                        default=("upper_body",), help="Which garments; may be given again."),)
+
+
+def matches(source):
+    """Whether there is a category with images/."""
+    return any(source.has(f"{category}/images") for category in LABELS)
+
+
+def records(source, category=("upper_body",)):
+    """The pairs of the wanted categories."""
+    for name in category:
+        if source.has(f"{name}/images"):
+            yield from category_records(source, name)
+        else:
+            yield Fault(name, "there is no such category")
+
+
+def category_records(source, category):
+    """Rows of train_pairs.txt and test_pairs_paired.txt are true, those of unpaired lists not."""
+    lists = [name for name in source.entries(category)[1]
+             if "pairs" in name and name.endswith(".txt")]
+    if not lists:
+        for name in source.images(f"{category}/images"):
+            if stem(name).endswith("_0"):
+                yield make_pair(source, category, f"{category}/images/{name}", "")
+    for name in lists:
+        yield from list_records(source, category, name)
+
+
+def list_records(source, category, name):
+    """The records of one list."""
+    folder, split = f"{category}/images", "train" if name.startswith("train") else "test"
+    for row in list_rows(source, f"{category}/{name}"):
+        if isinstance(row, Fault):
+            yield row
+            continue
+        person, garment = (in_folder(source, folder, path) for path in row[1][:2])
+        if number(person) == number(garment):
+            yield make_pair(source, category, person, split)
+        elif split == "test":
+            yield Unpaired(person, garment)
+        else:
+            yield Fault(row[0], "names the garment of another photo: no true pair")
+
+
+def number(path):
+    """048462 of .../048462_0.jpg."""
+    return stem(path).partition("_")[0]
+
+
+def make_pair(source, category, person, split):
+    """The pair of a person's photo, by its number."""
+    own, ending = number(person), person[person.rfind("."):]
+    garment = same_file(source, f"{category}/images", f"{own}_1{ending}")
+    parse = None
+    if source.has(f"{category}/label_maps"):
+        parse = same_file(source, f"{category}/label_maps", f"{own}_4.png")
+    name = f"{category}/{own}"
+    return Pair(person, garment, name, name, split, parse, LABELS[category] if parse else ())

@@ -1,0 +1,37 @@
+"""Any list of two columns: a person's photo and the photo of the garment that is worn in it."""
+
+import click
+
+from data_prep.layouts.folders import PARSE_OPTION
+from data_prep.layouts.records import LIP, Fault, Pair, list_rows, same_file
+from data_prep.source import join, stem
+
+NAME = "list"
+TITLE = "Any list of two columns, person and garment (--list FILE)"
+OPTIONS = (click.option("--list", "listed", required=True, help="The list, within SRC."),
+           click.option("--persons", default="", help="Folder of the first column, within SRC."),
+           click.option("--garments", default="", help="Folder of the second column."),
+           PARSE_OPTION)
+
+
+def matches(source):
+    """Never by itself: the list must be named."""
+    return False
+
+
+def records(source, listed, persons="", garments="", parse=None):
+    """Every row; the garment's path is the product."""
+    folders = [source.resolve(folder) for folder in (persons, garments)]
+    seen = {}
+    for row in list_rows(source, source.resolve(listed),
+                         lambda column, name: source.has(join(folders[column], name))):
+        if isinstance(row, Fault):
+            yield row
+            continue
+        place, (person, garment, *_) = row
+        person, garment = join(folders[0], person), join(folders[1], garment)
+        if seen.setdefault(person, garment) != garment:
+            yield Fault(place, f"a second garment for {person}")
+            continue
+        found = same_file(source, source.resolve(parse), stem(person) + ".png") if parse else None
+        yield Pair(person, garment, person, garment, "", found, LIP if found else ())

@@ -1,0 +1,17 @@
+"""VITON-HD, its mirror zalando-hd-resized, and the trees of StableVITON and GP-VTON."""
+
+from data_prep.layouts import tree
+
+NAME = "viton-hd"
+TITLE = "VITON-HD: {train,test}/{image,cloth}/00006_00.jpg; also zalando-hd-resized, GP-VTON"
+RULES = tree.Rules(own=lambda name: name, lists_true=False)
+
+
+def matches(source):
+    """Whether photos and garments have the same names."""
+    return tree.follows(source, RULES.own)
+
+
+def records(source):
+    """The true pair is the same name in both folders; the lists' second column is unpaired."""
+    return tree.records(source, RULES)

@@ -1,0 +1,90 @@
+"""Photos that occur again: byte for byte, or as another file of nearly the same picture."""
+
+from collections import defaultdict
+
+import numpy as np
+
+DISTANCE = 6  # bits of 64 in which the perceptual hashes of near repeats differ at most
+COLOR = 10  # levels by which any of their 8x8 mean colors differs at most
+
+
+def near_repeats(hashes, colors, digests):
+    """All pairs of near repeats, an int array [P, 2] of rows a < b.
+
+    hashes [N] uint64, colors [N, C] uint8, digests: N bytes.  Of byte-identical photos only the
+    first is compared with others; the rest are paired with it.
+    """
+    first = {}
+    same = [(first.setdefault(digest, row), row) for row, digest in enumerate(digests)]
+    rows = np.fromiter(first.values(), int, len(first))
+    pairs = [(a, b) for a, b in same if a != b]
+    pairs += [tuple(sorted((rows[a], rows[b])))
+              for a, b in similar(np.asarray(hashes, np.uint64)[rows], np.asarray(colors)[rows])]
+    return np.array(sorted(set(pairs)), int).reshape(-1, 2)
+
+
+def similar(hashes, colors):
+    """Pairs (a, b) of rows within DISTANCE and COLOR.
+
+    Hashes that differ in DISTANCE bits agree in at least one of DISTANCE + 1 bands of bits: only
+    those that share a band are compared.
+    """
+    found = set()
+    edges = np.linspace(0, 64, DISTANCE + 2).astype(int)
+    for low, high in zip(edges, edges[1:]):
+        bands = (hashes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
+        for rows in buckets(bands):
+            found.update(similar_within(rows, hashes, colors))
+    return sorted(found)
+
+
+def buckets(bands):
+    """Arrays of the rows that share a value, where there are at least two."""
+    order = np.argsort(bands, kind="stable")
+    cuts = np.flatnonzero(np.diff(bands[order])) + 1
+    return [rows for rows in np.split(order, cuts) if len(rows) > 1]
+
+
+def similar_within(rows, hashes, colors):
+    """The similar pairs among some rows, each row against all later ones."""
+    for place, a in enumerate(rows[:-1]):
+        later = rows[place + 1:]
+        later = later[bit_count(hashes[later] ^ hashes[a]) <= DISTANCE]
+        if len(later):
+            apart = np.abs(colors[later].astype(np.int16) - colors[a]).max(axis=1)
+            yield from ((min(int(a), int(b)), max(int(a), int(b))) for b in later[apart <= COLOR])
+
+
+def bit_count(words):
+    """The number of ones in each uint64 of an array."""
+    return np.unpackbits(words.view(np.uint8).reshape(len(words), 8), axis=1).sum(axis=1)
+
+
+class Groups:
+    """Disjoint groups of things that belong together."""
+
+    def __init__(self):
+        self._parent = {}
+
+    def find(self, thing):
+        """The one that stands for the group of a thing, which begins as its own group."""
+        path = []
+        while (parent := self._parent.setdefault(thing, thing)) != thing:
+            path.append(thing)
+            thing = parent
+        for passed in path:
+            self._parent[passed] = thing
+        return thing
+
+    def join(self, a, b):
+        """Make one group of two; the one that was there first stands for it."""
+        self._parent[self.find(b)] = self.find(a)
+
+
+def neighbours(pairs):
+    """row -> set of the rows that are near repeats of it."""
+    table = defaultdict(set)
+    for a, b in pairs:
+        table[int(a)].add(int(b))
+        table[int(b)].add(int(a))
+    return table
