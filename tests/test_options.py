@@ -1,0 +1,75 @@
+"""Readings in company: compiled updates on resident photos against minibatches made by loops."""
+
+import numpy as np
+import pytest
+from network_toys import at
+from test_updates import World
+
+from cagan_theano.batches import Batch
+from cagan_theano.compat import aesara
+from cagan_theano.functions import losses_of_D, losses_of_G
+
+pytestmark = pytest.mark.slow
+
+COMPANIES = {
+    "masked": dict(mask="overwrite", mismatch="apart", augmentation="mirror+crop"),
+    "prior": dict(mask="prior", adversarial="literal", field="sum", alpha_norm="tv",
+                  cycle_norm="l2", copies_g="y_j", g_kernel=4),
+    "plain": dict(copies_g="none", copies_d=False, activation="leaky", adam="theano",
+                  norm_affine=False, d_kernel=5, augmentation="mirror", mismatch="apart"),
+    "append": dict(copies_mode="append", g_kernel=5, augmentation="crop"),
+}  # fmt: skip
+
+
+def augmented(picture, n, draw, config):
+    """One picture [H, W, C], moved and flipped a pixel at a time."""
+    made = np.empty_like(picture)
+    height, width = picture.shape[:2]
+    for r in range(height):
+        for c in range(width):
+            u = min(max(r + draw.dy[n], 0), height - 1)
+            v = min(max(c + draw.dx[n], 0), width - 1)
+            made[r, c] = picture[u, width - 1 - v if draw.mirror[n] else v]
+    return made
+
+
+def loop_batch(photos, draw, config):
+    """The minibatch as arrays [N, C, H, W]: pictures in [-1, 1], masks in [0, 1]."""
+
+    def images(source, rows):
+        stack = np.stack([augmented(source[row], n, draw, config) for n, row in enumerate(rows)])
+        return stack.transpose(0, 3, 1, 2).astype(np.float64)
+
+    pairs = [(photos.x, draw.i), (photos.y, draw.i), (photos.y, draw.j), (photos.y, draw.k)]
+    m_i = images(photos.mask[:][..., None], draw.i) / 255
+    return Batch(*(images(*pair) * 2 / 255 - 1 for pair in pairs), m_i)
+
+
+def losses_of(world, arrays, backend):
+    """The losses of world's networks, as they stand, on a minibatch of arrays."""
+    arrays = [a.astype(np.float32) for a in arrays]
+    batch = Batch(*(at.TensorType("float32", a.shape)() for a in arrays))
+    found = [losses(world.networks, batch, world.config) for losses in (losses_of_D, losses_of_G)]
+    named = {**found[0], **found[1]}
+    function = aesara.function(list(batch), list(named.values()), mode=backend.mode,
+                               on_unused_input="ignore")  # fmt: skip
+    return dict(zip(named, map(float, function(*arrays))))
+
+
+@pytest.mark.parametrize("company", COMPANIES)
+def test_compiled_updates_of_every_reading(company, tiny_photos, jax_backend):
+    world = World(tiny_photos, jax_backend, **COMPANIES[company])
+    draw = world.sampler.draw()
+    expected = losses_of(world, loop_batch(tiny_photos, draw, world.config), jax_backend)
+    found = {**world.functions.update_G(draw), "G": world.values()}
+    moved = found.pop("G")
+    world.reset()
+    found |= world.functions.update_D(draw)
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        assert value == pytest.approx(expected[name], rel=1e-4, abs=1e-6), name
+    for name, value in world.values().items():
+        after = moved[name] if name.startswith("G/") else value
+        assert np.isfinite(after).all()
+        assert (after != world.start[name]).any(), name
+
