@@ -41,7 +41,8 @@ class Layer(nn.Module):
     transpose doubles) a size, stride 1 keeps it.  Section 3.1.
     """
 
-    def __init__(self, config, in_channels, channels, kernel, stride=2, transposed=False, norm=True):
+    def __init__(self, config, in_channels, channels, kernel, stride=2, transposed=False,
+                 norm=True):
         super().__init__()
         self.stride, self.transposed, self.padding = stride, transposed, (kernel - 1) // 2
         self.channels, self.epsilon = channels, config.norm_epsilon if norm else None
@@ -102,7 +103,8 @@ class Generator(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.config, kernel = config, config.g_kernel
-        encoder, boxes = encoder_layers(config, 9, config.g_widths, kernel, config.copies_g != "none")
+        copied = config.copies_g != "none"
+        encoder, boxes = encoder_layers(config, 9, config.g_widths, kernel, copied)
         channels, decoder = boxes[-1], []
         for width, skip in zip(config.g_widths[-2::-1], boxes[-2::-1]):
             decoder.append(Layer(config, channels, width, kernel, transposed=True))
@@ -181,13 +183,13 @@ def negative_term(logits, config):
 
 
 def discriminator_terms(D, x_i, x_ij, y_i, y_j, y_k):
-    """The terms real, fake, mismatch of -L_cGAN, D's three inputs being one batch; sum: the loss."""
+    """The terms real, fake, mismatch of D's loss, their sum; D sees its inputs as one batch."""
     logits = D(torch.cat([x_i, x_ij, x_i]), torch.cat([y_i, y_j, y_k]))
     real, fake, mismatch = logits.chunk(3)
     config = D.config
     return (-over_field(F.logsigmoid(real), config),
             -over_field(negative_term(fake, config), config),
-            -over_field(negative_term(mismatch, config), config))  # fmt: skip
+            -over_field(negative_term(mismatch, config), config))
 
 
 def adversarial_loss(fake, config):
@@ -213,7 +215,7 @@ def generator_terms(G, D, generated, x_i, y_i, y_j, m_i=None):
     x_ij, config = generated.x_ij, G.config
     cycled = G(x_ij, y_j, y_i, m_i).x_ij
     return (adversarial_loss(D(x_ij, y_j), config), identity_loss(generated.alpha, config),
-            cycle_loss(x_i, cycled, config))  # fmt: skip
+            cycle_loss(x_i, cycled, config))
 
 
 def loss_of_G(terms, config):
@@ -250,16 +252,16 @@ class Trainer:
     """
 
     def __init__(self, networks: Networks, device="cpu", dtype=torch.float32, channels_last=False,
-                 compiled: str | None = None):  # fmt: skip
+                 compiled: str | None = None):
         self.G, self.D = networks
         self.config = config = self.G.config
         layout = torch.channels_last if channels_last else torch.contiguous_format
         for network in networks:
             network.to(device=device, dtype=dtype).to(memory_format=layout)
         rates = dict(lr=config.learning_rate, betas=(config.beta1, config.beta2),
-                     eps=config.epsilon, fused=True)  # fmt: skip
+                     eps=config.epsilon, fused=True)
         self.optimizers = {name: torch.optim.Adam(network.parameters(), **rates)
-                           for name, network in networks._asdict().items()}  # fmt: skip
+                           for name, network in networks._asdict().items()}
         self.steps = dict.fromkeys(networks._fields, 0)
         whole = (lambda f: f) if compiled is None else lambda f: torch.compile(f, mode=compiled)
         self.generate = whole(self.G)
@@ -347,7 +349,7 @@ def set_weights(network, weights) -> None:
     """Give G or D its weights, parameter name -> array; ValueError for other names or shapes."""
     own = network.state_dict()
     wrong = sorted(set(own) ^ set(weights)) or [
-        name for name in own if tuple(own[name].shape) != weights[name].shape]  # fmt: skip
+        name for name in own if tuple(own[name].shape) != weights[name].shape]
     if wrong:
         raise ValueError(f"parameter {wrong[0]} does not fit this architecture; use the "
                          "configuration that the weights were trained with")
@@ -359,10 +361,10 @@ def set_weights(network, weights) -> None:
 def weights_of(network) -> dict:
     """Copies of the weights of G or D: parameter name -> array, as a checkpoint names them."""
     return {name: value.detach().cpu().contiguous().numpy().copy()
-            for name, value in network.state_dict().items()}  # fmt: skip
+            for name, value in network.state_dict().items()}
 
 
 def checkpoint_of(networks, step=0, metadata=None) -> Checkpoint:
     """A `Checkpoint` for `cagan_theano.save_checkpoint`: weights alone, no moments."""
     return Checkpoint(networks[0].config, step, weights_of(networks[0]), weights_of(networks[1]),
-                      metadata={"program": "replicate.pytorch_network", **(metadata or {})})  # fmt: skip
+                      metadata={"program": "replicate.pytorch_network", **(metadata or {})})

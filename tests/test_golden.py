@@ -1,0 +1,206 @@
+"""Golden vectors: what Aesara gives today, what NumPy gives, and mistakes found where they are."""
+
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+from numpy_cagan import Implementation, Mistakes
+
+from cagan_theano.command import main
+from replicate import compare, conformance, golden
+from replicate.vectors import SHIPPED, read_vectors, write_vectors
+
+BOTH = pytest.mark.both_worlds
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    """The golden vectors of the repository."""
+    return read_vectors(SHIPPED)
+
+
+@BOTH
+def test_the_shipped_vectors_are_what_aesara_gives_here(shipped):
+    made = golden.make(shipped.config, shipped.about["seed"])
+    assert list(made.arrays) == list(shipped.arrays)
+    for name, array in shipped.arrays.items():
+        room = 1e-12 if name.startswith(("weights", "inputs")) else 1e-9
+        np.testing.assert_allclose(made.arrays[name], array, rtol=0, err_msg=name,
+                                   atol=room * max(np.abs(array).max(), 1e-3))
+
+
+@BOTH
+@pytest.mark.slow
+def test_the_compiled_updates_in_float32_follow_the_vectors(shipped, jax_backend):
+    from cagan_theano.batches import Indices
+    from cagan_theano.functions import build_networks, compile_functions
+    from cagan_theano.training import set_values, values_of
+
+    inputs = {name: np.moveaxis(np.rint((array + 1) * 127.5).astype(np.uint8), 1, -1)
+              for name, array in shipped.below("inputs").items()}
+    photos = SimpleNamespace(x=np.concatenate([inputs["x_i"]] * 2), mask=None,
+                             y=np.concatenate([inputs["y_i"], inputs["y_j"]]))
+    networks = build_networks(shipped.config)
+    for name, network in networks._asdict().items():
+        set_values(network.params, shipped.below(f"weights/{name}"), jax_backend)
+    update = compile_functions(networks, photos, shipped.config, jax_backend).update
+    rows = [np.array(r, np.int32) for r in ([0, 1], [2, 3], [2, 3], [0, 0], [0, 0], [0, 0])]
+    for n in range(10):
+        losses = update(Indices(*rows))
+        for name in ("loss_D", "loss_G"):
+            assert losses[name] == pytest.approx(shipped.arrays[f"updates/{name}"][n], rel=1e-4)
+        if n == 0:
+            for name in set(shipped.below("losses")) - {"adv_G", "L_id", "L_cyc", "loss_G"}:
+                assert losses[name] == pytest.approx(float(shipped.below("losses")[name]), rel=1e-5)
+    found = {f"after10/{name}/{p}": value for name, network in networks._asdict().items()
+             for p, value in values_of(network.params).items()}
+    for name in found:
+        row = conformance.row(name, found, shipped.arrays[name], shipped, conformance.TOLERANCE)
+        assert not row.fault, row
+
+
+def rows_of(shipped, **mistakes):
+    """The comparison of the NumPy implementation with some mistakes."""
+    return conformance.compare(partial(Implementation, Mistakes(**mistakes)), shipped, 1e-4)
+
+
+def test_numpy_alone_gives_every_vector(shipped):
+    rows = conformance.compare(partial(Implementation, Mistakes()), shipped, 1e-10)
+    assert conformance.verdict(rows) == f"All {len(rows)} arrays agree."
+    assert all(row.given for row in rows)
+
+
+@pytest.mark.parametrize("mistake, first", [
+    ("flipped", "layers/G/encoder1.convolution"),
+    ("epsilon_outside", "layers/G/encoder2.norm"),
+    ("swapped", "layers/G/encoder1.convolution"),
+    ("copies_before_activation", "layers/G/encoder1.box"),
+    ("cycle_from_x_tilde", "losses/L_cyc"),
+    ("biased", "after1/D/layer1.W"),
+    ("updated_late", "after1/G/encoder1.W"),
+])
+def test_a_mistake_is_found_where_it_is(shipped, mistake, first):
+    rows = rows_of(shipped, **{mistake: True})
+    assert conformance.first_departure(rows).name == first
+    assert f"First to depart: {first} (departs" in conformance.report(rows)
+
+
+class Partial:
+    """An implementation that knows D alone, and gives nonsense for one layer."""
+
+    def __init__(self, config, weights):
+        self.inner = Implementation(Mistakes(), config, weights)
+
+    def discriminate(self, x, y):
+        answer = self.inner.discriminate(x, y)
+        return {"layer1.convolution": answer["layer1.convolution"][:1],
+                "layer2.norm": answer["layer2.norm"] * np.nan, "head": answer["head"]}
+
+
+def test_what_is_not_given_is_no_departure_but_wrong_shapes_and_nan_are(shipped):
+    rows = {row.name: row for row in conformance.compare(Partial, shipped)}
+    assert not rows["layers/G/alpha"].given and not rows["layers/D/head"].fault
+    assert "has shape (1, 2, 16, 8), not (2, 2, 16, 8)" in rows["layers/D/layer1.convolution"].fault
+    assert "no finite numbers" in rows["layers/D/layer2.norm"].fault
+    assert "layers/D/layer1.convolution" in conformance.verdict(list(rows.values()))
+
+
+def test_an_unknown_name_is_an_error(shipped):
+    class Typo(Partial):
+        def discriminate(self, x, y):
+            return {"haed": np.zeros(1)}
+
+    with pytest.raises(ValueError, match="'layers/D/haed', which is not among"):
+        conformance.compare(Typo, shipped)
+
+
+def test_every_vector_has_a_hint(shipped):
+    for row in rows_of(shipped):
+        assert conformance.hint(row.name)
+
+
+# the commands
+
+
+def test_the_command_says_what_departs_first(capsys):
+    for factory, code, words in (("test_golden:right", 0, "All 184 arrays agree."),
+                                 ("test_golden:wrong", 1, "First to depart: after1/D/layer1.W")):
+        with pytest.raises(SystemExit) as left:
+            main(compare.command, ["--golden", factory])
+        assert left.value.code == code and words in capsys.readouterr().out
+
+
+right = partial(Implementation, Mistakes())
+wrong = partial(Implementation, Mistakes(biased=True))
+
+
+@pytest.mark.parametrize("options, fault", [
+    (["--golden", "nothing"], "nothing: is not of the form package.module:name"),
+    (["--golden", "no_such:f"], "no_such:f: cannot be imported"),
+    (["--golden", "json:nothing"], "module json has no callable nothing"),
+    (["--golden", "json:loads", "--vectors", "none.h5"], "none.h5: there are no such golden"),
+    (["--golden", "json:loads", "--vectors", __file__], "is no readable HDF5 file"),
+])
+def test_errors_are_one_line(capsys, options, fault):
+    with pytest.raises(SystemExit):
+        main(compare.command, options)
+    text = capsys.readouterr().err
+    assert fault in text and len(text.strip().splitlines()) == 1
+
+
+def test_golden_of_another_reading(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(golden, "UPDATES", 1)
+    out = tmp_path / "other.h5"
+    change = '{"mask": "prior", "mismatch": "apart", "norm_affine": false}'
+    with pytest.raises(SystemExit) as left:
+        main(golden.command, [str(out), "--config", change, "--seed", "3"])
+    assert left.value.code == 0 and "wrote" in capsys.readouterr().out
+    vectors = read_vectors(out)
+    assert vectors.config.mask == "prior" and {"m_i", "y_k"} <= set(vectors.below("inputs"))
+    assert not [name for name in vectors.arrays if name.endswith("gain")]
+    for wrong in ("[]", "{", '{"colour": 1}'):
+        with pytest.raises(ValueError):
+            golden.configuration(wrong)
+
+
+def damaged(source, target, change):
+    """A copy of a golden file after a change."""
+    Path(target).write_bytes(Path(source).read_bytes())
+    with h5py.File(target, "r+") as file:
+        change(file)
+    return target
+
+
+def linked(file):
+    del file["inputs/x_i"]
+    file["inputs/x_i"] = h5py.ExternalLink("/etc/passwd", "x")
+
+
+def retyped(file):
+    del file["inputs/x_i"]
+    file["inputs/x_i"] = np.zeros(3, "float32")
+
+
+@pytest.mark.parametrize("change, fault", [
+    (linked, "is missing, or a link"),
+    (retyped, "plain float64"),
+    (lambda file: file.attrs.modify("version", 9), "no file of cagan_theano golden"),
+    (lambda file: file.attrs.modify("order", '["../x"]'), "is missing, or a link"),
+    (lambda file: file.attrs.modify("config", "{}x"), "is not understood"),
+    (lambda file: file.attrs.modify("about", "[]"), "not of the right form"),
+])
+def test_a_damaged_file_is_refused(tmp_path, change, fault):
+    path = damaged(SHIPPED, tmp_path / "bad.h5", change)
+    with pytest.raises(ValueError, match=fault):
+        read_vectors(path)
+
+
+def test_written_vectors_come_back(tmp_path, shipped):
+    few = shipped._replace(arrays=shipped.below("inputs"))
+    write_vectors(tmp_path / "few.h5", few)
+    back = read_vectors(tmp_path / "few.h5")
+    assert back.config == few.config and back.about == few.about
+    assert all(np.array_equal(back.arrays[n], few.arrays[n]) for n in few.arrays)
