@@ -13,11 +13,14 @@ if not __package__:  # run as a file: the clone's root takes the place of this f
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import importlib
+import json
 
 import click
 
+from cagan_theano.checkpoint import write_atomically
 from cagan_theano.command import main
-from replicate import conformance, vectors
+from replicate import common, conformance, systems, vectors
+from replicate.evaluate import TRIPLES
 
 
 def load_callable(text):
@@ -39,21 +42,79 @@ def load_callable(text):
     return getattr(found, name)
 
 
+def compare_golden(factory, path, tolerance, every):
+    """Run a re-implementation on golden vectors and print the comparison; whether all agrees."""
+    rows = conformance.compare(load_callable(factory), vectors.read_vectors(path), tolerance)
+    click.echo(conformance.report(rows, every))
+    return conformance.first_departure(rows) is None
+
+
+def compare_systems(named, held, model, checkpoint, settings):
+    """Measure and draw systems beside our checkpoint.
+
+    named: (name, target) pairs; settings: the command's other options, by name.
+    """
+    swaps = systems.all_swaps(held, settings["count"], settings["seed"])
+    opened = {systems.OURS: systems.from_model(model, held)}
+    for name, target in named:
+        opened[name] = systems.open_system(target, held, load_callable, settings["backend"],
+                                           settings["device"])
+    shown = systems.choose(held, swaps, settings["rows"], settings["seed"])
+    columns, kept = systems.compare(opened, held, swaps, shown)
+    summary = systems.summarize(columns, settings["seed"])
+    click.echo(systems.table(summary, len(swaps.i)))
+    small = common.note(checkpoint, model, settings["seed"])
+    about = common.facts("Comparison", checkpoint, model, held, settings["seed"],
+                         {"i": swaps.i[shown], "j": swaps.j[shown]})
+    common.finish(systems.draw(kept, shown, list(opened), f"{systems.OURS}: {small}"),
+                  settings["out"], "compare", about)
+    write_json(Path(settings["out"]) / "compare.json", summary, named, about, len(swaps.i))
+
+
+def write_json(path, summary, named, about, count):
+    """Write all numbers and where they are from."""
+    result = {"n": count, "systems": [name for name, _ in named], "measures": summary,
+              "about": about, "ours": systems.OURS}
+    write_atomically(path, json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    click.echo(f"wrote {path}")
+
+
 @click.command()
 @click.option("--golden", metavar="MODULE:FACTORY",
-              help="Re-implementation to compare layer by layer.")
+              help="Re-implementation to compare layer by layer with golden vectors.")
 @click.option("--vectors", "path", type=click.Path(), default=vectors.SHIPPED,
               show_default="tests/golden/cagan_32x16.h5", help="Golden vectors (golden.py).")
 @click.option("--tolerance", type=click.FloatRange(0, 1), default=conformance.TOLERANCE,
               show_default=True, help="Largest error, of an array's largest value; of parameters "
                                       "after n updates 100 n times as much, of their way.")
 @click.option("--every", is_flag=True, help="List every gradient and parameter.")
+@click.option("--against", multiple=True, metavar="NAME=SYSTEM",
+              help="System whose swaps are measured beside ours: a folder of PNGs, MODULE:CALLABLE "
+                   "or a checkpoint .h5.  May be given more than once.")
+@click.option("--inputs", type=click.Path(), metavar="FOLDER",
+              help="Only write x_i, y_i, y_j of the swaps as PNGs, for another system to dress.")
+@click.option("--swaps", "count", type=click.IntRange(1), default=TRIPLES, show_default=True,
+              help="At most that many swaps.")
+@click.option("--rows", type=click.IntRange(1, 20), default=4, show_default=True,
+              help="Swaps in the figure.")
+@common.figure_options("cagan_128x96.h5")
 @click.pass_context
-def command(context, golden, path, tolerance, every):
-    """Compare with another implementation; exit code 1 when it departs."""
-    rows = conformance.compare(load_callable(golden), vectors.read_vectors(path), tolerance)
-    click.echo(conformance.report(rows, every))
-    context.exit(int(conformance.first_departure(rows) is not None))
+def command(context, golden, path, tolerance, every, against, inputs, checkpoint, data, **settings):
+    """Compare with another implementation; with --golden, exit code 1 when it departs."""
+    if not (golden or against or inputs):
+        raise click.UsageError("nothing to compare; give --golden, --against or --inputs")
+    named = [systems.parse(text) for text in against]
+    agrees = compare_golden(golden, path, tolerance, every) if golden else True
+    if named or inputs:
+        model = common.load_model(checkpoint, settings["backend"], settings["device"])
+        with common.held_out(data, model, settings["count"]) as held:
+            if inputs:
+                systems.export(held, systems.all_swaps(held, settings["count"], settings["seed"]),
+                               inputs)
+                click.echo(f"wrote {inputs}")
+            if named:
+                compare_systems(named, held, model, checkpoint, settings)
+    context.exit(int(not agrees))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,136 @@
+"""Other systems beside ours: the perfect swap, the unchanged image and a folder of pictures."""
+
+import json
+
+import numpy as np
+import pytest
+from figure_toys import ToyModel, article, human, write_photos
+from PIL import Image
+
+from cagan_theano.command import main
+from data_prep.store import PhotoFile
+from replicate import common, compare, systems
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Path of twelve toy pairs with true swaps."""
+    return write_photos(tmp_path_factory.mktemp("toys") / "toys.h5")
+
+
+@pytest.fixture()
+def held(photos):
+    """Its test split."""
+    with PhotoFile.open(photos) as file:
+        yield common.Held(str(photos), file.split("test"), file.provenance)
+
+
+@pytest.fixture()
+def half_done(monkeypatch):
+    """Our model of the toys, which mixes half of the input back in."""
+    model = ToyModel(share=0.5)
+    monkeypatch.setattr(common, "load_model", lambda *_: model)
+    return model
+
+
+def perfect(x_i, y_i, y_j):
+    """A system that paints the true swap: the third next garment."""
+    assert x_i.dtype == y_i.dtype == y_j.dtype == np.uint8
+    x_ij = x_i.copy()
+    x_ij[:, 10:26, 8:24] = y_j[:, 16, 16][:, None, None]
+    return x_ij
+
+
+def floats(x_i, y_i, y_j):
+    return x_i / 255.0
+
+
+def small(x_i, y_i, y_j):
+    return x_i[:, ::2]
+
+
+def run(capsys, *options):
+    """(exit code, standard output, standard error) of compare.py."""
+    with pytest.raises(SystemExit) as left:
+        main(compare.command, [str(option) for option in options])
+    return left.value.code, *capsys.readouterr()
+
+
+def test_measures_of_known_systems(held, half_done):
+    swaps = systems.all_swaps(held)
+    made = {"ours": systems.from_model(half_done, held),
+            "perfect": systems.from_callable(perfect, "perfect"),
+            "lazy": systems.from_callable(lambda x_i, y_i, y_j: x_i, "lazy")}
+    columns, kept = systems.compare(made, held, swaps, [0, 5])
+    found = systems.summarize(columns)
+    inside = {name: entry["inside"]["value"] for name, entry in found.items()}
+    assert inside["perfect"] == 0 and inside["lazy"] == inside["unchanged"] == 1
+    assert inside["ours"] == pytest.approx(0.5, abs=0.02)
+    above = found["perfect"]["inside"]["above_ours"]
+    assert above["value"] == pytest.approx(-0.5, abs=0.02) and above["high"] < 0
+    assert not [measure for measure in found["ours"] if measure.startswith("alpha")]
+    assert kept["perfect"].keys() == {0, 5}
+    np.testing.assert_array_equal(kept["perfect"][5], kept["truth"][5])
+    text = systems.table(found, 12)
+    assert "0.000 [0.000, 0.000]*" in text and "unchanged" in text
+
+
+def test_inputs_out_and_another_systems_folder_back(tmp_path, capsys, photos, half_done):
+    inputs, answers, out = tmp_path / "in", tmp_path / "answers", tmp_path / "out"
+    assert run(capsys, "--inputs", inputs, "--data", photos)[0] == 0
+    answers.mkdir()
+    for path in (inputs / "x_i").iterdir():
+        pictures = (np.asarray(Image.open(inputs / name / path.name))[None]
+                    for name in ("x_i", "y_i", "y_j"))
+        Image.fromarray(perfect(*pictures)[0]).save(answers / path.name)
+    np.testing.assert_array_equal(Image.open(inputs / "x_i" / "000003.png"), human(1, 3))
+    np.testing.assert_array_equal(Image.open(inputs / "y_j" / "000003.png"), article(6))
+    code, text, _ = run(capsys, "--against", f"other={answers}", "--data", photos, "--out", out)
+    assert code == 0 and "12 swaps" in text
+    result = json.loads((out / "compare.json").read_text())
+    assert result["measures"]["other"]["inside"]["value"] == 0
+    assert result["systems"] == ["other"] and (out / "compare.png").stat().st_size > 10_000
+    (answers / "000007.png").unlink()
+    code, _, fault = run(capsys, "--against", f"other={answers}", "--data", photos, "--out", out)
+    assert code == 1 and "000007.png: there is no such file" in fault
+
+
+def test_pictures_without_truth_are_shown_and_not_measured(tmp_path, capsys, half_done):
+    photos = write_photos(tmp_path / "toys.h5", triples=False, masks=False)
+    code, text, _ = run(capsys, "--against", "other=test_systems:perfect", "--data", photos,
+                        "--out", tmp_path / "out", "--rows", 2)
+    assert code == 0 and "nothing is measured" in text
+    assert json.loads((tmp_path / "out" / "compare.json").read_text())["measures"] == {}
+    assert (tmp_path / "out" / "compare.png").exists()
+
+
+def test_the_figure_has_a_column_for_each_system(held, half_done):
+    made = {"ours": systems.from_model(half_done, held),
+            "perfect": systems.from_callable(perfect, "perfect")}
+    swaps = systems.all_swaps(held)
+    shown = systems.choose(held, swaps, 3, 0)
+    assert len({held.photos.person[swaps.i[n]] for n in shown}) == 3
+    _, kept = systems.compare(made, held, swaps, shown)
+    figure = systems.draw(kept, shown, list(made), "note")
+    panels = {axes.get_label(): axes for axes in figure.axes}
+    assert len(panels) == 3 * 6
+    last = [panels[f"2,{column}"].get_xlabel() for column in range(6)]
+    assert last == ["$y_i$", "$x_i$", "$y_j$", "true swap", "ours", "perfect"]
+    np.testing.assert_array_equal(panels["1,5"].images[0].get_array(), kept["truth"][shown[1]])
+
+
+@pytest.mark.parametrize("options, fault", [
+    ([], "nothing to compare; give --golden, --against or --inputs"),
+    (["--against", "folder"], "is not NAME=FOLDER"),
+    (["--against", "$x=folder"], "is not NAME=FOLDER"),
+    (["--against", "ours=folder"], "the name 'ours' is taken"),
+    (["--against", "a=none"], "none: there is no such folder"),
+    (["--against", "a=test_systems:floats"], "returns float64; uint8 RGB is needed"),
+    (["--against", "a=test_systems:small"], "has shape (12, 16, 32, 3), not (12, 32, 32, 3)"),
+    (["--inputs", "."], "exists and is not empty"),
+])
+def test_errors_are_one_line(tmp_path, capsys, photos, half_done, options, fault):
+    code, _, text = run(capsys, *options, "--data", photos, "--out", tmp_path)
+    line = text.split("\r")[-1]  # behind the progress bar, which is gone
+    assert code != 0 and fault in line and len(line.splitlines()) == 1 and line.startswith("Error: ")
+    assert not (tmp_path / "compare.json").exists()
