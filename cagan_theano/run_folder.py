@@ -1,6 +1,6 @@
 """The folder of one training: configuration, log, checkpoints, pictures, lock.
 
-    config.json                   the configuration
+    config.json                   the configuration; written last, it says that there is a training
     log.jsonl                     one JSON object for each step: its number and losses
     checkpoints/step_0000500.h5   the newest few
     samples/step_0000250.png      held-out swaps
@@ -11,11 +11,13 @@
 import contextlib
 import fcntl
 import json
+import os
 import re
 from pathlib import Path
 
 from cagan_theano.checkpoint import load_checkpoint, write_atomically
 from cagan_theano.config import Config
+from data_prep.files import is_temporary
 
 CHECKPOINT = re.compile(r"step_(\d{7,})\.h5")
 
@@ -28,28 +30,52 @@ class RunFolder:
         self.samples, self.checkpoints = self.path / "samples", self.path / "checkpoints"
         self._lock = self._log = None
 
+    def begun(self) -> bool:
+        """Whether there is a training here to go on with."""
+        return (self.path / "config.json").is_file()
+
     def check_new(self) -> None:
-        """Raise ValueError when something is there already."""
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        """Raise ValueError when something is there that a new training must not touch.
+
+        What a training leaves that was killed before it had written its config.json is no bar.
+        """
+        if self.path.exists() and not (self.path.is_dir() and all(map(self._is_unborn,
+                                                                      self.path.rglob("*")))):
             raise ValueError(f"{self.path}: exists already; continue it with --resume, or name "
                              "another folder")
 
+    def _is_unborn(self, path) -> bool:
+        """Whether a path is one that a training writes before its config.json."""
+        known = ("lock", "samples", "checkpoints")
+        return (path in [self.path / name for name in known] or path == self.checkpoint_path(0)
+                or is_temporary(path))
+
     def check_old(self) -> None:
         """Raise FileNotFoundError unless a training was begun here."""
-        if not (self.path / "config.json").is_file():
+        if not self.begun():
             raise FileNotFoundError(f"{self.path}: holds no training to resume; check the path, "
                                     "or start one without --resume")
 
     def __enter__(self):
-        for folder in (self.path, self.samples, self.checkpoints):
-            folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.path / "lock", "a")  # noqa: SIM115 (held until __exit__)
+        """Take the lock; then no one else writes here, and what a killed one left half done goes."""
+        folders = self.path, self.samples, self.checkpoints
         try:
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.path / "lock", "a")  # noqa: SIM115 (held until __exit__)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for path in (path for folder in folders for path in folder.iterdir()):
+                if is_temporary(path):
+                    path.unlink()
         except BlockingIOError as error:
             self._lock.close()
             raise ValueError(f"{self.path}: another training is running here; wait for it, stop "
                              "it, or name another folder") from error
+        except OSError as error:
+            if self._lock:
+                self._lock.close()
+            raise type(error)(f"{self.path}: cannot be written ({error.strerror}); choose another "
+                              "place") from error
         return self
 
     def __exit__(self, *_):
@@ -86,7 +112,7 @@ class RunFolder:
     def prune(self, keep: int) -> None:
         """Remove all checkpoints but the newest few."""
         for step in self.steps()[:-keep]:
-            self.checkpoint_path(step).unlink()
+            self.checkpoint_path(step).unlink(missing_ok=True)
 
     def newest_checkpoint(self, warn):
         """The newest whole checkpoint as (path, Checkpoint).
@@ -122,10 +148,15 @@ class RunFolder:
             raise type(error)(f"{self.path / 'log.jsonl'}: cannot be written ({error.strerror}); "
                               "free some space and --resume") from error
 
+    def flush_log(self) -> None:
+        """Bring the log to the disk, so that a power cut leaves a line for each step that is kept."""
+        if self._log is not None:
+            os.fsync(self._log.fileno())
+
     def read_log(self) -> list[dict]:
         """All whole lines of the log; a last one that a crash cut short is left out."""
         path = self.path / "log.jsonl"
-        return list(parse_log(path.read_text())) if path.exists() else []
+        return list(parse_log(path.read_text(errors="replace"))) if path.exists() else []
 
 
 def parse_log(text: str):
@@ -133,7 +164,7 @@ def parse_log(text: str):
     for line in text.splitlines():
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(value, dict) and isinstance(value.get("step"), int):
             yield value

@@ -86,7 +86,7 @@ def train(ctx, data, run, resume, init, backend, device, sample_every, checkpoin
             return (resume_run if resume else new_run)(settings, given, signals)
         except Stopped as stopped:
             how = f"go on with: {settings.resume_command()}"
-            click.echo("stopped at once; " + (how if RunFolder(run).steps() else
+            click.echo("stopped at once; " + (how if RunFolder(run).begun() else
                        "nothing was written"), err=True)
             return stopped.exit_code
 
@@ -104,8 +104,11 @@ def new_run(settings: Settings, given: dict, signals: Signals) -> int:
     if settings.init:
         metadata["init"] = start_from(trainer, settings.init)
     with folder:
-        folder.write_config(config)
-        return Loop(trainer, folder, held_out, metadata, settings, signals).run()
+        folder.check_new()  # once more: another training may have begun and ended meanwhile
+        loop = Loop(trainer, folder, held_out, metadata, settings, signals)
+        loop.save()
+        folder.write_config(config)  # last: from now on there is something to resume
+        return loop.run()
 
 
 def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
@@ -125,7 +128,8 @@ def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
             trainer.restore(checkpoint)
         folder.write_config(config)
         click.echo(f"resuming after step {trainer.step} from {path}")
-        metadata = {**checkpoint.metadata, "note": settings.note or checkpoint.metadata["note"]}
+        metadata = {"note": "", "seconds": 0.0, **checkpoint.metadata}
+        metadata["note"] = settings.note or metadata["note"]
         return Loop(trainer, folder, held_out, metadata, settings, signals).run()
 
 
@@ -230,8 +234,6 @@ class Loop:
     def run(self) -> int:
         """Train; returns the exit code."""
         self.folder.open_log(self.trainer.step)
-        if not self.folder.steps():
-            self.save()
         self.signals.patient = True
         with self.progress_bar() as bar:
             while not self.finished() and not self.signals.exit_code:
@@ -302,6 +304,7 @@ class Loop:
                     "versions": versions(), "backend": trainer.backend.name,
                     "device": trainer.backend.device}
         checkpoint = Checkpoint(config=self.config, metadata=metadata, **trainer.state())
+        self.folder.flush_log()
         save_checkpoint(self.folder.checkpoint_path(trainer.step), checkpoint)
         self.folder.prune(self.settings.keep)
 

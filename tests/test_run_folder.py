@@ -1,0 +1,138 @@
+"""The run folder: one training at a time, nothing lost by a kill at any moment, nothing foreign touched."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import tiny_config
+
+from cagan_theano.checkpoint import Checkpoint, save_checkpoint
+from cagan_theano.run_folder import RunFolder
+
+CONFIG = tiny_config()
+PART = ".step_0000001.h5.ab12cd_9.part"  # as `atomic_file` names them
+
+
+def save(folder, step):
+    """A checkpoint of almost nothing."""
+    save_checkpoint(folder.checkpoint_path(step), Checkpoint(CONFIG, step, {"a": np.ones(2)}, {}))
+
+
+def born(path, *steps):
+    """A run folder with checkpoints of some steps."""
+    with RunFolder(path) as folder:
+        for step in steps:
+            save(folder, step)
+        folder.write_config(CONFIG)
+    return folder
+
+
+def test_a_training_killed_before_its_config_is_no_bar_to_a_new_one(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.check_new()  # nothing there
+    with folder:
+        (folder.path / ".config.json.0a0a0a0a.part").write_text("{")
+        save(folder, 0)
+    assert not folder.begun()
+    folder.check_new()
+    with pytest.raises(FileNotFoundError, match="holds no training to resume"):
+        folder.check_old()
+    with folder:
+        folder.write_config(CONFIG)
+    folder.check_old()
+    with pytest.raises(ValueError, match="exists already; continue it with --resume"):
+        folder.check_new()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "samples/a.png", "checkpoints/step_0000001.h5",
+                                  "checkpoints/step_0000000.h5.broken", "log.jsonl"])  # fmt: skip
+def test_other_files_bar_a_new_training(name, tmp_path):
+    with RunFolder(tmp_path / "run") as folder:
+        (folder.path / name).write_text("mine")
+    with pytest.raises(ValueError, match="exists already"):
+        folder.check_new()
+    with pytest.raises(ValueError, match="exists already"):
+        RunFolder(folder.path / name).check_new()
+
+
+def test_what_a_kill_left_half_written_goes_with_the_next_start(tmp_path):
+    folder = born(tmp_path / "run", 0)
+    for place in (folder.path, folder.samples, folder.checkpoints):
+        (place / PART).write_bytes(b"half")
+    (folder.path / ".hidden").write_text("not ours")
+    with folder:
+        pass
+    left = {path.name for path in folder.path.rglob("*") if path.is_file()}
+    assert left == {"config.json", "lock", "step_0000000.h5", ".hidden"}
+
+
+def test_a_second_training_removes_nothing_of_the_first(tmp_path):
+    with RunFolder(tmp_path / "run") as first:
+        (first.checkpoints / PART).write_bytes(b"being written")
+        with pytest.raises(ValueError, match="another training is running here"), RunFolder(
+            first.path
+        ):
+            pass
+        assert (first.checkpoints / PART).exists()
+
+
+def test_the_newest_is_found_by_its_number_not_by_its_time(tmp_path):
+    folder = born(tmp_path / "run", 1, 2, 10_000_000)
+    for step, time in ((1, 4e9), (2, 2e9), (10_000_000, 0)):
+        os.utime(folder.checkpoint_path(step), (time, time))
+    assert folder.newest_checkpoint(pytest.fail)[1].step == 10_000_000
+    folder.prune(2)
+    assert folder.steps() == [2, 10_000_000]
+
+
+def test_broken_ones_are_set_aside_and_told_of(tmp_path):
+    folder = born(tmp_path / "run", 1, 2, 3)
+    folder.checkpoint_path(3).write_bytes(b"")
+    data = bytearray(folder.checkpoint_path(2).read_bytes())
+    data[data.index(np.ones(2).astype("<f4").tobytes())] ^= 1  # in the array's values
+    folder.checkpoint_path(2).write_bytes(data)
+    told = []
+    path, checkpoint = folder.newest_checkpoint(told.append)
+    assert checkpoint.step == 1 and path == folder.checkpoint_path(1)
+    assert ["step_0000003" in told[0], "sha256" in told[1], len(told)] == [True, True, 2]
+    assert folder.steps() == [1] and len(list(folder.checkpoints.glob("*.broken"))) == 2
+
+
+@pytest.mark.parametrize("tail", ['{"step": 3, "lo', "[" * 100_000, "\x00\x00", '{"step": "3"}'])
+def test_a_torn_line_of_the_log_is_left_out(tail, tmp_path):
+    with born(tmp_path / "run") as folder:
+        lines = [json.dumps({"step": n, "loss_G": 0.5}) for n in (1, 2, 3)]
+        (folder.path / "log.jsonl").write_text("\n".join(lines[:2]) + "\n" + tail)
+        assert [line["step"] for line in folder.read_log()] == [1, 2]
+        folder.open_log(1)
+        folder.log({"step": 2})
+        folder.flush_log()
+        assert (folder.path / "log.jsonl").read_text() == lines[0] + '\n{"step": 2}\n'
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file/run: cannot be written .*; choose another place"):
+        with RunFolder(tmp_path / "file" / "run"):
+            pass
+
+
+def test_the_lock_goes_with_the_process_that_holds_it(tmp_path):
+    folder = born(tmp_path / "run", 0)
+    code = ("import sys, time; from cagan_theano.run_folder import RunFolder\n"
+            "with RunFolder(sys.argv[1]): print('held', flush=True); time.sleep(60)")
+    holder = subprocess.Popen([sys.executable, "-c", code, str(folder.path)],
+                              stdout=subprocess.PIPE, text=True,
+                              env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(ValueError, match="another training is running here"), folder:
+            pass
+    finally:
+        holder.kill()
+        holder.wait()
+    with folder:
+        pass
