@@ -7,11 +7,14 @@ A stride-2 transposed convolution, given to XLA as it is, multiplies by the zero
 four times the work.  Its even and odd output rows and columns are therefore made apart, each by a
 small stride-1 kernel ("sub-pixel"); the weight gradient is taken apart by the input's even and odd
 rows and columns in the same way.  `reference=True` gives XLA the whole operation: the slow witness
-that tests hold the fast one to.
+that tests hold the fast one to.  `compiled=True`, on a CPU, lets the convolutions of
+`cagan_theano.backends.native` do what they are faster at.
 """
 
 import jax.numpy as jnp
 from jax import lax
+
+from cagan_theano.backends import native
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 FEW_CHANNELS = 8  # below this, XLA's own transposed convolution is the faster one (measured: 4)
@@ -27,8 +30,10 @@ def nchw(images):
     return images.transpose(0, 3, 1, 2)
 
 
-def convolve(images, kernels, stride: int, pad: int):
+def convolve(images, kernels, stride: int, pad: int, compiled: bool = False):
     """Cross-correlation of [N, C, H, W] with kernels [K, C, h, w]."""
+    if compiled and even(images) and native.pays(*halves(images), kernels.shape, stride, pad):
+        return nchw(native.convolve(nhwc(images), kernels))
     y = lax.conv_general_dilated(
         nhwc(images), kernels.transpose(2, 3, 1, 0), (stride,) * 2, ((pad, pad),) * 2,
         dimension_numbers=NHWC,
@@ -36,9 +41,24 @@ def convolve(images, kernels, stride: int, pad: int):
     return nchw(y)
 
 
-def deconvolve(gradients, kernels, stride: int, pad: int, size: tuple, reference: bool = False):
+def even(images) -> bool:
+    """Whether the sides of [N, C, H, W] are."""
+    return not any(side % 2 for side in images.shape[2:])
+
+
+def halves(images) -> tuple:
+    """(N, (H/2, W/2)) of [N, C, H, W]."""
+    return len(images), tuple(side // 2 for side in images.shape[2:])
+
+
+def deconvolve(
+    gradients, kernels, stride: int, pad: int, size: tuple, reference=False, compiled=False
+):
     """The transpose of `convolve`: [N, K, H', W'] -> [N, C, *size]."""
     whole = tuple(stride * side for side in gradients.shape[2:]) == tuple(size)
+    made = len(gradients), gradients.shape[2:], kernels.shape
+    if compiled and whole and native.pays(*made, stride, pad):
+        return nchw(native.deconvolve(nhwc(gradients), kernels))
     if reference or stride == 1 or not whole or kernels.shape[1] <= FEW_CHANNELS:
         return dilated_deconvolve(gradients, kernels, stride, pad, size)
     g = nhwc(gradients)
@@ -78,10 +98,14 @@ def phase_of_output(g, kernels, phase: tuple, stride: int, pad: int):
 
 
 def weight_gradient(
-    images, gradients, stride: int, pad: int, kernel: int, reference: bool = False
+    images, gradients, stride: int, pad: int, kernel: int, reference=False, compiled=False
 ):
     """The gradient of `convolve` for its kernels: [K, C, kernel, kernel]."""
     whole = all(h == stride * g for h, g in zip(images.shape[2:], gradients.shape[2:]))
+    made = len(gradients), gradients.shape[2:]
+    shape = gradients.shape[1], images.shape[1], kernel, kernel
+    if compiled and whole and native.pays(*made, shape, stride, pad):
+        return native.weight_gradient(nhwc(images), nhwc(gradients), kernel)
     if reference or not whole:
         return dilated_weight_gradient(images, gradients, stride, pad, kernel)
     x, g = images.transpose(1, 2, 3, 0), gradients.transpose(2, 3, 0, 1)  # N is what is summed

@@ -1,0 +1,578 @@
+// Stride-2 convolutions and their two gradients by Winograd's minimal filtering F(4x4, 3x3).
+//
+// A stride-2 convolution is a stride-1 convolution of the four images made of the even and odd rows
+// and columns ("phases"), each with 3 or fewer of the kernel's taps per side.  F(4x4, 3x3) makes 4x4
+// outputs of one such convolution from 6x6 inputs with 36 multiplications, one at each pair (p, q) of
+// the points 0, 1, -1, 2, -2, infinity, where the direct method takes 144.  Points at which a phase's
+// kernel is always 0, as it has but 2 taps there, are left out: a 5x5 kernel takes 121 instead of 400.
+//
+// The linear maps, in the usual letters, with x the input, w the kernel, y the output:
+//     forward           y  = A' [ sum over phases, channels of (G w G') * (B' x B) ] A
+//     input gradient    the same with the kernel's taps reversed, a phase of dx at a time
+//     weight gradient   dw = G' [ sum over tiles of (A dy A') * (B' x B) ] G
+//
+// Layouts: images [N, H, W, C], kernels as Aesara keeps them, [K, C, k, k]; float32.
+// Channels are handled by vectors of LANES; GCC's and Clang's vector types fit themselves to the CPU.
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include "xla/ffi/api/ffi.h"
+
+namespace ffi = xla::ffi;
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int LANES = 16, VECTORS = 4;  // 24 sums of 4 vectors x 6 rows in 32 registers
+#elif defined(__AVX__)
+constexpr int LANES = 8, VECTORS = 2;   // 12 sums in 16 registers
+#else
+constexpr int LANES = 4, VECTORS = 2;
+#endif
+constexpr int ROWS = 6, COLUMNS = LANES * VECTORS;  // a product's block of sums
+constexpr int TILE = 4, SPAN = 6, POINTS = SPAN * SPAN, MAX_TAPS = 25;
+constexpr int TILES_AT_ONCE = 48;  // a task's tiles: their transforms stay in the cache
+
+typedef float Vector __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+
+Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
+void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
+
+// The first `count` lanes, zeros after them: nothing beyond the array's end is read.
+Vector load(const float* p, int count) {
+  if (count >= LANES) return load(p);
+  Vector v = {};
+  for (int lane = 0; lane < count; ++lane) v[lane] = p[lane];
+  return v;
+}
+void store(float* p, Vector v, int count) {
+  if (count >= LANES) return store(p, v);
+  for (int lane = 0; lane < count; ++lane) p[lane] = v[lane];
+}
+
+int divide_up(int a, int b) { return (a + b - 1) / b; }
+int round_up(int a, int b) { return divide_up(a, b) * b; }
+
+// --- the one-dimensional maps; elements stand `step` apart
+
+inline void b_transposed(Vector* d, int step) {
+  Vector d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step],
+         d5 = d[5 * step];
+  Vector even = d4 - 4 * d2, odd = d3 - 4 * d1, even2 = d4 - d2, odd2 = 2 * (d3 - d1);
+  d[0] = 4 * d0 - 5 * d2 + d4;
+  d[step] = even + odd;
+  d[2 * step] = even - odd;
+  d[3 * step] = even2 + odd2;
+  d[4 * step] = even2 - odd2;
+  d[5 * step] = 4 * d1 - 5 * d3 + d5;
+}
+
+inline void a_transposed(Vector* m, int step) {  // 6 -> 4
+  Vector sum1 = m[step] + m[2 * step], difference1 = m[step] - m[2 * step];
+  Vector sum2 = m[3 * step] + m[4 * step], difference2 = m[3 * step] - m[4 * step];
+  m[0] = m[0] + sum1 + sum2;
+  m[step] = difference1 + 2 * difference2;
+  m[2 * step] = sum1 + 4 * sum2;
+  m[3 * step] = difference1 + 8 * difference2 + m[5 * step];
+}
+
+inline void a(Vector* y, int step) {  // 4 -> 6
+  Vector y0 = y[0], y1 = y[step], y2 = y[2 * step], y3 = y[3 * step];
+  Vector even = y0 + y2, odd = y1 + y3, even2 = y0 + 4 * y2, odd2 = 2 * y1 + 8 * y3;
+  y[step] = even + odd;
+  y[2 * step] = even - odd;
+  y[3 * step] = even2 + odd2;
+  y[4 * step] = even2 - odd2;
+  y[5 * step] = y3;
+}
+
+constexpr float G[SPAN][3] = {{1.f / 4, 0, 0},           {-1.f / 6, -1.f / 6, -1.f / 6},
+                              {-1.f / 6, 1.f / 6, -1.f / 6}, {1.f / 24, 1.f / 12, 1.f / 6},
+                              {1.f / 24, -1.f / 12, 1.f / 6}, {0, 0, 1}};
+
+// Where the taps of a k-tap kernel stand: tap t reads row 2 (r + offset) + phase of the input.
+struct Kernel {
+  int taps;
+  float at[SPAN][2][5] = {};  // G's entry of a tap at a point, in its phase
+  bool active[SPAN][2] = {};  // whether a phase has taps at a point
+
+  Kernel(int taps, bool reversed) : taps(taps) {
+    int pad = (taps - 1) / 2;
+    for (int t = 0; t < taps; ++t) {
+      int phase = (t - pad) & 1, offset = (t - pad - phase) / 2;
+      for (int p = 0; p < SPAN; ++p) {
+        float entry = G[p][reversed ? 1 - offset : 1 + offset];
+        at[p][phase][t] = entry;
+        active[p][phase] |= entry != 0;
+      }
+    }
+  }
+  bool has(int point, int phase) const {
+    return active[point / SPAN][phase / 2] && active[point % SPAN][phase % 2];
+  }
+  int count() const {
+    int n = 0;
+    for (int i = 0; i < POINTS * 4; ++i) n += has(i / 4, i % 4);
+    return n;
+  }
+};
+
+// The (point, phase) pairs in use, and where the transformed kernel has them.
+struct Plan {
+  Kernel kernel;
+  int slot[POINTS][4], slots = 0;
+  Plan(int taps, bool reversed, bool by_phase) : kernel(taps, reversed) {
+    for (int outer = 0; outer < POINTS * 4; ++outer) {
+      int point = by_phase ? outer % POINTS : outer / 4;
+      int phase = by_phase ? outer / POINTS : outer % 4;
+      slot[point][phase] = kernel.has(point, phase) ? slots++ : -1;
+    }
+  }
+};
+
+// --- memory and threads
+
+// Blocks that are handed back are kept for the next call: fresh pages cost more than the sums.
+class Scratch {
+ public:
+  explicit Scratch(size_t floats) {
+    std::lock_guard<std::mutex> lock(mutex());
+    auto& spare = blocks();
+    auto best = spare.end();
+    for (auto it = spare.begin(); it != spare.end(); ++it)
+      if (it->size >= floats && (best == spare.end() || it->size < best->size)) best = it;
+    if (best != spare.end()) {
+      block_ = *best;
+      spare.erase(best);
+      return;
+    }
+    if (!spare.empty()) {  // the largest is too small: it grows
+      auto largest = std::max_element(spare.begin(), spare.end(),
+                                      [](auto& a, auto& b) { return a.size < b.size; });
+      std::free(largest->data);
+      spare.erase(largest);
+    }
+    block_.size = floats;
+    block_.data = static_cast<float*>(std::aligned_alloc(64, round_bytes(floats)));
+    if (!block_.data) throw std::bad_alloc();
+  }
+  ~Scratch() {
+    std::lock_guard<std::mutex> lock(mutex());
+    blocks().push_back(block_);
+  }
+  Scratch(const Scratch&) = delete;
+  float* data() const { return block_.data; }
+
+ private:
+  struct Block {
+    float* data = nullptr;
+    size_t size = 0;
+  };
+  static size_t round_bytes(size_t floats) { return (floats * sizeof(float) + 63) / 64 * 64; }
+  static std::mutex& mutex() {
+    static std::mutex m;
+    return m;
+  }
+  static std::vector<Block>& blocks() {
+    static std::vector<Block> b;
+    return b;
+  }
+  Block block_;
+};
+
+// work(task) for every task, on XLA's threads and this one; which thread takes one changes nothing.
+template <typename Work>
+void parallel(ffi::ThreadPool& pool, int tasks, const Work& work) {
+  struct Shared {
+    std::atomic<int> next{0}, done{0};
+    std::mutex mutex;
+    std::condition_variable finished;
+  };
+  auto shared = std::make_shared<Shared>();
+  auto run = [shared, tasks, &work] {
+    for (int task; (task = shared->next.fetch_add(1)) < tasks;) {
+      work(task);
+      if (shared->done.fetch_add(1) + 1 == tasks) {
+        std::lock_guard<std::mutex> lock(shared->mutex);
+        shared->finished.notify_all();
+      }
+    }
+  };
+  int helpers = std::min<int>(pool.num_threads(), tasks) - 1;
+  for (int n = 0; n < helpers; ++n) pool.Schedule([run] { run(); });
+  run();
+  std::unique_lock<std::mutex> lock(shared->mutex);
+  shared->finished.wait(lock, [&] { return shared->done.load() >= tasks; });
+}
+
+// --- shapes
+
+struct Tiles {
+  int n, height, width, high, wide;  // of the strided side of the convolution, y
+  Tiles(int n, int height, int width)
+      : n(n), height(height), width(width), high(divide_up(height, TILE)),
+        wide(divide_up(width, TILE)) {}
+  int count() const { return n * high * wide; }
+  void place(int tile, int* picture, int* row, int* column) const {
+    *column = tile % wide * TILE;
+    *row = tile / wide % high * TILE;
+    *picture = tile / wide / high;
+  }
+};
+
+// Tasks of at most TILES_AT_ONCE tiles, evenly many for the threads.
+int tiles_to_a_task(int tiles, int threads) {
+  int tasks = round_up(divide_up(tiles, TILES_AT_ONCE), std::max(threads, 1));
+  return std::max(round_up(divide_up(tiles, tasks), ROWS), ROWS);
+}
+
+// --- the two-dimensional maps of one tile
+
+// B' x B of a tile for channels c ...: x is one phase of an image, pixels `step` apart each way.
+// to: POINTS places, `stride` apart.
+inline void transform_input(const float* x, int channels, int c, int row, int column, int height,
+                            int width, int step, int full_width, int row_phase, int column_phase,
+                            float* to, size_t stride) {
+  Vector d[POINTS];
+  int count = channels - c;
+  for (int i = 0; i < SPAN; ++i)
+    for (int j = 0; j < SPAN; ++j) {
+      int r = row - 1 + i, s = column - 1 + j;
+      bool inside = r >= 0 && r < height && s >= 0 && s < width;
+      size_t pixel = size_t(step * r + row_phase) * full_width + step * s + column_phase;
+      d[i * SPAN + j] = inside ? load(x + pixel * channels + c, count) : Vector{};
+    }
+  for (int j = 0; j < SPAN; ++j) b_transposed(d + j, SPAN);
+  for (int i = 0; i < SPAN; ++i) b_transposed(d + i * SPAN, 1);
+  for (int p = 0; p < POINTS; ++p) store(to + p * stride, d[p]);
+}
+
+// y = A' m A of a tile for channels k ...; y is one phase of an image, as in transform_input.
+inline void transform_output(const float* from, size_t stride, float* y, int channels, int k,
+                             int row, int column, int height, int width, int step, int full_width,
+                             int row_phase, int column_phase) {
+  Vector m[POINTS];
+  for (int p = 0; p < POINTS; ++p) m[p] = load(from + p * stride);
+  for (int j = 0; j < SPAN; ++j) a_transposed(m + j, SPAN);
+  for (int i = 0; i < TILE; ++i) a_transposed(m + i * SPAN, 1);
+  for (int i = 0; i < TILE && row + i < height; ++i)
+    for (int j = 0; j < TILE && column + j < width; ++j) {
+      size_t pixel = size_t(step * (row + i) + row_phase) * full_width + step * (column + j) +
+                     column_phase;
+      store(y + pixel * channels + k, m[i * SPAN + j], channels - k);
+    }
+}
+
+// A dy A' of a tile for channels k ...
+inline void transform_gradient(const float* y, int channels, int k, int row, int column, int height,
+                               int width, float* to, size_t stride) {
+  Vector m[POINTS];
+  for (int i = 0; i < TILE; ++i)
+    for (int j = 0; j < TILE; ++j) {
+      bool inside = row + i < height && column + j < width;
+      size_t pixel = size_t(row + i) * width + column + j;
+      m[i * SPAN + j] = inside ? load(y + pixel * channels + k, channels - k) : Vector{};
+    }
+  for (int i = 0; i < TILE; ++i) a(m + i * SPAN, 1);
+  for (int j = 0; j < SPAN; ++j) a(m + j, SPAN);
+  for (int p = 0; p < POINTS; ++p) store(to + p * stride, m[p]);
+}
+
+// G w G' of up to COLUMNS kernels, whose taps stand [taps][COLUMNS], into every slot in use.
+inline void transform_kernel(const Plan& plan, const float* taps, float* to, size_t stride) {
+  const Kernel& kernel = plan.kernel;
+  int k = kernel.taps;
+  for (int v = 0; v < COLUMNS; v += LANES) {
+    Vector half[SPAN][2][5];
+    for (int p = 0; p < SPAN; ++p)
+      for (int phase = 0; phase < 2; ++phase)
+        for (int j = 0; j < k && kernel.active[p][phase]; ++j) {
+          Vector sum = {};
+          for (int i = 0; i < k; ++i)
+            if (kernel.at[p][phase][i] != 0)
+              sum += kernel.at[p][phase][i] * load(taps + (i * k + j) * COLUMNS + v);
+          half[p][phase][j] = sum;
+        }
+    for (int point = 0; point < POINTS; ++point)
+      for (int phase = 0; phase < 4; ++phase) {
+        if (plan.slot[point][phase] < 0) continue;
+        Vector sum = {};
+        for (int j = 0; j < k; ++j)
+          if (kernel.at[point % SPAN][phase % 2][j] != 0)
+            sum += kernel.at[point % SPAN][phase % 2][j] * half[point / SPAN][phase / 2][j];
+        store(to + plan.slot[point][phase] * stride + v, sum);
+      }
+  }
+}
+
+// --- products
+
+// sums [ROWS, COLUMNS] += left [ROWS, depth] right [depth, COLUMNS]
+struct Block {
+  Vector sums[ROWS][VECTORS] = {};
+
+  void add(const float* left, size_t row_step, size_t depth_step, const float* right,
+           size_t right_step, int depth) {
+    for (int d = 0; d < depth; ++d) {
+      Vector u[VECTORS];
+      for (int v = 0; v < VECTORS; ++v) u[v] = load(right + d * right_step + v * LANES);
+      for (int r = 0; r < ROWS; ++r) {
+        float x = left[r * row_step + d * depth_step];
+        for (int v = 0; v < VECTORS; ++v) sums[r][v] += x * u[v];
+      }
+    }
+  }
+  void write(float* to, size_t row_step, int rows = ROWS) const {
+    for (int r = 0; r < rows; ++r)
+      for (int v = 0; v < VECTORS; ++v) store(to + r * row_step + v * LANES, sums[r][v]);
+  }
+};
+
+// --- the three operations
+
+struct Shape {
+  int n, height, width;  // of y
+  int inner, outer;      // channels C of x and K of y
+  int taps;
+};
+
+// Transformed kernels [outer or inner blocks][slots][depth][COLUMNS].  swapped: columns are the
+// channels of x and the depth is those of y, as the input gradient wants them.
+void transform_kernels(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, const float* w,
+                       bool swapped, float* to) {
+  int columns = swapped ? s.inner : s.outer, depth = swapped ? s.outer : s.inner;
+  int taps = s.taps * s.taps;
+  size_t column_step = size_t(taps) * (swapped ? 1 : s.inner);
+  size_t depth_step = size_t(taps) * (swapped ? s.inner : 1);
+  int blocks = divide_up(columns, COLUMNS), chunk = 16, chunks = divide_up(depth, chunk);
+  parallel(pool, blocks * chunks, [&](int task) {
+    int block = task / chunks, first = task % chunks * chunk;
+    float buffer[MAX_TAPS * COLUMNS];
+    for (int d = first; d < std::min(first + chunk, depth); ++d) {
+      for (int c = 0; c < COLUMNS; ++c) {
+        int column = block * COLUMNS + c;
+        const float* from = w + column * column_step + d * depth_step;
+        for (int t = 0; t < taps; ++t) buffer[t * COLUMNS + c] = column < columns ? from[t] : 0;
+      }
+      float* place = to + (size_t(block) * plan.slots * depth + d) * COLUMNS;
+      transform_kernel(plan, buffer, place, size_t(depth) * COLUMNS);
+    }
+  });
+}
+
+// y [N, h, w, K] = stride-2 convolution of x [N, 2h, 2w, C] with w [K, C, k, k].
+void convolve(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* w, float* y) {
+  Plan plan(s.taps, false, false);
+  Tiles tiles(s.n, s.height, s.width);
+  int blocks = divide_up(s.outer, COLUMNS), wide = blocks * COLUMNS;
+  int inner = round_up(s.inner, LANES), depth = 4 * inner;
+  Scratch kernels(size_t(blocks) * plan.slots * s.inner * COLUMNS);
+  transform_kernels(pool, plan, s, w, false, kernels.data());
+  int together = tiles_to_a_task(tiles.count(), pool.num_threads());
+  parallel(pool, divide_up(tiles.count(), together), [&](int task) {
+    int first = task * together, count = std::min(together, tiles.count() - first);
+    size_t x_step = size_t(together) * depth, m_step = size_t(together) * wide;
+    Scratch inputs(x_step * POINTS), products(m_step * POINTS);
+    for (int t = 0; t < count; ++t) {
+      int n, row, column;
+      tiles.place(first + t, &n, &row, &column);
+      for (int phase = 0; phase < 4; ++phase)
+        for (int c = 0; c < s.inner; c += LANES)
+          transform_input(x + size_t(n) * 4 * s.height * s.width * s.inner, s.inner, c, row, column,
+                          s.height, s.width, 2, 2 * s.width, phase / 2, phase % 2,
+                          inputs.data() + t * depth + phase * inner + c, x_step);
+    }
+    for (int point = 0; point < POINTS; ++point)
+      for (int block = 0; block < blocks; ++block)
+        for (int t = 0; t < count; t += ROWS) {
+          Block sums;
+          for (int phase = 0; phase < 4; ++phase) {
+            int slot = plan.slot[point][phase];
+            if (slot < 0) continue;
+            sums.add(inputs.data() + point * x_step + t * depth + phase * inner, depth, 1,
+                     kernels.data() + (size_t(block) * plan.slots + slot) * s.inner * COLUMNS,
+                     COLUMNS, s.inner);
+          }
+          sums.write(products.data() + point * m_step + t * wide + block * COLUMNS, wide);
+        }
+    for (int t = 0; t < count; ++t) {
+      int n, row, column;
+      tiles.place(first + t, &n, &row, &column);
+      for (int k = 0; k < s.outer; k += LANES)
+        transform_output(products.data() + t * wide + k, m_step,
+                         y + size_t(n) * s.height * s.width * s.outer, s.outer, k, row, column,
+                         s.height, s.width, 1, s.width, 0, 0);
+    }
+  });
+}
+
+// dx [N, 2h, 2w, C]: the transpose of `convolve`, from dy [N, h, w, K].
+void deconvolve(ffi::ThreadPool& pool, const Shape& s, const float* dy, const float* w, float* dx) {
+  Plan plan(s.taps, true, true);
+  Tiles tiles(s.n, s.height, s.width);
+  int blocks = divide_up(s.inner, COLUMNS), wide = blocks * COLUMNS;
+  int depth = round_up(s.outer, LANES);
+  Scratch kernels(size_t(blocks) * plan.slots * s.outer * COLUMNS);
+  transform_kernels(pool, plan, s, w, true, kernels.data());
+  int together = tiles_to_a_task(tiles.count(), pool.num_threads());
+  parallel(pool, divide_up(tiles.count(), together), [&](int task) {
+    int first = task * together, count = std::min(together, tiles.count() - first);
+    size_t x_step = size_t(together) * depth, m_step = size_t(together) * wide;
+    Scratch inputs(x_step * POINTS), products(m_step * POINTS);
+    for (int t = 0; t < count; ++t) {
+      int n, row, column;
+      tiles.place(first + t, &n, &row, &column);
+      for (int k = 0; k < s.outer; k += LANES)
+        transform_input(dy + size_t(n) * s.height * s.width * s.outer, s.outer, k, row, column,
+                        s.height, s.width, 1, s.width, 0, 0, inputs.data() + t * depth + k, x_step);
+    }
+    for (int phase = 0; phase < 4; ++phase) {
+      for (int point = 0; point < POINTS; ++point) {
+        int slot = plan.slot[point][phase];
+        for (int block = 0; block < blocks; ++block)
+          for (int t = 0; t < count; t += ROWS) {
+            Block sums;
+            if (slot >= 0)
+              sums.add(inputs.data() + point * x_step + t * depth, depth, 1,
+                       kernels.data() + (size_t(block) * plan.slots + slot) * s.outer * COLUMNS,
+                       COLUMNS, s.outer);
+            sums.write(products.data() + point * m_step + t * wide + block * COLUMNS, wide);
+          }
+      }
+      for (int t = 0; t < count; ++t) {
+        int n, row, column;
+        tiles.place(first + t, &n, &row, &column);
+        for (int c = 0; c < s.inner; c += LANES)
+          transform_output(products.data() + t * wide + c, m_step,
+                           dx + size_t(n) * 4 * s.height * s.width * s.inner, s.inner, c, row,
+                           column, s.height, s.width, 2, 2 * s.width, phase / 2, phase % 2);
+      }
+    }
+  });
+}
+
+// dw [K, C, k, k] from sums [slots][C rounded up to ROWS][wide].
+void gather_kernels(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, const float* sums,
+                    int rows, int wide, float* dw) {
+  const Kernel& kernel = plan.kernel;
+  int taps = s.taps;
+  size_t slot_step = size_t(rows) * wide;
+  parallel(pool, s.inner, [&](int c) {
+    for (int k = 0; k < s.outer; k += LANES) {
+      Vector half[SPAN][2][5] = {}, made[5][5] = {};
+      for (int point = 0; point < POINTS; ++point)
+        for (int phase = 0; phase < 4; ++phase) {
+          if (plan.slot[point][phase] < 0) continue;
+          Vector sum = load(sums + plan.slot[point][phase] * slot_step + size_t(c) * wide + k);
+          for (int j = 0; j < taps; ++j)
+            if (kernel.at[point % SPAN][phase % 2][j] != 0)
+              half[point / SPAN][phase / 2][j] += kernel.at[point % SPAN][phase % 2][j] * sum;
+        }
+      for (int p = 0; p < SPAN; ++p)
+        for (int phase = 0; phase < 2; ++phase)
+          for (int i = 0; i < taps; ++i)
+            if (kernel.at[p][phase][i] != 0)
+              for (int j = 0; j < taps; ++j) made[i][j] += kernel.at[p][phase][i] * half[p][phase][j];
+      for (int lane = 0; lane < std::min(LANES, s.outer - k); ++lane)
+        for (int t = 0; t < taps * taps; ++t)
+          dw[(size_t(k + lane) * s.inner + c) * taps * taps + t] = made[t / taps][t % taps][lane];
+    }
+  });
+}
+
+// dw [K, C, k, k]: the gradient of `convolve` for its kernels.
+void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* dy,
+                     float* dw) {
+  Plan plan(s.taps, false, false);
+  Tiles tiles(s.n, s.height, s.width);
+  int inner = round_up(s.inner, LANES), depth = 4 * inner + LANES;  // ROWS may reach beyond
+  int wide = round_up(s.outer, COLUMNS), rows = round_up(s.inner, ROWS);
+  size_t x_step = size_t(tiles.count()) * depth, m_step = size_t(tiles.count()) * wide;
+  Scratch inputs(x_step * POINTS), gradients(m_step * POINTS);
+  Scratch sums(size_t(plan.slots) * rows * wide);
+  parallel(pool, tiles.count(), [&](int tile) {
+    int n, row, column;
+    tiles.place(tile, &n, &row, &column);
+    for (int phase = 0; phase < 4; ++phase)
+      for (int c = 0; c < s.inner; c += LANES)
+        transform_input(x + size_t(n) * 4 * s.height * s.width * s.inner, s.inner, c, row, column,
+                        s.height, s.width, 2, 2 * s.width, phase / 2, phase % 2,
+                        inputs.data() + tile * size_t(depth) + phase * inner + c, x_step);
+    for (int k = 0; k < s.outer; k += LANES)
+      transform_gradient(dy + size_t(n) * s.height * s.width * s.outer, s.outer, k, row, column,
+                         s.height, s.width, gradients.data() + tile * size_t(wide) + k, m_step);
+  });
+  int blocks = wide / COLUMNS;
+  parallel(pool, POINTS * blocks, [&](int task) {
+    int point = task / blocks, block = task % blocks;
+    for (int phase = 0; phase < 4; ++phase) {
+      int slot = plan.slot[point][phase];
+      if (slot < 0) continue;
+      for (int c = 0; c < s.inner; c += ROWS) {
+        Block made;
+        made.add(inputs.data() + point * x_step + phase * inner + c, 1, depth,
+                 gradients.data() + point * m_step + block * COLUMNS, wide, tiles.count());
+        made.write(sums.data() + (size_t(slot) * rows + c) * wide + block * COLUMNS, wide);
+      }
+    }
+  });
+  gather_kernels(pool, plan, s, sums.data(), rows, wide, dw);
+}
+
+// --- what XLA calls
+
+using Array = ffi::Buffer<ffi::F32>;
+using Result = ffi::Result<Array>;
+
+// The sizes of a convolution, or taps = 0 where they do not fit together.
+Shape shape_of(ffi::AnyBuffer::Dimensions x, ffi::AnyBuffer::Dimensions w,
+               ffi::AnyBuffer::Dimensions y) {
+  Shape s{int(y[0]), int(y[1]), int(y[2]), int(x[3]), int(y[3]), int(w[2])};
+  bool fits = x[0] == y[0] && x[1] == 2 * y[1] && x[2] == 2 * y[2] && w[0] == y[3] &&
+              w[1] == x[3] && w[2] == w[3] && w[2] >= 3 && w[2] <= 5;
+  if (!fits) s.taps = 0;
+  return s;
+}
+
+ffi::Error refuse() { return ffi::Error::InvalidArgument("not a stride-2 convolution of 3 to 5 taps"); }
+
+ffi::Error Convolve(ffi::ThreadPool pool, Array x, Array w, Result y) {
+  Shape s = shape_of(x.dimensions(), w.dimensions(), y->dimensions());
+  if (!s.taps) return refuse();
+  convolve(pool, s, x.typed_data(), w.typed_data(), y->typed_data());
+  return ffi::Error::Success();
+}
+
+ffi::Error Deconvolve(ffi::ThreadPool pool, Array dy, Array w, Result dx) {
+  Shape s = shape_of(dx->dimensions(), w.dimensions(), dy.dimensions());
+  if (!s.taps) return refuse();
+  deconvolve(pool, s, dy.typed_data(), w.typed_data(), dx->typed_data());
+  return ffi::Error::Success();
+}
+
+ffi::Error WeightGradient(ffi::ThreadPool pool, Array x, Array dy, Result dw) {
+  Shape s = shape_of(x.dimensions(), dw->dimensions(), dy.dimensions());
+  if (!s.taps) return refuse();
+  weight_gradient(pool, s, x.typed_data(), dy.typed_data(), dw->typed_data());
+  return ffi::Error::Success();
+}
+
+}  // namespace
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(cagan_convolve, Convolve,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>()
+                                  .Ret<Array>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(cagan_deconvolve, Deconvolve,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>()
+                                  .Ret<Array>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(cagan_weight_gradient, WeightGradient,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>()
+                                  .Ret<Array>());

@@ -1,0 +1,103 @@
+"""Winograd's convolutions in C++ against plain loops, and a training by them against XLA's own."""
+
+import numpy as np
+import pytest
+from network_toys import loop_convolution, loop_deconvolution, loop_weight_gradient, random_images
+
+jax = pytest.importorskip("jax")
+from cagan_theano.backends import lowering, native  # noqa: E402
+
+pytestmark = pytest.mark.both_worlds
+CASES = pytest.mark.parametrize("taps", native.TAPS)
+# sides of y: whole tiles of 4x4, parts of tiles, several tasks of 48 tiles, less than one tile;
+# channels: whole vectors of 16, a few, more than one block of 64
+SHAPES = pytest.mark.parametrize("n, height, width, inner, outer", [
+    (2, 8, 4, 16, 64), (3, 5, 7, 7, 9), (13, 9, 6, 20, 70), (1, 1, 2, 33, 130),
+])  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def compiled():
+    if not native.available():
+        pytest.skip("no C++ compiler")
+
+
+def last(images):
+    """[N, C, H, W] -> [N, H, W, C]."""
+    return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+
+
+def made(n, height, width, inner, outer, taps):
+    """x [N, C, 2h, 2w], kernels [K, C, k, k], gradients [N, K, h, w] and the zeros around."""
+    x, dy = random_images(n, inner, 2 * height, 2 * width), random_images(n, outer, height, width)
+    return x, random_images(outer, inner, taps, taps, seed=1), dy, (taps - 1) // 2
+
+
+def assert_near(found, expected):
+    """To 1e-5 of the largest value: F(4x4, 3x3) in float32 loses two digits of seven."""
+    found, largest = np.asarray(found), np.abs(expected).max()
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=2e-5 * largest, rtol=0)
+
+
+@CASES
+@SHAPES
+def test_convolve(n, height, width, inner, outer, taps):
+    x, W, _, pad = made(n, height, width, inner, outer, taps)
+    y = jax.jit(native.convolve)(last(x), W)
+    assert_near(y, last(loop_convolution(x, W, 2, pad)[:, :, :height, :width]))
+
+
+@CASES
+@SHAPES
+def test_deconvolve(n, height, width, inner, outer, taps):
+    _, W, dy, pad = made(n, height, width, inner, outer, taps)
+    dx = jax.jit(native.deconvolve)(last(dy), W)
+    assert_near(dx, last(loop_deconvolution(dy, W, 2, pad, (2 * height, 2 * width))))
+
+
+@CASES
+@SHAPES
+def test_weight_gradient(n, height, width, inner, outer, taps):
+    x, _, dy, pad = made(n, height, width, inner, outer, taps)
+    dW = jax.jit(native.weight_gradient, static_argnums=2)(last(x), last(dy), taps)
+    assert_near(dW, loop_weight_gradient(x, dy, 2, pad, taps))
+
+
+@CASES
+def test_the_lowering_takes_them_where_they_pay(taps, monkeypatch):
+    x, W, dy, pad = made(10, 8, 8, 16, 16, taps)
+    calls = []
+    monkeypatch.setattr(native, "call", lambda name, shape, *a: calls.append(name) or np.zeros(shape))
+    lowering.convolve(x, W, 2, pad, compiled=True)
+    lowering.deconvolve(dy, W, 2, pad, x.shape[2:], compiled=True)
+    lowering.weight_gradient(x, dy, 2, pad, taps, compiled=True)
+    assert calls == ["convolve", "deconvolve", "weight_gradient"]
+
+
+@pytest.mark.parametrize("change", [dict(stride=1), dict(pad=0), dict(pictures=1), dict(inner=9)])
+def test_what_does_not_pay_is_left_to_xla(change):
+    given = dict(pictures=16, inner=64, stride=2, pad=2) | change
+    shape = 122, given["inner"], 5, 5
+    pays = native.pays(given["pictures"], (8, 8), shape, given["stride"], given["pad"])
+    assert not pays and native.pays(16, (8, 8), (122, 64, 5, 5), 2, 2)
+
+
+def test_the_same_bits_at_every_call():
+    x, W, dy, _ = made(13, 9, 6, 20, 70, 5)
+    for function, arrays in ((native.convolve, (last(x), W)), (native.deconvolve, (last(dy), W))):
+        bits = {np.asarray(jax.jit(function)(*arrays)).tobytes() for _ in range(5)}
+        assert len(bits) == 1
+
+
+def test_without_a_compiler_xla_does_the_work(monkeypatch):
+    monkeypatch.setattr(native.shutil, "which", lambda name: None)
+    assert native.library(jax) is None
+
+
+def test_a_compiler_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(native, "SOURCE", tmp_path / "broken.cc")
+    (tmp_path / "broken.cc").write_text("no C++")
+    compiler = next(filter(None, map(native.shutil.which, native.COMPILERS)))
+    assert not native.build(jax, compiler, tmp_path / "library.so")
+    assert [p.name for p in tmp_path.iterdir()] == ["broken.cc"]
