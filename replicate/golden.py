@@ -11,6 +11,7 @@ from pathlib import Path
 if not __package__:  # run as a file: the clone's root takes the place of this folder on the path
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+import functools
 import json
 
 import click
@@ -92,7 +93,6 @@ class Reference:
                       self.inputs.get("y_k", self.inputs["y_j"]), self.inputs.get("m_i"))
         self.losses = {"D": losses_of_D(self.networks, batch, config),
                        "G": losses_of_G(self.networks, batch, config)}
-        self.updates = [self.update("D"), self.update("G")]
 
     def build(self):
         """G and D with the weights."""
@@ -139,6 +139,11 @@ class Reference:
     def params(self, name):
         """The shared variables of G or D by name."""
         return getattr(self.networks, name).params
+
+    @functools.cached_property
+    def updates(self):
+        """The functions that update D and G, in this order."""
+        return [self.update("D"), self.update("G")]
 
     def update(self, name):
         """The function that updates G or D on the minibatch and returns its loss."""

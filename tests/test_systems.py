@@ -131,6 +131,7 @@ def test_the_figure_has_a_column_for_each_system(held, half_done):
 ])
 def test_errors_are_one_line(tmp_path, capsys, photos, half_done, options, fault):
     code, _, text = run(capsys, *options, "--data", photos, "--out", tmp_path)
-    line = text.split("\r")[-1]  # behind the progress bar, which is gone
-    assert code != 0 and fault in line and len(line.splitlines()) == 1 and line.startswith("Error: ")
+    line = text.split("\r")[-1]  # behind the progress bar
+    assert code != 0 and line.startswith("Error: ") and fault in line
+    assert len(line.splitlines()) == 1
     assert not (tmp_path / "compare.json").exists()

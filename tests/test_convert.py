@@ -1,0 +1,174 @@
+"""Checkpoints to safetensors and back, bit for bit; G in ONNX against the numbers of Aesara."""
+
+import struct
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from cagan_theano.command import main
+from replicate import convert, golden
+from replicate.vectors import SHIPPED, read_vectors
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return read_vectors(SHIPPED)
+
+
+def checkpoint_of(vectors, **more):
+    """A checkpoint with the weights of golden vectors."""
+    G, D = ({name: value.astype("float32") for name, value in
+             vectors.below(f"weights/{network}").items()} for network in "GD")
+    return Checkpoint(vectors.config, 7, G, D, metadata={"note": "toy"}, **more)
+
+
+@pytest.fixture()
+def run_checkpoint(shipped, tmp_path):
+    """Path of a checkpoint as a run leaves it, with moments and random state."""
+    moments = {"G/encoder1.W/m": np.ones((2, 9, 5, 5), "float32"), "G/t": np.float32(7)}
+    path = tmp_path / "run.h5"
+    save_checkpoint(path, checkpoint_of(shipped, optimizer=moments, sampler="{}"))
+    return path
+
+
+def run(capsys, *words):
+    """(exit code, output, error) of convert.py."""
+    with pytest.raises(SystemExit) as left:
+        main(convert.command, [str(word) for word in words])
+    return left.value.code, *capsys.readouterr()
+
+
+def test_safetensors_and_back_is_the_same_file_of_contents(tmp_path, capsys, run_checkpoint):
+    middle, back = tmp_path / "a.safetensors", tmp_path / "back.h5"
+    assert run(capsys, run_checkpoint, middle)[0] == run(capsys, middle, back)[0] == 0
+    one, other = load_checkpoint(run_checkpoint), load_checkpoint(back)
+    assert one.sha256 == other.sha256 and other.sampler == "{}" and other.step == 7
+    assert other.optimizer["G/t"] == 7 and one.config == other.config
+    arrays = safetensors.numpy.load_file(middle)
+    np.testing.assert_array_equal(arrays["G/encoder1.W"], one.G["encoder1.W"])
+
+
+def test_float16_from_safetensors(tmp_path, capsys, shipped):
+    source, middle, small = (tmp_path / name for name in ("a.h5", "a.safetensors", "small.h5"))
+    save_checkpoint(source, checkpoint_of(shipped))
+    run(capsys, source, middle)
+    assert run(capsys, middle, small, "--dtype", "float16")[0] == 0
+    one, other = load_checkpoint(source), load_checkpoint(small)
+    for name, value in one.D.items():
+        np.testing.assert_array_equal(other.D[name], value.astype("float16"))
+
+
+def write(path, arrays, **texts):
+    safetensors.numpy.save_file(arrays, path, texts)
+
+
+def garbage(path):
+    path.write_bytes(b"no header at all")
+
+
+def lying_header(path):
+    path.write_bytes(struct.pack("<Q", 1 << 60) + b"{}")
+
+
+FINE = dict(format="cagan_theano", config="{}", step="1", metadata="{}")
+
+
+@pytest.mark.parametrize("make, fault", [
+    (garbage, "is no checkpoint in safetensors"),
+    (lying_header, "is no checkpoint in safetensors"),
+    (lambda path: write(path, {"a": np.zeros(1)}), "was not written by cagan_theano"),
+    (lambda path: write(path, {"../a": np.zeros(1)}, **FINE), "no checkpoint has, such as '../a'"),
+    (lambda path: write(path, {"G/a.W": np.zeros(1)}, **{**FINE, "config": '{"colour": 1}'}),
+     "unknown configuration field 'colour'"),
+    (lambda path: write(path, {"G/a.W": np.zeros(1)}, **{**FINE, "step": "x"}), "is no checkpoint"),
+    (lambda path: write(path, {"G/a.W": np.full(1, np.nan)}, **FINE), "not finite"),
+])
+def test_a_bad_safetensors_file_is_one_line(tmp_path, capsys, make, fault):
+    source, out = tmp_path / "bad.safetensors", tmp_path / "out.h5"
+    make(source)
+    code, _, text = run(capsys, source, out)
+    assert code == 1 and fault in text and len(text.splitlines()) == 1 and not out.exists()
+
+
+@pytest.mark.parametrize("source, out, fault", [
+    ("none.h5", "a.onnx", "no such checkpoint"),
+    ("none.safetensors", "a.h5", "there is no such file"),
+    ("a.pt", "a.h5", "the ending '.pt' is not known here; use .h5 or .safetensors"),
+    ("a.h5", "a.pt", "write .safetensors and read it with safetensors.torch.load_file"),
+    ("a.h5", "a.txt", "use .h5 or .safetensors or .onnx"),
+])
+def test_wrong_names_are_one_line(capsys, source, out, fault):
+    code, _, text = run(capsys, source, out)
+    assert code == 1 and fault in text and len(text.splitlines()) == 1
+
+
+# ONNX
+
+READINGS = [
+    dict(g_kernel=3, copies_mode="append", activation="leaky", norm_affine=False),
+    dict(g_kernel=4, copies_g="y_j", mask="prior"),
+    dict(copies_g="none", mask="overwrite"),
+]
+
+
+def agree(vectors):
+    """The ONNX model of the vectors' G gives their alpha, x_tilde_ij and x_ij, in float32."""
+    from replicate import onnx_network
+    model = onnx_network.generator_model(checkpoint_of(vectors))
+    names = [i.name for i in model.graph.input]
+    found = onnx_network.run(model, {name: vectors.arrays[f"inputs/{name}"].astype("float32")
+                                     for name in names})
+    for name, value in found.items():
+        np.testing.assert_allclose(value, vectors.arrays[f"layers/G/{name}"], atol=1e-5)
+    return model
+
+
+@pytest.fixture()
+def with_onnx():
+    pytest.importorskip("onnx", reason="onnx is not installed (the extra: witness)")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (the extra: witness)")
+
+
+def test_onnx_gives_the_golden_vectors(shipped, with_onnx):
+    model = agree(shipped)
+    properties = {p.key: p.value for p in model.metadata_props}
+    assert properties["step"] == "7" and properties["config"] == shipped.config.to_json()
+
+
+@pytest.mark.parametrize("changes", READINGS, ids=["append-leaky", "prior", "overwrite"])
+def test_onnx_of_every_reading(changes, with_onnx, monkeypatch):
+    monkeypatch.setattr(golden, "history", lambda _: {})
+    monkeypatch.setattr(golden.Reference, "gradients", lambda _: {})
+    agree(golden.make(golden.configuration("{}").replace(**changes), 1))
+
+
+def test_onnx_takes_any_batch_and_size(tmp_path, capsys, shipped, with_onnx):
+    import onnx
+
+    from replicate import onnx_network
+    source, out = tmp_path / "a.h5", tmp_path / "a.onnx"
+    save_checkpoint(source, checkpoint_of(shipped))
+    code, text, _ = run(capsys, source, out)  # which compares with ours at another size
+    assert code == 0 and "apart by at most" in text
+    model = onnx.load(out)
+    inputs = {name: np.zeros((5, 3, 64, 48), "float32") for name in ("x_i", "y_i", "y_j")}
+    assert onnx_network.run(model, inputs)["x_ij"].shape == (5, 3, 64, 48)
+
+
+def test_an_onnx_model_that_differs_is_not_written(tmp_path, capsys, shipped, with_onnx,
+                                                   monkeypatch):
+    source, out = tmp_path / "a.h5", tmp_path / "a.onnx"
+    save_checkpoint(source, checkpoint_of(shipped))
+    monkeypatch.setattr(convert, "difference", lambda *_: 0.1)
+    code, _, text = run(capsys, source, out)
+    assert code == 1 and "differs from this package's G" in text and not out.exists()
+
+
+def test_weights_that_lack_a_parameter(shipped, with_onnx):
+    from replicate import onnx_network
+    checkpoint = checkpoint_of(shipped)
+    del checkpoint.G["decoder2.W"]
+    with pytest.raises(ValueError, match="lack 'decoder2.W'"):
+        onnx_network.generator_model(checkpoint)
