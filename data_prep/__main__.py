@@ -7,7 +7,8 @@ import numpy as np
 
 from data_prep.command import main
 from data_prep.layouts import LAYOUTS, detect, twin_folders
-from data_prep.store import PhotoFile, check_size
+from data_prep.options import size_option
+from data_prep.store import PhotoFile
 
 SHEET_COLUMNS = 6  # pairs in a row of the contact sheet
 
@@ -18,21 +19,6 @@ def cli():
 
     photoshoot renders them; detect and the commands named after layouts read photos of your own.
     """
-
-
-def parse_size(_context, _parameter, text):
-    """"128x96" -> (128, 96): height and width in pixels."""
-    try:
-        height, width = (int(side) for side in text.lower().split("x"))
-        check_size(height, width)
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r}: give HEIGHTxWIDTH such as 128x96, both "
-                                 "multiples of 16") from error
-    return height, width
-
-
-size_option = click.option("--size", default="128x96", callback=parse_size,
-                           help="HEIGHTxWIDTH in pixels.")
 
 
 @cli.command()
@@ -187,17 +173,17 @@ def describe(name, part):
 
 def contact_sheet(photos, count):
     """A PIL image of evenly spaced pairs of each split, `count` together, person beside article."""
-    from data_prep.sheet import Cell, draw_sheet, tinted
+    from data_prep.sheet import Cell, draw_sheet, outlined
     sections = []
     for name in photos.splits:
         part = photos.split(name)
         rows = np.unique(np.linspace(0, len(part) - 1, count // len(photos.splits)).astype(int))
-        cells = [Cell((tinted(part.x[row], part.mask and part.mask[row]),
-                       tinted(part.y[row], part.y_mask and part.y_mask[row])),
+        cells = [Cell((outlined(part.x[row], part.mask and part.mask[row]),
+                       outlined(part.y[row], part.y_mask and part.y_mask[row])),
                       caption_of(part, row)) for row in rows]
         sections.append((f"{name}: {len(cells)} of {len(part)} pairs, evenly spaced", cells))
     return draw_sheet([photos.path.rpartition("/")[2],
-                       "person left, garment right; masks in red"], sections)
+                       "person left, garment right; masks outlined in red"], sections)
 
 
 def caption_of(part, row):

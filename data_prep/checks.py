@@ -1,4 +1,4 @@
-"""What is looked at in every photo: what it resembles, whether it is blank, whether a person is in it."""
+"""What is looked at in every photo: what it resembles, whether it is blank or of a person."""
 
 import functools
 import threading
@@ -16,9 +16,9 @@ DIFFERENT = 12  # levels from the ground's color that are no shading of it
 NEARLY = .01  # share of different pixels below which a photo is nearly blank
 CUT = .25  # share of the lower edge that a body cut by it covers, at least
 FREE = .1  # share of the upper edge that it covers at most
-SKIN = .03  # share of skin-like pixels in the upper half below which no face is searched
-FACE_HEIGHT = 192  # rows of the picture in which a face is searched
-FACE_LEAST = 24  # side [pixels] of the smallest face that the detector knows
+SKIN = .08  # share of skin-like pixels in the upper middle below which no face is searched
+FACE_HEIGHT = 176  # rows of the picture in which a face is searched
+FACE_LEAST, FACE_MOST = 24, 64  # side [pixels]: the smallest that the detector knows; a portrait
 DEGENERATE = .002, .98  # a mask that covers less or more shows no garment
 
 _detector = threading.local()
@@ -36,27 +36,26 @@ def print_of(small):
     return int.from_bytes(bits.tobytes(), "big"), colors
 
 
-def blankness(small):
-    """"blank: ..." for a small photo that shows nothing, else None."""
+def away_from_ground(small):
+    """[SIDE, SIDE] bool: where a small photo differs from the color of its border."""
     pixels = np.asarray(small, np.int16)
-    if pixels.std(axis=(0, 1)).max() < FLAT:
+    return (np.abs(pixels - np.array(border_color(small), np.int16)) > DIFFERENT).any(-1)
+
+
+def blankness(small, away):
+    """"blank: ..." for a small photo that shows nothing, else None; away: `away_from_ground`."""
+    if away.mean() >= NEARLY:
+        return None
+    if np.asarray(small).std(axis=(0, 1)).max() < FLAT:
         return "blank: one color all over"
-    if away_from_ground(small, pixels).mean() < NEARLY:
-        return f"blank: less than {NEARLY:.0%} differs from the ground"
-    return None
+    return f"blank: less than {NEARLY:.0%} differs from the ground"
 
 
-def away_from_ground(small, pixels):
-    """[SIDE, SIDE] bool: where a photo differs from the color of its border."""
-    return np.abs(pixels - np.array(border_color(small))).max(-1) > DIFFERENT
-
-
-def personhood(image, small):
+def personhood(image, small, away):
     """"person: ..." for a garment's photo that seems to be one of a person, else None.
 
     Two signs: something cut by the lower edge only, as a body is and a garment is not; a face.
     """
-    away = away_from_ground(small, np.asarray(small, np.int16))
     if away[-1].mean() >= CUT and away[0].mean() <= FREE:
         return "person: the lower edge cuts through what is shown, as in a photo of a person"
     if skin_share(small) >= SKIN and has_face(image):
@@ -65,8 +64,9 @@ def personhood(image, small):
 
 
 def skin_share(small):
-    """The share of pixels of the upper half whose color may be skin (bounds in YCbCr)."""
-    y, cb, cr = np.moveaxis(np.asarray(small.convert("YCbCr"))[:SIDE // 2], -1, 0)
+    """The share of pixels in the upper middle whose color may be skin (bounds in YCbCr)."""
+    middle = small.crop((SIDE // 4, 0, 3 * SIDE // 4, SIDE // 2)).convert("YCbCr")
+    y, cb, cr = np.moveaxis(np.asarray(middle), -1, 0)
     return ((y > 50) & (cb > 80) & (cb < 128) & (cr > 134) & (cr < 180)).mean()
 
 
@@ -78,8 +78,8 @@ def has_face(image):
     if width < FACE_LEAST:
         return False
     found = detector().detect_multi_scale(
-        img=np.ascontiguousarray(upper), scale_factor=1.2, step_ratio=1.5,
-        min_size=(FACE_LEAST, FACE_LEAST), max_size=(FACE_HEIGHT // 2, FACE_HEIGHT // 2))
+        img=np.ascontiguousarray(upper), scale_factor=1.25, step_ratio=1.5,
+        min_size=(FACE_LEAST, FACE_LEAST), max_size=(FACE_MOST, FACE_MOST))
     return bool(found)
 
 

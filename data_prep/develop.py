@@ -54,12 +54,13 @@ def develop(source, task, size, how):
     except ValueError as error:
         return Developed(fault=f"{kind_of(error)}: {error}")
     small = checks.small_of(image)
+    away = checks.away_from_ground(small)
     phash, colors = checks.print_of(small)
     mask, mask_fault = read_mask(source, task, image, size, how)
     return Developed(
-        checks.blankness(small), mask_fault,
-        checks.personhood(image, small) if task.role == "y" else None,
-        hashlib.blake2b(data, digest_size=16).digest(), phash, colors,
+        checks.blankness(small, away), mask_fault,
+        checks.personhood(image, small, away) if task.role == "y" else None,
+        hashlib.sha256(data).digest(), phash, colors,
         image.height < size[0] and image.width < size[1],
         pack(fit(image, *size, how)), mask)
 

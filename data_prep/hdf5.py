@@ -4,6 +4,7 @@ HDF5 can keep an array in another file, run plug-in filters, declare more than i
 a kilobyte to a megabyte, again and again.  The readers of this project ask here first.
 """
 import math
+import reprlib
 import zlib
 
 import numpy as np
@@ -29,6 +30,11 @@ def attribute(item, name):
     if isinstance(value, np.integer):
         return int(value)
     return value if isinstance(value, str) and len(value) <= MAX_TEXT else None
+
+
+def shown(name):
+    """The name of a member for a message: quoted, and cut when it is long."""
+    return reprlib.repr(name)
 
 
 def fault(dataset):

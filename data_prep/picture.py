@@ -15,8 +15,8 @@ FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 LABEL_FORMATS = ("BMP", "GIF", "PNG", "TIFF")  # those that keep every number
 MAX_PIXELS = 100_000_000
 FITS = ("pad", "crop")
-# Large pictures are brought near their size by averaging (JPEGs by their decoder) and from
-# this many times their size by Lanczos: nearly as good as Lanczos alone, and many times faster.
+# Large pictures are brought near their size by averaging (JPEGs by their decoder) and from this
+# many times their size by a bicubic filter: many times faster than the filter alone.
 GAP = 2.0
 # What Pillow's decoders raise on bytes that are no picture.
 DAMAGE = (OSError, SyntaxError, EOFError, ValueError, TypeError, KeyError, IndexError,
@@ -67,7 +67,8 @@ def decode(stream, name, size=None, how: str = "pad") -> Image.Image:
     with opened(stream, name, FORMATS) as image:
         if size is not None:
             image.draft(None, wanted(image, size, how))
-        return to_rgb(ImageOps.exif_transpose(image))
+        ImageOps.exif_transpose(image, in_place=True)
+        return to_rgb(image)
 
 
 @contextlib.contextmanager
@@ -108,7 +109,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     elif image.mode == "F":
         raise OSError("its pixels are floating-point numbers, whose range is not known")
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        image.load()
+        return image if image.mode == "RGB" else image.convert("RGB")
     image = image.convert("RGBA")
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image).convert("RGB")
@@ -148,8 +150,8 @@ def fit(image: Image.Image, height: int, width: int, how: str = "pad", fill=None
 
 
 def resize(image: Image.Image, size, box=None) -> Image.Image:
-    """Resample to (width, height) with antialiasing: Lanczos, after averaging where it is large."""
-    return image.resize(size, Image.Resampling.LANCZOS, box, reducing_gap=GAP)
+    """Resample to (width, height) with antialiasing: bicubic, after averaging where it is large."""
+    return image.resize(size, Image.Resampling.BICUBIC, box, reducing_gap=GAP)
 
 
 def middle(size, aspect: float) -> tuple[float, float, float, float]:

@@ -10,7 +10,7 @@ import os
 import numpy as np
 
 from data_prep.files import write_atomically
-from data_prep.sheet import Cell, draw_sheet, tinted
+from data_prep.sheet import Cell, draw_sheet, outlined
 from data_prep.store import unpack
 
 SHOWN = 36  # kept pairs on the sheet
@@ -98,7 +98,7 @@ class Report:
             pixels, mask = pictures((role, path))
             height, width = self.settings.size
             shown = pixels and unpack(pixels, (height, width, 3))
-            return tinted(shown, mask and unpack(mask, (height, width)))
+            return outlined(shown, mask and unpack(mask, (height, width)))
 
         def cell(pair, *more):
             return Cell((photo("x", pair.person), photo("y", pair.garment)),
@@ -111,7 +111,7 @@ class Report:
         title = [f"{os.path.basename(self.out)}: {c['train']} pairs to train on, {c['test']} in "
                  f"the test split, {len(plan.dropped)} left out",
                  f"layout {self.name}; {self.settings.size[0]}x{self.settings.size[1]} pixels, "
-                 f"{self.settings.fit}; person left, garment right; masks in red"]
+                 f"{self.settings.fit}; person left, garment right; masks outlined in red"]
         self.sheet = draw_sheet(title, [(f"Kept: {len(kept)} of {total}, evenly spaced", kept),
                                         (f"Left out: {len(dropped)} of {len(plan.dropped)}, "
                                          "some of each kind", dropped)])
@@ -125,7 +125,7 @@ class Report:
         """Write report and sheet."""
         self.write_facts()
         content = io.BytesIO()
-        self.sheet.save(content, "PNG")
+        self.sheet.save(content, "PNG", compress_level=1)
         write_atomically(self.sheet_path, content.getvalue())
 
 

@@ -25,7 +25,7 @@ import h5py
 import numpy as np
 
 from data_prep.files import atomic_file
-from data_prep.hdf5 import attribute, fault
+from data_prep.hdf5 import attribute, fault, shown
 
 FORMAT = "cagan_theano photos"
 VERSION = 1
@@ -99,7 +99,7 @@ class PhotoWriter:
         check_size(height, width, str(path))
         self.path, self.height, self.width = os.fspath(path), int(height), int(width)
         self._provenance = json.dumps(provenance, sort_keys=True)
-        self._columns, self._names, self._texts = {}, {}, {}
+        self._rows, self._columns, self._names, self._texts = {}, {}, {}, {}
         self._file = self._target = None
 
     def __enter__(self):
@@ -150,14 +150,14 @@ class PhotoWriter:
                 raise ValueError(f"{self.path}: {name} must be uint8 {list(shape)}, "
                                  f"not {image.dtype} {list(image.shape)}")
             image = pack(image)
-        if name not in self._file:
-            self._file.create_dataset(name, (0,) + shape, "u1", maxshape=(None,) + shape,
-                                      chunks=(1,) + shape, compression="gzip",
-                                      compression_opts=1, shuffle=True, fletcher32=True)
-        rows = self._file[name]
-        row = len(rows)
-        rows.resize(row + 1, axis=0)
-        rows.id.write_direct_chunk((row,) + (0,) * len(shape), image)
+        if name not in self._rows:
+            self._rows[name] = self._file.create_dataset(
+                name, (0,) + shape, "u1", maxshape=(None,) + shape, chunks=(1,) + shape,
+                compression="gzip", compression_opts=1, shuffle=True, fletcher32=True)
+        rows = self._rows[name].id
+        row = rows.shape[0]
+        rows.set_extent((row + 1,) + shape)
+        rows.write_direct_chunk((row,) + (0,) * len(shape), image)
 
     def _write_columns(self):
         for name, values in self._columns.items():
@@ -378,8 +378,8 @@ class PhotoFile:
     def _check_links(self, group, allowed):
         for key in group:
             link = group.get(key, getlink=True)
-            self._need(isinstance(link, h5py.HardLink), f"{key!r} is an external or soft link")
-            self._need(allowed is None or key in allowed, f"unexpected entry {key!r}")
+            self._need(isinstance(link, h5py.HardLink), f"{shown(key)} is an external or soft link")
+            self._need(allowed is None or key in allowed, f"unexpected entry {shown(key)}")
 
     def _check_split(self, name):
         group = self._file[name]

@@ -9,6 +9,7 @@ import time
 from data_prep.develop import Developed
 
 COMMIT = 2.0  # seconds of work that an interruption may cost
+PAGE = 32768  # bytes: a photo is a page or few
 COLUMNS = Developed._fields
 
 
@@ -26,6 +27,7 @@ class Work:
     def __enter__(self):
         try:
             self._base = sqlite3.connect(self.path, timeout=0)
+            self._base.execute(f"PRAGMA page_size = {PAGE}")
             self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._begin()
         except sqlite3.OperationalError as error:

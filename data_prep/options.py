@@ -1,0 +1,20 @@
+"""Command-line options that several commands of this package take."""
+
+import click
+
+from data_prep.store import check_size
+
+
+def parse_size(_context, _parameter, text):
+    """"128x96" -> (128, 96): height and width in pixels."""
+    try:
+        height, width = (int(side) for side in text.lower().split("x"))
+        check_size(height, width)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: give HEIGHTxWIDTH such as 128x96, both "
+                                 "multiples of 16") from error
+    return height, width
+
+
+size_option = click.option("--size", default="128x96", callback=parse_size,
+                           help="HEIGHTxWIDTH in pixels.")
