@@ -14,7 +14,8 @@ ORDER = (
     "data_prep.command", "data_prep.files", "data_prep.hdf5", "data_prep.store", "data_prep.picture",
     "compat", "config", "color", "batches", "layers",
     "encoder", "generator", "discriminator", "losses", "adam", "backends", "backends.cache",
-    "backends.lowering", "backends.jax", "backends.c", "functions", "training", "checkpoint", "model",
+    "backends.devices", "backends.native", "backends.lowering", "backends.jax", "backends.c",
+    "functions", "training", "checkpoint", "model",
     "command", "run_folder", "signals", "samples", "train", "ship",
 )  # fmt: skip
 

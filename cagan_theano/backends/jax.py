@@ -4,29 +4,65 @@ The lowering of each operation is a function of arrays in `cagan_theano.backends
 """
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
-from cagan_theano.backends import Backend, cache, lowering
+from cagan_theano.backends import Backend, cache, lowering, native
+from cagan_theano.backends import devices as placing
 from cagan_theano.compat import abstract_conv, aesara
 
 
-def create(device: str | None = None) -> Backend:
-    """The JAX back end on its default device, or "cpu", or "gpu".
+# what XLA is told of its products; bfloat16 also rounds what a convolution is given
+PRODUCTS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": "tensorfloat32"}
 
-    Raises ValueError, with the cure, where jax is missing or sees no such device.
+MANTISSA = {"tf32": 10, "bfloat16": 7}  # bits that are kept; both have float32's 8 of exponent
+
+
+class Target(NamedTuple):
+    """What a graph is lowered for.
+
+    platform: "cpu", "cuda" ... as jax names it.  precision: a key of PRODUCTS.
+    reference: whether XLA is given every convolution whole, as the paper's graph has it.
+    compiled: whether our own convolutions for the CPU may do the work; they run on one device.
+    """
+
+    platform: str = "cpu"
+    precision: str = "float32"
+    reference: bool = False
+    compiled: bool = False
+
+
+def create(device: str | None = None, precision: str = "float32", devices: int | str = 1,
+           cluster: str | None = None, reference: bool = False) -> Backend:
+    """The JAX back end; see `cagan_theano.backends.choose_backend` for the settings.
+
+    Raises ValueError, with the cure, where jax is missing or sees no such devices.
     """
     try:
         import jax
     except ModuleNotFoundError as error:
         raise ValueError(f"backend jax: {error}; install the pins of requirements/") from error
-    chosen = find_device(jax, device)
+    if cluster:
+        placing.join_cluster(jax, cluster)
+    placement = placing.Placement(placing.choose(jax, device, devices))
+    first = placement.local[0]
     cache.turn_on(jax)
-    jax.config.update("jax_default_device", chosen)
+    jax.config.update("jax_default_device", first)
     register()
     silence()
-    name = "CPU" if chosen.platform == "cpu" else chosen.device_kind
-    return Backend("jax", name, mode(), put)
+    compiled = (first.platform, precision, reference, len(placement.devices)) == (
+        "cpu", "float32", False, 1) and native.available()  # fmt: skip
+    target = Target(first.platform, precision, reference, compiled)
+    name = "CPU" if first.platform == "cpu" else first.device_kind
+    return Backend("jax", describe(name, placement), mode(target, placement), put_on(placement),
+                   jax.process_index())
+
+
+def describe(name: str, placement) -> str:
+    """The devices in words."""
+    count = len(placement.devices)
+    return name if count == 1 else f"{count} x {name}"
 
 
 def silence() -> None:
@@ -38,28 +74,24 @@ def silence() -> None:
         warnings.filterwarnings("ignore", message)
 
 
-def find_device(jax, device: str | None):
-    """The JAX device of a kind; ValueError where there is none."""
-    try:
-        return jax.devices(device)[0]
-    except RuntimeError as error:
-        cure = "install jax[cuda12] on a machine with an NVIDIA GPU, or use --device cpu"
-        raise ValueError(f"no {device} is visible to jax; {cure}") from error
+def mode(target: Target, placement):
+    """Aesara's JAX mode, with values that stay on the device, less the rewrites for C.
+
+    Those are C's convolutions, and the fusion and in-place forms that XLA finds by itself: without
+    them Aesara needs two thirds of the time.
+    """
+    from aesara.compile.mode import JAX, Mode
+
+    kept = JAX.excluding("conv_gemm", "AbstractConvCheck", "fusion", "inplace")
+    return Mode(linker(target, placement), kept.provided_optimizer)
 
 
-def mode():
-    """Aesara's JAX mode, with values that stay on the device, less the rewrites to C convolutions."""
-    from aesara.compile.mode import JAX
+def linker(target: Target, placement):
+    """Aesara's JAX linker for a target and its devices.
 
-    kept = JAX.excluding("conv_gemm", "AbstractConvCheck")
-    return kept.clone(linker=linker())
-
-
-def linker():
-    """Aesara's JAX linker, whose shared variables keep what an update gives them as it is.
-
-    Aesara's own container turns every new value into a numpy array: all parameters and moments
-    would leave the device after each step.
+    Aesara's own container turns every new value of a shared variable into a numpy array: all
+    parameters and moments would leave the device after each step.  Here they stay, and an update
+    may write over the memory of the values that it replaces ("donation").
     """
     import jax
     from aesara.link.basic import Container
@@ -81,15 +113,38 @@ def linker():
                 container.__class__ = ResidentContainer
             return function, inputs, *rest
 
+        def fgraph_convert(self, fgraph, storage_map=None, **kwargs):
+            # Aesara's converter would hold on to the first value of every input for good
+            inner = {v: cell for v, cell in storage_map.items() if v not in fgraph.inputs}
+            return super().fgraph_convert(fgraph, storage_map=inner, target=target, **kwargs)
+
+        def jit_compile(self, function):
+            replaced = tuple(self.fgraph.update_mapping.values())
+            return placement.compiled(at_precision(function, target.precision), replaced)
+
     return ResidentLinker()
 
 
-def put(variable) -> None:
-    """Move a shared variable's value to the default device, where the updates keep it."""
+def at_precision(function, precision: str):
+    """The function with its products at a precision."""
     import jax
 
-    storage = variable.container.storage
-    storage[0] = jax.device_put(storage[0])
+    def precise(*arrays):
+        with jax.default_matmul_precision(PRODUCTS[precision]):
+            return function(*arrays)
+
+    precise.__name__ = "aesara"
+    return precise
+
+
+def put_on(placement):
+    """The function that moves a shared variable's value to the devices, where the updates keep it."""
+
+    def put(variable) -> None:
+        storage = variable.container.storage
+        storage[0] = placement.replicate(storage[0])
+
+    return put
 
 
 def register() -> None:
@@ -109,38 +164,67 @@ def register() -> None:
             jax_funcify.register(op, lower)
 
 
-def convolution(op, **kwargs):
+def convolution(op, target: Target = Target(), **kwargs):
     """Lower AbstractConv2d: images [N, C, H, W], kernels [K, C, h, w]."""
     check(op)
 
     def convolve(images, kernels):
-        return lowering.convolve(images, kernels, op.subsample[0], pad(op))
+        return lowering.convolve(images, kernels, op.subsample[0], pad(op),
+                                 compiled=target.compiled)
 
-    return convolve
+    return rounded(convolve, target)
 
 
-def gradient_of_input(op, **kwargs):
+def gradient_of_input(op, target: Target = Target(), **kwargs):
     """Lower AbstractConv2d_gradInputs, the deconvolution; op.imshp states the size made."""
     check(op)
 
-    def deconvolve(kernels, gradients, _):
-        return lowering.deconvolve(
-            gradients, kernels, op.subsample[0], pad(op), op.imshp[2:]
-        )
+    def deconvolve(kernels, gradients):
+        return lowering.deconvolve(gradients, kernels, op.subsample[0], pad(op), op.imshp[2:],
+                                   reference=whole(target), compiled=target.compiled)
 
-    return deconvolve
+    return rounded(deconvolve, target)
 
 
-def gradient_of_weights(op, **kwargs):
+def gradient_of_weights(op, target: Target = Target(), **kwargs):
     """Lower AbstractConv2d_gradWeights; op.kshp states the kernel's size."""
     check(op)
 
-    def correlate(images, gradients, _):
-        return lowering.weight_gradient(
-            images, gradients, op.subsample[0], pad(op), op.kshp[2]
-        )
+    def correlate(images, gradients):
+        return lowering.weight_gradient(images, gradients, op.subsample[0], pad(op), op.kshp[2],
+                                        reference=whole(target), compiled=target.compiled)
 
-    return correlate
+    return rounded(correlate, target)
+
+
+def whole(target: Target) -> bool:
+    """Whether XLA gets a convolution whole: a GPU's library has kernels for each as it is."""
+    return target.reference or target.platform != "cpu"
+
+
+def rounded(convolve, target: Target):
+    """A convolution of two arrays at a precision; further arguments, which are sizes, are left out.
+
+    A GPU is given bfloat16 numbers.  A CPU only rounds as a GPU would and computes in float32,
+    since XLA's CPU compiler drops a cast to bfloat16 and back.
+    """
+
+    def computed(a, b, *sizes):
+        if target.platform != "cpu" and target.precision == "bfloat16":
+            return convolve(a.astype("bfloat16"), b.astype("bfloat16")).astype(a.dtype)
+        if target.platform != "cpu" or target.precision == "float32":
+            return convolve(a, b)
+        y = convolve(*(round_to(x, MANTISSA[target.precision]) for x in (a, b)))
+        return round_to(y, MANTISSA["bfloat16"]) if target.precision == "bfloat16" else y
+
+    return computed
+
+
+def round_to(x, mantissa: int):
+    """float32 numbers rounded to so many bits of mantissa."""
+    import jax
+
+    return jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=mantissa)
 
 
 def border(op) -> tuple:

@@ -1,0 +1,132 @@
+"""A minibatch shared among devices and processes gives what one device gives; precisions."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from network_toys import random_images, small_config
+
+from cagan_theano.backends import choose_backend
+from cagan_theano.backends import devices as placing
+from cagan_theano.backends.jax import round_to
+
+ROOT = Path(__file__).parents[1]
+
+# Three updates of one network of a tiny pair, argv[1], on all devices or on several numbers of them,
+# argv[2]; prints the process, the losses and the sum of what was learned.
+TRAIN = """
+import sys
+from types import SimpleNamespace
+import numpy as np
+from network_toys import small_config
+from cagan_theano.backends import choose_backend
+from cagan_theano.training import Trainer
+
+network, counts, cluster = sys.argv[1], sys.argv[2].split(","), (sys.argv[3:] or [None])[0]
+rng, rows = np.random.default_rng(0), 24
+x, y = (rng.integers(0, 256, (rows, 32, 32, 3), dtype=np.uint8) for _ in "xy")
+photos = SimpleNamespace(x=x, y=y, mask=None, garment=np.arange(rows))
+for count in counts:
+    count = count if count == "all" else int(count)
+    backend = choose_backend("jax", "cpu", devices=count, cluster=cluster)
+    trainer = Trainer(small_config(batch_size=8), photos, backend)
+    update = getattr(trainer.functions, f"update_{network}")
+    losses = [list(update(trainer.sampler.draw()).values()) for _ in range(3)]
+    weights = sum(float(np.abs(value).sum()) for value in trainer.state()[network].values())
+    print(backend.process, *np.ravel(losses), weights, flush=True)
+"""
+
+
+def environment(devices):
+    """That of a process with so many virtual CPU devices, which compiles fast and badly."""
+    flags = (f"--xla_force_host_platform_device_count={devices} "
+             "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+    return {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+
+
+def train(devices, *words):
+    """A started process of TRAIN."""
+    return subprocess.Popen([sys.executable, "-c", TRAIN, *words], cwd=ROOT, text=True,
+                            env=environment(devices), stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
+
+
+def numbers(process):
+    """The lines of numbers that a process of TRAIN prints, [lines, numbers]."""
+    out, err = process.communicate(timeout=400)
+    assert process.returncode == 0, err[-2000:]
+    return np.array([line.split() for line in out.splitlines()], np.float64)
+
+
+def check_alike(found, expected):
+    """The losses agree to 1e-5, and so do the weights."""
+    for line in found:
+        np.testing.assert_allclose(line[1:-1], expected[1:-1], atol=1e-5)
+        np.testing.assert_allclose(line[-1], expected[-1], rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.both_worlds
+def test_1_2_4_and_8_devices_train_alike():
+    found = numbers(train(8, "D", "1,2,4,8"))
+    assert found.shape == (4, 1 + 3 * 4 + 1) and len(set(found[0])) > 10
+    check_alike(found[1:], found[0])
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_does():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    processes = [train(1, "G", "all", f"{address},2,{index}") for index in range(2)]
+    apart = np.concatenate([numbers(process) for process in processes])
+    assert apart[:, 0].tolist() == [0, 1]
+    check_alike(apart, numbers(train(1, "G", "1"))[0])
+
+
+def test_more_devices_than_there_are():
+    with pytest.raises(ValueError, match="--devices 99: jax sees"):
+        choose_backend("jax", "cpu", devices=99)
+    with pytest.raises(ValueError, match="--devices 0"):
+        choose_backend("jax", "cpu", devices=0)
+
+
+@pytest.mark.parametrize("text", ["node", "node:1", "node:1,2", "node:x,2,0", "node:1,2,2", ":1,2,0"])
+def test_a_cluster_that_is_none(text):
+    with pytest.raises(ValueError, match=f"--cluster {text}: "):
+        placing.parse_cluster(text)
+
+
+def test_a_cluster():
+    assert placing.parse_cluster("node0:9876,4,3") == {
+        "coordinator_address": "node0:9876", "num_processes": 4, "process_id": 3}  # fmt: skip
+
+
+@pytest.mark.parametrize("bits, precision", [(7, 2**-8), (10, 2**-11)])
+def test_rounding_keeps_so_many_bits(bits, precision):
+    x = random_images(1000)
+    relative = np.abs(np.asarray(round_to(x, bits)) - x) / np.abs(x)
+    assert 0.9 * precision < relative.max() <= precision
+
+
+@pytest.mark.parametrize("precision, low, high", [("tf32", 1e-5, 3e-3), ("bfloat16", 1e-4, 3e-2)])
+def test_precisions_differ_from_float32_by_their_rounding(precision, low, high, jax_backend):
+    from cagan_theano.functions import build_networks, compile_swap
+
+    config = small_config(init_std=0.2)  # so that alpha is no constant
+    G, images = build_networks(config).G, [random_images(2, 3, 32, 32, seed=s) for s in range(3)]
+    exact = compile_swap(G, config, jax_backend)(*images)
+    rounded = compile_swap(G, config, choose_backend("jax", "cpu", precision=precision))(*images)
+    assert np.ptp(exact.alpha) > 0.1
+    assert low < np.abs(rounded.alpha - exact.alpha).max() < high
+
+
+def test_the_back_end_in_c_is_float32_on_one_device():
+    with pytest.raises(ValueError, match="backend c computes in float32 on one device"):
+        choose_backend("c", precision="tf32")
+    with pytest.raises(ValueError, match="precision 'half': must be"):
+        choose_backend("jax", "cpu", precision="half")
