@@ -5,11 +5,12 @@ import os
 
 import click
 
-from cagan_theano.backends import cache
+from cagan_theano.backends import PRECISIONS, cache
 from cagan_theano.config import Config
 from data_prep.command import INTERRUPTED, fail, main
 
-__all__ = ["INTERRUPTED", "config_options", "fail", "main", "no_cache_option"]
+__all__ = ["INTERRUPTED", "config_options", "devices_option", "fail", "main", "no_cache_option",
+           "precision_option"]  # fmt: skip
 
 
 def switch_cache_off(context, option, off: bool) -> None:
@@ -22,6 +23,29 @@ no_cache_option = click.option(
     "--no-cache", is_flag=True, expose_value=False, callback=switch_cache_off,
     help="Compile anew; use no compiled functions of earlier starts and keep none.",
 )  # fmt: skip
+
+precision_option = click.option(
+    "--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True,
+    help="Rounding of what convolutions are given: tf32 keeps 10 bits of mantissa, bfloat16 7, in "
+         "their results too.  Faster on a GPU; a CPU only imitates it.",
+)  # fmt: skip
+
+
+class Count(click.ParamType):
+    """A whole number from 1 on, or the word "all"."""
+
+    name = "N|all"
+
+    def convert(self, value, param, ctx):
+        if value == "all" or isinstance(value, int):
+            return value
+        if not (value.isdecimal() and int(value)):
+            self.fail(f"{value!r} is neither a whole number from 1 on nor all", param, ctx)
+        return int(value)
+
+
+devices_option = click.option("--devices", type=Count(), default=1, show_default=True,
+                              help="Devices that share each minibatch.")
 
 
 class Widths(click.ParamType):

@@ -14,7 +14,13 @@ from tqdm import tqdm
 from cagan_theano.backends import BACKENDS, choose_backend
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_atomically
 from cagan_theano.color import to_bytes
-from cagan_theano.command import config_options, main, no_cache_option
+from cagan_theano.command import (
+    config_options,
+    devices_option,
+    main,
+    no_cache_option,
+    precision_option,
+)
 from cagan_theano.compat import versions
 from cagan_theano.config import Config
 from cagan_theano.model import Model
@@ -26,6 +32,8 @@ from data_prep.store import PhotoFile
 
 HELD_OUT = 16  # triples that are scored; the sheets show the first few
 SHOWN = ("loss_D", "loss_G", "L_id", "L_cyc")  # beside the progress bar
+
+USUAL = {"precision": "float32", "devices": 1, "cluster": None}  # how a back end computes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +50,20 @@ class Settings:
     checkpoint_every: int
     keep: int
     note: str
+    machine: dict = dataclasses.field(default_factory=dict)
+
+    def choose_backend(self):
+        """The back end that the command line asks for."""
+        return choose_backend(self.backend, self.device, **self.machine)
 
     def resume_command(self) -> str:
         """The command line that continues this training."""
         words = ["python", "-m", "cagan_theano.train", "--data", self.data, "--run", self.run]
         words += ["--backend", self.backend] if self.backend != "auto" else []
         words += ["--device", self.device] if self.device else []
+        for name, usual in USUAL.items():
+            value = self.machine.get(name, usual)
+            words += [f"--{name}", str(value)] if value != usual else []
         return shlex.join([*words, "--resume"])
 
 
@@ -66,11 +82,17 @@ class Settings:
 @click.option("--keep", type=click.IntRange(1), default=3, show_default=True,
               help="Newest checkpoints to keep.")
 @click.option("--note", default="", help="A remark that the checkpoints carry.")
+@precision_option
+@devices_option
+@click.option("--cluster", metavar="HOST:PORT,PROCESSES,INDEX|auto",
+              help="Train together with other processes, on other hosts too: where process 0 "
+                   "listens, how many there are, which this is; auto: as the batch system says.  "
+                   "Needs --devices all and one --run that all can read; process 0 alone writes.")
 @no_cache_option
 @config_options()
 @click.pass_context
 def train(ctx, data, run, resume, init, backend, device, sample_every, checkpoint_every, keep,
-          note, **options):
+          note, precision, devices, cluster, **options):
     """Train CAGAN on a photo file; the defaults are the paper's settings.
 
     Ctrl-C stops after the step at hand and saves; --resume goes on from there.  With --resume,
@@ -78,7 +100,8 @@ def train(ctx, data, run, resume, init, backend, device, sample_every, checkpoin
     that of the data.
     """
     settings = Settings(data, run, resume, init, backend, device, sample_every, checkpoint_every,
-                        keep, note)
+                        keep, note, {"precision": precision, "devices": devices,
+                                     "cluster": cluster})
     given = {name: value for name, value in options.items()
              if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT}
     with Signals() as signals:
@@ -94,8 +117,9 @@ def train(ctx, data, run, resume, init, backend, device, sample_every, checkpoin
 def new_run(settings: Settings, given: dict, signals: Signals) -> int:
     """Begin a training; returns the exit code.  Until all is ready, nothing is written."""
     folder = RunFolder(settings.run)
-    folder.check_new()
-    backend = choose_backend(settings.backend, settings.device)
+    if not settings.machine.get("cluster"):  # else process 0 may have begun it already
+        folder.check_new()
+    backend = settings.choose_backend()
     with PhotoFile(settings.data) as file:
         config = Config(**{"height": file.height, "width": file.width, **given})
         check_data(file, config)
@@ -103,6 +127,8 @@ def new_run(settings: Settings, given: dict, signals: Signals) -> int:
         trainer, held_out = prepare(file, config, backend)
     if settings.init:
         metadata["init"] = start_from(trainer, settings.init)
+    if backend.process:
+        return follow(trainer, signals)
     with folder:
         folder.check_new()  # once more: another training may have begun and ended meanwhile
         loop = Loop(trainer, folder, held_out, metadata, settings, signals)
@@ -117,8 +143,8 @@ def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
         raise ValueError("--init: a resumed training has its own weights; leave --init out")
     folder = RunFolder(settings.run)
     folder.check_old()
-    backend = choose_backend(settings.backend, settings.device)
-    with folder, PhotoFile(settings.data) as file:
+    backend = settings.choose_backend()
+    with contextlib.nullcontext() if backend.process else folder, PhotoFile(settings.data) as file:
         config = same_settings(folder.read_config(), given, settings.run)
         check_data(file, config)
         path, checkpoint = folder.newest_checkpoint(lambda text: tqdm.write(f"Warning: {text}"))
@@ -126,11 +152,22 @@ def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
         trainer, held_out = prepare(file, config, backend)
         with naming(path):
             trainer.restore(checkpoint)
+        if backend.process:
+            return follow(trainer, signals)
         folder.write_config(config)
         click.echo(f"resuming after step {trainer.step} from {path}")
         metadata = {"note": "", "seconds": 0.0, **checkpoint.metadata}
         metadata["note"] = settings.note or metadata["note"]
         return Loop(trainer, folder, held_out, metadata, settings, signals).run()
+
+
+def follow(trainer: Trainer, signals: Signals) -> int:
+    """Take part in the training that process 0 logs and saves; returns the exit code."""
+    signals.patient = True
+    while trainer.step < trainer.config.steps and not signals.exit_code:
+        trainer.advance()
+    signals.patient = False
+    return signals.exit_code or 0
 
 
 def same_settings(stored: Config, given: dict, run: str) -> Config:
