@@ -17,8 +17,8 @@ import json
 
 import click
 
-from cagan_theano.checkpoint import write_atomically
 from cagan_theano.command import main
+from data_prep.files import write_atomically
 from replicate import common, conformance, systems, vectors
 from replicate.evaluate import TRIPLES
 

@@ -27,10 +27,10 @@ from cagan_theano.checkpoint import (
     Checkpoint,
     load_checkpoint,
     save_checkpoint,
-    write_atomically,
 )
 from cagan_theano.command import main
 from cagan_theano.config import Config
+from data_prep.files import write_atomically
 
 FORMAT = "cagan_theano"
 CHECKED = (2, 32, 48)  # pictures, height, width on which an ONNX model is compared with ours

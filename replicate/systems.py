@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from cagan_theano.checkpoint import write_atomically
+from data_prep.files import write_atomically
 from data_prep.picture import open_rgb
 from replicate import common, interval, measures, metrics, sheet
 from replicate.evaluate import png

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from cagan_theano.checkpoint import write_atomically
 from cagan_theano.config import Config
+from data_prep.files import write_atomically
 
 FORMAT = "cagan_theano golden vectors"
 VERSION = 1

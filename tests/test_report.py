@@ -1,0 +1,182 @@
+"""The HTML report: whole, escaped, self-contained, and honest about other weights."""
+
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from figure_toys import human
+
+import replicate
+from cagan_theano.checkpoint import Checkpoint, save_checkpoint
+from cagan_theano.command import main
+from cagan_theano.config import Config
+from cagan_theano.run_folder import RunFolder
+from replicate import report, sheet
+
+EVIL = "<script>alert('x')</script> & \"quotes\""
+VOID = {"meta", "img", "br", "link"}
+
+
+class Outline(HTMLParser):
+    """Tags in order; an error for one that is closed by another."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.sources, self.headings, self.tags = [], [], [], set()
+        self.feed(text)
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.sources += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> closes another"
+
+    def handle_data(self, data):
+        if self.open[-1:] == ["h2"]:
+            self.headings.append(data)
+
+
+@pytest.fixture()
+def world(tmp_path):
+    """A checkpoint, one of its figures and one of another's, an evaluation, a comparison, a run."""
+    config = Config(steps=10, gamma_c=0.5, copies_d=False)
+    data = {"pairs": 40, "provenance": {"program": "data_prep photoshoot", "seed": 3,
+                                        "arguments": {"clutter": True, "held_out": 8}}}
+    weights = {"encoder1.W": np.zeros((1, 2), "float32")}
+    path = tmp_path / "toy.h5"
+    sha256 = save_checkpoint(path, Checkpoint(config, 7, weights, weights, metadata={
+        "note": EVIL, "data": data, "versions": {"numpy": "1.0"}, "seconds": 5400.0}))
+    figures, results = tmp_path / "figures", tmp_path / "results"
+    for name, digest in (("figure4", sha256), ("figure10", "f" * 64)):
+        drawn = sheet.grid([[human(0, 0)]], ["a"], "", "", 4)
+        sheet.save(drawn, figures / name, {"Title": f"Title {name}", "Checkpoint-SHA256": digest,
+                                           "Step": "7"})
+    entry = {"value": 0.5, "low": 0.4, "high": 0.6, "meaning": EVIL}
+    evaluation = {"sha256": sha256, "n": 12, "data": "d.h5", "interval": "95%", "checkpoint": "c",
+                  "step": 7, "measures": {"outside": entry, "inside": {**entry, "low": None}}}
+    (tmp_path / "evaluation.json").write_text(json.dumps(evaluation))
+    run = RunFolder(tmp_path / "run")
+    with run:
+        run.write_config(config)
+        run.open_log(0)
+        for step in range(1, 6):
+            run.log({"step": step, "loss_D": 2.0, "loss_G": 1.0 / step})
+    return SimpleNamespace(path=path, figures=figures, results=results, folder=tmp_path,
+                           evaluation=tmp_path / "evaluation.json", run=tmp_path / "run",
+                           stored=evaluation)
+
+
+def made(world, **more):
+    """The page of the toy replication."""
+    return report.page(world.path, figures=world.figures, results=world.results, **more)
+
+
+def test_a_whole_page_loads_and_runs_nothing(world):
+    page = made(world, run=world.run, evaluation=world.evaluation)
+    outline = Outline(page)
+    assert all(source.startswith(("data:image/png;base64,", "#")) for source in outline.sources)
+    assert not {"script", "link", "iframe"} & outline.tags
+    assert not re.search(r"url\(|@import|onload|onerror", page)
+    assert outline.headings == ["Weights", "Measures", "Training", "Figures", "Settings",
+                                "To make it again"]
+    anchors = [source[1:] for source in outline.sources if source.startswith("#")]
+    assert len(anchors) == 6 and all(f'<section id="{anchor}">' in page for anchor in anchors)
+    assert page == made(world, run=world.run, evaluation=world.evaluation)
+
+
+def test_what_comes_from_files_is_escaped(world):
+    page = made(world, evaluation=world.evaluation)
+    assert "<script" not in page and page.count("&lt;script&gt;") == 3  # note and two meanings
+
+
+def test_the_numbers_and_the_settings_that_differ_are_there(world):
+    page = made(world, evaluation=world.evaluation)
+    assert "stopped at step 7 of 10" in page and "1.50 hours" in page
+    assert "12 held-out swaps of d.h5" in page and "[0.4000, 0.6000]" in page
+    assert page.index(">inside<") < page.index(">outside<")  # the order of evaluate.py
+    changed = re.findall(r'class="changed"><th scope="row">(\w+)<', page)
+    assert changed == ["copies_d", "gamma_c", "steps"]
+    assert "--run runs/again --no-copies-d --gamma-c 0.5 --steps 10" in page
+    assert "--pairs 40 --size 128x96 --seed 3 --held-out 8 --clutter" in page
+
+
+def test_figures_in_order_and_those_of_other_weights_marked(world):
+    page = made(world)
+    four, ten = page.index("Title figure4"), page.index("Title figure10")
+    warning = page.index("Drawn with OTHER weights: sha256 ffffffffffff.")
+    assert four < ten < warning and page.count("Drawn with OTHER") == 1
+
+
+def test_an_evaluation_of_other_weights_is_marked(world):
+    world.evaluation.write_text(json.dumps({**world.stored, "sha256": "0" * 64}))
+    assert "Of OTHER weights: c, step 7" in made(world, evaluation=world.evaluation)
+
+
+def test_claims_with_their_verdicts(world, monkeypatch):
+    entry = {"error": {"value": 0.25, "low": 0.2, "high": 0.3}}
+
+    def judge(shipped, studies, training):
+        assert shipped["n"] == 12 and set(studies) == {"ablations_a.json"} and training is None
+        return SimpleNamespace(verdict="partly", remark="few steps", entries=entry)
+
+    verdicts = SimpleNamespace(CLAIMS=[SimpleNamespace(title="It learns", where="section 4",
+                                                       rule="below 0.3", judge=judge)])
+    monkeypatch.setitem(sys.modules, "replicate.verdicts", verdicts)
+    monkeypatch.setattr(replicate, "verdicts", verdicts, raising=False)
+    world.results.mkdir()
+    (world.results / "shipped.json").write_text(json.dumps(world.stored))
+    (world.results / "ablations_a.json").write_text("{}")
+    page = made(world)
+    assert '<span class="partly">partly</span>' in page and "few steps" in page
+    assert "error: 0.2500" in page and "12 held-out swaps" in page
+
+
+def test_the_comparison_has_ours_first_and_the_baselines_last(world):
+    from replicate.systems import WITHOUT_ALPHA
+
+    entry = {"value": 0.5, "low": 0.4, "high": 0.6, "above_ours": {"low": 0.1, "high": 0.2}}
+    names = ("other", "flat fill", "ours", "unchanged")
+    stored = {"n": 3, "ours": "ours", "systems": ["other"],
+              "measures": {name: dict.fromkeys(WITHOUT_ALPHA, entry) for name in names}}
+    (world.figures / "compare.json").write_text(json.dumps(stored))
+    page = made(world)
+    heads = re.findall(r"<th>([^<]*)</th>", page[page.index('id="comparison"'):])[:5]
+    assert heads == ["measure", "ours", "other", "unchanged", "flat fill"]
+    assert "0.500 [0.400, 0.600]*" in page
+
+
+@pytest.mark.parametrize("name, content, fault", [
+    ("evaluation.json", "{", "is not JSON"),
+    ("evaluation.json", "[]", "holds no JSON object"),
+    ("evaluation.json", '{"n": 1}', "has not the form of its program's results"),
+    ("figures/figure2.png", "no picture", "is no PNG"),
+])
+def test_damaged_files_are_one_line(world, capsys, name, content, fault):
+    (world.folder / name).write_text(content)
+    out = world.folder / "out.html"
+    with pytest.raises(SystemExit):
+        main(report.command, [str(out), "--checkpoint", str(world.path), "--evaluation",
+                              str(world.evaluation), "--figures", str(world.figures)])
+    text = capsys.readouterr().err
+    assert fault in text and len(text.splitlines()) == 1 and not out.exists()
+
+
+def test_the_command_and_what_is_missing(world, capsys):
+    out = world.folder / "out.html"
+    words = [str(out), "--checkpoint", str(world.path), "--figures", "none", "--results", "none"]
+    with pytest.raises(SystemExit) as left:
+        main(report.command, words)
+    assert left.value.code == 0 and out.read_text().startswith("<!DOCTYPE html>")
+    assert Outline(out.read_text()).headings == ["Weights", "Settings", "To make it again"]
+    for option, fault in (("--evaluation", "no such file"), ("--run", "holds no training")):
+        with pytest.raises(SystemExit):
+            main(report.command, [*words, option, "nothing"])
+        assert fault in capsys.readouterr().err
