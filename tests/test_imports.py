@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # A module may import only from those before it in this list.
 ORDER = (
     "data_prep.command", "data_prep.files", "data_prep.hdf5", "data_prep.store", "data_prep.picture",
-    "compat", "config", "color", "batches", "layers",
+    "compat", "config", "color", "sampling", "batches", "layers",
     "encoder", "generator", "discriminator", "losses", "adam", "backends", "backends.cache",
     "backends.devices", "backends.native", "backends.lowering", "backends.jax", "backends.c",
     "functions", "training", "checkpoint", "model",
