@@ -19,7 +19,7 @@ import numpy as np
 
 from cagan_theano.config import Config
 from data_prep.files import write_atomically
-from data_prep.hdf5 import attribute, fault
+from data_prep.hdf5 import attribute, fault, shown
 
 FORMAT = "cagan_theano checkpoint"
 VERSION = 1
@@ -195,7 +195,7 @@ def _arrays(file, path):
     datasets, seen = {}, []
     for group in file:
         if group not in GROUPS:
-            raise _damaged(path, f"it has an unknown group {group!r}")
+            raise _damaged(path, f"it has an unknown group {shown(group)}")
         _collect(file, group, datasets, seen, path)
     size = sum(dataset.size * dataset.dtype.itemsize for dataset in datasets.values())
     limit = min(MAX_BYTES, max(SMALL, RATIO * path.stat().st_size))
@@ -211,7 +211,7 @@ def _collect(parent, name, datasets, seen, path):
     if len(seen) > MAX_ARRAYS:
         raise _damaged(path, f"it has more than {MAX_ARRAYS} groups and arrays")
     if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
-        raise _damaged(path, f"{name!r} is a link; links are not followed")
+        raise _damaged(path, f"{shown(name)} is a link; links are not followed")
     item = parent[name]
     if isinstance(item, h5py.Group):
         if item.name.count("/") > 3:
@@ -221,7 +221,7 @@ def _collect(parent, name, datasets, seen, path):
         return
     full = item.name.lstrip("/")
     if not isinstance(item, h5py.Dataset) or not NAME.fullmatch(full):
-        raise _damaged(path, f"{full!r} is no array of a checkpoint")
+        raise _damaged(path, f"{shown(full)} is no array of a checkpoint")
     if item.shape is None or item.dtype.name not in DTYPES:
         raise _damaged(path, f"{full} is not stored as plain {', '.join(DTYPES)}")
     datasets[full] = item

@@ -1,0 +1,177 @@
+"""Lives of one tiny training: started, killed, stopped, resumed; whole processes or forks.
+
+A *cold* life is the command as a user starts it.  Most of its time goes into Aesara's rewriting of
+the graph, so that hundreds of them take hours.  A *forked* life is a fork of a process that has done
+that rewriting and nothing else: jax finds its devices, traces and compiles after the fork, and all
+that reads and writes files, resumes and trains is the command's own code.
+"""
+
+import contextlib
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+WIDTHS = "8,8,8,8"
+OPTIONS = ["--g-widths", WIDTHS, "--d-widths", WIDTHS, "--g-kernel", "3", "--batch-size", "2",
+           "--backend", "jax", "--device", "cpu", "--checkpoint-every", "1"]  # fmt: skip
+
+
+def write_photos(path, pairs=12, side=32):
+    """A photo file of flat garments on a gray wall, without test photos: no samples are drawn."""
+    from data_prep.store import PhotoWriter
+
+    rng = np.random.default_rng(0)
+    with PhotoWriter(path, side, side, {"program": "tests/faults"}) as writer:
+        for n in range(pairs):
+            x, y = np.full((2, side, side, 3), 220, np.uint8)
+            x[9:24, 7:25] = y[6:26, 6:26] = rng.integers(0, 256, 3)
+            writer.add("train", x, y, n, n)
+    return path
+
+
+class Life:
+    """One process of the training command: pid, what it printed, how it ended."""
+
+    def __init__(self, pid, log):
+        self.pid, self.log, self.code = pid, Path(log), None
+
+    def alive(self) -> bool:
+        """Whether the process is still running."""
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.code = os.waitstatus_to_exitcode(status)
+        return self.code is None
+
+    def send(self, number) -> None:
+        """Send a signal, if there is someone to take it."""
+        if self.alive():
+            os.kill(self.pid, number)
+
+    def wait(self, limit=900) -> int:
+        """The exit code (negative: the signal that ended it); TimeoutError after `limit` seconds."""
+        end = time.monotonic() + limit
+        while self.alive():
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self.log}: still running after {limit} s")
+            time.sleep(0.02)
+        return self.code
+
+    def errors(self) -> list[str]:
+        """The lines that begin with "Error: ", and those of a traceback."""
+        lines = self.log.read_text(errors="replace").replace("\r", "\n").splitlines()
+        return [line for line in lines if line.startswith(("Error: ", "Traceback"))]
+
+
+def cold(arguments, log, before=None) -> Life:
+    """The command in a new process.  before: called in it before the command is."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with open(log, "wb") as out:
+        process = subprocess.Popen([sys.executable, "-m", "cagan_theano.train", *arguments],
+                                   stdout=out, stderr=out, env=environment, preexec_fn=before)
+    return Life(process.pid, log)
+
+
+class Template:
+    """A process state to fork trainings from: modules imported, the update rewritten by Aesara."""
+
+    def __init__(self, data):
+        from cagan_theano import train
+        from cagan_theano.backends import Backend
+        from cagan_theano.backends import jax as back_end
+        from cagan_theano.compat import aesara
+        from cagan_theano.training import Trainer
+        from data_prep.store import PhotoFile
+
+        self.command = train
+        config = tiny_config(data)
+        with PhotoFile(data) as file:
+            photos = file.split("train")
+            self.photos = dataclasses.replace(photos, x=photos.x.load(), y=photos.y.load())
+        back_end.register()
+        back_end.silence()
+        mode = back_end.mode(back_end.Target(), Unplaced())
+        self.trainer = Trainer(config, self.photos, Backend("jax", "CPU", mode, lambda _: None))
+        maker = aesara.compile.function.types.FunctionMaker
+        self.create, maker.create = maker.create, self._keeper()
+        with contextlib.suppress(Prepared):
+            self.trainer.functions.update.compile()
+        maker.create = self.create
+
+    def _keeper(self):
+        """In the place of Aesara's last stage, which would wake jax: remember how to do it."""
+
+        def keep(maker, *arguments, **options):
+            self.finish = lambda: self.create(maker, *arguments, **options)
+            raise Prepared
+
+        return keep
+
+    def trained(self, config, photos, backend):
+        """In a fork, in the place of `Trainer`: the prepared one, on the back end of this process."""
+        assert np.array_equal(photos.x, self.photos.x) and np.array_equal(photos.y, self.photos.y)
+        trainer = self.trainer
+        assert config.replace(steps=1) == trainer.config.replace(steps=1)
+        trainer.config, trainer.backend = config, backend
+        trainer.functions.update.function = self.finish()
+        networks = trainer.networks
+        for variables in (networks.G.params, networks.D.params, trainer._moments()):
+            for variable in variables.values():
+                backend.resident(variable)
+        return trainer
+
+    def fork(self, arguments, log, before=None) -> Life:
+        """The command in a fork of this process.  before: called in it before the command is."""
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid:
+            return Life(pid, log)
+        code = 99
+        try:
+            out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(out, 1)
+            os.dup2(out, 2)
+            if before:
+                before()
+            self.command.Trainer = self.trained
+            self.command.main(self.command.train, list(arguments))
+        except SystemExit as end:
+            code = end.code or 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+
+class Prepared(Exception):
+    """The graph is rewritten."""
+
+
+class Unplaced:
+    """In the place of the devices, which a process finds after the fork."""
+
+    def compiled(self, function, replaced):
+        """The function, to be compiled where it is first called."""
+        import jax
+
+        return jax.jit(function)
+
+
+def tiny_config(data):
+    """The configuration that OPTIONS describe."""
+    from cagan_theano.config import Config
+    from data_prep.store import PhotoFile
+
+    widths = tuple(map(int, WIDTHS.split(",")))
+    with PhotoFile(data) as file:
+        return Config(height=file.height, width=file.width, g_widths=widths, d_widths=widths,
+                      g_kernel=3, batch_size=2)
