@@ -19,8 +19,10 @@ import click
 
 from cagan_theano.command import main
 from data_prep.files import write_atomically
-from replicate import common, conformance, systems, vectors
-from replicate.evaluate import TRIPLES
+from replicate import common, conformance, vectors
+
+SWAPS = 200
+"""Held-out swaps that are rendered when no data file is given: those of evaluate.py."""
 
 
 def load_callable(text):
@@ -49,11 +51,26 @@ def compare_golden(factory, path, tolerance, every):
     return conformance.first_departure(rows) is None
 
 
+def compare_pictures(against, inputs, checkpoint, data, settings):
+    """Open the held-out pictures; write them for other systems, and compare with those given."""
+    from replicate import systems  # which wants more packages than golden vectors do
+    named = [systems.parse(text) for text in against]
+    model = common.load_model(checkpoint, settings["backend"], settings["device"])
+    with common.held_out(data, model, settings["count"]) as held:
+        if inputs:
+            chosen = systems.all_swaps(held, settings["count"], settings["seed"])
+            systems.export(held, chosen, inputs)
+            click.echo(f"wrote {inputs}")
+        if named:
+            compare_systems(named, held, model, checkpoint, settings)
+
+
 def compare_systems(named, held, model, checkpoint, settings):
     """Measure and draw systems beside our checkpoint.
 
     named: (name, target) pairs; settings: the command's other options, by name.
     """
+    from replicate import systems
     swaps = systems.all_swaps(held, settings["count"], settings["seed"])
     opened = {systems.OURS: systems.from_model(model, held)}
     for name, target in named:
@@ -68,13 +85,14 @@ def compare_systems(named, held, model, checkpoint, settings):
                          {"i": swaps.i[shown], "j": swaps.j[shown]})
     common.finish(systems.draw(kept, shown, list(opened), f"{systems.OURS}: {small}"),
                   settings["out"], "compare", about)
-    write_json(Path(settings["out"]) / "compare.json", summary, named, about, len(swaps.i))
+    write_json(Path(settings["out"]) / "compare.json", summary, named, systems.OURS, about,
+               len(swaps.i))
 
 
-def write_json(path, summary, named, about, count):
+def write_json(path, summary, named, ours, about, count):
     """Write all numbers and where they are from."""
     result = {"n": count, "systems": [name for name, _ in named], "measures": summary,
-              "about": about, "ours": systems.OURS}
+              "about": about, "ours": ours}
     write_atomically(path, json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n")
     click.echo(f"wrote {path}")
 
@@ -93,7 +111,7 @@ def write_json(path, summary, named, about, count):
                    "or a checkpoint .h5.  May be given more than once.")
 @click.option("--inputs", type=click.Path(), metavar="FOLDER",
               help="Only write x_i, y_i, y_j of the swaps as PNGs, for another system to dress.")
-@click.option("--swaps", "count", type=click.IntRange(1), default=TRIPLES, show_default=True,
+@click.option("--swaps", "count", type=click.IntRange(1), default=SWAPS, show_default=True,
               help="At most that many swaps.")
 @click.option("--rows", type=click.IntRange(1, 20), default=4, show_default=True,
               help="Swaps in the figure.")
@@ -103,17 +121,9 @@ def command(context, golden, path, tolerance, every, against, inputs, checkpoint
     """Compare with another implementation; with --golden, exit code 1 when it departs."""
     if not (golden or against or inputs):
         raise click.UsageError("nothing to compare; give --golden, --against or --inputs")
-    named = [systems.parse(text) for text in against]
     agrees = compare_golden(golden, path, tolerance, every) if golden else True
-    if named or inputs:
-        model = common.load_model(checkpoint, settings["backend"], settings["device"])
-        with common.held_out(data, model, settings["count"]) as held:
-            if inputs:
-                systems.export(held, systems.all_swaps(held, settings["count"], settings["seed"]),
-                               inputs)
-                click.echo(f"wrote {inputs}")
-            if named:
-                compare_systems(named, held, model, checkpoint, settings)
+    if against or inputs:
+        compare_pictures(against, inputs, checkpoint, data, settings)
     context.exit(int(not agrees))
 
 

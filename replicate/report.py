@@ -257,7 +257,7 @@ def page(path, run=None, figures=None, results=None, evaluation=None) -> str:
     values = {"title": f"CAGAN replicated: {Path(path).stem}", "version": cagan_theano.__version__,
               "notices": notices_of(checkpoint), "weights": weights_of(path, checkpoint),
               "settings": settings_of(checkpoint.config), "versions": versions_of(checkpoint),
-              "claims": claims_of(files, results), "curves": curves_of(files, run, results),
+              "curves": curves_of(files, run, results),
               "figures": figures_of(files, figures, checkpoint)}
     values |= numbers_of(files, checkpoint, figures, results, evaluation)
     origin = (checkpoint.metadata.get("data") or {}).get("provenance")
@@ -268,12 +268,14 @@ def page(path, run=None, figures=None, results=None, evaluation=None) -> str:
 
 
 def numbers_of(files, checkpoint, figures, results, evaluation) -> dict:
-    """The tables of measures and of other systems, where they are."""
+    """The claims and the tables of measures and of other systems, where they are."""
     if evaluation is not None and not Path(evaluation).is_file():
         raise FileNotFoundError(f"{evaluation}: there is no such file; evaluate.py --out makes it")
-    source = evaluation or Path(results) / "shipped.json"
+    source = Path(results) / "shipped.json"
     try:
-        stored, found = files.json(source), {}
+        found = {"claims": claims_of(files, results)}
+        source = evaluation or source
+        stored = files.json(source)
         if stored:
             found |= {"measures": measures_of(stored),
                       "measured_on": measured_on(stored, checkpoint)}
