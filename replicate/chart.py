@@ -4,7 +4,7 @@ import io
 
 from matplotlib.figure import Figure
 
-from replicate import sheet
+from replicate import measures, sheet
 
 OURS, FLAT, UNCHANGED = "#20639b", "#d99a3a", "#9a9a9a"
 BAD = "#c2571a"
@@ -28,6 +28,11 @@ def summary(result):
         data = io.BytesIO()
         figure.savefig(data, format="png", dpi=DPI)
     return data.getvalue()
+
+
+def ordered(found, names):
+    """The entries of a dict that are there, in the order of `names` (JSON may have sorted them)."""
+    return {name: found[name] for name in names if name in found}
 
 
 def title(result):
@@ -135,7 +140,7 @@ def precision_recall(axes, result):
 def frequencies(axes, result):
     """Error by spatial frequency."""
     axes.set_title("Error inside by spatial frequency")
-    found = result["bands"]
+    found = ordered(result["bands"], measures.BAND_NAMES)
     if not found:
         return False
     places = range(len(found))
@@ -153,7 +158,7 @@ def frequencies(axes, result):
 def kinds(axes, result):
     """Error by kind of change."""
     axes.set_title("Error where the truth differs from $x_i$,\nby kind of change")
-    found = result["kinds"]
+    found = ordered(result["kinds"], measures.KINDS)
     if not found:
         return False
     places = range(len(found))
@@ -167,7 +172,7 @@ def kinds(axes, result):
 def gap(axes, result):
     """Held-out beside trained-on, each measure as it is."""
     axes.set_title("Held-out beside trained-on\npeople and garments")
-    found = {name: entry for name, entry in result["gap"].items() if name != "outside"}
+    found = ordered(result["gap"], [name for name in measures.GAP if name != "outside"])
     if not found:
         return False
     places = range(len(found))

@@ -146,7 +146,7 @@ def report(checkpoint, model, held, columns, seed, trained=None):
     return {
         "checkpoint": about["Checkpoint"], "sha256": model.sha256, "step": model.step,
         "config": json.loads(model.config.to_json()), "metadata": model.metadata,
-        "data": about["Data"], "provenance": held.provenance, "n": len(columns["cycle"]),
+        "data": about["Data"], "provenance": held.provenance, "n": len(columns["person"]),
         "people": len(np.unique(columns["person"])),
         "garments": len(np.unique(columns["article"])),
         "interval": f"{CONFIDENCE:.0%} percentile bootstrap, the wider of people and garments "
@@ -156,7 +156,7 @@ def report(checkpoint, model, held, columns, seed, trained=None):
         "bands": summarize_bands(columns, seed),
         "kinds": summarize_kinds(columns, seed),
         "gap": {} if trained is None else summarize_gap(columns, trained, seed),
-        "trained_n": 0 if trained is None else len(trained["cycle"]),
+        "trained_n": 0 if trained is None else len(trained["person"]),
         "precision_recall": curve(columns),
         "swaps": {name: [numbers(row) for row in values] for name, values in columns.items()
                   if name != "alpha_counts"},

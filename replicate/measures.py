@@ -95,22 +95,18 @@ WITH_TRUTH = (
 )
 """Measures that need the true swap and masks."""
 
-WITH_MASK = (
+OTHERS = (
     Measure("alpha_iou_worn", "IoU of alpha > 0.5 with the worn garment's mask in x_i",
             average("iou_worn")),
     Measure("cycle_inside", "error of the way back, inside the worn garment, of the range",
             average("cycle_inside")),
-)
-"""Measures that need the mask of the garment that x_i shows."""
-
-ALWAYS = (
     Measure("cycle", "error of the way back x_i -> x_ij -> x_i, of the range", average("cycle")),
     Measure("alpha_mean", "mean of alpha: the share of the picture that is painted",
             average("alpha_mean")),
 )
-"""Measures of any pictures."""
+"""Measures that need no truth; the first two need the mask of the garment that x_i shows."""
 
-MEASURES = (*WITH_TRUTH, *WITH_MASK, *ALWAYS)
+MEASURES = (*WITH_TRUTH, *OTHERS)
 
 GAP = ("inside", "inside_low_pass", "alpha_iou", "outside", "alpha_iou_worn", "cycle")
 """Measures that are compared between held-out and trained-on pictures."""
@@ -153,11 +149,12 @@ def all_swaps(held, limit=None, seed=0):
     return Swaps(i[kept], j[kept], None if triple is None else triple[kept])
 
 
-def measure(model, held, swaps=None, keep=None):
+def measure(model, held, swaps=None, keep=None, cycle=True):
     """Measure swaps of the held-out split: a dict of column -> array [n, ...].
 
     swaps: by default `all_swaps`.  keep: called with (first number, x_i, x_ij, truth or None) of
-    each part, uint8.  Without true swaps or masks, the columns that need them are left out.
+    each part, uint8.  cycle: also dress everyone back, which takes as long again.  Without true
+    swaps or masks, the columns that need them are left out.
     """
     swaps = all_swaps(held) if swaps is None else swaps
     count, rows = len(swaps.i), []
@@ -167,7 +164,7 @@ def measure(model, held, swaps=None, keep=None):
         swap = common.dress(model, held, pictures["x_i"], pictures["y_i"], pictures["y_j"],
                             pictures["mask_i"])
         back = common.dress(model, held, swap.x_ij, pictures["y_j"], pictures["y_i"],
-                            pictures["mask_i"])
+                            pictures["mask_i"]) if cycle else None
         if keep:
             keep(part[0], pictures["x_i"], swap.x_ij, pictures["truth"])
         rows += [measure_swap(n, pictures, swap, back) for n in range(len(part))]
@@ -194,17 +191,24 @@ def measure_swap(n, pictures, swap, back):
     """All columns of swap n of a part that can be measured: a dict of name -> number or array."""
     one = {name: None if values is None else values[n] for name, values in pictures.items()}
     x_i, alpha = one["x_i"] / 255.0, swap.alpha[n]
-    returned = np.abs(back.x_ij[n] / 255.0 - x_i).mean(axis=-1)
-    columns = {"cycle": float(returned.mean()), "alpha_mean": float(alpha.mean())}
-    if one["mask_i"] is not None:
-        worn = one["mask_i"] > metrics.MASK_LEVEL
-        columns |= {"iou_worn": metrics.overlap(alpha, worn),
-                    "cycle_inside": metrics.mean_over(returned, worn)}
+    worn = None if one["mask_i"] is None else one["mask_i"] > metrics.MASK_LEVEL
+    columns = {"alpha_mean": float(alpha.mean())}
+    if worn is not None:
+        columns["iou_worn"] = metrics.overlap(alpha, worn)
+    if back is not None:
+        columns |= measure_cycle(x_i, back.x_ij[n] / 255.0, worn)
     if one["truth"] is not None:
         flat = metrics.flat_fill(x_i, one["y_j"] / 255.0, one["mask_ij"])
         columns |= measure_triple(x_i, swap.x_ij[n] / 255.0, one["truth"] / 255.0, alpha,
                                   one["mask_i"], one["mask_ij"], flat)
     return columns
+
+
+def measure_cycle(x_i, returned, worn):
+    """The error of the way back, everywhere and within the worn garment's mask where stored."""
+    error = np.abs(returned - x_i).mean(axis=-1)
+    inside = {} if worn is None else {"cycle_inside": metrics.mean_over(error, worn)}
+    return {"cycle": float(error.mean())} | inside
 
 
 def measure_triple(x_i, x_ij, truth, alpha, mask_i, mask_ij, flat):
@@ -259,8 +263,8 @@ def kind_measures(kind):
             "alpha_iou": within(average("iou"), column)}
 
 
-def known(columns, measures=MEASURES):
+def known(columns):
     """The measures whose columns are there."""
-    groups = ((WITH_TRUTH, "error_inside"), (WITH_MASK, "iou_worn"), (ALWAYS, "cycle"))
-    there = {m.name for group, column in groups if column in columns for m in group}
-    return [m for m in measures if m.name in there]
+    with_truth = WITH_TRUTH if "error_inside" in columns else ()
+    columns_of = {"alpha_iou_worn": "iou_worn"}
+    return [*with_truth, *(m for m in OTHERS if columns_of.get(m.name, m.name) in columns)]

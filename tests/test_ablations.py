@@ -1,0 +1,217 @@
+"""Plans, what they train and compare: with toy trainings, and once with real ones."""
+
+import json
+
+import numpy as np
+import pytest
+from figure_toys import ToyModel, write_photos
+
+from cagan_theano.config import Config
+from cagan_theano.run_folder import RunFolder
+from data_prep.command import main
+from replicate import ablations, common, interval, study
+from replicate.plan import read_plan
+
+PLAN = """
+title = "Toy study"
+baseline = "paper"
+steps = 4
+seeds = [0, 1]
+
+[photoshoot]
+pairs = 12
+size = "32x32"
+held_out = 6
+
+[config]
+g_widths = [8, 8, 10, 12]
+d_widths = [8, 8, 10, 12]
+g_kernel = 3
+batch_size = 4
+
+[runs.paper]
+about = "as it is"
+
+[runs.no_cycle]
+config = { gamma_c = 0.0, copies_d = false }
+"""
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Path of a toy plan."""
+    path = tmp_path / "toy.toml"
+    path.write_text(PLAN)
+    return path
+
+
+def toy_training(words, **_):
+    """In the place of the training process: a run folder as one that has ended leaves it."""
+    toy_training.commands.append(words)
+    given = dict(zip(words, words[1:]))
+    folder = RunFolder(given["--run"])
+    with folder:
+        values = {"gamma_c": float(given.get("--gamma-c", 1)), "copies_d": "--no-copies-d" not in words}
+        folder.write_config(Config(height=32, width=32, steps=int(given["--steps"]), g_kernel=3,
+                                   batch_size=4, seed=int(given.get("--seed", 0)), **values,
+                                   g_widths=(8, 8, 10, 12), d_widths=(8, 8, 10, 12)))
+        folder.checkpoint_path(int(given["--steps"])).write_bytes(b"")
+        folder.open_log(0)
+        folder.log({"step": 2, "error": 0.5, "iou": 0.25, "outside": 0.125})
+    return type("Done", (), {"returncode": 0})
+
+
+@pytest.fixture
+def toys(monkeypatch, tmp_path):
+    """Toy trainings, photos and models: without the cycle loss, half of the input is left."""
+    toy_training.commands = []
+    photos = write_photos(tmp_path / "toy.h5")
+    monkeypatch.setattr(ablations, "data_of", lambda *_: photos)
+    monkeypatch.setattr(ablations.subprocess, "run", toy_training)
+
+    def load(path, *_):
+        model = ToyModel(0.5 if "no_cycle" in str(path) else 0.0)
+        model.step, model.metadata = 4, {"seconds": 1.5}
+        return model
+
+    monkeypatch.setattr(common, "load_model", load)
+    return toy_training
+
+
+def run(capsys, *arguments):
+    """Exit code, stdout and stderr of the command."""
+    with pytest.raises(SystemExit) as done:
+        main(ablations.command, [str(argument) for argument in arguments])
+    return done.value.code, *capsys.readouterr()
+
+
+def test_the_command_trains_what_is_missing_and_compares(plan, tmp_path, toys, capsys):
+    out = tmp_path / "study"
+    code, text, error = run(capsys, plan, "--out", out, "--only", "paper")
+    assert code == 0, error
+    assert len(toys.commands) == 2 and "Not trained yet: no_cycle ([0, 1])" in text
+    code, _, _ = run(capsys, plan, "--out", out, "--results", tmp_path / "copy.json")
+    assert code == 0 and len(toys.commands) == 4  # the other run, both seeds
+    assert ["--gamma-c", "0.0"] == [w for w in toys.commands[2] if "amma" in w or w == "0.0"]
+    assert "--no-copies-d" in toys.commands[3] and "--seed" in toys.commands[3]
+    run(capsys, plan, "--out", out)
+    assert len(toys.commands) == 4  # nothing is trained twice
+    found = json.loads((out / "results.json").read_text())
+    assert found == json.loads((tmp_path / "copy.json").read_text()) and not found["missing"]
+    assert found["n"] == 12 and found["trainings"] == 4
+    change = found["runs"]["no_cycle"]["measures"]["inside"]["difference"]
+    assert change["seeds"] == pytest.approx([0.5, 0.5], abs=0.01)  # half of the input is left
+    assert change["value"] == pytest.approx(0.5, abs=0.01) and change["low"] > 0
+    zero = found["runs"]["paper"]["measures"]["inside"]["difference"]
+    assert (zero["value"], zero["low"], zero["high"]) == (0, 0, 0)
+    assert found["runs"]["paper"]["curves"][0] == [
+        {"step": 2, "error": 0.5, "iou": 0.25, "outside": 0.125}]
+    assert "| no_cycle | gamma_c=0.0, copies_d=False |" in (out / "table.md").read_text()
+    assert str(tmp_path) not in (out / "results.json").read_text()
+    picture = np.asarray(__import__("PIL.Image").Image.open(out / "grid.png"))
+    assert picture.shape[0] > 4 * 256 and picture.std() > 10
+
+
+def test_a_run_is_resumed_and_another_configuration_is_refused(plan, tmp_path, toys, capsys):
+    out = tmp_path / "study"
+    run(capsys, plan, "--out", out, "--only", "paper")
+    plan.write_text(PLAN.replace("steps = 4", "steps = 8"))
+    words = ablations.training_command(read_plan(plan), out, read_plan(plan).runs[0], 0)
+    assert "--resume" in words and words[words.index("--steps") + 1] == "8"
+    assert "--g-kernel" not in words  # a resumed run has its own settings
+    plan.write_text(PLAN.replace("batch_size = 4", "batch_size = 2"))
+    code, _, error = run(capsys, plan, "--out", out)
+    assert code == 1 and "was trained with other settings than the plan's paper" in error
+    assert error.count("\n") == 1
+
+
+def test_the_options_give_the_very_configuration():
+    from cagan_theano.train import train
+    config = Config(g_widths=(8, 8, 10, 12), copies_d=False, norm_affine=False, adam="theano",
+                    d_kernel=5, gamma_i=0.0, seed=3)
+    words = ["--data", "x", "--run", "y", *ablations.options(config)]
+    given = train.make_context("train", words).params
+    assert {n: given[n] for n in ("g_widths", "copies_d", "norm_affine", "adam", "d_kernel",
+                                  "gamma_i", "seed")} == dict(
+        g_widths=(8, 8, 10, 12), copies_d=False, norm_affine=False, adam="theano", d_kernel=5,
+        gamma_i=0.0, seed=3)
+    assert ablations.options(Config()) == []
+
+
+@pytest.mark.parametrize("old, new, fault", [
+    ("steps = 4", "steps = 'many'", "steps must be of type int"),
+    ("gamma_c = 0.0", "gamma_k = 0.0", "run no_cycle: unknown configuration field 'gamma_k'"),
+    ("gamma_c = 0.0", "seed = 0", "seed is set for all runs alike"),
+    ("[runs.no_cycle]", "[runs.'../up']", "run '../up': use small letters"),
+    ('baseline = "paper"', 'baseline = "none"', "has no run 'none'; choose from paper, no_cycle"),
+    ("seeds = [0, 1]", "seeds = [0, 0]", "seeds must be different whole numbers"),
+    ('size = "32x32"', 'size = "33x32"', "both sides must be multiples of 16"),
+    ("pairs = 12", "pair = 12", "[photoshoot] has the unknown key 'pair'"),
+    ("[runs.paper]", "[runs.paper", "is not TOML"),
+])
+def test_a_wrong_plan_is_one_line(plan, capsys, old, new, fault):
+    assert old in PLAN
+    plan.write_text(PLAN.replace(old, new))
+    code, _, error = run(capsys, plan, "--list")
+    assert code == 1 and error.startswith(f"Error: {plan}: ") and error.count("\n") == 1
+    assert fault in error
+
+
+def test_shipped_plans_hold_every_reading():
+    plan = read_plan(common.ROOT / "replicate/plans/readings.toml")
+    first = read_plan(common.ROOT / "replicate/plans/first.toml")
+    assert len(plan.seeds) >= 2 and len(first.seeds) >= 2
+    changed = {name for reading in plan.runs for name in reading.changes}
+    import dataclasses
+    for spec in dataclasses.fields(Config):  # every value of every option with choices
+        for choice in spec.metadata["choices"]:
+            value = getattr(plan.config(plan.runs[0], 0), spec.name)
+            tried = {value} | {r.changes.get(spec.name) for r in plan.runs}
+            if spec.name != "augmentation":  # both of its parts are there, not their sum
+                assert choice in tried, (spec.name, choice)
+    assert {"copies_d", "norm_affine", "gamma_i", "gamma_c", "init_std", "beta1"} <= changed
+
+
+def columns(inside, seed):
+    """Columns of 40 swaps with an error about `inside`."""
+    noise = np.random.default_rng(seed).normal(0, 0.01, 40)
+    people = np.arange(40)
+    return {"person": people, "article": people, "unchanged_inside": np.ones(40),
+            "error_inside": inside + noise, "low_inside": inside + noise,
+            "unchanged_low_inside": np.ones(40), "ssim_inside": 1 - inside + noise,
+            "iou": 1 - inside + noise, "error_outside": 0.1 * noise, "cycle": inside + noise}
+
+
+def test_compared_is_the_mean_difference_over_seeds():
+    runs, base = [columns(0.6, 0), columns(0.5, 1)], [columns(0.4, 2), columns(0.4, 3)]
+    found = study.compared(runs, base)
+    means = [np.mean(c["error_inside"]) for c in runs + base]
+    change = found["inside"]["difference"]
+    assert found["inside"]["value"] == pytest.approx((means[0] + means[1]) / 2)
+    assert change["value"] == pytest.approx((means[0] + means[1] - means[2] - means[3]) / 2)
+    assert change["seeds"] == pytest.approx([means[0] - means[2], means[1] - means[3]])
+    assert study.better("inside", change) == study.better("alpha_iou",
+                                                          found["alpha_iou"]["difference"]) == "worse"
+    assert study.better("inside", {**change, "seeds": [0.3, -0.1]}) == "-"  # the seeds disagree
+    assert study.better("inside", {"low": -0.1, "high": 0.1, "seeds": [1, 1]}) == "-"
+    assert study.better("inside", {"low": -0.2, "high": -0.1, "seeds": [-1, -1]}) == "better"
+
+
+def test_a_statistic_of_several_trainings_is_their_mean():
+    of = study.several(interval.average("e"), [{"e": np.array([1.0, 3])}, {"e": np.array([5.0, 7])}])
+    assert of(None, np.array([1.0, 1])) == 4 and of(None, np.array([2.0, 0])) == 3
+
+
+@pytest.mark.slow
+def test_real_trainings_of_a_tiny_plan(plan, tmp_path, capfd):
+    plan.write_text(PLAN.replace("seeds = [0, 1]", "seeds = [0]").replace("steps = 4", "steps = 2"))
+    out = tmp_path / "study"
+    with pytest.raises(SystemExit) as done:
+        main(ablations.command, [str(plan), "--out", str(out), "--device", "cpu"])
+    assert done.value.code == 0, capfd.readouterr().err
+    found = json.loads((out / "results.json").read_text())
+    base, other = (found["runs"][name] for name in ("paper", "no_cycle"))
+    assert found["n"] == 6 and base["sha256"] != other["sha256"]
+    assert [point["step"] for point in base["curves"][0]] == [1, 2]
+    assert other["measures"]["inside"]["difference"]["value"] != 0
+    assert RunFolder(out / "no_cycle_seed0").read_config().gamma_c == 0
