@@ -132,11 +132,16 @@ def claims_of(files, results) -> list:
     from replicate import verdicts
     studies = {path.name: files.json(path) for path in sorted(folder.glob("ablations_*.json"))}
     training = files.json(folder / "training.json")
-    found = [(claim, claim.judge(measured, studies, training)) for claim in verdicts.CLAIMS]
-    return [{"title": claim.title, "where": claim.where, "rule": claim.rule,
-             "verdict": numbers.verdict, "remark": numbers.remark,
-             "entries": [(label, estimate(entry)) for label, entry in numbers.entries.items()]}
-            for claim, numbers in found]
+    return [claim_of(claim, claim.judge(measured, studies, training)) for claim in verdicts.CLAIMS]
+
+
+def claim_of(claim, numbers) -> dict:
+    """One claim with its verdict as texts, without Markdown's backticks."""
+    entries = [(label.replace("`", ""), estimate(entry))
+               for label, entry in numbers.entries.items()]
+    return {"title": claim.title, "where": claim.where, "rule": claim.rule,
+            "verdict": numbers.verdict, "remark": numbers.remark.replace("`", ""),
+            "entries": entries}
 
 
 def measures_of(evaluation) -> list:
@@ -150,11 +155,16 @@ def measures_of(evaluation) -> list:
 
 def measured_on(evaluation, checkpoint) -> str:
     """What an evaluation was made on, and whether with these weights."""
-    other = evaluation["sha256"] != checkpoint.sha256
-    warning = (f" Of OTHER weights: {evaluation['checkpoint']}, step {evaluation['step']}, sha256 "
-               f"{evaluation['sha256'][:12]}." if other else "")
-    return (f"{evaluation['n']} held-out swaps of {evaluation['data']}; "
-            f"{evaluation['interval']}.{warning}")
+    return (f"{evaluation['n']} held-out swaps of {evaluation['data']}; {evaluation['interval']}."
+            + other_weights(evaluation, checkpoint))
+
+
+def other_weights(evaluation, checkpoint) -> str:
+    """A sentence that says so where an evaluation is of other weights than the report's."""
+    if evaluation["sha256"] == checkpoint.sha256:
+        return ""
+    return (f" Of OTHER weights: {evaluation['checkpoint']}, step {evaluation['step']}, sha256 "
+            f"{evaluation['sha256'][:12]}.")
 
 
 def comparison_of(stored) -> dict:
@@ -274,6 +284,8 @@ def numbers_of(files, checkpoint, figures, results, evaluation) -> dict:
     source = Path(results) / "shipped.json"
     try:
         found = {"claims": claims_of(files, results)}
+        if found["claims"]:
+            found["claims_warning"] = other_weights(files.json(source), checkpoint)
         source = evaluation or source
         stored = files.json(source)
         if stored:

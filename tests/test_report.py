@@ -140,7 +140,10 @@ def test_claims_with_their_verdicts(world, monkeypatch):
     (world.results / "ablations_a.json").write_text("{}")
     page = made(world)
     assert '<span class="partly">partly</span>' in page and "few steps" in page
-    assert "error: 0.2500" in page and "12 held-out swaps" in page
+    assert "Of OTHER" not in page
+    (world.results / "shipped.json").write_text(json.dumps({**world.stored, "sha256": "0" * 64}))
+    assert made(world).count("Of OTHER weights") == 2  # beside the claims, beside the measures
+    assert "0.2500" in page and "[0.2000, 0.3000]" in page and "12 held-out swaps" in page
 
 
 def test_the_comparison_has_ours_first_and_the_baselines_last(world):
