@@ -33,7 +33,7 @@ def nchw(images):
 def convolve(images, kernels, stride: int, pad: int, compiled: bool = False):
     """Cross-correlation of [N, C, H, W] with kernels [K, C, h, w]."""
     if compiled and even(images) and native.pays(*halves(images), kernels.shape, stride, pad):
-        return nchw(native.convolve(nhwc(images), kernels))
+        return native.convolve(images, kernels)
     y = lax.conv_general_dilated(
         nhwc(images), kernels.transpose(2, 3, 1, 0), (stride,) * 2, ((pad, pad),) * 2,
         dimension_numbers=NHWC,
@@ -58,7 +58,7 @@ def deconvolve(
     whole = tuple(stride * side for side in gradients.shape[2:]) == tuple(size)
     made = len(gradients), gradients.shape[2:], kernels.shape
     if compiled and whole and native.pays(*made, stride, pad):
-        return nchw(native.deconvolve(nhwc(gradients), kernels))
+        return native.deconvolve(gradients, kernels)
     if reference or stride == 1 or not whole or kernels.shape[1] <= FEW_CHANNELS:
         return dilated_deconvolve(gradients, kernels, stride, pad, size)
     g = nhwc(gradients)
@@ -105,7 +105,7 @@ def weight_gradient(
     made = len(gradients), gradients.shape[2:]
     shape = gradients.shape[1], images.shape[1], kernel, kernel
     if compiled and whole and native.pays(*made, shape, stride, pad):
-        return native.weight_gradient(nhwc(images), nhwc(gradients), kernel)
+        return native.weight_gradient(images, gradients, kernel)
     if reference or not whole:
         return dilated_weight_gradient(images, gradients, stride, pad, kernel)
     x, g = images.transpose(1, 2, 3, 0), gradients.transpose(2, 3, 0, 1)  # N is what is summed

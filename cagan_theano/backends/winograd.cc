@@ -11,8 +11,9 @@
 //     input gradient    the same with the kernel's taps reversed, a phase of dx at a time
 //     weight gradient   dw = G' [ sum over tiles of (A dy A') * (B' x B) ] G
 //
-// Layouts: images [N, H, W, C], kernels as Aesara keeps them, [K, C, k, k]; float32.
-// Channels are handled by vectors of LANES; GCC's and Clang's vector types fit themselves to the CPU.
+// Layouts are Aesara's own: images [N, C, H, W], kernels [K, C, k, k]; float32.  A row of tiles is
+// copied to a strip with its channels last, padded with zeros to whole vectors of LANES, and all sums
+// run over such vectors; GCC's and Clang's vector types fit themselves to the CPU.
 
 #include <algorithm>
 #include <atomic>
@@ -45,18 +46,6 @@ typedef float Vector __attribute__((vector_size(LANES * sizeof(float)), aligned(
 
 Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
 void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
-
-// The first `count` lanes, zeros after them: nothing beyond the array's end is read.
-Vector load(const float* p, int count) {
-  if (count >= LANES) return load(p);
-  Vector v = {};
-  for (int lane = 0; lane < count; ++lane) v[lane] = p[lane];
-  return v;
-}
-void store(float* p, Vector v, int count) {
-  if (count >= LANES) return store(p, v);
-  for (int lane = 0; lane < count; ++lane) p[lane] = v[lane];
-}
 
 int divide_up(int a, int b) { return (a + b - 1) / b; }
 int round_up(int a, int b) { return divide_up(a, b) * b; }
@@ -213,74 +202,141 @@ void parallel(ffi::ThreadPool& pool, int tasks, const Work& work) {
   shared->finished.wait(lock, [&] { return shared->done.load() >= tasks; });
 }
 
+// --- from channels first to channels last and back
+
+typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+typedef int Places __attribute__((vector_size(16)));
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, Places{__VA_ARGS__})
+#endif
+
+// to[column][row] = from[row][column] for 4x4 numbers.
+inline void transpose4(const float* from, size_t from_step, float* to, size_t to_step) {
+  Four r[4], pair[4];
+  for (int i = 0; i < 4; ++i) r[i] = *reinterpret_cast<const Four*>(from + i * from_step);
+  for (int i = 0; i < 2; ++i) {
+    pair[i] = SHUFFLE(r[2 * i], r[2 * i + 1], 0, 4, 1, 5);
+    pair[i + 2] = SHUFFLE(r[2 * i], r[2 * i + 1], 2, 6, 3, 7);
+  }
+  for (int i = 0; i < 2; ++i) {
+    Four low = SHUFFLE(pair[2 * i], pair[2 * i + 1], 0, 1, 4, 5);
+    Four high = SHUFFLE(pair[2 * i], pair[2 * i + 1], 2, 3, 6, 7);
+    *reinterpret_cast<Four*>(to + 2 * i * to_step) = low;
+    *reinterpret_cast<Four*>(to + (2 * i + 1) * to_step) = high;
+  }
+}
+
+// to[column][row] = from[row][column]
+void transpose(const float* from, size_t from_step, int rows, int columns, float* to,
+               size_t to_step) {
+  int r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    int c = 0;
+    for (; c + 4 <= columns; c += 4)
+      transpose4(from + r * from_step + c, from_step, to + c * to_step + r, to_step);
+    for (; c < columns; ++c)
+      for (int i = r; i < r + 4; ++i) to[c * to_step + i] = from[i * from_step + c];
+  }
+  for (; r < rows; ++r)
+    for (int c = 0; c < columns; ++c) to[c * to_step + r] = from[r * from_step + c];
+}
+
 // --- shapes
 
-struct Tiles {
-  int n, height, width, high, wide;  // of the strided side of the convolution, y
-  Tiles(int n, int height, int width)
-      : n(n), height(height), width(width), high(divide_up(height, TILE)),
-        wide(divide_up(width, TILE)) {}
-  int count() const { return n * high * wide; }
-  void place(int tile, int* picture, int* row, int* column) const {
-    *column = tile % wide * TILE;
-    *row = tile / wide % high * TILE;
-    *picture = tile / wide / high;
+struct Shape {
+  int n, height, width;  // of y; x has twice the sides
+  int inner, outer;      // channels C of x and K of y
+  int taps;
+
+  int high() const { return divide_up(height, TILE); }  // tiles in a column of them
+  int wide() const { return divide_up(width, TILE); }   // and in a row
+  int strips() const { return n * high(); }
+};
+
+// Strips to a task: about TILES_AT_ONCE tiles, and evenly many tasks for the threads.
+int strips_to_a_task(const Shape& s, int threads) {
+  int tasks = divide_up(s.strips() * s.wide(), TILES_AT_ONCE);
+  return divide_up(s.strips(), round_up(tasks, std::max(threads, 1)));
+}
+
+// One side of the convolution, x (step 2) or y (step 1), and the strips of rows that its tiles need.
+// A strip is [rows][columns][depth]; it begins `border` pixels above and left of its first tile.
+struct Side {
+  int channels, height, width, step, border, high;
+  int depth, rows, columns;
+
+  Side(const Shape& s, bool strided, bool bordered)
+      : channels(strided ? s.inner : s.outer), height(s.height * (strided ? 2 : 1)),
+        width(s.width * (strided ? 2 : 1)), step(strided ? 2 : 1), border(bordered ? step : 0),
+        high(s.high()), depth(round_up(channels, LANES)), rows(TILE * step + 2 * border),
+        columns(TILE * step * s.wide() + 2 * border) {}
+
+  size_t floats() const { return size_t(rows) * columns * depth; }
+  size_t picture() const { return size_t(channels) * height * width; }
+  int first_row(int strip) const { return strip % high * TILE * step - border; }
+
+  // The strip of an image [N, C, H, W], with zeros beyond its edges and in the last channels.
+  void gather(const float* image, int strip, float* to) const {
+    const float* picture_ = image + strip / high * picture();
+    int top = first_row(strip), end = std::min(columns, width + border);
+    for (int r = 0; r < rows; ++r) {
+      float* row = to + size_t(r) * columns * depth;
+      bool inside = top + r >= 0 && top + r < height;
+      if (!inside || border || end < columns || depth > channels)
+        std::memset(row, 0, size_t(columns) * depth * sizeof(float));
+      if (inside)
+        transpose(picture_ + size_t(top + r) * width, size_t(height) * width, channels,
+                  end - border, row + border * depth, depth);
+    }
+  }
+
+  // The reverse, for a side without border.
+  void scatter(const float* from, int strip, float* image) const {
+    float* picture_ = image + strip / high * picture();
+    int top = first_row(strip), end = std::min(columns, width);
+    for (int r = 0; r < rows && top + r < height; ++r)
+      transpose(from + size_t(r) * columns * depth, depth, end, channels,
+                picture_ + size_t(top + r) * width, size_t(height) * width);
+  }
+
+  // Pixel (i, j) of a tile in a strip, in the phase of even or odd rows and columns.
+  size_t at(int tile, int i, int j, int phase) const {
+    return (size_t(step * i + phase / 2) * columns + step * (TILE * tile + j) + phase % 2) * depth;
   }
 };
 
-// Tasks of at most TILES_AT_ONCE tiles, evenly many for the threads.
-int tiles_to_a_task(int tiles, int threads) {
-  int tasks = round_up(divide_up(tiles, TILES_AT_ONCE), std::max(threads, 1));
-  return std::max(round_up(divide_up(tiles, tasks), ROWS), ROWS);
-}
+// --- the two-dimensional maps of one tile, for one vector of channels
 
-// --- the two-dimensional maps of one tile
-
-// B' x B of a tile for channels c ...: x is one phase of an image, pixels `step` apart each way.
-// to: POINTS places, `stride` apart.
-inline void transform_input(const float* x, int channels, int c, int row, int column, int height,
-                            int width, int step, int full_width, int row_phase, int column_phase,
-                            float* to, size_t stride) {
+// B' x B of a tile: POINTS vectors, `stride` apart.
+inline void transform_input(const Side& side, const float* strip, int tile, int phase, float* to,
+                            size_t stride) {
   Vector d[POINTS];
-  int count = channels - c;
   for (int i = 0; i < SPAN; ++i)
-    for (int j = 0; j < SPAN; ++j) {
-      int r = row - 1 + i, s = column - 1 + j;
-      bool inside = r >= 0 && r < height && s >= 0 && s < width;
-      size_t pixel = size_t(step * r + row_phase) * full_width + step * s + column_phase;
-      d[i * SPAN + j] = inside ? load(x + pixel * channels + c, count) : Vector{};
-    }
+    for (int j = 0; j < SPAN; ++j) d[i * SPAN + j] = load(strip + side.at(tile, i, j, phase));
   for (int j = 0; j < SPAN; ++j) b_transposed(d + j, SPAN);
   for (int i = 0; i < SPAN; ++i) b_transposed(d + i * SPAN, 1);
   for (int p = 0; p < POINTS; ++p) store(to + p * stride, d[p]);
 }
 
-// y = A' m A of a tile for channels k ...; y is one phase of an image, as in transform_input.
-inline void transform_output(const float* from, size_t stride, float* y, int channels, int k,
-                             int row, int column, int height, int width, int step, int full_width,
-                             int row_phase, int column_phase) {
+// A' m A of a tile into its place in a strip.
+inline void transform_output(const Side& side, const float* from, size_t stride, int tile,
+                             int phase, float* strip) {
   Vector m[POINTS];
   for (int p = 0; p < POINTS; ++p) m[p] = load(from + p * stride);
   for (int j = 0; j < SPAN; ++j) a_transposed(m + j, SPAN);
   for (int i = 0; i < TILE; ++i) a_transposed(m + i * SPAN, 1);
-  for (int i = 0; i < TILE && row + i < height; ++i)
-    for (int j = 0; j < TILE && column + j < width; ++j) {
-      size_t pixel = size_t(step * (row + i) + row_phase) * full_width + step * (column + j) +
-                     column_phase;
-      store(y + pixel * channels + k, m[i * SPAN + j], channels - k);
-    }
+  for (int i = 0; i < TILE; ++i)
+    for (int j = 0; j < TILE; ++j) store(strip + side.at(tile, i, j, phase), m[i * SPAN + j]);
 }
 
-// A dy A' of a tile for channels k ...
-inline void transform_gradient(const float* y, int channels, int k, int row, int column, int height,
-                               int width, float* to, size_t stride) {
+// A dy A' of a tile: POINTS vectors, `stride` apart.
+inline void transform_gradient(const Side& side, const float* strip, int tile, float* to,
+                               size_t stride) {
   Vector m[POINTS];
   for (int i = 0; i < TILE; ++i)
-    for (int j = 0; j < TILE; ++j) {
-      bool inside = row + i < height && column + j < width;
-      size_t pixel = size_t(row + i) * width + column + j;
-      m[i * SPAN + j] = inside ? load(y + pixel * channels + k, channels - k) : Vector{};
-    }
+    for (int j = 0; j < TILE; ++j) m[i * SPAN + j] = load(strip + side.at(tile, i, j, 0));
   for (int i = 0; i < TILE; ++i) a(m + i * SPAN, 1);
   for (int j = 0; j < SPAN; ++j) a(m + j, SPAN);
   for (int p = 0; p < POINTS; ++p) store(to + p * stride, m[p]);
@@ -338,12 +394,6 @@ struct Block {
 
 // --- the three operations
 
-struct Shape {
-  int n, height, width;  // of y
-  int inner, outer;      // channels C of x and K of y
-  int taps;
-};
-
 // Transformed kernels [outer or inner blocks][slots][depth][COLUMNS].  swapped: columns are the
 // channels of x and the depth is those of y, as the input gradient wants them.
 void transform_kernels(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, const float* w,
@@ -368,94 +418,103 @@ void transform_kernels(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, 
   });
 }
 
-// y [N, h, w, K] = stride-2 convolution of x [N, 2h, 2w, C] with w [K, C, k, k].
+// The strips of one task, side by side: place[point][tile][...].
+struct Task {
+  int first, strips, tiles;
+  size_t room;  // tiles, in whole ROWS
+
+  Task(const Shape& s, int task, int together)
+      : first(task * together), strips(std::min(together, s.strips() - first)),
+        tiles(strips * s.wide()), room(round_up(together * s.wide(), ROWS)) {}
+};
+
+// y [N, K, h, w] = stride-2 convolution of x [N, C, 2h, 2w] with w [K, C, k, k].
 void convolve(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* w, float* y) {
   Plan plan(s.taps, false, false);
-  Tiles tiles(s.n, s.height, s.width);
-  int blocks = divide_up(s.outer, COLUMNS), wide = blocks * COLUMNS;
-  int inner = round_up(s.inner, LANES), depth = 4 * inner;
+  Side from(s, true, true), to(s, false, false);
+  int blocks = divide_up(s.outer, COLUMNS), across = blocks * COLUMNS, depth = 4 * from.depth;
   Scratch kernels(size_t(blocks) * plan.slots * s.inner * COLUMNS);
   transform_kernels(pool, plan, s, w, false, kernels.data());
-  int together = tiles_to_a_task(tiles.count(), pool.num_threads());
-  parallel(pool, divide_up(tiles.count(), together), [&](int task) {
-    int first = task * together, count = std::min(together, tiles.count() - first);
-    size_t x_step = size_t(together) * depth, m_step = size_t(together) * wide;
+  int together = strips_to_a_task(s, pool.num_threads());
+  parallel(pool, divide_up(s.strips(), together), [&](int number) {
+    Task task(s, number, together);
+    size_t x_step = task.room * depth, m_step = task.room * across;
     Scratch inputs(x_step * POINTS), products(m_step * POINTS);
-    for (int t = 0; t < count; ++t) {
-      int n, row, column;
-      tiles.place(first + t, &n, &row, &column);
-      for (int phase = 0; phase < 4; ++phase)
-        for (int c = 0; c < s.inner; c += LANES)
-          transform_input(x + size_t(n) * 4 * s.height * s.width * s.inner, s.inner, c, row, column,
-                          s.height, s.width, 2, 2 * s.width, phase / 2, phase % 2,
-                          inputs.data() + t * depth + phase * inner + c, x_step);
+    Scratch strip(std::max(from.floats(), to.floats()));
+    for (int n = 0; n < task.strips; ++n) {
+      from.gather(x, task.first + n, strip.data());
+      for (int tile = 0; tile < s.wide(); ++tile)
+        for (int phase = 0; phase < 4; ++phase)
+          for (int c = 0; c < from.depth; c += LANES)
+            transform_input(from, strip.data() + c, tile, phase,
+                            inputs.data() + (n * s.wide() + tile) * size_t(depth) +
+                                phase * from.depth + c, x_step);
     }
     for (int point = 0; point < POINTS; ++point)
       for (int block = 0; block < blocks; ++block)
-        for (int t = 0; t < count; t += ROWS) {
+        for (int t = 0; t < task.tiles; t += ROWS) {
           Block sums;
           for (int phase = 0; phase < 4; ++phase) {
             int slot = plan.slot[point][phase];
             if (slot < 0) continue;
-            sums.add(inputs.data() + point * x_step + t * depth + phase * inner, depth, 1,
-                     kernels.data() + (size_t(block) * plan.slots + slot) * s.inner * COLUMNS,
+            sums.add(inputs.data() + point * x_step + t * size_t(depth) + phase * from.depth, depth,
+                     1, kernels.data() + (size_t(block) * plan.slots + slot) * s.inner * COLUMNS,
                      COLUMNS, s.inner);
           }
-          sums.write(products.data() + point * m_step + t * wide + block * COLUMNS, wide);
+          sums.write(products.data() + point * m_step + t * size_t(across) + block * COLUMNS,
+                     across);
         }
-    for (int t = 0; t < count; ++t) {
-      int n, row, column;
-      tiles.place(first + t, &n, &row, &column);
-      for (int k = 0; k < s.outer; k += LANES)
-        transform_output(products.data() + t * wide + k, m_step,
-                         y + size_t(n) * s.height * s.width * s.outer, s.outer, k, row, column,
-                         s.height, s.width, 1, s.width, 0, 0);
+    for (int n = 0; n < task.strips; ++n) {
+      for (int tile = 0; tile < s.wide(); ++tile)
+        for (int k = 0; k < to.depth; k += LANES)
+          transform_output(to, products.data() + (n * s.wide() + tile) * size_t(across) + k, m_step,
+                           tile, 0, strip.data() + k);
+      to.scatter(strip.data(), task.first + n, y);
     }
   });
 }
 
-// dx [N, 2h, 2w, C]: the transpose of `convolve`, from dy [N, h, w, K].
+// dx [N, C, 2h, 2w]: the transpose of `convolve`, from dy [N, K, h, w].
 void deconvolve(ffi::ThreadPool& pool, const Shape& s, const float* dy, const float* w, float* dx) {
   Plan plan(s.taps, true, true);
-  Tiles tiles(s.n, s.height, s.width);
-  int blocks = divide_up(s.inner, COLUMNS), wide = blocks * COLUMNS;
-  int depth = round_up(s.outer, LANES);
+  Side from(s, false, true), to(s, true, false);
+  int blocks = divide_up(s.inner, COLUMNS), across = blocks * COLUMNS, depth = from.depth;
   Scratch kernels(size_t(blocks) * plan.slots * s.outer * COLUMNS);
   transform_kernels(pool, plan, s, w, true, kernels.data());
-  int together = tiles_to_a_task(tiles.count(), pool.num_threads());
-  parallel(pool, divide_up(tiles.count(), together), [&](int task) {
-    int first = task * together, count = std::min(together, tiles.count() - first);
-    size_t x_step = size_t(together) * depth, m_step = size_t(together) * wide;
+  int together = strips_to_a_task(s, pool.num_threads());
+  parallel(pool, divide_up(s.strips(), together), [&](int number) {
+    Task task(s, number, together);
+    size_t x_step = task.room * depth, m_step = task.room * across;
     Scratch inputs(x_step * POINTS), products(m_step * POINTS);
-    for (int t = 0; t < count; ++t) {
-      int n, row, column;
-      tiles.place(first + t, &n, &row, &column);
-      for (int k = 0; k < s.outer; k += LANES)
-        transform_input(dy + size_t(n) * s.height * s.width * s.outer, s.outer, k, row, column,
-                        s.height, s.width, 1, s.width, 0, 0, inputs.data() + t * depth + k, x_step);
+    Scratch read(from.floats()), made(to.floats() * task.strips);
+    for (int n = 0; n < task.strips; ++n) {
+      from.gather(dy, task.first + n, read.data());
+      for (int tile = 0; tile < s.wide(); ++tile)
+        for (int k = 0; k < depth; k += LANES)
+          transform_input(from, read.data() + k, tile, 0,
+                          inputs.data() + (n * s.wide() + tile) * size_t(depth) + k, x_step);
     }
     for (int phase = 0; phase < 4; ++phase) {
       for (int point = 0; point < POINTS; ++point) {
         int slot = plan.slot[point][phase];
         for (int block = 0; block < blocks; ++block)
-          for (int t = 0; t < count; t += ROWS) {
+          for (int t = 0; t < task.tiles; t += ROWS) {
             Block sums;
             if (slot >= 0)
-              sums.add(inputs.data() + point * x_step + t * depth, depth, 1,
+              sums.add(inputs.data() + point * x_step + t * size_t(depth), depth, 1,
                        kernels.data() + (size_t(block) * plan.slots + slot) * s.outer * COLUMNS,
                        COLUMNS, s.outer);
-            sums.write(products.data() + point * m_step + t * wide + block * COLUMNS, wide);
+            sums.write(products.data() + point * m_step + t * size_t(across) + block * COLUMNS,
+                       across);
           }
       }
-      for (int t = 0; t < count; ++t) {
-        int n, row, column;
-        tiles.place(first + t, &n, &row, &column);
-        for (int c = 0; c < s.inner; c += LANES)
-          transform_output(products.data() + t * wide + c, m_step,
-                           dx + size_t(n) * 4 * s.height * s.width * s.inner, s.inner, c, row,
-                           column, s.height, s.width, 2, 2 * s.width, phase / 2, phase % 2);
-      }
+      for (int t = 0; t < task.tiles; ++t)
+        for (int c = 0; c < to.depth; c += LANES)
+          transform_output(to, products.data() + t * size_t(across) + c, m_step, t % s.wide(),
+                           phase, made.data() + t / s.wide() * to.floats() + c);
     }
+    for (int n = 0; n < task.strips; ++n)
+      to.scatter(made.data() + n * to.floats(), task.first + n, dx);
   });
 }
 
@@ -492,23 +551,26 @@ void gather_kernels(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, con
 void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* dy,
                      float* dw) {
   Plan plan(s.taps, false, false);
-  Tiles tiles(s.n, s.height, s.width);
-  int inner = round_up(s.inner, LANES), depth = 4 * inner + LANES;  // ROWS may reach beyond
+  Side left(s, true, true), right(s, false, false);
+  int tiles = s.strips() * s.wide(), depth = 4 * left.depth + LANES;  // ROWS may reach beyond
   int wide = round_up(s.outer, COLUMNS), rows = round_up(s.inner, ROWS);
-  size_t x_step = size_t(tiles.count()) * depth, m_step = size_t(tiles.count()) * wide;
+  size_t x_step = size_t(tiles) * depth, m_step = size_t(tiles) * wide;
   Scratch inputs(x_step * POINTS), gradients(m_step * POINTS);
   Scratch sums(size_t(plan.slots) * rows * wide);
-  parallel(pool, tiles.count(), [&](int tile) {
-    int n, row, column;
-    tiles.place(tile, &n, &row, &column);
-    for (int phase = 0; phase < 4; ++phase)
-      for (int c = 0; c < s.inner; c += LANES)
-        transform_input(x + size_t(n) * 4 * s.height * s.width * s.inner, s.inner, c, row, column,
-                        s.height, s.width, 2, 2 * s.width, phase / 2, phase % 2,
-                        inputs.data() + tile * size_t(depth) + phase * inner + c, x_step);
-    for (int k = 0; k < s.outer; k += LANES)
-      transform_gradient(dy + size_t(n) * s.height * s.width * s.outer, s.outer, k, row, column,
-                         s.height, s.width, gradients.data() + tile * size_t(wide) + k, m_step);
+  parallel(pool, s.strips(), [&](int n) {
+    Scratch strip(std::max(left.floats(), right.floats()));
+    size_t first = size_t(n) * s.wide();
+    left.gather(x, n, strip.data());
+    for (int tile = 0; tile < s.wide(); ++tile)
+      for (int phase = 0; phase < 4; ++phase)
+        for (int c = 0; c < left.depth; c += LANES)
+          transform_input(left, strip.data() + c, tile, phase,
+                          inputs.data() + (first + tile) * depth + phase * left.depth + c, x_step);
+    right.gather(dy, n, strip.data());
+    for (int tile = 0; tile < s.wide(); ++tile)
+      for (int k = 0; k < right.depth; k += LANES)
+        transform_gradient(right, strip.data() + k, tile,
+                           gradients.data() + (first + tile) * wide + k, m_step);
   });
   int blocks = wide / COLUMNS;
   parallel(pool, POINTS * blocks, [&](int task) {
@@ -518,8 +580,8 @@ void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, cons
       if (slot < 0) continue;
       for (int c = 0; c < s.inner; c += ROWS) {
         Block made;
-        made.add(inputs.data() + point * x_step + phase * inner + c, 1, depth,
-                 gradients.data() + point * m_step + block * COLUMNS, wide, tiles.count());
+        made.add(inputs.data() + point * x_step + phase * left.depth + c, 1, depth,
+                 gradients.data() + point * m_step + block * COLUMNS, wide, tiles);
         made.write(sums.data() + (size_t(slot) * rows + c) * wide + block * COLUMNS, wide);
       }
     }
@@ -535,9 +597,9 @@ using Result = ffi::Result<Array>;
 // The sizes of a convolution, or taps = 0 where they do not fit together.
 Shape shape_of(ffi::AnyBuffer::Dimensions x, ffi::AnyBuffer::Dimensions w,
                ffi::AnyBuffer::Dimensions y) {
-  Shape s{int(y[0]), int(y[1]), int(y[2]), int(x[3]), int(y[3]), int(w[2])};
-  bool fits = x[0] == y[0] && x[1] == 2 * y[1] && x[2] == 2 * y[2] && w[0] == y[3] &&
-              w[1] == x[3] && w[2] == w[3] && w[2] >= 3 && w[2] <= 5;
+  Shape s{int(y[0]), int(y[2]), int(y[3]), int(x[1]), int(y[1]), int(w[2])};
+  bool fits = x[0] == y[0] && x[2] == 2 * y[2] && x[3] == 2 * y[3] && w[0] == y[1] &&
+              w[1] == x[1] && w[2] == w[3] && w[2] >= 3 && w[2] <= 5;
   if (!fits) s.taps = 0;
   return s;
 }
