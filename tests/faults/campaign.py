@@ -55,8 +55,16 @@ class Campaign:
         self.rng = np.random.default_rng(seed)
         self.counts, self.faults, self.number = {}, [], 0
         self.data = lives.write_photos(self.scratch / "photos.h5")
-        self.template = lives.Template(self.data)
-        self.first_step = 10.0  # seconds from a start to the first step: corrected on the way
+        self.kinds = {"light": lives.Light().start, "cold": lives.cold}
+        self.expected = {}
+        self.use("light")
+
+    def use(self, kind: str) -> None:
+        """Start lives of this kind from now on: "light", "forked" or "cold"."""
+        if kind == "forked" and kind not in self.kinds:
+            self.kinds[kind] = lives.Forked(self.data).start
+        self.kind = kind
+        self.first_step = 0.3 if kind == "light" else 10.0  # seconds to it, corrected on the way
 
     def count(self, what: str, n: int = 1) -> None:
         """Add to a count of the report."""
@@ -67,14 +75,14 @@ class Campaign:
         self.number += 1
         return RunFolder(self.scratch / f"run{self.number}")
 
-    def start(self, folder, cold=False, before=None, resume=None, data=None, steps=None):
+    def start(self, folder, before=None, resume=None, data=None):
         """A life of the run: begun, or resumed where there is something to resume."""
         resume = folder.begun() if resume is None else resume
         arguments = ["--data", str(data or self.data), "--run", str(folder.path), "--steps",
-                     str(steps or self.steps), *lives.OPTIONS, *["--resume"] * resume]  # fmt: skip
-        log = self.scratch / f"{folder.path.name}.log"
-        make = lives.cold if cold else self.template.fork
-        return make(arguments, log, before)
+                     str(self.steps), *lives.OPTIONS, *["--resume"] * resume]  # fmt: skip
+        self.number += 1
+        log = self.scratch / f"{folder.path.name}.{self.number}.log"
+        return self.kinds[self.kind](arguments, log, before)
 
     def finish(self, folder, **options) -> None:
         """Let the run go on to its end, undisturbed, and compare."""
@@ -84,9 +92,14 @@ class Campaign:
 
     def compare(self, folder) -> None:
         """Raise Fault unless the run ended as the undisturbed one did, and forget it."""
-        holds(result_of(folder, self.steps) == self.expected, f"{folder.path}: ended otherwise")
+        self.same(folder)
         self.count("runs that ended with the same bits as the undisturbed run")
         shutil.rmtree(folder.path)
+
+    def same(self, folder) -> None:
+        """Raise Fault unless the run ended as the undisturbed one of its arithmetic did."""
+        expected = self.expected["light" if self.kind == "light" else "cold"]
+        holds(result_of(folder, self.steps) == expected, f"{folder.path}: ended otherwise")
 
     def check_state(self, folder) -> None:
         """Raise Fault unless what a fault left behind is readable."""
@@ -131,34 +144,34 @@ def refused(life, words: str) -> None:
 # --- killed
 
 
-def undisturbed(campaign) -> None:
-    """A cold start that nothing happens to: what all others must equal."""
+def undisturbed(campaign, kind: str) -> None:
+    """A run of the kind that nothing happens to: what all others must equal."""
+    campaign.use(kind)
     folder = campaign.new_folder()
-    life = campaign.start(folder, cold=True)
+    life = campaign.start(folder)
     holds(life.wait() == 0, f"the undisturbed run: {life.errors()}")
-    campaign.expected = result_of(folder, campaign.steps)
-    holds([line["step"] for line in campaign.expected[1]] == list(range(1, campaign.steps + 1)),
+    campaign.expected[kind] = result_of(folder, campaign.steps)
+    holds([line["step"] for line in folder.read_log()] == list(range(1, campaign.steps + 1)),
           "the undisturbed run's log lacks steps")  # fmt: skip
 
 
-def kills(campaign, count: int, cold: bool = False) -> None:
+def kills(campaign, kind: str, count: int, minutes: float = 1e9) -> None:
     """SIGKILL at random moments, every life but the last of each run; then compare."""
-    name = "SIGKILL, whole command" if cold else "SIGKILL, forked life"
+    campaign.use(kind)
+    name, end = f"SIGKILL, {kind} life", time.monotonic() + 60 * minutes
     with tqdm(total=count, desc=name) as bar:
-        done = 0
-        while done < count:
+        while bar.n < count and time.monotonic() < end:
             folder, ended = campaign.new_folder(), False
             while not ended:
-                life = campaign.start(folder, cold)
-                if done < count:
+                life = campaign.start(folder)
+                if bar.n < count and time.monotonic() < end:
                     kill(campaign, life, folder)
                 ended = life.wait() == 0
                 if not ended:
                     holds(life.code == -signal.SIGKILL, f"{folder.path}: {life.errors()}")
-                    done += 1
                     bar.update()
                     campaign.count(name)
-                    note_where(campaign, folder)
+                    note_where(campaign, folder, name)
                     campaign.check_state(folder)
             campaign.compare(folder)
 
@@ -169,7 +182,7 @@ def kill(campaign, life, folder) -> None:
     if campaign.rng.random() < 1 / 3:
         time.sleep(campaign.rng.uniform(0, 1.3 * campaign.first_step))
     else:
-        wait_for_writing(life, folder, campaign.rng.integers(0, 4))
+        wait_for_writing(life, folder, campaign.rng.integers(0, 8))
         if life.alive():
             campaign.first_step += 0.2 * (time.monotonic() - start - campaign.first_step)
         time.sleep(campaign.rng.exponential(0.001))
@@ -195,15 +208,15 @@ def half_written(folder) -> set:
     return found
 
 
-def note_where(campaign, folder) -> None:
+def note_where(campaign, folder, kill_name) -> None:
     """Count what a kill interrupted."""
     names = half_written(folder)
     if any(name.startswith(".step_") for name in names):
-        campaign.count("... of these, while a checkpoint was being written")
+        campaign.count(f"{kill_name}, while a checkpoint was being written")
     elif names:
-        campaign.count("... of these, while another file was being written")
+        campaign.count(f"{kill_name}, while another file was being written")
     elif not folder.begun():
-        campaign.count("... of these, before the run had begun")
+        campaign.count(f"{kill_name}, before the run had begun")
 
 
 def stops(campaign, count: int) -> None:
@@ -237,11 +250,12 @@ def file_size_limits(campaign, count: int) -> None:
     """A disk that takes no more: every file of a life is limited to a random size."""
     for _ in range(count):
         folder = campaign.new_folder()
-        limit = int(campaign.rng.integers(0, 130_000))  # a checkpoint has 138 592 bytes
+        # from what the terminal's output needs, which is a file here, to a little less than a
+        # checkpoint's 138 592 bytes
+        limit = int(campaign.rng.integers(6_000, 130_000))
 
         def before(limit=limit):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-            os.environ["CAGAN_THEANO_CACHE"] = "off"
 
         if campaign.rng.random() < 0.5:  # or from the first file on
             life = campaign.start(folder)
@@ -267,7 +281,9 @@ def small_disks(campaign, count: int) -> None:
             holds(not half_written(folder), "half-written files stayed")
             campaign.check_state(folder)
             mounts.tmpfs(folder.path, "remount,size=8m")
-            campaign.finish_in_mount(folder)
+            life = campaign.start(folder)
+            holds(life.wait() == 0, f"{folder.path.name}: {life.code}: {life.errors()}")
+            campaign.same(folder)
 
         private(campaign, "full disk: a small file system", full)
 
@@ -300,16 +316,6 @@ def private(campaign, name: str, work) -> bool:
     holds(outcome == "", outcome)
     campaign.count(name)
     return True
-
-
-def finish_in_mount(self, folder) -> None:
-    """As `finish`, in a process whose counts are lost and whose mount point cannot be removed."""
-    life = self.start(folder)
-    holds(life.wait() == 0, f"{folder.path.name}: ended with {life.code}: {life.errors()}")
-    holds(result_of(folder, self.steps) == self.expected, f"{folder.path}: ended otherwise")
-
-
-Campaign.finish_in_mount = finish_in_mount
 
 
 # --- disturbed
@@ -400,26 +406,32 @@ def versions() -> dict:
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--kills", "kill_count", default=200, help="SIGKILLs of forked lives.")
-@click.option("--cold-kills", default=3, help="SIGKILLs of whole commands, some 20 s each.")
-@click.option("--stops", "stop_count", default=20, help="SIGTERMs and Ctrl-Cs.")
-@click.option("--limits", default=10, help="Limits on the size of files.")
-@click.option("--repeats", default=3, help="Small disks, pairs of trainings, broken clocks: of each.")
+@click.option("--kills", "forked_kills", default=200, help="SIGKILLs of forked lives, 4 s each.")
+@click.option("--light-kills", default=1000, help="SIGKILLs of light lives, 0.1 s each.")
+@click.option("--cold-kills", default=2, help="SIGKILLs of whole commands, 30 s each.")
+@click.option("--minutes", default=60.0, help="Kill forked lives no longer than this.")
+@click.option("--stops", "stop_count", default=100, help="SIGTERMs and Ctrl-Cs.")
+@click.option("--limits", default=50, help="Limits on the size of files.")
+@click.option("--repeats", default=10, help="Small disks, pairs of trainings, broken clocks: of each.")
 @click.option("--steps", default=30, help="Steps of a run.")
 @click.option("--seed", default=0, help="Of the random moments.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the counts there, as JSON.")
-def main(kill_count, cold_kills, stop_count, limits, repeats, steps, seed, out):
+def main(forked_kills, light_kills, cold_kills, minutes, stop_count, limits, repeats, steps, seed,
+         out):
     """Kill, starve and disturb a tiny training; exit code 1 if a promise does not hold."""
     with tempfile.TemporaryDirectory(prefix="cagan_faults_") as scratch:
         os.environ["CAGAN_THEANO_CACHE"] = str(Path(scratch) / "compiled")
         began = time.monotonic()
         campaign = Campaign(scratch, steps, seed)
-        undisturbed(campaign)
-        for work, *arguments in (
-            (kills, cold_kills, True), (lost_data,), (two_trainings, repeats),
+        parts = [
+            (undisturbed, "light"), (lost_data,), (two_trainings, repeats),
             (jumping_clock, repeats), (read_only,), (small_disks, repeats),
-            (file_size_limits, limits), (stops, stop_count), (kills, kill_count),
-        ):  # fmt: skip
+            (file_size_limits, limits), (stops, stop_count), (kills, "light", light_kills),
+        ]  # fmt: skip
+        if cold_kills + forked_kills:
+            parts += [(undisturbed, "cold"), (kills, "cold", cold_kills),
+                      (kills, "forked", forked_kills, minutes)]  # fmt: skip
+        for work, *arguments in parts:
             attempt(campaign, work, arguments)
             report(campaign, began, out)
     sys.exit(1 if campaign.faults else 0)
@@ -430,7 +442,7 @@ def attempt(campaign, work, arguments) -> None:
     try:
         work(campaign, *arguments)
     except (Fault, OSError, ValueError) as error:
-        campaign.faults.append(f"{work.__name__}: {error}")
+        campaign.faults.append(f"{work.__name__} {arguments}: {error}")
         tqdm.write(f"FAULT {campaign.faults[-1]}")
 
 

@@ -307,7 +307,7 @@ def bomb(rng, file, name):
     declared = int(rng.choice([4, 1 << 16, 1 << 20]))
     data = file.create_dataset(name, (declared,), str(rng.choice(["f4", "u1"])), chunks=(declared,),
                                compression="gzip")
-    data.id.write_direct_chunk((0,), bomb_stream(int(rng.choice([1, 64, 400]))))
+    data.id.write_direct_chunk((0,), bomb_stream(int(rng.choice([1, 16, 128]))))
 
 
 @functools.cache
@@ -321,9 +321,10 @@ def bomb_stream(mebibytes):
 
 def big_chunk(rng, file, name):
     """A small array in a chunk that would take all memory."""
-    file.create_dataset(name, (4,), "f4", maxshape=(None,), chunks=(int(rng.choice(
-        [1 << 10, 1 << 24, (1 << 30) - 1])),), compression="gzip")  # fmt: skip
-    file[name][:] = 1
+    length = int(rng.choice([1 << 10, 1 << 24, (1 << 30) - 1]))
+    data = file.create_dataset(name, (4,), "f4", maxshape=(None,), chunks=(length,),
+                               compression="gzip")
+    data.id.write_direct_chunk((0,), bomb_stream(1))
 
 
 def filtered(rng, file, name):

@@ -3,7 +3,9 @@
 A *cold* life is the command as a user starts it.  Most of its time goes into Aesara's rewriting of
 the graph, so that hundreds of them take hours.  A *forked* life is a fork of a process that has done
 that rewriting and nothing else: jax finds its devices, traces and compiles after the fork, and all
-that reads and writes files, resumes and trains is the command's own code.
+that reads and writes files, resumes and trains is the command's own code.  A *light* life is a fork
+as well, whose updates are a few lines of numpy in the place of the compiled ones; the rest is again
+the command's own: thousands of them can be killed.
 """
 
 import contextlib
@@ -14,13 +16,14 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTHS = "8,8,8,8"
 OPTIONS = ["--g-widths", WIDTHS, "--d-widths", WIDTHS, "--g-kernel", "3", "--batch-size", "2",
-           "--backend", "jax", "--device", "cpu", "--checkpoint-every", "1"]  # fmt: skip
+           "--backend", "jax", "--device", "cpu", "--checkpoint-every", "1", "--keep", "3"]  # fmt: skip
 
 
 def write_photos(path, pairs=12, side=32):
@@ -66,6 +69,8 @@ class Life:
 
     def errors(self) -> list[str]:
         """The lines that begin with "Error: ", and those of a traceback."""
+        if not self.log.exists():  # it ended before it had anything to say
+            return []
         lines = self.log.read_text(errors="replace").replace("\r", "\n").splitlines()
         return [line for line in lines if line.startswith(("Error: ", "Traceback"))]
 
@@ -79,26 +84,61 @@ def cold(arguments, log, before=None) -> Life:
     return Life(process.pid, log)
 
 
-class Template:
-    """A process state to fork trainings from: modules imported, the update rewritten by Aesara."""
+class Forks:
+    """Starts the training command in forks of this process, without importing anything again."""
+
+    def __init__(self):
+        from cagan_theano import train
+
+        self.command = train
+
+    def prepare(self):
+        """In the fork, before the command: put what takes too long in the place of what it calls."""
+
+    def start(self, arguments, log, before=None) -> Life:
+        """The command in a fork of this process.  before: called in it before the command is."""
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid:
+            return Life(pid, log)
+        code = 99
+        try:
+            out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(out, 1)
+            os.dup2(out, 2)
+            if before:
+                before()
+            self.prepare()
+            self.command.main(self.command.train, list(arguments))
+        except SystemExit as end:
+            code = end.code or 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+
+class Forked(Forks):
+    """Forks in which Aesara has rewritten the update already."""
 
     def __init__(self, data):
-        from cagan_theano import train
         from cagan_theano.backends import Backend
         from cagan_theano.backends import jax as back_end
         from cagan_theano.compat import aesara
         from cagan_theano.training import Trainer
         from data_prep.store import PhotoFile
 
-        self.command = train
-        config = tiny_config(data)
+        super().__init__()
         with PhotoFile(data) as file:
             photos = file.split("train")
             self.photos = dataclasses.replace(photos, x=photos.x.load(), y=photos.y.load())
         back_end.register()
         back_end.silence()
         mode = back_end.mode(back_end.Target(), Unplaced())
-        self.trainer = Trainer(config, self.photos, Backend("jax", "CPU", mode, lambda _: None))
+        backend = Backend("jax", "CPU", mode, lambda _: None)
+        self.trainer = Trainer(tiny_config(data), self.photos, backend)
         maker = aesara.compile.function.types.FunctionMaker
         self.create, maker.create = maker.create, self._keeper()
         with contextlib.suppress(Prepared):
@@ -114,6 +154,10 @@ class Template:
 
         return keep
 
+    def prepare(self):
+        """The prepared trainer in the place of a new one."""
+        self.command.Trainer = self.trained
+
     def trained(self, config, photos, backend):
         """In a fork, in the place of `Trainer`: the prepared one, on the back end of this process."""
         assert np.array_equal(photos.x, self.photos.x) and np.array_equal(photos.y, self.photos.y)
@@ -127,29 +171,50 @@ class Template:
                 backend.resident(variable)
         return trainer
 
-    def fork(self, arguments, log, before=None) -> Life:
-        """The command in a fork of this process.  before: called in it before the command is."""
-        sys.stdout.flush()
-        pid = os.fork()
-        if pid:
-            return Life(pid, log)
-        code = 99
-        try:
-            out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            os.dup2(out, 1)
-            os.dup2(out, 2)
-            if before:
-                before()
-            self.command.Trainer = self.trained
-            self.command.main(self.command.train, list(arguments))
-        except SystemExit as end:
-            code = end.code or 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+
+class Light(Forks):
+    """Forks whose updates are a few lines of numpy."""
+
+    def prepare(self):
+        """No jax, and no compiled functions."""
+        from cagan_theano.backends import Backend
+
+        # one figure for each run would be most of the work
+        self.command.loss_curves = lambda *_: b"no curves"
+        self.command.choose_backend = lambda *_, **__: Backend("none", "CPU", None, lambda _: None)
+        self.command.Trainer = arithmetic_trainer()
+
+
+def arithmetic_trainer():
+    """A `Trainer` whose update is arithmetic: state, resume and random state are the real ones."""
+    from cagan_theano.adam import Adam
+    from cagan_theano.batches import Sampler
+    from cagan_theano.functions import build_networks
+    from cagan_theano.training import Trainer
+
+    class Arithmetic(Trainer):
+        def __init__(self, config, photos, backend):
+            self.config, self.backend, self.photos = config, backend, photos
+            self.sampler, self.step = Sampler(config, photos.garment), 0
+            self.networks = build_networks(config)
+            made = {name: Adam(net.params, config) for name, net in self.networks._asdict().items()}
+            self.functions = SimpleNamespace(optimizers=made)
+
+        def _update(self):
+            return self.move
+
+        def move(self, indices):
+            pull = np.float32(self.photos.x[indices.i].mean() / 255 - self.photos.y[indices.j].mean())
+            for variable in self._moments().values():
+                value = variable.get_value()
+                variable.set_value((value * 0.9 + pull).astype(value.dtype))
+            for network in self.networks:
+                for variable in network.params.values():
+                    value = variable.get_value()
+                    variable.set_value(np.sin(value + pull).astype(value.dtype))
+            return {"loss_D": float(pull), "loss_G": float(value.sum())}
+
+    return Arithmetic
 
 
 class Prepared(Exception):
