@@ -202,9 +202,12 @@ def write_study(plan, out, device, copy=None):
     found, pictures, rows = gather(plan, out, device)
     text = json.dumps(found, indent=1, sort_keys=False, allow_nan=False) + "\n"
     note = f"{plan.title}; {plan.steps} steps, seed {plan.seeds[0]}"
+    grid = study.grid(pictures, rows, note)
     files = {out / "results.json": text, out / "table.md": study.markdown(found) + "\n",
-             out / "grid.png": study.grid(pictures, rows, note)}
-    for path, content in files.items() | ({(Path(copy), text)} if copy else set()):
+             out / "grid.png": grid}
+    if copy:
+        files |= {Path(copy): text, Path(copy).with_suffix(".png"): grid}
+    for path, content in files.items():
         write_atomically(path, content)
         click.echo(f"wrote {path}")
     click.echo(study.markdown(found))
@@ -219,7 +222,8 @@ def write_study(plan, out, device, copy=None):
 @click.option("--list", "listed", is_flag=True, help="Show what is done and what is missing.")
 @click.option("--no-training", is_flag=True, help="Compare what is there; train nothing.")
 @click.option("--results", type=click.Path(dir_okay=False),
-              help="A second place for the results' JSON, such as docs/results/NAME.json.")
+              help="A second place for the results and, beside it, the grid, such as "
+                   "docs/results/ablations_NAME.json.")
 @common.device_option
 def command(plan, out, only, listed, no_training, results, device):
     """Train every run of PLAN that is missing, evaluate all, and compare them.

@@ -8,7 +8,7 @@ from replicate import measures, sheet
 
 OURS, FLAT, UNCHANGED = "#20639b", "#d99a3a", "#9a9a9a"
 BAD = "#c2571a"
-DPI = 200
+DPI = 130
 SIZE = (13, 8.2)
 
 
@@ -68,6 +68,14 @@ def bars(axes, places, entries, color, label=None, width=0.26):
         whisker(axes, place, entry)
 
 
+def pairs(axes, left, right):
+    """Two bars at each place; left, right: (entries, color, label) of all places."""
+    places = range(len(left[0]))
+    for shift, (entries, color, label) in ((-0.2, left), (0.2, right)):
+        bars(axes, [p + shift for p in places], entries, color, label, 0.38)
+    return places
+
+
 def whisker(axes, place, entry):
     """The interval of an entry as a line."""
     if entry["low"] is not None:
@@ -86,13 +94,11 @@ def errors(axes, result):
     found, names = result["measures"], ("inside", "inside_low_pass")
     if "inside" not in found:
         return False
-    places = range(len(names))
-    bars(axes, [p - 0.15 for p in places], [found[n] for n in names], OURS, "CAGAN", 0.28)
-    bars(axes, [p + 0.15 for p in places], [found[f"{n}_flat"] for n in names], FLAT,
-         "flat fill of the true place", 0.28)
+    places = pairs(axes, ([found[n] for n in names], OURS, "CAGAN"),
+                   ([found[f"{n}_flat"] for n in names], FLAT, "flat fill of the true place"))
     axes.axhline(1, color=UNCHANGED, linewidth=1, linestyle="--")
     axes.set_xlim(-0.5, 1.5)
-    axes.legend(frameon=False, fontsize=10)
+    axes.legend(frameon=False, fontsize=10, loc="upper right", bbox_to_anchor=(1, 0.94))
     labels(axes, places, ("every pixel", f"low-pass\n({result['low_pass']})"))
     return True
 
@@ -143,11 +149,9 @@ def frequencies(axes, result):
     found = ordered(result["bands"], measures.BAND_NAMES)
     if not found:
         return False
-    places = range(len(found))
-    bars(axes, [p - 0.2 for p in places], [e["of_unchanged"] for e in found.values()], OURS,
-         "of the unchanged image's", 0.38)
-    bars(axes, [p + 0.2 for p in places], [e["of_flat"] for e in found.values()], FLAT,
-         "of the flat fill's", 0.38)
+    entries = list(found.values())
+    places = pairs(axes, ([e["of_unchanged"] for e in entries], OURS, "of the unchanged image's"),
+                   ([e["of_flat"] for e in entries], FLAT, "of the flat fill's"))
     axes.axhline(1, color=UNCHANGED, linewidth=1, linestyle="--")
     axes.set_ylim(0, 1.25 * max(entry["value"] for e in found.values() for entry in e.values()))
     axes.legend(frameon=False, fontsize=10, loc="upper right")
@@ -175,12 +179,10 @@ def gap(axes, result):
     found = ordered(result["gap"], [name for name in measures.GAP if name != "outside"])
     if not found:
         return False
-    places = range(len(found))
-    for shift, key, color, label in ((-0.2, "held_out", OURS, f"held out (n = {result['n']})"),
-                                     (0.2, "trained", UNCHANGED,
-                                      f"trained on (n = {result['trained_n']})")):
-        bars(axes, [p + shift for p in places], [e[key] for e in found.values()], color, label,
-             0.38)
+    entries = list(found.values())
+    places = pairs(
+        axes, ([e["held_out"] for e in entries], OURS, f"held out (n = {result['n']})"),
+        ([e["trained"] for e in entries], UNCHANGED, f"trained on (n = {result['trained_n']})"))
     axes.set_ylim(0, 1.35 * max(e[k]["value"] for e in found.values()
                                 for k in ("held_out", "trained")))
     axes.legend(frameon=False, fontsize=10, loc="upper right")

@@ -21,7 +21,7 @@ import numpy as np
 
 from cagan_theano.command import main
 from data_prep.files import write_atomically
-from replicate import common, evaluate, interval, measures, shoots, verdicts
+from replicate import chart, common, evaluate, interval, measures, shoots, verdicts
 from replicate.interval import within
 
 CONTROLLED = 40
@@ -190,6 +190,7 @@ def command(checkpoint, results, out, log, again, backend, device):
     if log:
         write_json(results / "training.json", {"points": condensed(log)})
     found = shipped(results / "shipped.json", checkpoint, again, backend, device)
+    write_atomically(results / "shipped.png", chart.summary(found))
     training = read_results(results / "training.json")
     document = verdicts.document(found, read_studies(results), training)
     write_atomically(out, document)

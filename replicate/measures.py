@@ -4,7 +4,8 @@
 (`replicate/interval.py`).  What each number means is defined in docs/evaluation.md.
 """
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -235,7 +236,7 @@ def measure_triple(x_i, x_ij, truth, alpha, mask_i, mask_ij, flat):
 def errors(name, picture, truth, inside, changed):
     """Errors and SSIM of one picture against the truth, column names beginning with `name`."""
     size = metrics.low_pass_size(truth.shape[0])
-    low = metrics.low_pass(picture - truth, size)  # a box is linear: the error's is the box's error
+    low = metrics.low_pass(picture - truth, size)  # linear: the same as low-passing both
     similarity, full = metrics.ssim_map(picture, truth), name or "error_"
     parts = metrics.band_errors(picture, truth, inside)
     return {
@@ -250,7 +251,7 @@ def errors(name, picture, truth, inside, changed):
 
 
 def band_measures():
-    """Measures of each frequency band: its error of the unchanged image's and of the flat fill's."""
+    """Each frequency band's error as a share of the unchanged image's and of the flat fill's."""
     for name in BAND_NAMES:
         yield name, {"of_unchanged": share(f"band_{name}", f"unchanged_band_{name}"),
                      "of_flat": share(f"band_{name}", f"flat_band_{name}")}

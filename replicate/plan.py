@@ -86,7 +86,7 @@ def read_plan(path):
     try:
         table = tomllib.loads(Path(path).read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: is not TOML ({error}); see replicate/plans for examples") from None
+        raise ValueError(f"{path}: is not TOML ({error}); replicate/plans has examples") from None
     check_table(table, TOP, path, "the plan")
     for key in ("baseline", "steps", "runs"):
         need(key in table, path, f"{key} is missing")
@@ -125,20 +125,20 @@ def check_table(table, allowed, path, what):
     for key, value in table.items():
         need(key in allowed, path, f"{what} has the unknown key {key!r}; known are "
                                    f"{', '.join(allowed)}")
-        right = type(value) is allowed[key]
-        need(right, path, f"{what}: {key} must be of type {allowed[key].__name__}")
+        need(type(value) is allowed[key], path,
+             f"{what}: {key} must be of type {allowed[key].__name__}")
 
 
 def check_plan(plan):
-    """Raise ValueError unless every run is a valid configuration and the baseline is one of them."""
+    """Raise ValueError unless every run is a valid configuration, the baseline among them."""
     plan.named([plan.baseline])
     whole = all(type(seed) is int for seed in plan.seeds)
     need(plan.seeds and whole and len(set(plan.seeds)) == len(plan.seeds), plan.path,
          "seeds must be different whole numbers")
     for options in (plan.common, *(reading.changes for reading in plan.runs)):
         for name in FIXED:
-            need(name not in options, plan.path, f"{name} is set for all runs alike: give steps and "
-                                                 "seeds at the top, size in [photoshoot]")
+            need(name not in options, plan.path, f"{name} is set for all runs alike: give steps "
+                                                 "and seeds at the top, size in [photoshoot]")
     for reading in plan.runs:
         for seed in plan.seeds:
             plan.config(reading, seed)

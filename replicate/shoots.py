@@ -130,7 +130,7 @@ def opened(name, count, model):
 
 
 def was_shot(model):
-    """Whether a model was trained on pictures that this version of the photoshoot can make again."""
+    """Whether a model was trained on pictures that this photoshoot can make again."""
     origin = (model.metadata.get("data") or {}).get("provenance") or {}
     return origin.get("program") == "data_prep photoshoot" and origin["version"] == shoot.VERSION
 

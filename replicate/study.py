@@ -28,7 +28,7 @@ def columns_of(report):
 
 
 def several(statistic, runs):
-    """Statistic: the mean over trainings (dicts of columns of the same swaps), one for each seed."""
+    """Statistic: the mean over trainings, dicts of columns of the same swaps."""
     def mean(_columns, weights):
         return np.mean([statistic(columns, weights) for columns in runs], axis=0)
     return mean
@@ -47,7 +47,8 @@ def compared(runs, baseline, seed=0):
         here, there = several(statistic, runs), several(statistic, baseline)
         each = [float(statistic(columns, ones)) for columns in runs]
         base = [float(statistic(columns, ones)) for columns in baseline]
-        change = interval.estimate(lambda c, w, a=here, b=there: a(c, w) - b(c, w), runs[0], weights)
+        change = interval.estimate(lambda c, w, a=here, b=there: a(c, w) - b(c, w), runs[0],
+                                   weights)
         found[name] = interval.estimate(here, runs[0], weights) | {
             "seeds": each,
             "difference": change | {"seeds": [a - b for a, b in zip(each, base)]}}

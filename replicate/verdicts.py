@@ -4,7 +4,8 @@ Everything here is computed from stored results (`replicate/claims.py`), so that
 give the same document, byte for byte.
 """
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from replicate import measures, study
 
@@ -345,7 +346,8 @@ CLAIMS = (
           "Mean colors and the low-passed error; and the error in bands of spatial frequency "
           "beside that of a flat fill, which has no texture at all.",
           "reproduced: color correlation at least 0.9, low-passed error at most 0.25, and in the "
-          "finest band at least 0.95 of the flat fill's; partly: 0.7, 0.5, 0.8", colors_not_texture),
+          "finest band at least 0.95 of the flat fill's; partly: 0.7, 0.5, 0.8",
+          colors_not_texture),
     Claim("In-place color changes are easier than texture and geometric deformations", "3.2",
           "Held-out people in their own garment with one thing changed at a time: the error where "
           "the truth differs from the input, as a share of the unchanged image's.",
@@ -383,21 +385,26 @@ CLAIMS = (
 def document(shipped, studies, training):
     """docs/claims.md as text, from stored results alone."""
     found = [(claim, claim.judge(shipped, studies, training)) for claim in CLAIMS]
-    parts = [HEAD.format(**head(shipped, found)), summary(found)]
+    parts = [HEAD.format(**head(shipped, found)), summary(found), SUMMARY]
     parts += [section(number, *one) for number, one in enumerate(found, 1)]
     parts += [study_section(file, results) for file, results in (studies or {}).items()]
     return "\n".join(parts)
 
 
+SUMMARY = """
+![Errors, alpha, spatial frequencies, kinds of change, held-out beside trained-on](results/shipped.png)
+"""
+
 HEAD = """\
 # The paper's claims, measured
 
-Written by `python replicate/claims.py` from the numbers in [results/](results/); not edited by hand.
+Written by `python replicate/claims.py` from the numbers in [results/](results/), not by hand.
 Definitions of the measures: [evaluation.md](evaluation.md). Pictures: the photoshoot
 (`data_prep`), which knows the true swaps; the paper had photos and none.
 
 Weights: `{checkpoint}`, sha256 `{sha256}`, step {step} of {steps}{state}, {size}, trained on
-{pairs} pairs. {n} held-out swaps of {people} people into {garments} garments; intervals: {interval}.
+{pairs} pairs. {n} held-out swaps of {people} people into {garments} garments; intervals:
+{interval}.
 Of the {total} claims: {counts}.
 
 *reproduced*, *partly* and *not* follow the rule that stands with each claim
@@ -462,6 +469,7 @@ def study_section(file, results):
         f"Scale: {small or 'that of the paper'}; seeds {seeds_of(results)}; "
         f"{results['photoshoot']['pairs']} pairs of the photoshoot.", "",
         study.markdown(results), "",
+        f"![The same swaps under each run](results/{file.removesuffix('.json')}.png)", "",
         f"Command: `python replicate/ablations.py replicate/plans/{results['plan']} --results "
         f"docs/results/{file}`; numbers and the logs' held-out scores: [{file}](results/{file}).",
         ""])

@@ -51,7 +51,8 @@ def toy_training(words, **_):
     given = dict(zip(words, words[1:]))
     folder = RunFolder(given["--run"])
     with folder:
-        values = {"gamma_c": float(given.get("--gamma-c", 1)), "copies_d": "--no-copies-d" not in words}
+        values = {"gamma_c": float(given.get("--gamma-c", 1)),
+                  "copies_d": "--no-copies-d" not in words}
         folder.write_config(Config(height=32, width=32, steps=int(given["--steps"]), g_kernel=3,
                                    batch_size=4, seed=int(given.get("--seed", 0)), **values,
                                    g_widths=(8, 8, 10, 12), d_widths=(8, 8, 10, 12)))
@@ -190,15 +191,16 @@ def test_compared_is_the_mean_difference_over_seeds():
     assert found["inside"]["value"] == pytest.approx((means[0] + means[1]) / 2)
     assert change["value"] == pytest.approx((means[0] + means[1] - means[2] - means[3]) / 2)
     assert change["seeds"] == pytest.approx([means[0] - means[2], means[1] - means[3]])
-    assert study.better("inside", change) == study.better("alpha_iou",
-                                                          found["alpha_iou"]["difference"]) == "worse"
+    assert study.better("inside", change) == "worse"
+    assert study.better("alpha_iou", found["alpha_iou"]["difference"]) == "worse"  # it is lower
     assert study.better("inside", {**change, "seeds": [0.3, -0.1]}) == "-"  # the seeds disagree
     assert study.better("inside", {"low": -0.1, "high": 0.1, "seeds": [1, 1]}) == "-"
     assert study.better("inside", {"low": -0.2, "high": -0.1, "seeds": [-1, -1]}) == "better"
 
 
 def test_a_statistic_of_several_trainings_is_their_mean():
-    of = study.several(interval.average("e"), [{"e": np.array([1.0, 3])}, {"e": np.array([5.0, 7])}])
+    runs = [{"e": np.array([1.0, 3])}, {"e": np.array([5.0, 7])}]
+    of = study.several(interval.average("e"), runs)
     assert of(None, np.array([1.0, 1])) == 4 and of(None, np.array([2.0, 0])) == 3
 
 

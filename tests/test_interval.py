@@ -33,7 +33,8 @@ def test_swaps_of_one_person_count_as_one():
     people = np.random.default_rng(2).normal(0, 1, 60)
     swaps = columns(np.repeat(people, 5), person=np.repeat(np.arange(60), 5))
     found = interval.estimate(interval.average("e"), swaps, interval.draws(swaps))
-    alone = interval.estimate(interval.average("e"), columns(people), interval.draws(columns(people)))
+    few = columns(people)
+    alone = interval.estimate(interval.average("e"), few, interval.draws(few))
     width, single = (f["high"] - f["low"] for f in (found, alone))
     assert width == pytest.approx(single, rel=0.1)  # five looks at a person are one person
     garments = columns(np.repeat(people, 5), article=np.repeat(np.arange(60), 5))
