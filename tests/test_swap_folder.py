@@ -1,0 +1,160 @@
+"""A folder of people in a folder of articles: overlapped, resumable, faults told and left out."""
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cagan_theano.command import main
+from cagan_theano.model import Swap
+from replicate import swap_folder
+from replicate.swap_folder import Folders, Job, Source
+
+
+class Painter:
+    """A model that paints x_ij as the mean of x_i and y_j, and counts what it paints."""
+
+    sha256, config = "0" * 64, SimpleNamespace(height=32, width=32, mask="none")
+
+    def __init__(self):
+        self.sizes = []
+
+    def swap(self, x_i, y_i, y_j, batch_size):
+        assert x_i.shape == y_i.shape == y_j.shape == (batch_size, 32, 32, 3)
+        self.sizes.append(len(x_i))
+        mean = ((x_i.astype(int) + y_j) // 2).astype(np.uint8)
+        return Swap(np.zeros(x_i.shape[:3], np.float32), mean, mean)
+
+
+def save(path, level):
+    """A flat 32x32 picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((32, 32, 3), level, np.uint8)).save(path)
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """Folders of three people, what they wear, and two articles; the model paints means."""
+    for n, name in enumerate(("anna", "ben", "sub/cleo")):
+        save(tmp_path / "people" / f"{name}.png", 20 * n)
+        save(tmp_path / "worn" / f"{name}.webp", 7)
+    for n, name in enumerate(("red", "blue")):
+        save(tmp_path / "shop" / f"{name}.png", 100 + 100 * n)
+    painter = Painter()
+    monkeypatch.setattr(swap_folder.common, "load_model", lambda *_: painter)
+    return SimpleNamespace(root=tmp_path, painter=painter)
+
+
+def run(shop, *words):
+    """The exit code of the command on the shop."""
+    folders = [f"--{option}={shop.root / name}" for option, name in
+               [("humans", "people"), ("wearing", "worn"), ("articles", "shop"), ("out", "out")]]
+    with pytest.raises(SystemExit) as left:
+        main(swap_folder.command, [*folders, "--batch-size", "4", "--threads", "2", *words])
+    return left.value.code
+
+
+def level(path):
+    """The one level of a flat picture."""
+    values = np.unique(np.asarray(Image.open(path)))
+    assert len(values) == 1
+    return values[0]
+
+
+def test_everyone_in_everything_and_no_more_the_second_time(shop, capsys):
+    assert run(shop) == 0
+    out = shop.root / "out"
+    assert level(out / "anna" / "red.png") == 50 and level(out / "ben" / "blue.png") == 110
+    assert level(out / "sub" / "cleo" / "blue.png") == 120
+    assert len(list(out.rglob("*.png"))) == 6 and shop.painter.sizes == [4, 4]
+    (out / "ben" / "red.png").unlink()
+    stamp = (out / "anna" / "red.png").stat().st_mtime_ns
+    assert run(shop) == 0 and shop.painter.sizes == [4, 4, 4]
+    assert (out / "ben" / "red.png").exists()
+    assert (out / "anna" / "red.png").stat().st_mtime_ns == stamp
+    assert "painted 1 pictures" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_bad_pictures_are_told_and_left_out(shop, capsys):
+    (shop.root / "people" / "ben.png").write_bytes(b"no picture")
+    (shop.root / "worn" / "sub" / "cleo.webp").unlink()
+    assert run(shop) == 0
+    said = capsys.readouterr()
+    assert "skipped ben.png: is no image of a known format" in said.err
+    assert "skipped sub/cleo.png: no picture of the article that is worn" in said.err
+    assert "Traceback" not in said.err and "painted 2 pictures" in said.out
+    assert {p.name for p in (shop.root / "out" / "anna").iterdir()} == {"red.png", "blue.png"}
+    assert not (shop.root / "out" / "ben").exists()
+
+
+def test_a_list_stays_in_its_folders(shop, capsys):
+    pairs = shop.root / "pairs.csv"
+    pairs.write_text("anna.png,anna.webp,red.png\n../secret.png,anna.webp,red.png\nanna.png,x\n")
+    assert run(shop, f"--pairs={pairs}") == 0
+    said = capsys.readouterr().err
+    assert "pairs.csv:2: ../secret.png: climbs out" in said
+    assert "pairs.csv:3: is no line of human, wearing, article" in said
+    assert [p.name for p in (shop.root / "out").rglob("*.png")] == ["red.png"]
+
+
+def test_another_checkpoint_does_not_mix(shop, capsys):
+    assert run(shop) == 0
+    shop.painter.sha256 = "1" * 64
+    assert run(shop) == 1
+    assert "was begun with another checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("slowest", ["read", "paint", "write"])
+def test_the_whole_takes_little_longer_than_its_slowest_part(slowest):
+    """Parts that only wait show how far they overlap; each is timed, for a busy machine is late."""
+    jobs = [Job(f"h{n}", "w", "a", f"{n}.png") for n in range(64)]
+    spent, picture, written = dict(read=0, paint=0, write=0), np.zeros((2, 2, 3), np.uint8), []
+
+    def wait(part, pictures=1):
+        start = time.perf_counter()
+        time.sleep((0.03 if part == slowest else 0.015) * pictures)
+        spent[part] += time.perf_counter() - start  # no two threads do the same part
+
+    def slow_read(path):
+        if path.startswith("h"):
+            wait("read")
+        return picture
+
+    def paint(x_i, y_i, y_j):
+        wait("paint", len(x_i))
+        return x_i
+
+    def write(job, picture):
+        wait("write")
+        written.append(job)
+
+    start = time.perf_counter()
+    assert swap_folder.dress(jobs, (slow_read,) * 3, paint, write, 4, 1) == []
+    took = time.perf_counter() - start
+    assert sorted(written) == sorted(jobs)
+    # the first batch must be read before it is painted, the last painted before it is written
+    assert took < 1.2 * max(spent.values()) + 0.5
+    assert took < 0.8 * sum(spent.values())
+
+
+def test_a_full_disk_ends_it():
+    def write(job, picture):
+        raise OSError("no space left")
+
+    jobs = [Job("h", "w", "a", f"{n}.png") for n in range(5)]
+    with pytest.raises(OSError, match="no space"):
+        swap_folder.dress(jobs, (lambda path: np.zeros((2, 2, 3), np.uint8),) * 3,
+                          lambda x, *_: x, write, 2, 1)
+
+
+def test_two_results_of_one_name_are_told(tmp_path):
+    for name in ("a.png", "a.jpg"):
+        save(tmp_path / "people" / name, 5)
+    save(tmp_path / "worn" / "a.png", 5)
+    save(tmp_path / "shop" / "red.png", 5)
+    folders = Folders(*(Source(tmp_path / name) for name in ("people", "worn", "shop")))
+    faults = []
+    jobs = list(swap_folder.unfinished(swap_folder.all_jobs(folders, "png"), tmp_path, faults))
+    assert len(jobs) == 1 and "rename one" in faults[0][1]
