@@ -5,7 +5,7 @@ import shlex
 import click
 import numpy as np
 
-from data_prep.command import main
+from data_prep.command import main, printable
 from data_prep.layouts import LAYOUTS, detect, twin_folders
 from data_prep.options import size_option
 from data_prep.store import PhotoFile
@@ -72,14 +72,9 @@ def describe_found(name, src, source, found, samples):
            f"{len(found.unpaired)} rows to try on, {len(found.faults)} faults"
            + (", label maps" if any(pair.parse for pair in whole) else "")
            + (", garment masks" if any(pair.garment_mask for pair in whole) else ""))
-    yield from (f"  {shown(pair.person)}  wears  {shown(pair.garment)}" for pair in whole[:samples])
-    yield from (f"  fault: {shown(f.what)}: {shown(f.why)}" for f in found.faults[:samples])
+    yield from (f"  {printable(pair.person)}  wears  {printable(pair.garment)}" for pair in whole[:samples])
+    yield from (f"  fault: {printable(f.what)}: {printable(f.why)}" for f in found.faults[:samples])
     yield f"  python -m data_prep {name} {shlex.quote(src)} OUT.h5"
-
-
-def shown(text):
-    """A name that any terminal can print."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def ingest_command(name, layout):
@@ -88,7 +83,7 @@ def ingest_command(name, layout):
         from data_prep.ingest import Settings, ingest
         settings = Settings(size, fit, split, test_share, seed, masks, drop_doubts, jobs)
         report = ingest(name, src, out, settings, options)
-        click.echo("\n".join(report.lines()))
+        click.echo(printable("\n".join(report.lines())))
 
     command.__doc__ = f"""{layout.TITLE}.
 

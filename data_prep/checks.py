@@ -10,6 +10,7 @@ from PIL import Image
 from data_prep.picture import border_color
 
 SIDE = 64  # photos are judged at SIDE x SIDE pixels, whatever their shape and the size wanted
+PRINT = 32  # side of the picture that is hashed: that of imagehash.phash
 THUMB = 8  # side of the colors that confirm a near repeat
 FLAT = 2.0  # standard deviation [levels] below which a photo is blank
 DIFFERENT = 12  # levels from the ground's color that are no shading of it
@@ -29,10 +30,11 @@ def small_of(image):
     return image.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=1.0)
 
 
-def print_of(small):
-    """(64-bit perceptual hash as int, colors [THUMB*THUMB*3] as bytes) of a small photo."""
-    bits = np.packbits(imagehash.phash(small).hash.ravel())
-    colors = small.resize((THUMB, THUMB), Image.Resampling.BOX).tobytes()
+def print_of(image):
+    """(64-bit perceptual hash as int, colors [THUMB*THUMB*3] as bytes) of a photo of any size."""
+    even = image.resize((PRINT, PRINT), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    bits = np.packbits(imagehash.phash(even).hash.ravel())
+    colors = even.resize((THUMB, THUMB), Image.Resampling.BOX).tobytes()
     return int.from_bytes(bits.tobytes(), "big"), colors
 
 

@@ -9,8 +9,13 @@ INTERRUPTED = 130  # the shell's convention for a process ended by Ctrl-C
 def fail(message, code=1):
     """Print ``Error: message`` (first line only) on stderr and exit with ``code``."""
     lines = str(message).strip().splitlines() or ["unknown fault"]
-    click.echo(f"Error: {lines[0]}", err=True)
+    click.echo(f"Error: {printable(lines[0])}", err=True)
     sys.exit(code)
+
+
+def printable(text):
+    """A text that can be printed though it holds a file's name that is no proper text."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def main(command, args=None):
@@ -21,7 +26,8 @@ def main(command, args=None):
         sys.exit(done.exit_code)
     except click.ClickException as error:
         fail(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
-        fail("interrupted; nothing half-written was left behind", INTERRUPTED)
+    except (click.Abort, KeyboardInterrupt) as stop:  # click hides the one in the other
+        fail(str(stop.__cause__ or stop) or "interrupted; nothing half-written was left behind",
+             INTERRUPTED)
     except (ValueError, OSError) as error:
         fail(error)

@@ -12,6 +12,7 @@ import itertools
 
 from tqdm import tqdm
 
+from data_prep.command import printable
 from data_prep.develop import Task, develop
 from data_prep.layouts import LAYOUTS, begin
 from data_prep.layouts.records import Fault, Pair
@@ -113,8 +114,8 @@ def tasks_of(pairs, masks):
 
 def key_of(task):
     """A task as the text that the work file knows it by."""
-    return "|".join((task.role, task.photo, task.mask or "", ",".join(map(str, task.labels)))
-                    ).encode("utf-8", "backslashreplace").decode()
+    return printable("|".join((task.role, task.photo, task.mask or "",
+                               ",".join(map(str, task.labels)))))
 
 
 def develop_all(source, tasks, work, settings):

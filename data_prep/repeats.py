@@ -4,8 +4,8 @@ from collections import defaultdict
 
 import numpy as np
 
-DISTANCE = 6  # bits of 64 in which the perceptual hashes of near repeats differ at most
-COLOR = 10  # levels by which any of their 8x8 mean colors differs at most
+DISTANCE = 8  # bits of 64 in which the perceptual hashes of near repeats differ at most
+COLOR = 12  # levels by which any of their 8x8 mean colors differs at most
 
 
 def near_repeats(hashes, colors, digests):

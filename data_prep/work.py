@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 
+from data_prep.command import printable
 from data_prep.develop import Developed
 
 COMMIT = 2.0  # seconds of work that an interruption may cost
@@ -61,7 +62,8 @@ class Work:
 
     def put(self, key, stamp, developed):
         """Keep a `Developed`; it is safe on the disk within `COMMIT` seconds."""
-        row = developed._replace(phash=developed.phash.to_bytes(8, "big"))
+        row = [printable(value) if isinstance(value, str) else value
+               for value in developed._replace(phash=developed.phash.to_bytes(8, "big"))]
         marks = ", ".join("?" * (2 + len(COLUMNS)))
         self._base.execute(f"INSERT OR REPLACE INTO photo VALUES ({marks})", (key, stamp, *row))
         if time.monotonic() - self._saved > COMMIT:

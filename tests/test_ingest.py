@@ -1,0 +1,204 @@
+"""Photos from a disk: every layout, from a tree of rendered pictures to a step of training."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import layout_trees as trees
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from cagan_theano.samples import choose_held_out
+from data_prep.__main__ import cli
+from data_prep.store import PhotoFile, PhotoWriter
+
+ROOT = Path(__file__).parents[1]
+TRAIN, TEST = list(range(7)), [7, 8, 9]
+SWAPS = [(7, 8), (8, 9), (9, 7)]
+# tree -> (command and options, pictures to train on, to test, swaps to try, masks, garment masks)
+LAYOUTS = {
+    "viton_hd": (["viton-hd"], TRAIN, TEST, SWAPS, True, True),
+    "gp_vton": (["viton-hd"], TRAIN, TEST, SWAPS, True, True),
+    "cp_vton": (["cp-vton"], TRAIN, TEST, [(7, 9), (8, 7), (9, 8)], True, True),
+    "dresscode": (["dresscode", "--category", "upper_body", "--category", "dresses"],
+                  [2, 3, 4, 5, 6, 9], [0, 1, 7, 8], [(0, 1), (1, 0), (7, 8), (8, 7)], True, False),
+    "mpv": (["mpv"], sorted(2 * list(range(6))), [6, 6, 7, 7], [(6, 7), (6, 7), (7, 6), (7, 6)],
+            True, True),
+    "mpv3d": (["mpv3d"], list(range(6)), [6, 7], [(6, 7)], True, True),
+    "lookbook": (["lookbook", "--split", "train"], sorted(2 * list(range(8))), [], [], False, False),
+    "deepfashion": (["deepfashion"], list(range(6)), [6, 7], [], False, False),
+    "keras_cagan": (["keras-cagan", "--split", "train"], list(range(8)), [], [], False, False),
+    "two_folders": (["folders", "--split", "train", "--persons", "my people", "--garments",
+                     "clothes", "--parse", "parse"], list(range(8)), [], [], True, False),
+    "a_list": (["list", "--split", "test", "--list", "pairs.txt"], [], list(range(8)), [], False,
+               False),
+}  # fmt: skip
+
+
+def run(*words):
+    """The output of a command of data_prep that succeeds."""
+    done = CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Every layout's tree and the data file made of it: name -> (tree, file)."""
+    made, base = {}, tmp_path_factory.mktemp("layouts")
+    for name, (words, *_) in LAYOUTS.items():
+        tree = base / name / "tree"
+        tree.mkdir(parents=True)
+        getattr(trees, "two_folders" if name == "a_list" else name)(tree)
+        made[name] = tree, base / name / "out.h5"
+        run(words[0], tree, made[name][1], *words[1:])
+    return made
+
+
+def number_of(picture, role):
+    """Which rendered picture this is: (number, whether mirrored), by the pixels alone."""
+    errors = {(n, mirrored): np.abs(picture.astype(int) - (shot[:, ::-1] if mirrored else shot)).mean()
+              for n, shots in enumerate(trees.shots()) for mirrored in (False, True)
+              for shot in [shots["xy".index(role)]]}
+    best = min(errors, key=errors.get)
+    assert errors[best] < 4, errors[best]
+    return best
+
+
+def overlap(a, b):
+    """Intersection over union of two masks."""
+    a, b = a > 127, b > 127
+    return (a & b).sum() / (a | b).sum()
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_layout_gives_its_true_pairs_masks_and_swaps(files, name):
+    _, train, test, swaps, masks, garment_masks = LAYOUTS[name]
+    with PhotoFile(files[name][1]) as file:
+        for split, wanted in (("train", train), ("test", test)):
+            assert (split in file.splits) == bool(wanted)
+            if wanted:
+                check_split(file.split(split), wanted, masks, garment_masks)
+        if swaps:
+            part = file.split("test")
+            found = [(number_of(part.x[int(i)], "x")[0], number_of(part.y[int(j)], "y")[0])
+                     for i, j in zip(part.triples.i, part.triples.j)]
+            assert sorted(found) == swaps and part.triples.x_ij is None
+
+
+def check_split(part, wanted, masks, garment_masks):
+    """The pictures of a split are the wanted ones, each person with the own garment and masks."""
+    assert (part.mask is not None, part.y_mask is not None) == (masks, garment_masks)
+    people = [number_of(part.x[row], "x") for row in range(len(part))]
+    garments = [number_of(part.y[row], "y")[0] for row in range(len(part))]
+    assert sorted(n for n, _ in people) == wanted and [n for n, _ in people] == garments
+    same = np.array(garments)[:, None] == np.array(garments)
+    np.testing.assert_array_equal(part.garment[:, None] == part.garment, same)
+    for row, (n, mirrored) in enumerate(people):
+        _, y, mask = trees.shots()[n]
+        assert not masks or overlap(part.mask[row], mask[:, ::-1] if mirrored else mask) > .97
+        assert not garment_masks or overlap(part.y_mask[row], trees.article_mask(y)) > .97
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_detect_names_the_layout(files, name):
+    if name in ("two_folders", "a_list"):
+        done = CliRunner().invoke(cli, ["detect", str(files[name][0])])
+        assert done.exit_code and "'clothes' and 'my people' share 8 names" in done.output
+        return
+    lines = run("detect", files[name][0], "--samples", 2).splitlines()
+    layouts = [line.split(":")[0] for line in lines if not line.startswith(" ")]
+    assert layouts == [LAYOUTS[name][0][0]]
+    count = 7 if name == "dresscode" else len(LAYOUTS[name][1]) + len(LAYOUTS[name][2])
+    assert f"  {count} pairs" in lines[1] and sum("wears" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_report_and_a_sheet_come_with_every_file(files, name):
+    out = files[name][1]
+    report = json.loads(out.with_suffix(".report.json").read_text())
+    counts = report["counts"]
+    assert (counts["train"], counts["test"], counts["swaps to try"]) == tuple(
+        len(part) for part in LAYOUTS[name][1:4])
+    assert not report["dropped"] and counts["unpaired rows without both pairs"] == 0
+    with Image.open(out.with_suffix(".sheet.png")) as sheet:
+        assert sheet.width > 1000 and sheet.height > 200
+    assert not Path(f"{out}.work").exists()
+    with PhotoFile(out) as file:
+        assert file.provenance["program"] == f"data_prep {LAYOUTS[name][0][0]}"
+        assert str(files[name][0]) not in json.dumps(file.provenance)
+
+
+def test_names_of_the_files_are_kept(files):
+    with PhotoFile(files["two_folders"][1]) as file:
+        part = file.split("train")
+        assert "my people/Größe 0.jpg" in part.x_file and "clothes/上着2.png" in part.y_file
+
+
+def test_the_same_photos_give_the_same_bytes(files, tmp_path):
+    tree, out = files["mpv3d"]
+    run("mpv3d", tree, tmp_path / "again.h5", "--jobs", 5)
+    assert (tmp_path / "again.h5").read_bytes() == out.read_bytes()
+
+
+def thinned(rows, number):
+    """A picture of 32x32 out of one of 128x96."""
+    return rows[number, ::4, ::3]
+
+
+def test_one_step_of_training_on_all_layouts(files, tmp_path):
+    """A minibatch with two photos out of every layout; held-out swaps that have no truth."""
+    with PhotoWriter(tmp_path / "all.h5", 32, 32, {"program": "tests"}) as writer:
+        for number, (_, out) in enumerate(files.values()):
+            with PhotoFile(out) as file:
+                part = file.split(file.splits[0])
+                for row in range(2):
+                    writer.add("train", thinned(part.x, row), thinned(part.y, row), number,
+                               100 * number + part.garment[row])
+        with PhotoFile(files["viton_hd"][1]) as file:
+            part = file.split("test")
+            for row in range(3):
+                writer.add("test", thinned(part.x, row), thinned(part.y, row), 50 + row, 5000 + row)
+            for i, j in zip(part.triples.i, part.triples.j):
+                writer.add_triple(i, j)
+    words = ["--data", tmp_path / "all.h5", "--run", tmp_path / "run", "--steps", 1, "--batch-size",
+             2 * len(files), "--g-widths", "8,8,10,10", "--d-widths", "8,8,10,10", "--g-kernel", 3,
+             "--device", "cpu"]
+    done = subprocess.run([sys.executable, "-m", "cagan_theano.train", *map(str, words)], cwd=ROOT,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    line = json.loads((tmp_path / "run/log.jsonl").read_text().splitlines()[-1])
+    assert line["step"] == 1 and "error" not in line
+    assert len(list((tmp_path / "run/samples").glob("*.png"))) == 1
+
+
+def test_held_out_swaps_without_a_truth(files):
+    with PhotoFile(files["viton_hd"][1]) as file:
+        held_out = choose_held_out(file.split("test"), 8)
+    assert len(held_out.x_i) == 3 and held_out.truth is None and held_out.m_i is not None
+
+
+def test_inspect_verifies_and_draws(files, tmp_path):
+    out = files["viton_hd"][1]
+    text = run("inspect", out, "--sheet", tmp_path / "sheet.png")
+    assert "train: 7 pairs, 7 persons, 7 garments, masks, garment masks" in text
+    assert "test/y_mask uint8 [3, 128, 96]" in text and "3 swaps to try" in text
+    with PhotoFile(out) as file:
+        chunks = sum(-(-len(rows) // rows.chunk_rows) for _, rows in file.datasets())
+    assert f"checksums: {chunks} chunks read, all whole" in text
+    assert Image.open(tmp_path / "sheet.png").height > 400
+
+
+def test_inspect_finds_a_flipped_bit_in_any_picture(files, tmp_path):
+    import h5py
+    data = bytearray(files["viton_hd"][1].read_bytes())
+    with h5py.File(files["viton_hd"][1]) as file:
+        chunk = file["test/y_mask"].id.get_chunk_info(2)
+    data[chunk.byte_offset + chunk.size // 2] ^= 1
+    (tmp_path / "broken.h5").write_bytes(data)
+    done = CliRunner().invoke(cli, ["inspect", str(tmp_path / "broken.h5")])
+    assert "/test/y_mask is damaged" in str(done.exception)
+    assert "checksums" not in run("inspect", tmp_path / "broken.h5", "--no-verify")

@@ -1,0 +1,372 @@
+"""Photos from a disk that are not as they should be: a line in the report, or one clear error."""
+
+import json
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import layout_trees as trees
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from data_prep import ingest as ingestion
+from data_prep.__main__ import cli
+from data_prep.command import main
+from data_prep.ingest import Settings, ingest
+from data_prep.photoshoot import render, shoot
+from data_prep.store import PhotoFile, PhotoWriter
+
+TREE = ("image", "cloth", "image-parse-v3", "cloth-mask")
+
+
+def fresh(number):
+    """(x, y, mask) of a person and a garment that `trees.shots` has not."""
+    garment = shoot.garment_of(99, "train", 6 * number)
+    x, mask = render.render_worn(shoot.sitter_of(99, "train", 6 * number), garment, trees.SIZE)
+    return x, render.render_article(garment, trees.SIZE), mask
+
+
+class Tree:
+    """A VITON-HD tree to which odd pairs are added."""
+
+    def __init__(self, root):
+        self.root, self.train, self.rows, self.count = Path(root), Path(root) / "train", [], 0
+        trees.viton_hd(root)
+
+    def add(self, name, x=None, y=None, row=None):
+        """Write a pair under a name, by default of pictures not used before; returns its photos."""
+        new_x, new_y, mask = fresh(self.count)
+        self.count += 1
+        x, y = (new if given is None else given for new, given in ((new_x, x), (new_y, y)))
+        paths = [self.train / kind / f"{name}.jpg" for kind in TREE[:2]]
+        for path, picture in zip(paths, (x, y)):
+            trees.save(path, picture)
+        trees.save_labels(self.train / TREE[2] / f"{name}.png", mask, 5)
+        trees.save(self.train / TREE[3] / f"{name}.jpg", trees.article_mask(new_y))
+        self.rows.append(row or f"{name}.jpg 00000_00.jpg")
+        return (*paths, new_x)
+
+    def finish(self, *lines):
+        """Write the list, with Windows line ends and none at its end."""
+        path = self.root / "train_pairs.txt"
+        path.write_bytes("\r\n".join([*path.read_text().splitlines(), *self.rows, *lines]).encode())
+
+
+def png_of_16_bits(picture):
+    """The bytes of a 16-bit RGBA PNG, which Pillow cannot write."""
+    deep = np.dstack([picture, np.full(picture.shape[:2], 255)]).astype(">u2") * 257
+    raw = b"".join(b"\0" + row.tobytes() for row in deep.astype(">u2"))
+    head = struct.pack(">IIBBBBB", picture.shape[1], picture.shape[0], 16, 6, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts)
+
+
+def half_size(picture):
+    """The same picture at half its size."""
+    image = Image.fromarray(picture)
+    return np.asarray(image.resize((image.width // 2, image.height // 2), Image.Resampling.BICUBIC))
+
+
+def add_broken(tree):
+    """Pairs that must be left out: name -> what the reason begins with."""
+    x, *_ = tree.add("truncated")
+    x.write_bytes(x.read_bytes()[:900])
+    tree.add("empty")[1].write_bytes(b"")
+    tree.add("text")[0].write_text("this is no picture")
+    bomb = tree.add("bomb")[0]
+    Image.new("1", (12000, 12000)).save(bomb, "PNG")
+    tree.add("no garment")[1].unlink()
+    link = tree.add("link")[0]
+    link.unlink()
+    link.symlink_to("/etc/hostname")
+    tree.add("blank", y=np.full((128, 96, 3), 250, np.uint8))
+    tree.add("no parse")
+    (tree.train / TREE[2] / "no parse.png").unlink()
+    tree.add("empty parse")
+    trees.save(tree.train / TREE[2] / "empty parse.png", np.zeros((128, 96), np.uint8))
+    tree.add("color parse")
+    trees.save(tree.train / TREE[2] / "color parse.png", np.zeros((128, 96, 3), np.uint8))
+    tree.add("wide parse")
+    trees.save_labels(tree.train / TREE[2] / "wide parse.png", np.full((96, 128), 255, np.uint8), 5)
+    tree.add("full mask")
+    trees.save(tree.train / TREE[3] / "full mask.jpg", np.full((128, 96), 255, np.uint8))
+    tree.add("person as garment", y=fresh(60)[0])
+    tree.add("same photo twice", *2 * (fresh(61)[0],))
+    tree.add("repeat", *trees.shots()[2][:2])
+    tree.add("smaller repeat", *(half_size(picture) for picture in trees.shots()[3][:2]))
+    tree.add("garment of test", y=half_size(trees.shots()[8][1]))
+    tree.add("person of test", x=trees.shots()[7][0])
+    return {
+        "truncated": "unreadable: train/image/truncated.jpg: is a damaged image",
+        "empty": "unreadable: train/cloth/empty.jpg: is an empty file",
+        "text": "unreadable: train/image/text.jpg: is no image of a known format",
+        "bomb": "unreadable: train/image/bomb.jpg: has more than 100 million pixels",
+        "no garment": "missing: train/cloth/no garment.jpg: there is no such file",
+        "link": "unreadable: train/image/link.jpg: is a link out of the folder",
+        "blank": "blank: one color all over",
+        "no parse": "mask: train/image-parse-v3/no parse.png: there is no such file",
+        "empty parse": "mask: shows no garment",
+        "color parse": "mask: train/image-parse-v3/color parse.png: is a picture in color",
+        "wide parse": "mask: train/image-parse-v3/wide parse.png: is 128x96, which is not the shape",
+        "full mask": "mask: covers the whole photo",
+        "person as garment": "person: the lower edge cuts through",
+        "same photo twice": "person: ",
+        "repeat": "repeat: of train/image/00002_00.jpg with train/cloth/00002_00.jpg",
+        "smaller repeat": "repeat: of train/image/00003_00.jpg with train/cloth/00003_00.jpg",
+        "garment of test": "crossing: ",
+        "person of test": "crossing: the person's photo is in the test split",
+    }
+
+
+def add_odd(tree):
+    """Pairs that must be kept, with the picture that must come out: name -> x [H,W,3]."""
+    wanted = {}
+    deep, _, x = tree.add("deep")
+    deep.write_bytes(png_of_16_bits(x))
+    wanted["deep"] = x
+    turned, _, x = tree.add("turned")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(x).copy()).save(turned, exif=exif, quality=95)
+    wanted["turned"] = x
+    inks, _, x = tree.add("inks")
+    Image.fromarray(x).convert("CMYK").save(inks, quality=95)
+    wanted["inks"] = x
+    gray, _, x = tree.add("gray")
+    Image.fromarray(x).convert("L").save(gray, quality=95)
+    wanted["gray"] = np.repeat(np.asarray(Image.fromarray(x).convert("L"))[..., None], 3, axis=-1)
+    clear, _, x = tree.add("clear")
+    alpha = np.full((128, 96, 1), 255, np.uint8)
+    alpha[:20] = 0
+    Image.fromarray(np.dstack([x, alpha])).save(clear, "PNG")
+    wanted["clear"] = np.where(alpha == 0, np.uint8(255), x)
+    _, _, x = tree.add("名前 with ü", row="名前 with ü.jpg\t00000_00.jpg")
+    wanted["名前 with ü"] = x
+    return wanted
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    """(what must be left out, what must be kept, the report, the file) of a tree full of faults."""
+    root = tmp_path_factory.mktemp("faults")
+    tree = Tree(root / "tree")
+    broken, odd = add_broken(tree), add_odd(tree)
+    tree.finish("one_column.jpg", "..\\..\\etc\\passwd 00000_00.jpg", "/etc/passwd 00000_00.jpg",
+                "C:\\photos\\a.jpg 00000_00.jpg", "", "nowhere.jpg 00000_00.jpg")
+    trees.save(tree.train / "cloth/alone.jpg", fresh(70)[1])
+    done = CliRunner().invoke(cli, ["viton-hd", str(tree.root), str(root / "out.h5")],
+                              catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return broken, odd, json.loads((root / "out.report.json").read_text()), root / "out.h5"
+
+
+def test_every_broken_pair_is_left_out_with_its_reason(faulty):
+    broken, _, report, _ = faulty
+    found = {Path(row["person"]).stem: row["why"] for row in report["dropped"]}
+    assert found.pop("nowhere").startswith("missing: train/image/nowhere.jpg")
+    assert set(found) == set(broken)
+    assert not [name for name in broken if not found[name].startswith(broken[name])], found
+
+
+def test_every_other_pair_is_kept_in_its_right_colors(faulty):
+    _, odd, _, out = faulty
+    with PhotoFile(out) as file:
+        train = file.split("train")
+        names = [Path(name).stem for name in train.x_file]
+        assert set(names) == set(odd) | {f"{n:05d}_00" for n in range(7)}
+        for name, wanted in odd.items():
+            error = np.abs(train.x[names.index(name)].astype(int) - wanted).mean()
+            assert error < (5 if name == "inks" else 2.5), (name, error)
+        assert len(file.split("test")) == 3
+
+
+def test_bad_lines_of_a_list_and_lonely_files_are_reported(faulty):
+    faults = {fault["what"]: fault["why"] for fault in faulty[2]["faults"]}
+    texts = list(faults.values())
+    for part in ("has one column", "climbs out of the folder", "/etc/passwd: is an absolute path",
+                 "C:\\photos\\a.jpg: is an absolute path"):
+        assert sum(part in text for text in texts) == 1
+    assert faults["train/cloth/alone.jpg"] == "no photo shows it worn"
+
+
+def test_without_masks_their_faults_do_not_matter(faulty, tmp_path):
+    out = tmp_path / "plain.h5"
+    report = ingest("viton-hd", Path(faulty[3]).parent / "tree", out, Settings(masks=False))
+    assert "mask" not in report.counts["dropped"]
+    with PhotoFile(out) as file:
+        train = file.split("train")
+        names = {Path(name).stem for name in train.x_file}
+        assert {"no parse", "empty parse", "color parse", "wide parse", "full mask"} <= names
+        assert train.mask is None and train.y_mask is None
+
+
+def test_doubtful_garments_can_be_kept(faulty, tmp_path):
+    report = ingest("viton-hd", Path(faulty[3]).parent / "tree", tmp_path / "o.h5",
+                    Settings(drop_doubts=False))
+    doubts = json.loads((tmp_path / "o.report.json").read_text())["doubtful and kept"]
+    assert [Path(row["person"]).stem for row in doubts] == ["person as garment"]
+    # the garment's photo that is the person's own is no matter of doubt
+    assert report.counts["dropped"]["person"] == 1
+
+
+# --- one clear error
+
+def error(capsys, *words):
+    """The one line on stderr of a command that fails."""
+    with pytest.raises(SystemExit) as left:
+        main(cli, [str(word) for word in words])
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error: ")]
+    assert left.value.code == 1 and len(lines) == 1
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """Two folders of eight pairs."""
+    root = tmp_path_factory.mktemp("plain")
+    trees.two_folders(root)
+    return root
+
+
+FOLDERS = ["--persons", "my people", "--garments", "clothes"]
+
+
+@pytest.mark.parametrize("words, fault", [
+    (["viton-hd", "none", "OUT"], "none: is no folder"),
+    (["viton-hd", "TREE", "OUT"], "holds no pairs of the layout viton-hd"),
+    (["folders", "TREE", "OUT", "--persons", "x", "--garments", "clothes"], "x: holds no images"),
+    (["folders", "TREE", "OUT", "--persons", "../..", "--garments", "clothes"], "climbs out"),
+    (["folders", "TREE", "none/out.h5", *FOLDERS], "does not exist; create it first"),
+    (["folders", "TREE", "TREE", *FOLDERS], "is a directory"),
+    (["folders", "TREE", "OUT", *FOLDERS, "--size", "100x100"], "multiples of 16"),
+    (["folders", "TREE", "OUT"], "Missing option '--persons'"),
+    (["list", "TREE", "OUT", "--list", "none.txt"], "none.txt: there is no such list"),
+    (["list", "TREE", "OUT", "--list", "../x.txt"], "climbs out of the folder"),
+    (["list", "TREE", "OUT", "--list", "clothes/shirt no 1.png"], "pairs can be used ("),
+    (["detect", "none"], "none: is no folder"),
+    (["inspect", "none.h5"], "none.h5: no such file"),
+])  # fmt: skip
+def test_one_clear_error(capsys, tree, tmp_path, words, fault):
+    places = {"TREE": tree, "OUT": tmp_path / "out.h5"}
+    assert fault in error(capsys, *(places.get(word, word) for word in words))
+    assert not (tmp_path / "out.h5").exists()
+
+
+def test_no_usable_pair_is_one_error_and_a_report(capsys, tree, tmp_path):
+    for n in range(3):
+        for folder in ("a", "b"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / f"{n}.jpg").write_bytes(b"")
+    line = error(capsys, "folders", tmp_path, tmp_path / "o.h5", "--persons", "a", "--garments", "b")
+    assert "none of 3 pairs can be used (3 unreadable)" in line and "o.report.json" in line
+    assert len(json.loads((tmp_path / "o.report.json").read_text())["dropped"]) == 3
+    assert not (tmp_path / "o.h5").exists()
+
+
+def test_two_files_for_one_id(tree, tmp_path):
+    trees.two_folders(tmp_path)
+    trees.save(tmp_path / "clothes/shirt no 1.jpg", trees.shots()[9][1])
+    report = ingest("folders", tmp_path, tmp_path / "o.h5", Settings(split="train"),
+                    {"persons": "my people", "garments": "clothes"})
+    assert report.counts["train"] == 7
+    faults = [(fault["what"], fault["why"]) for fault in report.facts["faults"]]
+    assert ("clothes/shirt no 1.jpg", "two files for the id shirt no 1") in faults
+    assert len(faults) == 3
+
+
+def test_a_folder_that_is_a_link_out_of_the_set(tree, tmp_path):
+    root = tmp_path / "set"
+    (root / "imgs").mkdir(parents=True)
+    trees.keras_cagan(tmp_path / "else")
+    (root / "imgs/1").symlink_to(tmp_path / "else/imgs/1")
+    (root / "imgs/5").symlink_to(tmp_path / "else/imgs/5")
+    with pytest.raises(ValueError, match="imgs/1: is a link out of SRC"):
+        ingest("keras-cagan", root, tmp_path / "o.h5")
+    link = tmp_path / "link"  # the set itself may be behind a link
+    link.symlink_to(tmp_path / "else")
+    assert ingest("keras-cagan", link, tmp_path / "o.h5").counts["train"] == 7
+
+
+# --- interrupted
+
+OPTIONS = {"persons": "my people", "garments": "clothes"}
+
+
+@pytest.fixture(scope="module")
+def whole(tree, tmp_path_factory):
+    """The bytes of the data file of `tree`, made without interruption."""
+    out = tmp_path_factory.mktemp("whole") / "o.h5"
+    ingest("folders", tree, out, Settings(), OPTIONS)
+    return out.read_bytes()
+
+
+def stop_after(monkeypatch, count):
+    """A Ctrl-C after `count` photos; returns the names of those that were developed."""
+    done, develop = [], ingestion.develop
+
+    def interrupted(source, task, *rest):
+        if len(done) == count:
+            raise KeyboardInterrupt
+        done.append(task.photo)
+        return develop(source, task, *rest)
+    monkeypatch.setattr(ingestion, "develop", interrupted)
+    return done
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tree, whole, tmp_path, monkeypatch):
+    out, settings = tmp_path / "o.h5", Settings(jobs=1)
+    stop_after(monkeypatch, 6)
+    with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
+        ingest("folders", tree, out, settings, OPTIONS)
+    assert not out.exists() and Path(f"{out}.work").exists()
+    monkeypatch.undo()
+    seen = stop_after(monkeypatch, 1000)
+    ingest("folders", tree, out, settings, OPTIONS)
+    assert len(seen) == 10 and out.read_bytes() == whole and not Path(f"{out}.work").exists()
+
+
+def test_work_of_other_settings_or_photos_is_done_anew(tree, tmp_path, monkeypatch):
+    root = tmp_path / "tree"
+    trees.two_folders(root)
+    out = tmp_path / "o.h5"
+    stop_after(monkeypatch, 9)
+    with pytest.raises(KeyboardInterrupt):
+        ingest("folders", root, out, Settings(jobs=1, size=(64, 48)), OPTIONS)
+    monkeypatch.undo()
+    seen = stop_after(monkeypatch, 9)
+    with pytest.raises(KeyboardInterrupt):
+        ingest("folders", root, out, Settings(jobs=1), OPTIONS)
+    assert len(seen) == 9  # more than were left: none of 64x48 was of use
+    monkeypatch.undo()
+    first = root / seen[0]
+    os.utime(first, ns=(1, 1))
+    seen = stop_after(monkeypatch, 1000)
+    ingest("folders", root, out, Settings(jobs=1), OPTIONS)
+    assert len(seen) == 16 - 9 + 1 and root / seen[0] == first
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_the_file_is_whole_or_absent(tree, tmp_path, monkeypatch, error):
+    add, calls = PhotoWriter.add, []
+
+    def failing(*args, **options):
+        calls.append(1)
+        if len(calls) == 5:
+            raise error
+        return add(*args, **options)
+    monkeypatch.setattr(PhotoWriter, "add", failing)
+    with pytest.raises(type(error)):
+        ingest("folders", tree, tmp_path / "o.h5", Settings(), OPTIONS)
+    assert [path.name for path in tmp_path.iterdir()] == ["o.h5.work"]
+
+
+def test_a_work_file_of_another_kind_is_left_alone(tree, tmp_path):
+    (tmp_path / "o.h5.work").write_text("my own notes, and long enough to be no database" * 50)
+    with pytest.raises(ValueError, match="o.h5.work: is no work file of this program"):
+        ingest("folders", tree, tmp_path / "o.h5", Settings(), OPTIONS)
+    assert (tmp_path / "o.h5.work").read_text().startswith("my own notes")

@@ -1,0 +1,283 @@
+"""The parts of the ingestion: shapes, resizing, lists, repeats, splits; against plain loops."""
+
+import io
+import itertools
+
+import layout_trees as trees
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from data_prep import checks
+from data_prep.develop import Developed
+from data_prep.ingest import WINDOW, in_parallel
+from data_prep.layouts.records import Fault, Pair, Unpaired, list_rows
+from data_prep.picture import decode, fit, open_rgb, read_picture
+from data_prep.plan import make_plan
+from data_prep.repeats import COLOR, DISTANCE, near_repeats
+from data_prep.source import Source
+from data_prep.store import PhotoFile, PhotoWriter, pack, unpack
+
+GREEN, WHITE = (30, 160, 60), (240, 240, 240)
+
+# --- shape and resizing
+
+
+def disk(width, height, radius=.3):
+    """A round green disk in the middle of a picture."""
+    y, x = np.mgrid[:height, :width]
+    inside = np.hypot(x - (width - 1) / 2, y - (height - 1) / 2) < radius * min(width, height)
+    return np.where(inside[..., None], np.uint8(GREEN), np.uint8(WHITE))
+
+
+def extent(picture):
+    """(width, height) of what is green, weighing half-covered pixels by their share."""
+    share = (240 - picture[..., 0].astype(float)) / (240 - 30)
+    return share.sum(axis=1).max(), share.sum(axis=0).max()
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+@pytest.mark.parametrize("how", ["pad", "crop"])
+@pytest.mark.parametrize("size", [(768, 1024), (500, 500), (1200, 700), (90, 70)])
+def test_a_round_picture_stays_round(tmp_path, size, how, ending):
+    trees.save(tmp_path / f"a.{ending}", disk(*size))
+    wide, high = extent(read_picture(tmp_path / f"a.{ending}", 128, 96, how))
+    scale = (min if how == "pad" else max)(96 / size[0], 128 / size[1])
+    diameter = .6 * min(size) * scale
+    assert abs(wide - high) < .06 * high + .5
+    if how == "pad" or diameter < 96:
+        assert abs(wide - diameter) < .06 * diameter + 1
+
+
+def test_pad_keeps_the_whole_and_crop_the_middle(tmp_path):
+    picture = np.full((60, 120, 3), WHITE, np.uint8)
+    picture[:, :10], picture[:, -10:], picture[25:35, 55:65] = (200, 0, 0), (0, 0, 200), GREEN
+    image = Image.fromarray(picture)
+    pad, crop = (np.asarray(fit(image, 48, 48, how)).astype(int) for how in ("pad", "crop"))
+    assert (pad[24, 0] == (200, 0, 0)).all() and (pad[24, -1] == (0, 0, 200)).all()
+    assert (pad[0] == WHITE).all() and (np.abs(crop[0] - WHITE) < 3).all()
+    assert not (np.abs(crop - (200, 0, 0)) < 60).all(-1).any() and crop[24, 24, 0] < 60
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_resizing_does_not_alias(tmp_path, ending):
+    board = np.uint8(255 * (np.indices((768, 576)).sum(axis=0) % 2))
+    trees.save(tmp_path / f"a.{ending}", np.repeat(board[..., None], 3, axis=-1))
+    read = read_picture(tmp_path / f"a.{ending}", 128, 96).astype(int)
+    assert np.abs(read[4:-4, 4:-4] - 127).max() < 8  # nearest neighbors would be black and white
+
+
+def test_a_jpeg_read_at_a_quarter_is_the_same_picture(tmp_path):
+    x = np.asarray(Image.fromarray(trees.shots()[0][0]).resize((768, 1024), Image.Resampling.BICUBIC))
+    trees.save(tmp_path / "a.jpg", x)
+    data = (tmp_path / "a.jpg").read_bytes()
+    assert decode(io.BytesIO(data), "a", (128, 96)).size == (192, 256)
+    small = read_picture(tmp_path / "a.jpg", 128, 96).astype(int)
+    whole = np.asarray(fit(open_rgb(tmp_path / "a.jpg"), 128, 96)).astype(int)
+    assert np.abs(small - whole).mean() < .7 and np.abs(small - trees.shots()[0][0]).mean() < 2
+
+
+# --- the stored form
+
+
+@given(st.binary(min_size=0, max_size=700))
+def test_packed_pictures_come_back(data):
+    picture = np.frombuffer(data + bytes(-len(data) % 3), np.uint8).reshape(-1, 1, 3)
+    np.testing.assert_array_equal(unpack(pack(picture), picture.shape), picture)
+
+
+@given(st.lists(st.binary(min_size=768, max_size=768), min_size=1, max_size=4))
+@settings(max_examples=20, deadline=None)
+def test_hdf5_reads_what_is_packed_here(tmp_path_factory, datas):
+    path = tmp_path_factory.mktemp("packed") / "o.h5"
+    pictures = [np.frombuffer(data, np.uint8).reshape(16, 16, 3) for data in datas]
+    with PhotoWriter(path, 16, 16, {}) as writer:
+        for n, picture in enumerate(pictures):
+            writer.add("train", pack(picture), picture, n, n)
+    with PhotoFile(path) as file:  # the library verifies the checksum
+        train = file.split("train")
+        np.testing.assert_array_equal(train.x.load(), pictures)
+        np.testing.assert_array_equal(train.y.load(), pictures)
+
+
+def test_a_damaged_packed_picture_is_noticed():
+    data = bytearray(pack(np.arange(48, dtype=np.uint8).reshape(4, 4, 3)))
+    data[10] ^= 1
+    with pytest.raises(ValueError, match="damaged"):
+        unpack(data, (4, 4, 3))
+
+
+# --- lists
+
+
+def rows_of(tmp_path, content, files=()):
+    """The rows of a list with this content, told which files there are."""
+    (tmp_path / "l.txt").write_bytes(content)
+    knows = (lambda column, name: name in files) if files else lambda column, name: True
+    return [row[1] if not isinstance(row, Fault) else row.why
+            for row in list_rows(Source(tmp_path), "l.txt", knows)]
+
+
+@pytest.mark.parametrize("content, expected", [
+    (b"a.jpg b.jpg\nc.jpg   d.jpg", [["a.jpg", "b.jpg"], ["c.jpg", "d.jpg"]]),
+    (b"\xef\xbb\xbfa.jpg\tb.jpg\r\n\r\n", [["a.jpg", "b.jpg"]]),
+    (b"my a.jpg,  b.jpg", [["my a.jpg", "b.jpg"]]),
+    (b"x\\a.jpg .\\y\\\\b.jpg extra", [["x/a.jpg", "y/b.jpg", "extra"]]),
+    (b"a.jpg", ["has one column; two are needed"]),
+    (b"../a.jpg b.jpg", ["../a.jpg: climbs out of the folder"]),
+    (b"a/..\\..\\b.jpg b.jpg", ["a/..\\..\\b.jpg: climbs out of the folder"]),
+])  # fmt: skip
+def test_lines_of_lists(tmp_path, content, expected):
+    assert rows_of(tmp_path, content) == expected
+
+
+def test_names_with_spaces_are_told_by_the_files(tmp_path):
+    rows = rows_of(tmp_path, b"my a.jpg the b.jpg", {"my a.jpg", "the b.jpg"})
+    assert rows == [["my a.jpg", "the b.jpg"]]
+
+
+# --- repeats
+
+
+def test_near_repeats_are_those_of_a_plain_loop():
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 2**63, 120, dtype=np.uint64)
+    colors = rng.integers(0, 256, (120, 12)).astype(np.uint8)
+    for row in range(60, 120):  # neighbors at every distance
+        flips = rng.choice(64, rng.integers(0, DISTANCE + 4), replace=False)
+        hashes[row] = hashes[row - 60] ^ np.uint64(sum(1 << int(bit) for bit in flips))
+        shift = rng.integers(-COLOR - 3, COLOR + 4)
+        colors[row] = np.clip(colors[row - 60].astype(int) + shift, 0, 255)
+    digests = [bytes([n]) for n in range(120)]
+    expected = [(a, b) for a, b in itertools.combinations(range(120), 2)
+                if bin(int(hashes[a]) ^ int(hashes[b])).count("1") <= DISTANCE
+                and max(abs(int(p) - int(q)) for p, q in zip(colors[a], colors[b])) <= COLOR]
+    found = near_repeats(hashes, colors, digests)
+    assert [tuple(row) for row in found.tolist()] == expected and 10 < len(expected) < 60
+
+
+def test_photos_again_at_other_sizes_and_qualities_are_near_repeats():
+    pictures = [Image.fromarray(shot[role]) for shot in trees.shots() for role in (0, 1)]
+
+    def again(image):
+        content = io.BytesIO()
+        image.resize((72, 96), Image.Resampling.BICUBIC).save(content, "JPEG", quality=85)
+        return Image.open(content)
+    prints = [checks.print_of(p) for p in [*pictures, *map(again, pictures)]]
+    found = near_repeats([p for p, _ in prints],
+                         np.stack([np.frombuffer(c, np.uint8) for _, c in prints]),
+                         [bytes([n]) for n in range(len(prints))])
+    assert found.tolist() == [[n, n + len(pictures)] for n in range(len(pictures))]
+
+
+# --- splits
+
+
+@st.composite
+def random_sets(draw):
+    """Pairs with few products, persons, splits and hashes, so that much is shared."""
+    small, pairs, facts = st.integers(0, 6), [], {}
+    for n in range(draw(st.integers(1, 14))):
+        split = draw(st.sampled_from(["", "train", "test"]) if n % 5 else st.just("train"))
+        pair = Pair(f"x{n}", f"y{draw(small)}", f"p{draw(small)}{n % 3}", f"q{draw(small)}", split)
+        pairs.append(pair)
+        for key in (("x", pair.person), ("y", pair.garment)):
+            value = draw(st.integers(0, 11))
+            phash = (0x0123456789ABCDEF * (2 * (value // 3) + 1) + value % 3) % 2**64
+            facts.setdefault(key, Developed(digest=repr(key).encode(), phash=phash,
+                                            colors=bytes(12)))
+    return pairs, facts
+
+
+@given(random_sets(), st.sampled_from(["given", "product"]), st.floats(0, .9))
+@settings(max_examples=200, deadline=None)
+def test_nothing_crosses_a_split(random_set, split, share):
+    pairs, facts = random_set
+    plan = make_plan(pairs, [], facts, split=split, share=share)
+    train, test = ([k for k in plan.kept if k.split == name] for name in ("train", "test"))
+    assert len(plan.kept) + len(plan.dropped) == len(set(pairs))
+    for a, b in itertools.product(train, test):
+        assert a.pair.product != b.pair.product and a.pair.person_id != b.pair.person_id
+        assert (a.person, a.garment) != (b.person, b.garment)
+        for role, p, q in (("x", a.pair.person, b.pair.person), ("y", a.pair.garment, b.pair.garment)):
+            apart = bin(facts[role, p].phash ^ facts[role, q].phash).count("1")
+            assert p != q and apart > DISTANCE
+    assert not {k.garment for k in train} & {k.garment for k in test}
+    assert not {k.person for k in train} & {k.person for k in test}
+
+
+def plain(pairs):
+    """Facts of photos that resemble no other."""
+    photos = {key for pair in pairs for key in (("x", pair.person), ("y", pair.garment))}
+    rng = np.random.default_rng(1)
+    return {key: Developed(digest=repr(key).encode(), phash=int(rng.integers(0, 2**63)),
+                           colors=bytes(12)) for key in sorted(photos)}
+
+
+def test_a_split_by_product_holds_out_its_share():
+    pairs = [Pair(f"x{n}", f"y{n // 2}", f"x{n}", f"q{n // 2}") for n in range(200)]
+    plans = [make_plan(pairs, [], plain(pairs), share=.2, seed=seed) for seed in (0, 0, 1)]
+    tests = [{k.pair.product for k in plan.kept if k.split == "test"} for plan in plans]
+    assert [len(test) for test in tests] == [20, 20, 20] and tests[0] == tests[1] != tests[2]
+
+
+def test_swaps_need_both_pairs_and_two_garments():
+    pairs = [Pair(f"x{n}", f"y{n}", f"x{n}", f"q{n}", "test" if n < 4 else "train")
+             for n in range(6)]
+    unpaired = [Unpaired("x0", "y1"), Unpaired("x1", "y1"), Unpaired("x2", "y5"),
+                Unpaired("x3", "none"), Unpaired("x3", "y0")]
+    plan = make_plan(pairs, unpaired, plain(pairs))
+    assert plan.triples == [(0, 1), (3, 0)] and plan.lost == 3
+
+
+# --- what is looked at
+
+
+def test_a_face_in_a_garments_photo_is_found():
+    data = pytest.importorskip("skimage.data")
+    portrait = Image.fromarray(data.astronaut()).crop((60, 0, 400, 453)).resize((200, 266))
+    canvas = Image.new("RGB", (300, 400), (235, 235, 235))
+    canvas.paste(portrait, (50, 60))  # not cut by the lower edge
+    small = checks.small_of(canvas)
+    assert "a face" in checks.personhood(canvas, small, checks.away_from_ground(small))
+
+
+def looks(picture):
+    """(blankness, personhood) of a picture."""
+    image = Image.fromarray(picture)
+    small = checks.small_of(image)
+    away = checks.away_from_ground(small)
+    return checks.blankness(small, away), checks.personhood(image, small, away)
+
+
+def test_rendered_garments_are_no_persons_and_no_photo_is_blank():
+    persons, garments = ([looks(shot[role]) for shot in trees.shots()] for role in (0, 1))
+    assert garments == [(None, None)] * trees.COUNT
+    assert not any(blank for blank, _ in persons)
+    assert sum(bool(person) for _, person in persons) >= .8 * trees.COUNT
+
+
+@pytest.mark.parametrize("level, size, blank", [(0, 0, True), (6, 40, True), (60, 3, True),
+                                                (60, 30, False), (20, 40, False)])
+def test_blank_and_nearly_blank(level, size, blank):
+    picture = np.full((128, 96, 3), 245, np.uint8)
+    picture[40:40 + size, 30:30 + size] -= np.uint8(level)
+    small = checks.small_of(Image.fromarray(picture))
+    assert (checks.blankness(small, checks.away_from_ground(small)) is not None) == blank
+
+
+# --- in parallel
+
+
+def test_results_come_in_order_and_few_are_held():
+    started, held = [], []
+
+    def work(item):
+        started.append(item)
+        return -item
+    for item, result in in_parallel(work, range(300), 3):
+        assert result == -item and item == len(held)
+        held.append(item)
+        assert max(started) - item <= 3 * WINDOW
