@@ -64,7 +64,7 @@ def from_safetensors(path) -> Checkpoint:
             check_names(path, texts, names)
             arrays = {name: file.get_tensor(name) for name in names}
         return assembled(texts, arrays)
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         if str(error).startswith(str(path)):
             raise
         reason = " ".join(str(error).split())

@@ -12,6 +12,7 @@ import numpy as np
 
 from cagan_theano.config import Config
 from data_prep.files import write_atomically
+from data_prep.hdf5 import attribute, fault, shown
 
 FORMAT = "cagan_theano golden vectors"
 VERSION = 1
@@ -20,7 +21,6 @@ SHIPPED = Path(__file__).resolve().parents[1] / "tests" / "golden" / "cagan_32x1
 # Bounds of what is read: a file of full-size networks has some 1.5 GB.
 MAX_ARRAYS = 4096
 MAX_BYTES = 4 << 30
-MAX_TEXT = 60_000  # HDF5 keeps an attribute of up to 64 KiB in the object header
 
 
 class Vectors(NamedTuple):
@@ -70,12 +70,12 @@ def read_vectors(path) -> Vectors:
 
 
 def _read(file, path):
-    if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION:
+    if attribute(file, "format") != FORMAT or attribute(file, "version") != VERSION:
         raise _damaged(path, f"is no file of {FORMAT}, version {VERSION}")
     try:
         config = Config.from_json(_text(file, "config", path))
         about, order = (json.loads(_text(file, name, path)) for name in ("about", "order"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, "its configuration, history or order is not understood") from error
     if not isinstance(order, list) or len(order) > MAX_ARRAYS or not isinstance(about, dict):
         raise _damaged(path, "its history or order is not of the right form")
@@ -87,8 +87,8 @@ def _read(file, path):
 
 
 def _text(file, name, path):
-    value = file.attrs.get(name)
-    if not isinstance(value, str) or len(value) > MAX_TEXT:
+    value = attribute(file, name)
+    if not isinstance(value, str):
         raise _damaged(path, f"its attribute {name} is not a short text")
     return value
 
@@ -99,11 +99,12 @@ def _dataset(file, name, path):
     for part in name.split("/"):
         inside = isinstance(item, h5py.Group) and part not in ("", ".", "..")
         if not inside or not isinstance(item.get(part, getlink=True), h5py.HardLink):
-            raise _damaged(path, f"{name} is missing, or a link")
+            raise _damaged(path, f"{shown(name)} is missing, or a link")
         item = item[part]
-    if (not isinstance(item, h5py.Dataset) or item.dtype != np.float64 or item.is_virtual
-            or item.external):
-        raise _damaged(path, f"{name} is not stored as plain float64")
+    if not isinstance(item, h5py.Dataset) or item.dtype != np.float64:
+        raise _damaged(path, f"{shown(name)} is not stored as plain float64")
+    if found := fault(item):
+        raise _damaged(path, f"{shown(name)} {found}")
     return item
 
 

@@ -83,6 +83,8 @@ FINE = dict(format="cagan_theano", config="{}", step="1", metadata="{}")
     (lambda path: write(path, {"G/a.W": np.zeros(1)}, **{**FINE, "config": '{"colour": 1}'}),
      "unknown configuration field 'colour'"),
     (lambda path: write(path, {"G/a.W": np.zeros(1)}, **{**FINE, "step": "x"}), "is no checkpoint"),
+    (lambda path: write(path, {"G/a.W": np.zeros(1)}, **{**FINE, "metadata": "[" * 99999}),
+     "is no checkpoint"),
     (lambda path: write(path, {"G/a.W": np.full(1, np.nan)}, **FINE), "not finite"),
 ])
 def test_a_bad_safetensors_file_is_one_line(tmp_path, capsys, make, fault):

@@ -184,9 +184,16 @@ def retyped(file):
     file["inputs/x_i"] = np.zeros(3, "float32")
 
 
+def promising(file):
+    del file["inputs/x_i"]
+    file.create_dataset("inputs/x_i", shape=(1000, 1000), dtype="float64", chunks=(10, 10))
+
+
 @pytest.mark.parametrize("change, fault", [
     (linked, "is missing, or a link"),
     (retyped, "plain float64"),
+    (promising, "declares 8000000 bytes and does not hold them"),
+    (lambda file: file.attrs.modify("order", "[" * 9000), "is not understood"),
     (lambda file: file.attrs.modify("version", 9), "no file of cagan_theano golden"),
     (lambda file: file.attrs.modify("order", '["../x"]'), "is missing, or a link"),
     (lambda file: file.attrs.modify("config", "{}x"), "is not understood"),
