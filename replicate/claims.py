@@ -21,7 +21,7 @@ import numpy as np
 
 from cagan_theano.command import main
 from data_prep.files import write_atomically
-from replicate import chart, common, evaluate, interval, measures, shoots, verdicts
+from replicate import chart, common, evaluate, interval, measures, shoots, study, verdicts
 from replicate.interval import within
 
 CONTROLLED = 40
@@ -111,21 +111,24 @@ def speed(model):
 
 
 def condensed(path):
-    """A training's log as few points: [{step, losses and scores, means since the last point}].
+    """A training's log in little: {points, samples}.
 
+    points: [{step, losses: their means since the last point}]; samples: the held-out scores.
     Raises ValueError for a file without steps, OSError.
     """
     from cagan_theano.run_folder import parse_log
     lines = list(parse_log(Path(path).read_text("utf-8")))
     if not lines:
         raise ValueError(f"{path}: holds no training steps; give the log.jsonl of a run folder")
-    return [point(part) for part in np.array_split(np.arange(len(lines)), min(CURVE, len(lines)))
-            for part in [[lines[n] for n in part]]]
+    parts = np.array_split(np.arange(len(lines)), min(CURVE, len(lines)))
+    return {"points": [point([lines[n] for n in part]) for part in parts],
+            "samples": study.curves(lines)}
 
 
 def point(lines):
-    """The mean of each number over some lines of a log, at their last step."""
-    names = dict.fromkeys(name for line in lines for name in line if name != "step")
+    """The mean of each loss over some lines of a log, at their last step."""
+    names = dict.fromkeys(name for line in lines for name in line
+                          if name != "step" and name not in study.CURVE)
     return {"step": lines[-1]["step"], **{name: round(float(np.mean(
         [line[name] for line in lines if name in line])), 5) for name in names}}
 
@@ -188,7 +191,7 @@ def command(checkpoint, results, out, log, again, backend, device):
     results = Path(results)
     results.mkdir(parents=True, exist_ok=True)
     if log:
-        write_json(results / "training.json", {"points": condensed(log)})
+        write_json(results / "training.json", condensed(log))
     found = shipped(results / "shipped.json", checkpoint, again, backend, device)
     write_atomically(results / "shipped.png", chart.summary(found))
     training = read_results(results / "training.json")

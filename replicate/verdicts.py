@@ -198,18 +198,19 @@ def receptive_field(shipped, _studies, _training):
 def steps_enough(shipped, _studies, training):
     """Section 3.1: 10000 gradient steps were enough for reasonable results."""
     entries = take(shipped, "inside", "alpha_iou")
-    entries |= curve(training)
+    entries |= curve(training, shipped["step"])
     if not finished(shipped):
         return Numbers(UNKNOWN, f"the weights are of step {shipped['step']} of {STEPS}", entries)
     return Numbers(plausible(shipped).verdict, "", entries)
 
 
-def curve(training):
-    """Held-out scores along the training's log, as entries without intervals."""
-    points = [p for p in (training or {}).get("points", []) if "iou" in p]
-    chosen = points[::max(1, len(points) // 5)] if points else []
-    return {f"IoU on the samples' 16 swaps, step {p['step']}":
-            {"value": p["iou"], "low": None, "high": None} for p in chosen}
+def curve(training, last):
+    """Held-out scores along the training's log up to a step, as entries without intervals."""
+    samples = [s for s in (training or {}).get("samples", []) if s["step"] <= last]
+    chosen = samples[::-max(1, len(samples) // 6)][::-1]
+    return {f"{text} on 16 swaps, step {s['step']} of [the log](results/training.json)":
+            {"value": s[key], "low": None, "high": None}
+            for s in chosen for key, text in (("error", "error"), ("iou", "IoU"))}
 
 
 def fast(shipped, _studies, _training):
@@ -392,7 +393,7 @@ def document(shipped, studies, training):
 
 
 SUMMARY = """
-![Errors, alpha, spatial frequencies, kinds of change, held-out beside trained-on](results/shipped.png)
+![Errors, alpha, frequencies, kinds of change, held-out beside trained-on](results/shipped.png)
 """
 
 HEAD = """\
