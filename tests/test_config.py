@@ -1,0 +1,63 @@
+"""The configuration: the paper's settings by default, every reading an option; Lab colors."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from skimage.color import lab2rgb
+
+from cagan_theano import color
+from cagan_theano.config import Config
+
+# Section 3.1 and Figure 3, read again from the paper; and the readings it leaves open.
+STATED = dict(height=128, width=96, color="rgb", g_widths=(64, 128, 256, 512),
+              d_widths=(64, 128, 256, 512), d_kernel=3, gamma_i=0.1, gamma_c=1.0,
+              learning_rate=2e-4, beta1=0.5, batch_size=16, steps=10000)  # fmt: skip
+READINGS = dict(
+    adversarial=("standard", "literal"), field=("mean", "sum"), alpha_norm=("l1", "tv"),
+    cycle_norm=("l1", "l2"), copies_g=("y_i", "y_j", "none"), copies_d=(True, False),
+    copies_mode=("replace", "append"), d_kernel=(3, 5), g_kernel=(5, 3, 4),
+    activation=("relu", "leaky"), norm_affine=(True, False), schedule=("both", "alternate"),
+    mismatch=("same", "apart"), augmentation=("none", "mirror", "crop", "mirror+crop"),
+    adam=("algorithm1", "theano"), mask=("none", "overwrite", "prior"), color=("rgb", "lab"),
+)  # fmt: skip
+
+
+def test_the_defaults_are_the_paper_s():
+    config = Config()
+    assert {name: getattr(config, name) for name in STATED} == STATED
+
+
+@pytest.mark.parametrize("name, values", READINGS.items())
+def test_every_reading_is_an_option_with_its_source(name, values):
+    spec = {spec.name: spec for spec in dataclasses.fields(Config)}[name]
+    assert spec.default == values[0] and spec.metadata["source"] and spec.metadata["help"]
+    for value in values:
+        assert getattr(Config.from_json(Config(**{name: value}).to_json()), name) == value
+    with pytest.raises(ValueError, match=name):
+        Config(**{name: "another"})
+
+
+def test_a_record_is_frozen_and_comes_back_from_json():
+    config = Config(gamma_i=0.2, g_widths=(8, 16, 32, 64), steps=7)
+    assert Config.from_json(config.to_json()) == config
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.steps = 8
+
+
+@pytest.mark.parametrize("space, rounding", [("rgb", 0), ("lab", 1)])
+def test_pictures_come_back_from_their_coding(space, rounding):
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 6, 5, 3)).astype(np.uint8)
+    coding = color.encode(pictures, space)
+    assert coding.dtype == np.float32 and np.abs(coding).max() <= 1
+    assert np.abs(color.decode(coding, space).astype(int) - pictures).max() <= 1
+    # as bytes, where photos stay on a device, Lab is rounded: a level of it is about one of RGB
+    resident = color.to_bytes(pictures, space).astype(np.float32) / 127.5 - 1
+    assert np.abs(color.decode(resident, space).astype(int) - pictures).mean() <= rounding
+
+
+def test_lab_is_lab():
+    levels = np.array([[[0.5, 0.2, -0.1]]], np.float32)  # L = 75, a = 25.0, b = -13.25
+    lab = ((levels + 1) * 127.5 - (0, 128, 128)) / (2.55, 1, 1)
+    np.testing.assert_allclose(lab[0, 0], [75, 25, -13.25], atol=1e-4)
+    assert np.abs(color.decode(levels, "lab") - 255 * lab2rgb(lab)).max() <= 0.51
