@@ -116,10 +116,10 @@ def compile_functions(networks: Networks, photos, config: Config, backend: Backe
 
 def resident_batch(photos, indices, config, backend, dtype) -> Batch:
     """Put the photos on the device and gather symbolic minibatches from them."""
-    arrays = [photos.x, photos.y]
+    arrays = {"photos/x": photos.x, "photos/y": photos.y}
     if config.mask != "none":
-        arrays.append(photos.mask[..., None])
-    resident = [aesara.shared(array, borrow=True) for array in arrays]
+        arrays["photos/mask"] = photos.mask[..., None]
+    resident = [aesara.shared(array, name=name, borrow=True) for name, array in arrays.items()]
     for variable in resident:
         backend.resident(variable)
     return symbolic_batch(*(resident + [None])[:3], indices, config, dtype)
@@ -173,14 +173,19 @@ def compile_swap(G: Generator, config: Config, backend: Backend) -> Callable:
 
     Returns arrays alpha [N, 1, H, W], x_tilde_ij and x_ij [N, 3, H, W].
     """
-    dtype = G.params["encoder1.W"].dtype
-    image = at.TensorType(dtype, (None, 3, config.height, config.width))
-    inputs = [image(name) for name in ("x_i", "y_i", "y_j")]
-    if config.mask != "none":
-        inputs.append(at.TensorType(dtype, (None, 1, config.height, config.width))("m_i"))
     for variable in G.params.values():
         backend.resident(variable)
-    function = aesara.function(
+    function = swap_function(G, config, backend)
+    return lambda *arrays: Generated(*(np.asarray(output) for output in function(*arrays)))
+
+
+def swap_function(G: Generator, config: Config, backend: Backend, n: int | None = None):
+    """The Aesara function of `compile_swap`, for n pictures; None: for any number."""
+    dtype = G.params["encoder1.W"].dtype
+    image = at.TensorType(dtype, (n, 3, config.height, config.width))
+    inputs = [image(name) for name in ("x_i", "y_i", "y_j")]
+    if config.mask != "none":
+        inputs.append(at.TensorType(dtype, (n, 1, config.height, config.width))("m_i"))
+    return aesara.function(
         inputs, list(G(*inputs)), mode=backend.mode, on_unused_input="ignore"
     )
-    return lambda *arrays: Generated(*(np.asarray(output) for output in function(*arrays)))

@@ -14,9 +14,10 @@ ORDER = (
     "data_prep.command", "data_prep.files", "data_prep.hdf5", "data_prep.store", "data_prep.picture",
     "compat", "config", "color", "sampling", "batches", "layers",
     "encoder", "generator", "discriminator", "losses", "adam", "backends", "backends.cache",
-    "backends.devices", "backends.native", "backends.lowering", "backends.jax", "backends.c",
+    "backends.devices", "backends.native", "backends.lowering", "backends.jax", "backends.stablehlo",
+    "backends.c",
     "functions", "training", "checkpoint", "model",
-    "command", "run_folder", "signals", "samples", "train", "ship",
+    "command", "run_folder", "signals", "samples", "train", "ship", "export",
 )  # fmt: skip
 
 

@@ -105,8 +105,12 @@ def join_cluster(jax, cluster: str) -> None:
         return
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     arguments = {} if cluster == "auto" else parse_cluster(cluster)
+    from jax.experimental import multihost_utils
+
     try:
         jax.distributed.initialize(**arguments)
+        # the processes must meet within 30 s; after compiling, they may be further apart
+        multihost_utils.sync_global_devices("cagan_theano")
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"--cluster {cluster}: {str(error).splitlines()[0]}; check the address "
                          "and that every process was started") from error

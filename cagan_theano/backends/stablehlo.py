@@ -1,0 +1,99 @@
+"""A compiled Aesara function as portable StableHLO, for machines that have no Aesara."""
+
+import contextlib
+from typing import NamedTuple
+
+from cagan_theano.backends.jax import Target, at_precision
+
+PLATFORMS = ("cpu", "cuda")
+
+
+class Value(NamedTuple):
+    """An argument or a result: its name, its shape (None: a free number of rows) and its dtype."""
+
+    name: str
+    shape: tuple
+    dtype: str
+
+
+class Exported(NamedTuple):
+    """A function of arrays that changes nothing.
+
+    inputs, outputs: `Value`s.  replaces: name of an output -> name of the input whose new value it
+    is.  programs: platform -> bytes for jax.export.deserialize.
+    """
+
+    inputs: list
+    outputs: list
+    replaces: dict
+    programs: dict
+
+
+def export(function, names: dict, results: list[str], precision: str = "float32",
+           platforms=PLATFORMS) -> Exported:
+    """Lower an Aesara function, with all that it reads as explicit inputs, for each platform.
+
+    names: shared variable -> its name; explicit inputs keep theirs.  results: names of what the
+    function returns; new values of shared variables follow, under the variable's name.
+    No device of a platform is needed.  Raises ValueError, with the cure, without flatbuffers.
+    """
+    check_flatbuffers()
+    fgraph, cells = function.maker.fgraph, function.input_storage
+    stored = {id(variable.container.storage): name for variable, name in names.items()}
+    inputs = [
+        sized(Value(stored.get(id(cell.storage), v.name), v.type.shape, v.dtype), cell)
+        for cell, v in zip(cells, fgraph.inputs)
+    ]
+    replaced = {n: inputs[m].name for n, m in fgraph.update_mapping.items()}
+    lowered = {name: lower(fgraph, inputs, Target(name, precision)) for name in platforms}
+    made = next(iter(lowered.values())).out_avals
+    outputs = [
+        Value(f"new {replaced[n]}" if n in replaced else results[n], a.shape, str(a.dtype))
+        for n, a in enumerate(made)
+    ]
+    return Exported(inputs, outputs, {f"new {name}": name for name in replaced.values()},
+                    {name: bytes(program.serialize()) for name, program in lowered.items()})
+
+
+def sized(value: Value, cell) -> Value:
+    """The value with its whole shape: that of what is stored, but for the rows of the photos."""
+    if cell.storage[0] is None:
+        return value
+    shape = tuple(cell.storage[0].shape)
+    return value._replace(shape=(None, *shape[1:]) if value.name.startswith("photos/") else shape)
+
+
+def lower(fgraph, inputs: list, target: Target):
+    """jax.export's `Exported` of a function graph for a target."""
+    import jax
+    from aesara.link.jax.dispatch import jax_funcify
+    from jax import export
+
+    function = at_precision(jax_funcify(fgraph, target=target, storage_map={}), target.precision)
+    rows, = export.symbolic_shape("rows")
+    arguments = [
+        jax.ShapeDtypeStruct([rows if side is None else side for side in value.shape], value.dtype)
+        for value in inputs
+    ]
+    with without_places(jax):
+        return export.export(jax.jit(function), platforms=[target.platform])(*arguments)
+
+
+@contextlib.contextmanager
+def without_places(jax):
+    """Lower without the places in the source, which would tell folders of the machine at hand."""
+    before = jax.config.jax_traceback_in_locations_limit
+    jax.config.update("jax_traceback_in_locations_limit", 0)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_traceback_in_locations_limit", before)
+
+
+def check_flatbuffers() -> None:
+    """Raise ValueError where jax.export cannot write."""
+    try:
+        import flatbuffers  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ValueError("jax.export needs the package flatbuffers; install it with "
+                         "pip install flatbuffers") from error

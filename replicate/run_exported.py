@@ -1,0 +1,336 @@
+"""Train and swap with the functions that `python -m cagan_theano.export` wrote, without Aesara.
+
+    python replicate/run_exported.py train --functions exported --data train.h5 --out trained.h5
+    python replicate/run_exported.py swap --functions exported --state trained.h5 --data train.h5 \
+        --out swaps.npz
+
+Needs this clone and the packages jax (on a GPU: jax[cuda12]), flatbuffers, numpy and h5py.  The
+checkpoints are those of the rest of the package, and the minibatches those of its training.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from pathlib import Path
+
+if not __package__:  # run as a file: the clone's root takes the place of this folder on the path
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import numpy as np
+
+from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from cagan_theano.color import decode, encode, to_bytes
+from cagan_theano.sampling import Sampler
+from cagan_theano.signals import Signals, Stopped
+from data_prep.store import PhotoFile
+
+FORMAT, VERSION = "cagan_theano exported functions", 1
+MAX_MANIFEST = 4 << 20  # bytes; ours have some 100 kB
+PLATFORM = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda"}  # jax's name of a device -> the program's
+
+
+class Functions:
+    """The exported functions of a folder, and the arrays that they read and replace.
+
+    config: `Config` of the networks.  state: name -> array, as the manifest names them.
+    Raises FileNotFoundError or ValueError, with the cure, for a folder that cannot be used.
+    """
+
+    def __init__(self, folder, device=None):
+        self.folder, self.compiled, self.state = Path(folder), {}, {}
+        self.manifest = self.read_manifest()
+        self.device = find_device(device)
+        self.platform = PLATFORM[self.device.platform]
+
+    def read_manifest(self) -> dict:
+        """The manifest, checked as far as this program relies on it."""
+        path = self.folder / "manifest.json"
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: there is no such file; give a folder that `python -m "
+                                    "cagan_theano.export` wrote")
+        try:
+            if path.stat().st_size > MAX_MANIFEST:
+                raise ValueError("too large")
+            manifest = json.loads(path.read_text())
+            known = manifest["format"], manifest["version"]
+            for function in manifest["functions"].values():
+                [value["name"] for value in (*function["inputs"], *function["outputs"])]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"{path}: is no manifest of exported functions; export them anew") from error
+        if known != (FORMAT, VERSION):
+            raise ValueError(f"{path}: is of format {known}, this program reads "
+                             f"{(FORMAT, VERSION)}; export the functions anew")
+        return manifest
+
+    def names(self) -> list[str]:
+        """The functions by name."""
+        return list(self.manifest["functions"])
+
+    def program(self, name: str) -> bytes:
+        """The StableHLO of a function for this device, whole as its digest says."""
+        file = self.manifest["functions"][name]["programs"].get(self.platform)
+        if file is None or Path(file).name != file:
+            raise ValueError(f"{self.folder}: has no {name} for {self.platform}; export it anew")
+        path = self.folder / file
+        data = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(data).hexdigest() != self.manifest["files"].get(file):
+            raise ValueError(f"{path}: is missing or damaged; copy the folder again")
+        return data
+
+    def compile(self, name: str):
+        """The function of this name: a jax function of its inputs in the manifest's order."""
+        if name not in self.compiled:
+            import jax
+            from jax import export
+
+            if name not in self.manifest["functions"]:
+                raise ValueError(f"{self.folder}: holds no {name}, only {', '.join(self.names())}; "
+                                 "export it too")
+            about = self.manifest["functions"][name]
+            replaced = set(about["replaces"].values())
+            donated = [n for n, v in enumerate(about["inputs"]) if v["name"] in replaced]
+            program = export.deserialize(bytearray(self.program(name)))
+            self.compiled[name] = jax.jit(program.call, donate_argnums=donated)
+        return self.compiled[name]
+
+    def __call__(self, name: str, given: dict) -> dict:
+        """Results by name; what the function replaces goes into `state` instead."""
+        about, function = self.manifest["functions"][name], self.compile(name)
+        arrays = [given[v["name"]] if v["name"] in given else self.state[v["name"]]
+                  for v in about["inputs"]]
+        results = dict(zip((v["name"] for v in about["outputs"]), function(*arrays)))
+        for new, old in about["replaces"].items():
+            self.state[old] = results.pop(new)
+        return results
+
+    def put(self, arrays: dict) -> None:
+        """Put arrays by name into the state, on the device."""
+        import jax
+
+        self.state |= {name: jax.device_put(array, self.device) for name, array in arrays.items()}
+
+
+def find_device(kind):
+    """The first device of a kind ("cpu", "gpu"), None being jax's choice."""
+    try:
+        import flatbuffers  # noqa: F401
+        import jax
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error}; install it with: pip install jax flatbuffers") from error
+    try:
+        device = jax.devices(kind)[0]
+    except RuntimeError as error:
+        raise ValueError(f"no {kind} is visible to jax; use --device cpu") from error
+    if device.platform not in PLATFORM:
+        raise ValueError(f"jax runs on {device.platform} here; use --device cpu")
+    jax.config.update("jax_default_device", device)
+    return device
+
+
+class Training:
+    """A training by exported functions: what `cagan_theano.training.Trainer` is with Aesara."""
+
+    def __init__(self, functions: Functions, checkpoint: Checkpoint, photos):
+        self.functions, self.checkpoint, self.config = functions, checkpoint, checkpoint.config
+        self.step, self.sampler = checkpoint.step, Sampler(self.config, photos.garment)
+        if checkpoint.sampler:
+            self.sampler.restore(checkpoint.sampler)
+        functions.put(state_of(checkpoint) | arrays_of(photos, self.config))
+        self.start = time.monotonic()
+
+    def advance(self) -> dict[str, float]:
+        """One step on the next minibatch; the losses by name."""
+        indices = self.sampler.draw()._asdict()
+        name = self.update()
+        values = np.asarray(self.functions(name, indices)["losses"]).tolist()
+        self.step += 1
+        return dict(zip(self.functions.manifest["functions"][name]["losses"], values))
+
+    def update(self) -> str:
+        """The function of the coming step."""
+        if self.config.schedule == "both":
+            return "update"
+        return "update_G" if self.step % 2 else "update_D"
+
+    def save(self, path) -> None:
+        """Write a checkpoint that the rest of the package reads, too."""
+        groups = {"G": {}, "D": {}, "optimizer": {}}
+        for name, array in self.functions.state.items():
+            group, _, rest = name.partition("/")
+            if group in groups:
+                groups[group][rest] = np.array(array)
+        device = getattr(self.functions.device, "device_kind", "")
+        seconds = self.checkpoint.metadata.get("seconds", 0) + time.monotonic() - self.start
+        metadata = {**self.checkpoint.metadata, "seconds": round(seconds, 1), "device": device,
+                    "finished": self.step >= self.config.steps, "backend": "exported"}
+        save_checkpoint(path, Checkpoint(config=self.config, step=self.step, metadata=metadata,
+                                         sampler=self.sampler.state(), **groups))
+
+
+def state_of(checkpoint: Checkpoint) -> dict:
+    """The arrays of a checkpoint by the manifest's names; ValueError without moments."""
+    if checkpoint.optimizer is None:
+        raise ValueError("the checkpoint holds weights only, no moments; export it, and train on "
+                         "from the exported state.h5")
+    groups = {"G": checkpoint.G, "D": checkpoint.D, "optimizer": checkpoint.optimizer}
+    return {f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()}
+
+
+def arrays_of(photos, config) -> dict:
+    """The photos that stay on the device, in the coding of config.color."""
+    arrays = {"photos/x": to_bytes(photos.x.load(), config.color),
+              "photos/y": to_bytes(photos.y.load(), config.color)}
+    if config.mask != "none":
+        arrays["photos/mask"] = photos.mask.load()[..., None]
+    return arrays
+
+
+def check_photos(file: PhotoFile, photos, config) -> None:
+    """Raise ValueError for photos that these functions cannot take."""
+    if (file.height, file.width) != (config.height, config.width):
+        raise ValueError(f"{file.path}: has photos of {file.height}x{file.width}; the functions "
+                         f"are for {config.height}x{config.width}; export others, or give other photos")
+    if config.mask != "none" and photos.mask is None:
+        raise ValueError(f"{file.path}: has no masks, which mask={config.mask} needs; give photos "
+                         "with masks")
+
+
+def train(args) -> int:
+    """Train, log each step, save now and then and at the end; returns the exit code."""
+    functions = Functions(args.functions, args.device)
+    checkpoint = load_checkpoint(args.state or functions.folder / "state.h5")
+    with PhotoFile(args.data) as file:
+        photos = file.split("train")
+        check_photos(file, photos, checkpoint.config)
+        training = Training(functions, checkpoint, photos)
+    last = checkpoint.config.steps if args.steps is None else checkpoint.step + args.steps
+    times = []
+    with Signals() as signals, open(args.log or f"{args.out}.jsonl", "a") as log:
+        signals.patient = True
+        while training.step < last and not signals.exit_code:
+            before = time.perf_counter()
+            losses = training.advance()
+            times.append(time.perf_counter() - before)
+            log.write(json.dumps({"step": training.step, **losses}) + "\n")
+            check_finite(losses, training.step)
+            if training.step % args.checkpoint_every == 0:
+                log.flush()
+                training.save(args.out)
+                report(training, losses, times)
+        training.save(args.out)
+    report(training, losses if times else {}, times)
+    print(f"wrote {args.out}")
+    return signals.exit_code
+
+
+def check_finite(losses: dict, step: int) -> None:
+    """Raise ValueError when training has diverged."""
+    broken = [name for name, value in losses.items() if not np.isfinite(value)]
+    if broken:
+        raise ValueError(f"step {step}: {', '.join(broken)} is not finite: training diverged; the "
+                         "last checkpoint written is the last good one")
+
+
+def report(training: Training, losses: dict, times: list) -> None:
+    """Say how far training is, and how long a step takes once all is compiled."""
+    shown = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+    took = f"{1000 * np.median(times[1:]):.1f} ms a step (median)" if len(times) > 1 else ""
+    print(f"step {training.step} {shown} {took}", flush=True)
+
+
+def swap(args) -> int:
+    """Dress random test people in other garments, and write what G makes of them as .npz."""
+    functions = Functions(args.functions, args.device)
+    checkpoint = load_checkpoint(args.state or functions.folder / "state.h5")
+    functions.put({f"G/{name}": array for name, array in checkpoint.G.items()})
+    with PhotoFile(args.data) as file:
+        photos = file.split(args.split)
+        check_photos(file, photos, checkpoint.config)
+        i, j = choose(photos, args.count, args.seed)
+        arrays = {"x_i": photos.x, "y_i": photos.y, "y_j": photos.y}
+        rows = {"x_i": i, "y_i": i, "y_j": j}
+        given = {name: np.stack([array[int(row)] for row in rows[name]])
+                 for name, array in arrays.items()}
+        if checkpoint.config.mask != "none":
+            given["m_i"] = np.stack([photos.mask[int(row)] for row in i])
+    alpha, x_tilde_ij, x_ij = paint(functions, given, checkpoint.config.color)
+    with open(args.out, "wb") as target:
+        np.savez_compressed(target, i=i, j=j, **given, alpha=alpha, x_tilde_ij=x_tilde_ij, x_ij=x_ij)
+    print(f"wrote {args.out}")
+    return 0
+
+
+def choose(photos, count: int, seed: int):
+    """Rows i of people, in order, and for each a random row j with another garment."""
+    rng, n = np.random.default_rng(seed), min(count, len(photos))
+    others = [np.flatnonzero(photos.garment != photos.garment[row]) for row in range(n)]
+    if not all(map(len, others)):
+        raise ValueError("all these photos show one garment; swapping needs at least two")
+    return np.arange(n), np.array([rng.choice(rows) for rows in others])
+
+
+def paint(functions: Functions, given: dict, color: str) -> tuple:
+    """alpha [N, H, W] in [0, 1], x_tilde_ij and x_ij [N, H, W, 3] uint8 for pictures by name."""
+    sizes = sorted(int(name[5:]) for name in functions.names() if name.startswith("swap_"))
+    if not sizes:
+        raise ValueError(f"{functions.folder}: holds no swap; export it too")
+    n = len(given["x_i"])
+    size = next((size for size in sizes if size >= n), sizes[-1])
+    parts = []
+    for start in range(0, n, size):
+        rows = np.minimum(np.arange(start, start + size), n - 1)  # the last is repeated
+        made = functions(f"swap_{size}", {name: coded(array[rows], name, color)
+                                          for name, array in given.items()})
+        parts.append([np.asarray(made[name]) for name in ("alpha", "x_tilde_ij", "x_ij")])
+    alpha, *pictures = (np.concatenate(part)[:n] for part in zip(*parts))
+    return alpha[:, 0], *(decode(np.moveaxis(array, 1, -1), color) for array in pictures)
+
+
+def coded(array, name: str, color: str):
+    """What G takes: pictures [N, 3, H, W] in [-1, 1], masks [N, 1, H, W] in [0, 1]."""
+    if name == "m_i":
+        return (encode(array)[:, None] + 1) / 2
+    return np.ascontiguousarray(np.moveaxis(encode(array, color), -1, 1))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    whole = argparse.ArgumentParser(description=__doc__.splitlines()[0],
+                                    formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    commands = whole.add_subparsers(required=True)
+    for work in (train, swap):
+        command = commands.add_parser(work.__name__, help=work.__doc__.split(";")[0],
+                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        command.set_defaults(work=work)
+        command.add_argument("--functions", required=True, help="folder of exported functions")
+        command.add_argument("--data", required=True, help="photo file (HDF5)")
+        command.add_argument("--out", required=True, help="file to write")
+        command.add_argument("--state", help="checkpoint to start from; default: the exported one")
+        command.add_argument("--device", choices=("cpu", "gpu"), help="default: the best there is")
+        if work is train:
+            command.add_argument("--steps", type=int, help="steps to do now; default: all that are left")
+            command.add_argument("--checkpoint-every", type=int, default=250, help="steps between saves")
+            command.add_argument("--log", help="file of the losses; default: OUT.jsonl")
+        else:
+            command.add_argument("--split", choices=("test", "train"), default="test", help="whose photos")
+            command.add_argument("--count", type=int, default=16, help="swaps to make")
+            command.add_argument("--seed", type=int, default=0, help="of the choice of articles")
+    return whole
+
+
+def main(words=None) -> int:
+    """Run the command line; every user's error is one line on stderr and exit code 1."""
+    args = parser().parse_args(words)
+    try:
+        return args.work(args)
+    except Stopped as stopped:
+        return stopped.exit_code
+    except (ValueError, OSError) as error:
+        print(f"Error: {str(error).splitlines()[0]}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Exported functions: the same numbers without Aesara, for CUDA too, and one-line errors."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from network_toys import small_config
+
+from cagan_theano import export
+from cagan_theano.checkpoint import load_checkpoint
+from cagan_theano.model import load
+from cagan_theano.training import Trainer
+from data_prep.store import PhotoFile
+from replicate import run_exported
+
+ROOT = Path(__file__).parents[1]
+CONFIG = small_config(schedule="alternate", batch_size=4, init_std=0.1)
+
+# The runner where no Aesara can be imported.
+WITHOUT = """
+import sys
+sys.modules["aesara"] = sys.modules["click"] = sys.modules["PIL"] = None
+from replicate.run_exported import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Exported update_D and swap of two pictures of a tiny network, with initial weights."""
+    path = tmp_path_factory.mktemp("exported") / "functions"
+    trainer = export.prepare(CONFIG, None, None)
+    export.export_folder(trainer, None, path, swap_batch=(2,), updates=("update_D",))
+    return path
+
+
+def run(*words, program=WITHOUT):
+    """A finished process of the runner."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, "-c", program, *map(str, words), "--device", "cpu"],
+                          env=environment, capture_output=True, text=True)  # fmt: skip
+
+
+def test_the_manifest_tells_all(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert set(manifest["functions"]) == {"update_D", "swap_2"}
+    update = manifest["functions"]["update_D"]
+    names = [value["name"] for value in update["inputs"]]
+    assert len(set(names)) == len(names)
+    assert {"i", "j", "k", "photos/x", "photos/y", "G/encoder1.W", "optimizer/D/t"} <= set(names)
+    shapes = {value["name"]: value["shape"] for value in update["inputs"]}
+    assert shapes["photos/x"] == [None, 32, 32, 3] and shapes["i"] == [4]
+    replaced = set(update["replaces"].values())
+    assert replaced == {name for name in names if name.startswith(("D/", "optimizer/D/"))}
+    state = load_checkpoint(folder / "state.h5")
+    assert state.config == CONFIG and state.optimizer and state.step == 0
+    assert manifest["checkpoint"]["state_sha256"] == state.sha256
+
+
+@pytest.mark.slow
+def test_training_and_swaps_without_aesara_are_those_with_it(folder, tiny_data, tiny_photos, tmp_path,
+                                                             jax_backend):
+    trained, swaps = tmp_path / "trained.h5", tmp_path / "swaps.npz"
+    done = run("train", "--functions", folder, "--data", tiny_data, "--out", trained, "--steps", 1)
+    assert done.returncode == 0, done.stderr
+    trainer = Trainer(CONFIG, tiny_photos, jax_backend)
+    losses = trainer.advance()
+    logged = json.loads(Path(f"{trained}.jsonl").read_text())
+    assert logged == pytest.approx({"step": 1, **losses}, abs=1e-6)
+    found, expected = load_checkpoint(trained), trainer.state()
+    assert found.step == 1 and found.sampler == expected["sampler"]
+    for group in ("G", "D", "optimizer"):
+        for name, array in getattr(found, group).items():
+            np.testing.assert_allclose(array, expected[group][name], atol=1e-6, err_msg=name)
+    done = run("swap", "--functions", folder, "--state", trained, "--data", tiny_data, "--out", swaps,
+               "--count", 3)
+    assert done.returncode == 0, done.stderr
+    made = np.load(swaps, allow_pickle=False)
+    swap = load(trained, "jax", "cpu").swap(made["x_i"], made["y_i"], made["y_j"], batch_size=2)
+    assert np.ptp(swap.alpha) > 0.01
+    np.testing.assert_allclose(made["alpha"], swap.alpha, atol=1e-6)
+    assert np.abs(made["x_ij"].astype(int) - swap.x_ij).max() <= 1
+    with PhotoFile(tiny_data) as file:
+        np.testing.assert_array_equal(made["y_j"], [file.split("test").y[int(j)] for j in made["j"]])
+
+
+def test_the_programs_for_cuda_are_read_back(folder):
+    from jax import export as jax_export
+
+    for name in ("update_D", "swap_2"):
+        program = (folder / f"{name}.cuda.stablehlo").read_bytes()
+        exported = jax_export.deserialize(bytearray(program))
+        inputs = json.loads((folder / "manifest.json").read_text())["functions"][name]["inputs"]
+        assert exported.platforms == ("cuda",) and len(exported.in_avals) == len(inputs)
+        assert [str(aval.dtype) for aval in exported.in_avals] == [v["dtype"] for v in inputs]
+        # nothing of the machine that wrote it: no call of a CPU's own code, no folder
+        assert "custom_call" not in exported.mlir_module() and str(ROOT).encode() not in program
+    assert "lhs_dilate = [2, 2]" in exported.mlir_module()  # whole, as cuDNN takes it
+
+
+@pytest.mark.parametrize("fault, words", [
+    ("there is no such file", lambda path: shutil.rmtree(path)),
+    ("is no manifest", lambda path: (path / "manifest.json").write_text("{}")),
+    ("is no manifest", lambda path: (path / "manifest.json").write_text("[" * 100_000)),
+    ("is missing or damaged", lambda path: (path / "swap_2.cpu.stablehlo").write_bytes(b"x")),
+])  # fmt: skip
+def test_a_damaged_folder_is_one_line(folder, tiny_data, tmp_path, capsys, fault, words):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    words(copy)
+    code = run_exported.main(["swap", "--functions", str(copy), "--data", str(tiny_data), "--device",
+                              "cpu", "--out", str(tmp_path / "o.npz"), "--state",
+                              str(folder / "state.h5")])  # fmt: skip
+    error = capsys.readouterr().err
+    assert code == 1 and error.startswith("Error: ") and fault in error and error.count("\n") == 1
+
+
+# Written by jax 0.7.1 in the reference environment: PYTHONPATH=.:tests python tests/make_golden_export.py
+GOLDEN = Path(__file__).parent / "golden" / "exported"
+
+
+@pytest.mark.both_worlds
+def test_what_jax_0_7_1_wrote_runs(tmp_path):
+    functions = run_exported.Functions(GOLDEN, "cpu")
+    assert functions.manifest["versions"]["jax"] == "0.7.1"
+    checkpoint = load_checkpoint(GOLDEN / "state.h5")
+    functions.put({f"G/{name}": array for name, array in checkpoint.G.items()})
+    rng = np.random.default_rng(0)
+    given = {name: rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8) for name in ("x_i", "y_i", "y_j")}
+    made = run_exported.paint(functions, given, "rgb")
+    swap = load(GOLDEN / "state.h5", "jax", "cpu").swap(*given.values(), batch_size=2)
+    assert np.ptp(swap.alpha) > 0.01
+    np.testing.assert_allclose(made[0], swap.alpha, atol=1e-6)
+    assert np.abs(made[2].astype(int) - swap.x_ij).max() <= 1
