@@ -80,8 +80,9 @@ class Plan:
 def read_plan(path):
     """The `Plan` of a TOML file.
 
-    Raises FileNotFoundError, or ValueError naming the file and what is wrong in it.
+    Raises ValueError naming the file and what is wrong in it.
     """
+    need(Path(path).is_file(), path, "no such plan; replicate/plans has examples")
     need(Path(path).stat().st_size <= MAX_BYTES, path, "is too large for a plan")
     try:
         table = tomllib.loads(Path(path).read_text("utf-8"))
