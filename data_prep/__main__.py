@@ -56,8 +56,8 @@ def hint(src, source):
     twins = twin_folders(source)
     if not twins:
         return "for folders or a list of your own see the commands folders and list"
-    return (f"its folders {twins[0]!r} and {twins[1]!r} share {twins[2]} names; if they are persons "
-            f"and garments: python -m data_prep folders {shlex.quote(src)} OUT.h5 --persons "
+    return (f"its folders {twins[0]!r} and {twins[1]!r} share {twins[2]} names; if they are "
+            f"persons and garments: python -m data_prep folders {shlex.quote(src)} OUT.h5 --persons "
             f"{shlex.quote(twins[0])} --garments {shlex.quote(twins[1])}")
 
 
@@ -72,7 +72,8 @@ def describe_found(name, src, source, found, samples):
            f"{len(found.unpaired)} rows to try on, {len(found.faults)} faults"
            + (", label maps" if any(pair.parse for pair in whole) else "")
            + (", garment masks" if any(pair.garment_mask for pair in whole) else ""))
-    yield from (f"  {printable(pair.person)}  wears  {printable(pair.garment)}" for pair in whole[:samples])
+    yield from (f"  {printable(pair.person)}  wears  {printable(pair.garment)}"
+                for pair in whole[:samples])
     yield from (f"  fault: {printable(f.what)}: {printable(f.why)}" for f in found.faults[:samples])
     yield f"  python -m data_prep {name} {shlex.quote(src)} OUT.h5"
 

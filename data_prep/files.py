@@ -19,7 +19,8 @@ def atomic_file(path):
     """
     path = Path(path)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part",
+                                             dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise _unwritable(path, error) from error

@@ -103,7 +103,7 @@ def scale_of(height: int, width: int, size, how: str) -> float:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode to RGB: palettes and CMYK converted, 16 bits scaled to 8, transparency over white."""
+    """Any mode to RGB: palettes, CMYK converted; 16 bits scaled to 8; transparency over white."""
     if image.mode.startswith("I"):  # 16 bits of gray, which Pillow would clip, not scale
         image = Image.fromarray(np.clip(np.asarray(image) // 257, 0, 255).astype(np.uint8))
     elif image.mode == "F":

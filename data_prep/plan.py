@@ -42,12 +42,13 @@ class Plan(NamedTuple):
 class Planner:
     """Sifts pairs step by step; each step moves some from `pairs` to `dropped`.
 
-    pairs: `records.Pair`s; facts: (role, photo) -> `Developed` without pictures.
+    pairs: `records.Pair`s; facts: (role, photo) -> `Developed` without pictures.  near: photo ->
+    its near repeats, where a photo is (role, digest): byte-identical files are one photo.
     """
 
     def __init__(self, pairs, facts):
         self.pairs, self.facts, self.dropped = list(dict.fromkeys(pairs)), facts, []
-        self.photos, self.near = [], {}
+        self.near = {}
 
     def sift(self, why):
         """Drop each pair for which why(pair) is a text."""
@@ -83,24 +84,39 @@ class Planner:
                 return "mask: there is none, though other pairs have one"
         return None
 
+    def photos(self, pair):
+        """The two photos of a pair, each (role, digest)."""
+        x, y = self.of(pair)
+        return ("x", x.digest), ("y", y.digest)
+
+    def things(self, pair):
+        """Everything that two pairs may share."""
+        return (*self.photos(pair), ("person", pair.person_id), ("product", pair.product))
+
     def find_repeats(self):
         """Find near repeats among all photos in use; returns how many."""
-        self.photos = list(dict.fromkeys(photo for pair in self.pairs for photo in photos_of(pair)))
-        facts = [self.facts[photo] for photo in self.photos]
-        if not facts:
+        facts = {photo: fact for pair in self.pairs
+                 for photo, fact in zip(self.photos(pair), self.of(pair))}
+        photos = list(facts)
+        if not photos:
             return 0
-        found = near_repeats([f.phash for f in facts],
-                             np.stack([np.frombuffer(f.colors, np.uint8) for f in facts]),
-                             [f.digest for f in facts])
-        self.near = {self.photos[a]: [self.photos[b] for b in sorted(others)]
+        found = near_repeats([fact.phash for fact in facts.values()],
+                             np.stack([np.frombuffer(fact.colors, np.uint8)
+                                       for fact in facts.values()]),
+                             [digest for _, digest in photos])
+        self.near = {photos[a]: [photos[b] for b in sorted(others)]
                      for a, others in neighbours(found).items()}
         return len(found)
 
     def sift_person_garments(self):
         """Drop pairs whose garment photo is also a photo of a person, in another pair or this."""
+        people = {photo: pair.person for pair in reversed(self.pairs)
+                  for photo in self.photos(pair)[:1]}
+
         def why(pair):
-            twin = next((p for role, p in self.near.get(("y", pair.garment), ()) if role == "x"), None)
-            return twin and f"person: the garment's photo is that of a person, {twin}"
+            near = self.near.get(self.photos(pair)[1], ())
+            twin = next((photo for photo in near if photo[0] == "x"), None)
+            return twin and f"person: the garment's photo is that of a person, {people[twin]}"
         self.sift(why)
 
     def sift_repeats(self):
@@ -108,19 +124,19 @@ class Planner:
         groups, seen = self.photo_groups(), {}
         order = sorted(self.pairs, key=lambda pair: pair.split != "test")
         for pair in order:
-            seen.setdefault(tuple(groups.find(photo) for photo in photos_of(pair)), pair)
+            seen.setdefault(tuple(groups.find(photo) for photo in self.photos(pair)), pair)
         first = set(seen.values())
 
         def why(pair):
             if pair in first:
                 return None
-            other = seen[tuple(groups.find(photo) for photo in photos_of(pair))]
+            other = seen[tuple(groups.find(photo) for photo in self.photos(pair))]
             return f"repeat: of {other.person} with {other.garment}"
         self.sift(why)
 
     def photo_groups(self):
         """`Groups` of the photos in use, near repeats together."""
-        groups, used = Groups(), {photo for pair in self.pairs for photo in photos_of(pair)}
+        groups, used = Groups(), {photo for pair in self.pairs for photo in self.photos(pair)}
         for photo, others in self.near.items():
             for other in others:
                 if photo in used and other in used and photo[0] == other[0]:
@@ -136,7 +152,7 @@ class Planner:
                     taken.setdefault(thing, pair)
 
         def why(pair):
-            crossing = [thing for thing in things_of(pair) if thing in taken]
+            crossing = [thing for thing in self.things(pair) if thing in taken]
             if pair.split == "test" or not crossing:
                 return None
             other = taken[crossing[0]]
@@ -145,16 +161,16 @@ class Planner:
         self.sift(why)
 
     def things_near(self, pair):
-        """What no train pair may share with a test pair: its things and the photos' near repeats."""
-        yield from things_of(pair)
-        for photo in photos_of(pair):
+        """What no train pair may share with a test pair: all of it, and its near repeats."""
+        yield from self.things(pair)
+        for photo in self.photos(pair):
             yield from (other for other in self.near.get(photo, ()) if other[0] == photo[0])
 
     def numbers(self):
         """(person, garment) groups: `Groups` of people and products, near repeats joined."""
         groups = self.photo_groups()
         for pair in self.pairs:
-            person, garment = photos_of(pair)
+            person, garment = self.photos(pair)
             groups.join(("person", pair.person_id), person)
             groups.join(("product", pair.product), garment)
         return groups
@@ -162,16 +178,6 @@ class Planner:
 
 WORDS = {"x": "the person's photo", "y": "the garment's photo", "person": "the person",
          "product": "the product"}
-
-
-def photos_of(pair):
-    """The two photos of a pair, each with its role."""
-    return ("x", pair.person), ("y", pair.garment)
-
-
-def things_of(pair):
-    """Everything that two pairs may share."""
-    return (*photos_of(pair), ("person", pair.person_id), ("product", pair.product))
 
 
 def make_plan(pairs, unpaired, facts, *, split="given", share=.1, seed=0, masks=True,
@@ -190,25 +196,26 @@ def make_plan(pairs, unpaired, facts, *, split="given", share=.1, seed=0, masks=
     planner.sift_repeats()
     planner.sift_crossing()
     groups = planner.numbers()
-    splits = choose_splits(planner.pairs, groups, split, share, seed)
-    kept = number_pairs(planner.pairs, groups, splits)
+    splits = choose_splits(planner, groups, split, share, seed)
+    kept = number_pairs(planner, groups, splits)
     triples = match_triples(kept, unpaired)
     doubts = [Drop(k.pair, facts["y", k.pair.garment].doubt) for k in kept
               if facts["y", k.pair.garment].doubt]
     return Plan(kept, planner.dropped, triples, len(unpaired) - len(triples), repeats, doubts)
 
 
-def choose_splits(pairs, groups, split, share, seed):
+def choose_splits(planner, groups, split, share, seed):
     """The split of each pair: its own, one for all, or one for all that belongs together."""
+    pairs = planner.pairs
     if split in ("train", "test"):
         return [split] * len(pairs)
     if any(pair.split for pair in pairs):
         return [pair.split or "train" for pair in pairs]
     whole, members = Groups(), {}
     for pair in pairs:
-        whole.join(*(groups.find(photo) for photo in photos_of(pair)))
+        whole.join(*(groups.find(photo) for photo in planner.photos(pair)))
     for row, pair in enumerate(pairs):
-        members.setdefault(whole.find(groups.find(("x", pair.person))), []).append(row)
+        members.setdefault(whole.find(groups.find(planner.photos(pair)[0])), []).append(row)
     chosen, blocks = ["train"] * len(pairs), list(members.values())
     wanted = math.ceil(share * len(pairs))
     for place in np.random.default_rng(seed).permutation(len(blocks)):
@@ -219,13 +226,13 @@ def choose_splits(pairs, groups, split, share, seed):
     return chosen
 
 
-def number_pairs(pairs, groups, splits):
+def number_pairs(planner, groups, splits):
     """`Kept` pairs, train before test, people and garments numbered as they come."""
     people, garments, kept = {}, {}, []
     for split in ("train", "test"):
-        for pair, own in zip(pairs, splits):
+        for pair, own in zip(planner.pairs, splits):
             if own == split:
-                person, garment = (groups.find(photo) for photo in photos_of(pair))
+                person, garment = (groups.find(photo) for photo in planner.photos(pair))
                 kept.append(Kept(pair, split, people.setdefault(person, len(people)),
                                  garments.setdefault(garment, len(garments))))
     return kept

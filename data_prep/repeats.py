@@ -1,5 +1,6 @@
 """Photos that occur again: byte for byte, or as another file of nearly the same picture."""
 
+import itertools
 from collections import defaultdict
 
 import numpy as np
@@ -11,16 +12,18 @@ COLOR = 12  # levels by which any of their 8x8 mean colors differs at most
 def near_repeats(hashes, colors, digests):
     """All pairs of near repeats, an int array [P, 2] of rows a < b.
 
-    hashes [N] uint64, colors [N, C] uint8, digests: N bytes.  Of byte-identical photos only the
-    first is compared with others; the rest are paired with it.
+    hashes [N] uint64, colors [N, C] uint8, digests: N bytes.  Byte-identical photos are repeats of
+    each other and of whatever the first of them is a repeat of.
     """
-    first = {}
-    same = [(first.setdefault(digest, row), row) for row, digest in enumerate(digests)]
-    rows = np.fromiter(first.values(), int, len(first))
-    pairs = [(a, b) for a, b in same if a != b]
-    pairs += [tuple(sorted((rows[a], rows[b])))
-              for a, b in similar(np.asarray(hashes, np.uint64)[rows], np.asarray(colors)[rows])]
-    return np.array(sorted(set(pairs)), int).reshape(-1, 2)
+    copies = defaultdict(list)
+    for row, digest in enumerate(digests):
+        copies[digest].append(row)
+    copies = list(copies.values())
+    first = [rows[0] for rows in copies]
+    pairs = [pair for rows in copies for pair in itertools.combinations(rows, 2)]
+    for a, b in similar(np.asarray(hashes, np.uint64)[first], np.asarray(colors)[first]):
+        pairs += [tuple(sorted(pair)) for pair in itertools.product(copies[a], copies[b])]
+    return np.array(sorted(pairs), int).reshape(-1, 2)
 
 
 def similar(hashes, colors):

@@ -76,14 +76,16 @@ class Report:
                    sorted(self.counts.get("dropped", {}).items(), key=lambda item: -item[1])[:3]]
         if not reasons and self.facts["faults"]:
             first = self.facts["faults"][0]
-            reasons = [f"{self.counts['faults']} faults, the first: {first['what']}: {first['why']}"]
+            reasons = [f"faults: {self.counts['faults']}, the first: "
+                       f"{first['what']}: {first['why']}"]
         return ", ".join(reasons) or "nothing looks like it"
 
     def lines(self):
         """The summary as lines of text."""
         c = self.counts
         yield (f"wrote {self.out}: {c['train']} pairs to train on, {c['test']} in the test split, "
-               f"{c['swaps to try']} swaps to try; {c['persons']} persons, {c['garments']} garments")
+               f"{c['swaps to try']} swaps to try; {c['persons']} persons, "
+               f"{c['garments']} garments")
         for kind, count in c["dropped"].items():
             yield f"  left out {count}: {MEANINGS.get(kind, kind)}"
         if c["faults"]:

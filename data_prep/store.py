@@ -25,7 +25,7 @@ import h5py
 import numpy as np
 
 from data_prep.files import atomic_file
-from data_prep.hdf5 import attribute, fault, shown
+from data_prep.hdf5 import attribute, fault, heaps_are_whole, shown
 
 FORMAT = "cagan_theano photos"
 VERSION = 1
@@ -271,6 +271,8 @@ class PhotoFile:
         self.path = os.fspath(path)
         if not os.path.isfile(self.path):  # a pipe would be waited for
             raise FileNotFoundError(f"{self.path}: no such file; {REMAKE}")
+        self._need(heaps_are_whole(self.path), "is damaged inside (its texts)",
+                   f"copy it again or {REMAKE}")
         self._file = self._open()
         try:
             self._validate()

@@ -31,7 +31,8 @@ def save(path, array, **options):
     """Write a picture, whatever folders it needs."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path, **({"quality": 95} if path.suffix == ".jpg" else {}), **options)
+    quality = {"quality": 95} if path.suffix == ".jpg" else {}
+    Image.fromarray(array).save(path, **quality, **options)
 
 
 def save_labels(path, mask, label, other=13):
@@ -123,7 +124,8 @@ def mpv(root):
         x, y, mask = shots()[n]
         name = f"RE{n:03d}D05M-Q11"
         folder = f"{root}/MPV_192_256/all/RE{n:03d}D05M"
-        for view, photo, seen in (("half_front", x, mask), ("whole_front", x[:, ::-1], mask[:, ::-1]),
+        for view, photo, seen in (("half_front", x, mask),
+                                  ("whole_front", x[:, ::-1], mask[:, ::-1]),
                                   ("half_back", shots()[(n + 1) % 8][0], mask)):
             save(f"{folder}/{name}@8=person_{view}.jpg", photo)
             parsing = folder.replace("/all/", "/all_parsing/")
@@ -132,7 +134,8 @@ def mpv(root):
         save(f"{folder}/{name}@9=cloth_front_mask.jpg", article_mask(y))
         base = f"RE{n:03d}D05M\\{name}"
         other = f"RE{6 + (n + 1) % 2:03d}D05M\\RE{6 + (n + 1) % 2:03d}D05M-Q11"
-        views = [f"{base}@8=person_{view}.jpg" for view in ("half_front", "whole_front", "half_back")]
+        views = [f"{base}@8=person_{view}.jpg"
+                 for view in ("half_front", "whole_front", "half_back")]
         split = "train" if n < 6 else "test"
         rows.append((views[0], views[1], f"{base}@9=cloth_front.jpg", split))
         rows.append((views[0], views[2], f"{base}@9=cloth_front.jpg", split))

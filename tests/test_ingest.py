@@ -28,7 +28,8 @@ LAYOUTS = {
     "mpv": (["mpv"], sorted(2 * list(range(6))), [6, 6, 7, 7], [(6, 7), (6, 7), (7, 6), (7, 6)],
             True, True),
     "mpv3d": (["mpv3d"], list(range(6)), [6, 7], [(6, 7)], True, True),
-    "lookbook": (["lookbook", "--split", "train"], sorted(2 * list(range(8))), [], [], False, False),
+    "lookbook": (["lookbook", "--split", "train"], sorted(2 * list(range(8))), [], [], False,
+                 False),
     "deepfashion": (["deepfashion"], list(range(6)), [6, 7], [], False, False),
     "keras_cagan": (["keras-cagan", "--split", "train"], list(range(8)), [], [], False, False),
     "two_folders": (["folders", "--split", "train", "--persons", "my people", "--garments",
@@ -60,7 +61,8 @@ def files(tmp_path_factory):
 
 def number_of(picture, role):
     """Which rendered picture this is: (number, whether mirrored), by the pixels alone."""
-    errors = {(n, mirrored): np.abs(picture.astype(int) - (shot[:, ::-1] if mirrored else shot)).mean()
+    errors = {(n, mirrored): np.abs(picture.astype(int) - (shot[:, ::-1] if mirrored else shot)
+                                    ).mean()
               for n, shots in enumerate(trees.shots()) for mirrored in (False, True)
               for shot in [shots["xy".index(role)]]}
     best = min(errors, key=errors.get)
@@ -149,6 +151,7 @@ def thinned(rows, number):
     return rows[number, ::4, ::3]
 
 
+@pytest.mark.slow
 def test_one_step_of_training_on_all_layouts(files, tmp_path):
     """A minibatch with two photos out of every layout; held-out swaps that have no truth."""
     with PhotoWriter(tmp_path / "all.h5", 32, 32, {"program": "tests"}) as writer:

@@ -112,7 +112,7 @@ def add_broken(tree):
         "no parse": "mask: train/image-parse-v3/no parse.png: there is no such file",
         "empty parse": "mask: shows no garment",
         "color parse": "mask: train/image-parse-v3/color parse.png: is a picture in color",
-        "wide parse": "mask: train/image-parse-v3/wide parse.png: is 128x96, which is not the shape",
+        "wide parse": "mask: train/image-parse-v3/wide parse.png: is 128x96, which is not the",
         "full mask": "mask: covers the whole photo",
         "person as garment": "person: the lower edge cuts through",
         "same photo twice": "person: ",
@@ -262,7 +262,8 @@ def test_no_usable_pair_is_one_error_and_a_report(capsys, tree, tmp_path):
         for folder in ("a", "b"):
             (tmp_path / folder).mkdir(exist_ok=True)
             (tmp_path / folder / f"{n}.jpg").write_bytes(b"")
-    line = error(capsys, "folders", tmp_path, tmp_path / "o.h5", "--persons", "a", "--garments", "b")
+    line = error(capsys, "folders", tmp_path, tmp_path / "o.h5", "--persons", "a", "--garments",
+                 "b")
     assert "none of 3 pairs can be used (3 unreadable)" in line and "o.report.json" in line
     assert len(json.loads((tmp_path / "o.report.json").read_text())["dropped"]) == 3
     assert not (tmp_path / "o.h5").exists()
