@@ -19,7 +19,7 @@ import numpy as np
 
 from cagan_theano.config import Config
 from data_prep.files import write_atomically
-from data_prep.hdf5 import attribute, fault, shown
+from data_prep.hdf5 import attribute, fault, heaps_are_whole, shown
 
 FORMAT = "cagan_theano checkpoint"
 VERSION = 1
@@ -89,6 +89,8 @@ def load_checkpoint(path):
         raise FileNotFoundError(f"{path}: there is no such checkpoint; check the path")
     if not os.access(path, os.R_OK):
         raise PermissionError(f"{path}: may not be read; change its permissions")
+    if not heaps_are_whole(path):
+        raise _damaged(path, "is no readable HDF5 file (its texts are damaged)")
     try:
         with h5py.File(path, "r", locking=False) as file:
             texts, step, arrays, claimed = _read(file, path)

@@ -275,7 +275,7 @@ def small_disks(campaign, count: int) -> None:
         folder = campaign.new_folder()
         folder.path.mkdir()
 
-        def full(folder=folder, size=350 + 70 * n):
+        def full(folder=folder, size=350 + 50 * (n % 4)):
             mounts.tmpfs(folder.path, f"size={size}k")
             refused(campaign.start(folder, resume=False), "cannot be written")
             holds(not half_written(folder), "half-written files stayed")
