@@ -159,9 +159,9 @@ def test_a_wrong_plan_is_one_line(plan, capsys, old, new, fault):
 
 
 def test_a_missing_plan_is_one_line(tmp_path, capsys):
-    code, _, error = run(capsys, tmp_path / "none.toml")
-    assert (code, error) == (1, f"Error: {tmp_path / 'none.toml'}: no such plan; replicate/plans has "
-                                "examples\n")
+    path = tmp_path / "none.toml"
+    code, _, error = run(capsys, path)
+    assert (code, error) == (1, f"Error: {path}: no such plan; replicate/plans has examples\n")
 
 
 def test_shipped_plans_hold_every_reading():

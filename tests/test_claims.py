@@ -122,6 +122,11 @@ def test_verdicts_of_studies():
     small = {"ablations_a.json": study_of(500, no_identity=(0.1, 0.2), no_cycle=(0.1, 0.2))}
     assert verdict(both, None, small, None) == PARTLY
     assert verdict(both, None, {}, None) == UNKNOWN
+    # a small study shows a claim in part, and refutes none
+    unseen = {"ablations_a.json": study_of(500, no_identity=(-0.2, -0.1), no_copies=(-0.2, -0.1),
+                                           no_cycle=(0.1, 0.2))}
+    assert verdict("The stored", None, unseen, None) == UNKNOWN
+    assert verdict(both, None, unseen, None) == PARTLY  # one of the two
     # the longest study speaks
     assert verdict(both, None, {**small, "ablations_b.json": good["ablations_a.json"]},
                    None) == REPRODUCED
