@@ -27,6 +27,8 @@ SEED ?= 0
 DATA ?= data/train_$(SIZE)_$(PAIRS)_$(SEED).h5
 RUN ?= runs/cagan_$(SIZE)
 STEPS ?= 10000
+KILLS ?= 200
+CASES ?= 100000
 
 FIGURES := figure2 figure3 figure4 figure5 figure6
 
@@ -40,6 +42,8 @@ help:
 	@echo 'make train         train on them, or continue: RUN=$(RUN) STEPS=$(STEPS)'
 	@echo 'make environment   only install what the commands above need, into .venv/'
 	@echo 'make gpu           add the CUDA 12 wheels of the pinned jax to that environment'
+	@echo 'make faults        kill, starve and disturb a tiny training: KILLS=$(KILLS), an hour'
+	@echo 'make fuzz          read damaged and hostile files: CASES=$(CASES), ten minutes'
 	@echo 'make pins          resolve requirements/*.in again into the exact pins'
 	@echo 'make clean         remove .venv/, figures/ and caches; data/ and runs/ stay'
 	@echo 'Another Python than python3: make PYTHON=python3.12 test'
@@ -82,6 +86,12 @@ train: $(DATA) | $(READY)
 gpu: $(READY)
 	$(BIN)/python -m pip install --disable-pip-version-check \
 	    "jax[cuda12]==$$($(BIN)/python -c 'import jax; print(jax.__version__)')"
+
+faults: $(READY)
+	$(BIN)/python tests/faults/campaign.py --kills $(KILLS)
+
+fuzz: $(READY)
+	$(BIN)/python tests/faults/fuzz.py --cases $(CASES)
 
 # The resolver's own version is free: what it finds is in the result.
 UV := .venv/pins/bin/uv
