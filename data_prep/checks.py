@@ -41,7 +41,7 @@ def print_of(image):
 def away_from_ground(small):
     """[SIDE, SIDE] bool: where a small photo differs from the color of its border."""
     pixels = np.asarray(small, np.int16)
-    return (np.abs(pixels - np.array(border_color(small), np.int16)) > DIFFERENT).any(-1)
+    return (np.abs(pixels - np.array(border_color(pixels), np.int16)) > DIFFERENT).any(-1)
 
 
 def blankness(small, away):
@@ -73,12 +73,12 @@ def skin_share(small):
 
 
 def has_face(image):
-    """Whether scikit-image's cascade finds a frontal face in the upper half of a photo."""
+    """Whether scikit-image's cascade finds a frontal face in the upper middle of a photo."""
     width = max(1, round(image.width * FACE_HEIGHT / image.height))
-    upper = image.resize((width, FACE_HEIGHT), Image.Resampling.BOX).crop(
-        (0, 0, width, FACE_HEIGHT // 2))
-    if width < FACE_LEAST:
+    if width < 2 * FACE_LEAST:
         return False
+    upper = image.resize((width, FACE_HEIGHT), Image.Resampling.BOX).crop(
+        (width // 6, 0, width - width // 6, FACE_HEIGHT // 2))
     found = detector().detect_multi_scale(
         img=np.ascontiguousarray(upper), scale_factor=1.25, step_ratio=1.5,
         min_size=(FACE_LEAST, FACE_LEAST), max_size=(FACE_MOST, FACE_MOST))

@@ -144,7 +144,7 @@ def fit(image: Image.Image, height: int, width: int, how: str = "pad", fill=None
     scaled = resize(image, (w, h))
     if (w, h) == (width, height):
         return scaled
-    canvas = Image.new(image.mode, (width, height), border_color(image) if fill is None else fill)
+    canvas = Image.new(image.mode, (width, height), border_color(np.asarray(image)) if fill is None else fill)
     canvas.paste(scaled, ((width - w) // 2, (height - h) // 2))
     return canvas
 
@@ -161,9 +161,8 @@ def middle(size, aspect: float) -> tuple[float, float, float, float]:
     return left, top, left + width, top + height
 
 
-def border_color(image: Image.Image):
-    """The median color of a picture's outermost pixels, as Pillow takes it for the mode."""
-    pixels = np.asarray(image)
-    border = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
-    level = np.median(np.concatenate(border), axis=0)
-    return tuple(int(part) for part in level) if pixels.ndim == 3 else int(level)
+def border_color(pixels: np.ndarray):
+    """The median color of the outermost pixels of [H, W, 3] or [H, W], as Pillow takes it."""
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    level = np.sort(border, axis=0)[len(border) // 2]
+    return tuple(level.tolist()) if pixels.ndim == 3 else int(level)
