@@ -30,10 +30,16 @@ STEPS ?= 10000
 KILLS ?= 200
 CASES ?= 100000
 
+# A Python that has PyTorch and onnxruntime (pyproject.toml's extra "witness"); without, they are left out.
+TORCH_PYTHON ?= $(BIN)/python
+GPU_CONTENDERS := ours ours:precision=tf32 ours:precision=bfloat16 torch \
+    torch:channels_last=1,precision=tf32 torch:compiled=default,channels_last=1,precision=tf32 \
+    torch:compiled=default,channels_last=1,precision=bfloat16
+
 FIGURES := figure2 figure3 figure4 figure5 figure6
 
 .DELETE_ON_ERROR:
-.PHONY: help python environment environments test figures $(FIGURES) photoshoot train gpu pins clean
+.PHONY: help python environment environments test figures $(FIGURES) photoshoot train gpu benchmark faults fuzz pins clean
 
 help:
 	@echo 'make test          run the tests in each environment that this Python can have'
@@ -41,7 +47,8 @@ help:
 	@echo 'make photoshoot    render the training photos: PAIRS=$(PAIRS) SIZE=$(SIZE) SEED=$(SEED) DATA=...'
 	@echo 'make train         train on them, or continue: RUN=$(RUN) STEPS=$(STEPS)'
 	@echo 'make environment   only install what the commands above need, into .venv/'
-	@echo 'make gpu           add the CUDA 12 wheels of the pinned jax to that environment'
+	@echo 'make gpu           add the CUDA 12 wheels; check the GPU, train on it (RUN_gpu) and time it'
+	@echo 'make benchmark     time this package beside PyTorch: TORCH_PYTHON=python that has it'
 	@echo 'make faults        kill, starve and disturb a tiny training: KILLS=$(KILLS), an hour'
 	@echo 'make fuzz          read damaged and hostile files: CASES=$(CASES), ten minutes'
 	@echo 'make pins          resolve requirements/*.in again into the exact pins'
@@ -83,9 +90,23 @@ photoshoot: $(DATA)
 train: $(DATA) | $(READY)
 	$(BIN)/python -m cagan_theano.train --data $< --run $(RUN) --steps $(STEPS) $(if $(wildcard $(RUN)),--resume)
 
-gpu: $(READY)
+# `make gpu` checks the GPU against the CPU over ten steps, trains on it, and times everything.
+nvidia:
+	@nvidia-smi -L >/dev/null 2>&1 || { echo 'Error: no NVIDIA GPU is here (nvidia-smi finds none); make gpu needs one' >&2; exit 1; }
+
+gpu: nvidia $(READY)
 	$(BIN)/python -m pip install --disable-pip-version-check \
 	    "jax[cuda12]==$$($(BIN)/python -c 'import jax; print(jax.__version__)')"
+	$(BIN)/python replicate/check_gpu.py --size $(SIZE)
+	$(MAKE) --no-print-directory $(DATA)
+	$(BIN)/python -m cagan_theano.train --data $(DATA) --run $(RUN)_gpu --steps $(STEPS) \
+	    --device gpu $(if $(wildcard $(RUN)_gpu),--resume)
+	$(BIN)/python replicate/benchmark.py --device gpu --out figures/gpu --torch-python $(TORCH_PYTHON) \
+	    --batch 16 --batch 256 $(GPU_CONTENDERS:%=--contender %)
+
+# The best that there is on the CPU; docs/performance.md tells how its numbers were made.
+benchmark: $(READY)
+	$(BIN)/python replicate/benchmark.py --torch-python $(TORCH_PYTHON)
 
 faults: $(READY)
 	$(BIN)/python tests/faults/campaign.py --kills $(KILLS)

@@ -3,7 +3,7 @@
 Writes a folder: update_D, update_G, update and swap as portable StableHLO for CPU and CUDA, with
 parameters, moments and photos as explicit inputs; state.h5, a checkpoint to start from; and
 manifest.json, which tells all names and shapes.  `replicate/run_exported.py` trains and swaps with
-it and needs only jax, flatbuffers, numpy and h5py.
+it and needs only jax, numpy and h5py.
 """
 
 import contextlib
@@ -108,7 +108,7 @@ def export_folder(trainer: Trainer, start: Checkpoint | None, out: Path, swap_ba
     for n in swap_batch:
         swap = swap_function(trainer.networks.G, config, trainer.backend, n)
         functions[f"swap_{n}"] = lower(swap, names, list(GENERATED), precision), {}
-    files = {f"{name}.{platform}.stablehlo": program for name, (made, _) in functions.items()
+    files = {f"{name}.{platform}.stablehlo": program.stablehlo for name, (made, _) in functions.items()
              for platform, program in made.programs.items()}
     about = {name: described(name, made) | more for name, (made, more) in functions.items()}
     with new_folder(out) as folder:
@@ -140,7 +140,9 @@ def names_of(trainer: Trainer) -> dict:
 def described(name: str, made) -> dict:
     """What the manifest says of a function; null in a shape is a free number of rows."""
     return {
-        "programs": {platform: f"{name}.{platform}.stablehlo" for platform in made.programs},
+        "programs": {platform: {"file": f"{name}.{platform}.stablehlo", "kept": program.kept,
+                                "convention": program.convention}
+                     for platform, program in made.programs.items()},
         "inputs": [value._asdict() for value in made.inputs],
         "outputs": [value._asdict() for value in made.outputs],
         "replaces": made.replaces,

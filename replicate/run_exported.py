@@ -4,11 +4,12 @@
     python replicate/run_exported.py swap --functions exported --state trained.h5 --data train.h5 \
         --out swaps.npz
 
-Needs this clone and the packages jax (on a GPU: jax[cuda12]), flatbuffers, numpy and h5py.  The
-checkpoints are those of the rest of the package, and the minibatches those of its training.
+Needs this clone and the packages jax (on a GPU: jax[cuda12]), numpy and h5py.  The checkpoints are
+those of the rest of the package, and the minibatches those of its training.
 """
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import sys
@@ -68,36 +69,58 @@ class Functions:
         """The functions by name."""
         return list(self.manifest["functions"])
 
-    def program(self, name: str) -> bytes:
-        """The StableHLO of a function for this device, whole as its digest says."""
-        file = self.manifest["functions"][name]["programs"].get(self.platform)
-        if file is None or Path(file).name != file:
+    def program(self, name: str) -> tuple[bytes, dict]:
+        """The StableHLO of a function for this device, whole as its digest says, and its facts."""
+        about = self.manifest["functions"][name]["programs"].get(self.platform)
+        if about is None or Path(about["file"]).name != about["file"]:
             raise ValueError(f"{self.folder}: has no {name} for {self.platform}; export it anew")
-        path = self.folder / file
+        path = self.folder / about["file"]
         data = path.read_bytes() if path.is_file() else b""
-        if hashlib.sha256(data).hexdigest() != self.manifest["files"].get(file):
+        if hashlib.sha256(data).hexdigest() != self.manifest["files"].get(about["file"]):
             raise ValueError(f"{path}: is missing or damaged; copy the folder again")
-        return data
+        return data, about
+
+    def exported(self, name: str):
+        """The function as jax.export's `Exported`.
+
+        jax refuses to read its own files after some months, though not StableHLO: so a function of
+        the same arguments and results is exported here, and its program replaced.
+        """
+        import jax
+        from jax import export
+
+        if name not in self.manifest["functions"]:
+            raise ValueError(f"{self.folder}: holds no {name}, only {', '.join(self.names())}; "
+                             "export it too")
+        data, about = self.program(name)
+        function = self.manifest["functions"][name]
+        rows, = export.symbolic_shape("rows")
+        arguments = [
+            jax.ShapeDtypeStruct([rows if side is None else side for side in v["shape"]], v["dtype"])
+            for v in function["inputs"]
+        ]
+        results = [jax.ShapeDtypeStruct(v["shape"], v["dtype"]) for v in function["outputs"]]
+        like = jax.jit(lambda *_: tuple(jax.numpy.zeros(r.shape, r.dtype) for r in results))
+        template = export.export(like, platforms=[self.platform])(*arguments)
+        return dataclasses.replace(template, mlir_module_serialized=data,
+                                   module_kept_var_idx=tuple(about["kept"]),
+                                   calling_convention_version=about["convention"])
 
     def compile(self, name: str):
         """The function of this name: a jax function of its inputs in the manifest's order."""
         if name not in self.compiled:
             import jax
-            from jax import export
 
-            if name not in self.manifest["functions"]:
-                raise ValueError(f"{self.folder}: holds no {name}, only {', '.join(self.names())}; "
-                                 "export it too")
-            about = self.manifest["functions"][name]
+            program, about = self.exported(name), self.manifest["functions"][name]
             replaced = set(about["replaces"].values())
             donated = [n for n, v in enumerate(about["inputs"]) if v["name"] in replaced]
-            program = export.deserialize(bytearray(self.program(name)))
             self.compiled[name] = jax.jit(program.call, donate_argnums=donated)
         return self.compiled[name]
 
     def __call__(self, name: str, given: dict) -> dict:
         """Results by name; what the function replaces goes into `state` instead."""
-        about, function = self.manifest["functions"][name], self.compile(name)
+        function = self.compile(name)
+        about = self.manifest["functions"][name]
         arrays = [given[v["name"]] if v["name"] in given else self.state[v["name"]]
                   for v in about["inputs"]]
         results = dict(zip((v["name"] for v in about["outputs"]), function(*arrays)))
@@ -115,10 +138,9 @@ class Functions:
 def find_device(kind):
     """The first device of a kind ("cpu", "gpu"), None being jax's choice."""
     try:
-        import flatbuffers  # noqa: F401
         import jax
     except ModuleNotFoundError as error:
-        raise ValueError(f"{error}; install it with: pip install jax flatbuffers") from error
+        raise ValueError(f"{error}; install it with: pip install jax") from error
     try:
         device = jax.devices(kind)[0]
     except RuntimeError as error:

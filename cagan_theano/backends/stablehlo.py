@@ -16,11 +16,24 @@ class Value(NamedTuple):
     dtype: str
 
 
+class Program(NamedTuple):
+    """A function for one platform.
+
+    stablehlo: a portable artifact, which later versions read for years (jax.export's own file is
+    refused after months).  kept: the inputs that it takes, by number; the others have no effect.
+    convention: jax.export's calling convention.
+    """
+
+    stablehlo: bytes
+    kept: list
+    convention: int
+
+
 class Exported(NamedTuple):
     """A function of arrays that changes nothing.
 
     inputs, outputs: `Value`s.  replaces: name of an output -> name of the input whose new value it
-    is.  programs: platform -> bytes for jax.export.deserialize.
+    is.  programs: platform -> `Program`.
     """
 
     inputs: list
@@ -35,9 +48,8 @@ def export(function, names: dict, results: list[str], precision: str = "float32"
 
     names: shared variable -> its name; explicit inputs keep theirs.  results: names of what the
     function returns; new values of shared variables follow, under the variable's name.
-    No device of a platform is needed.  Raises ValueError, with the cure, without flatbuffers.
+    No device of a platform is needed.
     """
-    check_flatbuffers()
     fgraph, cells = function.maker.fgraph, function.input_storage
     stored = {id(variable.container.storage): name for variable, name in names.items()}
     inputs = [
@@ -52,7 +64,13 @@ def export(function, names: dict, results: list[str], precision: str = "float32"
         for n, a in enumerate(made)
     ]
     return Exported(inputs, outputs, {f"new {name}": name for name in replaced.values()},
-                    {name: bytes(program.serialize()) for name, program in lowered.items()})
+                    {name: program(made) for name, made in lowered.items()})
+
+
+def program(made) -> Program:
+    """What is kept of jax.export's `Exported`."""
+    return Program(bytes(made.mlir_module_serialized), list(made.module_kept_var_idx),
+                   made.calling_convention_version)
 
 
 def sized(value: Value, cell) -> Value:
@@ -88,12 +106,3 @@ def without_places(jax):
         yield
     finally:
         jax.config.update("jax_traceback_in_locations_limit", before)
-
-
-def check_flatbuffers() -> None:
-    """Raise ValueError where jax.export cannot write."""
-    try:
-        import flatbuffers  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ValueError("jax.export needs the package flatbuffers; install it with "
-                         "pip install flatbuffers") from error

@@ -1,0 +1,103 @@
+"""The benchmark: what it counts, that it times only what agrees, and its one-line errors."""
+
+import json
+
+import numpy as np
+import pytest
+from network_toys import small_config
+
+from cagan_theano.checkpoint import Checkpoint
+from cagan_theano.functions import build_networks
+from cagan_theano.training import values_of
+from replicate import benchmark, check_gpu, contenders
+from replicate.benchmark import Case
+
+CASE = Case("step", 32, 32, 2)
+
+# A contender that computes nothing: KIND "ours", "ours:late" (slower), "torch" (other numbers).
+FAKE = """
+import json, sys
+kind, case = sys.argv[1], json.loads(sys.argv[2])
+say = lambda answer: print(json.dumps(answer), flush=True)
+if kind == "onnx":
+    say({"error": "no module"})
+    sys.exit(1)
+say({"first": 1.5, "numbers": [1.0, 2.1 if kind == "torch" else 2.0]})
+for line in sys.stdin:
+    command, count = (*line.split(), "1")[:2]
+    seconds = 0.5 if kind == "ours" else 1.0
+    say({"run": [seconds] * int(count), "matmul": 10.0, "memory": 2**20}[command])
+"""
+
+
+@pytest.fixture
+def rows(tmp_path, monkeypatch):
+    """What `compare` finds of four fake contenders."""
+    worker = tmp_path / "fake.py"
+    worker.write_text(FAKE)
+    monkeypatch.setattr(benchmark, "WORKER", worker)
+    return benchmark.compare(CASE, ["ours", "ours:late", "torch", "onnx"], "x.h5", "cpu", 4, 2, {})
+
+
+def test_only_what_agrees_is_timed(rows):
+    ours, late, torch, onnx = rows
+    assert ours["seconds"] == [0.5] * 4 and late["seconds"] == [1.0] * 4
+    assert (ours["cold"], ours["warm"], ours["memory"], ours["matmul"]) == (1.5, 1.5, 2**20, 10.0)
+    assert "differs from ours by 1.0e-01" in torch["error"] and "seconds" not in torch
+    assert onnx["error"] == "no module"
+
+
+def test_the_table_and_the_plot(rows, tmp_path):
+    results = [{"case": str(CASE), "batch": 2, "rows": rows, "flops": 1e9}]
+    lines = benchmark.table(results).splitlines()
+    assert lines[0] == "**step, 32x32, batch 2** (matrix product: 10 GFLOP/s)"
+    assert "| ours | 500.0 | 1.00 | 4.0 | 2 | 0.20 | 1 MiB | 1.5 s | 1.5 s |" in lines
+    assert "| ours:late | 1000.0 | 2.00 | 2.0 | 1 | 0.10 | 1 MiB | 1.5 s | 1.5 s |" in lines
+    assert any(line.startswith("| torch | differs") for line in lines)
+    document = tmp_path / "doc.md"
+    document.write_text(f"before\n{benchmark.BEGIN}\nstale\n{benchmark.END}\nafter\n")
+    benchmark.save(results, "a machine", tmp_path / "out", document)
+    text = document.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "stale" not in text
+    assert json.loads((tmp_path / "out" / "performance.json").read_text())["about"] == "a machine"
+    assert (tmp_path / "out" / "performance.png").read_bytes().startswith(b"\x89PNG")
+    document.write_text("no place")
+    with pytest.raises(ValueError, match="has no place for the tables"):
+        benchmark.update(document, "x")
+
+
+def test_multiplications_are_counted_as_loops_would():
+    config = small_config(height=32, width=64)
+    networks = build_networks(config)
+    checkpoint = Checkpoint(config, 0, values_of(networks.G.params), values_of(networks.D.params))
+
+    def counted(name, shape_in, shape_out, kernel):
+        """Every output (of a deconvolution: input) pixel meets every tap of every kernel."""
+        side = min(shape_in, shape_out, key=lambda shape: shape[1])
+        return kernel[0] * kernel[1] * kernel[2] * kernel[3] * side[1] * side[2]
+
+    boxes = networks.G.shapes(32, 64)
+    layers = [name for name in checkpoint.G if name.endswith(".W")]
+    G = sum(counted(name, boxes[n][1], boxes[n + 1][1], checkpoint.G[name].shape)
+            for n, name in enumerate(layers))
+    assert benchmark.flops("swap", checkpoint, 32, 64, 3) == 2 * 3 * G
+    assert benchmark.flops("step", checkpoint, 32, 64, 3) > 6 * 2 * 3 * 0.9 * G
+
+
+def test_a_kind_and_its_settings():
+    assert contenders.parse("ours:precision=tf32,devices=2") == (
+        "ours", {"precision": "tf32", "devices": "2"})  # fmt: skip
+    with pytest.raises(ValueError, match="theirs: is none of ours, torch, onnx"):
+        contenders.parse("theirs")
+    assert benchmark.limit_of("ours") == 1e-4
+    assert benchmark.limit_of("torch:channels_last=1,precision=bfloat16") == 5e-2
+
+
+def test_a_gpu_that_computes_something_else_is_told(capsys):
+    cpu = np.arange(16.0).reshape(2, 8)
+    check_gpu.report(cpu, cpu + 1e-5)
+    assert "step   2: apart by at most 1.0e-05" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="differ from the CPU's by 5.0e-01"):
+        check_gpu.report(cpu, cpu + 0.5 * (cpu == 3))
+    with pytest.raises(ValueError, match="nan"):
+        check_gpu.report(cpu, cpu * np.nan)
