@@ -3,6 +3,7 @@
 import io
 import itertools
 
+import h5py
 import layout_trees as trees
 import numpy as np
 import pytest
@@ -284,3 +285,51 @@ def test_results_come_in_order_and_few_are_held():
         assert result == -item and item == len(held)
         held.append(item)
         assert max(started) - item <= 3 * WINDOW
+
+
+# --- swaps without a truth in the file
+
+
+def file_with(path, change):
+    """A test split of three pairs with two swaps of no known truth, then changed."""
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    with PhotoWriter(path, 16, 16, {}) as writer:
+        for n, picture in enumerate(pictures):
+            writer.add("test", picture, picture, n, n, files=(f"x/{n} ü.jpg", "y"))
+        writer.add_triple(0, 1)
+        writer.add_triple(2, 0)
+    with h5py.File(path, "r+") as file:
+        change(file)
+    return path
+
+
+def test_swaps_without_a_truth_are_read(tmp_path):
+    with PhotoFile(file_with(tmp_path / "o.h5", lambda file: None)) as file:
+        test = file.split("test")
+        assert (test.triples.i.tolist(), test.triples.j.tolist()) == ([0, 2], [1, 0])
+        assert test.triples.x_ij is None and test.triples.mask is None
+        assert test.x_file == [f"x/{n} ü.jpg" for n in range(3)] and test.y_mask is None
+
+
+FAULTS = {
+    "/test/triples/mask is missing": lambda file: file["test/triples"].create_dataset(
+        "x_ij", data=np.zeros((2, 16, 16, 3), np.uint8)),
+    "/test/x_file is uint8": lambda file: replace(file, "test/x_file", np.zeros((2, 4), np.uint8)),
+    "/test/y_file does not hold names": lambda file: replace(file, "test/y_file",
+                                                             np.zeros((3, 600), np.uint8)),
+    "/test/y_mask is uint8": lambda file: file.create_dataset("test/y_mask",
+                                                              data=np.zeros((3, 8, 8), np.uint8)),
+    "a garment with itself": lambda file: replace(file, "test/triples/j", np.int32([0, 0])),
+}
+
+
+def replace(file, name, data):
+    """Put another array in the place of one."""
+    del file[name]
+    file.create_dataset(name, data=data)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bad_file_of_such_swaps_is_refused(tmp_path, fault):
+    with pytest.raises(ValueError, match=fault):
+        PhotoFile(file_with(tmp_path / "o.h5", FAULTS[fault]))
