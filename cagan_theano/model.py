@@ -25,15 +25,16 @@ class Swap(NamedTuple):
     x_ij: np.ndarray
 
 
-def load(path, backend: str = "auto", device: str | None = None) -> "Model":
+def load(path, backend: str = "auto", device: str | None = None, **machine) -> "Model":
     """The model of a checkpoint file, ready to swap.
 
     backend: "auto", "jax" or "c".  device: None (the best there is), "cpu" or "gpu".
+    machine: precision and devices, as of `cagan_theano.backends.choose_backend`.
     Raises FileNotFoundError or ValueError, with the cure, for a checkpoint that cannot be used
     and for a back end or device that is not there.
     """
     checkpoint = load_checkpoint(path)
-    chosen = choose_backend(backend, device)
+    chosen = choose_backend(backend, device, **machine)
     G = build_networks(checkpoint.config).G
     try:
         check_values(G.params, checkpoint.G)

@@ -168,7 +168,7 @@ def table(results: list) -> str:
         peak = max((row.get("matmul") or 0 for row in result["rows"]), default=0)
         lines = [f"**{result['case']}**" + (f" (matrix product: {peak:.0f} GFLOP/s)" if peak else ""),
                  "", "| | ms | of the first | pictures/s | GFLOP/s | of the product's | peak memory | "
-                 "first result, cold | warm |", "|---|---|---|---|---|---|---|---|---|"]
+                 "first result, cold | warm | numbers apart |", "|---" * 10 + "|"]
         first = next((row for row in result["rows"] if row.get("seconds")), None)
         lines += [line(row, first, result, peak) for row in result["rows"]]
         parts.append("\n".join(lines))
@@ -178,13 +178,13 @@ def table(results: list) -> str:
 def line(row: dict, first: dict, result: dict, peak: float) -> str:
     """One row of a table; the ratio is the median of the rounds' ratios."""
     if "error" in row:
-        return f"| {row['kind']} | {row['error'].replace('|', '/')} |  |  |  |  |  |  |  |"
+        return f"| {row['kind']} | {row['error'].replace('|', '/')}" + " | " * 9
     seconds = float(np.median(row["seconds"]))
     ratio = float(np.median(np.array(row["seconds"]) / np.array(first["seconds"])))
     rate = result["flops"] / seconds / 1e9
     return (f"| {row['kind']} | {1000 * seconds:.1f} | {ratio:.2f} | {result['batch'] / seconds:.1f} "
             f"| {rate:.0f} | {rate / peak:.2f} | {row['memory'] / 2**20:.0f} MiB | "
-            f"{row['cold']:.1f} s | {row['warm']:.1f} s |")
+            f"{row['cold']:.1f} s | {row['warm']:.1f} s | {row['apart']:.0e} |")
 
 
 def draw(results: list, about: str):

@@ -51,8 +51,8 @@ def test_the_table_and_the_plot(rows, tmp_path):
     results = [{"case": str(CASE), "batch": 2, "rows": rows, "flops": 1e9}]
     lines = benchmark.table(results).splitlines()
     assert lines[0] == "**step, 32x32, batch 2** (matrix product: 10 GFLOP/s)"
-    assert "| ours | 500.0 | 1.00 | 4.0 | 2 | 0.20 | 1 MiB | 1.5 s | 1.5 s |" in lines
-    assert "| ours:late | 1000.0 | 2.00 | 2.0 | 1 | 0.10 | 1 MiB | 1.5 s | 1.5 s |" in lines
+    assert "| ours | 500.0 | 1.00 | 4.0 | 2 | 0.20 | 1 MiB | 1.5 s | 1.5 s | 0e+00 |" in lines
+    assert "| ours:late | 1000.0 | 2.00 | 2.0 | 1 | 0.10 | 1 MiB | 1.5 s | 1.5 s | 0e+00 |" in lines
     assert any(line.startswith("| torch | differs") for line in lines)
     document = tmp_path / "doc.md"
     document.write_text(f"before\n{benchmark.BEGIN}\nstale\n{benchmark.END}\nafter\n")
