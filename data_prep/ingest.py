@@ -1,7 +1,7 @@
 """From a folder of photos to the data file: list, develop in parallel, decide, write.
 
 Photos are developed one by one into a work file beside OUT, so that memory does not grow with
-their number (names and hashes do, about a kilobyte a pair) and an interrupted run goes on where
+their number (names and hashes do, a few kilobytes a pair) and an interrupted run goes on where
 it stopped.  OUT appears whole at the end or not at all.
 """
 

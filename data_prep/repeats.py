@@ -4,8 +4,10 @@ import itertools
 from collections import defaultdict
 
 import numpy as np
+from tqdm import tqdm
 
 DISTANCE = 8  # bits of 64 in which the perceptual hashes of near repeats differ at most
+MANY = 5000  # photos from which on comparing takes long enough to show
 COLOR = 12  # levels by which any of their 8x8 mean colors differs at most
 
 
@@ -34,17 +36,18 @@ def similar(hashes, colors):
     """
     found = set()
     edges = np.linspace(0, 64, DISTANCE + 2).astype(int)
-    for low, high in zip(edges, edges[1:]):
-        bands = (hashes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
-        for rows in buckets(bands):
+    bands = list(zip(edges, edges[1:]))
+    for low, high in tqdm(bands, desc="comparing", unit="band", disable=len(hashes) < MANY):
+        values = (hashes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
+        for rows in buckets(values):
             found.update(similar_within(rows, hashes, colors))
     return sorted(found)
 
 
-def buckets(bands):
+def buckets(values):
     """Arrays of the rows that share a value, where there are at least two."""
-    order = np.argsort(bands, kind="stable")
-    cuts = np.flatnonzero(np.diff(bands[order])) + 1
+    order = np.argsort(values, kind="stable")
+    cuts = np.flatnonzero(np.diff(values[order])) + 1
     return [rows for rows in np.split(order, cuts) if len(rows) > 1]
 
 

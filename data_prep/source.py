@@ -4,7 +4,8 @@ import os
 import unicodedata
 from pathlib import PurePosixPath
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".jp2", ".ppm")
+ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif",
+           ".jp2", ".ppm")
 MAX_FILE = 256 << 20  # bytes of an image file
 MAX_LIST = 256 << 20  # bytes of a list of pairs
 MAX_LINE = 4096  # characters of a line of a list
