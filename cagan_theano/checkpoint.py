@@ -33,7 +33,7 @@ MAX_ARRAYS = 4096
 MAX_BYTES = 4 << 30
 SMALL, RATIO = 16 << 20, 64  # a file may declare 16 MiB, or 64 times its own size
 MAX_TEXT = 60_000  # HDF5 keeps an attribute of up to 64 KiB in the object header
-NAME = re.compile(r"[A-Za-z0-9_.]+(/[A-Za-z0-9_.]+){0,3}")
+NAME = re.compile(r"[A-Za-z0-9_.]{1,99}(/[A-Za-z0-9_.]{1,99}){0,3}")
 
 
 @dataclass(frozen=True)

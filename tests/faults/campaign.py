@@ -18,6 +18,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -51,6 +52,9 @@ class Campaign:
     """One folder of scratch, one photo file, one run that nothing happened to, and the counts."""
 
     def __init__(self, scratch, steps: int, seed: int):
+        # tqdm's own lock is shared by forks: one that is killed would keep it for ever
+        tqdm.set_lock(threading.RLock())
+        tqdm.monitor_interval = 0
         self.scratch, self.steps = Path(scratch), steps
         self.rng = np.random.default_rng(seed)
         self.counts, self.faults, self.number = {}, [], 0

@@ -145,7 +145,7 @@ def watched(kind, seed, first, last, folder, progress, bar):
         process = subprocess.Popen(command, stdout=log, stderr=log)
     place, since = first, time.monotonic()
     while process.poll() is None:
-        time.sleep(0.05)
+        time.sleep(0.5)
         number = struct.unpack("<q", progress.read_bytes()[:8])[0]
         if number > place:
             bar.update(number - place)
@@ -181,15 +181,13 @@ def main(cases, seed, kinds, case, out):
             folder.mkdir()
             click.echo(one_case(kinds[0], seed, case, folder))
             return
-        result = fuzz(cases, seed, kinds, Path(scratch))
+        result = fuzz(cases, seed, kinds, Path(scratch), out)
     click.echo(json.dumps(result, indent=1))
-    if out:
-        Path(out).write_text(json.dumps(result, indent=1) + "\n")
     sys.exit(1 if result["findings"] else 0)
 
 
-def fuzz(cases, seed, kinds, scratch) -> dict:
-    """Run all kinds; what was counted and found."""
+def fuzz(cases, seed, kinds, scratch, out) -> dict:
+    """Run all kinds; what was counted and found, written to `out` after each kind."""
     began, counts, findings = time.monotonic(), {}, []
     total = sum(WEIGHTS[kind] for kind in kinds)
     with tqdm(total=cases, unit="case", smoothing=0.02) as bar:
@@ -199,9 +197,12 @@ def fuzz(cases, seed, kinds, scratch) -> dict:
             read, refused, found = run(kind, seed, 0, share, scratch, bar)
             counts[kind] = {"cases": share, "read": read, "refused": refused, "findings": len(found)}
             findings += found
-    return {"date": datetime.date.today().isoformat(), "seed": seed, "counts": counts,
-            "cases": sum(row["cases"] for row in counts.values()), "findings": findings,
-            "minutes": round((time.monotonic() - began) / 60, 1)}  # fmt: skip
+            result = {"date": datetime.date.today().isoformat(), "seed": seed, "counts": counts,
+                      "cases": sum(row["cases"] for row in counts.values()), "findings": findings,
+                      "minutes": round((time.monotonic() - began) / 60, 1)}  # fmt: skip
+            if out:
+                Path(out).write_text(json.dumps(result, indent=1) + "\n")
+    return result
 
 
 if __name__ == "__main__":

@@ -1,0 +1,170 @@
+"""The fault campaign and the fuzzing in small, what they found before, and that they can find."""
+
+import json
+import struct
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+sys.path.append(str(Path(__file__).parent / "faults"))
+
+import campaign  # noqa: E402
+import fuzz  # noqa: E402
+import fuzz_kinds  # noqa: E402
+import lives  # noqa: E402
+
+from cagan_theano.batches import Sampler  # noqa: E402
+from cagan_theano.checkpoint import load_checkpoint  # noqa: E402
+from cagan_theano.config import Config  # noqa: E402
+from data_prep.hdf5 import heaps_are_whole  # noqa: E402
+from data_prep.store import PhotoFile  # noqa: E402
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A campaign on light lives, with its undisturbed run."""
+    made = campaign.Campaign(tmp_path, steps=5, seed=0)
+    campaign.undisturbed(made, "light")
+    return made
+
+
+def test_killed_trainings_go_on_to_the_bit(small):
+    campaign.kills(small, "light", 6)
+    assert small.counts["SIGKILL, light life"] == 6
+    assert small.counts["runs that ended with the same bits as the undisturbed run"] >= 1
+
+
+def test_a_full_disk_lost_photos_and_a_second_training(small):
+    campaign.file_size_limits(small, 1)
+    campaign.lost_data(small)
+    campaign.two_trainings(small, 1)
+
+
+def test_the_campaign_sees_a_random_state_that_is_not_restored(small, monkeypatch):
+    monkeypatch.setattr(Sampler, "restore", lambda self, text: None)
+    with pytest.raises(campaign.Fault, match="ended otherwise"):
+        campaign.jumping_clock(small, 1)
+
+
+def test_the_campaign_sees_a_file_that_is_not_written_whole(small, monkeypatch):
+    from cagan_theano import run_folder, train
+
+    def torn(path, checkpoint, dtype="float32"):
+        path.write_bytes(b"half")
+
+    monkeypatch.setattr(train, "save_checkpoint", torn)
+    folder = small.new_folder()
+    life = small.start(folder)
+    life.wait()
+    with pytest.raises(ValueError, match="no readable HDF5 file"):
+        small.check_state(run_folder.RunFolder(folder.path))
+
+
+@pytest.mark.parametrize("kind", fuzz_kinds.KINDS)
+def test_hostile_files_end_in_one_clear_error(kind, tmp_path):
+    outcomes = {fuzz.one_case(kind, 7, number, tmp_path) for number in range(40)}
+    assert outcomes <= {"read", "refused"} and outcomes
+
+
+def test_the_fuzzing_sees_what_no_reader_may_do(tmp_path, monkeypatch):
+    def reader(made, folder):
+        (folder / "new").write_text("outside")
+
+    monkeypatch.setitem(fuzz_kinds.KINDS, "configuration", (lambda *_: None, reader))
+    sys.addaudithook(fuzz.Watch.hook)
+    with pytest.raises(AssertionError, match="did .*open"):
+        fuzz.one_case("configuration", 0, 0, tmp_path)
+    fuzz.Watch.seen = []
+
+
+# --- past findings
+
+
+def heap_of_nothing(path):
+    """Give the first free object of the file's global heap no size: HDF5 goes round in it for ever."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b"GCOL\1\0\0\0") + 16
+    while struct.unpack_from("<H", data, place)[0]:
+        place += 16 + (struct.unpack_from("<Q", data, place + 8)[0] + 7) // 8 * 8
+    struct.pack_into("<Q", data, place + 8, 0)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("file, read", [
+    (fuzz_kinds.whole_photos, PhotoFile), (lambda: fuzz_kinds.whole_checkpoints()[0][0],
+                                           load_checkpoint)])  # fmt: skip
+def test_a_heap_without_end_is_refused_before_hdf5_sees_it(file, read, tmp_path):
+    path = tmp_path / "a.h5"
+    path.write_bytes(file())
+    assert heaps_are_whole(path)
+    heap_of_nothing(path)
+    assert not heaps_are_whole(path)
+    with pytest.raises(ValueError, match="a.h5: .*damaged"):
+        read(path)
+
+
+def packed_twice(file):
+    """Gzip behind gzip, which unpacks a byte to a million."""
+    fuzz_kinds.deflated_twice(np.random.default_rng(0), file, "G/a")
+
+
+def unpacks_to_more(file):
+    """A stream that gives 400 times what the array declares."""
+    data = file.create_dataset("G/a", (1 << 18,), "f4", chunks=(1 << 18,), compression="gzip")
+    data.id.write_direct_chunk((0,), fuzz_kinds.bomb_stream(400))
+
+
+def itself(file):
+    """A group that holds itself many times over."""
+    for n in range(20):
+        file[f"G/{n}"] = file["G"]
+
+
+@pytest.mark.parametrize("change, fault", [
+    (packed_twice, "filters other than"),
+    (unpacks_to_more, "unpacks to more than"),
+    (itself, "nested too deep"),
+    (lambda f: f.create_dataset("G/a", (1 << 21,), "f4", chunks=(1 << 20,)), "does not hold them"),
+    (lambda f: f.create_dataset("G/a", (1 << 23,), "f4", chunks=(1 << 20,)), "the limit is"),
+    (lambda f: fuzz_kinds.filtered(np.random.default_rng(4), f, "G/a"), "not stored as plain"),
+    (lambda f: f.attrs.__setitem__("metadata", "[" * 50_000), "metadata"),
+    (lambda f: f.attrs.__setitem__("config", np.arange(3)), "configuration or metadata|short text"),
+    (lambda f: f.create_dataset("G/" + "x" * 3000, data=np.ones(2, "f8")), "is no array"),
+])  # fmt: skip
+def test_a_checkpoint_that_would_take_all_memory_or_time(change, fault, tmp_path):
+    path = tmp_path / "a.h5"
+    path.write_bytes(fuzz_kinds.whole_checkpoints()[0][0])
+    with h5py.File(path, "r+") as file:
+        change(file)
+        fuzz_kinds.sign(file)
+    with pytest.raises(ValueError, match=fault) as caught:
+        load_checkpoint(path)
+    fuzz.check_message(caught.value)
+
+
+@pytest.mark.parametrize("text", [
+    '{"seed": 1' + "0" * 400 + "}", '{"g_widths": 5}', '{"learning_rate": NaN}', "[" * 60_000,
+    '{"color": "' + "x" * 60_000 + '"}', '{"' + "y" * 60_000 + '": 1}', '{"g_widths": {"a": 1}}',
+    '{"steps": true}', '{"beta1": Infinity}', '{"g_kernel": [5]}'])  # fmt: skip
+def test_configurations_that_were_not_refused_by_a_value_error(text):
+    with pytest.raises(ValueError) as caught:
+        Config.from_json(text)
+    fuzz.check_message(caught.value)
+
+
+@pytest.mark.parametrize("value", [10**400, "x", None, 1e300])
+def test_random_states_that_were_not_refused_by_a_value_error(value):
+    sampler = Sampler(Config(batch_size=1), np.arange(3))
+    state = json.loads(sampler.state())
+    state["state"]["inc"] = value
+    with pytest.raises(ValueError, match="random state is unreadable"):
+        sampler.restore(json.dumps(state))
+
+
+def test_the_forked_life_is_the_command_s_configuration(tmp_path):
+    data = lives.write_photos(tmp_path / "a.h5")
+    config = lives.tiny_config(data)
+    assert (config.height, config.batch_size, config.g_widths) == (32, 2, (8, 8, 8, 8))
