@@ -106,6 +106,8 @@ class Forks:
             out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(out, 1)
             os.dup2(out, 2)
+            # whoever forked may have put something else in their place, as pytest does
+            sys.stdout, sys.stderr = (open(n, "w", buffering=1, closefd=False) for n in (1, 2))
             if before:
                 before()
             self.prepare()
