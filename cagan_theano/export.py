@@ -47,13 +47,25 @@ class Sizes(click.ParamType):
 
 
 @click.command(context_settings={"max_content_width": 100})
-@click.option("--out", required=True, type=click.Path(path_type=Path),
-              help="Folder to write; it must not exist yet.")
-@click.option("--checkpoint", type=click.Path(path_type=Path),
-              help="Weights to start from, with their configuration.  [default: initial weights "
-                   "of the configuration below]")
-@click.option("--swap-batch", type=Sizes(), default=(1, 16), show_default="1,16",
-              help="Batch sizes of the exported swap.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder to write; it must not exist yet.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="Weights to start from, with their configuration.  [default: initial weights "
+    "of the configuration below]",
+)
+@click.option(
+    "--swap-batch",
+    type=Sizes(),
+    default=(1, 16),
+    show_default="1,16",
+    help="Batch sizes of the exported swap.",
+)
 @click.option("--only-swap", is_flag=True, help="Leave the updates out.")
 @precision_option
 @no_cache_option
@@ -63,11 +75,16 @@ def export(ctx, out, checkpoint, swap_batch, only_swap, precision, **options):
     """Write the compiled functions as StableHLO, for machines that have jax and no Aesara."""
     if out.exists():
         raise ValueError(f"{out}: exists already; name another folder")
-    given = [name for name in options
-             if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT]
+    given = [
+        name
+        for name in options
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+    ]
     if checkpoint and given:
-        raise ValueError(f"--{given[0].replace('_', '-')}: the checkpoint has its own "
-                         "configuration; leave this option or --checkpoint out")
+        raise ValueError(
+            f"--{given[0].replace('_', '-')}: the checkpoint has its own "
+            "configuration; leave this option or --checkpoint out"
+        )
     start = load_checkpoint(checkpoint) if checkpoint else None
     config = start.config if start else Config(**options)
     trainer = prepare(config, start, checkpoint)
@@ -92,8 +109,14 @@ def prepare(config: Config, start: Checkpoint | None, path) -> Trainer:
     return trainer
 
 
-def export_folder(trainer: Trainer, start: Checkpoint | None, out: Path, swap_batch=(1, 16),
-                  precision: str = "float32", updates=UPDATES) -> None:
+def export_folder(
+    trainer: Trainer,
+    start: Checkpoint | None,
+    out: Path,
+    swap_batch=(1, 16),
+    precision: str = "float32",
+    updates=UPDATES,
+) -> None:
     """Write the folder, whole or not at all.
 
     start: the checkpoint that the trainer has taken, or None.  swap_batch: sizes of the swap.
@@ -108,8 +131,11 @@ def export_folder(trainer: Trainer, start: Checkpoint | None, out: Path, swap_ba
     for n in swap_batch:
         swap = swap_function(trainer.networks.G, config, trainer.backend, n)
         functions[f"swap_{n}"] = lower(swap, names, list(GENERATED), precision), {}
-    files = {f"{name}.{platform}.stablehlo": program.stablehlo for name, (made, _) in functions.items()
-             for platform, program in made.programs.items()}
+    files = {
+        f"{name}.{platform}.stablehlo": program.stablehlo
+        for name, (made, _) in functions.items()
+        for platform, program in made.programs.items()
+    }
     about = {name: described(name, made) | more for name, (made, more) in functions.items()}
     with new_folder(out) as folder:
         for name, program in files.items():
@@ -133,16 +159,23 @@ def names_of(trainer: Trainer) -> dict:
     for network, params in trainer.networks._asdict().items():
         names |= {variable: f"{network}/{name}" for name, variable in params.params.items()}
     for network, adam in trainer.functions.optimizers.items():
-        names |= {variable: f"optimizer/{network}/{name}" for name, variable in adam.moments.items()}
+        names |= {
+            variable: f"optimizer/{network}/{name}" for name, variable in adam.moments.items()
+        }
     return names
 
 
 def described(name: str, made) -> dict:
     """What the manifest says of a function; null in a shape is a free number of rows."""
     return {
-        "programs": {platform: {"file": f"{name}.{platform}.stablehlo", "kept": program.kept,
-                                "convention": program.convention}
-                     for platform, program in made.programs.items()},
+        "programs": {
+            platform: {
+                "file": f"{name}.{platform}.stablehlo",
+                "kept": program.kept,
+                "convention": program.convention,
+            }
+            for platform, program in made.programs.items()
+        },
         "inputs": [value._asdict() for value in made.inputs],
         "outputs": [value._asdict() for value in made.outputs],
         "replaces": made.replaces,
@@ -161,8 +194,9 @@ def checkpoint_of(trainer: Trainer, start: Checkpoint | None) -> Checkpoint:
 def new_folder(out: Path):
     """Yield a folder beside `out` that becomes `out` when the block succeeds."""
     try:
-        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part",
-                                        dir=out.absolute().parent))
+        partial = Path(
+            tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.absolute().parent)
+        )
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{out}: its folder does not exist; create it first") from error
     try:

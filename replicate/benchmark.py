@@ -1,6 +1,6 @@
 """This package beside PyTorch and ONNX Runtime: time, memory and start, side by side in one run.
 
-    python replicate/benchmark.py [--task step --task swap] [--size 128x96] [--batch 16] [--rounds 10]
+    python replicate/benchmark.py [--task step] [--size 128x96] [--batch 16] [--rounds 10]
 
 Every contender runs in a process of its own and they take turns, so that all see the same machine.
 All start from the same checkpoint and pictures, and one whose numbers differ is not timed.  Writes
@@ -54,11 +54,19 @@ class Worker:
 
     def __init__(self, kind: str, case: Case, checkpoint, device: str, cache: str, python: str):
         self.kind, about = kind, {**case._asdict(), "checkpoint": str(checkpoint), "device": device}
-        caches = {"CAGAN_THEANO_CACHE": f"{cache}/ours", "TORCHINDUCTOR_CACHE_DIR": f"{cache}/torch",
-                  "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # several share a GPU
+        caches = {
+            "CAGAN_THEANO_CACHE": f"{cache}/ours",
+            "TORCHINDUCTOR_CACHE_DIR": f"{cache}/torch",
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        }  # several share a GPU
         self.process = subprocess.Popen(
-            [python, str(WORKER), kind, json.dumps(about)], text=True, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **caches})
+            [python, str(WORKER), kind, json.dumps(about)],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **caches},
+        )
 
     def __enter__(self):
         answer = self.answer()
@@ -94,9 +102,14 @@ def flops(task: str, checkpoint, height: int, width: int, batch: int) -> float:
     A step: G paints x_ij once; D's update takes D's three inputs forward and back; G's update takes
     the way back through G and D forward, D back to its input, and G back twice.
     """
+
     def products(params, inner):  # of one picture, per layer
-        return {name: np.prod(w.shape) * (height >> level) * (width >> level)
-                for name, w in params.items() if name.endswith(".W") for level in [inner(name)]}
+        return {
+            name: np.prod(w.shape) * (height >> level) * (width >> level)
+            for name, w in params.items()
+            if name.endswith(".W")
+            for level in [inner(name)]
+        }
 
     g = products(checkpoint.G, level_of_G)
     d = products(checkpoint.D, lambda name: 4 if name == "head.W" else int(name[5]))
@@ -147,8 +160,11 @@ def checked(worker: Worker, others: list) -> dict:
     if worker.error:
         return {"error": worker.error}
     reference = others[0] if others else worker
-    apart = float(np.abs(worker.numbers - reference.numbers).max()) if (
-        worker.numbers.shape == reference.numbers.shape) else float("inf")
+    apart = (
+        float(np.abs(worker.numbers - reference.numbers).max())
+        if (worker.numbers.shape == reference.numbers.shape)
+        else float("inf")
+    )
     limit = max(limit_of(worker.kind), limit_of(reference.kind))
     if not apart <= limit:
         return {"error": f"differs from {reference.kind} by {apart:.1e}; not timed"}
@@ -157,8 +173,9 @@ def checked(worker: Worker, others: list) -> dict:
 
 def limit_of(kind: str) -> float:
     """How far the numbers of a kind may be from another's."""
-    return next((v for name, v in TOLERANCE.items() if f"precision={name}" in kind),
-                TOLERANCE["float32"])
+    return next(
+        (v for name, v in TOLERANCE.items() if f"precision={name}" in kind), TOLERANCE["float32"]
+    )
 
 
 def table(results: list) -> str:
@@ -166,9 +183,13 @@ def table(results: list) -> str:
     parts = []
     for result in results:
         peak = max((row.get("matmul") or 0 for row in result["rows"]), default=0)
-        lines = [f"**{result['case']}**" + (f" (matrix product: {peak:.0f} GFLOP/s)" if peak else ""),
-                 "", "| | ms | of the first | pictures/s | GFLOP/s | of the product's | peak memory | "
-                 "first result, cold | warm | numbers apart |", "|---" * 10 + "|"]
+        lines = [
+            f"**{result['case']}**" + (f" (matrix product: {peak:.0f} GFLOP/s)" if peak else ""),
+            "",
+            "| | ms | of the first | pictures/s | GFLOP/s | of the product's | peak memory | "
+            "first result, cold | warm | numbers apart |",
+            "|---" * 10 + "|",
+        ]
         first = next((row for row in result["rows"] if row.get("seconds")), None)
         lines += [line(row, first, result, peak) for row in result["rows"]]
         parts.append("\n".join(lines))
@@ -182,9 +203,11 @@ def line(row: dict, first: dict, result: dict, peak: float) -> str:
     seconds = float(np.median(row["seconds"]))
     ratio = float(np.median(np.array(row["seconds"]) / np.array(first["seconds"])))
     rate = result["flops"] / seconds / 1e9
-    return (f"| {row['kind']} | {1000 * seconds:.1f} | {ratio:.2f} | {result['batch'] / seconds:.1f} "
-            f"| {rate:.0f} | {rate / peak:.2f} | {row['memory'] / 2**20:.0f} MiB | "
-            f"{row['cold']:.1f} s | {row['warm']:.1f} s | {row['apart']:.0e} |")
+    return (
+        f"| {row['kind']} | {1000 * seconds:.1f} | {ratio:.2f} | {result['batch'] / seconds:.1f} "
+        f"| {rate:.0f} | {rate / peak:.2f} | {row['memory'] / 2**20:.0f} MiB | "
+        f"{row['cold']:.1f} s | {row['warm']:.1f} s | {row['apart']:.0e} |"
+    )
 
 
 def draw(results: list, about: str):
@@ -196,10 +219,19 @@ def draw(results: list, about: str):
         rows = [row for row in result["rows"] if row.get("seconds")]
         times = [1000 * np.array(row["seconds"]) for row in rows]
         middle = [float(np.median(t)) for t in times]
-        reach = [[m - t.min() for m, t in zip(middle, times)], [t.max() - m for m, t in zip(middle, times)]]
+        reach = [
+            [m - t.min() for m, t in zip(middle, times)],
+            [t.max() - m for m, t in zip(middle, times)],
+        ]
         colors = ["#1f5f8b" if row["kind"].startswith("ours") else "#b9b9b9" for row in rows]
-        axes.barh(range(len(rows)), middle, color=colors, xerr=reach, capsize=3,
-                  error_kw={"elinewidth": 1})
+        axes.barh(
+            range(len(rows)),
+            middle,
+            color=colors,
+            xerr=reach,
+            capsize=3,
+            error_kw={"elinewidth": 1},
+        )
         axes.set_yticks(range(len(rows)), [row["kind"] for row in rows])
         axes.invert_yaxis()
         axes.set_title(result["case"], loc="left", fontsize=10)
@@ -215,7 +247,9 @@ def machine(device: str) -> str:
 
     name = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").is_file():
-        found = [text for text in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in text]
+        found = [
+            text for text in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in text
+        ]
         name = found[0].split(":")[1].strip() if found else name
     known = versions()
     shown = ", ".join(f"{key} {known[key]}" for key in ("python", "jax", "aesara", "numpy"))
@@ -226,35 +260,88 @@ def update(path, text: str) -> None:
     """Put the text between the two marks of a document."""
     whole = Path(path).read_text()
     if whole.count(BEGIN) != 1 or whole.count(END) != 1:
-        raise ValueError(f"{path}: has no place for the tables; it needs the lines {BEGIN} and {END}")
+        raise ValueError(
+            f"{path}: has no place for the tables; it needs the lines {BEGIN} and {END}"
+        )
     before, after = whole.split(BEGIN)[0], whole.split(END)[1]
     write_atomically(path, f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 @click.command(context_settings={"max_content_width": 100})
-@click.option("--task", "tasks", type=click.Choice(["step", "swap"]), multiple=True,
-              default=("step", "swap"), show_default=True, help="What to time; may be repeated.")
-@click.option("--size", "sizes", multiple=True, default=("128x96", "256x192"), show_default=True,
-              callback=lambda *given: [parse_size(*given[:2], text) for text in given[2]],
-              help="Pictures, HEIGHTxWIDTH; may be repeated.")
-@click.option("--batch", "batches", type=click.IntRange(1, 4096), multiple=True, default=(16, 1),
-              show_default=True, help="Minibatch; may be repeated.")
-@click.option("--contender", "kinds", multiple=True, default=CONTENDERS, show_default=True,
-              help="As the head of replicate/contenders.py says; may be repeated.")
-@click.option("--rounds", type=click.IntRange(1), default=10, show_default=True,
-              help="Turns that each contender has.")
-@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True,
-              help="Runs in a turn, whose median counts.")
-@click.option("--torch-python", type=click.Path(dir_okay=False), default=sys.executable,
-              show_default="this one", help="Python that has PyTorch and onnxruntime.")
-@click.option("--update", "document", type=click.Path(dir_okay=False),
-              help="Also put the tables into this document, between its two marks.")
+@click.option(
+    "--task",
+    "tasks",
+    type=click.Choice(["step", "swap"]),
+    multiple=True,
+    default=("step", "swap"),
+    show_default=True,
+    help="What to time; may be repeated.",
+)
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    default=("128x96", "256x192"),
+    show_default=True,
+    callback=lambda *given: [parse_size(*given[:2], text) for text in given[2]],
+    help="Pictures, HEIGHTxWIDTH; may be repeated.",
+)
+@click.option(
+    "--batch",
+    "batches",
+    type=click.IntRange(1, 4096),
+    multiple=True,
+    default=(16, 1),
+    show_default=True,
+    help="Minibatch; may be repeated.",
+)
+@click.option(
+    "--contender",
+    "kinds",
+    multiple=True,
+    default=CONTENDERS,
+    show_default=True,
+    help="As the head of replicate/contenders.py says; may be repeated.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Turns that each contender has.",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Runs in a turn, whose median counts.",
+)
+@click.option(
+    "--torch-python",
+    type=click.Path(dir_okay=False),
+    default=sys.executable,
+    show_default="this one",
+    help="Python that has PyTorch and onnxruntime.",
+)
+@click.option(
+    "--update",
+    "document",
+    type=click.Path(dir_okay=False),
+    help="Also put the tables into this document, between its two marks.",
+)
 @common.checkpoint_option("cagan_128x96.h5")
 @common.out_option
-@click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True,
-              help="Where all of them run.")
-def command(tasks, sizes, batches, kinds, rounds, repeats, torch_python, document, checkpoint, out,
-            device):
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "gpu"]),
+    default="cpu",
+    show_default=True,
+    help="Where all of them run.",
+)
+def command(
+    tasks, sizes, batches, kinds, rounds, repeats, torch_python, document, checkpoint, out, device
+):
     """Time this package beside PyTorch and ONNX Runtime."""
     loaded, about, out = load_checkpoint(checkpoint), machine(device), Path(out)
     pythons, results = {"torch": torch_python, "onnx": torch_python}, []
@@ -262,8 +349,14 @@ def command(tasks, sizes, batches, kinds, rounds, repeats, torch_python, documen
         click.echo(f"{case} ...", err=True)
         contenders = [kind for kind in kinds if case.task == "swap" or not kind.startswith("onnx")]
         rows = compare(case, contenders, checkpoint, device, rounds, repeats, pythons)
-        results.append({"case": str(case), "batch": case.batch, "rows": rows,
-                        "flops": flops(case.task, loaded, *case[1:])})
+        results.append(
+            {
+                "case": str(case),
+                "batch": case.batch,
+                "rows": rows,
+                "flops": flops(case.task, loaded, *case[1:]),
+            }
+        )
     save(results, about, out, document)
 
 
@@ -273,8 +366,10 @@ def save(results: list, about: str, out: Path, document) -> None:
 
     out.mkdir(parents=True, exist_ok=True)
     text = f"{about}\n\n{table(results)}"
-    files = {"performance.json": json.dumps({"about": about, "results": results}, indent=1) + "\n",
-             "performance.md": text}
+    files = {
+        "performance.json": json.dumps({"about": about, "results": results}, indent=1) + "\n",
+        "performance.md": text,
+    }
     if any(row.get("seconds") for result in results for row in result["rows"]):
         files["performance.png"] = png(draw(results, about))
     for name, content in files.items():

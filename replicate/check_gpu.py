@@ -1,6 +1,6 @@
 """Check a GPU against the CPU: the same losses over ten steps of the same training.
 
-    python replicate/check_gpu.py [--size 128x96] [--batch 16] [--steps 10]
+python replicate/check_gpu.py [--size 128x96] [--batch 16] [--steps 10]
 """
 
 import sys
@@ -25,8 +25,10 @@ LIMIT = 1e-3  # of a loss; float32 sums in another order, which training then am
 
 def losses(device: str, case: Case, checkpoint, steps: int) -> np.ndarray:
     """[steps, losses] of a training on a device; ValueError where it cannot run."""
-    with tempfile.TemporaryDirectory() as cache, Worker(
-            "ours", case, checkpoint, device, cache, sys.executable) as worker:
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        Worker("ours", case, checkpoint, device, cache, sys.executable) as worker,
+    ):
         if worker.error:
             raise ValueError(f"{device}: {worker.error}")
         later = worker.ask(f"numbers {steps - 1}") if steps > 1 else []
@@ -38,13 +40,16 @@ def check_visible() -> None:
     import jax
 
     from cagan_theano.backends.devices import choose
+
     choose(jax, "gpu", 1)
 
 
 @click.command()
 @size_option
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Minibatch.")
-@click.option("--steps", type=click.IntRange(1), default=10, show_default=True, help="Steps to compare.")
+@click.option(
+    "--steps", type=click.IntRange(1), default=10, show_default=True, help="Steps to compare."
+)
 @common.checkpoint_option("cagan_128x96.h5")
 def command(size, batch, steps, checkpoint):
     """Compare the losses of a training on the GPU with those on the CPU."""
@@ -59,11 +64,15 @@ def report(cpu: np.ndarray, gpu: np.ndarray) -> None:
     apart = np.abs(cpu - gpu)
     for step, row in enumerate(apart, 1):
         worst = int(row.argmax())
-        click.echo(f"step {step:3}: apart by at most {row[worst]:.1e} ({NAMES[worst]} "
-                   f"{cpu[step - 1, worst]:.6f} on the CPU)")
+        click.echo(
+            f"step {step:3}: apart by at most {row[worst]:.1e} ({NAMES[worst]} "
+            f"{cpu[step - 1, worst]:.6f} on the CPU)"
+        )
     if not apart.max() <= LIMIT:
-        raise ValueError(f"the GPU's losses differ from the CPU's by {apart.max():.1e}, more than "
-                         f"{LIMIT}; do not trust this GPU's results")
+        raise ValueError(
+            f"the GPU's losses differ from the CPU's by {apart.max():.1e}, more than "
+            f"{LIMIT}; do not trust this GPU's results"
+        )
 
 
 if __name__ == "__main__":

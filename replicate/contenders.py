@@ -33,8 +33,14 @@ class Inputs:
     def __init__(self, case: dict):
         checkpoint = load_checkpoint(case["checkpoint"])
         self.config = checkpoint.config.replace(
-            height=case["height"], width=case["width"], batch_size=case["batch"], color="rgb",
-            mask="none", augmentation="none", mismatch="same")
+            height=case["height"],
+            width=case["width"],
+            batch_size=case["batch"],
+            color="rgb",
+            mask="none",
+            augmentation="none",
+            mismatch="same",
+        )
         self.checkpoint, self.device, n = checkpoint, case["device"], case["batch"]
         rng = np.random.default_rng(0)
         shape = (2 * n, case["height"], case["width"], 3)
@@ -45,8 +51,10 @@ class Inputs:
     def pictures(self) -> list:
         """x_i, y_i, y_j [N, 3, H, W] float32 in [-1, 1]."""
         chosen = self.x[self.i], self.y[self.i], self.y[self.j]
-        return [np.ascontiguousarray(p.transpose(0, 3, 1, 2)) / np.float32(127.5) - np.float32(1)
-                for p in chosen]
+        return [
+            np.ascontiguousarray(p.transpose(0, 3, 1, 2)) / np.float32(127.5) - np.float32(1)
+            for p in chosen
+        ]
 
 
 def ours(inputs: Inputs, task: str, settings: dict):
@@ -96,8 +104,12 @@ def torch(inputs: Inputs, task: str, settings: dict):
     networks = twin.build_networks(inputs.config)
     twin.set_weights(networks.G, inputs.checkpoint.G)
     twin.set_weights(networks.D, inputs.checkpoint.D)
-    trainer = twin.Trainer(networks, device, channels_last=bool(int(settings.get("channels_last", 0))),
-                           compiled=settings.get("compiled"))
+    trainer = twin.Trainer(
+        networks,
+        device,
+        channels_last=bool(int(settings.get("channels_last", 0))),
+        compiled=settings.get("compiled"),
+    )
     autocast = torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
     like = next(networks.G.parameters())
     x, y = (torch.from_numpy(array).to(device) for array in (inputs.x, inputs.y))
@@ -193,7 +205,9 @@ def obey(kind: str, run, device: str, lines, say) -> None:
     """Answer each line until there is no more."""
     answers = {
         "run": lambda n: [timed(run) for _ in range(n)],
-        "numbers": lambda n: [np.asarray(run(), np.float64).ravel()[:4096].tolist() for _ in range(n)],
+        "numbers": lambda n: [
+            np.asarray(run(), np.float64).ravel()[:4096].tolist() for _ in range(n)
+        ],
         "matmul": lambda n: matmul(kind, device),
         "memory": lambda n: memory(kind, device),
     }
@@ -224,7 +238,9 @@ def main(kind: str, case: str) -> int:
         run = KINDS[name](Inputs(case), case["task"], settings)
         first = np.asarray(run().tolist() if case["device"] == "gpu" else run(), np.float64)
     except Exception as error:  # noqa: BLE001 (whatever a framework raises is its answer)
-        say({"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"})
+        say(
+            {"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
+        )
         return 1
     say({"first": time.perf_counter() - start, "numbers": first.ravel()[:200_000].tolist()})
     obey(name, run, case["device"], sys.stdin, say)

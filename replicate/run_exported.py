@@ -49,8 +49,10 @@ class Functions:
         """The manifest, checked as far as this program relies on it."""
         path = self.folder / "manifest.json"
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: there is no such file; give a folder that `python -m "
-                                    "cagan_theano.export` wrote")
+            raise FileNotFoundError(
+                f"{path}: there is no such file; give a folder that `python -m "
+                "cagan_theano.export` wrote"
+            )
         try:
             if path.stat().st_size > MAX_MANIFEST:
                 raise ValueError("too large")
@@ -59,10 +61,14 @@ class Functions:
             for function in manifest["functions"].values():
                 [value["name"] for value in (*function["inputs"], *function["outputs"])]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ValueError(f"{path}: is no manifest of exported functions; export them anew") from error
+            raise ValueError(
+                f"{path}: is no manifest of exported functions; export them anew"
+            ) from error
         if known != (FORMAT, VERSION):
-            raise ValueError(f"{path}: is of format {known}, this program reads "
-                             f"{(FORMAT, VERSION)}; export the functions anew")
+            raise ValueError(
+                f"{path}: is of format {known}, this program reads "
+                f"{(FORMAT, VERSION)}; export the functions anew"
+            )
         return manifest
 
     def names(self) -> list[str]:
@@ -90,21 +96,27 @@ class Functions:
         from jax import export
 
         if name not in self.manifest["functions"]:
-            raise ValueError(f"{self.folder}: holds no {name}, only {', '.join(self.names())}; "
-                             "export it too")
+            raise ValueError(
+                f"{self.folder}: holds no {name}, only {', '.join(self.names())}; export it too"
+            )
         data, about = self.program(name)
         function = self.manifest["functions"][name]
-        rows, = export.symbolic_shape("rows")
+        (rows,) = export.symbolic_shape("rows")
         arguments = [
-            jax.ShapeDtypeStruct([rows if side is None else side for side in v["shape"]], v["dtype"])
+            jax.ShapeDtypeStruct(
+                [rows if side is None else side for side in v["shape"]], v["dtype"]
+            )
             for v in function["inputs"]
         ]
         results = [jax.ShapeDtypeStruct(v["shape"], v["dtype"]) for v in function["outputs"]]
         like = jax.jit(lambda *_: tuple(jax.numpy.zeros(r.shape, r.dtype) for r in results))
         template = export.export(like, platforms=[self.platform])(*arguments)
-        return dataclasses.replace(template, mlir_module_serialized=data,
-                                   module_kept_var_idx=tuple(about["kept"]),
-                                   calling_convention_version=about["convention"])
+        return dataclasses.replace(
+            template,
+            mlir_module_serialized=data,
+            module_kept_var_idx=tuple(about["kept"]),
+            calling_convention_version=about["convention"],
+        )
 
     def compile(self, name: str):
         """The function of this name: a jax function of its inputs in the manifest's order."""
@@ -121,8 +133,10 @@ class Functions:
         """Results by name; what the function replaces goes into `state` instead."""
         function = self.compile(name)
         about = self.manifest["functions"][name]
-        arrays = [given[v["name"]] if v["name"] in given else self.state[v["name"]]
-                  for v in about["inputs"]]
+        arrays = [
+            given[v["name"]] if v["name"] in given else self.state[v["name"]]
+            for v in about["inputs"]
+        ]
         results = dict(zip((v["name"] for v in about["outputs"]), function(*arrays)))
         for new, old in about["replaces"].items():
             self.state[old] = results.pop(new)
@@ -185,25 +199,44 @@ class Training:
                 groups[group][rest] = np.array(array)
         device = getattr(self.functions.device, "device_kind", "")
         seconds = self.checkpoint.metadata.get("seconds", 0) + time.monotonic() - self.start
-        metadata = {**self.checkpoint.metadata, "seconds": round(seconds, 1), "device": device,
-                    "finished": self.step >= self.config.steps, "backend": "exported"}
-        save_checkpoint(path, Checkpoint(config=self.config, step=self.step, metadata=metadata,
-                                         sampler=self.sampler.state(), **groups))
+        metadata = {
+            **self.checkpoint.metadata,
+            "seconds": round(seconds, 1),
+            "device": device,
+            "finished": self.step >= self.config.steps,
+            "backend": "exported",
+        }
+        save_checkpoint(
+            path,
+            Checkpoint(
+                config=self.config,
+                step=self.step,
+                metadata=metadata,
+                sampler=self.sampler.state(),
+                **groups,
+            ),
+        )
 
 
 def state_of(checkpoint: Checkpoint) -> dict:
     """The arrays of a checkpoint by the manifest's names; ValueError without moments."""
     if checkpoint.optimizer is None:
-        raise ValueError("the checkpoint holds weights only, no moments; export it, and train on "
-                         "from the exported state.h5")
+        raise ValueError(
+            "the checkpoint holds weights only, no moments; export it, and train on "
+            "from the exported state.h5"
+        )
     groups = {"G": checkpoint.G, "D": checkpoint.D, "optimizer": checkpoint.optimizer}
-    return {f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()}
+    return {
+        f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()
+    }
 
 
 def arrays_of(photos, config) -> dict:
     """The photos that stay on the device, in the coding of config.color."""
-    arrays = {"photos/x": to_bytes(photos.x.load(), config.color),
-              "photos/y": to_bytes(photos.y.load(), config.color)}
+    arrays = {
+        "photos/x": to_bytes(photos.x.load(), config.color),
+        "photos/y": to_bytes(photos.y.load(), config.color),
+    }
     if config.mask != "none":
         arrays["photos/mask"] = photos.mask.load()[..., None]
     return arrays
@@ -212,11 +245,14 @@ def arrays_of(photos, config) -> dict:
 def check_photos(file: PhotoFile, photos, config) -> None:
     """Raise ValueError for photos that these functions cannot take."""
     if (file.height, file.width) != (config.height, config.width):
-        raise ValueError(f"{file.path}: has photos of {file.height}x{file.width}; the functions "
-                         f"are for {config.height}x{config.width}; export others, or give other photos")
+        raise ValueError(
+            f"{file.path}: has photos of {file.height}x{file.width}; the functions "
+            f"are for {config.height}x{config.width}; export others, or give other photos"
+        )
     if config.mask != "none" and photos.mask is None:
-        raise ValueError(f"{file.path}: has no masks, which mask={config.mask} needs; give photos "
-                         "with masks")
+        raise ValueError(
+            f"{file.path}: has no masks, which mask={config.mask} needs; give photos with masks"
+        )
 
 
 def train(args) -> int:
@@ -251,8 +287,10 @@ def check_finite(losses: dict, step: int) -> None:
     """Raise ValueError when training has diverged."""
     broken = [name for name, value in losses.items() if not np.isfinite(value)]
     if broken:
-        raise ValueError(f"step {step}: {', '.join(broken)} is not finite: training diverged; the "
-                         "last checkpoint written is the last good one")
+        raise ValueError(
+            f"step {step}: {', '.join(broken)} is not finite: training diverged; the "
+            "last checkpoint written is the last good one"
+        )
 
 
 def report(training: Training, losses: dict, times: list) -> None:
@@ -273,13 +311,17 @@ def swap(args) -> int:
         i, j = choose(photos, args.count, args.seed)
         arrays = {"x_i": photos.x, "y_i": photos.y, "y_j": photos.y}
         rows = {"x_i": i, "y_i": i, "y_j": j}
-        given = {name: np.stack([array[int(row)] for row in rows[name]])
-                 for name, array in arrays.items()}
+        given = {
+            name: np.stack([array[int(row)] for row in rows[name]])
+            for name, array in arrays.items()
+        }
         if checkpoint.config.mask != "none":
             given["m_i"] = np.stack([photos.mask[int(row)] for row in i])
     alpha, x_tilde_ij, x_ij = paint(functions, given, checkpoint.config.color)
     with open(args.out, "wb") as target:
-        np.savez_compressed(target, i=i, j=j, **given, alpha=alpha, x_tilde_ij=x_tilde_ij, x_ij=x_ij)
+        np.savez_compressed(
+            target, i=i, j=j, **given, alpha=alpha, x_tilde_ij=x_tilde_ij, x_ij=x_ij
+        )
     print(f"wrote {args.out}")
     return 0
 
@@ -303,8 +345,9 @@ def paint(functions: Functions, given: dict, color: str) -> tuple:
     parts = []
     for start in range(0, n, size):
         rows = np.minimum(np.arange(start, start + size), n - 1)  # the last is repeated
-        made = functions(f"swap_{size}", {name: coded(array[rows], name, color)
-                                          for name, array in given.items()})
+        made = functions(
+            f"swap_{size}", {name: coded(array[rows], name, color) for name, array in given.items()}
+        )
         parts.append([np.asarray(made[name]) for name in ("alpha", "x_tilde_ij", "x_ij")])
     alpha, *pictures = (np.concatenate(part)[:n] for part in zip(*parts))
     return alpha[:, 0], *(decode(np.moveaxis(array, 1, -1), color) for array in pictures)
@@ -319,12 +362,16 @@ def coded(array, name: str, color: str):
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    whole = argparse.ArgumentParser(description=__doc__.splitlines()[0],
-                                    formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    whole = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     commands = whole.add_subparsers(required=True)
     for work in (train, swap):
-        command = commands.add_parser(work.__name__, help=work.__doc__.split(";")[0],
-                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        command = commands.add_parser(
+            work.__name__,
+            help=work.__doc__.split(";")[0],
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
         command.set_defaults(work=work)
         command.add_argument("--functions", required=True, help="folder of exported functions")
         command.add_argument("--data", required=True, help="photo file (HDF5)")
@@ -332,11 +379,17 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--state", help="checkpoint to start from; default: the exported one")
         command.add_argument("--device", choices=("cpu", "gpu"), help="default: the best there is")
         if work is train:
-            command.add_argument("--steps", type=int, help="steps to do now; default: all that are left")
-            command.add_argument("--checkpoint-every", type=int, default=250, help="steps between saves")
+            command.add_argument(
+                "--steps", type=int, help="steps to do now; default: all that are left"
+            )
+            command.add_argument(
+                "--checkpoint-every", type=int, default=250, help="steps between saves"
+            )
             command.add_argument("--log", help="file of the losses; default: OUT.jsonl")
         else:
-            command.add_argument("--split", choices=("test", "train"), default="test", help="whose photos")
+            command.add_argument(
+                "--split", choices=("test", "train"), default="test", help="whose photos"
+            )
             command.add_argument("--count", type=int, default=16, help="swaps to make")
             command.add_argument("--seed", type=int, default=0, help="of the choice of articles")
     return whole

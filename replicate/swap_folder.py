@@ -80,7 +80,10 @@ def all_jobs(folders: Folders, ending: str):
         folder, _, name = human.rpartition("/")
         wearing = folders.wearing.twin(folder, name)
         if wearing is None:
-            yield human, "no picture of the article that is worn; put one of the same name in --wearing"
+            yield (
+                human,
+                "no picture of the worn article; put one of its name in --wearing",
+            )
             continue
         for article in articles:
             if not same(folders, wearing, article):
@@ -114,12 +117,15 @@ def job(human: str, wearing: str, article: str, ending: str) -> Job:
 
 def readers(folders: Folders, height: int, width: int):
     """Functions path -> uint8 [height, width, 3] for each of the folders; the latest are kept."""
+
     def reader(source):
         @functools.lru_cache(maxsize=KEPT)
         def read(path):
             picture = decode(io.BytesIO(source.read(path)), path, (height, width))
             return np.asarray(fit(picture, height, width))
+
         return read
+
     return tuple(map(reader, folders))
 
 
@@ -151,6 +157,7 @@ def dress(jobs, reads, paint, write, batch_size: int, threads: int, done=lambda 
     faults, jobs = {}, iter(jobs)
     ahead, behind, batch = collections.deque(), collections.deque(), []
     with ThreadPoolExecutor(threads) as decoders, ThreadPoolExecutor(threads) as encoders:
+
         def fill():
             while len(ahead) < 3 * batch_size and (next_job := next(jobs, None)) is not None:
                 ahead.append((next_job, decoders.submit(read, next_job, reads)))
@@ -193,16 +200,24 @@ def unfinished(found, out: Path, faults: list):
         if fault is not None:
             faults.append((entry, fault))
         elif results.setdefault(entry.result, entry) != entry:
-            faults.append((entry.human, f"would be written to {entry.result}, as would "
-                                        f"{results[entry.result].human}; rename one"))
+            faults.append(
+                (
+                    entry.human,
+                    f"would be written to {entry.result}, as would "
+                    f"{results[entry.result].human}; rename one",
+                )
+            )
         elif not (out / entry.result).exists():
             yield entry
 
 
 def check_settings(out: Path, model) -> None:
     """Make the folder, or raise ValueError where one was begun with other weights."""
-    settings = {"checkpoint_sha256": model.sha256, "height": model.config.height,
-                "width": model.config.width}
+    settings = {
+        "checkpoint_sha256": model.sha256,
+        "height": model.config.height,
+        "width": model.config.width,
+    }
     out.mkdir(parents=True, exist_ok=True)
     path = out / SETTINGS
     if path.exists():
@@ -221,6 +236,7 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
 
     The results are written.  The caches of `reads` are emptied before each.
     """
+
     def timed(work):
         for reader in reads:
             getattr(reader, "cache_clear", lambda: None)()
@@ -229,8 +245,13 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
         return made, len(jobs) / (time.perf_counter() - start)
 
     def paint_all():
-        return [x_ij for start in range(0, len(jobs), batch_size) for x_ij in
-                paint(*(np.stack(p) for p in zip(*padded(pictures[start:start + batch_size]))))]
+        return [
+            x_ij
+            for start in range(0, len(jobs), batch_size)
+            for x_ij in paint(
+                *(np.stack(p) for p in zip(*padded(pictures[start : start + batch_size])))
+            )
+        ]
 
     def padded(rows):
         return [*rows, *[rows[-1]] * (batch_size - len(rows))]
@@ -245,35 +266,86 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
 
 
 @click.command()
-@click.option("--humans", type=click.Path(file_okay=False), required=True, help="Photos x_i of people.")
-@click.option("--wearing", type=click.Path(file_okay=False), required=True,
-              help="Photos y_i of the article that each wears, of the same names.")
-@click.option("--articles", type=click.Path(file_okay=False), required=True,
-              help="Photos y_j of the articles to put on.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True,
-              help="Folder of the results.")
-@click.option("--pairs", type=click.Path(dir_okay=False),
-              help="List of human, wearing, article (tabs or commas), each a path within its "
-                   "folder.  [default: every human in every article]")
-@click.option("--format", "ending", type=click.Choice(["png", "jpg", "webp"]), default="png",
-              show_default=True, help="Format of the results.")
-@click.option("--batch-size", type=click.IntRange(1, 1024), default=16, show_default=True,
-              help="Pictures that the network paints at once.")
-@click.option("--threads", type=click.IntRange(1, 256), default=os.cpu_count() or 1,
-              show_default="one for each processor", help="Threads that read, and that write.")
-@click.option("--measure", "measured", type=click.IntRange(1),
-              help="Only time each part alone and all at once on so many pictures.")
+@click.option(
+    "--humans", type=click.Path(file_okay=False), required=True, help="Photos x_i of people."
+)
+@click.option(
+    "--wearing",
+    type=click.Path(file_okay=False),
+    required=True,
+    help="Photos y_i of the article that each wears, of the same names.",
+)
+@click.option(
+    "--articles",
+    type=click.Path(file_okay=False),
+    required=True,
+    help="Photos y_j of the articles to put on.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder of the results.",
+)
+@click.option(
+    "--pairs",
+    type=click.Path(dir_okay=False),
+    help="List of human, wearing, article (tabs or commas), each a path within its "
+    "folder.  [default: every human in every article]",
+)
+@click.option(
+    "--format",
+    "ending",
+    type=click.Choice(["png", "jpg", "webp"]),
+    default="png",
+    show_default=True,
+    help="Format of the results.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 1024),
+    default=16,
+    show_default=True,
+    help="Pictures that the network paints at once.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    default=os.cpu_count() or 1,
+    show_default="one for each processor",
+    help="Threads that read, and that write.",
+)
+@click.option(
+    "--measure",
+    "measured",
+    type=click.IntRange(1),
+    help="Only time each part alone and all at once on so many pictures.",
+)
 @common.checkpoint_option("cagan_128x96.h5")
 @common.backend_option
 @common.device_option
-def command(humans, wearing, articles, out, pairs, ending, batch_size, threads, measured, checkpoint,
-            backend, device):
+def command(
+    humans,
+    wearing,
+    articles,
+    out,
+    pairs,
+    ending,
+    batch_size,
+    threads,
+    measured,
+    checkpoint,
+    backend,
+    device,
+):
     """Dress a folder of people in a folder of articles."""
     folders = Folders(*map(Source, (humans, wearing, articles)))
     model = common.load_model(checkpoint, backend, device)
     if model.config.mask != "none":
-        raise ValueError(f"{checkpoint}: needs masks (mask={model.config.mask}), which folders of "
-                         "photos do not have; give another checkpoint")
+        raise ValueError(
+            f"{checkpoint}: needs masks (mask={model.config.mask}), which folders of "
+            "photos do not have; give another checkpoint"
+        )
     check_settings(out, model)
     faults, start = [], time.monotonic()
     found = listed_jobs(folders, pairs, ending) if pairs else all_jobs(folders, ending)
@@ -286,8 +358,15 @@ def command(humans, wearing, articles, out, pairs, ending, batch_size, threads, 
     parts = reads, paint, functools.partial(write, out), batch_size, threads
     if measured:
         return show(measure(todo[:measured], *parts))
-    with quiet(), tqdm(total=len(todo), unit="picture", smoothing=0.05,
-                       mininterval=0.5 if sys.stderr.isatty() else 30) as bar:
+    with (
+        quiet(),
+        tqdm(
+            total=len(todo),
+            unit="picture",
+            smoothing=0.05,
+            mininterval=0.5 if sys.stderr.isatty() else 30,
+        ) as bar,
+    ):
         unread = dress(todo, *parts, done=bar.update)
     missing = {path for path, _ in unread}
     painted = sum(not missing.intersection(entry[:3]) for entry in todo)
@@ -309,8 +388,10 @@ def finish(outcome: Outcome, out: Path) -> int:
         click.echo(f"skipped {path}: {fault}", err=True)
     if len(outcome.faults) > 20:
         click.echo(f"... and {len(outcome.faults) - 20} more", err=True)
-    click.echo(f"painted {outcome.painted} pictures into {out} in {outcome.seconds:.0f} s, "
-               f"skipped {len(outcome.faults)}")
+    click.echo(
+        f"painted {outcome.painted} pictures into {out} in {outcome.seconds:.0f} s, "
+        f"skipped {len(outcome.faults)}"
+    )
     if outcome.faults and not outcome.painted:
         raise ValueError(f"{out}: nothing was painted; see what was skipped above")
     return 0

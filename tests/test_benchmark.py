@@ -78,8 +78,10 @@ def test_multiplications_are_counted_as_loops_would():
 
     boxes = networks.G.shapes(32, 64)
     layers = [name for name in checkpoint.G if name.endswith(".W")]
-    G = sum(counted(name, boxes[n][1], boxes[n + 1][1], checkpoint.G[name].shape)
-            for n, name in enumerate(layers))
+    G = sum(
+        counted(name, boxes[n][1], boxes[n + 1][1], checkpoint.G[name].shape)
+        for n, name in enumerate(layers)
+    )
     assert benchmark.flops("swap", checkpoint, 32, 64, 3) == 2 * 3 * G
     assert benchmark.flops("step", checkpoint, 32, 64, 3) > 6 * 2 * 3 * 0.9 * G
 

@@ -1,5 +1,6 @@
 """A minibatch shared among devices and processes gives what one device gives; precisions."""
 
+import functools
 import os
 import socket
 import subprocess
@@ -13,11 +14,13 @@ from network_toys import random_images, small_config
 from cagan_theano.backends import choose_backend
 from cagan_theano.backends import devices as placing
 from cagan_theano.backends.jax import round_to
+from cagan_theano.functions import build_networks, compile_swap
+from cagan_theano.training import Trainer
 
 ROOT = Path(__file__).parents[1]
 
-# Three updates of one network of a tiny pair, argv[1], on all devices or on several numbers of them,
-# argv[2]; prints the process, the losses and the sum of what was learned.
+# Three updates of one network of a tiny pair, argv[1], on all devices or on several numbers of
+# them, argv[2]; prints the process, the losses and the sum of what was learned.
 TRAIN = """
 import sys
 from types import SimpleNamespace
@@ -43,16 +46,23 @@ for count in counts:
 
 def environment(devices):
     """That of a process with so many virtual CPU devices, which compiles fast and badly."""
-    flags = (f"--xla_force_host_platform_device_count={devices} "
-             "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+    flags = (
+        f"--xla_force_host_platform_device_count={devices} "
+        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    )
     return {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
 
 
 def train(devices, *words):
     """A started process of TRAIN."""
-    return subprocess.Popen([sys.executable, "-c", TRAIN, *words], cwd=ROOT, text=True,
-                            env=environment(devices), stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAIN, *words],
+        cwd=ROOT,
+        text=True,
+        env=environment(devices),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def numbers(process):
@@ -95,7 +105,9 @@ def test_more_devices_than_there_are():
         choose_backend("jax", "cpu", devices=0)
 
 
-@pytest.mark.parametrize("text", ["node", "node:1", "node:1,2", "node:x,2,0", "node:1,2,2", ":1,2,0"])
+@pytest.mark.parametrize(
+    "text", ["node", "node:1", "node:1,2", "node:x,2,0", "node:1,2,2", ":1,2,0"]
+)
 def test_a_cluster_that_is_none(text):
     with pytest.raises(ValueError, match=f"--cluster {text}: "):
         placing.parse_cluster(text)
@@ -113,16 +125,44 @@ def test_rounding_keeps_so_many_bits(bits, precision):
     assert 0.9 * precision < relative.max() <= precision
 
 
-@pytest.mark.parametrize("precision, low, high", [("tf32", 1e-5, 3e-3), ("bfloat16", 1e-4, 3e-2)])
-def test_precisions_differ_from_float32_by_their_rounding(precision, low, high, jax_backend):
-    from cagan_theano.functions import build_networks, compile_swap
-
+@pytest.fixture(scope="module")
+def alpha_of():
+    """A function: settings of the back end -> alpha that one tiny G gives for the same pictures."""
     config = small_config(init_std=0.2)  # so that alpha is no constant
     G, images = build_networks(config).G, [random_images(2, 3, 32, 32, seed=s) for s in range(3)]
-    exact = compile_swap(G, config, jax_backend)(*images)
-    rounded = compile_swap(G, config, choose_backend("jax", "cpu", precision=precision))(*images)
-    assert np.ptp(exact.alpha) > 0.1
-    assert low < np.abs(rounded.alpha - exact.alpha).max() < high
+
+    @functools.cache
+    def alpha(**settings):
+        return compile_swap(G, config, choose_backend("jax", "cpu", **settings))(*images).alpha
+
+    return alpha
+
+
+@pytest.mark.parametrize("precision, low, high", [("tf32", 1e-5, 3e-3), ("bfloat16", 1e-4, 3e-2)])
+def test_precisions_differ_from_float32_by_their_rounding(precision, low, high, alpha_of):
+    assert np.ptp(alpha_of()) > 0.1
+    assert low < np.abs(alpha_of(precision=precision) - alpha_of()).max() < high
+
+
+def test_the_reference_lowering_gives_the_same(alpha_of):
+    np.testing.assert_allclose(alpha_of(reference=True), alpha_of(), atol=1e-5)
+
+
+@pytest.mark.both_worlds
+def test_values_stay_on_the_device_and_nothing_compiles_twice(tiny_photos, jax_backend):
+    """Aesara alone would bring all parameters back to the host after each step."""
+    import jax
+
+    trainer = Trainer(small_config(batch_size=4), tiny_photos, jax_backend)
+    W = trainer.networks.D.params["layer1.W"]
+    values = []
+    for _ in range(3):
+        trainer.functions.update_D(trainer.sampler.draw())
+        values.append(W.container.storage[0])
+    assert all(isinstance(value, jax.Array) for value in values)
+    assert trainer.functions.update_D.function.vm.jit_fn._cache_size() == 1
+    # an update takes the memory of the values that it replaces
+    assert values[0].is_deleted() and values[1].is_deleted() and not values[2].is_deleted()
 
 
 def test_the_back_end_in_c_is_float32_on_one_device():

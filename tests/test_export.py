@@ -65,8 +65,9 @@ def test_the_manifest_tells_all(folder):
 
 
 @pytest.mark.slow
-def test_training_and_swaps_without_aesara_are_those_with_it(folder, tiny_data, tiny_photos, tmp_path,
-                                                             jax_backend):
+def test_training_and_swaps_without_aesara_are_those_with_it(
+    folder, tiny_data, tiny_photos, tmp_path, jax_backend
+):
     trained, swaps = tmp_path / "trained.h5", tmp_path / "swaps.npz"
     done = run("train", "--functions", folder, "--data", tiny_data, "--out", trained, "--steps", 1)
     assert done.returncode == 0, done.stderr
@@ -79,8 +80,19 @@ def test_training_and_swaps_without_aesara_are_those_with_it(folder, tiny_data, 
     for group in ("G", "D", "optimizer"):
         for name, array in getattr(found, group).items():
             np.testing.assert_allclose(array, expected[group][name], atol=1e-6, err_msg=name)
-    done = run("swap", "--functions", folder, "--state", trained, "--data", tiny_data, "--out", swaps,
-               "--count", 3)
+    done = run(
+        "swap",
+        "--functions",
+        folder,
+        "--state",
+        trained,
+        "--data",
+        tiny_data,
+        "--out",
+        swaps,
+        "--count",
+        3,
+    )
     assert done.returncode == 0, done.stderr
     made = np.load(swaps, allow_pickle=False)
     swap = load(trained, "jax", "cpu").swap(made["x_i"], made["y_i"], made["y_j"], batch_size=2)
@@ -88,7 +100,9 @@ def test_training_and_swaps_without_aesara_are_those_with_it(folder, tiny_data, 
     np.testing.assert_allclose(made["alpha"], swap.alpha, atol=1e-6)
     assert np.abs(made["x_ij"].astype(int) - swap.x_ij).max() <= 1
     with PhotoFile(tiny_data) as file:
-        np.testing.assert_array_equal(made["y_j"], [file.split("test").y[int(j)] for j in made["j"]])
+        np.testing.assert_array_equal(
+            made["y_j"], [file.split("test").y[int(j)] for j in made["j"]]
+        )
 
 
 def test_the_programs_for_cuda_are_read_back(folder):
@@ -100,28 +114,28 @@ def test_the_programs_for_cuda_are_read_back(folder):
         assert exported.platforms == ("cuda",) and len(exported.in_avals) == len(inputs)
         # nothing of the machine that wrote it: no call of a CPU's own code, no folder
         text = exported.mlir_module()
-        assert "custom_call" not in text
+        assert set(re.findall(r"custom_call @(\w+)", text)) <= {"shape_assertion"}  # jax's own
         assert str(ROOT).encode() not in (folder / f"{name}.cuda.stablehlo").read_bytes()
     assert "lhs_dilate = [2, 2]" in text  # whole, as cuDNN takes it
 
 
-@pytest.mark.parametrize("fault, words", [
+@pytest.mark.parametrize("fault, break_it", [
     ("there is no such file", lambda path: shutil.rmtree(path)),
     ("is no manifest", lambda path: (path / "manifest.json").write_text("{}")),
     ("is no manifest", lambda path: (path / "manifest.json").write_text("[" * 100_000)),
     ("is missing or damaged", lambda path: (path / "swap_2.cpu.stablehlo").write_bytes(b"x")),
 ])  # fmt: skip
-def test_a_damaged_folder_is_one_line(folder, tiny_data, tmp_path, capsys, fault, words):
+def test_a_damaged_folder_is_one_line(folder, tiny_data, tmp_path, capsys, fault, break_it):
     copy = shutil.copytree(folder, tmp_path / "copy")
-    words(copy)
-    code = run_exported.main(["swap", "--functions", str(copy), "--data", str(tiny_data), "--device",
-                              "cpu", "--out", str(tmp_path / "o.npz"), "--state",
-                              str(folder / "state.h5")])  # fmt: skip
+    break_it(copy)
+    words = ["swap", "--functions", copy, "--data", tiny_data, "--device", "cpu"]
+    words += ["--out", tmp_path / "o.npz", "--state", folder / "state.h5"]
+    code = run_exported.main([str(word) for word in words])
     error = capsys.readouterr().err
     assert code == 1 and error.startswith("Error: ") and fault in error and error.count("\n") == 1
 
 
-# Written by jax 0.7.1 in the reference environment: PYTHONPATH=.:tests python tests/make_golden_export.py
+# Written by jax 0.7.1 in the reference environment, by tests/make_golden_export.py.
 GOLDEN = Path(__file__).parent / "golden" / "exported"
 
 
@@ -132,7 +146,9 @@ def test_what_jax_0_7_1_wrote_runs(tmp_path):
     checkpoint = load_checkpoint(GOLDEN / "state.h5")
     functions.put({f"G/{name}": array for name, array in checkpoint.G.items()})
     rng = np.random.default_rng(0)
-    given = {name: rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8) for name in ("x_i", "y_i", "y_j")}
+    given = {
+        name: rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8) for name in ("x_i", "y_i", "y_j")
+    }
     made = run_exported.paint(functions, given, "rgb")
     swap = load(GOLDEN / "state.h5", "jax", "cpu").swap(*given.values(), batch_size=2)
     assert np.ptp(swap.alpha) > 0.01

@@ -49,8 +49,15 @@ def shop(tmp_path, monkeypatch):
 
 def run(shop, *words):
     """The exit code of the command on the shop."""
-    folders = [f"--{option}={shop.root / name}" for option, name in
-               [("humans", "people"), ("wearing", "worn"), ("articles", "shop"), ("out", "out")]]
+    folders = [
+        f"--{option}={shop.root / name}"
+        for option, name in [
+            ("humans", "people"),
+            ("wearing", "worn"),
+            ("articles", "shop"),
+            ("out", "out"),
+        ]
+    ]
     with pytest.raises(SystemExit) as left:
         main(swap_folder.command, [*folders, "--batch-size", "4", "--threads", "2", *words])
     return left.value.code
@@ -83,7 +90,7 @@ def test_bad_pictures_are_told_and_left_out(shop, capsys):
     assert run(shop) == 0
     said = capsys.readouterr()
     assert "skipped ben.png: is no image of a known format" in said.err
-    assert "skipped sub/cleo.png: no picture of the article that is worn" in said.err
+    assert "skipped sub/cleo.png: no picture of the worn article" in said.err
     assert "Traceback" not in said.err and "painted 2 pictures" in said.out
     assert {p.name for p in (shop.root / "out" / "anna").iterdir()} == {"red.png", "blue.png"}
     assert not (shop.root / "out" / "ben").exists()
@@ -145,8 +152,9 @@ def test_a_full_disk_ends_it():
 
     jobs = [Job("h", "w", "a", f"{n}.png") for n in range(5)]
     with pytest.raises(OSError, match="no space"):
-        swap_folder.dress(jobs, (lambda path: np.zeros((2, 2, 3), np.uint8),) * 3,
-                          lambda x, *_: x, write, 2, 1)
+        swap_folder.dress(
+            jobs, (lambda path: np.zeros((2, 2, 3), np.uint8),) * 3, lambda x, *_: x, write, 2, 1
+        )
 
 
 def test_two_results_of_one_name_are_told(tmp_path):

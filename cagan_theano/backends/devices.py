@@ -45,7 +45,7 @@ class Placement:
         return self._put(np.asarray(array), self.parts if even else self.whole)
 
     def _put(self, array, sharding):
-        """A jax array; every process has the whole at hand and gives its own devices their parts."""
+        """A jax array; every process has the whole and gives its own devices their parts."""
         import jax
 
         return jax.make_array_from_callback(array.shape, sharding, lambda part: array[part])
@@ -86,11 +86,15 @@ def choose(jax, kind: str | None, count: int | str) -> list:
         raise ValueError(f"no {kind} is visible to jax; {cure}") from error
     wanted = len(found) if count == ALL else count
     if not 1 <= wanted <= len(found):
-        raise ValueError(f"--devices {count}: jax sees {len(found)} of kind {found[0].platform}; "
-                         f"use a number up to that, or {ALL}")
+        raise ValueError(
+            f"--devices {count}: jax sees {len(found)} of kind {found[0].platform}; "
+            f"use a number up to that, or {ALL}"
+        )
     if jax.process_count() > 1 and wanted < len(found):
-        raise ValueError(f"--devices {count}: several processes use all their {len(found)} "
-                         f"devices; use --devices {ALL}")
+        raise ValueError(
+            f"--devices {count}: several processes use all their {len(found)} "
+            f"devices; use --devices {ALL}"
+        )
     return found[:wanted]
 
 
@@ -112,8 +116,10 @@ def join_cluster(jax, cluster: str) -> None:
         # the processes must meet within 30 s; after compiling, they may be further apart
         multihost_utils.sync_global_devices("cagan_theano")
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"--cluster {cluster}: {str(error).splitlines()[0]}; check the address "
-                         "and that every process was started") from error
+        raise ValueError(
+            f"--cluster {cluster}: {str(error).splitlines()[0]}; check the address "
+            "and that every process was started"
+        ) from error
 
 
 def parse_cluster(text: str) -> dict:
@@ -122,8 +128,10 @@ def parse_cluster(text: str) -> dict:
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal() and len(numbers) == 2
             and all(number.strip().isdecimal() for number in numbers)):  # fmt: skip
-        raise ValueError(f"--cluster {text}: is neither auto nor HOST:PORT,PROCESSES,INDEX, such "
-                         "as node0:9876,2,0")
+        raise ValueError(
+            f"--cluster {text}: is neither auto nor HOST:PORT,PROCESSES,INDEX, such "
+            "as node0:9876,2,0"
+        )
     processes, index = map(int, numbers)
     if not index < processes:
         raise ValueError(f"--cluster {text}: the index counts from 0 to {processes - 1}")

@@ -12,7 +12,6 @@ from cagan_theano.backends import Backend, cache, lowering, native
 from cagan_theano.backends import devices as placing
 from cagan_theano.compat import abstract_conv, aesara
 
-
 # what XLA is told of its products; bfloat16 also rounds what a convolution is given
 PRODUCTS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": "tensorfloat32"}
 
@@ -31,6 +30,9 @@ class Target(NamedTuple):
     precision: str = "float32"
     reference: bool = False
     compiled: bool = False
+
+
+CPU = Target()
 
 
 def create(device: str | None = None, precision: str = "float32", devices: int | str = 1,
@@ -138,7 +140,7 @@ def at_precision(function, precision: str):
 
 
 def put_on(placement):
-    """The function that moves a shared variable's value to the devices, where the updates keep it."""
+    """The function that moves a shared variable's value to the devices; updates keep it there."""
 
     def put(variable) -> None:
         storage = variable.container.storage
@@ -164,7 +166,7 @@ def register() -> None:
             jax_funcify.register(op, lower)
 
 
-def convolution(op, target: Target = Target(), **kwargs):
+def convolution(op, target: Target = CPU, **kwargs):
     """Lower AbstractConv2d: images [N, C, H, W], kernels [K, C, h, w]."""
     check(op)
 
@@ -175,7 +177,7 @@ def convolution(op, target: Target = Target(), **kwargs):
     return rounded(convolve, target)
 
 
-def gradient_of_input(op, target: Target = Target(), **kwargs):
+def gradient_of_input(op, target: Target = CPU, **kwargs):
     """Lower AbstractConv2d_gradInputs, the deconvolution; op.imshp states the size made."""
     check(op)
 
@@ -186,7 +188,7 @@ def gradient_of_input(op, target: Target = Target(), **kwargs):
     return rounded(deconvolve, target)
 
 
-def gradient_of_weights(op, target: Target = Target(), **kwargs):
+def gradient_of_weights(op, target: Target = CPU, **kwargs):
     """Lower AbstractConv2d_gradWeights; op.kshp states the kernel's size."""
     check(op)
 

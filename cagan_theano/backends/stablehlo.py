@@ -42,8 +42,9 @@ class Exported(NamedTuple):
     programs: dict
 
 
-def export(function, names: dict, results: list[str], precision: str = "float32",
-           platforms=PLATFORMS) -> Exported:
+def export(
+    function, names: dict, results: list[str], precision: str = "float32", platforms=PLATFORMS
+) -> Exported:
     """Lower an Aesara function, with all that it reads as explicit inputs, for each platform.
 
     names: shared variable -> its name; explicit inputs keep theirs.  results: names of what the
@@ -63,14 +64,21 @@ def export(function, names: dict, results: list[str], precision: str = "float32"
         Value(f"new {replaced[n]}" if n in replaced else results[n], a.shape, str(a.dtype))
         for n, a in enumerate(made)
     ]
-    return Exported(inputs, outputs, {f"new {name}": name for name in replaced.values()},
-                    {name: program(made) for name, made in lowered.items()})
+    return Exported(
+        inputs,
+        outputs,
+        {f"new {name}": name for name in replaced.values()},
+        {name: program(made) for name, made in lowered.items()},
+    )
 
 
 def program(made) -> Program:
     """What is kept of jax.export's `Exported`."""
-    return Program(bytes(made.mlir_module_serialized), list(made.module_kept_var_idx),
-                   made.calling_convention_version)
+    return Program(
+        bytes(made.mlir_module_serialized),
+        list(made.module_kept_var_idx),
+        made.calling_convention_version,
+    )
 
 
 def sized(value: Value, cell) -> Value:
@@ -88,7 +96,7 @@ def lower(fgraph, inputs: list, target: Target):
     from jax import export
 
     function = at_precision(jax_funcify(fgraph, target=target, storage_map={}), target.precision)
-    rows, = export.symbolic_shape("rows")
+    (rows,) = export.symbolic_shape("rows")
     arguments = [
         jax.ShapeDtypeStruct([rows if side is None else side for side in value.shape], value.dtype)
         for value in inputs
