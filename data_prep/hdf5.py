@@ -95,20 +95,26 @@ def fault(dataset):
     if declared > dataset.id.get_storage_size() * (EXPANSION if 1 in filters else 1):
         return f"declares {declared} bytes and does not hold them"
     gzip = 1 << filters.index(1) if 1 in filters else 0
-    return _fault_of_chunks(dataset, gzip) if dataset.chunks else None
+    least = 5 if 3 in filters else 1  # HDF5 takes the 4 bytes of a checksum off whatever is there
+    return _fault_of_chunks(dataset, gzip, least) if dataset.chunks else None
 
 
-def _fault_of_chunks(dataset, gzip):
+def _fault_of_chunks(dataset, gzip, least):
     """The fault of a dataset's chunks, None when each unpacks to its size.
 
     gzip: the bit that a chunk's mask has set where that filter was left out; 0 without the filter.
+    least: the fewest bytes that a stored chunk can have.
     """
     size = math.prod(dataset.chunks) * dataset.dtype.itemsize
     if size > MAX_CHUNK:
         return f"has chunks of {size} bytes, more than {MAX_CHUNK}"
     stored = []
     dataset.id.chunk_iter(lambda chunk: stored.append((chunk.size, chunk.chunk_offset)))
+    if len({offset for _, offset in stored}) < len(stored):
+        return "has two chunks for one place"
     for length, offset in stored:
+        if length < least:
+            return f"has a chunk of {length} bytes"
         if length > size + size // 1000 + 64:  # gzip and a checksum add a little at worst
             return f"has a chunk of {length} bytes where {size} are declared"
         if gzip and length > TRUSTED and _unpacks_to_more(dataset, offset, size + 4, gzip):

@@ -106,6 +106,21 @@ def test_a_heap_without_end_is_refused_before_hdf5_sees_it(file, read, tmp_path)
         read(path)
 
 
+def test_a_chunk_of_no_bytes_is_refused_before_hdf5_takes_its_checksum_off(tmp_path):
+    path = tmp_path / "a.h5"
+    path.write_bytes(fuzz_kinds.whole_photos())
+    with h5py.File(path) as file:
+        stored = []
+        file["train/x"].id.chunk_iter(lambda chunk: stored.append((chunk.size, chunk.byte_offset)))
+    data = bytearray(path.read_bytes())  # a key of the chunks' tree: size, mask, 5 offsets; address
+    size, place = stored[0]
+    key = data.index(struct.pack("<II5QQ", size, 0, 0, 0, 0, 0, 0, place))
+    struct.pack_into("<I", data, key, 0)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="train/x has a chunk of 0 bytes"):
+        PhotoFile(path)
+
+
 def packed_twice(file):
     """Gzip behind gzip, which unpacks a byte to a million."""
     fuzz_kinds.deflated_twice(np.random.default_rng(0), file, "G/a")
