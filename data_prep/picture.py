@@ -20,7 +20,7 @@ FITS = ("pad", "crop")
 GAP = 2.0
 # What Pillow's decoders raise on bytes that are no picture.
 DAMAGE = (OSError, SyntaxError, EOFError, ValueError, TypeError, KeyError, IndexError,
-          OverflowError, ZeroDivisionError, struct.error)
+          OverflowError, ZeroDivisionError, MemoryError, struct.error)
 
 
 def read_picture(path, height: int, width: int, how: str = "pad") -> np.ndarray:

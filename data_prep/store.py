@@ -354,7 +354,7 @@ class PhotoFile:
         self._need(attrs["format"] == FORMAT, "is not a photo file of this program",
                    f"give a file {ANY}")
         self._need(attrs["version"] == VERSION,
-                   f"has version {attrs['version']}, this program reads {VERSION}")
+                   f"has version {shown(attrs['version'])}, this program reads {VERSION}")
         self.height, self.width = (self._side(attrs, key) for key in ("height", "width"))
         check_size(self.height, self.width, self.path)
         self.provenance = self._json(attrs["provenance"], dict, "provenance")

@@ -121,6 +121,16 @@ def test_a_chunk_of_no_bytes_is_refused_before_hdf5_takes_its_checksum_off(tmp_p
         PhotoFile(path)
 
 
+def test_a_version_that_is_a_long_text_is_cut_in_the_message(tmp_path):
+    path = tmp_path / "a.h5"
+    path.write_bytes(fuzz_kinds.whole_photos())
+    with h5py.File(path, "r+") as file:
+        file.attrs["version"] = "a\nb" * 9000
+    with pytest.raises(ValueError, match="has version") as caught:
+        PhotoFile(path)
+    fuzz.check_message(caught.value)
+
+
 def packed_twice(file):
     """Gzip behind gzip, which unpacks a byte to a million."""
     fuzz_kinds.deflated_twice(np.random.default_rng(0), file, "G/a")
