@@ -125,7 +125,7 @@ class Generator(nn.Module):
 
     def forward(self, x_i, y_i, y_j, m_i=None) -> Generated:
         """Swap y_i for y_j on x_i, all [N, 3, H, W] in [-1, 1]; m_i [N, 1, H, W] in [0, 1]."""
-        output = self.channels(x_i, y_i, y_j)
+        output = self.channels(x_i, y_i, y_j).to(x_i.dtype)  # autocast may have made it bfloat16
         alpha = matting(output[:, :1], m_i, self.config)
         x_tilde_ij = torch.tanh(output[:, 1:])
         return Generated(alpha, x_tilde_ij, torch.lerp(x_i, x_tilde_ij, alpha))

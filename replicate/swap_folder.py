@@ -74,7 +74,7 @@ def walk(source: Source, folder: str = ""):
 
 
 def all_jobs(folders: Folders, ending: str):
-    """Every person in every article, but for the one that they wear; (job, None) or (path, fault)."""
+    """(job, None) or (path, fault): every person in every article but for the one they wear."""
     articles = list(walk(folders.articles))
     for human in walk(folders.humans):
         folder, _, name = human.rpartition("/")

@@ -127,6 +127,13 @@ def linker(target: Target, placement):
     return ResidentLinker()
 
 
+def lowered(fgraph, target: Target):
+    """The function of jax arrays that a graph is, for a target; nothing is compiled yet."""
+    from aesara.link.jax.dispatch import jax_funcify
+
+    return at_precision(jax_funcify(fgraph, target=target, storage_map={}), target.precision)
+
+
 def at_precision(function, precision: str):
     """The function with its products at a precision."""
     import jax

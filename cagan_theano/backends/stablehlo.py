@@ -3,7 +3,7 @@
 import contextlib
 from typing import NamedTuple
 
-from cagan_theano.backends.jax import Target, at_precision
+from cagan_theano.backends.jax import Target, lowered
 
 PLATFORMS = ("cpu", "cuda")
 
@@ -58,8 +58,8 @@ def export(
         for cell, v in zip(cells, fgraph.inputs)
     ]
     replaced = {n: inputs[m].name for n, m in fgraph.update_mapping.items()}
-    lowered = {name: lower(fgraph, inputs, Target(name, precision)) for name in platforms}
-    made = next(iter(lowered.values())).out_avals
+    programs = {name: lower(fgraph, inputs, Target(name, precision)) for name in platforms}
+    made = next(iter(programs.values())).out_avals
     outputs = [
         Value(f"new {replaced[n]}" if n in replaced else results[n], a.shape, str(a.dtype))
         for n, a in enumerate(made)
@@ -68,7 +68,7 @@ def export(
         inputs,
         outputs,
         {f"new {name}": name for name in replaced.values()},
-        {name: program(made) for name, made in lowered.items()},
+        {name: program(made) for name, made in programs.items()},
     )
 
 
@@ -92,17 +92,16 @@ def sized(value: Value, cell) -> Value:
 def lower(fgraph, inputs: list, target: Target):
     """jax.export's `Exported` of a function graph for a target."""
     import jax
-    from aesara.link.jax.dispatch import jax_funcify
     from jax import export
 
-    function = at_precision(jax_funcify(fgraph, target=target, storage_map={}), target.precision)
     (rows,) = export.symbolic_shape("rows")
     arguments = [
         jax.ShapeDtypeStruct([rows if side is None else side for side in value.shape], value.dtype)
         for value in inputs
     ]
+    function = jax.jit(lowered(fgraph, target))
     with without_places(jax):
-        return export.export(jax.jit(function), platforms=[target.platform])(*arguments)
+        return export.export(function, platforms=[target.platform])(*arguments)
 
 
 @contextlib.contextmanager
