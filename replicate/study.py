@@ -56,9 +56,9 @@ def compared(runs, baseline, seed=0):
 
 
 def better(name, difference):
-    """ "better", "worse" or "-": an interval without 0 on which all seeds agree, or neither."""
+    """ "better", "worse" or "-": an interval without 0, two seeds at least, all of one sign."""
     low, high, seeds = (difference[key] for key in ("low", "high", "seeds"))
-    if low is None or low <= 0 <= high or len({np.sign(s) for s in seeds}) > 1:
+    if len(seeds) < 2 or low is None or low <= 0 <= high or len({np.sign(s) for s in seeds}) > 1:
         return "-"
     down = high < 0
     return "better" if down == (MEASURES[name][1] == "lower") else "worse"
@@ -79,10 +79,12 @@ def markdown(results):
     for name, run in results["runs"].items():
         cells = [cell(measure, run["measures"][measure], name == results["baseline"])
                  for measure in MEASURES]
-        lines.append("| " + " | ".join([name, changes(run), *cells]) + " |")
+        seeds = len(run["seeds"])
+        first = f"{name} ({seeds} seed{'s' * (seeds > 1)})"
+        lines.append("| " + " | ".join([first, changes(run), *cells]) + " |")
     lines += ["", "Mean over the seeds; for the baseline with the 95 % interval over people or "
               "garments, for the others with the difference from the baseline and its interval. "
-              "Better or worse: the interval is without 0, and every seed agrees. "
+              "Better or worse: the interval is without 0, and two seeds or more agree. "
               "Defined in docs/evaluation.md."]
     missing = [f"{name} ({seeds})" for name, seeds in results["missing"].items()]
     return "\n".join(lines + (["", f"Not trained yet: {', '.join(missing)}."] if missing else []))

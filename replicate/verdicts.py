@@ -277,8 +277,9 @@ def of_study(studies, name, gains=False):
     entries = {f"{m}, run `{name}` less `{results['baseline']}`{mark(m, entry)}": entry
                for m, entry in found.items()}
     seeds = len(results["runs"][name]["seeds"])
-    seen = "not seen " if verdict == UNKNOWN else ""
-    remark = f"{seen}at a small scale: {small}; seeds: {seeds}" if small else f"seeds: {seeds}"
+    seen = "not seen " if verdict == UNKNOWN and seeds > 1 else ""
+    count = "one seed, too few to judge" if seeds < 2 else f"{seeds} seeds"
+    remark = f"{seen}at a small scale: {small}; {count}" if small else count
     return Numbers(verdict, remark, entries,
                    f"`python replicate/ablations.py replicate/plans/{results['plan']} "
                    f"--results docs/results/{file}`", f"[{file}](results/{file})")
@@ -302,7 +303,10 @@ def joined(first, second):
         for one in found:
             if not one.entries:
                 return one
+        remarks = (f"`{name}`: {one.verdict}, {one.remark}"
+                   for name, one in zip((first, second), found))
         return found[0]._replace(verdict=mixed(*(f.verdict for f in found)),
+                                 remark="; ".join(remarks),
                                  entries=found[0].entries | found[1].entries)
     return judge
 
