@@ -217,7 +217,8 @@ def test_a_real_training_of_a_tiny_plan(plan, tmp_path, capfd):
     plan.write_text(short)
     out = tmp_path / "study"
     with pytest.raises(SystemExit) as done:
-        main(ablations.command, [str(plan), "--out", str(out), "--device", "cpu", "--only", "paper"])
+        main(ablations.command,
+             [str(plan), "--out", str(out), "--device", "cpu", "--only", "paper"])
     assert done.value.code == 0, capfd.readouterr().err
     found = json.loads((out / "results.json").read_text())
     base = found["runs"]["paper"]
