@@ -1,7 +1,8 @@
 """The compiled functions of the paper's section 2.3: update_D, update_G and swap."""
 
 from collections import OrderedDict
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 

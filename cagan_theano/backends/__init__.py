@@ -4,8 +4,9 @@ A back end is a module of this package with ``create(device) -> Backend``; nothi
 project asks which one it is.
 """
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 BACKENDS = ("jax", "c")
 PRECISIONS = ("float32", "tf32", "bfloat16")

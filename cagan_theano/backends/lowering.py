@@ -138,7 +138,7 @@ def taps_of_phase(phase: int, stride: int, pad: int, kernel: int) -> list[int]:
 def phase_of_kernel(x, g, phase: tuple, stride: int, pad: int, kernel: int):
     """The kernel taps that read input pixels (stride r + a, stride c + b): [C, taps, taps, K]."""
     pads = []
-    for a, side in zip(phase, g.shape[:2]):
+    for a in phase:
         taps = taps_of_phase(a, stride, pad, kernel)
         low = -((taps[0] - pad - a) // stride)
         pads.append((low, len(taps) - 1 - low))

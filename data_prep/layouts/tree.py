@@ -1,6 +1,7 @@
 """Trees of image/, cloth/ and lists of pairs: what VITON-HD, CP-VTON and MPV3D share."""
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from data_prep.layouts.records import (
     LIP,
