@@ -32,13 +32,19 @@ def nchw(images):
 
 def convolve(images, kernels, stride: int, pad: int, compiled: bool = False):
     """Cross-correlation of [N, C, H, W] with kernels [K, C, h, w]."""
-    if compiled and even(images) and native.pays(*halves(images), kernels.shape, stride, pad):
+    ours = compiled and single(images) and even(images)
+    if ours and native.pays(*halves(images), kernels.shape, stride, pad):
         return native.convolve(images, kernels)
     y = lax.conv_general_dilated(
         nhwc(images), kernels.transpose(2, 3, 1, 0), (stride,) * 2, ((pad, pad),) * 2,
         dimension_numbers=NHWC,
     )  # fmt: skip
     return nchw(y)
+
+
+def single(array) -> bool:
+    """Whether an array is of single precision, the only one that the compiled convolutions know."""
+    return array.dtype == jnp.float32
 
 
 def even(images) -> bool:
@@ -57,7 +63,7 @@ def deconvolve(
     """The transpose of `convolve`: [N, K, H', W'] -> [N, C, *size]."""
     whole = tuple(stride * side for side in gradients.shape[2:]) == tuple(size)
     made = len(gradients), gradients.shape[2:], kernels.shape
-    if compiled and whole and native.pays(*made, stride, pad):
+    if compiled and single(gradients) and whole and native.pays(*made, stride, pad):
         return native.deconvolve(gradients, kernels)
     if reference or stride == 1 or not whole or kernels.shape[1] <= FEW_CHANNELS:
         return dilated_deconvolve(gradients, kernels, stride, pad, size)
@@ -104,7 +110,7 @@ def weight_gradient(
     whole = all(h == stride * g for h, g in zip(images.shape[2:], gradients.shape[2:]))
     made = len(gradients), gradients.shape[2:]
     shape = gradients.shape[1], images.shape[1], kernel, kernel
-    if compiled and whole and native.pays(*made, shape, stride, pad):
+    if compiled and single(gradients) and whole and native.pays(*made, shape, stride, pad):
         return native.weight_gradient(images, gradients, kernel)
     if reference or not whole:
         return dilated_weight_gradient(images, gradients, stride, pad, kernel)
