@@ -320,6 +320,16 @@ inline void transform_input(const Side& side, const float* strip, int tile, int 
   for (int p = 0; p < POINTS; ++p) store(to + p * stride, d[p]);
 }
 
+// B' x B of every tile of a strip, in so many phases: to[tile][phase][channel].
+void transform_strip(const Side& side, const float* strip, int tiles, int phases, float* to,
+                     size_t depth, size_t stride) {
+  for (int tile = 0; tile < tiles; ++tile)
+    for (int phase = 0; phase < phases; ++phase)
+      for (int c = 0; c < side.depth; c += LANES)
+        transform_input(side, strip + c, tile, phase, to + tile * depth + phase * side.depth + c,
+                        stride);
+}
+
 // A' m A of a tile into its place in a strip.
 inline void transform_output(const Side& side, const float* from, size_t stride, int tile,
                              int phase, float* strip) {
@@ -443,12 +453,8 @@ void convolve(ffi::ThreadPool& pool, const Shape& s, const float* x, const float
     Scratch strip(std::max(from.floats(), to.floats()));
     for (int n = 0; n < task.strips; ++n) {
       from.gather(x, task.first + n, strip.data());
-      for (int tile = 0; tile < s.wide(); ++tile)
-        for (int phase = 0; phase < 4; ++phase)
-          for (int c = 0; c < from.depth; c += LANES)
-            transform_input(from, strip.data() + c, tile, phase,
-                            inputs.data() + (n * s.wide() + tile) * size_t(depth) +
-                                phase * from.depth + c, x_step);
+      transform_strip(from, strip.data(), s.wide(), 4,
+                      inputs.data() + n * s.wide() * size_t(depth), depth, x_step);
     }
     for (int point = 0; point < POINTS; ++point)
       for (int block = 0; block < blocks; ++block)
@@ -489,10 +495,8 @@ void deconvolve(ffi::ThreadPool& pool, const Shape& s, const float* dy, const fl
     Scratch read(from.floats()), made(to.floats() * task.strips);
     for (int n = 0; n < task.strips; ++n) {
       from.gather(dy, task.first + n, read.data());
-      for (int tile = 0; tile < s.wide(); ++tile)
-        for (int k = 0; k < depth; k += LANES)
-          transform_input(from, read.data() + k, tile, 0,
-                          inputs.data() + (n * s.wide() + tile) * size_t(depth) + k, x_step);
+      transform_strip(from, read.data(), s.wide(), 1,
+                      inputs.data() + n * s.wide() * size_t(depth), depth, x_step);
     }
     for (int phase = 0; phase < 4; ++phase) {
       for (int point = 0; point < POINTS; ++point) {
@@ -561,11 +565,7 @@ void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, cons
     Scratch strip(std::max(left.floats(), right.floats()));
     size_t first = size_t(n) * s.wide();
     left.gather(x, n, strip.data());
-    for (int tile = 0; tile < s.wide(); ++tile)
-      for (int phase = 0; phase < 4; ++phase)
-        for (int c = 0; c < left.depth; c += LANES)
-          transform_input(left, strip.data() + c, tile, phase,
-                          inputs.data() + (first + tile) * depth + phase * left.depth + c, x_step);
+    transform_strip(left, strip.data(), s.wide(), 4, inputs.data() + first * depth, depth, x_step);
     right.gather(dy, n, strip.data());
     for (int tile = 0; tile < s.wide(); ++tile)
       for (int k = 0; k < right.depth; k += LANES)
