@@ -30,9 +30,9 @@ def small_of(image):
     return image.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=1.0)
 
 
-def print_of(image):
-    """(64-bit perceptual hash as int, colors [THUMB*THUMB*3] as bytes) of a photo of any size."""
-    even = image.resize((PRINT, PRINT), Image.Resampling.BICUBIC, reducing_gap=2.0)
+def print_of(small):
+    """(64-bit perceptual hash as int, colors [THUMB*THUMB*3] as bytes) of a `small_of` photo."""
+    even = small.resize((PRINT, PRINT), Image.Resampling.BICUBIC)
     bits = np.packbits(imagehash.phash(even).hash.ravel())
     colors = even.resize((THUMB, THUMB), Image.Resampling.BOX).tobytes()
     return int.from_bytes(bits.tobytes(), "big"), colors
@@ -40,8 +40,10 @@ def print_of(image):
 
 def away_from_ground(small):
     """[SIDE, SIDE] bool: where a small photo differs from the color of its border."""
-    pixels = np.asarray(small, np.int16)
-    return (np.abs(pixels - np.array(border_color(pixels), np.int16)) > DIFFERENT).any(-1)
+    pixels = np.asarray(small)
+    ground = np.array(border_color(pixels), np.uint8)
+    r, g, b = np.moveaxis(np.maximum(pixels, ground) - np.minimum(pixels, ground), -1, 0)
+    return (r > DIFFERENT) | (g > DIFFERENT) | (b > DIFFERENT)
 
 
 def blankness(small, away):

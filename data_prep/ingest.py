@@ -23,7 +23,7 @@ from data_prep.source import Source
 from data_prep.store import Packed, PhotoWriter, check_target
 from data_prep.work import Work
 
-VERSION = 1  # of what is made of a photo: raised whenever the same file gives other pixels
+VERSION = 2  # of what is made of a photo: raised whenever the same file gives other pixels
 WINDOW = 8  # photos to a thread that may wait for the work file
 
 

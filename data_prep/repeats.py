@@ -8,6 +8,9 @@ from tqdm import tqdm
 
 DISTANCE = 8  # bits of 64 in which the perceptual hashes of near repeats differ at most
 MANY = 5000  # photos from which on comparing takes long enough to show
+BLOCK = 256  # rows compared with others at once
+ONES = np.unpackbits(np.arange(1 << 16, dtype=np.uint16).view(np.uint8)).reshape(-1, 16).sum(
+    axis=1, dtype=np.uint8)  # of every 16-bit number
 COLOR = 12  # levels by which any of their 8x8 mean colors differs at most
 
 
@@ -52,18 +55,19 @@ def buckets(values):
 
 
 def similar_within(rows, hashes, colors):
-    """The similar pairs among some rows, each row against all later ones."""
-    for place, a in enumerate(rows[:-1]):
-        later = rows[place + 1:]
-        later = later[bit_count(hashes[later] ^ hashes[a]) <= DISTANCE]
-        if len(later):
-            apart = np.abs(colors[later].astype(np.int16) - colors[a]).max(axis=1)
-            yield from ((min(int(a), int(b)), max(int(a), int(b))) for b in later[apart <= COLOR])
+    """The similar pairs among some rows, a block of them against all others at a time."""
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start:start + BLOCK]
+        near = bit_count(hashes[block, None] ^ hashes[rows]) <= DISTANCE
+        a, b = block[near.nonzero()[0]], rows[near.nonzero()[1]]
+        a, b = a[a < b], b[a < b]
+        apart = np.abs(colors[a].astype(np.int16) - colors[b]).max(axis=1)
+        yield from zip(a[apart <= COLOR].tolist(), b[apart <= COLOR].tolist())
 
 
 def bit_count(words):
     """The number of ones in each uint64 of an array."""
-    return np.unpackbits(words.view(np.uint8).reshape(len(words), 8), axis=1).sum(axis=1)
+    return ONES[words[..., None].view(np.uint16)].sum(axis=-1, dtype=np.uint8)
 
 
 class Groups:
