@@ -73,6 +73,7 @@ NUMPY_2 = int(np.__version__.split(".")[0]) >= 2
 
 aesara = import_aesara()
 abstract_conv = aesara.tensor.nnet.abstract_conv
+OpFromGraph = aesara.compile.builders.OpFromGraph
 
 
 def versions() -> dict[str, str]:

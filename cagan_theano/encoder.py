@@ -36,7 +36,8 @@ class EncoderLayer:
         A ReLU before would clip the copies and a norm would erase their colors.
         """
         h = self.convolution(h, shape)
-        if self.norm is not None:
-            h = self.norm(h, self.convolution.output_shape(shape))
-        h = self.activation(h)
+        if self.norm is None:
+            h = self.activation(h)
+        else:
+            h = self.norm(h, self.convolution.output_shape(shape), self.activation)
         return join(h, copy) if self.copied else h

@@ -56,7 +56,7 @@ class DecoderLayer:
     def __call__(self, h, shape: Shape, skip):
         """Apply to h of size `shape` and join `skip`."""
         h = self.deconvolution(h, shape)
-        h = relu(self.norm(h, self.deconvolution.output_shape(shape)))
+        h = self.norm(h, self.deconvolution.output_shape(shape), relu)
         return join(h, skip)
 
 

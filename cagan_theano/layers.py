@@ -9,11 +9,12 @@ from collections import OrderedDict
 
 import numpy as np
 
-from cagan_theano.compat import abstract_conv, aesara
+from cagan_theano.compat import OpFromGraph, abstract_conv, aesara
 
 at = aesara.tensor
 
 Shape = tuple[int, int, int]  # channels, height, width
+LEAK = 0.2  # slope of the leaky ReLU below 0
 
 
 class Parameters(OrderedDict):
@@ -138,14 +139,43 @@ class InstanceNorm:
         """The same (C, H, W)."""
         return shape
 
-    def __call__(self, x, shape: Shape):
-        """Apply to x of size `shape`."""
+    def __call__(self, x, shape: Shape, activation=None):
+        """Apply to x of size `shape`; then `relu`, `leaky_relu` or None.
+
+        The graph holds all this as one operation, with `formula` as its inner graph.
+        """
+        given = [v for v in (x, self.gain, self.shift) if v is not None]
+        inner = [v.type() for v in given]
+        y = self.formula(*inner)
+        slope = {None: 1.0, relu: 0.0, leaky_relu: LEAK}[activation]
+        op = Normalization(inner, [y if activation is None else activation(y)])
+        op.facts = float(self.epsilon), slope
+        return op(*given)
+
+    def formula(self, x, gain=None, shift=None):
+        """The norm of x [N, C, H, W], symbolic."""
         centered = x - x.mean(axis=(2, 3), keepdims=True)
         variance = at.square(centered).mean(axis=(2, 3), keepdims=True)
         y = centered / at.sqrt(variance + self.epsilon)
-        if self.gain is not None:
-            y = y * self.gain.dimshuffle("x", 0, "x", "x")
-        return add_bias(y, self.shift)
+        if gain is not None:
+            y = y * gain.dimshuffle("x", 0, "x", "x")
+        return add_bias(y, shift)
+
+
+class Normalization(OpFromGraph):
+    """Norm and activation as one operation (x[, gain, shift]) -> y, which a back end may replace.
+
+    facts: (epsilon, the slope of the activation below 0; 1: none).  backward: whether this is the
+    gradient (x[, gain, shift], y, dy) -> (dx[, d gain, d shift]), whose inner graph Aesara derived.
+    A back end without a function for it takes the inner graph (`backends.expansion`).
+    """
+
+    facts = None
+    backward = False
+
+    def _recompute_lop_op(self):
+        super()._recompute_lop_op()
+        self._lop_op.facts, self._lop_op.backward = self.facts, True
 
 
 def relu(x):
@@ -155,7 +185,7 @@ def relu(x):
 
 def leaky_relu(x):
     """max(x, 0.2 x): the other reading, as in the paper's [10]."""
-    return at.maximum(x, np.asarray(0.2, dtype=x.dtype) * x)
+    return at.maximum(x, np.asarray(LEAK, dtype=x.dtype) * x)
 
 
 def downsample(x, shape: Shape):

@@ -1,4 +1,4 @@
-"""Winograd's convolutions in C++ against plain loops, and a training by them against XLA's own."""
+"""What is written in C++ against plain loops and float64, and a training by it against XLA's own."""
 
 import numpy as np
 import pytest
@@ -59,6 +59,52 @@ def test_weight_gradient(n, height, width, inner, outer, taps):
     assert_near(dW, loop_weight_gradient(x, dy, 2, pad, taps))
 
 
+NORMS = pytest.mark.parametrize("shape", [(2, 3, 5, 7), (3, 70, 8, 6), (1, 2, 1, 1), (2, 2, 40, 30)])
+SLOPES = pytest.mark.parametrize("slope", [0.0, 0.2, 1.0])
+
+
+def norm(x, gain, shift, slope):
+    """Instance norm and activation in float64, in Python's own words."""
+    def plane(values, gain, shift):
+        z = (values - values.mean()) / np.sqrt(values.var() + 1e-5) * gain + shift
+        return np.where(z > 0, z, slope * z)
+
+    return np.array([[plane(v, g, s) for v, g, s in zip(picture, gain, shift)] for picture in x])
+
+
+@NORMS
+@SLOPES
+def test_normalize(shape, slope):
+    x, gain, shift = random_images(*shape), *random_images(2, shape[1], seed=1)
+    y = jax.jit(native.normalize, static_argnums=(3, 4))(x + 3, gain, shift, 1e-5, slope)
+    assert_near(y, norm(x.astype(float) + 3, gain, shift, slope))
+
+
+@NORMS
+@SLOPES
+def test_normalize_gradient(shape, slope):
+    """Against differences of the float64 norm, along a few directions."""
+    x, dy = random_images(*shape), random_images(*shape, seed=2)
+    gain, shift = random_images(2, shape[1], seed=1)
+    gradient = jax.jit(native.normalize_gradient, static_argnums=(4, 5))
+    found = gradient(x, gain, shift, dy, 1e-5, slope)
+    for seed in range(3):
+        ways = [random_images(*v.shape, seed=10 + seed).astype(float) for v in (x, gain, shift)]
+        ends = [norm(*(v + h * way for v, way in zip((x, gain, shift), ways)), slope)
+                for h in (1e-7, -1e-7)]  # fmt: skip
+        slopes = (ends[0] - ends[1]) / 2e-7
+        along = sum((np.asarray(d, float) * way).sum() for d, way in zip(found, ways))
+        np.testing.assert_allclose(along, (slopes * dy).sum(), rtol=1e-4, atol=1e-5 * np.abs(dy).sum())
+
+
+def test_a_constant_plane_gives_the_shift_and_finite_gradients():
+    x, ones = np.full((1, 1, 4, 4), 7, np.float32), np.ones(1, np.float32)
+    y = native.normalize(x, ones, ones, 1e-5, 0.0)
+    assert (np.asarray(y) == 1).all()
+    gradients = native.normalize_gradient(x, ones, 0 * ones, x, 1e-5, 0.0)
+    assert all(np.isfinite(g).all() for g in gradients)
+
+
 @CASES
 def test_the_lowering_takes_them_where_they_pay(taps, monkeypatch):
     x, W, dy, pad = made(10, 8, 8, 16, 16, taps)
@@ -70,7 +116,7 @@ def test_the_lowering_takes_them_where_they_pay(taps, monkeypatch):
     assert calls == ["convolve", "deconvolve", "weight_gradient"]
 
 
-@pytest.mark.parametrize("change", [dict(stride=1), dict(pad=0), dict(pictures=1), dict(inner=8)])
+@pytest.mark.parametrize("change", [dict(stride=1), dict(pad=0), dict(pictures=1), dict(inner=3)])
 def test_what_does_not_pay_is_left_to_xla(change):
     given = dict(pictures=16, inner=64, stride=2, pad=2) | change
     shape = 122, given["inner"], 5, 5
@@ -91,7 +137,7 @@ def test_without_a_compiler_xla_does_the_work(monkeypatch):
 
 
 def test_a_compiler_that_fails_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(native, "SOURCE", tmp_path / "broken.cc")
+    monkeypatch.setattr(native, "SOURCES", [tmp_path / "broken.cc"])
     (tmp_path / "broken.cc").write_text("no C++")
     compiler = next(filter(None, map(native.shutil.which, native.COMPILERS)))
     assert not native.build(jax, compiler, tmp_path / "library.so")

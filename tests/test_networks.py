@@ -96,7 +96,8 @@ def test_one_logit_sees_a_square_of_this_side(kernel, side, jax_backend, monkeyp
     Instance norm is left out: its mean and variance make every logit see the whole picture, a
     little.  Weights are made positive, so that no two paths cancel and no ReLU closes.
     """
-    monkeypatch.setattr(layers.InstanceNorm, "__call__", lambda self, x, shape: x)
+    plain = lambda self, x, shape, activation: activation(x)  # noqa: E731
+    monkeypatch.setattr(layers.InstanceNorm, "__call__", plain)
     config = Config(d_kernel=kernel, d_widths=(8, 8, 8, 8))
     D = Discriminator(config, np.random.default_rng(0))
     assert D.receptive_field() == side

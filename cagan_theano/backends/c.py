@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from cagan_theano.backends import Backend
+from cagan_theano.backends.expansion import expanding
 from cagan_theano.compat import NUMPY_2, aesara
 
 
@@ -28,10 +29,10 @@ def create(device: str | None = None) -> Backend:
 
 def mode():
     """Aesara's FAST_RUN on its C virtual machine, as if the compiler had been there at import."""
-    from aesara.compile.mode import Mode
+    from aesara.compile.mode import FAST_RUN, Mode
     from aesara.link.vm import VMLinker
 
-    return Mode(VMLinker(use_cloop=True), "fast_run")
+    return Mode(VMLinker(use_cloop=True), expanding(FAST_RUN.provided_optimizer))
 
 
 def configure(compiler: str) -> None:

@@ -10,7 +10,9 @@ import numpy as np
 
 from cagan_theano.backends import Backend, cache, lowering, native
 from cagan_theano.backends import devices as placing
+from cagan_theano.backends.expansion import expanding
 from cagan_theano.compat import abstract_conv, aesara
+from cagan_theano.layers import Normalization
 
 # what XLA is told of its products; bfloat16 also rounds what a convolution is given
 PRODUCTS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": "tensorfloat32"}
@@ -84,8 +86,8 @@ def mode(target: Target, placement):
     """
     from aesara.compile.mode import JAX, Mode
 
-    kept = JAX.excluding("conv_gemm", "AbstractConvCheck", "fusion", "inplace")
-    return Mode(linker(target, placement), kept.provided_optimizer)
+    kept = JAX.excluding("conv_gemm", "AbstractConvCheck", "fusion", "inplace").provided_optimizer
+    return Mode(linker(target, placement), kept if target.compiled else expanding(kept))
 
 
 def linker(target: Target, placement):
@@ -165,6 +167,7 @@ def register() -> None:
         abstract_conv.AbstractConv2d: convolution,
         abstract_conv.AbstractConv2d_gradInputs: gradient_of_input,
         abstract_conv.AbstractConv2d_gradWeights: gradient_of_weights,
+        Normalization: normalization,
         aesara.tensor.basic.Split: split,
         SpecifyShape: specify_shape,
     }
@@ -204,6 +207,24 @@ def gradient_of_weights(op, target: Target = CPU, **kwargs):
                                         reference=whole(target), compiled=target.compiled)
 
     return rounded(correlate, target)
+
+
+def normalization(op, target: Target = CPU, **kwargs):
+    """Lower Normalization and its gradient, where their inner graphs did not take their places."""
+    import jax.numpy as jnp
+
+    epsilon, slope = op.facts
+
+    def normalize(x, *rest):
+        affine = len(rest) == (4 if op.backward else 2)
+        plain = jnp.ones(x.shape[1], x.dtype), jnp.zeros(x.shape[1], x.dtype)
+        scale = rest[:2] if affine else plain
+        if not op.backward:
+            return lowering.normalize(x, *scale, epsilon, slope, target.compiled)
+        made = lowering.normalize_gradient(x, *scale, rest[-1], epsilon, slope, target.compiled)
+        return made if affine else made[0]
+
+    return normalize
 
 
 def whole(target: Target) -> bool:

@@ -1,4 +1,4 @@
-"""What XLA is given for a convolution and its two gradients: functions of jax arrays.
+"""What XLA is given for convolutions, norms and their gradients: functions of jax arrays.
 
 Channels last (NHWC) within, since XLA's CPU convolution is fastest there.  Everything takes and
 gives [N, C, H, W]; XLA removes the transposes between neighbors.
@@ -7,8 +7,8 @@ A stride-2 transposed convolution, given to XLA as it is, multiplies by the zero
 four times the work.  Its even and odd output rows and columns are therefore made apart, each by a
 small stride-1 kernel ("sub-pixel"); the weight gradient is taken apart by the input's even and odd
 rows and columns in the same way.  `reference=True` gives XLA the whole operation: the slow witness
-that tests hold the fast one to.  `compiled=True`, on a CPU, lets the convolutions of
-`cagan_theano.backends.native` do what they are faster at.
+that tests hold the fast one to.  `compiled=True`, on a CPU, lets
+`cagan_theano.backends.native` do what it is faster at.
 """
 
 import jax.numpy as jnp
@@ -40,6 +40,33 @@ def convolve(images, kernels, stride: int, pad: int, compiled: bool = False):
         dimension_numbers=NHWC,
     )  # fmt: skip
     return nchw(y)
+
+
+def normalize(x, gain, shift, epsilon: float, slope: float, compiled: bool = False):
+    """Instance norm of [N, C, H, W] and an activation; slope: that below 0 (1: no activation)."""
+    if compiled and single(x):
+        return native.normalize(x, gain, shift, epsilon, slope)
+    _, _, z = normal(x, gain, shift, epsilon)
+    return jnp.maximum(z, slope * z)
+
+
+def normalize_gradient(x, gain, shift, dy, epsilon: float, slope: float, compiled: bool = False):
+    """The gradients (dx, d gain, d shift) of `normalize`."""
+    if compiled and single(x):
+        return native.normalize_gradient(x, gain, shift, dy, epsilon, slope)
+    normed, scale, z = normal(x, gain, shift, epsilon)
+    g = dy if slope == 1 else dy * ((z >= 0) + slope * (z <= 0))
+    aside = g.mean((2, 3), keepdims=True) + normed * (g * normed).mean((2, 3), keepdims=True)
+    dx = scale * (g - aside)
+    return dx, (g * normed).sum((0, 2, 3)), g.sum((0, 2, 3))
+
+
+def normal(x, gain, shift, epsilon: float):
+    """x of mean 0 and variance 1; the factor that took it there, times gain; all with the shift."""
+    centered = x - x.mean((2, 3), keepdims=True)
+    factor = 1 / jnp.sqrt(jnp.square(centered).mean((2, 3), keepdims=True) + epsilon)
+    gain, shift = gain[:, None, None], shift[:, None, None]
+    return centered * factor, factor * gain, centered * factor * gain + shift
 
 
 def single(array) -> bool:

@@ -1,8 +1,9 @@
-"""Convolutions of our own for the CPU: winograd.cc, compiled for this processor, called by XLA.
+"""Functions of our own for the CPU: C++ compiled for this processor, called by XLA.
 
+norm.cc makes instance norm, activation and their gradient in one pass.  winograd.cc convolves:
 Winograd's algorithm needs 121 multiplications where the direct method, XLA's and PyTorch's, needs
 400 (5x5 kernels of stride 2; 3x3: 81 where 144).  Without a C++ compiler `available` is False, and
-XLA's own convolutions do the work.
+XLA does all the work itself.
 """
 
 import ctypes
@@ -15,15 +16,17 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from cagan_theano.backends import cache
 
-SOURCE = Path(__file__).with_name("winograd.cc")
-TARGETS = ("convolve", "deconvolve", "weight_gradient")
+SOURCES = [Path(__file__).with_name(name) for name in ("winograd.cc", "norm.cc", "shared.h")]
+TARGETS = ("convolve", "deconvolve", "weight_gradient", "normalize", "normalize_gradient")
 COMPILERS = ("c++", "g++", "clang++")
 TAPS = (3, 4, 5)
 # Below these XLA's convolution is the faster one (measured): what transforming a kernel costs is
 # won back over tiles of 4x4 outputs, and vectors hold up to 16 channels.
-FEW_TILES, FEW_CHANNELS = 40, 9
+FEW_TILES, FEW_CHANNELS = 40, 4
 
 
 def pays(pictures: int, size: tuple, kernel_shape: tuple, stride: int, pad: int) -> bool:
@@ -52,11 +55,27 @@ def weight_gradient(x, gradients, taps: int):
     return call("weight_gradient", shape, x, gradients)
 
 
-def call(name: str, shape: tuple, *arrays):
-    """What XLA is given for one of the TARGETS."""
+def normalize(x, gain, shift, epsilon: float, slope: float):
+    """Instance norm and activation of [N, C, H, W]; see `lowering.normalize`."""
+    return call("normalize", x.shape, x, gain, shift, epsilon=epsilon, slope=slope)
+
+
+def normalize_gradient(x, gain, shift, dy, epsilon: float, slope: float):
+    """The gradients (dx, d gain, d shift) of `normalize`."""
+    n, channels = x.shape[:2]
+    dx, *parts = call("normalize_gradient", (x.shape, (n, channels), (n, channels)), x, gain, shift,
+                      dy, epsilon=epsilon, slope=slope)  # fmt: skip
+    return dx, *(part.sum(0) for part in parts)
+
+
+def call(name: str, shape, *arrays, **facts: float):
+    """What XLA is given for one of the TARGETS; shape: of its result, or one for each of several."""
     import jax
 
-    return jax.ffi.ffi_call(f"cagan_{name}", jax.ShapeDtypeStruct(shape, "float32"))(*arrays)
+    several = isinstance(shape[0], tuple)
+    results = [jax.ShapeDtypeStruct(one, "float32") for one in (shape if several else [shape])]
+    facts = {name: np.float32(value) for name, value in facts.items()}
+    return jax.ffi.ffi_call(f"cagan_{name}", results if several else results[0])(*arrays, **facts)
 
 
 @functools.cache
@@ -83,14 +102,15 @@ def library(jax) -> Path | None:
     if compiler is None:
         return None
     folder = cache.prepared(cache.version_folder(jax)) or Path(tempfile.mkdtemp(prefix="cagan_"))
-    path = folder / f"winograd-{digest(compiler)}.so"
+    path = folder / f"native-{digest(compiler)}.so"
     return path if path.exists() or build(jax, compiler, path) else None
 
 
 def digest(compiler: str) -> str:
-    """A name for what this compiler makes of this source."""
+    """A name for what this compiler makes of the sources."""
     said = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
-    return hashlib.sha256(SOURCE.read_bytes() + said).hexdigest()[:16]
+    texts = b"".join(source.read_bytes() for source in SOURCES)
+    return hashlib.sha256(texts + said).hexdigest()[:16]
 
 
 def build(jax, compiler: str, path: Path) -> bool:
@@ -98,7 +118,8 @@ def build(jax, compiler: str, path: Path) -> bool:
     native = "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     command = [compiler, "-O3", native, "-std=c++17", "-DNDEBUG", "-w", "-shared", "-fPIC",
-               "-I", jax.ffi.include_dir(), str(SOURCE), "-o", str(unfinished)]  # fmt: skip
+               "-I", jax.ffi.include_dir(), "-o", str(unfinished),
+               *(str(source) for source in SOURCES if source.suffix == ".cc")]  # fmt: skip
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=300)
         if done.returncode:

@@ -15,40 +15,21 @@
 // copied to a strip with its channels last, padded with zeros to whole vectors of LANES, and all sums
 // run over such vectors; GCC's and Clang's vector types fit themselves to the CPU.
 
-#include <algorithm>
-#include <atomic>
-#include <condition_variable>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
-#include <mutex>
-#include <new>
-#include <vector>
 
-#include "xla/ffi/api/ffi.h"
-
-namespace ffi = xla::ffi;
+#include "shared.h"
 
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int LANES = 16, VECTORS = 4;  // 24 sums of 4 vectors x 6 rows in 32 registers
-#elif defined(__AVX__)
-constexpr int LANES = 8, VECTORS = 2;   // 12 sums in 16 registers
+constexpr int VECTORS = 4;  // 24 sums of 4 vectors x 6 rows in 32 registers
 #else
-constexpr int LANES = 4, VECTORS = 2;
+constexpr int VECTORS = 2;  // 12 sums in 16 registers
 #endif
 constexpr int ROWS = 6, COLUMNS = LANES * VECTORS;  // a product's block of sums
 constexpr int TILE = 4, SPAN = 6, POINTS = SPAN * SPAN, MAX_TAPS = 25;
 constexpr int TILES_AT_ONCE = 48;  // a task's tiles: their transforms stay in the cache
-
-typedef float Vector __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
-
-Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
-
-int divide_up(int a, int b) { return (a + b - 1) / b; }
-int round_up(int a, int b) { return divide_up(a, b) * b; }
+constexpr int TILES_TO_A_SUM = 512;  // tiles of a weight gradient that are in memory at once
 
 // --- the one-dimensional maps; elements stand `step` apart
 
@@ -126,81 +107,6 @@ struct Plan {
     }
   }
 };
-
-// --- memory and threads
-
-// Blocks that are handed back are kept for the next call: fresh pages cost more than the sums.
-class Scratch {
- public:
-  explicit Scratch(size_t floats) {
-    std::lock_guard<std::mutex> lock(mutex());
-    auto& spare = blocks();
-    auto best = spare.end();
-    for (auto it = spare.begin(); it != spare.end(); ++it)
-      if (it->size >= floats && (best == spare.end() || it->size < best->size)) best = it;
-    if (best != spare.end()) {
-      block_ = *best;
-      spare.erase(best);
-      return;
-    }
-    if (!spare.empty()) {  // the largest is too small: it grows
-      auto largest = std::max_element(spare.begin(), spare.end(),
-                                      [](auto& a, auto& b) { return a.size < b.size; });
-      std::free(largest->data);
-      spare.erase(largest);
-    }
-    block_.size = floats;
-    block_.data = static_cast<float*>(std::aligned_alloc(64, round_bytes(floats)));
-    if (!block_.data) throw std::bad_alloc();
-  }
-  ~Scratch() {
-    std::lock_guard<std::mutex> lock(mutex());
-    blocks().push_back(block_);
-  }
-  Scratch(const Scratch&) = delete;
-  float* data() const { return block_.data; }
-
- private:
-  struct Block {
-    float* data = nullptr;
-    size_t size = 0;
-  };
-  static size_t round_bytes(size_t floats) { return (floats * sizeof(float) + 63) / 64 * 64; }
-  static std::mutex& mutex() {
-    static std::mutex m;
-    return m;
-  }
-  static std::vector<Block>& blocks() {
-    static std::vector<Block> b;
-    return b;
-  }
-  Block block_;
-};
-
-// work(task) for every task, on XLA's threads and this one; which thread takes one changes nothing.
-template <typename Work>
-void parallel(ffi::ThreadPool& pool, int tasks, const Work& work) {
-  struct Shared {
-    std::atomic<int> next{0}, done{0};
-    std::mutex mutex;
-    std::condition_variable finished;
-  };
-  auto shared = std::make_shared<Shared>();
-  auto run = [shared, tasks, &work] {
-    for (int task; (task = shared->next.fetch_add(1)) < tasks;) {
-      work(task);
-      if (shared->done.fetch_add(1) + 1 == tasks) {
-        std::lock_guard<std::mutex> lock(shared->mutex);
-        shared->finished.notify_all();
-      }
-    }
-  };
-  int helpers = std::min<int>(pool.num_threads(), tasks) - 1;
-  for (int n = 0; n < helpers; ++n) pool.Schedule([run] { run(); });
-  run();
-  std::unique_lock<std::mutex> lock(shared->mutex);
-  shared->finished.wait(lock, [&] { return shared->done.load() >= tasks; });
-}
 
 // --- from channels first to channels last and back
 
@@ -396,6 +302,10 @@ struct Block {
       }
     }
   }
+  void read(const float* from, size_t row_step) {
+    for (int r = 0; r < ROWS; ++r)
+      for (int v = 0; v < VECTORS; ++v) sums[r][v] = load(from + r * row_step + v * LANES);
+  }
   void write(float* to, size_t row_step, int rows = ROWS) const {
     for (int r = 0; r < rows; ++r)
       for (int v = 0; v < VECTORS; ++v) store(to + r * row_step + v * LANES, sums[r][v]);
@@ -551,48 +461,74 @@ void gather_kernels(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, con
   });
 }
 
+// The transforms of some strips of x and of dy for the weight gradient: at[point][tile][channel].
+struct Transforms {
+  const Side &left, &right;
+  int wide;                     // tiles in a strip
+  size_t depth, across;         // channels of x in all phases, and of dy; whole blocks
+  size_t room;                  // tiles
+  Scratch inputs, gradients;
+
+  Transforms(const Shape& s, const Side& left, const Side& right, int strips)
+      : left(left), right(right), wide(s.wide()), depth(4 * left.depth + LANES),  // ROWS may reach beyond
+        across(round_up(s.outer, COLUMNS)), room(size_t(strips) * s.wide()),
+        inputs(room * depth * POINTS), gradients(room * across * POINTS) {}
+
+  // Put the transform of a strip at a place among them.
+  void take(const float* x, const float* dy, int strip, int place) {
+    Scratch read(std::max(left.floats(), right.floats()));
+    size_t first = size_t(place) * wide;
+    left.gather(x, strip, read.data());
+    transform_strip(left, read.data(), wide, 4, inputs.data() + first * depth, depth, room * depth);
+    right.gather(dy, strip, read.data());
+    for (int tile = 0; tile < wide; ++tile)
+      for (int k = 0; k < right.depth; k += LANES)
+        transform_gradient(right, read.data() + k, tile,
+                           gradients.data() + (first + tile) * across + k, room * across);
+  }
+
+  // sums[channel of x][channel of dy] += their products over the first tiles, at a point.
+  void add(int point, int phase, int block, int channels, int tiles, float* sums) {
+    for (int c = 0; c < channels; c += ROWS) {
+      Block made;
+      made.read(sums + c * across + block * COLUMNS, across);
+      made.add(inputs.data() + point * room * depth + phase * left.depth + c, 1, depth,
+               gradients.data() + point * room * across + block * COLUMNS, across, tiles);
+      made.write(sums + c * across + block * COLUMNS, across);
+    }
+  }
+};
+
 // dw [K, C, k, k]: the gradient of `convolve` for its kernels.
 void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* dy,
                      float* dw) {
   Plan plan(s.taps, false, false);
   Side left(s, true, true), right(s, false, false);
-  int tiles = s.strips() * s.wide(), depth = 4 * left.depth + LANES;  // ROWS may reach beyond
-  int wide = round_up(s.outer, COLUMNS), rows = round_up(s.inner, ROWS);
-  size_t x_step = size_t(tiles) * depth, m_step = size_t(tiles) * wide;
-  Scratch inputs(x_step * POINTS), gradients(m_step * POINTS);
-  Scratch sums(size_t(plan.slots) * rows * wide);
-  parallel(pool, s.strips(), [&](int n) {
-    Scratch strip(std::max(left.floats(), right.floats()));
-    size_t first = size_t(n) * s.wide();
-    left.gather(x, n, strip.data());
-    transform_strip(left, strip.data(), s.wide(), 4, inputs.data() + first * depth, depth, x_step);
-    right.gather(dy, n, strip.data());
-    for (int tile = 0; tile < s.wide(); ++tile)
-      for (int k = 0; k < right.depth; k += LANES)
-        transform_gradient(right, strip.data() + k, tile,
-                           gradients.data() + (first + tile) * wide + k, m_step);
-  });
-  int blocks = wide / COLUMNS;
-  parallel(pool, POINTS * blocks, [&](int task) {
-    int point = task / blocks, block = task % blocks;
-    for (int phase = 0; phase < 4; ++phase) {
-      int slot = plan.slot[point][phase];
-      if (slot < 0) continue;
-      for (int c = 0; c < s.inner; c += ROWS) {
-        Block made;
-        made.add(inputs.data() + point * x_step + phase * left.depth + c, 1, depth,
-                 gradients.data() + point * m_step + block * COLUMNS, wide, tiles);
-        made.write(sums.data() + (size_t(slot) * rows + c) * wide + block * COLUMNS, wide);
+  int together = std::min(s.strips(), divide_up(TILES_TO_A_SUM, s.wide()));
+  Transforms transforms(s, left, right, together);
+  int blocks = transforms.across / COLUMNS, rows = round_up(s.inner, ROWS);
+  size_t slot_step = rows * transforms.across;
+  Scratch sums(plan.slots * slot_step);
+  for (int first = 0; first < s.strips(); first += together) {
+    int strips = std::min(together, s.strips() - first);
+    parallel(pool, strips, [&](int n) { transforms.take(x, dy, first + n, n); });
+    parallel(pool, POINTS * blocks, [&](int task) {
+      int point = task / blocks, block = task % blocks;
+      for (int phase = 0; phase < 4; ++phase) {
+        int slot = plan.slot[point][phase];
+        if (slot < 0) continue;
+        float* place = sums.data() + slot * slot_step;
+        if (!first)
+          for (int c = 0; c < rows; ++c)
+            std::memset(place + c * transforms.across + block * COLUMNS, 0, COLUMNS * sizeof(float));
+        transforms.add(point, phase, block, s.inner, strips * s.wide(), place);
       }
-    }
-  });
-  gather_kernels(pool, plan, s, sums.data(), rows, wide, dw);
+    });
+  }
+  gather_kernels(pool, plan, s, sums.data(), rows, transforms.across, dw);
 }
 
 // --- what XLA calls
-
-using Array = ffi::Buffer<ffi::F32>;
-using Result = ffi::Result<Array>;
 
 // The sizes of a convolution, or taps = 0 where they do not fit together.
 Shape shape_of(ffi::AnyBuffer::Dimensions x, ffi::AnyBuffer::Dimensions w,
