@@ -2,12 +2,14 @@
 
 import json
 import struct
+import subprocess
 import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 sys.path.append(str(Path(__file__).parent / "faults"))
 
@@ -193,3 +195,21 @@ def test_the_forked_life_is_the_command_s_configuration(tmp_path):
     data = lives.write_photos(tmp_path / "a.h5")
     config = lives.tiny_config(data)
     assert (config.height, config.batch_size, config.g_widths) == (32, 2, (8, 8, 8, 8))
+
+
+def test_a_picture_that_asks_for_more_memory_than_there_is(tmp_path):
+    """A PNG whose compressed text says 2 GiB; read where a process may have half of that."""
+    path = tmp_path / "greedy.png"
+    Image.new("RGB", (4, 4)).save(path)
+    whole = path.read_bytes()
+    greedy = b"\x7f\xff\xff\xff" + b"zTXt" + b"key\0\0" + bytes(64)
+    path.write_bytes(whole[:33] + greedy + whole[33:])
+    script = ("import resource, sys\n"
+              "from data_prep.picture import read_picture\n"
+              "resource.setrlimit(resource.RLIMIT_AS, (1 << 30,) * 2)\n"
+              "try:\n    read_picture(sys.argv[1], 16, 16)\n"
+              "except ValueError as error:\n    print(error)\n")
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True,
+                          cwd=Path(__file__).parents[1], check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "greedy.png: is a damaged image" in done.stdout

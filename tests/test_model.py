@@ -88,18 +88,29 @@ def test_another_size(model):
     assert swap.x_ij.shape == (1, 32, 16, 3) and swap.alpha.shape == (1, 32, 16)
 
 
-def test_alpha_of_zero_gives_back_the_photo(path):
+def with_logit(path, logit):
+    """A model of which every alpha has this logit, or one nearby."""
     model = cagan_theano.load(path, backend="jax", device="cpu")
     name = next(n for n, v in model.G.params.items()
                 if n.endswith(".b") and np.shape(v.get_value()) == (4,))  # of the last layer
     bias = np.array(model.G.params[name].get_value())
-    bias[0] = -200  # the sigmoid's input: alpha is 0 in float32
+    bias[0] = logit
     model.G.params[name].set_value(bias)
     model.backend.resident(model.G.params[name])
+    return model
+
+
+def test_alpha_of_zero_gives_back_the_photo(path):
     x_i, y_i, y_j = pictures(2)
-    swap = model.swap(x_i, y_i, y_j)
+    swap = with_logit(path, -200).swap(x_i, y_i, y_j)  # the sigmoid of -200 is 0 in float32
     assert not swap.alpha.any() and (swap.x_ij == x_i).all()
     assert (swap.x_tilde_ij != x_i).any()
+
+
+def test_alpha_of_one_gives_what_is_painted(path):
+    x_i, y_i, y_j = pictures(2)
+    swap = with_logit(path, 200).swap(x_i, y_i, y_j)
+    assert (swap.alpha == 1).all() and (swap.x_ij == swap.x_tilde_ij).all()
 
 
 @pytest.mark.parametrize("fault, change", [

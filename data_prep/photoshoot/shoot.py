@@ -7,6 +7,7 @@ import functools
 import multiprocessing
 import os
 import signal
+import threading
 
 import numpy as np
 from tqdm import tqdm
@@ -120,9 +121,15 @@ def _call(task):
     return task()
 
 
-def _ignore_interrupt():
-    """Workers leave Ctrl-C to the parent, which ends them."""
+def _serve():
+    """Workers leave Ctrl-C to the parent, which ends them, and end when it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 class _mapper:  # noqa: N801 - used like a function
@@ -138,7 +145,7 @@ class _mapper:  # noqa: N801 - used like a function
             return map
         os.environ.update({name: "1" for name in THREADS})  # read by the spawned children
         context = multiprocessing.get_context("spawn")
-        self.pool = context.Pool(self.jobs, _ignore_interrupt)
+        self.pool = context.Pool(self.jobs, _serve)
         return functools.partial(self.pool.imap, chunksize=self.CHUNK)
 
     def __exit__(self, *_):

@@ -1,0 +1,157 @@
+"""Long commands in processes of their own, killed (SIGKILL) or interrupted (Ctrl-C) in the middle.
+
+The same command must then end as if nothing had happened, and what it made be whole or absent.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 120  # seconds
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+
+# replicate/swap_folder.py with a model that paints slowly
+DRESS = """
+import sys, time
+from types import SimpleNamespace
+import numpy as np
+from cagan_theano.command import main
+from cagan_theano.model import Swap
+from replicate import swap_folder
+
+class Painter:
+    sha256, config = "0" * 64, SimpleNamespace(height=32, width=32, mask="none")
+
+    def swap(self, x_i, y_i, y_j, batch_size):
+        time.sleep(.05)
+        mean = ((x_i.astype(int) + y_j) // 2).astype(np.uint8)
+        return Swap(np.zeros(x_i.shape[:3], np.float32), mean, mean)
+
+swap_folder.common.load_model = lambda *_: Painter()
+main(swap_folder.command, sys.argv[1:])
+"""
+
+
+def start(*words):
+    """A command of this interpreter, in a process group of its own."""
+    return subprocess.Popen([sys.executable, *map(str, words)], cwd=ROOT, start_new_session=True,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def finish(*words):
+    """Run a command to its end, which must be a good one."""
+    process = start(*words)
+    said = process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == 0, said
+
+
+def stop(process, number, when):
+    """Send a signal to the process alone, not to its children, as soon as when() is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not when():
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1]
+        time.sleep(0.01)
+    process.send_signal(number)
+    said = process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == (-number if number == signal.SIGKILL else 130), said
+    assert "Traceback" not in said
+
+
+def alive(group):
+    """The processes of a group that run, zombies left out."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if its_group == str(group) and state not in "ZX":
+            found.append(stat.parent.name)
+    return found
+
+
+def some_bytes(path):
+    """Whether a file is there and holds something."""
+    return path.exists() and path.stat().st_size > 0
+
+
+@SIGNALS
+def test_photoshoot(tmp_path, number):
+    def command(out):
+        return ["-m", "data_prep", "photoshoot", out, "--pairs", 96, "--held-out", 4,
+                "--size", "32x32", "--jobs", 2]  # fmt: skip
+
+    out = tmp_path / "killed" / "o.h5"
+    out.parent.mkdir()
+    process = start(*command(out))
+    stop(process, number, lambda: any(map(some_bytes, out.parent.glob(".*.part"))))
+    assert not out.exists()
+    if number == signal.SIGINT:
+        assert not list(out.parent.iterdir())
+    if os.path.isdir("/proc"):
+        deadline = time.monotonic() + PATIENCE
+        while alive(process.pid):  # renderers that would wait for ever
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finish(*command(out))
+    finish(*command(tmp_path / "undisturbed.h5"))
+    assert out.read_bytes() == (tmp_path / "undisturbed.h5").read_bytes()
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two folders of 40 pictures of noise."""
+    rng = np.random.default_rng(0)
+    for kind in ("people", "clothes"):
+        (tmp_path / "photos" / kind).mkdir(parents=True)
+        for n in range(40):
+            picture = Image.fromarray(rng.integers(0, 256, (8, 6, 3), dtype=np.uint8))
+            picture.resize((600, 800)).save(tmp_path / "photos" / kind / f"{n}.png")
+    return tmp_path / "photos"
+
+
+@SIGNALS
+def test_ingestion(photos, tmp_path, number):
+    def command(out):
+        return ["-m", "data_prep", "folders", photos, out, "--persons", "people",
+                "--garments", "clothes", "--jobs", 1, "--keep-doubtful"]  # fmt: skip
+
+    out = tmp_path / "o.h5"
+    stop(start(*command(out)), number, lambda: some_bytes(Path(f"{out}.work")))
+    assert not out.exists()
+    finish(*command(out))
+    finish(*command(tmp_path / "undisturbed.h5"))
+    assert out.read_bytes() == (tmp_path / "undisturbed.h5").read_bytes()
+    assert not Path(f"{out}.work").exists()
+
+
+@SIGNALS
+def test_folder_swap(photos, tmp_path, number):
+    (tmp_path / "dress.py").write_text(DRESS)
+
+    def command(out):
+        return ["-c", DRESS, "--humans", photos / "people", "--wearing", photos / "clothes",
+                "--articles", photos / "clothes", "--out", out, "--batch-size", 8]  # fmt: skip
+
+    def bytes_of(folder):
+        return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*.png")}
+
+    for kind in ("people", "clothes"):
+        for n in range(8, 40):
+            (photos / kind / f"{n}.png").unlink()
+    out = tmp_path / "dressed"
+    stop(start(*command(out)), number, lambda: len(bytes_of(out)) > 4)
+    before = bytes_of(out)
+    assert 0 < len(before) < 56
+    finish(*command(out))
+    finish(*command(tmp_path / "undisturbed"))
+    assert bytes_of(out) == bytes_of(tmp_path / "undisturbed")
+    assert before.items() <= bytes_of(out).items()
