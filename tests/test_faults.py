@@ -4,6 +4,7 @@ import json
 import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import h5py
@@ -197,16 +198,18 @@ def test_the_forked_life_is_the_command_s_configuration(tmp_path):
     assert (config.height, config.batch_size, config.g_widths) == (32, 2, (8, 8, 8, 8))
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the memory in use")
 def test_a_picture_that_asks_for_more_memory_than_there_is(tmp_path):
-    """A PNG whose compressed text says 2 GiB; read where a process may have half of that."""
+    """A PNG of a few bytes that says 9999x9999 pixels (400 MB); 200 MiB are left to the process."""
     path = tmp_path / "greedy.png"
-    Image.new("RGB", (4, 4)).save(path)
+    Image.new("RGBA", (4, 4)).save(path)
     whole = path.read_bytes()
-    greedy = b"\x7f\xff\xff\xff" + b"zTXt" + b"key\0\0" + bytes(64)
-    path.write_bytes(whole[:33] + greedy + whole[33:])
+    header = b"IHDR" + struct.pack(">II", 9999, 9999) + whole[24:29]
+    path.write_bytes(whole[:12] + header + struct.pack(">I", zlib.crc32(header)) + whole[33:])
     script = ("import resource, sys\n"
               "from data_prep.picture import read_picture\n"
-              "resource.setrlimit(resource.RLIMIT_AS, (1 << 30,) * 2)\n"
+              "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+              "resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20),) * 2)\n"
               "try:\n    read_picture(sys.argv[1], 16, 16)\n"
               "except ValueError as error:\n    print(error)\n")
     done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True,
