@@ -30,9 +30,9 @@ def small_of(image):
     return image.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=1.0)
 
 
-def print_of(small):
-    """(64-bit perceptual hash as int, colors [THUMB*THUMB*3] as bytes) of a `small_of` photo."""
-    even = small.resize((PRINT, PRINT), Image.Resampling.BICUBIC)
+def print_of(image):
+    """(64-bit perceptual hash as int, colors [THUMB*THUMB*3] as bytes) of a photo of any size."""
+    even = image.resize((PRINT, PRINT), Image.Resampling.BICUBIC, reducing_gap=2.0)
     bits = np.packbits(imagehash.phash(even).hash.ravel())
     colors = even.resize((THUMB, THUMB), Image.Resampling.BOX).tobytes()
     return int.from_bytes(bits.tobytes(), "big"), colors

@@ -55,7 +55,7 @@ def develop(source, task, size, how):
         return Developed(fault=f"{kind_of(error)}: {error}")
     small = checks.small_of(image)
     away = checks.away_from_ground(small)
-    phash, colors = checks.print_of(small)
+    phash, colors = checks.print_of(image)
     mask, mask_fault = read_mask(source, task, image, size, how)
     return Developed(
         checks.blankness(small, away), mask_fault,

@@ -176,13 +176,22 @@ class Watched:
         return getattr(self.layer, name)
 
 
+class WatchedNorm(Watched):
+    """A norm that writes down what it gives before the activation."""
+
+    def __call__(self, x, shape, activation=None):
+        self.record[self.watched] = self.layer(x, shape)
+        return self.layer(x, shape, activation)
+
+
 def watched(layers, network, record):
     """Layers of G or D that write down their convolution, their norm and their box in Figure 3."""
     for layer in layers:
         for part in ("convolution", "deconvolution", "norm"):
             inner = getattr(layer, part, None)
             if inner is not None:
-                setattr(layer, part, Watched(inner, f"{network}/{layer.name}.{part}", record))
+                kind = WatchedNorm if part == "norm" else Watched
+                setattr(layer, part, kind(inner, f"{network}/{layer.name}.{part}", record))
     return [Watched(layer, f"{network}/{layer.name}.box", record) for layer in layers]
 
 

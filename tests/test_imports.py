@@ -14,8 +14,8 @@ ORDER = (
     "data_prep.command", "data_prep.files", "data_prep.hdf5", "data_prep.store", "data_prep.picture",
     "compat", "config", "color", "sampling", "batches", "layers",
     "encoder", "generator", "discriminator", "losses", "adam", "backends", "backends.cache",
-    "backends.devices", "backends.native", "backends.lowering", "backends.jax", "backends.stablehlo",
-    "backends.c",
+    "backends.devices", "backends.expansion", "backends.native", "backends.lowering",
+    "backends.jax", "backends.stablehlo", "backends.c",
     "functions", "training", "checkpoint", "model",
     "command", "run_folder", "signals", "samples", "train", "ship", "export",
 )  # fmt: skip
@@ -74,7 +74,7 @@ def test_only_compat_imports_aesara_and_only_its_back_end_jax():
                      [node.module] if isinstance(node, ast.ImportFrom) else [])  # fmt: skip
             for top in {n.split(".")[0] for n in names} & set(users):
                 users[top].add(name)
-    allowed = {"compat", "backends.jax", "backends.lowering", "backends.c"}
+    allowed = {"compat", "backends.expansion", "backends.jax", "backends.lowering", "backends.c"}
     assert "compat" in users["aesara"] and users["aesara"] <= allowed
     assert all(name.startswith("backends.") for name in users["jax"])
 
