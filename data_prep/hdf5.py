@@ -11,6 +11,7 @@ import struct
 import zlib
 
 import numpy as np
+from h5py import h5t
 
 MAX_TEXT = 65536  # bytes of an attribute: what HDF5 keeps in an object's header
 MAX_CHUNK = 64 << 20  # bytes of a chunk: a picture of 4096x4096 RGB has 48 MiB
@@ -66,6 +67,8 @@ def attribute(item, name):
     found = item.attrs.get_id(name)
     if found.shape != () or found.get_storage_size() > MAX_TEXT:
         return None
+    if found.get_type().get_class() not in (h5t.INTEGER, h5t.STRING):
+        return None  # HDF5 crashes on a damaged sequence
     value = item.attrs[name]
     if isinstance(value, np.integer):
         return int(value)

@@ -124,6 +124,19 @@ def test_a_chunk_of_no_bytes_is_refused_before_hdf5_takes_its_checksum_off(tmp_p
         PhotoFile(path)
 
 
+def test_a_text_that_says_it_is_a_sequence_is_refused_before_hdf5_reads_it(tmp_path):
+    """Its type is variable-length (class 9) of version 1; a bit tells texts from sequences."""
+    path = tmp_path / "a.h5"
+    data = bytearray(fuzz_kinds.whole_checkpoints()[0][0])
+    kind = data.index(b"\x19\x01", data.index(b"config\0"))
+    data[kind + 1] = 0
+    path.write_bytes(data)
+    with h5py.File(path) as file:
+        assert file.attrs.get_id("config").get_type().get_class() == h5py.h5t.VLEN
+    with pytest.raises(ValueError, match="a.h5: "):
+        load_checkpoint(path)
+
+
 def test_a_version_that_is_a_long_text_is_cut_in_the_message(tmp_path):
     path = tmp_path / "a.h5"
     path.write_bytes(fuzz_kinds.whole_photos())
