@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import random
+import re
 import subprocess
 import tempfile
 from typing import NamedTuple
@@ -35,6 +36,7 @@ CONTENDERS = ("ours", "torch", "torch:channels_last=1", "torch:compiled=default"
               "torch:compiled=default,channels_last=1", "onnx")  # fmt: skip
 TOLERANCE = {"float32": 1e-4, "tf32": 1e-2, "bfloat16": 5e-2}
 BEGIN, END = "<!-- benchmark -->", "<!-- end of benchmark -->"
+DEVICES = re.compile(r"\bdevices=(\d+)")
 
 
 class Case(NamedTuple):
@@ -52,7 +54,8 @@ class Case(NamedTuple):
 class Worker:
     """A contender's process.  A context manager; `first`: seconds to its first result."""
 
-    def __init__(self, kind: str, case: Case, checkpoint, device: str, cache: str, python: str):
+    def __init__(self, kind: str, case: Case, checkpoint, device: str, cache: str, python: str,
+                 **more):
         self.kind, about = kind, {**case._asdict(), "checkpoint": str(checkpoint), "device": device}
         caches = {
             "CAGAN_THEANO_CACHE": f"{cache}/ours",
@@ -60,12 +63,12 @@ class Worker:
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         }  # several share a GPU
         self.process = subprocess.Popen(
-            [python, str(WORKER), kind, json.dumps(about)],
+            [python, str(WORKER), kind, json.dumps({**about, **more})],
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **caches},
+            env={**os.environ, **caches, **virtual_devices(kind, device)},
         )
 
     def __enter__(self):
@@ -94,6 +97,15 @@ class Worker:
         if isinstance(found, dict):
             raise ValueError(f"{found['error']}: is there enough memory?")
         return found
+
+
+def virtual_devices(kind: str, device: str) -> dict:
+    """The environment in which one CPU is as many devices as a KIND asks for."""
+    wanted = DEVICES.search(kind)
+    if not wanted or device != "cpu":
+        return {}
+    given = os.environ.get("XLA_FLAGS", "")
+    return {"XLA_FLAGS": f"{given} --xla_force_host_platform_device_count={wanted[1]}".strip()}
 
 
 def flops(task: str, checkpoint, height: int, width: int, batch: int) -> float:
@@ -256,15 +268,15 @@ def machine(device: str) -> str:
     return f"{device}; {os.cpu_count()} x {name}; {shown}"
 
 
-def update(path, text: str) -> None:
+def update(path, text: str, begin: str = BEGIN, end: str = END) -> None:
     """Put the text between the two marks of a document."""
     whole = Path(path).read_text()
-    if whole.count(BEGIN) != 1 or whole.count(END) != 1:
+    if whole.count(begin) != 1 or whole.count(end) != 1:
         raise ValueError(
-            f"{path}: has no place for the tables; it needs the lines {BEGIN} and {END}"
+            f"{path}: has no place for the tables; it needs the lines {begin} and {end}"
         )
-    before, after = whole.split(BEGIN)[0], whole.split(END)[1]
-    write_atomically(path, f"{before}{BEGIN}\n{text}\n{END}{after}")
+    before, after = whole.split(begin)[0], whole.split(end)[1]
+    write_atomically(path, f"{before}{begin}\n{text}\n{end}{after}")
 
 
 @click.command(context_settings={"max_content_width": 100})

@@ -3,10 +3,11 @@
     python replicate/contenders.py KIND JSON
 
 KIND: ours, torch or onnx, with settings after a colon: ours:precision=bfloat16, ours:reference=1,
-torch:compiled=default,channels_last=1.  JSON: checkpoint, height, width, batch, task ("step" or
-"swap"), device.  The process answers "run N" with the seconds of N runs, "numbers N" with what N
-runs computed, "matmul" with this machine's GFLOP/s in a large matrix product, "memory" with its
-peak in bytes; each answer is a line of JSON.
+ours:devices=2, torch:compiled=default,channels_last=1.  JSON: checkpoint, height, width, batch, task
+("step" or "swap"), device, and pairs, the photos in memory (twice the batch unless given).  The
+process answers "run N" with the seconds of N runs, "numbers N" with what N runs computed, "matmul"
+with this machine's GFLOP/s in a large matrix product, "memory" with its peak in bytes; each answer
+is a line of JSON.
 """
 
 import sys
@@ -43,7 +44,7 @@ class Inputs:
         )
         self.checkpoint, self.device, n = checkpoint, case["device"], case["batch"]
         rng = np.random.default_rng(0)
-        shape = (2 * n, case["height"], case["width"], 3)
+        shape = (max(2 * n, case.get("pairs", 0)), case["height"], case["width"], 3)
         self.x, self.y = (rng.integers(0, 256, shape, dtype=np.uint8) for _ in "xy")
         self.i = np.arange(n, dtype=np.int32)
         self.j = self.i + np.int32(n)

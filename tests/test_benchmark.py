@@ -9,7 +9,7 @@ from network_toys import small_config
 from cagan_theano.checkpoint import Checkpoint
 from cagan_theano.functions import build_networks
 from cagan_theano.training import values_of
-from replicate import benchmark, check_gpu, contenders
+from replicate import benchmark, check_gpu, contenders, growth
 from replicate.benchmark import Case
 
 CASE = Case("step", 32, 32, 2)
@@ -64,6 +64,38 @@ def test_the_table_and_the_plot(rows, tmp_path):
     document.write_text("no place")
     with pytest.raises(ValueError, match="has no place for the tables"):
         benchmark.update(document, "x")
+
+
+def test_growth(tmp_path, monkeypatch, capsys):
+    worker = tmp_path / "fake.py"
+    worker.write_text(FAKE.replace('"run": [seconds] * int(count)', '"run": [case["batch"] / 4]')
+                      .replace('"memory": 2**20', '"memory": 2**20 * (1 + case["pairs"])'))
+    monkeypatch.setattr(benchmark, "WORKER", worker)
+    document = tmp_path / "doc.md"
+    document.write_text(f"{growth.BEGIN}\n{growth.END}\n")
+    with pytest.raises(SystemExit) as left:
+        growth.main(growth.command, ["--out", str(tmp_path / "out"), "--update", str(document)])
+    assert left.value.code == 0, capsys.readouterr().err
+    found = json.loads((tmp_path / "out" / "growth.json").read_text())["series"]
+    batches, _, pairs = found.values()
+    assert [row["seconds"] for row in batches] == [0.25, 0.5, 1, 2, 4]
+    assert [row["memory"] for row in pairs] == [2**20 * (1 + n) for n in growth.PAIRS]
+    text = document.read_text()
+    assert "| 16 | 4000 | 1 MiB |" in text and "1 + 1 each, off by at most 0%" in text
+    assert (tmp_path / "out" / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_how_far_points_are_from_a_line():
+    assert growth.line([0, 1, 2], [1, 3, 5]) == pytest.approx((2, 1, 0))
+    assert growth.line([0, 1, 2], [0, 3, 0])[2] == pytest.approx(2 / 3)
+
+
+def test_one_cpu_is_as_many_devices_as_asked_for(monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    flags = benchmark.virtual_devices("ours:devices=4", "cpu")["XLA_FLAGS"]
+    assert flags == "--xla_force_host_platform_device_count=4"
+    assert benchmark.virtual_devices("ours", "cpu") == {}
+    assert benchmark.virtual_devices("ours:devices=4", "gpu") == {}
 
 
 def test_multiplications_are_counted_as_loops_would():
