@@ -155,6 +155,7 @@ def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
         if backend.process:
             return follow(trainer, signals)
         folder.write_config(config)
+        folder.prune(settings.keep)  # killed between saving and this, a training leaves one more
         click.echo(f"resuming after step {trainer.step} from {path}")
         metadata = {"note": "", "seconds": 0.0, **checkpoint.metadata}
         metadata["note"] = settings.note or metadata["note"]

@@ -10,9 +10,9 @@ from cagan_theano.backends import lowering, native  # noqa: E402
 pytestmark = pytest.mark.both_worlds
 CASES = pytest.mark.parametrize("taps", native.TAPS)
 # sides of y: whole tiles of 4x4, parts of tiles, several tasks of 48 tiles, less than one tile;
-# channels: whole vectors of 16, a few, more than one block of 64
+# channels: whole vectors of 16, a few, more than one block of 64, many (by blocks of them)
 SHAPES = pytest.mark.parametrize("n, height, width, inner, outer", [
-    (2, 8, 4, 16, 64), (3, 5, 7, 7, 9), (13, 9, 6, 20, 70), (1, 1, 2, 33, 130),
+    (2, 8, 4, 16, 64), (3, 5, 7, 7, 9), (13, 9, 6, 20, 70), (1, 1, 2, 33, 130), (5, 6, 5, 150, 140),
 ])  # fmt: skip
 
 

@@ -136,6 +136,16 @@ def steps_in_log(run):
     return [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()]
 
 
+def test_what_a_killed_training_kept_too_much_goes_at_the_resume(go, tmp_path, monkeypatch):
+    assert go(tmp_path / "run", "--steps", "3", "--checkpoint-every", "1").return_value == 0
+    folder = RunFolder(tmp_path / "run")
+    folder.checkpoint_path(0).write_bytes(folder.checkpoint_path(1).read_bytes())
+    seen = []
+    monkeypatch.setattr(command.Loop, "run", lambda self: seen.append(self.folder.steps()) or 0)
+    assert go(tmp_path / "run", "--steps", "4", "--resume").return_value == 0
+    assert seen == [[1, 2, 3]]
+
+
 def test_run_resume_and_fall_back_from_a_broken_checkpoint(go, trainer, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert go(whole, "--steps", "4").return_value == 0

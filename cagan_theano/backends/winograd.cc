@@ -106,6 +106,12 @@ struct Plan {
       slot[point][phase] = kernel.has(point, phase) ? slots++ : -1;
     }
   }
+  // The first slot of a phase, where they stand by phases; 0 of all (-1).
+  int first(int phase) const {
+    for (int point = 0; phase >= 0 && point < POINTS; ++point)
+      if (slot[point][phase] >= 0) return slot[point][phase];
+    return 0;
+  }
 };
 
 // --- from channels first to channels last and back
@@ -198,13 +204,23 @@ struct Side {
     }
   }
 
-  // The reverse, for a side without border.
-  void scatter(const float* from, int strip, float* image) const {
-    float* picture_ = image + strip / high * picture();
+  // The reverse, for a side without border: the strip holds `count` channels from `first` on.
+  void scatter(const float* from, int strip, float* image, int first, int count) const {
+    float* picture_ = image + strip / high * picture() + size_t(first) * height * width;
     int top = first_row(strip), end = std::min(columns, width);
     for (int r = 0; r < rows && top + r < height; ++r)
-      transpose(from + size_t(r) * columns * depth, depth, end, channels,
+      transpose(from + size_t(r) * columns * depth, depth, end, count,
                 picture_ + size_t(top + r) * width, size_t(height) * width);
+  }
+  void scatter(const float* from, int strip, float* image) const {
+    scatter(from, strip, image, 0, channels);
+  }
+
+  // The same side with strips of so many channels.
+  Side of_depth(int channels_) const {
+    Side part = *this;
+    part.depth = channels_;
+    return part;
   }
 
   // Pixel (i, j) of a tile in a strip, in the phase of even or odd rows and columns.
@@ -258,10 +274,12 @@ inline void transform_gradient(const Side& side, const float* strip, int tile, f
   for (int p = 0; p < POINTS; ++p) store(to + p * stride, m[p]);
 }
 
-// G w G' of up to COLUMNS kernels, whose taps stand [taps][COLUMNS], into every slot in use.
-inline void transform_kernel(const Plan& plan, const float* taps, float* to, size_t stride) {
+// G w G' of up to COLUMNS kernels, whose taps stand [taps][COLUMNS], into every slot in use of one
+// phase or (-1) of all.
+inline void transform_kernel(const Plan& plan, const float* taps, float* to, size_t stride,
+                             int only) {
   const Kernel& kernel = plan.kernel;
-  int k = kernel.taps;
+  int k = kernel.taps, first = plan.first(only);
   for (int v = 0; v < COLUMNS; v += LANES) {
     Vector half[SPAN][2][5];
     for (int p = 0; p < SPAN; ++p)
@@ -275,12 +293,12 @@ inline void transform_kernel(const Plan& plan, const float* taps, float* to, siz
         }
     for (int point = 0; point < POINTS; ++point)
       for (int phase = 0; phase < 4; ++phase) {
-        if (plan.slot[point][phase] < 0) continue;
+        if (plan.slot[point][phase] < 0 || (only >= 0 && phase != only)) continue;
         Vector sum = {};
         for (int j = 0; j < k; ++j)
           if (kernel.at[point % SPAN][phase % 2][j] != 0)
             sum += kernel.at[point % SPAN][phase % 2][j] * half[point / SPAN][phase / 2][j];
-        store(to + plan.slot[point][phase] * stride + v, sum);
+        store(to + (plan.slot[point][phase] - first) * stride + v, sum);
       }
   }
 }
@@ -314,29 +332,129 @@ struct Block {
 
 // --- the three operations
 
-// Transformed kernels [outer or inner blocks][slots][depth][COLUMNS].  swapped: columns are the
-// channels of x and the depth is those of y, as the input gradient wants them.
-void transform_kernels(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, const float* w,
-                       bool swapped, float* to) {
+// Transformed kernels of one block of columns, of one phase or (-1) all: to[slot][depth][COLUMNS],
+// for the channels first to last - 1 of the depth.  swapped: columns are the channels of x and the
+// depth is those of y, as the input gradient wants them.
+void transform_block(const Plan& plan, const Shape& s, const float* w, bool swapped, int block,
+                     int only, int first, int last, float* to) {
   int columns = swapped ? s.inner : s.outer, depth = swapped ? s.outer : s.inner;
   int taps = s.taps * s.taps;
   size_t column_step = size_t(taps) * (swapped ? 1 : s.inner);
   size_t depth_step = size_t(taps) * (swapped ? s.inner : 1);
+  float buffer[MAX_TAPS * COLUMNS];
+  for (int d = first; d < last; ++d) {
+    for (int c = 0; c < COLUMNS; ++c) {
+      int column = block * COLUMNS + c;
+      const float* from = w + column * column_step + d * depth_step;
+      for (int t = 0; t < taps; ++t) buffer[t * COLUMNS + c] = column < columns ? from[t] : 0;
+    }
+    transform_kernel(plan, buffer, to + size_t(d) * COLUMNS, size_t(depth) * COLUMNS, only);
+  }
+}
+
+// The same of all blocks: to[block][slot][depth][COLUMNS].
+void transform_kernels(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, const float* w,
+                       bool swapped, float* to) {
+  int columns = swapped ? s.inner : s.outer, depth = swapped ? s.outer : s.inner;
   int blocks = divide_up(columns, COLUMNS), chunk = 16, chunks = divide_up(depth, chunk);
   parallel(pool, blocks * chunks, [&](int task) {
     int block = task / chunks, first = task % chunks * chunk;
-    float buffer[MAX_TAPS * COLUMNS];
-    for (int d = first; d < std::min(first + chunk, depth); ++d) {
-      for (int c = 0; c < COLUMNS; ++c) {
-        int column = block * COLUMNS + c;
-        const float* from = w + column * column_step + d * depth_step;
-        for (int t = 0; t < taps; ++t) buffer[t * COLUMNS + c] = column < columns ? from[t] : 0;
+    transform_block(plan, s, w, swapped, block, -1, first, std::min(first + chunk, depth),
+                    to + size_t(block) * plan.slots * depth * COLUMNS);
+  });
+}
+
+// --- large kernels and few tiles: by blocks of the channels that are made, so that a block's
+// transformed kernels stay in the cache and no more of them are in memory than threads are at work
+
+// The transforms of all tiles: at[point][tile][channel], one phase of the channels after another.
+struct Tiles {
+  int phases, tiles;
+  size_t depth, room, step;
+  Scratch inputs;
+
+  Tiles(ffi::ThreadPool& pool, const Shape& s, const Side& from, int phases, const float* image)
+      : phases(phases), tiles(s.strips() * s.wide()), depth(size_t(phases) * from.depth),
+        room(round_up(tiles, ROWS)), step(room * depth), inputs(step * POINTS) {
+    parallel(pool, s.strips(), [&](int n) {
+      Scratch strip(from.floats());
+      from.gather(image, n, strip.data());
+      transform_strip(from, strip.data(), s.wide(), phases,
+                      inputs.data() + n * s.wide() * depth, depth, step);
+    });
+  }
+  const float* at(int point, int tile) const { return inputs.data() + point * step + tile * depth; }
+};
+
+// Whether less goes through memory by blocks: all tiles for each of them, instead of all kernels for
+// each task; and there is a block for every thread.
+bool by_blocks(const ffi::ThreadPool& pool, const Shape& s, const Plan& plan, int columns, int depth,
+               int phases) {
+  size_t blocks = divide_up(columns, COLUMNS), tiles = size_t(s.strips()) * s.wide();
+  size_t inputs = tiles * round_up(depth, LANES) * phases * POINTS;
+  size_t kernels = blocks * plan.slots * depth * COLUMNS;
+  return blocks >= size_t(pool.num_threads()) && inputs * blocks < kernels * (1 + tiles / TILES_AT_ONCE);
+}
+
+void convolve_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, const float* x,
+                        const float* w, float* y) {
+  Side from(s, true, true), to = Side(s, false, false).of_depth(COLUMNS);
+  Tiles tiles(pool, s, from, 4, x);
+  parallel(pool, divide_up(s.outer, COLUMNS), [&](int block) {
+    size_t m_step = tiles.room * COLUMNS, slot_step = size_t(s.inner) * COLUMNS;
+    Scratch kernels(plan.slots * slot_step), products(m_step * POINTS), strip(to.floats());
+    transform_block(plan, s, w, false, block, -1, 0, s.inner, kernels.data());
+    for (int point = 0; point < POINTS; ++point)
+      for (int t = 0; t < tiles.tiles; t += ROWS) {
+        Block sums;
+        for (int phase = 0; phase < 4; ++phase)
+          if (plan.slot[point][phase] >= 0)
+            sums.add(tiles.at(point, t) + phase * from.depth, tiles.depth, 1,
+                     kernels.data() + plan.slot[point][phase] * slot_step, COLUMNS, s.inner);
+        sums.write(products.data() + point * m_step + t * size_t(COLUMNS), COLUMNS);
       }
-      float* place = to + (size_t(block) * plan.slots * depth + d) * COLUMNS;
-      transform_kernel(plan, buffer, place, size_t(depth) * COLUMNS);
+    int first = block * COLUMNS;
+    for (int n = 0; n < s.strips(); ++n) {
+      for (int tile = 0; tile < s.wide(); ++tile)
+        for (int k = 0; k < COLUMNS; k += LANES)
+          transform_output(to, products.data() + (n * s.wide() + tile) * size_t(COLUMNS) + k, m_step,
+                           tile, 0, strip.data() + k);
+      to.scatter(strip.data(), n, y, first, std::min(COLUMNS, s.outer - first));
     }
   });
 }
+
+void deconvolve_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, const float* dy,
+                          const float* w, float* dx) {
+  Side from(s, false, true), to = Side(s, true, false).of_depth(COLUMNS);
+  Tiles tiles(pool, s, from, 1, dy);
+  parallel(pool, divide_up(s.inner, COLUMNS), [&](int block) {
+    size_t m_step = tiles.room * COLUMNS, slot_step = size_t(s.outer) * COLUMNS;
+    Scratch kernels(POINTS * slot_step), products(m_step * POINTS);
+    Scratch made(to.floats() * s.strips());
+    for (int phase = 0; phase < 4; ++phase) {
+      transform_block(plan, s, w, true, block, phase, 0, s.outer, kernels.data());
+      for (int point = 0; point < POINTS; ++point)
+        for (int t = 0; t < tiles.tiles; t += ROWS) {
+          Block sums;
+          int slot = plan.slot[point][phase];
+          if (slot >= 0)
+            sums.add(tiles.at(point, t), tiles.depth, 1,
+                     kernels.data() + (slot - plan.first(phase)) * slot_step, COLUMNS, s.outer);
+          sums.write(products.data() + point * m_step + t * size_t(COLUMNS), COLUMNS);
+        }
+      for (int t = 0; t < tiles.tiles; ++t)
+        for (int c = 0; c < COLUMNS; c += LANES)
+          transform_output(to, products.data() + t * size_t(COLUMNS) + c, m_step, t % s.wide(),
+                           phase, made.data() + t / s.wide() * to.floats() + c);
+    }
+    int first = block * COLUMNS;
+    for (int n = 0; n < s.strips(); ++n)
+      to.scatter(made.data() + n * to.floats(), n, dx, first, std::min(COLUMNS, s.inner - first));
+  });
+}
+
+// --- otherwise: by tiles
 
 // The strips of one task, side by side: place[point][tile][...].
 struct Task {
@@ -351,6 +469,8 @@ struct Task {
 // y [N, K, h, w] = stride-2 convolution of x [N, C, 2h, 2w] with w [K, C, k, k].
 void convolve(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* w, float* y) {
   Plan plan(s.taps, false, false);
+  if (by_blocks(pool, s, plan, s.outer, s.inner, 4))
+    return convolve_by_blocks(pool, s, plan, x, w, y);
   Side from(s, true, true), to(s, false, false);
   int blocks = divide_up(s.outer, COLUMNS), across = blocks * COLUMNS, depth = 4 * from.depth;
   Scratch kernels(size_t(blocks) * plan.slots * s.inner * COLUMNS);
@@ -393,6 +513,8 @@ void convolve(ffi::ThreadPool& pool, const Shape& s, const float* x, const float
 // dx [N, C, 2h, 2w]: the transpose of `convolve`, from dy [N, K, h, w].
 void deconvolve(ffi::ThreadPool& pool, const Shape& s, const float* dy, const float* w, float* dx) {
   Plan plan(s.taps, true, true);
+  if (by_blocks(pool, s, plan, s.inner, s.outer, 1))
+    return deconvolve_by_blocks(pool, s, plan, dy, w, dx);
   Side from(s, false, true), to(s, true, false);
   int blocks = divide_up(s.inner, COLUMNS), across = blocks * COLUMNS, depth = from.depth;
   Scratch kernels(size_t(blocks) * plan.slots * s.outer * COLUMNS);
@@ -432,33 +554,30 @@ void deconvolve(ffi::ThreadPool& pool, const Shape& s, const float* dy, const fl
   });
 }
 
-// dw [K, C, k, k] from sums [slots][C rounded up to ROWS][wide].
-void gather_kernels(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, const float* sums,
-                    int rows, int wide, float* dw) {
+// dw of one channel of x and of `count` channels of dy from `first` on, from sums [slots][rows][across].
+void gather_kernels(const Plan& plan, const Shape& s, const float* sums, size_t slot_step,
+                    size_t across, int c, int first, int count, float* dw) {
   const Kernel& kernel = plan.kernel;
   int taps = s.taps;
-  size_t slot_step = size_t(rows) * wide;
-  parallel(pool, s.inner, [&](int c) {
-    for (int k = 0; k < s.outer; k += LANES) {
-      Vector half[SPAN][2][5] = {}, made[5][5] = {};
-      for (int point = 0; point < POINTS; ++point)
-        for (int phase = 0; phase < 4; ++phase) {
-          if (plan.slot[point][phase] < 0) continue;
-          Vector sum = load(sums + plan.slot[point][phase] * slot_step + size_t(c) * wide + k);
-          for (int j = 0; j < taps; ++j)
-            if (kernel.at[point % SPAN][phase % 2][j] != 0)
-              half[point / SPAN][phase / 2][j] += kernel.at[point % SPAN][phase % 2][j] * sum;
-        }
-      for (int p = 0; p < SPAN; ++p)
-        for (int phase = 0; phase < 2; ++phase)
-          for (int i = 0; i < taps; ++i)
-            if (kernel.at[p][phase][i] != 0)
-              for (int j = 0; j < taps; ++j) made[i][j] += kernel.at[p][phase][i] * half[p][phase][j];
-      for (int lane = 0; lane < std::min(LANES, s.outer - k); ++lane)
-        for (int t = 0; t < taps * taps; ++t)
-          dw[(size_t(k + lane) * s.inner + c) * taps * taps + t] = made[t / taps][t % taps][lane];
-    }
-  });
+  for (int k = 0; k < count; k += LANES) {
+    Vector half[SPAN][2][5] = {}, made[5][5] = {};
+    for (int point = 0; point < POINTS; ++point)
+      for (int phase = 0; phase < 4; ++phase) {
+        if (plan.slot[point][phase] < 0) continue;
+        Vector sum = load(sums + plan.slot[point][phase] * slot_step + c * across + k);
+        for (int j = 0; j < taps; ++j)
+          if (kernel.at[point % SPAN][phase % 2][j] != 0)
+            half[point / SPAN][phase / 2][j] += kernel.at[point % SPAN][phase % 2][j] * sum;
+      }
+    for (int p = 0; p < SPAN; ++p)
+      for (int phase = 0; phase < 2; ++phase)
+        for (int i = 0; i < taps; ++i)
+          if (kernel.at[p][phase][i] != 0)
+            for (int j = 0; j < taps; ++j) made[i][j] += kernel.at[p][phase][i] * half[p][phase][j];
+    for (int lane = 0; lane < std::min(LANES, count - k); ++lane)
+      for (int t = 0; t < taps * taps; ++t)
+        dw[(size_t(first + k + lane) * s.inner + c) * taps * taps + t] = made[t / taps][t % taps][lane];
+  }
 }
 
 // The transforms of some strips of x and of dy for the weight gradient: at[point][tile][channel].
@@ -487,17 +606,35 @@ struct Transforms {
                            gradients.data() + (first + tile) * across + k, room * across);
   }
 
-  // sums[channel of x][channel of dy] += their products over the first tiles, at a point.
-  void add(int point, int phase, int block, int channels, int tiles, float* sums) {
+  // sums[channel of x][COLUMNS of dy] += their products over the first tiles, at a point.
+  void add(int point, int phase, int block, int channels, int tiles, float* sums, size_t across_) {
     for (int c = 0; c < channels; c += ROWS) {
       Block made;
-      made.read(sums + c * across + block * COLUMNS, across);
+      made.read(sums + c * across_, across_);
       made.add(inputs.data() + point * room * depth + phase * left.depth + c, 1, depth,
                gradients.data() + point * room * across + block * COLUMNS, across, tiles);
-      made.write(sums + c * across + block * COLUMNS, across);
+      made.write(sums + c * across_, across_);
     }
   }
 };
+
+// All tiles at once, a block of the channels of dy after another: its sums stay in the cache.
+void weight_gradient_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan,
+                               Transforms& transforms, float* dw) {
+  size_t slot_step = size_t(round_up(s.inner, ROWS)) * COLUMNS;
+  parallel(pool, transforms.across / COLUMNS, [&](int block) {
+    Scratch sums(plan.slots * slot_step);
+    std::memset(sums.data(), 0, plan.slots * slot_step * sizeof(float));
+    for (int point = 0; point < POINTS; ++point)
+      for (int phase = 0; phase < 4; ++phase)
+        if (plan.slot[point][phase] >= 0)
+          transforms.add(point, phase, block, s.inner, s.strips() * s.wide(),
+                         sums.data() + plan.slot[point][phase] * slot_step, COLUMNS);
+    int first = block * COLUMNS, count = std::min(COLUMNS, s.outer - first);
+    for (int c = 0; c < s.inner; ++c)
+      gather_kernels(plan, s, sums.data(), slot_step, COLUMNS, c, first, count, dw);
+  });
+}
 
 // dw [K, C, k, k]: the gradient of `convolve` for its kernels.
 void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* dy,
@@ -506,8 +643,12 @@ void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, cons
   Side left(s, true, true), right(s, false, false);
   int together = std::min(s.strips(), divide_up(TILES_TO_A_SUM, s.wide()));
   Transforms transforms(s, left, right, together);
-  int blocks = transforms.across / COLUMNS, rows = round_up(s.inner, ROWS);
-  size_t slot_step = rows * transforms.across;
+  size_t across = transforms.across, rows = round_up(s.inner, ROWS), slot_step = rows * across;
+  int blocks = across / COLUMNS;
+  if (together == s.strips() && blocks >= pool.num_threads()) {
+    parallel(pool, together, [&](int n) { transforms.take(x, dy, n, n); });
+    return weight_gradient_by_blocks(pool, s, plan, transforms, dw);
+  }
   Scratch sums(plan.slots * slot_step);
   for (int first = 0; first < s.strips(); first += together) {
     int strips = std::min(together, s.strips() - first);
@@ -517,15 +658,16 @@ void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, cons
       for (int phase = 0; phase < 4; ++phase) {
         int slot = plan.slot[point][phase];
         if (slot < 0) continue;
-        float* place = sums.data() + slot * slot_step;
-        if (!first)
-          for (int c = 0; c < rows; ++c)
-            std::memset(place + c * transforms.across + block * COLUMNS, 0, COLUMNS * sizeof(float));
-        transforms.add(point, phase, block, s.inner, strips * s.wide(), place);
+        float* place = sums.data() + slot * slot_step + block * COLUMNS;
+        for (size_t c = 0; !first && c < rows; ++c)
+          std::memset(place + c * across, 0, COLUMNS * sizeof(float));
+        transforms.add(point, phase, block, s.inner, strips * s.wide(), place, across);
       }
     });
   }
-  gather_kernels(pool, plan, s, sums.data(), rows, transforms.across, dw);
+  parallel(pool, s.inner, [&](int c) {
+    gather_kernels(plan, s, sums.data(), slot_step, across, c, 0, s.outer, dw);
+  });
 }
 
 // --- what XLA calls

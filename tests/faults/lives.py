@@ -128,6 +128,7 @@ class Forked(Forks):
     def __init__(self, data):
         from cagan_theano.backends import Backend
         from cagan_theano.backends import jax as back_end
+        from cagan_theano.backends import native
         from cagan_theano.compat import aesara
         from cagan_theano.training import Trainer
         from data_prep.store import PhotoFile
@@ -138,7 +139,7 @@ class Forked(Forks):
             self.photos = dataclasses.replace(photos, x=photos.x.load(), y=photos.y.load())
         back_end.register()
         back_end.silence()
-        mode = back_end.mode(back_end.Target(), Unplaced())
+        mode = back_end.mode(back_end.Target(compiled=native.available()), Unplaced())
         backend = Backend("jax", "CPU", mode, lambda _: None)
         self.trainer = Trainer(tiny_config(data), self.photos, backend)
         maker = aesara.compile.function.types.FunctionMaker
