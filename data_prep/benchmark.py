@@ -25,7 +25,7 @@ from data_prep.photoshoot.shoot import make_pair
 WIDTH, HEIGHT = 768, 1024
 RENDERED = 128, 96  # size at which the photoshoot renders what is then enlarged
 KINDS = ("people", "clothes")
-FEW = 20
+FEW = 60  # pairs: more than the contact sheet shows
 
 
 def jpeg(picture, seed):

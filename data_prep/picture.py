@@ -16,8 +16,10 @@ LABEL_FORMATS = ("BMP", "GIF", "PNG", "TIFF")  # those that keep every number
 MAX_PIXELS = 100_000_000
 FITS = ("pad", "crop")
 # Large pictures are brought near their size by averaging (JPEGs by their decoder) and from this
-# many times their size by a bicubic filter: many times faster than the filter alone.
+# many times their size by a filter: many times faster than the filter alone.
 GAP = 2.0
+# Hamming's window shrinks nearly as well as the bicubic filter and takes two thirds of its time.
+SHRINK, ENLARGE = Image.Resampling.HAMMING, Image.Resampling.BICUBIC
 # What Pillow's decoders raise on bytes that are no picture.
 DAMAGE = (OSError, SyntaxError, EOFError, ValueError, TypeError, KeyError, IndexError,
           OverflowError, ZeroDivisionError, MemoryError, struct.error)
@@ -150,8 +152,10 @@ def fit(image: Image.Image, height: int, width: int, how: str = "pad", fill=None
 
 
 def resize(image: Image.Image, size, box=None) -> Image.Image:
-    """Resample to (width, height) with antialiasing: bicubic, after averaging where it is large."""
-    return image.resize(size, Image.Resampling.BICUBIC, box, reducing_gap=GAP)
+    """Resample to (width, height) with antialiasing, after averaging where it is large."""
+    left, top, right, bottom = box or (0, 0, *image.size)
+    shrinks = size[0] <= right - left and size[1] <= bottom - top
+    return image.resize(size, SHRINK if shrinks else ENLARGE, box, reducing_gap=GAP)
 
 
 def middle(size, aspect: float) -> tuple[float, float, float, float]:
