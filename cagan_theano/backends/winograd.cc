@@ -554,12 +554,12 @@ void deconvolve(ffi::ThreadPool& pool, const Shape& s, const float* dy, const fl
   });
 }
 
-// dw of one channel of x and of `count` channels of dy from `first` on, from sums [slots][rows][across].
+// dw of one channel of x, from sums [slots][rows][across].
 void gather_kernels(const Plan& plan, const Shape& s, const float* sums, size_t slot_step,
-                    size_t across, int c, int first, int count, float* dw) {
+                    size_t across, int c, float* dw) {
   const Kernel& kernel = plan.kernel;
   int taps = s.taps;
-  for (int k = 0; k < count; k += LANES) {
+  for (int k = 0; k < s.outer; k += LANES) {
     Vector half[SPAN][2][5] = {}, made[5][5] = {};
     for (int point = 0; point < POINTS; ++point)
       for (int phase = 0; phase < 4; ++phase) {
@@ -574,9 +574,9 @@ void gather_kernels(const Plan& plan, const Shape& s, const float* sums, size_t 
         for (int i = 0; i < taps; ++i)
           if (kernel.at[p][phase][i] != 0)
             for (int j = 0; j < taps; ++j) made[i][j] += kernel.at[p][phase][i] * half[p][phase][j];
-    for (int lane = 0; lane < std::min(LANES, count - k); ++lane)
+    for (int lane = 0; lane < std::min(LANES, s.outer - k); ++lane)
       for (int t = 0; t < taps * taps; ++t)
-        dw[(size_t(first + k + lane) * s.inner + c) * taps * taps + t] = made[t / taps][t % taps][lane];
+        dw[(size_t(k + lane) * s.inner + c) * taps * taps + t] = made[t / taps][t % taps][lane];
   }
 }
 
@@ -607,34 +607,16 @@ struct Transforms {
   }
 
   // sums[channel of x][COLUMNS of dy] += their products over the first tiles, at a point.
-  void add(int point, int phase, int block, int channels, int tiles, float* sums, size_t across_) {
+  void add(int point, int phase, int block, int channels, int tiles, float* sums) {
     for (int c = 0; c < channels; c += ROWS) {
       Block made;
-      made.read(sums + c * across_, across_);
+      made.read(sums + c * across, across);
       made.add(inputs.data() + point * room * depth + phase * left.depth + c, 1, depth,
                gradients.data() + point * room * across + block * COLUMNS, across, tiles);
-      made.write(sums + c * across_, across_);
+      made.write(sums + c * across, across);
     }
   }
 };
-
-// All tiles at once, a block of the channels of dy after another: its sums stay in the cache.
-void weight_gradient_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan,
-                               Transforms& transforms, float* dw) {
-  size_t slot_step = size_t(round_up(s.inner, ROWS)) * COLUMNS;
-  parallel(pool, transforms.across / COLUMNS, [&](int block) {
-    Scratch sums(plan.slots * slot_step);
-    std::memset(sums.data(), 0, plan.slots * slot_step * sizeof(float));
-    for (int point = 0; point < POINTS; ++point)
-      for (int phase = 0; phase < 4; ++phase)
-        if (plan.slot[point][phase] >= 0)
-          transforms.add(point, phase, block, s.inner, s.strips() * s.wide(),
-                         sums.data() + plan.slot[point][phase] * slot_step, COLUMNS);
-    int first = block * COLUMNS, count = std::min(COLUMNS, s.outer - first);
-    for (int c = 0; c < s.inner; ++c)
-      gather_kernels(plan, s, sums.data(), slot_step, COLUMNS, c, first, count, dw);
-  });
-}
 
 // dw [K, C, k, k]: the gradient of `convolve` for its kernels.
 void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* dy,
@@ -645,10 +627,6 @@ void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, cons
   Transforms transforms(s, left, right, together);
   size_t across = transforms.across, rows = round_up(s.inner, ROWS), slot_step = rows * across;
   int blocks = across / COLUMNS;
-  if (together == s.strips() && blocks >= pool.num_threads()) {
-    parallel(pool, together, [&](int n) { transforms.take(x, dy, n, n); });
-    return weight_gradient_by_blocks(pool, s, plan, transforms, dw);
-  }
   Scratch sums(plan.slots * slot_step);
   for (int first = 0; first < s.strips(); first += together) {
     int strips = std::min(together, s.strips() - first);
@@ -661,12 +639,12 @@ void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, cons
         float* place = sums.data() + slot * slot_step + block * COLUMNS;
         for (size_t c = 0; !first && c < rows; ++c)
           std::memset(place + c * across, 0, COLUMNS * sizeof(float));
-        transforms.add(point, phase, block, s.inner, strips * s.wide(), place, across);
+        transforms.add(point, phase, block, s.inner, strips * s.wide(), place);
       }
     });
   }
   parallel(pool, s.inner, [&](int c) {
-    gather_kernels(plan, s, sums.data(), slot_step, across, c, 0, s.outer, dw);
+    gather_kernels(plan, s, sums.data(), slot_step, across, c, dw);
   });
 }
 
