@@ -126,9 +126,8 @@ class Forked(Forks):
     """Forks in which Aesara has rewritten the update already."""
 
     def __init__(self, data):
-        from cagan_theano.backends import Backend
+        from cagan_theano.backends import Backend, native
         from cagan_theano.backends import jax as back_end
-        from cagan_theano.backends import native
         from cagan_theano.compat import aesara
         from cagan_theano.training import Trainer
         from data_prep.store import PhotoFile
