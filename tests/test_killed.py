@@ -40,10 +40,16 @@ main(swap_folder.command, sys.argv[1:])
 """
 
 
+def heed_interrupts():
+    """A shell's background jobs, and all that they start, would ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(*words):
     """A command of this interpreter, in a process group of its own."""
     return subprocess.Popen([sys.executable, *map(str, words)], cwd=ROOT, start_new_session=True,
-                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                            preexec_fn=heed_interrupts, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True)  # fmt: skip
 
 
 def finish(*words):
