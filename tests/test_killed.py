@@ -68,7 +68,8 @@ def stop(process, number, when):
     process.send_signal(number)
     said = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == (-number if number == signal.SIGKILL else 130), said
-    assert "Traceback" not in said
+    # a child that is being born as its parent is killed may say so
+    assert number == signal.SIGKILL or "Traceback" not in said
 
 
 def alive(group):
