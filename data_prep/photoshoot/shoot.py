@@ -3,6 +3,7 @@
 Every item has its own random state, ``SeedSequence(seed, spawn_key=(split, kind, index))``,
 so that a picture depends neither on how many are made nor on how many processes make them.
 """
+import contextlib
 import functools
 import multiprocessing
 import os
@@ -132,6 +133,20 @@ def _end_with_parent():
     os._exit(1)
 
 
+@contextlib.contextmanager
+def _interrupts_later():
+    """Note a Ctrl-C instead of raising it: a process that is left half born prints a traceback."""
+    noted = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted  # Python gives signals to its main thread alone
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: noted.append(True))
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class _mapper:  # noqa: N801 - used like a function
     """Context manager: an ordered map over ``jobs`` processes (in this one if jobs is 1)."""
 
@@ -145,7 +160,11 @@ class _mapper:  # noqa: N801 - used like a function
             return map
         os.environ.update({name: "1" for name in THREADS})  # read by the spawned children
         context = multiprocessing.get_context("spawn")
-        self.pool = context.Pool(self.jobs, _serve)
+        with _interrupts_later() as interrupted:
+            self.pool = context.Pool(self.jobs, _serve)
+        if interrupted:
+            self.__exit__()
+            raise KeyboardInterrupt
         return functools.partial(self.pool.imap, chunksize=self.CHUNK)
 
     def __exit__(self, *_):
