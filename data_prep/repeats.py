@@ -1,5 +1,6 @@
 """Photos that occur again: byte for byte, or as another file of nearly the same picture."""
 
+import functools
 import itertools
 from collections import defaultdict
 
@@ -8,9 +9,7 @@ from tqdm import tqdm
 
 DISTANCE = 8  # bits of 64 in which the perceptual hashes of near repeats differ at most
 MANY = 5000  # photos from which on comparing takes long enough to show
-BLOCK = 256  # rows compared with others at once
-ONES = np.unpackbits(np.arange(1 << 16, dtype=np.uint16).view(np.uint8)).reshape(-1, 16).sum(
-    axis=1, dtype=np.uint8)  # of every 16-bit number
+AT_ONCE = 1 << 16  # pairs compared at once, 200 bytes each and more: some 40 MB
 COLOR = 12  # levels by which any of their 8x8 mean colors differs at most
 
 
@@ -56,10 +55,12 @@ def buckets(values):
 
 def similar_within(rows, hashes, colors):
     """The similar pairs among some rows, a block of them against all others at a time."""
-    for start in range(0, len(rows), BLOCK):
-        block = rows[start:start + BLOCK]
+    size = max(1, AT_ONCE // len(rows))
+    for start in range(0, len(rows), size):
+        block = rows[start:start + size]
         near = bit_count(hashes[block, None] ^ hashes[rows]) <= DISTANCE
-        a, b = block[near.nonzero()[0]], rows[near.nonzero()[1]]
+        at_a, at_b = near.nonzero()
+        a, b = block[at_a], rows[at_b]
         a, b = a[a < b], b[a < b]
         apart = np.abs(colors[a].astype(np.int16) - colors[b]).max(axis=1)
         yield from zip(a[apart <= COLOR].tolist(), b[apart <= COLOR].tolist())
@@ -67,7 +68,14 @@ def similar_within(rows, hashes, colors):
 
 def bit_count(words):
     """The number of ones in each uint64 of an array."""
-    return ONES[words[..., None].view(np.uint16)].sum(axis=-1, dtype=np.uint8)
+    return ones_of_16_bits()[words[..., None].view(np.uint16)].sum(axis=-1, dtype=np.uint8)
+
+
+@functools.cache
+def ones_of_16_bits():
+    """The number of ones in each 16-bit number, uint8 [65536]."""
+    words = np.arange(1 << 16, dtype=np.uint16)[:, None].view(np.uint8)
+    return np.unpackbits(words, axis=1).sum(axis=1, dtype=np.uint8)
 
 
 class Groups:

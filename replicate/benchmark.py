@@ -268,7 +268,7 @@ def machine(device: str) -> str:
     return f"{device}; {os.cpu_count()} x {name}; {shown}"
 
 
-def update(path, text: str, begin: str = BEGIN, end: str = END) -> None:
+def update(path, text: str, begin: str, end: str) -> None:
     """Put the text between the two marks of a document."""
     whole = Path(path).read_text()
     if whole.count(begin) != 1 or whole.count(end) != 1:
@@ -373,22 +373,27 @@ def command(
 
 
 def save(results: list, about: str, out: Path, document) -> None:
-    """Write the three files, and the tables into the document; say so."""
+    """Write performance.json, .md and .png, and the tables into the document."""
+    timed = any(row.get("seconds") for result in results for row in result["rows"])
+    picture = draw(results, about) if timed else None
+    facts = {"about": about, "results": results}
+    write(out, "performance", facts, table(results), picture, document, (BEGIN, END))
+
+
+def write(out: Path, name: str, facts: dict, tables: str, picture, document, marks) -> None:
+    """Write NAME.json, .md and, where there is a picture, .png; the document's part; say so."""
     from cagan_theano.samples import png
 
     out.mkdir(parents=True, exist_ok=True)
-    text = f"{about}\n\n{table(results)}"
-    files = {
-        "performance.json": json.dumps({"about": about, "results": results}, indent=1) + "\n",
-        "performance.md": text,
-    }
-    if any(row.get("seconds") for result in results for row in result["rows"]):
-        files["performance.png"] = png(draw(results, about))
-    for name, content in files.items():
-        write_atomically(out / name, content)
-        click.echo(f"wrote {out / name}")
+    text = f"{facts['about']}\n\n{tables}"
+    files = {f"{name}.json": json.dumps(facts, indent=1) + "\n", f"{name}.md": text}
+    if picture:
+        files[f"{name}.png"] = png(picture)
+    for ending, content in files.items():
+        write_atomically(out / ending, content)
+        click.echo(f"wrote {out / ending}")
     if document:
-        update(document, text)
+        update(document, text, *marks)
         click.echo(f"wrote {document}")
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 if not __package__:  # run as a file: the clone's root takes the place of this folder on the path
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import json
 import tempfile
 from typing import NamedTuple
 
@@ -21,9 +20,8 @@ import numpy as np
 from tqdm import tqdm
 
 from cagan_theano.command import main
-from data_prep.files import write_atomically
 from replicate import common
-from replicate.benchmark import Case, Worker, machine, update
+from replicate.benchmark import Case, Worker, machine, write
 
 BEGIN, END = "<!-- growth -->", "<!-- end of growth -->"
 SIZES = (64, 48), (128, 96), (192, 144), (256, 192)
@@ -123,24 +121,13 @@ def draw(series: dict, about: str):
               help="Where the steps run.")
 def command(rounds, document, checkpoint, out, device):
     """Measure how a step's time and memory grow."""
-    from cagan_theano.samples import png
-
-    out, about = Path(out), machine(device)
     points = [(name, point) for name, series in SERIES.items() for point in series]
-    series = {name: [] for name in SERIES}
+    series, about = {name: [] for name in SERIES}, machine(device)
     with tempfile.TemporaryDirectory() as cache:
         for name, point in tqdm(points, unit="point"):
             series[name].append(measure(point, checkpoint, device, rounds, cache))
-    text = f"{about}\n\n{table(series)}"
-    out.mkdir(parents=True, exist_ok=True)
-    files = {"growth.json": json.dumps({"about": about, "series": series}, indent=1) + "\n",
-             "growth.md": text, "growth.png": png(draw(series, about))}
-    for name, content in files.items():
-        write_atomically(out / name, content)
-        click.echo(f"wrote {out / name}")
-    if document:
-        update(document, text, BEGIN, END)
-        click.echo(f"wrote {document}")
+    facts, picture = {"about": about, "series": series}, draw(series, about)
+    write(Path(out), "growth", facts, table(series), picture, document, (BEGIN, END))
 
 
 if __name__ == "__main__":

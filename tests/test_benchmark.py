@@ -63,7 +63,7 @@ def test_the_table_and_the_plot(rows, tmp_path):
     assert (tmp_path / "out" / "performance.png").read_bytes().startswith(b"\x89PNG")
     document.write_text("no place")
     with pytest.raises(ValueError, match="has no place for the tables"):
-        benchmark.update(document, "x")
+        benchmark.update(document, "x", benchmark.BEGIN, benchmark.END)
 
 
 def test_growth(tmp_path, monkeypatch, capsys):

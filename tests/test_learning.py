@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 from conftest import tiny_config, write_tiny_photos
 
@@ -10,25 +11,34 @@ from cagan_theano.samples import choose_held_out, scores
 from cagan_theano.training import Trainer
 from data_prep.store import PhotoFile
 
-STEPS = 600
+STEPS, SEEDS = 600, (0, 1)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """(training photos, 16 held-out swaps)."""
+    path = tmp_path_factory.mktemp("learning") / "photos.h5"
+    with PhotoFile(write_tiny_photos(path, pairs=256, tests=24)) as file:
+        photos, held_out = file.split("train"), choose_held_out(file.split("test"), 16)
+        return dataclasses.replace(photos, x=photos.x.load(), y=photos.y.load(), mask=None), held_out
+
+
+def train(photos, held_out, backend, seed):
+    """The held-out scores before and after a training."""
+    trainer = Trainer(tiny_config(learning_rate=1e-3, seed=seed), photos, backend)
+    model = Model(trainer.config, trainer.networks.G, backend)
+    before = scores(held_out, model.swap(held_out.x_i, held_out.y_i, held_out.y_j))
+    for _ in range(STEPS):
+        trainer.advance()
+    return before, scores(held_out, model.swap(held_out.x_i, held_out.y_i, held_out.y_j))
 
 
 @pytest.mark.slow
-def test_training_lowers_the_error_against_the_truth(tmp_path, jax_backend):
-    with PhotoFile(write_tiny_photos(tmp_path / "photos.h5", pairs=256, tests=24)) as file:
-        photos, held_out = file.split("train"), choose_held_out(file.split("test"), 16)
-        photos = dataclasses.replace(photos, x=photos.x.load(), y=photos.y.load(), mask=None)
-    trainer = Trainer(tiny_config(learning_rate=1e-3), photos, jax_backend)
-    model = Model(trainer.config, trainer.networks.G, jax_backend)
-
-    def held_out_scores():
-        return scores(held_out, model.swap(held_out.x_i, held_out.y_i, held_out.y_j))
-
-    before = held_out_scores()
-    for _ in range(STEPS):
-        trainer.advance()
-    after = held_out_scores()
-    assert after["error"] < 0.6 < before["error"]
-    assert after["outside"] < before["outside"]
-    # after 600 steps of four seeds it was 0.29, 0.94, 0.87 and 0.44: how far it comes is no promise
-    assert after["iou"] > before["iou"]
+def test_training_lowers_the_error_against_the_truth(photos, jax_backend):
+    runs = [train(*photos, jax_backend, seed) for seed in SEEDS]
+    for before, after in runs:
+        assert after["error"] < 0.6 < before["error"]
+        assert after["outside"] < before["outside"]
+        assert after["iou"] > before["iou"]
+    # of four seeds it was 0.29, 0.94, 0.87 and 0.44: one training may find half of the region only
+    assert np.mean([after["iou"] for _, after in runs]) > 0.3

@@ -17,7 +17,7 @@ SHAPES = pytest.mark.parametrize("n, height, width, inner, outer", [
 
 
 @pytest.fixture(autouse=True)
-def compiled():
+def a_compiler():
     if not native.available():
         pytest.skip("no C++ compiler")
 
@@ -72,22 +72,28 @@ def norm(x, gain, shift, slope):
     return np.array([[plane(v, g, s) for v, g, s in zip(picture, gain, shift)] for picture in x])
 
 
+BOTH = pytest.mark.parametrize("compiled", [True, False], ids=["C++", "XLA"])
+
+
 @NORMS
 @SLOPES
-def test_normalize(shape, slope):
+@BOTH
+def test_normalize(shape, slope, compiled):
     x, gain, shift = random_images(*shape), *random_images(2, shape[1], seed=1)
-    y = jax.jit(native.normalize, static_argnums=(3, 4))(x + 3, gain, shift, 1e-5, slope)
+    normalize = jax.jit(lowering.normalize, static_argnums=(3, 4, 5))
+    y = normalize(x + 3, gain, shift, 1e-5, slope, compiled)
     assert_near(y, norm(x.astype(float) + 3, gain, shift, slope))
 
 
 @NORMS
 @SLOPES
-def test_normalize_gradient(shape, slope):
+@BOTH
+def test_normalize_gradient(shape, slope, compiled):
     """Against differences of the float64 norm, along a few directions."""
     x, dy = random_images(*shape), random_images(*shape, seed=2)
     gain, shift = random_images(2, shape[1], seed=1)
-    gradient = jax.jit(native.normalize_gradient, static_argnums=(4, 5))
-    found = gradient(x, gain, shift, dy, 1e-5, slope)
+    gradient = jax.jit(lowering.normalize_gradient, static_argnums=(4, 5, 6))
+    found = gradient(x, gain, shift, dy, 1e-5, slope, compiled)
     for seed in range(3):
         ways = [random_images(*v.shape, seed=10 + seed).astype(float) for v in (x, gain, shift)]
         ends = [norm(*(v + h * way for v, way in zip((x, gain, shift), ways)), slope)

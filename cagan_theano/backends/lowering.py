@@ -70,7 +70,7 @@ def normal(x, gain, shift, epsilon: float):
 
 
 def single(array) -> bool:
-    """Whether an array is of single precision, the only one that the compiled convolutions know."""
+    """Whether an array is of single precision, the only one that the compiled functions know."""
     return array.dtype == jnp.float32
 
 
