@@ -16,6 +16,7 @@
 // run over such vectors; GCC's and Clang's vector types fit themselves to the CPU.
 
 #include <cstring>
+#include <initializer_list>
 
 #include "shared.h"
 
@@ -105,6 +106,11 @@ struct Plan {
       int phase = by_phase ? outer / POINTS : outer % 4;
       slot[point][phase] = kernel.has(point, phase) ? slots++ : -1;
     }
+  }
+  // The transformed kernels of a point and phase, `step` from slot to slot; null where there are none.
+  const float* at(const float* kernels, size_t step, int point, int phase, int first = 0) const {
+    int place = slot[point][phase];
+    return place < 0 ? nullptr : kernels + (place - first) * step;
   }
   // The first slot of a phase, where they stand by phases; 0 of all (-1).
   int first(int phase) const {
@@ -263,6 +269,14 @@ inline void transform_output(const Side& side, const float* from, size_t stride,
     for (int j = 0; j < TILE; ++j) store(strip + side.at(tile, i, j, phase), m[i * SPAN + j]);
 }
 
+// The same of every tile of a strip, from[tile][channel] at each point.
+void transform_outputs(const Side& side, const float* from, size_t across, size_t stride, int tiles,
+                       int phase, float* strip) {
+  for (int tile = 0; tile < tiles; ++tile)
+    for (int c = 0; c < side.depth; c += LANES)
+      transform_output(side, from + tile * across + c, stride, tile, phase, strip + c);
+}
+
 // A dy A' of a tile: POINTS vectors, `stride` apart.
 inline void transform_gradient(const Side& side, const float* strip, int tile, float* to,
                                size_t stride) {
@@ -330,6 +344,22 @@ struct Block {
   }
 };
 
+// One block of columns of every tile at a point: to[tile][COLUMNS] = the sum over phases of
+// inputs[tile][phase][depth] kernels[phase][depth][COLUMNS]; no kernels: nothing of that phase.
+void multiply(const float* inputs, size_t tile_step, size_t phase_step,
+              std::initializer_list<const float*> kernels, int depth, int tiles, float* to,
+              size_t across) {
+  for (int t = 0; t < tiles; t += ROWS) {
+    Block sums;
+    const float* phase = inputs + t * tile_step;
+    for (const float* kernel : kernels) {
+      if (kernel) sums.add(phase, tile_step, 1, kernel, COLUMNS, depth);
+      phase += phase_step;
+    }
+    sums.write(to + t * across, across);
+  }
+}
+
 // --- the three operations
 
 // Transformed kernels of one block of columns, of one phase or (-1) all: to[slot][depth][COLUMNS],
@@ -369,13 +399,13 @@ void transform_kernels(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, 
 
 // The transforms of all tiles: at[point][tile][channel], one phase of the channels after another.
 struct Tiles {
-  int phases, tiles;
+  int tiles;
   size_t depth, room, step;
   Scratch inputs;
 
   Tiles(ffi::ThreadPool& pool, const Shape& s, const Side& from, int phases, const float* image)
-      : phases(phases), tiles(s.strips() * s.wide()), depth(size_t(phases) * from.depth),
-        room(round_up(tiles, ROWS)), step(room * depth), inputs(step * POINTS) {
+      : tiles(s.strips() * s.wide()), depth(size_t(phases) * from.depth), room(round_up(tiles, ROWS)),
+        step(room * depth), inputs(step * POINTS) {
     parallel(pool, s.strips(), [&](int n) {
       Scratch strip(from.floats());
       from.gather(image, n, strip.data());
@@ -383,7 +413,7 @@ struct Tiles {
                       inputs.data() + n * s.wide() * depth, depth, step);
     });
   }
-  const float* at(int point, int tile) const { return inputs.data() + point * step + tile * depth; }
+  const float* at(int point) const { return inputs.data() + point * step; }
 };
 
 // Whether less goes through memory by blocks: all tiles for each of them, instead of all kernels for
@@ -404,21 +434,15 @@ void convolve_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan,
     size_t m_step = tiles.room * COLUMNS, slot_step = size_t(s.inner) * COLUMNS;
     Scratch kernels(plan.slots * slot_step), products(m_step * POINTS), strip(to.floats());
     transform_block(plan, s, w, false, block, -1, 0, s.inner, kernels.data());
-    for (int point = 0; point < POINTS; ++point)
-      for (int t = 0; t < tiles.tiles; t += ROWS) {
-        Block sums;
-        for (int phase = 0; phase < 4; ++phase)
-          if (plan.slot[point][phase] >= 0)
-            sums.add(tiles.at(point, t) + phase * from.depth, tiles.depth, 1,
-                     kernels.data() + plan.slot[point][phase] * slot_step, COLUMNS, s.inner);
-        sums.write(products.data() + point * m_step + t * size_t(COLUMNS), COLUMNS);
-      }
+    for (int point = 0; point < POINTS; ++point) {
+      auto in = [&](int phase) { return plan.at(kernels.data(), slot_step, point, phase); };
+      multiply(tiles.at(point), tiles.depth, from.depth, {in(0), in(1), in(2), in(3)}, s.inner,
+               tiles.tiles, products.data() + point * m_step, COLUMNS);
+    }
     int first = block * COLUMNS;
     for (int n = 0; n < s.strips(); ++n) {
-      for (int tile = 0; tile < s.wide(); ++tile)
-        for (int k = 0; k < COLUMNS; k += LANES)
-          transform_output(to, products.data() + (n * s.wide() + tile) * size_t(COLUMNS) + k, m_step,
-                           tile, 0, strip.data() + k);
+      transform_outputs(to, products.data() + size_t(n) * s.wide() * COLUMNS, COLUMNS, m_step,
+                        s.wide(), 0, strip.data());
       to.scatter(strip.data(), n, y, first, std::min(COLUMNS, s.outer - first));
     }
   });
@@ -435,18 +459,12 @@ void deconvolve_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& pla
     for (int phase = 0; phase < 4; ++phase) {
       transform_block(plan, s, w, true, block, phase, 0, s.outer, kernels.data());
       for (int point = 0; point < POINTS; ++point)
-        for (int t = 0; t < tiles.tiles; t += ROWS) {
-          Block sums;
-          int slot = plan.slot[point][phase];
-          if (slot >= 0)
-            sums.add(tiles.at(point, t), tiles.depth, 1,
-                     kernels.data() + (slot - plan.first(phase)) * slot_step, COLUMNS, s.outer);
-          sums.write(products.data() + point * m_step + t * size_t(COLUMNS), COLUMNS);
-        }
-      for (int t = 0; t < tiles.tiles; ++t)
-        for (int c = 0; c < COLUMNS; c += LANES)
-          transform_output(to, products.data() + t * size_t(COLUMNS) + c, m_step, t % s.wide(),
-                           phase, made.data() + t / s.wide() * to.floats() + c);
+        multiply(tiles.at(point), tiles.depth, 0,
+                 {plan.at(kernels.data(), slot_step, point, phase, plan.first(phase))}, s.outer,
+                 tiles.tiles, products.data() + point * m_step, COLUMNS);
+      for (int n = 0; n < s.strips(); ++n)
+        transform_outputs(to, products.data() + size_t(n) * s.wide() * COLUMNS, COLUMNS, m_step,
+                          s.wide(), phase, made.data() + n * to.floats());
     }
     int first = block * COLUMNS;
     for (int n = 0; n < s.strips(); ++n)
@@ -473,7 +491,8 @@ void convolve(ffi::ThreadPool& pool, const Shape& s, const float* x, const float
     return convolve_by_blocks(pool, s, plan, x, w, y);
   Side from(s, true, true), to(s, false, false);
   int blocks = divide_up(s.outer, COLUMNS), across = blocks * COLUMNS, depth = 4 * from.depth;
-  Scratch kernels(size_t(blocks) * plan.slots * s.inner * COLUMNS);
+  size_t slot_step = size_t(s.inner) * COLUMNS;
+  Scratch kernels(blocks * plan.slots * slot_step);
   transform_kernels(pool, plan, s, w, false, kernels.data());
   int together = strips_to_a_task(s, pool.num_threads());
   parallel(pool, divide_up(s.strips(), together), [&](int number) {
@@ -487,24 +506,15 @@ void convolve(ffi::ThreadPool& pool, const Shape& s, const float* x, const float
                       inputs.data() + n * s.wide() * size_t(depth), depth, x_step);
     }
     for (int point = 0; point < POINTS; ++point)
-      for (int block = 0; block < blocks; ++block)
-        for (int t = 0; t < task.tiles; t += ROWS) {
-          Block sums;
-          for (int phase = 0; phase < 4; ++phase) {
-            int slot = plan.slot[point][phase];
-            if (slot < 0) continue;
-            sums.add(inputs.data() + point * x_step + t * size_t(depth) + phase * from.depth, depth,
-                     1, kernels.data() + (size_t(block) * plan.slots + slot) * s.inner * COLUMNS,
-                     COLUMNS, s.inner);
-          }
-          sums.write(products.data() + point * m_step + t * size_t(across) + block * COLUMNS,
-                     across);
-        }
+      for (int block = 0; block < blocks; ++block) {
+        const float* ours = kernels.data() + block * plan.slots * slot_step;
+        auto in = [&](int phase) { return plan.at(ours, slot_step, point, phase); };
+        multiply(inputs.data() + point * x_step, depth, from.depth, {in(0), in(1), in(2), in(3)},
+                 s.inner, task.tiles, products.data() + point * m_step + block * COLUMNS, across);
+      }
     for (int n = 0; n < task.strips; ++n) {
-      for (int tile = 0; tile < s.wide(); ++tile)
-        for (int k = 0; k < to.depth; k += LANES)
-          transform_output(to, products.data() + (n * s.wide() + tile) * size_t(across) + k, m_step,
-                           tile, 0, strip.data() + k);
+      transform_outputs(to, products.data() + size_t(n) * s.wide() * across, across, m_step,
+                        s.wide(), 0, strip.data());
       to.scatter(strip.data(), task.first + n, y);
     }
   });
@@ -517,7 +527,8 @@ void deconvolve(ffi::ThreadPool& pool, const Shape& s, const float* dy, const fl
     return deconvolve_by_blocks(pool, s, plan, dy, w, dx);
   Side from(s, false, true), to(s, true, false);
   int blocks = divide_up(s.inner, COLUMNS), across = blocks * COLUMNS, depth = from.depth;
-  Scratch kernels(size_t(blocks) * plan.slots * s.outer * COLUMNS);
+  size_t slot_step = size_t(s.outer) * COLUMNS;
+  Scratch kernels(blocks * plan.slots * slot_step);
   transform_kernels(pool, plan, s, w, true, kernels.data());
   int together = strips_to_a_task(s, pool.num_threads());
   parallel(pool, divide_up(s.strips(), together), [&](int number) {
@@ -531,23 +542,14 @@ void deconvolve(ffi::ThreadPool& pool, const Shape& s, const float* dy, const fl
                       inputs.data() + n * s.wide() * size_t(depth), depth, x_step);
     }
     for (int phase = 0; phase < 4; ++phase) {
-      for (int point = 0; point < POINTS; ++point) {
-        int slot = plan.slot[point][phase];
+      for (int point = 0; point < POINTS; ++point)
         for (int block = 0; block < blocks; ++block)
-          for (int t = 0; t < task.tiles; t += ROWS) {
-            Block sums;
-            if (slot >= 0)
-              sums.add(inputs.data() + point * x_step + t * size_t(depth), depth, 1,
-                       kernels.data() + (size_t(block) * plan.slots + slot) * s.outer * COLUMNS,
-                       COLUMNS, s.outer);
-            sums.write(products.data() + point * m_step + t * size_t(across) + block * COLUMNS,
-                       across);
-          }
-      }
-      for (int t = 0; t < task.tiles; ++t)
-        for (int c = 0; c < to.depth; c += LANES)
-          transform_output(to, products.data() + t * size_t(across) + c, m_step, t % s.wide(),
-                           phase, made.data() + t / s.wide() * to.floats() + c);
+          multiply(inputs.data() + point * x_step, depth, 0,
+                   {plan.at(kernels.data() + block * plan.slots * slot_step, slot_step, point, phase)},
+                   s.outer, task.tiles, products.data() + point * m_step + block * COLUMNS, across);
+      for (int n = 0; n < task.strips; ++n)
+        transform_outputs(to, products.data() + size_t(n) * s.wide() * across, across, m_step,
+                          s.wide(), phase, made.data() + n * to.floats());
     }
     for (int n = 0; n < task.strips; ++n)
       to.scatter(made.data() + n * to.floats(), task.first + n, dx);
