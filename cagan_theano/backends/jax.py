@@ -4,6 +4,7 @@ The lowering of each operation is a function of arrays in `cagan_theano.backends
 """
 
 import ctypes
+import gc
 import warnings
 from typing import NamedTuple
 
@@ -135,6 +136,7 @@ def linker(target: Target, placement):
             return function, inputs, *rest
 
         def fgraph_convert(self, fgraph, storage_map=None, **kwargs):
+            forget_shapes(fgraph)
             # Aesara's converter would hold on to the first value of every input for good
             inner = {v: cell for v, cell in storage_map.items() if v not in fgraph.inputs}
             return super().fgraph_convert(fgraph, storage_map=inner, target=target, **kwargs)
@@ -144,6 +146,15 @@ def linker(target: Target, placement):
             return placement.compiled(at_precision(function, target.precision), replaced)
 
     return ResidentLinker()
+
+
+def forget_shapes(fgraph) -> None:
+    """Drop what Aesara's rewrites derived of sizes: four fifths of the nodes that stay in memory."""
+    shapes = aesara.tensor.rewriting.shape.ShapeFeature
+    for feature in list(fgraph._features):
+        if isinstance(feature, shapes):
+            fgraph.remove_feature(feature)
+    gc.collect()
 
 
 def lowered(fgraph, target: Target):
