@@ -1,5 +1,8 @@
 """What is written in C++ against plain loops and float64, and a training by it against XLA's own."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import numpy as np
 import pytest
 from network_toys import loop_convolution, loop_deconvolution, loop_weight_gradient, random_images
@@ -135,6 +138,16 @@ def test_the_same_bits_at_every_call():
     for function, arrays in ((native.convolve, (x, W)), (native.deconvolve, (dy, W))):
         bits = {np.asarray(jax.jit(function)(*arrays)).tobytes() for _ in range(5)}
         assert len(bits) == 1
+
+
+def test_calls_at_the_same_time_keep_out_of_each_other_s_memory():
+    """They share one region of scratch memory, of which each takes parts of its own sizes."""
+    shapes = [(2, 8, 4, 16, 64), (3, 5, 7, 7, 9), (13, 9, 6, 20, 70), (5, 6, 5, 150, 140)]
+    calls = [partial(jax.jit(native.convolve), *made(*shape, 5)[:2]) for shape in shapes]
+    alone = [np.asarray(call()).tobytes() for call in calls]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda n: np.asarray(calls[n % 4]()).tobytes(), range(80)))
+    assert together == 20 * alone
 
 
 def test_without_a_compiler_xla_does_the_work(monkeypatch):

@@ -6,10 +6,13 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <iterator>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <new>
-#include <vector>
+
+#include <sys/mman.h>
 
 #include "xla/ffi/api/ffi.h"
 
@@ -35,52 +38,90 @@ int round_up(int a, int b) { return divide_up(a, b) * b; }
 
 // --- memory and threads
 
-// Blocks that are handed back are kept for the next call: fresh pages cost more than the sums.
-class Scratch {
+// A stretch of addresses of which parts are lent.  The lowest free part goes first, so that what was
+// ever touched, and stays with the process, is little more than what was ever lent at once.
+class Region {
  public:
-  explicit Scratch(size_t floats) {
-    std::lock_guard<std::mutex> lock(mutex());
-    auto& spare = blocks();
-    auto best = spare.end();
-    for (auto it = spare.begin(); it != spare.end(); ++it)
-      if (it->size >= floats && (best == spare.end() || it->size < best->size)) best = it;
-    if (best != spare.end()) {
-      block_ = *best;
-      spare.erase(best);
-      return;
-    }
-    if (!spare.empty()) {  // the largest is too small: it grows
-      auto largest = std::max_element(spare.begin(), spare.end(),
-                                      [](auto& a, auto& b) { return a.size < b.size; });
-      std::free(largest->data);
-      spare.erase(largest);
-    }
-    block_.size = floats;
-    block_.data = static_cast<float*>(std::aligned_alloc(64, round_bytes(floats)));
-    if (!block_.data) throw std::bad_alloc();
+  explicit Region(size_t bytes) {
+    int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void* at = bytes ? mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kind, -1, 0) : MAP_FAILED;
+    if (at == MAP_FAILED) return;
+    begin_ = static_cast<char*>(at);
+    free_[0] = bytes;
+#ifdef MADV_HUGEPAGE
+    madvise(at, bytes, MADV_HUGEPAGE);
+#endif
   }
-  ~Scratch() {
-    std::lock_guard<std::mutex> lock(mutex());
-    blocks().push_back(block_);
+  // A part, or null where none is large enough.
+  void* take(size_t bytes) {
+    for (auto part = free_.begin(); part != free_.end(); ++part) {
+      auto [at, size] = *part;
+      if (size < bytes) continue;
+      free_.erase(part);
+      if (size > bytes) free_[at + bytes] = size - bytes;
+      return begin_ + at;
+    }
+    return nullptr;
   }
-  Scratch(const Scratch&) = delete;
-  float* data() const { return block_.data; }
+  void give(void* data, size_t bytes) {
+    auto part = free_.emplace(static_cast<char*>(data) - begin_, bytes).first;
+    join(part, std::next(part));
+    if (part != free_.begin()) join(std::prev(part), part);
+  }
 
  private:
-  struct Block {
-    float* data = nullptr;
-    size_t size = 0;
-  };
-  static size_t round_bytes(size_t floats) { return (floats * sizeof(float) + 63) / 64 * 64; }
+  using Parts = std::map<size_t, size_t>;  // where a free part begins -> its size
+  void join(Parts::iterator left, Parts::iterator right) {
+    if (right == free_.end() || left->first + left->second != right->first) return;
+    left->second += right->second;
+    free_.erase(right);
+  }
+  char* begin_ = nullptr;
+  Parts free_;
+};
+
+#ifdef __SANITIZE_ADDRESS__  // which knows the ends of what the heap gave, not of our parts
+constexpr size_t ADDRESSES = 0;
+#else
+constexpr size_t ADDRESSES = size_t(4) << 30;
+#endif
+
+// Memory for a while.  It comes from a region whose touched pages stay from call to call, since fresh
+// ones cost more than the sums; from the heap where there is none.
+class Scratch {
+ public:
+  explicit Scratch(size_t floats) : bytes_((floats * sizeof(float) + 63) / 64 * 64) {
+    {
+      std::lock_guard<std::mutex> lock(mutex());
+      data_ = region().take(bytes_);
+    }
+    lent_ = data_;
+    if (!lent_) data_ = std::aligned_alloc(64, bytes_);
+    if (!data_) throw std::bad_alloc();
+  }
+  ~Scratch() {
+    if (lent_) {
+      std::lock_guard<std::mutex> lock(mutex());
+      region().give(data_, bytes_);
+    } else {
+      std::free(data_);
+    }
+  }
+  Scratch(const Scratch&) = delete;
+  float* data() const { return static_cast<float*>(data_); }
+
+ private:
   static std::mutex& mutex() {
-    static std::mutex m;
+    static auto& m = *new std::mutex;  // threads may outlive what the end of the program takes apart
     return m;
   }
-  static std::vector<Block>& blocks() {
-    static std::vector<Block> b;
-    return b;
+  static Region& region() {
+    static auto& r = *new Region(ADDRESSES);
+    return r;
   }
-  Block block_;
+  size_t bytes_;
+  bool lent_;
+  void* data_;
 };
 
 // work(task) for every task, on XLA's threads and this one; which thread takes one changes nothing.
