@@ -163,7 +163,7 @@ def test_instance_norm_is_the_loop(affine):
 @pytest.mark.parametrize("affine", [True, False])
 def test_instance_norm_states_the_sizes_that_it_and_its_gradient_make(affine):
     layer = layers.InstanceNorm(parameters(), "n", 4, 1e-5, affine)
-    x = aesara.tensor.tensor4("x")
+    x = at.tensor4("x")
     y = layer(x, (4, 6, 5), layers.relu)
     wrt = [v for v in (x, layer.gain, layer.shift) if v is not None]
     gradients = aesara.grad(y.sum(), wrt)

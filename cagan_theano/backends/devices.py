@@ -9,8 +9,8 @@ import functools
 import numpy as np
 
 ALL = "all"
-# XLA's CPU compiler orders the work by default for the most that could run at a time, which holds
-# a sixth more memory; every operation of ours that takes long uses all cores by itself
+# XLA's CPU compiler orders the work by default for the most that could run at a time, which needs
+# a fifth more temporary memory; what takes long here uses all cores by itself
 ORDER = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
 
 

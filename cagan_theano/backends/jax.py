@@ -149,7 +149,7 @@ def linker(target: Target, placement):
 
 
 def forget_shapes(fgraph) -> None:
-    """Drop what Aesara's rewrites derived of sizes: four fifths of the nodes that stay in memory."""
+    """Drop the graphs of sizes that Aesara's rewrites made; they would stay in memory."""
     shapes = aesara.tensor.rewriting.shape.ShapeFeature
     for feature in list(fgraph._features):
         if isinstance(feature, shapes):
