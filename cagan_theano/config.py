@@ -11,7 +11,8 @@ import reprlib
 from dataclasses import dataclass, field
 from typing import Any
 
-DOWNSAMPLINGS = 4  # stride-2 layers of G and of D: Figure 3; 2 ** 4 = 16 must divide both sides
+DOWNSAMPLINGS = 4  # stride-2 layers of G: Figure 3; 2 ** 4 = 16 must divide both sides
+D_LAYERS = (4, 3, 5)  # stride-2 layers of D; Figure 3 has 4
 COPIED_CHANNELS = 6  # section 3.1: "the last 6 channels of any intermediate layer"
 
 
@@ -43,11 +44,13 @@ class Config:
         (5, 3, 4),
     )
     d_widths: tuple = option(
-        (64, 128, 256, 512), "channels of D's layers, copies included", "Figure 3"
+        (64, 128, 256, 512),
+        "channels of D's layers, copies included; 3 or 5 layers see 31x31 or 127x127 pixels, not 63x63",
+        "Figure 3; section 3.1: 4 layers",
     )
     d_kernel: int = option(
         3,
-        "kernel size of D's layers: 3 with a 3x3 head sees 63x63 pixels, 5 with a 1x1 head 61x61",
+        "kernel size of D's 4 layers: 3 with a 3x3 head sees 63x63 pixels, 5 with a 1x1 head 61x61",
         "section 3.1: 63x63, which only 3 gives",
         (3, 5),
     )
@@ -204,13 +207,9 @@ def check_choice(spec: dataclasses.Field, value: Any) -> None:
 
 def check_ranges(config: Config) -> None:
     """Raise ValueError for numbers that make no network, loss or optimizer."""
-    check_image_size(config.height, config.width)
-    for name in ("g_widths", "d_widths"):
-        widths = getattr(config, name)
-        if len(widths) != DOWNSAMPLINGS or not all(COPIED_CHANNELS < c <= 8192 for c in widths):
-            raise ValueError(
-                f"{name}={shown(widths)}: must be {DOWNSAMPLINGS} numbers in {COPIED_CHANNELS + 1}..8192"
-            )
+    check_widths("g_widths", config.g_widths, (DOWNSAMPLINGS,))
+    check_widths("d_widths", config.d_widths, D_LAYERS)
+    check_image_size(config.height, config.width, max(DOWNSAMPLINGS, len(config.d_widths)))
     bounds = {
         "norm_epsilon": (0, 1), "init_std": (0, 1), "gamma_i": (0, 1e6), "gamma_c": (0, 1e6),
         "mask_prior": (0.5, 1), "learning_rate": (0, 1), "beta1": (0, 1), "beta2": (0, 1),
@@ -225,9 +224,16 @@ def check_ranges(config: Config) -> None:
             raise ValueError(f"{name}={end}: must be inside its range, not at its end")
 
 
-def check_image_size(height: int, width: int) -> None:
-    """Raise ValueError unless G can halve the size four times (Figure 3)."""
-    multiple = 2**DOWNSAMPLINGS
+def check_widths(name: str, widths: tuple, counts: tuple) -> None:
+    """Raise ValueError unless there are so many layers, each with room beside the copies."""
+    if len(widths) not in counts or not all(COPIED_CHANNELS < c <= 8192 for c in widths):
+        words = " or ".join(map(str, counts))
+        raise ValueError(f"{name}={shown(widths)}: must be {words} numbers in {COPIED_CHANNELS + 1}..8192")
+
+
+def check_image_size(height: int, width: int, halvings: int = DOWNSAMPLINGS) -> None:
+    """Raise ValueError unless the size can be halved so often: G's four times (Figure 3)."""
+    multiple = 2**halvings
     for name, side in (("height", height), ("width", width)):
         if side % multiple or not multiple <= side <= 4096:
             raise ValueError(f"{name}={shown(side)}: must be a multiple of {multiple} up to 4096")

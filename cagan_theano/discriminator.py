@@ -10,6 +10,8 @@ HEAD_KERNEL = {3: 3, 5: 1}  # kernel of the stride-1 head beside each kernel: 63
 class Discriminator:
     """D: x, y -> logits [N, 1, H/16, W/16] of "x wears y and looks like a photo".
 
+    With 3 or 5 layers instead of Figure 3's 4, the logits are [N, 1, H/8, W/8] or H/32, W/32.
+
     ``params``: ordered dict of name -> shared variable.  ``shapes``: list of (name, (C, H, W)) of
     every box of Figure 3 for D, from the stated sizes.
     """
@@ -24,7 +26,7 @@ class Discriminator:
                 norm=n > 1, copied=config.copies_d,
             )  # fmt: skip
             self.layers.append(layer)
-            channels = layer.output_shape((channels, 16, 16))[0]
+            channels = layer.output_shape((channels, 2, 2))[0]
         kernel = HEAD_KERNEL[config.d_kernel]
         self.head = Convolution(self.params, "head", channels, 1, kernel, stride=1, bias=True)
 

@@ -132,6 +132,21 @@ def test_verdicts_of_studies():
                    None) == REPRODUCED
 
 
+@pytest.mark.parametrize("runs, words", [
+    ({}, "is not trained yet"), ({"d_layers_3": (0.1, 0.2)}, "a D that sees more does better"),
+    ({"d_layers_3": (-0.2, 0.1)}, "a D that sees more does no better, 500 steps"),
+])  # fmt: skip
+def test_a_narrower_D_tells_where_the_weights_do_not(runs, words):
+    judge, studies = verdicts.receptive_field, {"ablations_a.json": study_of(500, **runs)}
+    found = judge(shipped(inside=0.9), studies, None)
+    assert words in found.remark and found.verdict == (PARTLY if "no better" in words else UNKNOWN)
+    assert judge(shipped(), studies, None).verdict == REPRODUCED
+    assert len(found.entries) == 2 + 2 * len(runs)  # the weights' two, the run's two
+    one = {"ablations_a.json": study_of(500, d_layers_3=(-0.2, 0.1))}
+    one["ablations_a.json"]["runs"]["d_layers_3"]["seeds"] = [0]
+    assert judge(shipped(inside=0.9), one, None).verdict == UNKNOWN
+
+
 def test_scale_names_what_is_smaller():
     assert verdicts.scale(study_of()) == ""
     small = study_of(500)

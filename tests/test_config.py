@@ -38,6 +38,15 @@ def test_every_reading_is_an_option_with_its_source(name, values):
         Config(**{name: "another"})
 
 
+@pytest.mark.parametrize("layers, height, message", [
+    (2, 64, "d_widths=.*must be 4 or 3 or 5 numbers"), (6, 64, "must be 4 or 3 or 5 numbers"),
+    (3, 24, "height=24: must be a multiple of 16"), (5, 48, "height=48: must be a multiple of 32"),
+])  # fmt: skip
+def test_D_has_three_to_five_layers_and_pictures_that_they_halve(layers, height, message):
+    with pytest.raises(ValueError, match=message):
+        Config(height=height, width=64, d_widths=(8,) * layers)
+
+
 def test_a_record_is_frozen_and_comes_back_from_json():
     config = Config(gamma_i=0.2, g_widths=(8, 16, 32, 64), steps=7)
     assert Config.from_json(config.to_json()) == config

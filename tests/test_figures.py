@@ -262,7 +262,7 @@ def test_figure3_states_the_sizes_of_the_paper():
 
 
 @pytest.mark.parametrize("changes", [{}, {"copies_mode": "append"}, {"copies_d": False},
-                                     {"copies_g": "none"}, {"d_kernel": 5}])
+                                     {"copies_g": "none"}, {"d_kernel": 5}, {"d_widths": (8, 8, 8)}])
 def test_figure3_slices_add_up_and_copies_stand_last(changes):
     config = tiny_config(**changes)
     G, D = build_networks(config)
@@ -272,7 +272,7 @@ def test_figure3_slices_add_up_and_copies_stand_last(changes):
     hidden = boxes[1:-1]
     assert all((box.slices[-1] == ("copies", 6)) == (config.copies_g != "none") for box in hidden)
     figure = figure3.draw(G, D, 32, 32)
-    field = 61 if config.d_kernel == 5 else 63
+    field = 31 if len(config.d_widths) == 3 else 61 if config.d_kernel == 5 else 63
     assert rf"sees {field}$\times${field} pixels" in words(figure)
 
 

@@ -89,8 +89,8 @@ def test_wrong_sizes_are_refused():
 # the receptive field
 
 
-@pytest.mark.parametrize("kernel, side", [(3, 63), (5, 61)])
-def test_one_logit_sees_a_square_of_this_side(kernel, side, jax_backend, monkeypatch):
+@pytest.mark.parametrize("kernel, layers_of_D, side", [(3, 4, 63), (5, 4, 61), (3, 3, 31), (3, 5, 127)])
+def test_one_logit_sees_a_square_of_this_side(kernel, layers_of_D, side, jax_backend, monkeypatch):
     """Measured: the pixels whose change moves a logit in the middle, copies of the inputs included.
 
     Instance norm is left out: its mean and variance make every logit see the whole picture, a
@@ -98,12 +98,12 @@ def test_one_logit_sees_a_square_of_this_side(kernel, side, jax_backend, monkeyp
     """
     plain = lambda self, x, shape, activation: activation(x)  # noqa: E731
     monkeypatch.setattr(layers.InstanceNorm, "__call__", plain)
-    config = Config(d_kernel=kernel, d_widths=(8, 8, 8, 8))
+    config = Config(d_kernel=kernel, d_widths=(8,) * layers_of_D)
     D = Discriminator(config, np.random.default_rng(0))
     assert D.receptive_field() == side
     for theta in D.params.values():
         theta.set_value(np.abs(theta.get_value()) + np.float32(0.01))
-    image = np.abs(random_images(1, 3, 128, 96))
+    image = np.abs(random_images(1, 3, 6 * 2**layers_of_D, 5 * 2**layers_of_D))
     (gradient,) = evaluate(
         lambda x, y: [aesara.grad(D(x, y)[0, 0, 4, 3], x)], image, image, mode=jax_backend.mode
     )

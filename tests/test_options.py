@@ -17,7 +17,7 @@ COMPANIES = {
                   cycle_norm="l2", copies_g="y_j", g_kernel=4),
     "plain": dict(copies_g="none", copies_d=False, activation="leaky", adam="theano",
                   norm_affine=False, d_kernel=5, augmentation="mirror", mismatch="apart"),
-    "append": dict(copies_mode="append", g_kernel=5, augmentation="crop"),
+    "append": dict(copies_mode="append", g_kernel=5, augmentation="crop", d_widths=(8, 8, 8)),
 }  # fmt: skip
 
 

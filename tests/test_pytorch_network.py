@@ -20,7 +20,7 @@ READINGS = [
     dict(g_kernel=3, d_kernel=5, copies_mode="append", activation="leaky", norm_affine=False),
     dict(g_kernel=4, copies_g="y_j", copies_d=False, adversarial="literal", field="sum",
          alpha_norm="tv", cycle_norm="l2", mask="prior", adam="theano", epsilon=1e-3),
-    dict(copies_g="none", mask="overwrite", mismatch="apart"),
+    dict(copies_g="none", mask="overwrite", mismatch="apart", d_widths=(8, 10, 12)),
 ]
 NAMES = ["append-leaky", "literal-prior", "overwrite-apart"]
 
