@@ -136,12 +136,15 @@ def claims_of(files, results) -> list:
 
 
 def claim_of(claim, numbers) -> dict:
-    """One claim with its verdict as texts, without Markdown's backticks."""
-    entries = [(label.replace("`", ""), estimate(entry))
-               for label, entry in numbers.entries.items()]
+    """One claim with its verdict as texts, without Markdown."""
+    entries = [(plain(label), estimate(entry)) for label, entry in numbers.entries.items()]
     return {"title": claim.title, "where": claim.where, "rule": claim.rule,
-            "verdict": numbers.verdict, "remark": numbers.remark.replace("`", ""),
-            "entries": entries}
+            "verdict": numbers.verdict, "remark": plain(numbers.remark), "entries": entries}
+
+
+def plain(text) -> str:
+    """A text without Markdown's backticks and links."""
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text.replace("`", ""))
 
 
 def measures_of(evaluation) -> list:
