@@ -32,7 +32,7 @@ from data_prep.files import write_atomically
 from data_prep.picture import decode, fit, quiet
 from data_prep.source import Source, join
 from replicate import common
-from replicate.swap import image_bytes
+from replicate.swap import image_bytes, paste
 
 KEPT = 512  # decoded pictures that are kept: articles return with every person
 SETTINGS = "swap_folder.json"
@@ -147,11 +147,17 @@ def write(out: Path, job: Job, picture) -> None:
     write_atomically(path, image_bytes(picture, path))
 
 
+def write_large(out: Path, humans: Source, job: Job, painted) -> None:
+    """Paint (alpha, x_tilde_ij) into the photo at its own resolution, and write that."""
+    original = decode(io.BytesIO(humans.read(job.human)), job.human)
+    write(out, job, paste(original, *painted))
+
+
 def dress(jobs, reads, paint, write, batch_size: int, threads: int, done=lambda n: None) -> list:
     """Read, paint and write jobs, the three at the same time; returns [(path, fault)].
 
     jobs: iterable of `Job`.  reads: see `read`.  paint: arrays x_i, y_i, y_j [batch_size, H, W, 3]
-    -> x_ij.  write: called with a job and its picture.  done: told of every job that is over.
+    -> a result for each.  write: called with a job and its result.  done: told of every job that is over.
     Memory holds a few batches, however many jobs there are.
     """
     faults, jobs = {}, iter(jobs)
@@ -169,9 +175,9 @@ def dress(jobs, reads, paint, write, batch_size: int, threads: int, done=lambda 
 
         def flush():
             rows = [*batch, *[batch[-1]] * (batch_size - len(batch))]  # one size, compiled once
-            x_ij = paint(*(np.stack(part) for part in zip(*(pictures for _, pictures in rows))))
-            for (painted, _), picture in zip(batch, x_ij):
-                behind.append(encoders.submit(write, painted, picture))
+            results = paint(*(np.stack(part) for part in zip(*(pictures for _, pictures in rows))))
+            for (painted, _), result in zip(batch, results):
+                behind.append(encoders.submit(write, painted, result))
             batch.clear()
             settle(3 * batch_size)
 
@@ -211,12 +217,13 @@ def unfinished(found, out: Path, faults: list):
             yield entry
 
 
-def check_settings(out: Path, model) -> None:
-    """Make the folder, or raise ValueError where one was begun with other weights."""
+def check_settings(out: Path, model, keep_size: bool) -> None:
+    """Make the folder, or raise ValueError where one was begun with other weights or sizes."""
     settings = {
         "checkpoint_sha256": model.sha256,
         "height": model.config.height,
         "width": model.config.width,
+        **({"keep_size": True} if keep_size else {}),
     }
     out.mkdir(parents=True, exist_ok=True)
     path = out / SETTINGS
@@ -226,7 +233,8 @@ def check_settings(out: Path, model) -> None:
         except (ValueError, RecursionError):
             known = False
         if not known:
-            raise ValueError(f"{out}: was begun with another checkpoint; name another folder")
+            raise ValueError(f"{out}: was begun with another checkpoint or --keep-size; "
+                             "name another folder")
     else:
         write_atomically(path, json.dumps(settings) + "\n")
 
@@ -246,9 +254,9 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
 
     def paint_all():
         return [
-            x_ij
+            result
             for start in range(0, len(jobs), batch_size)
-            for x_ij in paint(
+            for result in paint(
                 *(np.stack(p) for p in zip(*padded(pictures[start : start + batch_size])))
             )
         ]
@@ -302,6 +310,11 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
     help="Format of the results.",
 )
 @click.option(
+    "--keep-size",
+    is_flag=True,
+    help="Paint into the photos at their own resolution.  [default: the checkpoint's size]",
+)
+@click.option(
     "--batch-size",
     type=click.IntRange(1, 1024),
     default=16,
@@ -331,6 +344,7 @@ def command(
     out,
     pairs,
     ending,
+    keep_size,
     batch_size,
     threads,
     measured,
@@ -346,16 +360,18 @@ def command(
             f"{checkpoint}: needs masks (mask={model.config.mask}), which folders of "
             "photos do not have; give another checkpoint"
         )
-    check_settings(out, model)
+    check_settings(out, model, keep_size)
     faults, start = [], time.monotonic()
     found = listed_jobs(folders, pairs, ending) if pairs else all_jobs(folders, ending)
     todo = list(unfinished(found, out, faults))
     reads = readers(folders, model.config.height, model.config.width)
 
     def paint(*pictures):
-        return model.swap(*pictures, batch_size=batch_size).x_ij
+        swap = model.swap(*pictures, batch_size=batch_size)
+        return list(zip(swap.alpha, swap.x_tilde_ij)) if keep_size else swap.x_ij
 
-    parts = reads, paint, functools.partial(write, out), batch_size, threads
+    keep = functools.partial(write_large, out, folders.humans)
+    parts = reads, paint, keep if keep_size else functools.partial(write, out), batch_size, threads
     if measured:
         return show(measure(todo[:measured], *parts))
     with (

@@ -19,13 +19,13 @@ class Painter:
     sha256, config = "0" * 64, SimpleNamespace(height=32, width=32, mask="none")
 
     def __init__(self):
-        self.sizes = []
+        self.sizes, self.alpha = [], 0.0
 
     def swap(self, x_i, y_i, y_j, batch_size):
         assert x_i.shape == y_i.shape == y_j.shape == (batch_size, 32, 32, 3)
         self.sizes.append(len(x_i))
         mean = ((x_i.astype(int) + y_j) // 2).astype(np.uint8)
-        return Swap(np.zeros(x_i.shape[:3], np.float32), mean, mean)
+        return Swap(np.full(x_i.shape[:3], self.alpha, np.float32), mean, mean)
 
 
 def save(path, level):
@@ -82,6 +82,18 @@ def test_everyone_in_everything_and_no_more_the_second_time(shop, capsys):
     assert (out / "ben" / "red.png").exists()
     assert (out / "anna" / "red.png").stat().st_mtime_ns == stamp
     assert "painted 1 pictures" in capsys.readouterr().out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("alpha, expected", [(0.0, 10), (0.5, 33), (1.0, 55)])
+def test_photos_keep_their_size_where_asked(shop, alpha, expected, capsys):
+    """x_ij = alpha x_tilde_ij + (1 - alpha) x_i in the photo's own pixels; x_tilde_ij is 55."""
+    Image.new("RGB", (70, 50), (10, 10, 10)).save(shop.root / "people" / "anna.png")
+    shop.painter.alpha = alpha
+    assert run(shop, "--keep-size") == 0
+    red = shop.root / "out" / "anna" / "red.png"
+    assert Image.open(red).size == (70, 50) and level(red) == pytest.approx(expected, abs=1)
+    assert Image.open(shop.root / "out" / "ben" / "red.png").size == (32, 32)
+    assert run(shop) == 1 and "--keep-size; name another folder" in capsys.readouterr().err
 
 
 def test_bad_pictures_are_told_and_left_out(shop, capsys):
