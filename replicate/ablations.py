@@ -198,15 +198,18 @@ def show_state(plan, out, chosen):
 
 
 def write_study(plan, out, device, copy=None):
-    """Write OUT/results.json, table.md and grid.png, and a copy of the results."""
+    """Write OUT/results.json, table.md, grid.png and differences.png, and copies of the results."""
     found, pictures, rows = gather(plan, out, device)
     text = json.dumps(found, indent=1, sort_keys=False, allow_nan=False) + "\n"
     note = f"{plan.title}; {plan.steps} steps, seed {plan.seeds[0]}"
     grid = study.grid(pictures, rows, note)
+    plot = study.plot(found)
     files = {out / "results.json": text, out / "table.md": study.markdown(found) + "\n",
-             out / "grid.png": grid}
+             out / "grid.png": grid, out / "differences.png": plot}
     if copy:
-        files |= {Path(copy): text, Path(copy).with_suffix(".png"): grid}
+        copy = Path(copy)
+        files |= {copy: text, copy.with_suffix(".png"): grid,
+                  copy.with_name(f"{copy.stem}_differences.png"): plot}
     for path, content in files.items():
         write_atomically(path, content)
         click.echo(f"wrote {path}")
@@ -222,13 +225,14 @@ def write_study(plan, out, device, copy=None):
 @click.option("--list", "listed", is_flag=True, help="Show what is done and what is missing.")
 @click.option("--no-training", is_flag=True, help="Compare what is there; train nothing.")
 @click.option("--results", type=click.Path(dir_okay=False),
-              help="A second place for the results and, beside it, the grid, such as "
+              help="A second place for the results and, beside it, their pictures, such as "
                    "docs/results/ablations_NAME.json.")
 @common.device_option
 def command(plan, out, only, listed, no_training, results, device):
     """Train every run of PLAN that is missing, evaluate all, and compare them.
 
-    Writes results.json, table.md and grid.png (the same swaps under each run) into --out.
+    Writes results.json, table.md, grid.png (the same swaps under each run) and differences.png
+    into --out.
     """
     plan = read_plan(plan)
     out = Path(out) if out else common.ROOT / "runs" / f"ablations_{Path(plan.path).stem}"

@@ -1,9 +1,11 @@
-"""What a study's trainings show: differences from the baseline, a table, a grid of swaps."""
+"""What a study's trainings show: differences from the baseline, a table, a plot, a grid of swaps."""
 
 import io
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from replicate import interval, sheet
 from replicate.interval import average, share
@@ -107,8 +109,53 @@ def cell(name, entry, is_baseline):
     return text if verdict == "-" else f"{text} **{verdict}**"
 
 
+WORDS = {"better": "#20639b", "worse": "#c2571a", "-": "#9a9a9a"}
+"""Colors of the plot."""
+
+
+def plot(results):
+    """Every run's differences from the baseline as points and intervals: PNG bytes.
+
+    results: the JSON of a study.  A small mark is a seed, the line the interval of the mean.
+    """
+    runs = {name: run for name, run in results["runs"].items() if name != results["baseline"]}
+    with sheet.style():
+        figure = Figure(figsize=(13, 1.8 + 0.24 * len(runs)), dpi=130, facecolor="white",
+                        layout="constrained")
+        for axes, measure in zip(figure.subplots(1, len(MEASURES), sharey=True), MEASURES):
+            plot_measure(axes, measure, runs)
+        axes.set_yticks(range(len(runs)), runs)
+        axes.set_ylim(max(len(runs), 1) - 0.5, -0.5)
+        figure.suptitle(f"{results['title']}: difference from the run {results['baseline']!r}, "
+                        f"{results['n']} held-out swaps.  Dots: seeds; line: 95 % interval; in "
+                        "color: without 0, and two seeds or more agree", size=12, x=0.01, ha="left")
+        data = io.BytesIO()
+        figure.savefig(data, format="png", dpi=130)
+    return data.getvalue()
+
+
+def plot_measure(axes, measure, runs):
+    """One column of `plot`."""
+    axes.axvline(0, color=sheet.INK, linewidth=0.8)
+    for place, run in enumerate(runs.values()):
+        change = run["measures"][measure]["difference"]
+        color = WORDS[better(measure, change)]
+        if change["low"] is not None:
+            axes.hlines(place, change["low"], change["high"], color=color, linewidth=1.6)
+        axes.plot(change["seeds"], [place] * len(change["seeds"]), ".", color=color, markersize=5)
+    sign = "less" if MEASURES[measure][1] == "lower" else "more"
+    axes.set_title(f"{measure}\n({sign} is better)", size=11)
+    axes.grid(axis="y", color="#eeeeee", linewidth=0.6)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(labelsize=9.5, width=0.5, length=0)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+
+
 NAMES_WIDTH = 420
 """Device pixels for the runs' names at the left of the grid."""
+
+FEW = 12
+"""Lines of a grid whose panels are large."""
 
 
 def grid(pictures, rows, note):
@@ -131,9 +178,9 @@ def grid(pictures, rows, note):
 
 
 def drawn(lines, note):
-    """The figure of `grid`: a name and, for each swap, a pair of panels to a line."""
+    """The figure of `grid` (panels half as high where there are many runs): a name and, for each swap, a pair of panels to a line."""
     first = next(iter(lines.values()))[0]
-    scale = sheet.scale_for(first[0], 256)
+    scale = sheet.scale_for(first[0], 256 if len(lines) <= FEW else 128)
     height, width = (side * scale for side in first.shape[1:3])
     pair, gap = 2 * width + 6, sheet.GAP
     wide = 2 * sheet.MARGIN + NAMES_WIDTH + len(first) * (pair + gap)

@@ -492,6 +492,7 @@ def study_section(file, results):
         f"Scale: {small or 'that of the paper'}; seeds {seeds_of(results)}; "
         f"{results['photoshoot']['pairs']} pairs of the photoshoot.", "",
         study.markdown(results), "",
+        f"![Each run's differences](results/{file.removesuffix('.json')}_differences.png)", "",
         f"![The same swaps under each run](results/{file.removesuffix('.json')}.png)", "",
         f"Command: `python replicate/ablations.py replicate/plans/{results['plan']} --results "
         f"docs/results/{file}`; numbers and the logs' held-out scores: [{file}](results/{file}).",

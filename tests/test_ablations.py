@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from figure_toys import ToyModel, write_photos
 
 from cagan_theano.config import Config
@@ -109,8 +110,15 @@ def test_the_command_trains_what_is_missing_and_compares(plan, tmp_path, toys, c
         {"step": 2, "error": 0.5, "iou": 0.25, "outside": 0.125}]
     assert "| no_cycle (2 seeds) | gamma_c=0.0, copies_d=False |" in (out / "table.md").read_text()
     assert str(tmp_path) not in (out / "results.json").read_text()
-    picture = np.asarray(__import__("PIL.Image").Image.open(out / "grid.png"))
-    assert picture.shape[0] > 4 * 256 and picture.std() > 10
+    assert pixels(out / "grid.png").shape[0] > 4 * 256 and pixels(out / "grid.png").std() > 10
+    plot = pixels(out / "differences.png")
+    assert (plot == [194, 87, 26]).all(axis=2).sum() > 20  # the worse run, in the color of worse
+    assert np.array_equal(plot, pixels(tmp_path / "copy_differences.png"))
+
+
+def pixels(path):
+    """A picture as an array [H, W, 3]."""
+    return np.asarray(Image.open(path).convert("RGB"))
 
 
 def test_a_run_is_resumed_and_another_configuration_is_refused(plan, tmp_path, toys, capsys):
