@@ -178,7 +178,10 @@ def grid(pictures, rows, note):
 
 
 def drawn(lines, note):
-    """The figure of `grid` (panels half as high where there are many runs): a name and, for each swap, a pair of panels to a line."""
+    """The figure of `grid`: a name and, for each swap, a pair of panels to a line.
+
+    Where there are many runs the panels are half as high.
+    """
     first = next(iter(lines.values()))[0]
     scale = sheet.scale_for(first[0], 256 if len(lines) <= FEW else 128)
     height, width = (side * scale for side in first.shape[1:3])

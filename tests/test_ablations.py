@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 from figure_toys import ToyModel, write_photos
+from PIL import Image
 
 from cagan_theano.config import Config
 from cagan_theano.run_folder import RunFolder
