@@ -6,6 +6,7 @@ import numpy as np
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
+from cagan_theano.layers import Formula
 
 at = aesara.tensor
 
@@ -20,7 +21,7 @@ class Adam:
     """
 
     def __init__(self, params: OrderedDict, config: Config):
-        self.params, self.config = params, config
+        self.params, self.config, self.operations = params, config, {}
         dtype = next(iter(params.values())).dtype
         self.moments = OrderedDict(t=aesara.shared(np.zeros((), dtype), name="t"))
         for name, theta in params.items():
@@ -40,9 +41,20 @@ class Adam:
         gradients = aesara.grad(loss, list(self.params.values()))
         for (name, theta), g_t in zip(self.params.items(), gradients):
             m, v = self.moments[f"{name}/m"], self.moments[f"{name}/v"]
-            m_t, v_t, step = self.step(m, v, g_t, t)
-            updates.update([(m, m_t), (v, v_t), (theta, theta - step)])
+            theta_t, m_t, v_t = self.descent(theta.type)(theta, m, v, g_t, t)
+            updates.update([(m, m_t), (v, v_t), (theta, theta_t)])
         return updates
+
+    def descent(self, kind) -> "Descent":
+        """The step of a parameter of a type as one operation, made once."""
+        if kind not in self.operations:
+            theta, m, v, g_t, t = *(kind() for _ in range(4)), self.moments["t"].type()
+            m_t, v_t, step = self.step(m, v, g_t, t)
+            config, op = self.config, Descent([theta, m, v, g_t, t], [theta - step, m_t, v_t])
+            op.facts = (config.learning_rate, config.beta1, config.beta2, config.epsilon,
+                        config.adam == "theano")  # fmt: skip
+            self.operations[kind] = op
+        return self.operations[kind]
 
     def step(self, m, v, g_t, t):
         """m_t, v_t and what is taken from theta, for moments m, v, gradient g_t and step count t."""
@@ -56,3 +68,10 @@ class Adam:
         if self.config.adam == "theano":
             return m_t, v_t, alpha * at.sqrt(v_scale) / m_scale * m_t / (at.sqrt(v_t) + epsilon)
         return m_t, v_t, alpha * (m_t / m_scale) / (at.sqrt(v_t / v_scale) + epsilon)
+
+
+class Descent(Formula):
+    """Adam's step on one parameter, (theta, m, v, g_t, t) -> (theta_t, m_t, v_t).
+
+    facts: (learning rate, beta1, beta2, epsilon, whether that stands beside the uncorrected moment).
+    """

@@ -162,20 +162,14 @@ class InstanceNorm:
         return add_bias(y, shift)
 
 
-class Normalization(OpFromGraph):
-    """Norm and activation as one operation (x[, gain, shift]) -> y, which a back end may replace.
+class Formula(OpFromGraph):
+    """A formula as one operation of the graph, which a back end may replace by its own function.
 
-    facts: (epsilon, the slope of the activation below 0; 1: none).  backward: whether this is the
-    gradient (x[, gain, shift], y, dy) -> (dx[, d gain, d shift]), whose inner graph Aesara derived.
-    A back end without a function for it takes the inner graph (`backends.expansion`).
+    facts: the formula's constants, which that function needs.  A back end without one takes the
+    inner graph (`backends.expansion`).
     """
 
     facts = None
-    backward = False
-
-    def _recompute_lop_op(self):
-        super()._recompute_lop_op()
-        self._lop_op.facts, self._lop_op.backward = self.facts, True
 
     def infer_shape(self, fgraph, node, shapes):
         """Each output is sized like the input at its place.
@@ -183,6 +177,20 @@ class Normalization(OpFromGraph):
         OpFromGraph would copy the graph of all that comes before: half of Aesara's time.
         """
         return shapes[: len(node.outputs)]
+
+
+class Normalization(Formula):
+    """Norm and activation, (x[, gain, shift]) -> y.
+
+    facts: (epsilon, the slope of the activation below 0; 1: none).  backward: whether this is the
+    gradient (x[, gain, shift], y, dy) -> (dx[, d gain, d shift]), whose inner graph Aesara derived.
+    """
+
+    backward = False
+
+    def _recompute_lop_op(self):
+        super()._recompute_lop_op()
+        self._lop_op.facts, self._lop_op.backward = self.facts, True
 
 
 def relu(x):

@@ -1,11 +1,11 @@
-"""The rewrite that puts a Normalization's inner graph in its place, for back ends without their own.
+"""The rewrite that puts a Formula's inner graph in its place, for back ends without their own.
 
 Aesara's rewrite for any OpFromGraph copies all that comes before it at every turn, which grows
 without bounds in a network of many layers.
 """
 
 from cagan_theano.compat import aesara
-from cagan_theano.layers import Normalization
+from cagan_theano.layers import Formula
 
 FIRST = -0.01  # before all rewrites of Aesara
 
@@ -14,11 +14,11 @@ def expanding(query):
     """An optimizer's query (aesara.graph.rewriting) that expands before it does anything else."""
     from aesara.graph.rewriting.basic import in2out, node_rewriter
 
-    return query.register((in2out(node_rewriter([Normalization])(expand)), FIRST))
+    return query.register((in2out(node_rewriter([Formula])(expand)), FIRST))
 
 
 def expand(fgraph, node) -> list:
-    """What is to stand for the outputs of a Normalization."""
+    """What is to stand for the outputs of a Formula."""
     op = node.op
     standing_in = dict(zip(op.inner_inputs, node.inputs))
     made = aesara.graph.basic.clone_get_equiv(

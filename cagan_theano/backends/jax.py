@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cagan_theano.adam import Descent
 from cagan_theano.backends import Backend, cache, lowering, native
 from cagan_theano.backends import devices as placing
 from cagan_theano.backends.expansion import expanding
@@ -196,6 +197,7 @@ def register() -> None:
         abstract_conv.AbstractConv2d_gradInputs: gradient_of_input,
         abstract_conv.AbstractConv2d_gradWeights: gradient_of_weights,
         Normalization: normalization,
+        Descent: descent,
         aesara.tensor.basic.Split: split,
         SpecifyShape: specify_shape,
     }
@@ -253,6 +255,17 @@ def normalization(op, target: Target = CPU, **kwargs):
         return made if affine else made[0]
 
     return normalize
+
+
+def descent(op, target: Target = CPU, **kwargs):
+    """Lower Descent, where its inner graph did not take its place."""
+
+    def step(theta, *rest):
+        if target.compiled and lowering.single(theta):
+            return native.descend(theta, *rest, *op.facts)
+        return lowered(op.fgraph, target)(theta, *rest)
+
+    return step
 
 
 def whole(target: Target) -> bool:

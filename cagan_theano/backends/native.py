@@ -1,9 +1,9 @@
 """Functions of our own for the CPU: C++ compiled for this processor, called by XLA.
 
-norm.cc makes instance norm, activation and their gradient in one pass.  winograd.cc convolves:
-Winograd's algorithm needs 121 multiplications where the direct method, XLA's and PyTorch's, needs
-400 (5x5 kernels of stride 2; 3x3: 81 where 144).  Without a C++ compiler `available` is False, and
-XLA does all the work itself.
+norm.cc makes instance norm, activation and their gradient in one pass, adam.cc Adam's step.
+winograd.cc convolves: Winograd's algorithm needs 121 multiplications where the direct method, XLA's
+and PyTorch's, needs 400 (5x5 kernels of stride 2; 3x3: 81 where 144).  Without a C++ compiler
+`available` is False, and XLA does all the work itself.
 """
 
 import ctypes
@@ -20,8 +20,8 @@ import numpy as np
 
 from cagan_theano.backends import cache
 
-SOURCES = [Path(__file__).with_name(name) for name in ("winograd.cc", "norm.cc", "shared.h")]
-TARGETS = ("convolve", "deconvolve", "weight_gradient", "normalize", "normalize_gradient")
+SOURCES = [Path(__file__).with_name(name) for name in ("winograd.cc", "norm.cc", "adam.cc", "shared.h")]
+TARGETS = ("convolve", "deconvolve", "weight_gradient", "normalize", "normalize_gradient", "descend")
 COMPILERS = ("c++", "g++", "clang++")
 TAPS = (3, 4, 5)
 # Below these XLA's convolution is the faster one (measured): what transforming a kernel costs is
@@ -68,14 +68,30 @@ def normalize_gradient(x, gain, shift, dy, epsilon: float, slope: float):
     return dx, *(part.sum(0) for part in parts)
 
 
-def call(name: str, shape, *arrays, **facts: float):
-    """What XLA is given for one of the TARGETS; shape: of its result, or one for each of several."""
+def descend(theta, m, v, gradient, t, *facts: float):
+    """Adam's step (theta_t, m_t, v_t), the moments in their own memory where that may be.
+
+    facts: see `cagan_theano.adam.Descent`.  Theta is still read elsewhere when its step is ready: in
+    place it would be copied twice.
+    """
+    names = "learning_rate", "beta1", "beta2", "epsilon", "uncorrected"
+    return call("descend", (theta.shape,) * 3, theta, m, v, gradient, t, in_place=(1, 2),
+                **dict(zip(names, facts)))  # fmt: skip
+
+
+def call(name: str, shape, *arrays, in_place: tuple = (), **facts: float):
+    """What XLA is given for one of the TARGETS; shape: of its result, or one for each of several.
+
+    in_place: numbers of the arrays that may be written over, each by the result of its number.
+    """
     import jax
 
     several = isinstance(shape[0], tuple)
     results = [jax.ShapeDtypeStruct(one, "float32") for one in (shape if several else [shape])]
     facts = {name: np.float32(value) for name, value in facts.items()}
-    return jax.ffi.ffi_call(f"cagan_{name}", results if several else results[0])(*arrays, **facts)
+    function = jax.ffi.ffi_call(f"cagan_{name}", results if several else results[0],
+                                input_output_aliases={n: n for n in in_place})  # fmt: skip
+    return function(*arrays, **facts)
 
 
 @functools.cache
@@ -117,7 +133,8 @@ def build(jax, compiler: str, path: Path) -> bool:
     """Compile the library; False where that fails."""
     native = "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    command = [compiler, "-O3", native, "-std=c++17", "-DNDEBUG", "-w", "-shared", "-fPIC",
+    command = [compiler, "-O3", native, "-fno-math-errno", "-std=c++17", "-DNDEBUG", "-w", "-shared",
+               "-fPIC",
                "-I", jax.ffi.include_dir(), "-o", str(unfinished),
                *(str(source) for source in SOURCES if source.suffix == ".cc")]  # fmt: skip
     try:
