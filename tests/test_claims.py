@@ -147,6 +147,17 @@ def test_a_narrower_D_tells_where_the_weights_do_not(runs, words):
     assert judge(shipped(inside=0.9), one, None).verdict == UNKNOWN
 
 
+@pytest.mark.parametrize("steps, high, wanted, words", [
+    (10000, -0.1, REPRODUCED, ""), (500, -0.1, PARTLY, "for one trained in the street too, 500 steps"),
+    (10000, 0.1, PARTLY, "for one trained in the street not seen"),
+])  # fmt: skip
+def test_clutter_asks_a_network_of_the_street_as_well(steps, high, wanted, words):
+    results = study_of(steps, clutter=(0, 0))
+    results["runs"]["clutter"]["measures"]["alpha_iou"] = difference(-0.15, -0.2, high, [-0.1, -0.2])
+    found = verdicts.clutter(shipped(), {"ablations_a.json": results}, None)
+    assert (found.verdict, found.remark) == (wanted, words)
+
+
 def test_scale_names_what_is_smaller():
     assert verdicts.scale(study_of()) == ""
     small = study_of(500)
