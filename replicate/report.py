@@ -184,8 +184,10 @@ def curves_of(files, run, results) -> list:
     from cagan_theano.samples import loss_curves
     if run is None:
         stored = files.json(Path(results) / "training.json") or {}
-        drawn = loss_curves(stored.get("points", []), "training, means between points")
-        return [{"title": "Losses by step", "src": picture_source(drawn)}] if drawn else []
+        lines = stored.get("points", []) + stored.get("samples", [])
+        drawn = loss_curves(lines, "training, means between points")
+        title = "Losses and held-out scores by step"
+        return [{"title": title, "src": picture_source(drawn)}] if drawn else []
     folder = RunFolder(run)
     folder.check_old()
     found, samples = [], sorted(folder.samples.glob("step_*.png"))

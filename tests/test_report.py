@@ -187,3 +187,14 @@ def test_the_command_and_what_is_missing(world, capsys):
         with pytest.raises(SystemExit):
             main(report.command, [*words, option, "nothing"])
         assert fault in capsys.readouterr().err
+
+
+def test_curves_of_stored_results_have_losses_and_held_out_scores(tmp_path, monkeypatch):
+    """Without a run folder: training.json, whose points and samples are two lists."""
+    points, samples = [{"step": 5, "loss_D": 1.0}], [{"step": 9, "error": 0.4, "iou": 0.8}]
+    (tmp_path / "training.json").write_text(json.dumps({"points": points, "samples": samples}))
+    drawn = []
+    monkeypatch.setattr("cagan_theano.samples.loss_curves",
+                        lambda log, title: drawn.append(log) or b"\x89PNG")
+    (curve,) = report.curves_of(report.Files(), None, tmp_path)
+    assert drawn == [points + samples] and "held-out scores" in curve["title"]
