@@ -204,16 +204,16 @@ def summary(rows):
 
 def verdict(rows) -> str:
     """One paragraph: all agree, or what departs first and where to look."""
-    given = [row for row in rows if row.judged or row.departs]
+    judged = [row for row in rows if row.judged or row.departs]
     first = first_departure(rows)
-    if not given:
+    if not judged:
         return "Nothing was compared: no method of docs/compare.md is there."
     if first is None:
-        missing, shown = sum(not row.given for row in rows), sum(row.given for row in rows) - len(given)
+        missing, shown = sum(not row.given for row in rows), sum(row.given for row in rows) - len(judged)
         rest = f"; {missing} were not given" if missing else ""
         rest += f"; {shown} are shown and not judged, since rounding alone moves them" if shown else ""
-        return f"All {len(given)} arrays agree{rest}."
-    before = given[:given.index(first)]
+        return f"All {len(judged)} arrays agree{rest}."
+    before = judged[:judged.index(first)]
     behind = f"{before[-1].name}, before it, agrees" if before else "nothing before it was compared"
     return (f"First to depart: {first.name} ({first.fault}, error {error_text(first)}); {behind}.\n"
             f"There: {hint(first.name)}.")

@@ -73,3 +73,21 @@ def loop_pool(x):
         for c in range(y.shape[3]):
             y[:, :, r, c] = x[:, :, 2 * r : 2 * r + 2, 2 * c : 2 * c + 2].mean(axis=(2, 3))
     return y
+
+
+def loop_adam(theta, gradients, config):
+    """Algorithm 1 of Kingma and Ba, or the Theano codes' reading of it, a step at a time.
+
+    Returns theta, m and v after a step along each gradient, in float64.
+    """
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = config.beta1 * m + (1 - config.beta1) * g
+        v = config.beta2 * v + (1 - config.beta2) * g * g
+        m_hat, v_hat = m / (1 - config.beta1**t), v / (1 - config.beta2**t)
+        if config.adam == "algorithm1":
+            theta = theta - config.learning_rate * m_hat / (np.sqrt(v_hat) + config.epsilon)
+        else:
+            rate = config.learning_rate * np.sqrt(1 - config.beta2**t) / (1 - config.beta1**t)
+            theta = theta - rate * m / (np.sqrt(v) + config.epsilon)
+    return theta, m, v

@@ -59,7 +59,8 @@ def test_the_compiled_updates_in_float32_follow_the_vectors(shipped, jax_backend
             found = {f"after{n + 1}/{name}/{p}": value for name, network in networks._asdict().items()
                      for p, value in values_of(network.params).items()}
             for name in found:
-                row = conformance.row(name, found, shipped.arrays[name], shipped, 1e-4)
+                row = conformance.row(name, found, shipped.arrays[name], shipped,
+                                      conformance.TOLERANCE)
                 assert row.judged and not row.fault, row
 
 

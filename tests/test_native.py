@@ -5,7 +5,14 @@ from functools import partial
 
 import numpy as np
 import pytest
-from network_toys import loop_convolution, loop_deconvolution, loop_weight_gradient, random_images
+from network_toys import (
+    loop_adam,
+    loop_convolution,
+    loop_deconvolution,
+    loop_weight_gradient,
+    random_images,
+    small_config,
+)
 
 jax = pytest.importorskip("jax")
 from cagan_theano.backends import lowering, native  # noqa: E402
@@ -114,29 +121,21 @@ def test_a_constant_plane_gives_the_shift_and_finite_gradients():
     assert all(np.isfinite(g).all() for g in gradients)
 
 
-@pytest.mark.parametrize("uncorrected", [False, True])
+@pytest.mark.parametrize("reading", ["algorithm1", "theano"])
 @pytest.mark.parametrize("shape", [(1,), (37,), (3, 5, 7, 11), (2, 2**14 + 3)])
-def test_adam_is_the_formula_in_float64(shape, uncorrected):
+def test_adam_is_the_loop_in_float64(shape, reading):
     """Three steps, the memory handed on from one to the next as a training does."""
-    theta, m, v = random_images(1, *shape)[0], np.zeros(shape, "f4"), np.zeros(shape, "f4")
-    gradients = [random_images(1, *shape, seed=s)[0] * 10.0**-s for s in range(3)]
     beta2 = float(np.float32(0.999))  # whose distance from 1 is 1e-5 of itself off
-    facts, exact = (2e-3, 0.5, beta2, 1e-8, uncorrected), [a.astype(float) for a in (theta, m, v)]
+    config = small_config(adam=reading, learning_rate=2e-3, beta2=beta2)
+    facts = config.learning_rate, config.beta1, beta2, config.epsilon, reading == "theano"
     step = jax.jit(lambda *arrays: native.descend(*arrays, *facts), donate_argnums=(0, 1, 2))
+    start = theta = random_images(1, *shape)[0]
+    m, v = np.zeros(shape, "f4"), np.zeros(shape, "f4")
+    gradients = [random_images(1, *shape, seed=s)[0] * 10.0**-s for s in range(3)]
     for t, g in enumerate(gradients, 1):
         theta, m, v = step(theta, m, v, g.astype("f4"), np.float32(t))
-        exact = formula_of_adam(*exact, g, t, *facts)
-        for found, expected in zip((theta, m, v), exact):
+        for found, expected in zip((theta, m, v), loop_adam(start, gradients[:t], config)):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
-
-
-def formula_of_adam(theta, m, v, g, t, rate, beta1, beta2, epsilon, uncorrected):
-    """Algorithm 1 of Kingma and Ba; uncorrected: epsilon beside the square root of v itself."""
-    m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2
-    m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)
-    if uncorrected:
-        epsilon = epsilon / np.sqrt(1 - beta2**t)
-    return theta - rate * m_hat / (np.sqrt(v_hat) + epsilon), m, v
 
 
 def test_a_step_of_wrong_sizes_is_refused():
