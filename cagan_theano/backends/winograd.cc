@@ -32,6 +32,10 @@ constexpr int TILE = 4, SPAN = 6, POINTS = SPAN * SPAN, MAX_TAPS = 25;
 constexpr int TILES_AT_ONCE = 48;  // a task's tiles: their transforms stay in the cache
 constexpr int TILES_TO_A_SUM = 512;  // tiles of a weight gradient that are in memory at once
 
+// The distance between the parts for one point and the next.  Sizes are multiples of a page, and what
+// lies pages apart shares the same few places of a cache: a line more, and it does not.
+constexpr size_t apart(size_t floats) { return floats + 64 / sizeof(float); }
+
 // --- the one-dimensional maps; elements stand `step` apart
 
 inline void b_transposed(Vector* d, int step) {
@@ -237,24 +241,25 @@ struct Side {
 
 // --- the two-dimensional maps of one tile, for one vector of channels
 
-// B' x B of a tile: POINTS vectors, `stride` apart.
-inline void transform_input(const Side& side, const float* strip, int tile, int phase, float* to,
-                            size_t stride) {
+// B' x B of a tile: POINTS vectors, `stride` apart, of which those that no kernel reads are left out.
+inline void transform_input(const Plan& plan, const Side& side, const float* strip, int tile, int phase,
+                            float* to, size_t stride) {
   Vector d[POINTS];
   for (int i = 0; i < SPAN; ++i)
     for (int j = 0; j < SPAN; ++j) d[i * SPAN + j] = load(strip + side.at(tile, i, j, phase));
   for (int j = 0; j < SPAN; ++j) b_transposed(d + j, SPAN);
   for (int i = 0; i < SPAN; ++i) b_transposed(d + i * SPAN, 1);
-  for (int p = 0; p < POINTS; ++p) store(to + p * stride, d[p]);
+  for (int p = 0; p < POINTS; ++p)
+    if (side.step == 1 || plan.slot[p][phase] >= 0) store(to + p * stride, d[p]);
 }
 
 // B' x B of every tile of a strip, in so many phases: to[tile][phase][channel].
-void transform_strip(const Side& side, const float* strip, int tiles, int phases, float* to,
-                     size_t depth, size_t stride) {
+void transform_strip(const Plan& plan, const Side& side, const float* strip, int tiles, int phases,
+                     float* to, size_t depth, size_t stride) {
   for (int tile = 0; tile < tiles; ++tile)
     for (int phase = 0; phase < phases; ++phase)
       for (int c = 0; c < side.depth; c += LANES)
-        transform_input(side, strip + c, tile, phase, to + tile * depth + phase * side.depth + c,
+        transform_input(plan, side, strip + c, tile, phase, to + tile * depth + phase * side.depth + c,
                         stride);
 }
 
@@ -319,41 +324,43 @@ inline void transform_kernel(const Plan& plan, const float* taps, float* to, siz
 
 // --- products
 
-// sums [ROWS, COLUMNS] += left [ROWS, depth] right [depth, COLUMNS]
+// sums [ROWS, V vectors] += left [ROWS, depth] right [depth, V vectors]
+template <int V>
 struct Block {
-  Vector sums[ROWS][VECTORS] = {};
+  Vector sums[ROWS][V] = {};
 
   void add(const float* left, size_t row_step, size_t depth_step, const float* right,
            size_t right_step, int depth) {
     for (int d = 0; d < depth; ++d) {
-      Vector u[VECTORS];
-      for (int v = 0; v < VECTORS; ++v) u[v] = load(right + d * right_step + v * LANES);
+      Vector u[V];
+      for (int v = 0; v < V; ++v) u[v] = load(right + d * right_step + v * LANES);
       for (int r = 0; r < ROWS; ++r) {
         float x = left[r * row_step + d * depth_step];
-        for (int v = 0; v < VECTORS; ++v) sums[r][v] += x * u[v];
+        for (int v = 0; v < V; ++v) sums[r][v] += x * u[v];
       }
     }
   }
   void read(const float* from, size_t row_step) {
     for (int r = 0; r < ROWS; ++r)
-      for (int v = 0; v < VECTORS; ++v) sums[r][v] = load(from + r * row_step + v * LANES);
+      for (int v = 0; v < V; ++v) sums[r][v] = load(from + r * row_step + v * LANES);
   }
-  void write(float* to, size_t row_step, int rows = ROWS) const {
-    for (int r = 0; r < rows; ++r)
-      for (int v = 0; v < VECTORS; ++v) store(to + r * row_step + v * LANES, sums[r][v]);
+  void write(float* to, size_t row_step) const {
+    for (int r = 0; r < ROWS; ++r)
+      for (int v = 0; v < V; ++v) store(to + r * row_step + v * LANES, sums[r][v]);
   }
 };
 
-// One block of columns of every tile at a point: to[tile][COLUMNS] = the sum over phases of
-// inputs[tile][phase][depth] kernels[phase][depth][COLUMNS]; no kernels: nothing of that phase.
+// V vectors of columns of every tile at a point: to[tile][columns] = the sum over phases of
+// inputs[tile][phase][depth] kernels[phase][depth][columns]; no kernels: nothing of that phase.
+template <int V = VECTORS>
 void multiply(const float* inputs, size_t tile_step, size_t phase_step,
               std::initializer_list<const float*> kernels, int depth, int tiles, float* to,
               size_t across) {
   for (int t = 0; t < tiles; t += ROWS) {
-    Block sums;
+    Block<V> sums;
     const float* phase = inputs + t * tile_step;
     for (const float* kernel : kernels) {
-      if (kernel) sums.add(phase, tile_step, 1, kernel, COLUMNS, depth);
+      if (kernel) sums.add(phase, tile_step, 1, kernel, V * LANES, depth);
       phase += phase_step;
     }
     sums.write(to + t * across, across);
@@ -362,35 +369,39 @@ void multiply(const float* inputs, size_t tile_step, size_t phase_step,
 
 // --- the three operations
 
-// Transformed kernels of one block of columns, of one phase or (-1) all: to[slot][depth][COLUMNS],
-// for the channels first to last - 1 of the depth.  swapped: columns are the channels of x and the
-// depth is those of y, as the input gradient wants them.
-void transform_block(const Plan& plan, const Shape& s, const float* w, bool swapped, int block,
-                     int only, int first, int last, float* to) {
-  int columns = swapped ? s.inner : s.outer, depth = swapped ? s.outer : s.inner;
-  int taps = s.taps * s.taps;
+// The transformed kernels of one block of columns that read one channel of the depth, of one phase or
+// (-1) all, `stride` from slot to slot.  swapped: columns are the channels of x and the depth is those
+// of y, as the input gradient wants them.
+void transform_kernels_of(const Plan& plan, const Shape& s, const float* w, bool swapped, int block,
+                          int only, int channel, float* to, size_t stride) {
+  int columns = swapped ? s.inner : s.outer, taps = s.taps * s.taps;
   size_t column_step = size_t(taps) * (swapped ? 1 : s.inner);
   size_t depth_step = size_t(taps) * (swapped ? s.inner : 1);
   float buffer[MAX_TAPS * COLUMNS];
-  for (int d = first; d < last; ++d) {
-    for (int c = 0; c < COLUMNS; ++c) {
-      int column = block * COLUMNS + c;
-      const float* from = w + column * column_step + d * depth_step;
-      for (int t = 0; t < taps; ++t) buffer[t * COLUMNS + c] = column < columns ? from[t] : 0;
-    }
-    transform_kernel(plan, buffer, to + size_t(d) * COLUMNS, size_t(depth) * COLUMNS, only);
+  for (int c = 0; c < COLUMNS; ++c) {
+    int column = block * COLUMNS + c;
+    const float* from = w + column * column_step + channel * depth_step;
+    for (int t = 0; t < taps; ++t) buffer[t * COLUMNS + c] = column < columns ? from[t] : 0;
   }
+  transform_kernel(plan, buffer, to, stride, only);
+}
+
+// The same of the channels first to last - 1: to[slot][depth][COLUMNS].
+void transform_block(const Plan& plan, const Shape& s, const float* w, bool swapped, int block,
+                     int only, int first, int last, float* to, size_t slot_step) {
+  for (int d = first; d < last; ++d)
+    transform_kernels_of(plan, s, w, swapped, block, only, d, to + size_t(d) * COLUMNS, slot_step);
 }
 
 // The same of all blocks: to[block][slot][depth][COLUMNS].
 void transform_kernels(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, const float* w,
-                       bool swapped, float* to) {
+                       bool swapped, float* to, size_t slot_step) {
   int columns = swapped ? s.inner : s.outer, depth = swapped ? s.outer : s.inner;
   int blocks = divide_up(columns, COLUMNS), chunk = 16, chunks = divide_up(depth, chunk);
   parallel(pool, blocks * chunks, [&](int task) {
     int block = task / chunks, first = task % chunks * chunk;
     transform_block(plan, s, w, swapped, block, -1, first, std::min(first + chunk, depth),
-                    to + size_t(block) * plan.slots * depth * COLUMNS);
+                    to + block * plan.slots * slot_step, slot_step);
   });
 }
 
@@ -403,13 +414,13 @@ struct Tiles {
   size_t depth, room, step;
   Scratch inputs;
 
-  Tiles(ffi::ThreadPool& pool, const Shape& s, const Side& from, int phases, const float* image)
+  Tiles(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, const Side& from, int phases, const float* image)
       : tiles(s.strips() * s.wide()), depth(size_t(phases) * from.depth), room(round_up(tiles, ROWS)),
-        step(room * depth), inputs(step * POINTS) {
+        step(apart(room * depth)), inputs(step * POINTS) {
     parallel(pool, s.strips(), [&](int n) {
       Scratch strip(from.floats());
       from.gather(image, n, strip.data());
-      transform_strip(from, strip.data(), s.wide(), phases,
+      transform_strip(plan, from, strip.data(), s.wide(), phases,
                       inputs.data() + n * s.wide() * depth, depth, step);
     });
   }
@@ -429,11 +440,11 @@ bool by_blocks(const ffi::ThreadPool& pool, const Shape& s, const Plan& plan, in
 void convolve_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, const float* x,
                         const float* w, float* y) {
   Side from(s, true, true), to = Side(s, false, false).of_depth(COLUMNS);
-  Tiles tiles(pool, s, from, 4, x);
+  Tiles tiles(pool, plan, s, from, 4, x);
   parallel(pool, divide_up(s.outer, COLUMNS), [&](int block) {
-    size_t m_step = tiles.room * COLUMNS, slot_step = size_t(s.inner) * COLUMNS;
+    size_t m_step = apart(tiles.room * COLUMNS), slot_step = apart(s.inner * COLUMNS);
     Scratch kernels(plan.slots * slot_step), products(m_step * POINTS), strip(to.floats());
-    transform_block(plan, s, w, false, block, -1, 0, s.inner, kernels.data());
+    transform_block(plan, s, w, false, block, -1, 0, s.inner, kernels.data(), slot_step);
     for (int point = 0; point < POINTS; ++point) {
       auto in = [&](int phase) { return plan.at(kernels.data(), slot_step, point, phase); };
       multiply(tiles.at(point), tiles.depth, from.depth, {in(0), in(1), in(2), in(3)}, s.inner,
@@ -451,13 +462,13 @@ void convolve_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan,
 void deconvolve_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, const float* dy,
                           const float* w, float* dx) {
   Side from(s, false, true), to = Side(s, true, false).of_depth(COLUMNS);
-  Tiles tiles(pool, s, from, 1, dy);
+  Tiles tiles(pool, plan, s, from, 1, dy);
   parallel(pool, divide_up(s.inner, COLUMNS), [&](int block) {
-    size_t m_step = tiles.room * COLUMNS, slot_step = size_t(s.outer) * COLUMNS;
+    size_t m_step = apart(tiles.room * COLUMNS), slot_step = apart(s.outer * COLUMNS);
     Scratch kernels(POINTS * slot_step), products(m_step * POINTS);
     Scratch made(to.floats() * s.strips());
     for (int phase = 0; phase < 4; ++phase) {
-      transform_block(plan, s, w, true, block, phase, 0, s.outer, kernels.data());
+      transform_block(plan, s, w, true, block, phase, 0, s.outer, kernels.data(), slot_step);
       for (int point = 0; point < POINTS; ++point)
         multiply(tiles.at(point), tiles.depth, 0,
                  {plan.at(kernels.data(), slot_step, point, phase, plan.first(phase))}, s.outer,
@@ -491,18 +502,18 @@ void convolve(ffi::ThreadPool& pool, const Shape& s, const float* x, const float
     return convolve_by_blocks(pool, s, plan, x, w, y);
   Side from(s, true, true), to(s, false, false);
   int blocks = divide_up(s.outer, COLUMNS), across = blocks * COLUMNS, depth = 4 * from.depth;
-  size_t slot_step = size_t(s.inner) * COLUMNS;
+  size_t slot_step = apart(s.inner * COLUMNS);
   Scratch kernels(blocks * plan.slots * slot_step);
-  transform_kernels(pool, plan, s, w, false, kernels.data());
+  transform_kernels(pool, plan, s, w, false, kernels.data(), slot_step);
   int together = strips_to_a_task(s, pool.num_threads());
   parallel(pool, divide_up(s.strips(), together), [&](int number) {
     Task task(s, number, together);
-    size_t x_step = task.room * depth, m_step = task.room * across;
+    size_t x_step = apart(task.room * depth), m_step = apart(task.room * across);
     Scratch inputs(x_step * POINTS), products(m_step * POINTS);
     Scratch strip(std::max(from.floats(), to.floats()));
     for (int n = 0; n < task.strips; ++n) {
       from.gather(x, task.first + n, strip.data());
-      transform_strip(from, strip.data(), s.wide(), 4,
+      transform_strip(plan, from, strip.data(), s.wide(), 4,
                       inputs.data() + n * s.wide() * size_t(depth), depth, x_step);
     }
     for (int point = 0; point < POINTS; ++point)
@@ -520,25 +531,101 @@ void convolve(ffi::ThreadPool& pool, const Shape& s, const float* x, const float
   });
 }
 
+// --- few channels to make: their four phases side by side in V vectors, [phase][channel]
+
+// Transformed kernels: to[point][channel of y][columns], zeros where a phase has no taps at a point.
+void transform_side_by_side(const Plan& plan, const Shape& s, const float* w, int columns, int k,
+                            float* to, size_t point_step) {
+  float phases[POINTS * 4 * COLUMNS];
+  transform_kernels_of(plan, s, w, true, 0, -1, k, phases, COLUMNS);
+  for (int point = 0; point < POINTS; ++point) {
+    float* place = to + point * point_step + size_t(k) * columns;
+    std::memset(place, 0, columns * sizeof(float));
+    for (int phase = 0; phase < 4; ++phase)
+      if (const float* from = plan.at(phases, COLUMNS, point, phase))
+        std::memcpy(place + phase * s.inner, from, s.inner * sizeof(float));
+  }
+}
+
+// A strip [TILE][pixels of dy][columns] into the rows of dx, [TILE][2] of each channel.
+void scatter_side_by_side(const Shape& s, const Side& to, const float* made, int strip, float* lines,
+                          float* dx) {
+  int top = to.first_row(strip), rows = std::min(TILE, s.height - top), width = 2 * s.width;
+  float* picture = dx + size_t(strip / s.high()) * s.inner * 2 * s.height * width;
+  for (int r = 0; r < rows; ++r) {
+    transpose(made + size_t(r) * to.columns * to.depth, to.depth, s.width, 4 * s.inner, lines, s.width);
+    for (int c = 0; c < s.inner; ++c)
+      for (int half = 0; half < 2; ++half) {
+        const float* even = lines + size_t(2 * half * s.inner + c) * s.width;
+        const float* odd = even + size_t(s.inner) * s.width;
+        float* row = picture + (size_t(c) * 2 * s.height + 2 * (top + r) + half) * width;
+        for (int j = 0; j < s.width; ++j) row[2 * j] = even[j], row[2 * j + 1] = odd[j];
+      }
+  }
+}
+
+template <int V>
+void deconvolve_few(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, const float* dy,
+                    const float* w, float* dx) {
+  constexpr int columns = V * LANES;
+  Side from(s, false, true), to = Side(s, false, false).of_depth(columns);
+  size_t point_step = apart(s.outer * columns), depth = from.depth;
+  Scratch kernels(POINTS * point_step);
+  parallel(pool, s.outer, [&](int k) {
+    transform_side_by_side(plan, s, w, columns, k, kernels.data(), point_step);
+  });
+  int together = strips_to_a_task(s, pool.num_threads());
+  parallel(pool, divide_up(s.strips(), together), [&](int number) {
+    Task task(s, number, together);
+    size_t x_step = apart(task.room * depth), m_step = apart(task.room * columns);
+    Scratch inputs(x_step * POINTS), products(m_step * POINTS), strip(std::max(from.floats(), to.floats()));
+    Scratch lines(size_t(columns) * s.width);
+    for (int n = 0; n < task.strips; ++n) {
+      from.gather(dy, task.first + n, strip.data());
+      transform_strip(plan, from, strip.data(), s.wide(), 1, inputs.data() + n * s.wide() * depth, depth, x_step);
+    }
+    for (int point = 0; point < POINTS; ++point)
+      multiply<V>(inputs.data() + point * x_step, depth, 0, {kernels.data() + point * point_step},
+                  s.outer, task.tiles, products.data() + point * m_step, columns);
+    for (int n = 0; n < task.strips; ++n) {
+      transform_outputs(to, products.data() + size_t(n) * s.wide() * columns, columns, m_step, s.wide(),
+                        0, strip.data());
+      scatter_side_by_side(s, to, strip.data(), task.first + n, lines.data(), dx);
+    }
+  });
+}
+
+// `deconvolve_few` with as many vectors as the channels need, V or fewer; false: they need more.
+template <int V>
+bool deconvolve_if_few(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, const float* dy,
+                       const float* w, float* dx) {
+  if (4 * s.inner > V * LANES) return false;
+  if constexpr (V > 1)
+    if (deconvolve_if_few<V - 1>(pool, s, plan, dy, w, dx)) return true;
+  deconvolve_few<V>(pool, s, plan, dy, w, dx);
+  return true;
+}
+
 // dx [N, C, 2h, 2w]: the transpose of `convolve`, from dy [N, K, h, w].
 void deconvolve(ffi::ThreadPool& pool, const Shape& s, const float* dy, const float* w, float* dx) {
   Plan plan(s.taps, true, true);
+  if (deconvolve_if_few<VECTORS>(pool, s, plan, dy, w, dx)) return;
   if (by_blocks(pool, s, plan, s.inner, s.outer, 1))
     return deconvolve_by_blocks(pool, s, plan, dy, w, dx);
   Side from(s, false, true), to(s, true, false);
   int blocks = divide_up(s.inner, COLUMNS), across = blocks * COLUMNS, depth = from.depth;
-  size_t slot_step = size_t(s.outer) * COLUMNS;
+  size_t slot_step = apart(s.outer * COLUMNS);
   Scratch kernels(blocks * plan.slots * slot_step);
-  transform_kernels(pool, plan, s, w, true, kernels.data());
+  transform_kernels(pool, plan, s, w, true, kernels.data(), slot_step);
   int together = strips_to_a_task(s, pool.num_threads());
   parallel(pool, divide_up(s.strips(), together), [&](int number) {
     Task task(s, number, together);
-    size_t x_step = task.room * depth, m_step = task.room * across;
+    size_t x_step = apart(task.room * depth), m_step = apart(task.room * across);
     Scratch inputs(x_step * POINTS), products(m_step * POINTS);
     Scratch read(from.floats()), made(to.floats() * task.strips);
     for (int n = 0; n < task.strips; ++n) {
       from.gather(dy, task.first + n, read.data());
-      transform_strip(from, read.data(), s.wide(), 1,
+      transform_strip(plan, from, read.data(), s.wide(), 1,
                       inputs.data() + n * s.wide() * size_t(depth), depth, x_step);
     }
     for (int phase = 0; phase < 4; ++phase) {
@@ -556,17 +643,17 @@ void deconvolve(ffi::ThreadPool& pool, const Shape& s, const float* dy, const fl
   });
 }
 
-// dw of one channel of x, from sums [slots][rows][across].
-void gather_kernels(const Plan& plan, const Shape& s, const float* sums, size_t slot_step,
-                    size_t across, int c, float* dw) {
+// dw of one channel of x and `count` channels of y, from sums of `slot_step` from slot to slot.
+void gather_kernels(const Plan& plan, const Shape& s, const float* sums, size_t slot_step, int c,
+                    int first, int count, float* dw) {
   const Kernel& kernel = plan.kernel;
-  int taps = s.taps;
-  for (int k = 0; k < s.outer; k += LANES) {
-    Vector half[SPAN][2][5] = {}, made[5][5] = {};
+  int taps = s.taps, all = taps * taps;
+  for (int k = 0; k < count; k += LANES) {
+    Vector half[SPAN][2][5] = {}, made[MAX_TAPS] = {};
     for (int point = 0; point < POINTS; ++point)
       for (int phase = 0; phase < 4; ++phase) {
         if (plan.slot[point][phase] < 0) continue;
-        Vector sum = load(sums + plan.slot[point][phase] * slot_step + c * across + k);
+        Vector sum = load(sums + plan.slot[point][phase] * slot_step + k);
         for (int j = 0; j < taps; ++j)
           if (kernel.at[point % SPAN][phase % 2][j] != 0)
             half[point / SPAN][phase / 2][j] += kernel.at[point % SPAN][phase % 2][j] * sum;
@@ -575,79 +662,154 @@ void gather_kernels(const Plan& plan, const Shape& s, const float* sums, size_t 
       for (int phase = 0; phase < 2; ++phase)
         for (int i = 0; i < taps; ++i)
           if (kernel.at[p][phase][i] != 0)
-            for (int j = 0; j < taps; ++j) made[i][j] += kernel.at[p][phase][i] * half[p][phase][j];
-    for (int lane = 0; lane < std::min(LANES, s.outer - k); ++lane)
-      for (int t = 0; t < taps * taps; ++t)
-        dw[(size_t(k + lane) * s.inner + c) * taps * taps + t] = made[t / taps][t % taps][lane];
+            for (int j = 0; j < taps; ++j)
+              made[i * taps + j] += kernel.at[p][phase][i] * half[p][phase][j];
+    transpose(reinterpret_cast<const float*>(made), LANES, all, std::min(LANES, count - k),
+              dw + (size_t(first + k) * s.inner + c) * all, size_t(s.inner) * all);
   }
 }
 
 // The transforms of some strips of x and of dy for the weight gradient: at[point][tile][channel].
 struct Transforms {
+  const Plan& plan;
   const Side &left, &right;
   int wide;                     // tiles in a strip
   size_t depth, across;         // channels of x in all phases, and of dy; whole blocks
   size_t room;                  // tiles
+  size_t x_step, dy_step;       // from point to point
   Scratch inputs, gradients;
 
-  Transforms(const Shape& s, const Side& left, const Side& right, int strips)
-      : left(left), right(right), wide(s.wide()), depth(4 * left.depth + LANES),  // ROWS may reach beyond
+  Transforms(const Plan& plan, const Shape& s, const Side& left, const Side& right, int strips)
+      : plan(plan), left(left), right(right), wide(s.wide()), depth(4 * left.depth + LANES),  // ROWS may reach beyond
         across(round_up(s.outer, COLUMNS)), room(size_t(strips) * s.wide()),
-        inputs(room * depth * POINTS), gradients(room * across * POINTS) {}
+        x_step(apart(room * depth)), dy_step(apart(room * across)),
+        inputs(x_step * POINTS), gradients(dy_step * POINTS) {}
 
   // Put the transform of a strip at a place among them.
   void take(const float* x, const float* dy, int strip, int place) {
     Scratch read(std::max(left.floats(), right.floats()));
     size_t first = size_t(place) * wide;
     left.gather(x, strip, read.data());
-    transform_strip(left, read.data(), wide, 4, inputs.data() + first * depth, depth, room * depth);
+    transform_strip(plan, left, read.data(), wide, 4, inputs.data() + first * depth, depth, x_step);
     right.gather(dy, strip, read.data());
     for (int tile = 0; tile < wide; ++tile)
       for (int k = 0; k < right.depth; k += LANES)
         transform_gradient(right, read.data() + k, tile,
-                           gradients.data() + (first + tile) * across + k, room * across);
+                           gradients.data() + (first + tile) * across + k, dy_step);
   }
 
-  // sums[channel of x][COLUMNS of dy] += their products over the first tiles, at a point.
-  void add(int point, int phase, int block, int channels, int tiles, float* sums) {
+  // sums[slot][channel of x][COLUMNS of dy] = or (more) += the products over the first strips at a point
+  // and phase, for so many channels of x from `first` on.
+  void multiply(int point, int phase, int block, int first, int channels, int strips, bool more,
+                float* sums, size_t slot_step, size_t row_step) const {
+    if (plan.slot[point][phase] < 0) return;
+    sums += plan.slot[point][phase] * slot_step;
+    const float* x = inputs.data() + point * x_step + phase * left.depth + first;
+    const float* dy = gradients.data() + point * dy_step + block * COLUMNS;
     for (int c = 0; c < channels; c += ROWS) {
-      Block made;
-      made.read(sums + c * across, across);
-      made.add(inputs.data() + point * room * depth + phase * left.depth + c, 1, depth,
-               gradients.data() + point * room * across + block * COLUMNS, across, tiles);
-      made.write(sums + c * across, across);
+      Block<VECTORS> made;
+      if (more) made.read(sums + c * row_step, row_step);
+      made.add(x + c, 1, depth, dy, across, strips * wide);
+      made.write(sums + c * row_step, row_step);
     }
   }
 };
+
+// The weight gradient of few tiles: their transforms once, then the sums of COLUMNS channels of y with
+// ROWS_AT_ONCE of x at every slot, which stay in the cache.
+constexpr int ROWS_AT_ONCE = 4 * ROWS;
+
+void weight_gradient_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, const float* x,
+                               const float* dy, float* dw) {
+  Side left(s, true, true), right(s, false, false);
+  Transforms transforms(plan, s, left, right, s.strips());
+  parallel(pool, s.strips(), [&](int n) { transforms.take(x, dy, n, n); });
+  int groups = divide_up(s.inner, ROWS_AT_ONCE), blocks = transforms.across / COLUMNS;
+  size_t slot_step = apart(ROWS_AT_ONCE * COLUMNS);
+  parallel(pool, groups * blocks, [&](int task) {
+    int block = task / groups, first = task % groups * ROWS_AT_ONCE;
+    int channels = std::min(ROWS_AT_ONCE, s.inner - first), k = block * COLUMNS;
+    Scratch sums(plan.slots * slot_step);
+    for (int point = 0; point < POINTS; ++point)
+      for (int phase = 0; phase < 4; ++phase)
+        transforms.multiply(point, phase, block, first, channels, s.strips(), false, sums.data(),
+                            slot_step, COLUMNS);
+    for (int c = 0; c < channels; ++c)
+      gather_kernels(plan, s, sums.data() + c * COLUMNS, slot_step, first + c, k,
+                     std::min(COLUMNS, s.outer - k), dw);
+  });
+}
+
+// All sums at once, of one part of the strips after another: [slot][channel of x][channel of y].
+struct Sums {
+  const Shape& s;
+  const Plan& plan;
+  size_t across, rows, slot_step;
+
+  Sums(const Shape& s, const Plan& plan)
+      : s(s), plan(plan), across(round_up(s.outer, COLUMNS)), rows(round_up(s.inner, ROWS)),
+        slot_step(apart(rows * across)) {}
+  size_t floats() const { return plan.slots * slot_step; }
+  int blocks() const { return across / COLUMNS; }
+
+  // Add the products of the first strips at a point, for a block of channels of y; not more: set.
+  void add(const Transforms& transforms, int point, int block, int strips, bool more, float* to) const {
+    for (int phase = 0; phase < 4; ++phase)
+      transforms.multiply(point, phase, block, 0, s.inner, strips, more, to + block * COLUMNS, slot_step,
+                          across);
+  }
+  void gather(ffi::ThreadPool& pool, const float* from, float* dw) const {
+    parallel(pool, s.inner, [&](int c) {
+      gather_kernels(plan, s, from + c * across, slot_step, c, 0, s.outer, dw);
+    });
+  }
+};
+
+// The weight gradient of small kernels: each of PARTS has sums of its own and few tiles at a time, all
+// of which stays in the cache.
+constexpr int PARTS = 16, FEW_TILES = 24;
+constexpr size_t SMALL = 1 << 17;  // sums
+
+void weight_gradient_by_parts(ffi::ThreadPool& pool, const Shape& s, const Sums& sums, const float* x,
+                              const float* dy, float* dw) {
+  Side left(s, true, true), right(s, false, false);
+  int together = std::max(1, FEW_TILES / s.wide()), parts = std::min(PARTS, divide_up(s.strips(), together));
+  Scratch made(parts * sums.floats());
+  parallel(pool, parts, [&](int part) {
+    Transforms transforms(sums.plan, s, left, right, together);
+    float* ours = made.data() + part * sums.floats();
+    for (int first = part * together; first < s.strips(); first += parts * together) {
+      int strips = std::min(together, s.strips() - first);
+      for (int n = 0; n < strips; ++n) transforms.take(x, dy, first + n, n);
+      for (int point = 0; point < POINTS; ++point)
+        for (int block = 0; block < sums.blocks(); ++block)
+          sums.add(transforms, point, block, strips, first >= parts * together, ours);
+    }
+  });
+  for (int part = 1; part < parts; ++part)
+    for (size_t i = 0; i < sums.floats(); ++i) made.data()[i] += made.data()[part * sums.floats() + i];
+  sums.gather(pool, made.data(), dw);
+}
 
 // dw [K, C, k, k]: the gradient of `convolve` for its kernels.
 void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* dy,
                      float* dw) {
   Plan plan(s.taps, false, false);
-  Side left(s, true, true), right(s, false, false);
+  Sums sums(s, plan);
+  if (sums.floats() <= SMALL) return weight_gradient_by_parts(pool, s, sums, x, dy, dw);
   int together = std::min(s.strips(), divide_up(TILES_TO_A_SUM, s.wide()));
-  Transforms transforms(s, left, right, together);
-  size_t across = transforms.across, rows = round_up(s.inner, ROWS), slot_step = rows * across;
-  int blocks = across / COLUMNS;
-  Scratch sums(plan.slots * slot_step);
+  if (together == s.strips()) return weight_gradient_by_blocks(pool, s, plan, x, dy, dw);
+  Side left(s, true, true), right(s, false, false);
+  Transforms transforms(plan, s, left, right, together);
+  Scratch made(sums.floats());
   for (int first = 0; first < s.strips(); first += together) {
     int strips = std::min(together, s.strips() - first);
     parallel(pool, strips, [&](int n) { transforms.take(x, dy, first + n, n); });
-    parallel(pool, POINTS * blocks, [&](int task) {
-      int point = task / blocks, block = task % blocks;
-      for (int phase = 0; phase < 4; ++phase) {
-        int slot = plan.slot[point][phase];
-        if (slot < 0) continue;
-        float* place = sums.data() + slot * slot_step + block * COLUMNS;
-        for (size_t c = 0; !first && c < rows; ++c)
-          std::memset(place + c * across, 0, COLUMNS * sizeof(float));
-        transforms.add(point, phase, block, s.inner, strips * s.wide(), place);
-      }
+    parallel(pool, POINTS * sums.blocks(), [&](int task) {
+      sums.add(transforms, task / sums.blocks(), task % sums.blocks(), strips, first > 0, made.data());
     });
   }
-  parallel(pool, s.inner, [&](int c) {
-    gather_kernels(plan, s, sums.data(), slot_step, across, c, dw);
-  });
+  sums.gather(pool, made.data(), dw);
 }
 
 // --- what XLA calls
