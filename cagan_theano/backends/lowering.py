@@ -33,7 +33,7 @@ def nchw(images):
 def convolve(images, kernels, stride: int, pad: int, compiled: bool = False):
     """Cross-correlation of [N, C, H, W] with kernels [K, C, h, w]."""
     ours = compiled and single(images) and even(images)
-    if ours and native.pays(*halves(images), kernels.shape, stride, pad):
+    if ours and native.pays(kernels.shape, stride, pad):
         return native.convolve(images, kernels)
     y = lax.conv_general_dilated(
         nhwc(images), kernels.transpose(2, 3, 1, 0), (stride,) * 2, ((pad, pad),) * 2,
@@ -79,18 +79,12 @@ def even(images) -> bool:
     return not any(side % 2 for side in images.shape[2:])
 
 
-def halves(images) -> tuple:
-    """(N, (H/2, W/2)) of [N, C, H, W]."""
-    return len(images), tuple(side // 2 for side in images.shape[2:])
-
-
 def deconvolve(
     gradients, kernels, stride: int, pad: int, size: tuple, reference=False, compiled=False
 ):
     """The transpose of `convolve`: [N, K, H', W'] -> [N, C, *size]."""
     whole = tuple(stride * side for side in gradients.shape[2:]) == tuple(size)
-    made = len(gradients), gradients.shape[2:], kernels.shape
-    if compiled and single(gradients) and whole and native.pays(*made, stride, pad):
+    if compiled and single(gradients) and whole and native.pays(kernels.shape, stride, pad):
         return native.deconvolve(gradients, kernels)
     if reference or stride == 1 or not whole or kernels.shape[1] <= FEW_CHANNELS:
         return dilated_deconvolve(gradients, kernels, stride, pad, size)
@@ -135,9 +129,8 @@ def weight_gradient(
 ):
     """The gradient of `convolve` for its kernels: [K, C, kernel, kernel]."""
     whole = all(h == stride * g for h, g in zip(images.shape[2:], gradients.shape[2:]))
-    made = len(gradients), gradients.shape[2:]
     shape = gradients.shape[1], images.shape[1], kernel, kernel
-    if compiled and single(gradients) and whole and native.pays(*made, shape, stride, pad):
+    if compiled and single(gradients) and whole and native.pays(shape, stride, pad):
         return native.weight_gradient(images, gradients, kernel)
     if reference or not whole:
         return dilated_weight_gradient(images, gradients, stride, pad, kernel)

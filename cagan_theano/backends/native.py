@@ -1,8 +1,9 @@
 """Functions of our own for the CPU: C++ compiled for this processor, called by XLA.
 
 norm.cc makes instance norm, activation and their gradient in one pass, adam.cc Adam's step.
-winograd.cc convolves: Winograd's algorithm needs 121 multiplications where the direct method, XLA's
-and PyTorch's, needs 400 (5x5 kernels of stride 2; 3x3: 81 where 144).  Without a C++ compiler
+convolution.cc convolves: Winograd's algorithm (winograd.h) needs 121 multiplications where the direct
+method, XLA's and PyTorch's, needs 400 (5x5 kernels of stride 2; 3x3: 81 where 144); where there are
+few pixels, products of matrices read the kernels as they are (direct.h).  Without a C++ compiler
 `available` is False, and XLA does all the work itself.
 """
 
@@ -20,21 +21,19 @@ import numpy as np
 
 from cagan_theano.backends import cache
 
-SOURCES = [Path(__file__).with_name(name) for name in ("winograd.cc", "norm.cc", "adam.cc", "shared.h")]
+SOURCES = [Path(__file__).with_name(name) for name in (
+    "convolution.cc", "winograd.h", "direct.h", "convolution.h", "norm.cc", "adam.cc", "shared.h")]
 TARGETS = ("convolve", "deconvolve", "weight_gradient", "normalize", "normalize_gradient", "descend")
 COMPILERS = ("c++", "g++", "clang++")
 TAPS = (3, 4, 5)
-# Below these XLA's convolution is the faster one (measured): what transforming a kernel costs is
-# won back over tiles of 4x4 outputs, and vectors hold up to 16 channels.
-FEW_TILES, FEW_CHANNELS = 40, 4
+FEW_CHANNELS = 4  # below this XLA's convolution is the faster one (measured): vectors hold up to 16
 
 
-def pays(pictures: int, size: tuple, kernel_shape: tuple, stride: int, pad: int) -> bool:
-    """Whether a convolution that makes `pictures` of `size` (h, w) is one of ours, and faster so."""
+def pays(kernel_shape: tuple, stride: int, pad: int) -> bool:
+    """Whether a convolution, which makes pictures of half the sides, is one of ours, and faster so."""
     outer, inner, taps, across = kernel_shape
     ours = stride == 2 and taps == across and taps in TAPS and pad == (taps - 1) // 2
-    tiles = pictures * -(-size[0] // 4) * -(-size[1] // 4)
-    return ours and tiles >= FEW_TILES and min(outer, inner) >= FEW_CHANNELS
+    return ours and min(outer, inner) >= FEW_CHANNELS
 
 
 def convolve(x, kernels):

@@ -11,30 +11,21 @@
 //     input gradient    the same with the kernel's taps reversed, a phase of dx at a time
 //     weight gradient   dw = G' [ sum over tiles of (A dy A') * (B' x B) ] G
 //
-// Layouts are Aesara's own: images [N, C, H, W], kernels [K, C, k, k]; float32.  A row of tiles is
-// copied to a strip with its channels last, padded with zeros to whole vectors of LANES, and all sums
-// run over such vectors; GCC's and Clang's vector types fit themselves to the CPU.
+// A row of tiles is copied to a strip with its channels last, padded with zeros to whole vectors of
+// LANES, and all sums run over such vectors; GCC's and Clang's vector types fit themselves to the CPU.
 
-#include <cstring>
+#pragma once
+
 #include <initializer_list>
 
-#include "shared.h"
+#include "convolution.h"
 
 namespace {
+namespace winograd {
 
-#if defined(__AVX512F__)
-constexpr int VECTORS = 4;  // 24 sums of 4 vectors x 6 rows in 32 registers
-#else
-constexpr int VECTORS = 2;  // 12 sums in 16 registers
-#endif
-constexpr int ROWS = 6, COLUMNS = LANES * VECTORS;  // a product's block of sums
-constexpr int TILE = 4, SPAN = 6, POINTS = SPAN * SPAN, MAX_TAPS = 25;
+constexpr int SPAN = 6, POINTS = SPAN * SPAN;
 constexpr int TILES_AT_ONCE = 48;  // a task's tiles: their transforms stay in the cache
 constexpr int TILES_TO_A_SUM = 512;  // tiles of a weight gradient that are in memory at once
-
-// The distance between the parts for one point and the next.  Sizes are multiples of a page, and what
-// lies pages apart shares the same few places of a cache: a line more, and it does not.
-constexpr size_t apart(size_t floats) { return floats + 64 / sizeof(float); }
 
 // --- the one-dimensional maps; elements stand `step` apart
 
@@ -73,22 +64,20 @@ constexpr float G[SPAN][3] = {{1.f / 4, 0, 0},           {-1.f / 6, -1.f / 6, -1
                               {-1.f / 6, 1.f / 6, -1.f / 6}, {1.f / 24, 1.f / 12, 1.f / 6},
                               {1.f / 24, -1.f / 12, 1.f / 6}, {0, 0, 1}};
 
-// Where the taps of a k-tap kernel stand: tap t reads row 2 (r + offset) + phase of the input.
+// Where the taps of a k-tap kernel stand among the points.
 struct Kernel {
   int taps;
   float at[SPAN][2][5] = {};  // G's entry of a tap at a point, in its phase
   bool active[SPAN][2] = {};  // whether a phase has taps at a point
 
   Kernel(int taps, bool reversed) : taps(taps) {
-    int pad = (taps - 1) / 2;
-    for (int t = 0; t < taps; ++t) {
-      int phase = (t - pad) & 1, offset = (t - pad - phase) / 2;
+    for (int t = 0; t < taps; ++t)
       for (int p = 0; p < SPAN; ++p) {
-        float entry = G[p][reversed ? 1 - offset : 1 + offset];
-        at[p][phase][t] = entry;
-        active[p][phase] |= entry != 0;
+        Tap tap(t, taps);
+        float entry = G[p][reversed ? 1 - tap.offset : 1 + tap.offset];
+        at[p][tap.phase][t] = entry;
+        active[p][tap.phase] |= entry != 0;
       }
-    }
   }
   bool has(int point, int phase) const {
     return active[point / SPAN][phase / 2] && active[point % SPAN][phase % 2];
@@ -124,58 +113,7 @@ struct Plan {
   }
 };
 
-// --- from channels first to channels last and back
-
-typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
-#if defined(__clang__)
-#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-typedef int Places __attribute__((vector_size(16)));
-#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, Places{__VA_ARGS__})
-#endif
-
-// to[column][row] = from[row][column] for 4x4 numbers.
-inline void transpose4(const float* from, size_t from_step, float* to, size_t to_step) {
-  Four r[4], pair[4];
-  for (int i = 0; i < 4; ++i) r[i] = *reinterpret_cast<const Four*>(from + i * from_step);
-  for (int i = 0; i < 2; ++i) {
-    pair[i] = SHUFFLE(r[2 * i], r[2 * i + 1], 0, 4, 1, 5);
-    pair[i + 2] = SHUFFLE(r[2 * i], r[2 * i + 1], 2, 6, 3, 7);
-  }
-  for (int i = 0; i < 2; ++i) {
-    Four low = SHUFFLE(pair[2 * i], pair[2 * i + 1], 0, 1, 4, 5);
-    Four high = SHUFFLE(pair[2 * i], pair[2 * i + 1], 2, 3, 6, 7);
-    *reinterpret_cast<Four*>(to + 2 * i * to_step) = low;
-    *reinterpret_cast<Four*>(to + (2 * i + 1) * to_step) = high;
-  }
-}
-
-// to[column][row] = from[row][column]
-void transpose(const float* from, size_t from_step, int rows, int columns, float* to,
-               size_t to_step) {
-  int r = 0;
-  for (; r + 4 <= rows; r += 4) {
-    int c = 0;
-    for (; c + 4 <= columns; c += 4)
-      transpose4(from + r * from_step + c, from_step, to + c * to_step + r, to_step);
-    for (; c < columns; ++c)
-      for (int i = r; i < r + 4; ++i) to[c * to_step + i] = from[i * from_step + c];
-  }
-  for (; r < rows; ++r)
-    for (int c = 0; c < columns; ++c) to[c * to_step + r] = from[r * from_step + c];
-}
-
-// --- shapes
-
-struct Shape {
-  int n, height, width;  // of y; x has twice the sides
-  int inner, outer;      // channels C of x and K of y
-  int taps;
-
-  int high() const { return divide_up(height, TILE); }  // tiles in a column of them
-  int wide() const { return divide_up(width, TILE); }   // and in a row
-  int strips() const { return n * high(); }
-};
+// --- strips
 
 // Strips to a task: about TILES_AT_ONCE tiles, and evenly many tasks for the threads.
 int strips_to_a_task(const Shape& s, int threads) {
@@ -323,32 +261,6 @@ inline void transform_kernel(const Plan& plan, const float* taps, float* to, siz
 }
 
 // --- products
-
-// sums [ROWS, V vectors] += left [ROWS, depth] right [depth, V vectors]
-template <int V>
-struct Block {
-  Vector sums[ROWS][V] = {};
-
-  void add(const float* left, size_t row_step, size_t depth_step, const float* right,
-           size_t right_step, int depth) {
-    for (int d = 0; d < depth; ++d) {
-      Vector u[V];
-      for (int v = 0; v < V; ++v) u[v] = load(right + d * right_step + v * LANES);
-      for (int r = 0; r < ROWS; ++r) {
-        float x = left[r * row_step + d * depth_step];
-        for (int v = 0; v < V; ++v) sums[r][v] += x * u[v];
-      }
-    }
-  }
-  void read(const float* from, size_t row_step) {
-    for (int r = 0; r < ROWS; ++r)
-      for (int v = 0; v < V; ++v) sums[r][v] = load(from + r * row_step + v * LANES);
-  }
-  void write(float* to, size_t row_step) const {
-    for (int r = 0; r < ROWS; ++r)
-      for (int v = 0; v < V; ++v) store(to + r * row_step + v * LANES, sums[r][v]);
-  }
-};
 
 // V vectors of columns of every tile at a point: to[tile][columns] = the sum over phases of
 // inputs[tile][phase][depth] kernels[phase][depth][columns]; no kernels: nothing of that phase.
@@ -812,49 +724,5 @@ void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, cons
   sums.gather(pool, made.data(), dw);
 }
 
-// --- what XLA calls
-
-// The sizes of a convolution, or taps = 0 where they do not fit together.
-Shape shape_of(ffi::AnyBuffer::Dimensions x, ffi::AnyBuffer::Dimensions w,
-               ffi::AnyBuffer::Dimensions y) {
-  Shape s{int(y[0]), int(y[2]), int(y[3]), int(x[1]), int(y[1]), int(w[2])};
-  bool fits = x[0] == y[0] && x[2] == 2 * y[2] && x[3] == 2 * y[3] && w[0] == y[1] &&
-              w[1] == x[1] && w[2] == w[3] && w[2] >= 3 && w[2] <= 5;
-  if (!fits) s.taps = 0;
-  return s;
-}
-
-ffi::Error refuse() { return ffi::Error::InvalidArgument("not a stride-2 convolution of 3 to 5 taps"); }
-
-ffi::Error Convolve(ffi::ThreadPool pool, Array x, Array w, Result y) {
-  Shape s = shape_of(x.dimensions(), w.dimensions(), y->dimensions());
-  if (!s.taps) return refuse();
-  convolve(pool, s, x.typed_data(), w.typed_data(), y->typed_data());
-  return ffi::Error::Success();
-}
-
-ffi::Error Deconvolve(ffi::ThreadPool pool, Array dy, Array w, Result dx) {
-  Shape s = shape_of(dx->dimensions(), w.dimensions(), dy.dimensions());
-  if (!s.taps) return refuse();
-  deconvolve(pool, s, dy.typed_data(), w.typed_data(), dx->typed_data());
-  return ffi::Error::Success();
-}
-
-ffi::Error WeightGradient(ffi::ThreadPool pool, Array x, Array dy, Result dw) {
-  Shape s = shape_of(x.dimensions(), dw->dimensions(), dy.dimensions());
-  if (!s.taps) return refuse();
-  weight_gradient(pool, s, x.typed_data(), dy.typed_data(), dw->typed_data());
-  return ffi::Error::Success();
-}
-
+}  // namespace winograd
 }  // namespace
-
-XLA_FFI_DEFINE_HANDLER_SYMBOL(cagan_convolve, Convolve,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>()
-                                  .Ret<Array>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(cagan_deconvolve, Deconvolve,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>()
-                                  .Ret<Array>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(cagan_weight_gradient, WeightGradient,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>()
-                                  .Ret<Array>());
