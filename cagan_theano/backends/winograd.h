@@ -60,52 +60,58 @@ inline void a(Vector* y, int step) {  // 4 -> 6
   y[5 * step] = y3;
 }
 
-constexpr float G[SPAN][3] = {{1.f / 4, 0, 0},           {-1.f / 6, -1.f / 6, -1.f / 6},
-                              {-1.f / 6, 1.f / 6, -1.f / 6}, {1.f / 24, 1.f / 12, 1.f / 6},
-                              {1.f / 24, -1.f / 12, 1.f / 6}, {0, 0, 1}};
+inline void g(const Vector* w, Vector* m) {  // 3 -> 6
+  Vector sum = (w[0] + w[2]) * (1.f / 6), middle = w[1] * (1.f / 6);
+  Vector even = w[0] * (1.f / 24) + w[2] * (1.f / 6), odd = w[1] * (1.f / 12);
+  m[0] = w[0] * (1.f / 4);
+  m[1] = -sum - middle;
+  m[2] = middle - sum;
+  m[3] = even + odd;
+  m[4] = even - odd;
+  m[5] = w[2];
+}
 
-// Where the taps of a k-tap kernel stand among the points.
+inline void g_transposed(const Vector* m, Vector* w) {  // 6 -> 3
+  Vector sum = (m[1] + m[2]) * (1.f / 6), sum2 = m[3] + m[4];
+  w[0] = m[0] * (1.f / 4) - sum + sum2 * (1.f / 24);
+  w[1] = (m[2] - m[1]) * (1.f / 6) + (m[3] - m[4]) * (1.f / 12);
+  w[2] = sum2 * (1.f / 6) - sum + m[5];
+}
+
+// Which tap of a kernel stands at each of a phase's three places, or -1.
 struct Kernel {
-  int taps;
-  float at[SPAN][2][5] = {};  // G's entry of a tap at a point, in its phase
-  bool active[SPAN][2] = {};  // whether a phase has taps at a point
+  int taps, at[2][3] = {{-1, -1, -1}, {-1, -1, -1}};
 
   Kernel(int taps, bool reversed) : taps(taps) {
-    for (int t = 0; t < taps; ++t)
-      for (int p = 0; p < SPAN; ++p) {
-        Tap tap(t, taps);
-        float entry = G[p][reversed ? 1 - tap.offset : 1 + tap.offset];
-        at[p][tap.phase][t] = entry;
-        active[p][tap.phase] |= entry != 0;
-      }
+    for (int t = 0; t < taps; ++t) {
+      Tap tap(t, taps);
+      at[tap.phase][reversed ? 1 - tap.offset : 1 + tap.offset] = t;
+    }
+  }
+  // Whether a phase has taps at one of the SPAN points: the first and the last are those of one place.
+  bool active(int point, int phase) const {
+    return point == 0 ? at[phase][0] >= 0 : point == SPAN - 1 ? at[phase][2] >= 0 : true;
   }
   bool has(int point, int phase) const {
-    return active[point / SPAN][phase / 2] && active[point % SPAN][phase % 2];
-  }
-  int count() const {
-    int n = 0;
-    for (int i = 0; i < POINTS * 4; ++i) n += has(i / 4, i % 4);
-    return n;
+    return active(point / SPAN, phase / 2) && active(point % SPAN, phase % 2);
   }
 };
 
-// The (point, phase) pairs in use, and where the transformed kernel has them.
+// The (point, phase) pairs in use, and where the transformed kernel has them: by phases.
 struct Plan {
   Kernel kernel;
   int slot[POINTS][4], slots = 0;
-  Plan(int taps, bool reversed, bool by_phase) : kernel(taps, reversed) {
-    for (int outer = 0; outer < POINTS * 4; ++outer) {
-      int point = by_phase ? outer % POINTS : outer / 4;
-      int phase = by_phase ? outer / POINTS : outer % 4;
-      slot[point][phase] = kernel.has(point, phase) ? slots++ : -1;
-    }
+  Plan(int taps, bool reversed) : kernel(taps, reversed) {
+    for (int phase = 0; phase < 4; ++phase)
+      for (int point = 0; point < POINTS; ++point)
+        slot[point][phase] = kernel.has(point, phase) ? slots++ : -1;
   }
   // The transformed kernels of a point and phase, `step` from slot to slot; null where there are none.
   const float* at(const float* kernels, size_t step, int point, int phase, int first = 0) const {
     int place = slot[point][phase];
     return place < 0 ? nullptr : kernels + (place - first) * step;
   }
-  // The first slot of a phase, where they stand by phases; 0 of all (-1).
+  // The first slot of a phase; 0 of all (-1).
   int first(int phase) const {
     for (int point = 0; phase >= 0 && point < POINTS; ++point)
       if (slot[point][phase] >= 0) return slot[point][phase];
@@ -237,30 +243,29 @@ inline void transform_kernel(const Plan& plan, const float* taps, float* to, siz
                              int only) {
   const Kernel& kernel = plan.kernel;
   int k = kernel.taps, first = plan.first(only);
-  for (int v = 0; v < COLUMNS; v += LANES) {
-    Vector half[SPAN][2][5];
-    for (int p = 0; p < SPAN; ++p)
-      for (int phase = 0; phase < 2; ++phase)
-        for (int j = 0; j < k && kernel.active[p][phase]; ++j) {
-          Vector sum = {};
-          for (int i = 0; i < k; ++i)
-            if (kernel.at[p][phase][i] != 0)
-              sum += kernel.at[p][phase][i] * load(taps + (i * k + j) * COLUMNS + v);
-          half[p][phase][j] = sum;
-        }
-    for (int point = 0; point < POINTS; ++point)
-      for (int phase = 0; phase < 4; ++phase) {
-        if (plan.slot[point][phase] < 0 || (only >= 0 && phase != only)) continue;
-        Vector sum = {};
-        for (int j = 0; j < k; ++j)
-          if (kernel.at[point % SPAN][phase % 2][j] != 0)
-            sum += kernel.at[point % SPAN][phase % 2][j] * half[point / SPAN][phase / 2][j];
-        store(to + (plan.slot[point][phase] - first) * stride + v, sum);
+  for (int v = 0; v < COLUMNS; v += LANES)
+    for (int down = 0; down < 2; ++down) {
+      if (only >= 0 && only / 2 != down) continue;
+      Vector half[5][SPAN];
+      for (int j = 0; j < k; ++j) {
+        Vector w[3] = {};
+        for (int o = 0; o < 3; ++o)
+          if (int i = kernel.at[down][o]; i >= 0) w[o] = load(taps + (i * k + j) * COLUMNS + v);
+        g(w, half[j]);
       }
-  }
+      for (int phase = 2 * down; phase < 2 * down + 2; ++phase)
+        for (int p = 0; p < SPAN; ++p) {
+          if ((only >= 0 && only != phase) || !kernel.active(p, down)) continue;
+          Vector w[3] = {}, m[SPAN];
+          for (int o = 0; o < 3; ++o)
+            if (int j = kernel.at[phase % 2][o]; j >= 0) w[o] = half[j][p];
+          g(w, m);
+          for (int q = 0; q < SPAN; ++q)
+            if (int slot = plan.slot[p * SPAN + q][phase]; slot >= 0)
+              store(to + (slot - first) * stride + v, m[q]);
+        }
+    }
 }
-
-// --- products
 
 // V vectors of columns of every tile at a point: to[tile][columns] = the sum over phases of
 // inputs[tile][phase][depth] kernels[phase][depth][columns]; no kernels: nothing of that phase.
@@ -289,12 +294,10 @@ void transform_kernels_of(const Plan& plan, const Shape& s, const float* w, bool
   int columns = swapped ? s.inner : s.outer, taps = s.taps * s.taps;
   size_t column_step = size_t(taps) * (swapped ? 1 : s.inner);
   size_t depth_step = size_t(taps) * (swapped ? s.inner : 1);
-  float buffer[MAX_TAPS * COLUMNS];
-  for (int c = 0; c < COLUMNS; ++c) {
-    int column = block * COLUMNS + c;
-    const float* from = w + column * column_step + channel * depth_step;
-    for (int t = 0; t < taps; ++t) buffer[t * COLUMNS + c] = column < columns ? from[t] : 0;
-  }
+  float buffer[MAX_TAPS * COLUMNS] = {};
+  int first = block * COLUMNS;
+  transpose(w + first * column_step + channel * depth_step, column_step,
+            std::min(COLUMNS, columns - first), taps, buffer, COLUMNS);
   transform_kernel(plan, buffer, to, stride, only);
 }
 
@@ -409,7 +412,7 @@ struct Task {
 
 // y [N, K, h, w] = stride-2 convolution of x [N, C, 2h, 2w] with w [K, C, k, k].
 void convolve(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* w, float* y) {
-  Plan plan(s.taps, false, false);
+  Plan plan(s.taps, false);
   if (by_blocks(pool, s, plan, s.outer, s.inner, 4))
     return convolve_by_blocks(pool, s, plan, x, w, y);
   Side from(s, true, true), to(s, false, false);
@@ -520,7 +523,7 @@ bool deconvolve_if_few(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, 
 
 // dx [N, C, 2h, 2w]: the transpose of `convolve`, from dy [N, K, h, w].
 void deconvolve(ffi::ThreadPool& pool, const Shape& s, const float* dy, const float* w, float* dx) {
-  Plan plan(s.taps, true, true);
+  Plan plan(s.taps, true);
   if (deconvolve_if_few<VECTORS>(pool, s, plan, dy, w, dx)) return;
   if (by_blocks(pool, s, plan, s.inner, s.outer, 1))
     return deconvolve_by_blocks(pool, s, plan, dy, w, dx);
@@ -561,21 +564,25 @@ void gather_kernels(const Plan& plan, const Shape& s, const float* sums, size_t 
   const Kernel& kernel = plan.kernel;
   int taps = s.taps, all = taps * taps;
   for (int k = 0; k < count; k += LANES) {
-    Vector half[SPAN][2][5] = {}, made[MAX_TAPS] = {};
-    for (int point = 0; point < POINTS; ++point)
-      for (int phase = 0; phase < 4; ++phase) {
-        if (plan.slot[point][phase] < 0) continue;
-        Vector sum = load(sums + plan.slot[point][phase] * slot_step + k);
-        for (int j = 0; j < taps; ++j)
-          if (kernel.at[point % SPAN][phase % 2][j] != 0)
-            half[point / SPAN][phase / 2][j] += kernel.at[point % SPAN][phase % 2][j] * sum;
+    Vector made[MAX_TAPS];
+    for (int down = 0; down < 2; ++down) {
+      Vector half[5][SPAN] = {};
+      for (int phase = 2 * down; phase < 2 * down + 2; ++phase)
+        for (int p = 0; p < SPAN; ++p) {
+          Vector m[SPAN] = {}, w[3];
+          for (int q = 0; q < SPAN; ++q)
+            if (int slot = plan.slot[p * SPAN + q][phase]; slot >= 0) m[q] = load(sums + slot * slot_step + k);
+          g_transposed(m, w);
+          for (int o = 0; o < 3; ++o)
+            if (int j = kernel.at[phase % 2][o]; j >= 0) half[j][p] = w[o];
+        }
+      for (int j = 0; j < taps; ++j) {
+        Vector w[3];
+        g_transposed(half[j], w);
+        for (int o = 0; o < 3; ++o)
+          if (int i = kernel.at[down][o]; i >= 0) made[i * taps + j] = w[o];
       }
-    for (int p = 0; p < SPAN; ++p)
-      for (int phase = 0; phase < 2; ++phase)
-        for (int i = 0; i < taps; ++i)
-          if (kernel.at[p][phase][i] != 0)
-            for (int j = 0; j < taps; ++j)
-              made[i * taps + j] += kernel.at[p][phase][i] * half[p][phase][j];
+    }
     transpose(reinterpret_cast<const float*>(made), LANES, all, std::min(LANES, count - k),
               dw + (size_t(first + k) * s.inner + c) * all, size_t(s.inner) * all);
   }
@@ -706,7 +713,7 @@ void weight_gradient_by_parts(ffi::ThreadPool& pool, const Shape& s, const Sums&
 // dw [K, C, k, k]: the gradient of `convolve` for its kernels.
 void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* dy,
                      float* dw) {
-  Plan plan(s.taps, false, false);
+  Plan plan(s.taps, false);
   Sums sums(s, plan);
   if (sums.floats() <= SMALL) return weight_gradient_by_parts(pool, s, sums, x, dy, dw);
   int together = std::min(s.strips(), divide_up(TILES_TO_A_SUM, s.wide()));
