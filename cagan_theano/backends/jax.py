@@ -14,6 +14,7 @@ from cagan_theano.adam import Descent
 from cagan_theano.backends import Backend, cache, lowering, native
 from cagan_theano.backends import devices as placing
 from cagan_theano.backends.expansion import expanding
+from cagan_theano.backends.recompute import After, Again, recomputing
 from cagan_theano.compat import abstract_conv, aesara
 from cagan_theano.layers import Normalization
 
@@ -106,7 +107,7 @@ def mode(target: Target, placement):
     from aesara.compile.mode import JAX, Mode
 
     kept = JAX.excluding("conv_gemm", "AbstractConvCheck", "fusion", "inplace").provided_optimizer
-    return Mode(linker(target, placement), kept if target.compiled else expanding(kept))
+    return Mode(linker(target, placement), recomputing(kept) if target.compiled else expanding(kept))
 
 
 def linker(target: Target, placement):
@@ -198,6 +199,8 @@ def register() -> None:
         abstract_conv.AbstractConv2d_gradWeights: gradient_of_weights,
         Normalization: normalization,
         Descent: descent,
+        Again: normalization_again,
+        After: lambda op, **kwargs: native.after,
         aesara.tensor.basic.Split: split,
         SpecifyShape: specify_shape,
     }
@@ -241,18 +244,31 @@ def gradient_of_weights(op, target: Target = CPU, **kwargs):
 
 def normalization(op, target: Target = CPU, **kwargs):
     """Lower Normalization and its gradient, where their inner graphs did not take their places."""
-    import jax.numpy as jnp
-
     epsilon, slope = op.facts
 
     def normalize(x, *rest):
-        affine = len(rest) == (4 if op.backward else 2)
-        plain = jnp.ones(x.shape[1], x.dtype), jnp.zeros(x.shape[1], x.dtype)
-        scale = rest[:2] if affine else plain
+        affine = rest[:2] if len(rest) == (4 if op.backward else 2) else ()
+        scale = scale_of(x, affine)
         if not op.backward:
             return lowering.normalize(x, *scale, epsilon, slope, target.compiled)
         made = lowering.normalize_gradient(x, *scale, rest[-1], epsilon, slope, target.compiled)
         return made if affine else made[0]
+
+    return normalize
+
+
+def scale_of(x, affine: tuple) -> tuple:
+    """The gain and shift of a norm of x [N, C, H, W]; 1 and 0 where it has none."""
+    import jax.numpy as jnp
+
+    return affine or (jnp.ones(x.shape[1], x.dtype), jnp.zeros(x.shape[1], x.dtype))
+
+
+def normalization_again(op, target: Target = CPU, **kwargs):
+    """Lower Again, which is only for the compiled functions."""
+
+    def normalize(until, x, *affine):
+        return native.normalize(x, *scale_of(x, affine), *op.facts, until=until)
 
     return normalize
 

@@ -23,7 +23,8 @@ from cagan_theano.backends import cache
 
 SOURCES = [Path(__file__).with_name(name) for name in (
     "convolution.cc", "winograd.h", "direct.h", "convolution.h", "norm.cc", "adam.cc", "shared.h")]
-TARGETS = ("convolve", "deconvolve", "weight_gradient", "normalize", "normalize_gradient", "descend")
+TARGETS = ("convolve", "deconvolve", "weight_gradient", "normalize", "normalize_again",
+           "normalize_gradient", "descend", "after")  # fmt: skip
 COMPILERS = ("c++", "g++", "clang++")
 TAPS = (3, 4, 5)
 FEW_CHANNELS = 4  # below this XLA's convolution is the faster one (measured): vectors hold up to 16
@@ -54,9 +55,13 @@ def weight_gradient(x, gradients, taps: int):
     return call("weight_gradient", shape, x, gradients)
 
 
-def normalize(x, gain, shift, epsilon: float, slope: float):
-    """Instance norm and activation of [N, C, H, W]; see `lowering.normalize`."""
-    return call("normalize", x.shape, x, gain, shift, epsilon=epsilon, slope=slope)
+def normalize(x, gain, shift, epsilon: float, slope: float, until=None):
+    """Instance norm and activation of [N, C, H, W]; see `lowering.normalize`.
+
+    until: what must be known before; XLA then takes it for another function than without.
+    """
+    later, name = ((), "normalize") if until is None else ((until,), "normalize_again")
+    return call(name, x.shape, x, gain, shift, *later, epsilon=epsilon, slope=slope)
 
 
 def normalize_gradient(x, gain, shift, dy, epsilon: float, slope: float):
@@ -76,6 +81,11 @@ def descend(theta, m, v, gradient, t, *facts: float):
     names = "learning_rate", "beta1", "beta2", "epsilon", "uncorrected"
     return call("descend", (theta.shape,) * 3, theta, m, v, gradient, t, in_place=(1, 2),
                 **dict(zip(names, facts)))  # fmt: skip
+
+
+def after(x, done):
+    """x, which XLA does not read before `done` is there."""
+    return call("after", x.shape, x, done, in_place=(0,))
 
 
 def call(name: str, shape, *arrays, in_place: tuple = (), **facts: float):

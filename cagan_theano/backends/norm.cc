@@ -8,6 +8,7 @@
 // E[x^2] - E[x]^2 loses all digits when the mean is large.
 
 #include <cmath>
+#include <cstring>
 
 #include "shared.h"
 
@@ -124,6 +125,19 @@ ffi::Error Normalize(ffi::ThreadPool pool, Array x, Array gain, Array shift, Res
   return ffi::Error::Success();
 }
 
+// The same, called only when `until` is there.
+ffi::Error NormalizeAgain(ffi::ThreadPool pool, Array x, Array gain, Array shift, ffi::AnyBuffer until,
+                          Result y, float epsilon, float slope) {
+  return Normalize(pool, x, gain, shift, y, epsilon, slope);
+}
+
+// x, in its own memory, when `done` is there.
+ffi::Error After(Array x, ffi::AnyBuffer done, Result same) {
+  if (same->typed_data() != x.typed_data())
+    std::memcpy(same->typed_data(), x.typed_data(), x.size_bytes());
+  return ffi::Error::Success();
+}
+
 // d_gain and d_shift come for each picture, [N, C].
 ffi::Error NormalizeGradient(ffi::ThreadPool pool, Array x, Array gain, Array shift, Array dy,
                              Result dx, Result d_gain, Result d_shift, float epsilon, float slope) {
@@ -144,6 +158,12 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(cagan_normalize, Normalize,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>()
                                   .Arg<Array>().Ret<Array>().Attr<float>("epsilon")
                                   .Attr<float>("slope"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(cagan_normalize_again, NormalizeAgain,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>()
+                                  .Arg<Array>().Arg<ffi::AnyBuffer>().Ret<Array>()
+                                  .Attr<float>("epsilon").Attr<float>("slope"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(cagan_after, After,
+                              ffi::Ffi::Bind().Arg<Array>().Arg<ffi::AnyBuffer>().Ret<Array>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(cagan_normalize_gradient, NormalizeGradient,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>()
                                   .Arg<Array>().Arg<Array>().Ret<Array>().Ret<Array>().Ret<Array>()

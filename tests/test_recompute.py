@@ -1,0 +1,80 @@
+"""Activations that are made again: the same bits in less memory."""
+
+import numpy as np
+import pytest
+from network_toys import small_config
+
+jax = pytest.importorskip("jax")
+from cagan_theano import batches  # noqa: E402
+from cagan_theano.backends import choose_backend, devices, lowering, native  # noqa: E402
+from cagan_theano.backends import jax as jax_module  # noqa: E402
+from cagan_theano.functions import build_networks, compile_functions  # noqa: E402
+
+pytestmark = pytest.mark.both_worlds
+SIZES = dict(g_widths=(8, 12, 16, 20), d_widths=(8, 12, 16, 20), height=64, width=48, batch_size=4)
+
+
+@pytest.fixture(autouse=True)
+def a_compiler():
+    if not native.available():
+        pytest.skip("no C++ compiler")
+
+
+def trained(photos, config, monkeypatch):
+    """All parameters after two updates, and the bytes of temporary memory that an update takes."""
+    calls, compiled = [], devices.Placement.compiled
+
+    def spying(self, function, replaced):
+        jitted = compiled(self, function, replaced)
+
+        def called(*arrays):
+            calls.append((jitted, [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays]))
+            return jitted(*arrays)
+
+        return called
+
+    networks = build_networks(config, 0)
+    with monkeypatch.context() as spied:
+        spied.setattr(devices.Placement, "compiled", spying)
+        functions = compile_functions(networks, photos, config, choose_backend("jax", "cpu"))
+        sampler = batches.Sampler(config, photos.garment[:])
+        for _ in range(2):
+            functions.update(sampler.draw())
+    jitted, shapes = calls[-1]
+    memory = jitted.lower(*shapes).compile().memory_analysis().temp_size_in_bytes
+    values = [np.array(v.get_value()) for net in networks for v in net.params.values()]
+    return values, memory
+
+
+def photos_of(config, count=8):
+    """Random photos in memory, each garment worn once."""
+    rng, shape = np.random.default_rng(0), (count, config.height, config.width, 3)
+    x, y = (rng.integers(0, 256, shape, dtype=np.uint8) for _ in range(2))
+    return type("Photos", (), dict(x=x, y=y, mask=None, garment=np.arange(count)))
+
+
+@pytest.mark.parametrize("changes", [dict(), dict(norm_affine=False, activation="leaky")])
+def test_the_same_bits_in_less_memory(changes, monkeypatch):
+    config = small_config(**SIZES, **changes)
+    photos = photos_of(config)
+    values, memory = trained(photos, config, monkeypatch)
+    monkeypatch.setattr(jax_module, "recomputing", lambda query: query)
+    kept, memory_of_all = trained(photos, config, monkeypatch)
+    for value, expected in zip(values, kept):
+        np.testing.assert_array_equal(value, expected)
+    assert memory < 0.9 * memory_of_all
+
+
+def test_a_norm_made_again_is_the_norm():
+    x, done = np.random.default_rng(0).normal(size=(2, 3, 5, 4)).astype("f"), np.ones(7, "f")
+    gain, shift = np.arange(3, dtype="f"), np.ones(3, "f")
+    plain = jax.jit(lambda *a: lowering.normalize(*a, 1e-5, 0.2, True))(x, gain, shift)
+    again = jax.jit(lambda *a: native.normalize(*a[:3], 1e-5, 0.2, until=a[3]))(x, gain, shift, done)
+    np.testing.assert_array_equal(again, plain)
+
+
+def test_what_waits_stays_as_it_is():
+    x, done = np.arange(12, dtype="f").reshape(3, 4), np.ones(2, "f")
+    waited, twice = jax.jit(lambda x, done: (native.after(x, done), 2 * x))(x, done)
+    np.testing.assert_array_equal(waited, x)
+    np.testing.assert_array_equal(twice, 2 * x)
