@@ -28,7 +28,7 @@ from cagan_theano.run_folder import RunFolder
 from cagan_theano.samples import choose_held_out, loss_curves, sample_sheet, scores
 from cagan_theano.signals import Signals, Stopped
 from cagan_theano.training import Trainer
-from data_prep.store import PhotoFile
+from data_prep.store import PhotoFile, empty_pictures
 
 HELD_OUT = 16  # triples that are scored; the sheets show the first few
 SHOWN = ("loss_D", "loss_G", "L_id", "L_cyc")  # beside the progress bar
@@ -232,7 +232,7 @@ def read_photos(photos, config: Config):
 
 def read_rows(source, color: str, bar, chunk: int = 256) -> np.ndarray:
     """All rows of an HDF5 column of pictures."""
-    target = np.empty(source.shape, np.uint8)
+    target = empty_pictures(source.shape)
     for start in range(0, len(source), chunk):
         target[start:start + chunk] = to_bytes(source[start:start + chunk], color)
         bar.update(min(chunk, len(source) - start))

@@ -24,6 +24,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from cagan_theano.checkpoint import load_checkpoint
+from data_prep.store import empty_pictures
 
 MATMUL = {"cpu": 2048, "gpu": 8192}  # side of the product
 
@@ -45,7 +46,9 @@ class Inputs:
         self.checkpoint, self.device, n = checkpoint, case["device"], case["batch"]
         rng = np.random.default_rng(0)
         shape = (max(2 * n, case.get("pairs", 0)), case["height"], case["width"], 3)
-        self.x, self.y = (rng.integers(0, 256, shape, dtype=np.uint8) for _ in "xy")
+        self.x, self.y = empty_pictures(shape), empty_pictures(shape)
+        for pictures in (self.x, self.y):
+            pictures[:] = rng.integers(0, 256, shape, dtype=np.uint8)
         self.i = np.arange(n, dtype=np.int32)
         self.j = self.i + np.int32(n)
 

@@ -14,7 +14,8 @@ ORDER = (
     "data_prep.command", "data_prep.files", "data_prep.hdf5", "data_prep.store", "data_prep.picture",
     "compat", "config", "color", "sampling", "batches", "layers",
     "encoder", "generator", "discriminator", "losses", "adam", "backends", "backends.cache",
-    "backends.devices", "backends.expansion", "backends.native", "backends.lowering",
+    "backends.devices", "backends.expansion", "backends.recompute", "backends.native",
+    "backends.lowering",
     "backends.jax", "backends.stablehlo", "backends.c",
     "functions", "training", "checkpoint", "model",
     "command", "run_folder", "signals", "samples", "train", "ship", "export",
@@ -74,7 +75,7 @@ def test_only_compat_imports_aesara_and_only_its_back_end_jax():
                      [node.module] if isinstance(node, ast.ImportFrom) else [])  # fmt: skip
             for top in {n.split(".")[0] for n in names} & set(users):
                 users[top].add(name)
-    allowed = {"compat", "backends.expansion", "backends.jax", "backends.lowering", "backends.c"}
+    allowed = {"compat", *(f"backends.{name}" for name in ("expansion", "recompute", "jax", "lowering", "c"))}
     assert "compat" in users["aesara"] and users["aesara"] <= allowed
     assert all(name.startswith("backends.") for name in users["jax"])
 

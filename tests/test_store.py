@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from data_prep.store import PhotoFile, PhotoWriter
+from data_prep.store import PhotoFile, PhotoWriter, empty_pictures
 
 SIZE = (32, 48)
 NAMES = ["crew", "hood"]
@@ -174,3 +174,12 @@ def test_reader_notices_a_flipped_bit(path):
         np.testing.assert_array_equal(x[0], picture(10))
         with pytest.raises(ValueError, match="/train/x is damaged"):
             x[1]
+
+
+def test_jax_takes_pictures_uncopied():
+    jax = pytest.importorskip("jax")
+    pictures = empty_pictures((3, 5, 7, 3))
+    pictures[:] = 7
+    there = jax.device_put(pictures, jax.devices("cpu")[0])
+    assert there.unsafe_buffer_pointer() == pictures.ctypes.data
+    assert pictures.shape == (3, 5, 7, 3) and pictures.dtype == np.uint8
