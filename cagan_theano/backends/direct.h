@@ -138,7 +138,8 @@ void deconvolve(ffi::ThreadPool& pool, const Shape& s, const float* dy, const fl
     size_t tap_step = apart(s.outer * ROWS);
     Scratch kernels(all * tap_step), made(4 * ROWS * columns);  // kernels: [tap][channel of y][of x]
     for (int k = 0; k < s.outer; ++k)
-      transpose(w + (size_t(k) * s.inner + first) * all, all, count, all, kernels.data() + k * ROWS, tap_step);
+      transpose(w + (size_t(k) * s.inner + first) * all, all, count, all, kernels.data() + k * ROWS,
+                tap_step);
     bool begun[4] = {};
     for (int t = 0; t < all; ++t) {
       Tap down(t / s.taps, s.taps), right(t % s.taps, s.taps);

@@ -329,7 +329,8 @@ struct Tiles {
   size_t depth, room, step;
   Scratch inputs;
 
-  Tiles(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, const Side& from, int phases, const float* image)
+  Tiles(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, const Side& from, int phases,
+        const float* image)
       : tiles(s.strips() * s.wide()), depth(size_t(phases) * from.depth), room(round_up(tiles, ROWS)),
         step(apart(room * depth)), inputs(step * POINTS) {
     parallel(pool, s.strips(), [&](int n) {
@@ -493,11 +494,12 @@ void deconvolve_few(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, con
   parallel(pool, divide_up(s.strips(), together), [&](int number) {
     Task task(s, number, together);
     size_t x_step = apart(task.room * depth), m_step = apart(task.room * columns);
-    Scratch inputs(x_step * POINTS), products(m_step * POINTS), strip(std::max(from.floats(), to.floats()));
-    Scratch lines(size_t(columns) * s.width);
+    Scratch inputs(x_step * POINTS), products(m_step * POINTS);
+    Scratch strip(std::max(from.floats(), to.floats())), lines(size_t(columns) * s.width);
     for (int n = 0; n < task.strips; ++n) {
       from.gather(dy, task.first + n, strip.data());
-      transform_strip(plan, from, strip.data(), s.wide(), 1, inputs.data() + n * s.wide() * depth, depth, x_step);
+      transform_strip(plan, from, strip.data(), s.wide(), 1, inputs.data() + n * s.wide() * depth, depth,
+                      x_step);
     }
     for (int point = 0; point < POINTS; ++point)
       multiply<V>(inputs.data() + point * x_step, depth, 0, {kernels.data() + point * point_step},
@@ -571,7 +573,8 @@ void gather_kernels(const Plan& plan, const Shape& s, const float* sums, size_t 
         for (int p = 0; p < SPAN; ++p) {
           Vector m[SPAN] = {}, w[3];
           for (int q = 0; q < SPAN; ++q)
-            if (int slot = plan.slot[p * SPAN + q][phase]; slot >= 0) m[q] = load(sums + slot * slot_step + k);
+            if (int slot = plan.slot[p * SPAN + q][phase]; slot >= 0)
+              m[q] = load(sums + slot * slot_step + k);
           g_transposed(m, w);
           for (int o = 0; o < 3; ++o)
             if (int j = kernel.at[phase % 2][o]; j >= 0) half[j][p] = w[o];
@@ -599,7 +602,8 @@ struct Transforms {
   Scratch inputs, gradients;
 
   Transforms(const Plan& plan, const Shape& s, const Side& left, const Side& right, int strips)
-      : plan(plan), left(left), right(right), wide(s.wide()), depth(4 * left.depth + LANES),  // ROWS may reach beyond
+      : plan(plan), left(left), right(right), wide(s.wide()),
+        depth(4 * left.depth + LANES),  // ROWS may reach beyond
         across(round_up(s.outer, COLUMNS)), room(size_t(strips) * s.wide()),
         x_step(apart(room * depth)), dy_step(apart(room * across)),
         inputs(x_step * POINTS), gradients(dy_step * POINTS) {}
@@ -692,7 +696,8 @@ constexpr size_t SMALL = 1 << 17;  // sums
 void weight_gradient_by_parts(ffi::ThreadPool& pool, const Shape& s, const Sums& sums, const float* x,
                               const float* dy, float* dw) {
   Side left(s, true, true), right(s, false, false);
-  int together = std::max(1, FEW_TILES / s.wide()), parts = std::min(PARTS, divide_up(s.strips(), together));
+  int together = std::max(1, FEW_TILES / s.wide());
+  int parts = std::min(PARTS, divide_up(s.strips(), together));
   Scratch made(parts * sums.floats());
   parallel(pool, parts, [&](int part) {
     Transforms transforms(sums.plan, s, left, right, together);
