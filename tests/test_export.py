@@ -13,7 +13,6 @@ import pytest
 from network_toys import small_config
 
 from cagan_theano import export
-from cagan_theano.backends import choose_backend, native
 from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.model import load
 from cagan_theano.training import Trainer
@@ -67,15 +66,12 @@ def test_the_manifest_tells_all(folder):
 
 @pytest.mark.slow
 def test_training_and_swaps_without_aesara_are_those_with_it(
-    folder, tiny_data, tiny_photos, tmp_path, monkeypatch
+    folder, tiny_data, tiny_photos, tmp_path, jax_backend
 ):
-    # exported programs have XLA's convolutions; where a gradient is 0 ours may leave 1e-8, of which
-    # Adam makes a step
-    monkeypatch.setattr(native, "available", lambda: False)
     trained, swaps = tmp_path / "trained.h5", tmp_path / "swaps.npz"
     done = run("train", "--functions", folder, "--data", tiny_data, "--out", trained, "--steps", 1)
     assert done.returncode == 0, done.stderr
-    trainer = Trainer(CONFIG, tiny_photos, choose_backend("jax", "cpu"))
+    trainer = Trainer(CONFIG, tiny_photos, jax_backend)
     losses = trainer.advance()
     logged = json.loads(Path(f"{trained}.jsonl").read_text())
     assert logged == pytest.approx({"step": 1, **losses}, abs=1e-6)

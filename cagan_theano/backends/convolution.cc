@@ -36,7 +36,7 @@ ffi::Error Deconvolve(ffi::ThreadPool pool, Array dy, Array w, Result dx) {
 ffi::Error WeightGradient(ffi::ThreadPool pool, Array x, Array dy, Result dw) {
   Shape s = shape_of(x.dimensions(), dw->dimensions(), dy.dimensions());
   if (!s.taps) return refuse();
-  (direct::is_faster(s) ? direct::weight_gradient : winograd::weight_gradient)(
+  (direct::is_better_gradient(s) ? direct::weight_gradient : winograd::weight_gradient)(
       pool, s, x.typed_data(), dy.typed_data(), dw->typed_data());
   return ffi::Error::Success();
 }

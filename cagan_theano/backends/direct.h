@@ -19,7 +19,12 @@ constexpr int FEW = 8;       // tiles of 4x4; of more Winograd's algorithm is th
 constexpr int DEPTH = 1536;  // rows of patches at a time, which stay in the cache
 constexpr int GROUPS = 4;    // of ROWS channels to a task
 
+// Of few pixels a tap may read nothing but zeros.  Its gradient is 0 here; Winograd's rounding is not,
+// and Adam makes a step of it.
+constexpr int KEEPING_ZEROS = 40;  // tiles
+
 bool is_faster(const Shape& s) { return s.tiles() <= FEW; }
+bool is_better_gradient(const Shape& s) { return s.tiles() <= KEEPING_ZEROS; }
 
 size_t pixels(const Shape& s) { return size_t(s.n) * s.height * s.width; }
 
