@@ -1,4 +1,4 @@
-// Stride-2 convolutions and their two gradients as XLA calls them, each by the faster of our ways.
+// Stride-2 convolutions and their two gradients as XLA calls them, each by the better of our ways.
 
 #include "direct.h"
 #include "winograd.h"

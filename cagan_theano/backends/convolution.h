@@ -40,6 +40,14 @@ struct Tap {
 // pages apart shares the same few places of a cache: a line more, and it does not.
 constexpr size_t apart(size_t floats) { return floats + 64 / sizeof(float); }
 
+// work(first, count) for `together` of so many things at a time.
+template <typename Work>
+void each_group(ffi::ThreadPool& pool, int things, int together, const Work& work) {
+  parallel(pool, divide_up(things, together), [&](int task) {
+    work(task * together, std::min(together, things - task * together));
+  });
+}
+
 // --- from channels first to channels last and back
 
 typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));

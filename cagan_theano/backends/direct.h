@@ -85,14 +85,6 @@ void unfold(const Shape& s, const float* x, int c, float* to, size_t columns) {
     std::fill(to + t * columns + pixels(s), to + (t + 1) * columns, 0.f);
 }
 
-// work(first, count) for so many channels at a time.
-template <typename Work>
-void each_group(ffi::ThreadPool& pool, int channels, int together, const Work& work) {
-  parallel(pool, divide_up(channels, together), [&](int task) {
-    work(task * together, std::min(together, channels - task * together));
-  });
-}
-
 // y [N, K, h, w] = stride-2 convolution of x [N, C, 2h, 2w] with w [K, C, k, k].
 void convolve(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* w, float* y) {
   int all = s.taps * s.taps, depth = s.inner * all, size = s.height * s.width;

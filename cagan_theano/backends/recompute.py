@@ -2,7 +2,7 @@
 
 What a norm is given is kept for the norm's own gradient; what it makes, and what is joined to that,
 is read once more by the gradient of the next layer's kernels alone.  To make it again costs a pass
-over it and saves, with the order of work that goes with it, a third of a step's temporary memory.
+over it and saves, with the order of work that goes with it, much of a step's temporary memory.
 """
 
 from cagan_theano.compat import abstract_conv, aesara

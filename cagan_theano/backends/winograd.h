@@ -123,7 +123,7 @@ struct Plan {
 
 // Strips to a task: about TILES_AT_ONCE tiles, and evenly many tasks for the threads.
 int strips_to_a_task(const Shape& s, int threads) {
-  int tasks = divide_up(s.strips() * s.wide(), TILES_AT_ONCE);
+  int tasks = divide_up(s.tiles(), TILES_AT_ONCE);
   return divide_up(s.strips(), round_up(tasks, std::max(threads, 1)));
 }
 
@@ -320,34 +320,42 @@ void transform_kernels(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, 
   });
 }
 
-// --- large kernels and few tiles: by blocks of the channels that are made, so that a block's
-// transformed kernels stay in the cache and no more of them are in memory than threads are at work
-
-// The transforms of all tiles: at[point][tile][channel], one phase of the channels after another.
+// The transforms of the tiles of some strips: at[point][tile][channel], one phase of the channels after
+// another.
 struct Tiles {
-  int tiles;
-  size_t depth, room, step;
+  const Plan& plan;
+  const Side& from;
+  int phases, wide, first, strips, tiles;
+  size_t depth, room, step;  // room: tiles, in whole ROWS
   Scratch inputs;
 
-  Tiles(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, const Side& from, int phases,
-        const float* image)
-      : tiles(s.strips() * s.wide()), depth(size_t(phases) * from.depth), room(round_up(tiles, ROWS)),
-        step(apart(room * depth)), inputs(step * POINTS) {
-    parallel(pool, s.strips(), [&](int n) {
-      Scratch strip(from.floats());
-      from.gather(image, n, strip.data());
-      transform_strip(plan, from, strip.data(), s.wide(), phases,
-                      inputs.data() + n * s.wide() * depth, depth, step);
-    });
+  Tiles(const Plan& plan, const Shape& s, const Side& from, int phases, int first, int strips)
+      : plan(plan), from(from), phases(phases), wide(s.wide()), first(first), strips(strips),
+        tiles(strips * wide), depth(size_t(phases) * from.depth), room(round_up(tiles, ROWS)),
+        step(apart(room * depth)), inputs(step * POINTS) {}
+
+  void take(const float* image, int n) {
+    Scratch strip(from.floats());
+    from.gather(image, first + n, strip.data());
+    transform_strip(plan, from, strip.data(), wide, phases, inputs.data() + n * wide * depth, depth, step);
+  }
+  void take_all(const float* image) {
+    for (int n = 0; n < strips; ++n) take(image, n);
+  }
+  void take_all(const float* image, ffi::ThreadPool& pool) {
+    parallel(pool, strips, [&](int n) { take(image, n); });
   }
   const float* at(int point) const { return inputs.data() + point * step; }
 };
+
+// --- large kernels and few tiles: by blocks of the channels that are made, so that a block's
+// transformed kernels stay in the cache and no more of them are in memory than threads are at work
 
 // Whether less goes through memory by blocks: all tiles for each of them, instead of all kernels for
 // each task; and there is a block for every thread.
 bool by_blocks(const ffi::ThreadPool& pool, const Shape& s, const Plan& plan, int columns, int depth,
                int phases) {
-  size_t blocks = divide_up(columns, COLUMNS), tiles = size_t(s.strips()) * s.wide();
+  size_t blocks = divide_up(columns, COLUMNS), tiles = s.tiles();
   size_t inputs = tiles * round_up(depth, LANES) * phases * POINTS;
   size_t kernels = blocks * plan.slots * depth * COLUMNS;
   return blocks >= size_t(pool.num_threads()) && inputs * blocks < kernels * (1 + tiles / TILES_AT_ONCE);
@@ -356,7 +364,8 @@ bool by_blocks(const ffi::ThreadPool& pool, const Shape& s, const Plan& plan, in
 void convolve_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, const float* x,
                         const float* w, float* y) {
   Side from(s, true, true), to = Side(s, false, false).of_depth(COLUMNS);
-  Tiles tiles(pool, plan, s, from, 4, x);
+  Tiles tiles(plan, s, from, 4, 0, s.strips());
+  tiles.take_all(x, pool);
   parallel(pool, divide_up(s.outer, COLUMNS), [&](int block) {
     size_t m_step = apart(tiles.room * COLUMNS), slot_step = apart(s.inner * COLUMNS);
     Scratch kernels(plan.slots * slot_step), products(m_step * POINTS), strip(to.floats());
@@ -378,7 +387,8 @@ void convolve_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan,
 void deconvolve_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, const float* dy,
                           const float* w, float* dx) {
   Side from(s, false, true), to = Side(s, true, false).of_depth(COLUMNS);
-  Tiles tiles(pool, plan, s, from, 1, dy);
+  Tiles tiles(plan, s, from, 1, 0, s.strips());
+  tiles.take_all(dy, pool);
   parallel(pool, divide_up(s.inner, COLUMNS), [&](int block) {
     size_t m_step = apart(tiles.room * COLUMNS), slot_step = apart(s.outer * COLUMNS);
     Scratch kernels(POINTS * slot_step), products(m_step * POINTS);
@@ -401,48 +411,32 @@ void deconvolve_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& pla
 
 // --- otherwise: by tiles
 
-// The strips of one task, side by side: place[point][tile][...].
-struct Task {
-  int first, strips, tiles;
-  size_t room;  // tiles, in whole ROWS
-
-  Task(const Shape& s, int task, int together)
-      : first(task * together), strips(std::min(together, s.strips() - first)),
-        tiles(strips * s.wide()), room(round_up(together * s.wide(), ROWS)) {}
-};
-
 // y [N, K, h, w] = stride-2 convolution of x [N, C, 2h, 2w] with w [K, C, k, k].
 void convolve(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* w, float* y) {
   Plan plan(s.taps, false);
   if (by_blocks(pool, s, plan, s.outer, s.inner, 4))
     return convolve_by_blocks(pool, s, plan, x, w, y);
   Side from(s, true, true), to(s, false, false);
-  int blocks = divide_up(s.outer, COLUMNS), across = blocks * COLUMNS, depth = 4 * from.depth;
+  int blocks = divide_up(s.outer, COLUMNS), across = blocks * COLUMNS;
   size_t slot_step = apart(s.inner * COLUMNS);
   Scratch kernels(blocks * plan.slots * slot_step);
   transform_kernels(pool, plan, s, w, false, kernels.data(), slot_step);
-  int together = strips_to_a_task(s, pool.num_threads());
-  parallel(pool, divide_up(s.strips(), together), [&](int number) {
-    Task task(s, number, together);
-    size_t x_step = apart(task.room * depth), m_step = apart(task.room * across);
-    Scratch inputs(x_step * POINTS), products(m_step * POINTS);
-    Scratch strip(std::max(from.floats(), to.floats()));
-    for (int n = 0; n < task.strips; ++n) {
-      from.gather(x, task.first + n, strip.data());
-      transform_strip(plan, from, strip.data(), s.wide(), 4,
-                      inputs.data() + n * s.wide() * size_t(depth), depth, x_step);
-    }
+  each_group(pool, s.strips(), strips_to_a_task(s, pool.num_threads()), [&](int first, int strips) {
+    Tiles tiles(plan, s, from, 4, first, strips);
+    tiles.take_all(x);
+    size_t m_step = apart(tiles.room * across);
+    Scratch products(m_step * POINTS), strip(to.floats());
     for (int point = 0; point < POINTS; ++point)
       for (int block = 0; block < blocks; ++block) {
         const float* ours = kernels.data() + block * plan.slots * slot_step;
         auto in = [&](int phase) { return plan.at(ours, slot_step, point, phase); };
-        multiply(inputs.data() + point * x_step, depth, from.depth, {in(0), in(1), in(2), in(3)},
-                 s.inner, task.tiles, products.data() + point * m_step + block * COLUMNS, across);
+        multiply(tiles.at(point), tiles.depth, from.depth, {in(0), in(1), in(2), in(3)}, s.inner,
+                 tiles.tiles, products.data() + point * m_step + block * COLUMNS, across);
       }
-    for (int n = 0; n < task.strips; ++n) {
+    for (int n = 0; n < strips; ++n) {
       transform_outputs(to, products.data() + size_t(n) * s.wide() * across, across, m_step,
                         s.wide(), 0, strip.data());
-      to.scatter(strip.data(), task.first + n, y);
+      to.scatter(strip.data(), first + n, y);
     }
   });
 }
@@ -485,29 +479,23 @@ void deconvolve_few(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, con
                     const float* w, float* dx) {
   constexpr int columns = V * LANES;
   Side from(s, false, true), to = Side(s, false, false).of_depth(columns);
-  size_t point_step = apart(s.outer * columns), depth = from.depth;
+  size_t point_step = apart(s.outer * columns);
   Scratch kernels(POINTS * point_step);
   parallel(pool, s.outer, [&](int k) {
     transform_side_by_side(plan, s, w, columns, k, kernels.data(), point_step);
   });
-  int together = strips_to_a_task(s, pool.num_threads());
-  parallel(pool, divide_up(s.strips(), together), [&](int number) {
-    Task task(s, number, together);
-    size_t x_step = apart(task.room * depth), m_step = apart(task.room * columns);
-    Scratch inputs(x_step * POINTS), products(m_step * POINTS);
-    Scratch strip(std::max(from.floats(), to.floats())), lines(size_t(columns) * s.width);
-    for (int n = 0; n < task.strips; ++n) {
-      from.gather(dy, task.first + n, strip.data());
-      transform_strip(plan, from, strip.data(), s.wide(), 1, inputs.data() + n * s.wide() * depth, depth,
-                      x_step);
-    }
+  each_group(pool, s.strips(), strips_to_a_task(s, pool.num_threads()), [&](int first, int strips) {
+    Tiles tiles(plan, s, from, 1, first, strips);
+    tiles.take_all(dy);
+    size_t m_step = apart(tiles.room * columns);
+    Scratch products(m_step * POINTS), strip(to.floats()), lines(size_t(columns) * s.width);
     for (int point = 0; point < POINTS; ++point)
-      multiply<V>(inputs.data() + point * x_step, depth, 0, {kernels.data() + point * point_step},
-                  s.outer, task.tiles, products.data() + point * m_step, columns);
-    for (int n = 0; n < task.strips; ++n) {
+      multiply<V>(tiles.at(point), tiles.depth, 0, {kernels.data() + point * point_step}, s.outer,
+                  tiles.tiles, products.data() + point * m_step, columns);
+    for (int n = 0; n < strips; ++n) {
       transform_outputs(to, products.data() + size_t(n) * s.wide() * columns, columns, m_step, s.wide(),
                         0, strip.data());
-      scatter_side_by_side(s, to, strip.data(), task.first + n, lines.data(), dx);
+      scatter_side_by_side(s, to, strip.data(), first + n, lines.data(), dx);
     }
   });
 }
@@ -530,33 +518,27 @@ void deconvolve(ffi::ThreadPool& pool, const Shape& s, const float* dy, const fl
   if (by_blocks(pool, s, plan, s.inner, s.outer, 1))
     return deconvolve_by_blocks(pool, s, plan, dy, w, dx);
   Side from(s, false, true), to(s, true, false);
-  int blocks = divide_up(s.inner, COLUMNS), across = blocks * COLUMNS, depth = from.depth;
+  int blocks = divide_up(s.inner, COLUMNS), across = blocks * COLUMNS;
   size_t slot_step = apart(s.outer * COLUMNS);
   Scratch kernels(blocks * plan.slots * slot_step);
   transform_kernels(pool, plan, s, w, true, kernels.data(), slot_step);
-  int together = strips_to_a_task(s, pool.num_threads());
-  parallel(pool, divide_up(s.strips(), together), [&](int number) {
-    Task task(s, number, together);
-    size_t x_step = apart(task.room * depth), m_step = apart(task.room * across);
-    Scratch inputs(x_step * POINTS), products(m_step * POINTS);
-    Scratch read(from.floats()), made(to.floats() * task.strips);
-    for (int n = 0; n < task.strips; ++n) {
-      from.gather(dy, task.first + n, read.data());
-      transform_strip(plan, from, read.data(), s.wide(), 1,
-                      inputs.data() + n * s.wide() * size_t(depth), depth, x_step);
-    }
+  each_group(pool, s.strips(), strips_to_a_task(s, pool.num_threads()), [&](int first, int strips) {
+    Tiles tiles(plan, s, from, 1, first, strips);
+    tiles.take_all(dy);
+    size_t m_step = apart(tiles.room * across);
+    Scratch products(m_step * POINTS), made(to.floats() * strips);
     for (int phase = 0; phase < 4; ++phase) {
       for (int point = 0; point < POINTS; ++point)
         for (int block = 0; block < blocks; ++block)
-          multiply(inputs.data() + point * x_step, depth, 0,
+          multiply(tiles.at(point), tiles.depth, 0,
                    {plan.at(kernels.data() + block * plan.slots * slot_step, slot_step, point, phase)},
-                   s.outer, task.tiles, products.data() + point * m_step + block * COLUMNS, across);
-      for (int n = 0; n < task.strips; ++n)
+                   s.outer, tiles.tiles, products.data() + point * m_step + block * COLUMNS, across);
+      for (int n = 0; n < strips; ++n)
         transform_outputs(to, products.data() + size_t(n) * s.wide() * across, across, m_step,
                           s.wide(), phase, made.data() + n * to.floats());
     }
-    for (int n = 0; n < task.strips; ++n)
-      to.scatter(made.data() + n * to.floats(), task.first + n, dx);
+    for (int n = 0; n < strips; ++n)
+      to.scatter(made.data() + n * to.floats(), first + n, dx);
   });
 }
 
