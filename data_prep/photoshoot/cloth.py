@@ -1,92 +1,187 @@
-"""Folds: reliefs of the torso and the sleeves as sums of smooth creases."""
+"""Cloth surfaces: the suit's mesh, subdivided, with a tailor's coordinates; cutting and smoothing meshes."""
+
+import functools
+from dataclasses import dataclass
+
 import numpy as np
+from scipy import sparse
 
-GRID = 72  # resolution of a fold map
-TORSO_BOX = (-.115, .115, .19, .76)  # left, right, top, bottom in cloth units
-SLEEVE_WIDTH = .09  # the sleeve's half girth unrolled [body units]
-SLEEVE_LENGTH = .37
-FOLD = 1.7  # depth of every crease, tuned by eye
+from data_prep.photoshoot.anatomy import Build, anatomy, triangles
+
+FAR = 9.0  # a field's value where it never cuts [m]
 
 
-def creases(x, y, strokes):
-    """Sum of creases at x, y.
+@dataclass(frozen=True)
+class Surface:
+    """A triangle mesh over the suit's points.
 
-    strokes: rows of (x, y, angle, length, width, height, bow); a crease is a ridge with a
-    hollow beside it, fading along its length.
+    map: sparse [n,suit] that makes its points of the suit's; faces [m,3]; coords: name -> [n].
     """
-    total = np.zeros_like(x)
-    for cx, cy, angle, length, width, height, bow in strokes:
-        c, s = np.cos(angle), np.sin(angle)
-        along = (x - cx) * c + (y - cy) * s
-        off = ((y - cy) * c - (x - cx) * s + bow * along ** 2) / width
-        fade = np.exp(-(along / length) ** 2)
-        total += height * fade * (np.exp(-off ** 2) - .6 * np.exp(-(off - 1.5) ** 2))
-    return FOLD * total
+
+    map: sparse.csr_matrix
+    faces: np.ndarray
+    coords: dict
+
+    def __len__(self):
+        return self.map.shape[0]
 
 
-def torso_folds(garment, rng, amount=1.0):
-    """[GRID,GRID] relief over TORSO_BOX: pulls at the armpits, crumples at the waist,
-    long drapes in loose cloth, gathers above the hem's rib."""
-    left, right, top, bottom = TORSO_BOX
-    x, y = np.meshgrid(np.linspace(left, right, GRID), np.linspace(top, bottom, GRID))
-    loose = {"fitted": .55, "regular": .85, "oversized": 1.25}[garment.cut]
-    strokes = (_armpits(rng, loose) + _waist(rng, loose) + _drapes(rng, loose)
-               + _gathers(rng, garment, loose))
-    wide = .8 + .5 * garment.stiff
-    scaled = [(a, b, c, d, e * wide, f * amount, g) for a, b, c, d, e, f, g in strokes]
-    return creases(x, y, scaled).astype(np.float32)
+def subdivided(quads, count):
+    """(map [n,count], triangles): every quad in four, new points at the middles of edges and quads."""
+    edges = np.sort(np.concatenate([quads[:, [k, (k + 1) % 4]] for k in range(4)]), 1).astype(np.int64)
+    unique, inverse = np.unique(edges[:, 0] * count + edges[:, 1], return_inverse=True)
+    unique = np.stack([unique // count, unique % count], 1)
+    inverse = inverse.reshape(4, -1)
+    e, f = len(unique), len(quads)
+    row = np.concatenate([np.arange(count), count + np.repeat(np.arange(e), 2),
+                          count + e + np.repeat(np.arange(f), 4)])
+    column = np.concatenate([np.arange(count), unique.ravel(), quads.ravel()])
+    value = np.concatenate([np.ones(count), np.full(2 * e, .5), np.full(4 * f, .25)])
+    made = sparse.csr_matrix((value, (row, column)), (count + e + f, count))
+    corner, middle = quads.T, count + e + np.arange(f)
+    small = [np.stack([corner[k], count + inverse[k], middle, count + inverse[k - 1]], 1)
+             for k in range(4)]
+    return made, triangles(np.concatenate(small))
 
 
-def _armpits(rng, loose):
-    return [(side * rng.uniform(.055, .085), rng.uniform(.29, .345),
-             np.pi / 2 + side * rng.uniform(.2, .85), rng.uniform(.035, .065),
-             rng.uniform(.0055, .0095), rng.uniform(.0018, .0042) * loose ** .5,
-             side * rng.normal(3, 3)) for side in (-1, 1) for _ in range(3)]
+def averaging(faces, count):
+    """Sparse [count,count]: the mean of a point's neighbors."""
+    a = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    both = np.concatenate([a, a[:, ::-1]])
+    near = sparse.csr_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), (count, count))
+    near.data[:] = 1
+    total = np.maximum(np.asarray(near.sum(1)).ravel(), 1)
+    return (sparse.diags(1 / total) @ near).tocsr().astype(np.float32)
 
 
-def _waist(rng, loose):
-    count = 3 + rng.integers(4)
-    return [(side * rng.uniform(.02, .085), rng.uniform(.41, .56), side * rng.uniform(-.5, .35),
-             rng.uniform(.025, .06), rng.uniform(.006, .011), rng.uniform(.0016, .004) * loose,
-             rng.normal(-2, 3)) for side in (-1, 1) for _ in range(count)]
+def normals(points, faces):
+    """Unit normals [n,3] of a mesh's points."""
+    a, b, c = (points[faces[:, k]] for k in range(3))
+    flat = np.cross(b - a, c - a)
+    total = np.empty_like(points)
+    for axis in range(3):
+        total[:, axis] = sum(np.bincount(faces[:, k], flat[:, axis], len(points)) for k in range(3))
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
 
 
-def _drapes(rng, loose):
-    return [(rng.uniform(-.08, .08), rng.uniform(.42, .56), np.pi / 2 + rng.normal(0, .25),
-             rng.uniform(.07, .14), rng.uniform(.009, .017), rng.uniform(.002, .0045) * loose,
-             rng.normal(0, 1.5)) for _ in range(5)]
+def cut(surface, field):
+    """The part of a surface where ``field`` [n] is positive, with new points on the border."""
+    keep = field > 0
+    if keep.all():
+        return surface
+    inside = keep[surface.faces].sum(1)
+    whole = surface.faces[inside == 3]
+    parts, a, b = [whole], [], []
+    for count in (1, 2):
+        rows = surface.faces[inside == count]
+        lone = np.argmax(keep[rows] == (count == 1), axis=1)  # the corner that differs from the others
+        p, q, r = (np.take_along_axis(rows, ((lone + k) % 3)[:, None], 1)[:, 0] for k in range(3))
+        start = len(surface) + sum(map(len, a))
+        n = len(rows)
+        pq, pr = start + np.arange(n), start + n + np.arange(n)
+        a += [p, p]
+        b += [q, r]
+        parts += [np.stack([p, pq, pr], 1)] if count == 1 else [
+            np.stack([pq, q, r], 1), np.stack([pq, r, pr], 1)]
+    a, b = np.concatenate(a), np.concatenate(b)
+    t = field[a] / (field[a] - field[b])
+    n = len(surface)
+    new = sparse.csr_matrix((np.concatenate([1 - t, t]),
+                             (np.tile(np.arange(len(a)), 2), np.concatenate([a, b]))), (len(a), n))
+    mapping = sparse.vstack([sparse.identity(n, format="csr"), new]).tocsr()
+    return pruned(mapping, np.concatenate(parts), surface)
 
 
-def _gathers(rng, garment, loose):
-    if not garment.rib:
-        return []
-    y = garment.length - garment.rib
-    return [(rng.uniform(-.1, .1), y - rng.uniform(.008, .03), np.pi / 2 + rng.normal(0, .3),
-             rng.uniform(.015, .03), rng.uniform(.005, .009), rng.uniform(.001, .0026) * loose,
-             0) for _ in range(9)]
+def pruned(mapping, faces, surface):
+    """A surface of the used rows of ``mapping``, which makes its points of another's; equal ones join."""
+    n, total = len(surface), mapping.shape[0]
+    key = np.arange(total)
+    if total > n:  # points on one edge of two triangles are the same point
+        ends = np.sort(mapping[n:].indices.reshape(-1, 2), 1).astype(np.int64)
+        _, first, back = np.unique(ends[:, 0] * n + ends[:, 1], return_index=True, return_inverse=True)
+        key[n:] = n + first[back.ravel()]
+    faces = key[faces]
+    used = np.zeros(total, bool)
+    used[faces] = True
+    place = np.cumsum(used) - 1
+    chosen = mapping[np.flatnonzero(used)]
+    return Surface((chosen @ surface.map).tocsr(), place[faces].astype(np.int32),
+                   {name: (chosen @ value).astype(np.float32) for name, value in surface.coords.items()})
 
 
-def sleeve_folds(garment, rng, bend, amount=1.0):
-    """[GRID,GRID] relief of a sleeve (rows: along 0..1, columns: across -1..1).
+def border(faces):
+    """[k,2] directed edges that one triangle alone has."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
+    key = edges.min(1) * (faces.max() + 1) + edges.max(1)
+    _, index, count = np.unique(key, return_index=True, return_counts=True)
+    return edges[index[count == 1]]
 
-    bend: angle of the elbow [rad]; a bent elbow gathers more cloth.
+
+@dataclass(frozen=True)
+class Marks:
+    """Heights and places on the template's body [m], by which garments are cut."""
+
+    neck: float  # where the neck meets the shoulders
+    chest: float
+    waist: float
+    hip: float
+    crotch: float
+    shoulder: np.ndarray  # the left shoulder's joint
+    arm: np.ndarray  # unit vector along the left arm
+    reach: float  # from shoulder to wrist
+    middle: float  # y of the torso's axis
+
+
+@functools.cache
+def template():
+    """(points of all parts at rest, `Marks`) of the average body that garments are cut on."""
+    body = anatomy()
+    points, heads, _ = body.shaped(Build(.5, .15, (1 / 3, 1 / 3, 1 / 3)))
+    at = {bone: heads[row].astype(float) for row, bone in enumerate(body.bones)}
+    arm = at["wrist.L"] - at["upperarm01.L"]
+    reach = float(np.linalg.norm(arm))
+    hip = at["upperleg01.L"][2]
+    return points, Marks(neck=at["neck01"][2] + .035, chest=at["spine01"][2], waist=at["spine03"][2],
+                         hip=hip, crotch=hip - .075, shoulder=at["upperarm01.L"], arm=arm / reach,
+                         reach=reach, middle=float(at["spine02"][1]) - .02)
+
+
+def coordinates(points, weights):
+    """A tailor's coordinates of points on the template: name -> [n].
+
+    x, y, z [m]; arm: 0 torso .. 1 arm; t: along the arm, 0 shoulder .. 1 wrist; round: angle around the
+    torso or the arm, 0 in front; leg: 0 .. 1; head: 0 .. 1.
     """
-    across, along = np.meshgrid(np.linspace(-1, 1, GRID) * SLEEVE_WIDTH / 2,
-                                np.linspace(0, 1, GRID) * SLEEVE_LENGTH)
-    loose = {"fitted": .6, "regular": .85, "oversized": 1.15}[garment.cut]
-    size = amount * loose
-    strokes = []
-    for _ in range(4 + int(3 * bend)):  # around the elbow
-        strokes.append((rng.normal(0, .02), rng.normal(.5, .075) * SLEEVE_LENGTH,
-                        rng.normal(0, .5), rng.uniform(.02, .04), rng.uniform(.005, .009),
-                        size * rng.uniform(.0015, .0034) * (1 + .6 * bend), rng.normal(0, 6)))
-    for _ in range(3 + int(3 * loose)):  # cloth stacked above the cuff
-        strokes.append((rng.normal(0, .015), rng.uniform(.68, .93) * SLEEVE_LENGTH,
-                        rng.normal(0, .35), rng.uniform(.02, .04), rng.uniform(.005, .008),
-                        size * rng.uniform(.0012, .003), rng.normal(0, 6)))
-    for _ in range(3):  # long pulls of the upper arm
-        strokes.append((rng.normal(0, .02), rng.uniform(.08, .3) * SLEEVE_LENGTH,
-                        np.pi / 2 + rng.normal(0, .5), rng.uniform(.03, .06),
-                        rng.uniform(.007, .012), size * rng.uniform(.0015, .0032),
-                        rng.normal(0, 3)))
-    return creases(across, along, strokes).astype(np.float32)
+    bones, (_, marks) = anatomy().bones, template()
+
+    def share(*words):
+        return weights[:, [any(w in b for w in words) for b in bones]].sum(1)
+
+    arm = share("upperarm", "lowerarm", "wrist", "finger", "metacarpal")
+    mirrored = points * np.where(points[:, :1] < 0, [[-1, 1, 1]], [[1, 1, 1]])
+    off = mirrored - marks.shoulder
+    t = off @ marks.arm / marks.reach
+    across = off - (t * marks.reach)[:, None] * marks.arm
+    # around the arm: from the front over the outer and upper side
+    outer = np.array([marks.arm[2], 0, -marks.arm[0]]) * -1
+    round_arm = np.arctan2(across @ outer, -across[:, 1])
+    round_torso = np.arctan2(points[:, 0], -(points[:, 1] - marks.middle))
+    return {"x": points[:, 0], "y": points[:, 1], "z": points[:, 2], "arm": arm, "t": t,
+            "round_arm": round_arm, "round_torso": round_torso, "head": share("head", "neck03", "jaw"),
+            "hand": share("wrist", "finger", "metacarpal"), "leg": share("leg", "foot")}
+
+
+@functools.cache
+def suit():
+    """The whole suit as a `Surface`, each quad in four."""
+    body = anatomy()
+    rows = body.rows["suit"]
+    made, faces = subdivided(body.faces["suit"], rows.stop - rows.start)
+    smooth = averaging(faces, made.shape[0])
+    inner = np.ones(made.shape[0], np.float32)
+    inner[border(faces).ravel()] = 0
+    for _ in range(2):  # round the facets off
+        made = sparse.diags(1 - .5 * inner) @ made + sparse.diags(.5 * inner) @ (smooth @ made)
+    made = made.tocsr()
+    points = made @ template()[0][rows]
+    return Surface(made, faces.astype(np.int32), coordinates(points, made @ body.weights[rows]))

@@ -1,134 +1,175 @@
-"""Hair: a mass behind the head, a cap above the forehead, strands before the shoulders."""
+"""Hair: a cap over the scalp, strands that fall from it, buns and tails."""
+
+import functools
+
 import numpy as np
+from scipy import sparse
 
-from data_prep.photoshoot.canvas import blur, bump, smoothstep, tube
+from data_prep.photoshoot.anatomy import anatomy, skinned, triangles
+from data_prep.photoshoot.cloth import FAR, Surface, averaging, coordinates, cut, normals, subdivided, template
 
-CAP_VOLUME = {"crop": .02, "short": .07, "quiff": .13, "curls": .22}  # shares of the head
-BACK_LENGTH = {"long": .34, "waves": .33, "bob": .205, "curls": .19, "bun": 0, "ponytail": .0}
-
-
-def strands(across, along, seed, fine=1.0):
-    """Brightness factor of hair: streaks along the strands plus one soft gloss."""
-    rng = np.random.default_rng(seed)
-    total = np.zeros_like(across)
-    for _ in range(5):
-        k, phase, bend = rng.uniform(5, 22) * fine, rng.uniform(0, 6.3), rng.normal(0, 1.2)
-        total += np.sin(k * across + phase + bend * along)
-    return 1 + .05 * total
+THICK = {"long": .014, "waves": .020, "bob": .018, "bun": .010, "ponytail": .009, "curls": .042, "short": .016,
+         "quiff": .022, "crop": .006, "bald": .0}
+FALLING = ("long", "waves", "bob")
 
 
-def paint_back(canvas, head, light):
-    """Hair behind neck and shoulders, and a bun."""
-    person = head.person
-    x0, y0 = head.center
-    where, x, y = canvas.window(x0 - .13, y0 - .14, x0 + .13, .42)
-    u, v = head.local(x, y)
-    length = BACK_LENGTH.get(person.style, 0)
-    if person.style == "bun":
-        r = np.hypot(u / .42, (v + 1.12) / .26)
-        _paint(canvas, where, person, light, smoothstep(1.05, .95, r), u, v, .85)
-    if not length:
-        return
-    wide = (1.10 + .10 * person.volume) + .12 * smoothstep(-.4, .9, v)
-    if person.style == "curls":
-        wide = wide + .16 * person.volume + .05 * np.sin(9 * v) * np.sin(4 * u)
-    if person.style == "waves":
-        wide = wide + .07 * np.sin(5.5 * v + person.seed % 7)
-    bottom = (length - y0) / head.half[1]
-    wide = wide * np.sqrt(np.clip((bottom - v) / .35, 0, 1)) ** .6
-    top = np.sqrt(np.clip(1 - (np.clip(-v, 0, 1.2) / (1.12 + .06 * person.volume)) ** 2, 0, 1))
-    inside = (wide * top - np.abs(u) - .2 * (top <= 0)) * head.half[0]
-    _paint(canvas, where, person, light, canvas.coverage(inside), u, v, .72)
+@functools.cache
+def head_marks():
+    """Landmarks of the template's head: top, middle (of the skull), eye's height."""
+    body, (points, _) = anatomy(), template()
+    skull = points[body.rows["body"]]
+    share = body.weights[body.rows["body"]][:, body.bones.index("head")]
+    skull = skull[share > .9]
+    eyes = points[body.rows["eyes"]]
+    return dict(top=float(skull[:, 2].max()), y=float((skull[:, 1].min() + skull[:, 1].max()) / 2),
+                back=float(skull[:, 1].max()), front=float(skull[:, 1].min()), eye=float(eyes[:, 2].mean()),
+                eye_x=float(np.abs(eyes[:, 0]).mean()), low=float(skull[:, 2].min()))
 
 
-def _paint(canvas, where, person, light, alpha, across, along, level):
-    shade = strands(across, along, person.seed) * level
-    shade = shade * (1 - .25 * np.clip(np.abs(across) - .6, 0, 1))
-    canvas.paint(where, person.hair * light.tint, alpha, shade * light.ambient)
+def scalp_field(c, line=0.0):
+    """Distance [m] above the hairline, negative on the face and the neck."""
+    h = head_marks()
+    y = c["y"] - h["y"]
+    low = np.interp(y, [-.09, -.055, -.03, .005, .03, .10],
+                    [h["eye"] + .062, h["eye"] + .050, h["eye"] + .022, h["eye"] - .012, h["eye"] - .05, h["eye"] - .085])
+    return np.where(c["head"] > .5, c["z"] - low - line, -FAR)
 
 
-def paint_cap(canvas, head, light):
-    """Hair on the skull down to the hairline, over the temples for long styles."""
-    person = head.person
-    if person.style == "bald":
-        return
-    x0, y0 = head.center
-    where, x, y = canvas.window(x0 - .1, y0 - .14, x0 + .1, y0 + .1)
-    u, v = head.local(x, y)
-    volume = CAP_VOLUME.get(person.style, .085) * person.volume
-    skull = 1 - np.hypot(u / (1.03 + .6 * volume), (v + .05) / (1.0 + volume))
+@functools.lru_cache(32)
+def scalp(line):
+    """The scalp as a `Surface` over the body's points."""
+    body = anatomy()
+    rows = body.rows["body"]
+    count = rows.stop - rows.start
+    made = Surface(sparse.identity(count, format="csr"), triangles(body.faces["body"]).astype(np.int32),
+                   coordinates(template()[0][rows], body.weights[rows]))
+    made = cut(made, np.where(made.coords["head"] > .5, 1., -1.))
+    return cut(made, scalp_field(made.coords, line))
+
+
+@functools.cache
+def strands():
+    """The anatomy's hanging hair as a `Surface`, finer, with its coordinates."""
+    body, rows = anatomy(), anatomy().rows["hair"]
+    made, faces = subdivided(body.faces["hair"], rows.stop - rows.start)
+    points = made @ template()[0][rows]
+    return Surface(made.tocsr(), faces.astype(np.int32), coordinates(points, made @ body.weights[rows]))
+
+
+def grow(figure, sitter):
+    """(points, faces, coords) of each part of a sitter's hair."""
+    person = sitter.person
+    rng = np.random.default_rng([person.seed, 5])
+    parts = [cap(figure, person, rng)] if person.style != "bald" else []
+    if person.style in FALLING:
+        parts.append(falling(figure, sitter, rng))
+    if person.style in ("bun", "ponytail"):
+        parts.append(knot(figure, person, rng))
+    return parts
+
+
+def cap(figure, person, rng):
+    """The hair on the scalp: thin at the hairline, thicker above."""
+    surface = scalp(round(person.hairline, 3))
+    points = (surface.map @ figure.points["body"]).astype(np.float32)
+    out = normals(points, surface.faces)
+    over = np.clip(scalp_field(surface.coords, person.hairline) / .05, 0, 1)
+    noise = rng.normal(size=len(points)).astype(np.float32)
+    mean = averaging_of(round(person.hairline, 3))
+    for _ in range(2 if person.style == "curls" else 5):
+        noise = mean @ noise
+    noise /= noise.std()
+    thick = THICK[person.style] * person.volume
     if person.style == "quiff":
-        skull = np.maximum(skull, 1 - np.hypot((u - .15) / .8, (v + .82) / .34))
-    if person.style == "curls":
-        skull = skull + .035 * np.sin(11 * u + 2) * np.sin(10 * v)
-    face = _hairline(u, v, head)
-    inside = np.minimum(skull * head.half[0] * 1.1, face)
-    alpha = canvas.coverage(blur(inside.astype(np.float32), .0012 / canvas.px))
-    part = .25 * np.sign(person.face[5]) if person.feminine > .5 else 0
-    across = np.arctan2(u - part, .35 - v) * 1.3
-    gloss = 1 + .32 * bump(np.hypot(u * .8, v), .78, .13) * (v < -.2)
-    shade = strands(across, v, person.seed, 1.4) * gloss * (1 - .3 * np.clip(np.abs(u) - .55, 0, 1))
-    shadow = np.roll(blur(alpha, .004 / canvas.px), int(.005 / canvas.px), 0)
-    canvas.darken(where, .28 * shadow * (1 - alpha))
-    canvas.paint(where, person.hair * light.tint, alpha, np.clip(shade, .4, 1.7) * light.ambient)
+        front = np.clip((head_marks()["y"] - surface.coords["y"]) / .08, 0, 1)
+        thick = thick * (.5 + 1.4 * front * over)
+    rough = .25 if person.style == "curls" else .10
+    points += (.002 + thick * np.sqrt(over) * (1 + rough * noise))[:, None] * out
+    return points, surface.faces, hair_coordinates(surface.coords)
 
 
-def _hairline(u, v, head):
-    """Signed distance above the hairline [body units]; styles differ at the temples."""
-    person, p = head.person, head.person.face
-    fu = u - .25 * head.turn
-    if person.feminine > .5 and person.style != "curls":
-        side = .25 * np.sign(p[5])  # the parting
-        level = -.72 + .55 * np.abs(fu - side) ** 1.7 + .10 * p[4] * .5
-        if person.style not in ("bun", "ponytail"):  # hair falls over the temples
-            level = level + 5 * np.maximum(np.abs(fu) - .62, 0) ** 1.3
-        if person.fringe:
-            level = np.maximum(level, -.30 + .05 * np.cos(5 * fu))
+@functools.lru_cache(32)
+def averaging_of(line):
+    """`averaging` of a scalp."""
+    surface = scalp(line)
+    return averaging(surface.faces, len(surface))
+
+
+def hair_coordinates(c):
+    """Across and along the strands, for their texture."""
+    return {"x": c["x"], "y": c["y"], "z": c["z"], "side": np.arctan2(c["x"], c["y"] - head_marks()["y"])}
+
+
+def falling(figure, sitter, rng):
+    """Long hair: the strands behind the shoulders and, where it falls so, before them."""
+    person, h, body = sitter.person, head_marks(), anatomy()
+    surface = strands()
+    c = surface.coords
+    long = .02 if person.style == "bob" else person.length
+    end = h["low"] - long
+    field = c["z"] - end - .02 * np.sin(40 * c["x"])
+    face = (c["y"] < h["front"] + .075) & (np.abs(c["x"]) < .075) & (c["z"] > h["low"] - .06)
+    if person.fringe:
+        face &= c["z"] < h["eye"] + .030
+    field = np.where(face, -1., field)
+    for sign, shown in zip((1, -1), sitter.front_hair):
+        before = (c["y"] < h["y"] + .0) & (c["z"] < h["low"] + .02) & (c["x"] * sign > 0)
+        if not shown:
+            field = np.where(before, -1., field)
+    made = cut(surface, field)
+    rows = body.rows["hair"]
+    rest = (made.map @ figure.rest[rows]).astype(np.float32)
+    out = rest - np.array([0, h["y"] + .01, 0])
+    out[:, 2] = 0
+    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-3)
+    wave = np.sin(made.coords["z"] * (70 if person.style == "waves" else 25) + 3 * np.sign(made.coords["x"]) + rng.uniform(0, 6))
+    size = .006 * person.volume + (.012 if person.style == "waves" else .003) * wave
+    below = np.clip((h["low"] + .02 - made.coords["z"]) / .06, 0, 1)
+    rest += (size - .008)[:, None] * out
+    rest[:, 1] -= .040 * below * (made.coords["y"] < h["y"])
+    points = skinned(rest, made.map @ body.weights[rows], figure.transforms).astype(np.float32)
+    return points, made.faces, hair_coordinates(made.coords)
+
+
+def knot(figure, person, rng):
+    """A bun on the crown or the nape, or a tail that may fall over a shoulder."""
+    h = head_marks()
+    row = anatomy().bones.index("head")
+    high = rng.uniform(-.02, .075)
+    start = np.array([0, h["back"] + .012, h["top"] - .075 + high])
+    if person.style == "bun":
+        path = start + np.array([[0, .0, 0], [0, .012, .004], [0, .03, .008], [0, .048, .01], [0, .058, .01]])
+        radius = np.array([.015, .035, .042, .032, .004]) * (.8 + .4 * person.volume)
     else:
-        level = -.60 + .10 * fu ** 2 + .06 * p[4] + .5 * smoothstep(.72, .95, np.abs(fu))
-    return (level - v) * head.half[1]
+        side = rng.choice([-1, 0, 1]) * rng.uniform(.06, .12)
+        path = start + np.array([[0, 0, 0], [side * .1, .035, -.01], [side * .5, .045, -.09], [side, .02, -.19],
+                                 [side * 1.15, -.02 - .5 * abs(side), -.29], [side * 1.15, -.03 - abs(side), -.34]])
+        radius = np.array([.015, .026, .032, .030, .022, .003]) * (.8 + .4 * person.volume)
+    points, faces, coords = tube(path, radius)
+    shift = figure.transforms[row]
+    scale = figure.rest[anatomy().rows["body"]]
+    offset = np.array([0, 0, scale[:, 2].max() - h["top"]])
+    posed = (points + offset) @ shift[:, :3].T + shift[:, 3]
+    return posed.astype(np.float32), faces, coords
 
 
-def paint_front(canvas, head, figure, light):
-    """Long hair beside the face and in front of the shoulders."""
-    person = head.person
-    if person.style not in ("long", "waves", "bob"):
-        return
-    for n, side in enumerate((-1, 1)):
-        _lock(canvas, head, light, side, n)
-
-
-def _lock(canvas, head, light, side, n):
-    """One lock from the parting over the temple, down to its end."""
-    person, end = head.person, head.sitter.hair_front[n]
-    points, radii = _lock_path(head, side, end)
-    where, x, y = canvas.window(points[:, 0].min() - .04, points[:, 1].min() - .03,
-                                points[:, 0].max() + .04, points[:, 1].max() + .03)
-    inside, along, across, _ = tube(points, radii, x, y)
-    alpha = canvas.coverage(inside)
-    if end:
-        shift = (int(.006 / canvas.px), int(side * .003 / canvas.px))
-        shadow = np.roll(blur(alpha, .005 / canvas.px), shift, (0, 1))
-        canvas.darken(where, .4 * shadow * (1 - alpha))
-    shade = strands(across * 1.2, along * 3, person.seed + n)
-    shade = shade * (1.03 - .25 * across ** 2) * (1 + .18 * bump(along, .22, .1))
-    canvas.paint(where, person.hair * light.tint, alpha, shade * light.ambient)
-
-
-def _lock_path(head, side, end):
-    """(points [n,2], radii [n]) of a lock; ``end``: its lowest y, 0 to end behind the jaw."""
-    person, w = head.person, head.person.volume
-    wave = .006 if person.style == "waves" else .0015
-    hug = np.array([(.30, -.97), (.66, -.80), (.90, -.48), (.99, -.12), (1.02, .3), (1.02, .7)])
-    points = head.center + hug * [side, 1] * head.half
-    radii = np.array([.006, .010, .012, .013, .014, .015]) * (.7 + .3 * w)
-    low = end or (.200 if person.style == "bob" else .212)
-    t = np.linspace(.12, 1, 9)[:, None]
-    start = points[-1]
-    out = start[0] + side * ((.016 * np.sin(np.pi * .6 * t) if end else -.010 * t)
-                             + wave * np.sin(9 * t + person.seed % 5))
-    fall = np.concatenate([out, start[1] + (low - start[1]) * t], 1)
-    size = .016 + .009 * np.sin(np.pi * np.clip(t[:, 0] * .75, 0, 1)) if end else \
-        .015 - .007 * t[:, 0]
-    size = size * (.75 + .3 * w) * np.where(t[:, 0] > .8, 1 - 3.0 * (t[:, 0] - .8), 1)
-    return np.concatenate([points, fall]), np.concatenate([radii, size])
+def tube(path, radius, around=14, rounds=5):
+    """(points, faces, coords) of a tube along a path [k,3] with radii [k], smoothly."""
+    from scipy.interpolate import CubicSpline
+    k = np.arange(len(path))
+    fine = np.linspace(0, k[-1], rounds * len(path))
+    line, size = CubicSpline(k, path)(fine), np.maximum(CubicSpline(k, radius)(fine), .002)
+    step = np.gradient(line, axis=0)
+    step /= np.linalg.norm(step, axis=1, keepdims=True)
+    first = np.cross(step, [1., .01, .02])
+    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    second = np.cross(step, first)
+    angle = np.linspace(0, 2 * np.pi, around)
+    points = line[:, None] + size[:, None, None] * (np.cos(angle)[None, :, None] * first[:, None]
+                                                    + np.sin(angle)[None, :, None] * second[:, None])
+    index = np.arange(points.shape[0] * around).reshape(-1, around)
+    quads = np.stack([index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]], -1).reshape(-1, 4)
+    flat = points.reshape(-1, 3)
+    coords = {"x": flat[:, 0].astype(np.float32), "y": flat[:, 1].astype(np.float32),
+              "z": flat[:, 2].astype(np.float32), "side": np.tile(angle, len(line)).astype(np.float32)}
+    return flat, triangles(quads).astype(np.int32), coords

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.photoshoot.body import SHOULDER_Y
+from data_prep.painted.body import SHOULDER_Y
 
 SKINS = [(244, 212, 190), (238, 198, 172), (228, 184, 154), (212, 164, 130), (186, 136, 104),
          (150, 104, 78), (112, 76, 58), (86, 58, 46)]  # sRGB, light to dark

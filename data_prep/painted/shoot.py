@@ -13,9 +13,9 @@ import threading
 import numpy as np
 from tqdm import tqdm
 
-from data_prep.photoshoot import render
-from data_prep.photoshoot.garment import ATTRIBUTES, sample_garment
-from data_prep.photoshoot.sitter import sample_person, sample_sitter
+from data_prep.painted import render
+from data_prep.painted.garment import ATTRIBUTES, sample_garment
+from data_prep.painted.sitter import sample_person, sample_sitter
 from data_prep.store import PhotoWriter
 
 VERSION = 2  # of the pictures: raised whenever the same seed gives other pictures

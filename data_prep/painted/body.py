@@ -2,8 +2,8 @@
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from data_prep.photoshoot.canvas import bent
-from data_prep.photoshoot.garment import EASE, STRAIGHT
+from data_prep.painted.canvas import bent
+from data_prep.painted.garment import EASE, STRAIGHT
 
 NECK_Y = .205  # sides of the neck's base
 SHOULDER_Y = .286  # joint of the arm

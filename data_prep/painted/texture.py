@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-from data_prep.photoshoot.canvas import look_up, smoothstep
+from data_prep.painted.canvas import look_up, smoothstep
 
 PRINT_GRID = 96  # resolution of a print's stencil
 EDGE = .0016  # softness of the borders between colours [body units]

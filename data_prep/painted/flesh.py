@@ -1,8 +1,8 @@
 """Skin other than the face (neck, forearms, hands) and the trousers."""
 import numpy as np
 
-from data_prep.photoshoot.body import CROTCH_Y, FLOOR, NECK_Y
-from data_prep.photoshoot.canvas import SKIN_TONE, blur, smoothstep, tube
+from data_prep.painted.body import CROTCH_Y, FLOOR, NECK_Y
+from data_prep.painted.canvas import SKIN_TONE, blur, smoothstep, tube
 
 WAISTBAND_Y = .545
 

@@ -1,8 +1,8 @@
 """Turtlenecks, hoods and the inside of the back collar."""
 import numpy as np
 
-from data_prep.photoshoot.body import NECK_Y
-from data_prep.photoshoot.canvas import blur, smoothstep, tube
+from data_prep.painted.body import NECK_Y
+from data_prep.painted.canvas import blur, smoothstep, tube
 
 
 def paint_back(canvas, outfit, product):

@@ -1,7 +1,7 @@
 """Backdrops: the studio's light grey, or a cluttered street."""
 import numpy as np
 
-from data_prep.photoshoot.canvas import blur
+from data_prep.painted.canvas import blur
 
 ARTICLE_LEVEL = 246 / 255
 

@@ -1,7 +1,7 @@
 """Light: one large soft source and its shading of height fields."""
 import numpy as np
 
-from data_prep.photoshoot.canvas import blur
+from data_prep.painted.canvas import blur
 
 WRAP = .45  # share by which the soft source reaches around edges
 SATURATE = .45  # steep slopes count less: cloth scatters, outlines must not go black

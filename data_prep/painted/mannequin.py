@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from data_prep.photoshoot.body import SHOULDER_Y, Figure
-from data_prep.photoshoot.sitter import Arm
+from data_prep.painted.body import SHOULDER_Y, Figure
+from data_prep.painted.sitter import Arm
 
 EXTENT = .78  # share of the picture's height (or width) that a garment spans at most
 TOP = {"hood": .123, "turtleneck": .165}  # upper end by neckline [body units]

@@ -1,10 +1,10 @@
 """Painting a garment on a figure: torso, neckline, sleeves. Worn and product photo alike."""
 import numpy as np
 
-from data_prep.photoshoot import cloth, texture
-from data_prep.photoshoot.body import NECK_Y, SHOULDER_Y
-from data_prep.photoshoot.canvas import blur, look_up, smoothstep, tube
-from data_prep.photoshoot.garment import EASE
+from data_prep.painted import cloth, texture
+from data_prep.painted.body import NECK_Y, SHOULDER_Y
+from data_prep.painted.canvas import blur, look_up, smoothstep, tube
+from data_prep.painted.garment import EASE
 
 RIB_GATHER = .0045  # by how much a rib draws the cloth in [body units]
 COLLAR_TOP = .199  # nothing of the torso rises above it

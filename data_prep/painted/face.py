@@ -1,7 +1,7 @@
 """Head and face, softly painted."""
 import numpy as np
 
-from data_prep.photoshoot.canvas import SKIN_TONE, blur, bump, smoothstep
+from data_prep.painted.canvas import SKIN_TONE, blur, bump, smoothstep
 
 HEAD_Y = .108  # middle of the head
 HEAD_HALF = (.0500, .0740)  # half-width, half-height

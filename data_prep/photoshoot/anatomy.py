@@ -1,0 +1,131 @@
+"""Anatomy: bodies of any build from blended shapes, posed by a skeleton (linear blend skinning).
+
+Coordinates in meters: x to the picture's right (the person's left), y away from the camera, z up.
+"""
+
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+PARTS = ("body", "suit", "skirt", "hair", "eyes")
+LEVELS = ("min", "average", "max")
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a body looks like. male, old: 0..1; muscle, weight, height, proportions, cup: -1..1."""
+
+    male: float
+    old: float
+    races: tuple  # shares of African, Asian, Caucasian features
+    muscle: float = 0.0
+    weight: float = 0.0
+    height: float = 0.0
+    proportions: float = 0.0
+    cup: float = 0.0
+    local: dict = field(default_factory=dict)  # name of a further shape -> its share
+
+
+class Anatomy:
+    """The base mesh: faces {part: quads [F,4]}, rows {part: slice}, bones, skin weights."""
+
+    def __init__(self, data):
+        self.bones = [str(name) for name in data["bones"]]
+        self.parents = data["parents"].astype(int)
+        self.names = {str(name): row for row, name in enumerate(data["shapes"])}
+        self.base = data["base"].astype(np.float32)
+        self._moves = data["moves"].astype(np.float32).reshape(len(self.names), -1)
+        counts = [int(data[f"count/{part}"]) for part in PARTS]
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        self.rows = {part: slice(a, b) for part, a, b in zip(PARTS, starts[:-1], starts[1:])}
+        self.faces = {part: data[f"faces/{part}"].astype(np.int32) - a
+                      for part, a in zip(PARTS, starts[:-1])}
+        self.weights = np.zeros((starts[-1], len(self.bones)), np.float32)
+        np.put_along_axis(self.weights, data["skin_bones"].astype(int),
+                          data["skin_weights"].astype(np.float32), 1)
+        self.count = int(starts[-1])
+
+    def shares(self, build):
+        """[shapes] the share of every shape in a build."""
+        share = np.zeros(len(self.names), np.float32)
+        sexes = {"female": 1 - build.male, "male": build.male}
+        ages = {"young": 1 - build.old, "old": build.old}
+        muscle, weight = _levels(build.muscle), _levels(build.weight)
+        for sex, s in sexes.items():
+            for age, a in ages.items():
+                for race, r in zip(("african", "asian", "caucasian"), build.races):
+                    share[self.names[f"{race}-{sex}-{age}"]] = s * a * r
+                for m in LEVELS:
+                    for w in LEVELS:
+                        name = f"{sex}-{age}-{m}muscle-{w}weight"
+                        share[self.names[name]] = s * a * muscle[m] * weight[w]
+            share[self.names[f"{sex}-idealproportions"]] = s * max(build.proportions, 0)
+            share[self.names[f"{sex}-uncommonproportions"]] = s * max(-build.proportions, 0)
+            share[self.names[f"{sex}-maxheight"]] = s * max(build.height, 0)
+            share[self.names[f"{sex}-minheight"]] = s * max(-build.height, 0)
+        share[self.names["maxcup"]] = sexes["female"] * max(build.cup, 0)
+        share[self.names["mincup"]] = sexes["female"] * max(-build.cup, 0)
+        for name, value in build.local.items():
+            share[self.names[name]] = value
+        return share
+
+    def shaped(self, build):
+        """(points [V,3], heads [bones,3], tails [bones,3]) of a build at rest: arms at 45 degrees."""
+        moved = self.base + (self.shares(build) @ self._moves).reshape(-1, 3)
+        ends = moved[self.count:].reshape(2, -1, 3)
+        return moved[:self.count], ends[0], ends[1]
+
+    def transforms(self, heads, turns):
+        """[bones,3,4] of a pose. turns: bone -> rotation [3,3] about its head, in rest axes."""
+        whole = np.zeros((len(self.bones), 3, 4), np.float32)
+        for row, (bone, parent) in enumerate(zip(self.bones, self.parents)):
+            turn = turns.get(bone, np.eye(3, dtype=np.float32))
+            local = np.concatenate([turn, (heads[row] - turn @ heads[row])[:, None]], 1)
+            whole[row] = local if parent < 0 else compose(whole[parent], local)
+        return whole
+
+
+def compose(outer, inner):
+    """The affine map [3,4] that does ``inner`` first."""
+    return np.concatenate([outer[:, :3] @ inner[:, :3],
+                           (outer[:, :3] @ inner[:, 3] + outer[:, 3])[:, None]], 1)
+
+
+def skinned(points, weights, transforms):
+    """Posed points [n,3] of rest points by weights [n,bones]."""
+    maps = (weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4)
+    return np.einsum("nij,nj->ni", maps[:, :, :3], points) + maps[:, :, 3]
+
+
+def _levels(value):
+    """Shares of min, average and max of a value in -1..1."""
+    return {"min": max(-value, 0), "average": 1 - abs(value), "max": max(value, 0)}
+
+
+@functools.cache
+def anatomy():
+    """The one `Anatomy`, read once."""
+    with np.load(Path(__file__).parent / "body" / "body.npz", allow_pickle=False) as data:
+        return Anatomy(data)
+
+
+def triangles(quads):
+    """[2F,3] of quads [F,4]."""
+    return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+
+
+def rotation(axis, angle):
+    """[3,3] turning by ``angle`` [rad] about ``axis`` [3]."""
+    x, y, z = np.asarray(axis, float) / np.linalg.norm(axis)
+    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return (np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * k @ k).astype(np.float32)
+
+
+def frame(direction, normal):
+    """[3,3] whose columns are a unit direction, the part of normal across it, and their product."""
+    u = direction / np.linalg.norm(direction)
+    v = normal - (normal @ u) * u
+    v = v / np.linalg.norm(v)
+    return np.stack([u, v, np.cross(u, v)], 1)

@@ -1,0 +1,1 @@
+"""MakeHuman's body (CC0; LICENSE.md beside this file): shapes, skeleton, clothing and hair surfaces."""

@@ -1,0 +1,257 @@
+"""Fabric: a garment's colors, patterns and folds as functions of its own coordinates.
+
+Body units: a picture of an upright person from head to thighs is about 1 high; UNIT meters.  The
+torso's coordinates are (a, s): a runs around, 0 at the middle front, s down from the shoulders.
+"""
+
+import functools
+
+import numpy as np
+
+from data_prep.painted import texture as old
+from data_prep.painted.canvas import look_up
+from data_prep.photoshoot.cloth import template
+from data_prep.photoshoot.tailor import hem_height, neck_field, smoothstep
+
+UNIT = 1.57  # meters in a body unit
+AROUND = .0732  # body units in a radian around the torso
+GRID = 80  # resolution of a fold map
+FRONT = (-.23, .23, .0, .62)  # left, right, top, bottom of the torso's fold map [body units]
+SLEEVE = .37  # a sleeve's length [body units]
+
+
+def creases(x, y, strokes):
+    """Sum of ridges, each with a hollow beside it: rows of (x, y, angle, length, width, height, bow)."""
+    total = np.zeros_like(x)
+    for cx, cy, angle, length, width, height, bow in np.asarray(strokes, np.float32):
+        c, s = np.cos(angle), np.sin(angle)
+        along = (x - cx) * c + (y - cy) * s
+        off = ((y - cy) * c - (x - cx) * s + bow * along ** 2) / width
+        fade = np.exp(-(along / length) ** 2)
+        total += height * fade * (np.exp(-off ** 2) - .6 * np.exp(-(off - 1.5) ** 2))
+    return total
+
+
+def torso_folds(garment, rng):
+    """[GRID,GRID] relief [body units] over FRONT: pulls at the armpits, crumples at the waist, long
+    drapes in loose cloth, gathers above a rib."""
+    left, right, top, bottom = FRONT
+    x, y = (grid.astype(np.float32) for grid in np.meshgrid(np.linspace(left, right, GRID), np.linspace(top, bottom, GRID)))
+    loose = .5 + 30 * garment.ease
+    wide = .8 + .6 * garment.stiff
+    hem = (template()[1].neck - hem_height(garment)) / UNIT
+    u, n = rng.uniform, rng.normal
+    strokes = [(side * u(.07, .13), u(.12, .21), np.pi / 2 + side * u(.1, .9), u(.035, .08), u(.006, .011),
+                u(.0015, .005) * loose ** .5, side * n(3, 3)) for side in (-1, 1) for _ in range(4)]
+    strokes += [(side * u(.0, .14), u(.24, hem), side * u(-.6, .5), u(.025, .08), u(.006, .013),
+                 u(.0015, .0045) * loose, n(-2, 3)) for side in (-1, 1) for _ in range(int(4 + 5 * loose))]
+    strokes += [(u(-.14, .14), u(.20, hem), np.pi / 2 + n(0, .3), u(.06, .15), u(.010, .020),
+                 u(.002, .0055) * loose, n(0, 1.5)) for _ in range(6)]
+    strokes += [(u(-.2, .2), u(.0, hem), u(0, np.pi), u(.02, .06), u(.005, .010), u(.0005, .0025), n(0, 4))
+                for _ in range(14)]
+    if garment.rib:
+        at = hem - garment.rib / UNIT
+        strokes += [(u(-.14, .14), at - u(.008, .03), np.pi / 2 + n(0, .3), u(.012, .03), u(.005, .009),
+                     u(.001, .003) * loose, 0) for _ in range(14)]
+    return creases(x, y, [(*q[:4], q[4] * wide, 2.4 * q[5], q[6]) for q in strokes]).astype(np.float32)
+
+
+def sleeve_folds(garment, rng, bend):
+    """[GRID,GRID] relief of a sleeve (rows: along 0..1, columns: around -pi..pi); bend: the elbow's [rad]."""
+    around, along = (grid.astype(np.float32) for grid in np.meshgrid(np.linspace(-.11, .11, GRID), np.linspace(0, 1, GRID) * SLEEVE))
+    loose = .5 + 30 * garment.ease
+    u, n = rng.uniform, rng.normal
+    strokes = [(u(-.11, .11), n(.5, .08) * SLEEVE, n(0, .5), u(.02, .05), u(.005, .010),
+                u(.0015, .0036) * loose * (1 + .6 * bend), n(0, 6)) for _ in range(int(7 + 6 * bend))]
+    strokes += [(u(-.11, .11), u(.62, .95) * SLEEVE, n(0, .35), u(.02, .05), u(.005, .009),
+                 u(.0012, .0034) * loose, n(0, 6)) for _ in range(int(6 + 4 * loose))]
+    strokes += [(u(-.11, .11), u(.05, .35) * SLEEVE, np.pi / 2 + n(0, .5), u(.03, .07), u(.007, .012),
+                 u(.0015, .0036) * loose, n(0, 3)) for _ in range(6)]
+    return creases(around, along, [(*q[:5], 2.2 * q[5], q[6]) for q in strokes]).astype(np.float32)
+
+
+class Fabric:
+    """Color and relief of one garment in one sitting.
+
+    rng: of the folds, which a sitting makes anew; bends: the elbows' angles (left, right) [rad].
+    """
+
+    def __init__(self, garment, rng, bends=(.3, .3)):
+        self.garment = garment
+        self.front, self.rear = torso_folds(garment, rng), torso_folds(garment, rng)
+        self.sleeves = [sleeve_folds(garment, rng, bend) for bend in bends]
+        self.hem = (template()[1].neck - hem_height(garment)) / UNIT
+        self.noise = np.random.default_rng([garment.seed, 7]).normal(0, 1, (128, 128)).astype(np.float32)
+
+    def paint(self, c):
+        """(color [n,3], relief [n] in meters, gloss [n]) at points with template coordinates ``c``."""
+        a, s = c["round_torso"] * AROUND, (template()[1].neck - c["z"]) / UNIT
+        arm = smoothstep(.35, .65, c["arm"])
+        t = np.clip(c["t"], 0, 1)
+        relief = (1 - arm) * self._torso(a, s) + arm * self._sleeve(c, t)
+        color = self._colors(c, a, s, t)
+        color, relief = self._trims(c, a, s, t, color, relief)
+        return color, relief * UNIT, np.full(len(a), .04 + .3 * self.garment.shine ** 2)
+
+    def _torso(self, a, s):
+        left, right, top, bottom = FRONT
+        n = GRID - 1
+        row = (s - top) / (bottom - top) * n
+        half = np.pi * AROUND
+        front = look_up(self.front, row, (a - left) / (right - left) * n)
+        behind = look_up(self.rear, row, (np.sign(a) * half - a - left) / (right - left) * n)
+        back = smoothstep(.10, .13, np.abs(a))
+        return front + (behind - front) * back
+
+    def _sleeve(self, c, t):
+        n = GRID - 1
+        column = (c["round_arm"] / np.pi * .5 + .5) * n
+        left, right = (look_up(table, t * n, column) for table in self.sleeves)
+        return np.where(c["x"] > 0, left, right)
+
+    def on_sleeve(self, c):
+        """[n] 0 on the torso .. 1 on the sleeve, by the armhole's seam or a raglan's."""
+        if self.garment.raglan:
+            high = template()[1].neck - c["z"]
+            return smoothstep(-.004, .004, np.abs(c["x"]) - np.interp(high, [.0, .20], [.07, .175]))
+        return smoothstep(.40, .47, c["arm"])
+
+    def _colors(self, c, a, s, t):
+        g = self.garment
+        u = old.SLEEVE_START + t * SLEEVE
+        sleeve = self.on_sleeve(c)
+        body, arm = pattern(g, a, s, self.hem, False), pattern(g, c["round_arm"] * .03, u, self.hem, True)
+        color = body + sleeve[:, None] * (arm - body)
+        if g.pattern == "melange":
+            grain = look_up(self.noise, (s * 900) % 127, (c["round_torso"] * 60 + c["round_arm"] * 40) % 127)
+            color = color * (1 + g.details["depth"] * grain[:, None])
+        return color
+
+    def _trims(self, c, a, s, t, color, relief):
+        """Ribs, hems, seams, zips, buttons, pockets and cords."""
+        g, marks = self.garment, template()[1]
+        arm = c["arm"] > .5
+        up = np.where(arm, (g.end - t) * marks.reach, (self.hem - s) * UNIT)  # above hem or cuff [m]
+        edge = np.where(arm, max(g.rib, .0), g.rib) if g.sleeve in ("long", "rolled") else np.where(arm, 0, g.rib)
+        band = (edge > 0) * (1 - smoothstep(edge - .002, edge + .002, up))
+        around = np.where(arm, c["round_arm"] * .028, a)
+        relief = relief * (1 - .7 * band) + band * .0007 * np.cos(2 * np.pi * around / .0075)
+        relief = relief - .0013 * np.exp(-((up - np.maximum(edge, .02)) / .003) ** 2)  # the hem's seam
+        if g.trim == "cuffs":
+            color = color + band[:, None] * (g.color("cuff") - color)
+        away = neck_field(c, g)
+        if g.neckline in ("crew", "v-neck", "scoop"):
+            rim = .022 if g.kind in ("pullover", "cardigan") else .012
+            near = 1 - smoothstep(rim - .002, rim + .002, away)
+            color = color + near[:, None] * (g.color("collar") - color)
+            relief = relief - .0012 * np.exp(-((away - rim) / .003) ** 2)
+        if g.sleeve != "sleeveless":
+            seam = self.on_sleeve(c)
+            relief = relief - .0012 * 4 * seam * (1 - seam)
+        color, relief = self._front(c, s, color, relief)
+        return self._pockets(c, a, s, color, relief)
+
+    def _front(self, c, s, color, relief):
+        g, marks = self.garment, template()[1]
+        front = (c["y"] < marks.middle) & (c["arm"] < .5)
+        down = s * UNIT
+        reach = {"zip": 9, "open": 9, "buttons": 9, "half-zip": .20, "placket": .16}.get(g.front, 0)
+        on = front & (down < reach)
+        x = np.abs(c["x"])
+        if g.front in ("zip", "half-zip"):
+            teeth = on * np.exp(-(c["x"] / .0045) ** 4)
+            metal = np.array([.62, .62, .63]) if g.details["lined"] else np.asarray(g.colors[0]) * .45
+            color = color + (.85 * teeth)[:, None] * (metal - color)
+            relief = relief - .0012 * on * np.exp(-((x - .012) / .003) ** 2)
+        if g.front in ("buttons", "placket"):
+            relief = relief - .001 * on * np.exp(-((x - .014) / .003) ** 2)
+            row = (down % .075) - .0375
+            button = on * (np.hypot(c["x"], row) < .0065)
+            color = color + (button * .8)[:, None] * (np.asarray(g.colors[2]) * .5 + .3 - color)
+        if g.strings:
+            for side in (-1, 1):
+                cord = front * np.exp(-((c["x"] - side * (.028 + .012 * np.sin(down * 14 + side))) / .004) ** 2)
+                cord = cord * (down > g.deep * .6) * (down < g.deep + .13 + .03 * side)
+                color = color + (.9 * cord)[:, None] * (np.asarray(g.colors[2]) * .4 + .55 - color)
+                relief = relief + .0022 * cord
+        return color, relief
+
+    def _pockets(self, c, a, s, color, relief):
+        g, marks = self.garment, template()[1]
+        front = ((c["y"] < marks.middle) & (c["arm"] < .5)).astype(np.float32)
+        x, up = np.abs(c["x"]), (self.hem - s) * UNIT - g.rib
+        if g.pocket == "kangaroo":
+            t = np.clip((.17 - up) / .17, 0, 1)
+            half = .075 + .055 * smoothstep(.1, .75, t)
+            inner = np.minimum(half - x, np.minimum(.17 - up, up + .001))
+            relief = relief + front * .0016 * smoothstep(-.002, .003, inner)
+            color = color * (1 - front * .18 * np.exp(-((half - x) / .005) ** 2) * (t > .05) * (t < .8))[:, None]
+        if g.pocket == "welt":
+            line = np.exp(-((x - .10 - .25 * (up - .12)) / .004) ** 2) * (np.abs(up - .12) < .06)
+            color = color * (1 - front * .4 * line)[:, None]
+            relief = relief - front * .002 * line
+        if g.pocket == "chest":
+            inner = np.minimum(.05 - np.abs(c["x"] - .085), .055 - np.abs(s * UNIT - .20))
+            relief = relief + front * .0012 * smoothstep(-.002, .002, inner)
+        return color, relief
+
+
+def pattern(g, a, s, hem, sleeve):
+    """Albedo [n,3] of the torso (or a sleeve) at a, s [body units]."""
+    base = g.color("sleeve" if sleeve else "body").astype(np.float32)
+    plain = np.broadcast_to(base, s.shape + (3,)).astype(np.float32)
+    if sleeve and g.trim == "sleeves" or g.pattern in ("plain", "melange", "knit"):
+        return plain
+    if g.pattern == "all-over":
+        return all_over(g, a, s, plain)
+    if sleeve and g.pattern == "print":
+        return plain
+    return MAKERS[g.pattern](g, a, s, hem, base, sleeve)
+
+
+def _mix(base, garment, share):
+    second, third = share if isinstance(share, tuple) else (share, None)
+    color = base + second[..., None] * (np.asarray(garment.colors[1], np.float32) - base)
+    if third is not None:
+        color += third[..., None] * (np.asarray(garment.colors[2], np.float32) - color)
+    return color
+
+
+def _stripes(g, a, s, hem, base, sleeve):
+    return _mix(base, g, old._stripes(g, a, s, hem))
+
+
+def _blocks(g, a, s, hem, base, sleeve):
+    if g.details["kind"] == "sides":
+        return _mix(base, g, np.zeros_like(s) if sleeve else smoothstep(-.002, .002, np.abs(a) - .07))
+    return _mix(base, g, old._blocks(g, None if sleeve else a, s, hem))
+
+
+def _print(g, a, s, hem, base, sleeve):
+    shown = np.abs(a) < .12
+    share = old._print(g, np.where(shown, a - g.details["side"], 9), s, hem)
+    return _mix(base, g, share)
+
+
+MAKERS = {"stripes": _stripes, "blocks": _blocks, "print": _print}
+
+
+@functools.lru_cache(64)
+def blots(seed, smooth):
+    """[128,128] smooth noise of mean 0 and deviation 1 that repeats at its borders."""
+    from scipy.ndimage import gaussian_filter
+    field = gaussian_filter(np.random.default_rng(seed).normal(size=(128, 128)), smooth, mode="wrap")
+    return ((field - field.mean()) / field.std()).astype(np.float32)
+
+
+def all_over(g, a, s, plain):
+    """Albedo of a pattern that fills the cloth."""
+    p = g.details["period"]
+    u, v = a / p, s / p
+    if g.details["kind"] == "dots":
+        share = smoothstep(.36, .30, np.hypot(u % 1 - .5, v % 1 - .5))
+        return _mix(plain, g, share)
+    if g.details["kind"] == "checks":
+        return _mix(plain, g, .5 * (u % 1 < .5) + .5 * (v % 1 < .5))
+    field = look_up(blots(g.seed % 1000, 4 if g.details["kind"] == "flowers" else 7), (v * 18) % 127, (u * 18) % 127)
+    return _mix(plain, g, (smoothstep(.5, .6, field), smoothstep(.6, .7, -field)))

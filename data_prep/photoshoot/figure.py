@@ -1,0 +1,184 @@
+"""A figure: a sitter's body in its pose, as the surfaces that the scene is made of."""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_prep.photoshoot import hair
+from data_prep.photoshoot.anatomy import anatomy, skinned, triangles
+from data_prep.photoshoot.cloth import FAR, Surface, averaging, coordinates, cut, normals, suit, template
+from data_prep.photoshoot.pose import marks_of, turns_of
+from data_prep.photoshoot.tailor import (Hashed, armhole_field, collar, cut_top, hem_height, neck_field,
+                                         opening_field, smoothstep, worn)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A mesh of one material: points [n,3], faces [m,3], coords name -> [n]."""
+
+    material: str
+    points: np.ndarray
+    faces: np.ndarray
+    coords: dict
+
+
+class Figure:
+    """A build in a pose. points: name of the anatomy's part -> posed [n,3]; marks: landmarks at rest."""
+
+    def __init__(self, build, pose, smile=0.0):
+        body = anatomy()
+        if smile:
+            local = dict(build.local, smile=smile * .8, open=max(0, smile - .5) * .3)
+            build = build.__class__(**{**build.__dict__, "local": local})
+        self.rest, self.heads, self.tails = body.shaped(build)
+        self.marks = landmarks(self.rest, self.heads)
+        self.turns = turns_of(pose, self.heads, self.tails, body.bones, self.marks)
+        self.transforms = body.transforms(self.heads, self.turns)
+        whole = skinned(self.rest, body.weights, self.transforms).astype(np.float32)
+        self.points = {part: whole[rows] for part, rows in body.rows.items()}
+        self.pose = pose
+
+    def joint(self, bone):
+        """Where a bone begins, posed [3]."""
+        row = anatomy().bones.index(bone)
+        return self.transforms[row, :, :3] @ self.heads[row] + self.transforms[row, :, 3]
+
+    @property
+    def neck_axis(self):
+        """Unit vector up the posed neck."""
+        axis = self.joint("head") - self.joint("neck01")
+        return axis / np.linalg.norm(axis)
+
+    def bends(self):
+        """The elbows' angles (left, right) [rad]."""
+        angles = []
+        for side in "LR":
+            S, E, W = (self.joint(f"{bone}.{side}") for bone in ("upperarm01", "lowerarm01", "wrist"))
+            cosine = (E - S) @ (W - E) / np.linalg.norm(E - S) / np.linalg.norm(W - E)
+            angles.append(float(np.arccos(np.clip(cosine, -1, 1))))
+        return tuple(angles)
+
+    def top(self, garment, unzipped, name, rng):
+        """Parts of a worn garment: its cloth and what is sewn to its neck."""
+        body = anatomy()
+        rows = body.rows["suit"]
+        made = cut_top(Hashed(garment), unzipped)
+        points = worn(made, self.rest[rows], body.weights[rows], self.transforms, self.marks)
+        parts = [Part(name, points, made.surface.faces, made.surface.coords)]
+        sewn = collar(made, points, self.neck_axis, unzipped, rng)
+        if sewn:
+            parts.append(Part(name + " collar", *sewn))
+        return parts
+
+    def trousers(self, sitter):
+        """Parts of what is worn below."""
+        body, marks = anatomy(), template()[1]
+        rows = body.rows["suit"]
+        if sitter.below == "skirt":
+            surface = skirt()
+            points = skinned(surface.map @ self.rest[body.rows["skirt"]],
+                             surface.map @ body.weights[body.rows["skirt"]], self.transforms)
+            return [Part("below", points.astype(np.float32), surface.faces, surface.coords)]
+        surface = below_surface(round(sitter.waist, 2), sitter.below == "shorts")
+        rest = (surface.map @ self.rest[rows]).astype(np.float32)
+        out = normals(rest, surface.faces)
+        wide = {"leggings": .0015, "jeans": .004, "trousers": .007, "shorts": .012}[sitter.below]
+        drop = smoothstep(0, .3, marks.hip - surface.coords["z"])
+        points = rest + (.002 + wide * (.3 + drop))[:, None] * out
+        points = skinned(points, surface.map @ body.weights[rows], self.transforms).astype(np.float32)
+        return [Part("below", points, surface.faces, surface.coords)]
+
+    def skin(self, tops, sitter):
+        """The body where no cloth of ``tops`` covers it, and the eyes."""
+        body = anatomy()
+        c = body_coordinates()
+        hidden = np.zeros(len(c["z"]), bool)
+        for garment, unzipped in tops:
+            hidden |= covered(c, garment, unzipped)
+        for sign, (name, _) in zip((1, -1), sitter.pose.arms):
+            if name == "pocket":
+                hidden |= (c["hand"] > .7) & (c["x"] * sign > 0)
+        if sitter.below != "skirt":
+            marks = template()[1]
+            end = marks.crotch - .10 if sitter.below == "shorts" else -FAR
+            hidden |= (c["z"] < marks.hip + sitter.waist - .03) & (c["arm"] < .3) & (c["z"] > end + .03)
+        faces = body.faces["body"]
+        faces = triangles(faces[~hidden[faces].all(1)])
+        return [Part("skin", self.points["body"], faces.astype(np.int32), c),
+                Part("eyes", self.points["eyes"], triangles(body.faces["eyes"]).astype(np.int32), eye_coordinates())]
+
+    def locks(self, sitter):
+        """Parts of the hair."""
+        return [Part("hair", *part) for part in hair.grow(self, sitter)]
+
+
+def landmarks(rest, heads):
+    """Rings around hip, waist and chest of a body at rest, and its chin's height."""
+    body = anatomy()
+    points = rest[body.rows["suit"]]
+    at = {bone: heads[row] for row, bone in enumerate(body.bones)}
+    ring = marks_of(points, suit_arm())
+    rings = {name: at[bone][2] for name, bone in
+             (("hip", "upperleg01.L"), ("waist", "spine03"), ("chest", "spine01"))}
+    return {name: dict(ring(z), z=z) for name, z in rings.items()} | {"chin": at["head"][2]}
+
+
+@functools.cache
+def suit_arm():
+    """[suit] shares of the arms."""
+    body = anatomy()
+    chosen = [n for n, b in enumerate(body.bones) if "arm" in b or "wrist" in b]
+    return body.weights[body.rows["suit"]][:, chosen].sum(1)
+
+
+@functools.cache
+def body_coordinates():
+    """A tailor's coordinates of the body's points."""
+    body, rows = anatomy(), anatomy().rows["body"]
+    return coordinates(template()[0][rows], body.weights[rows])
+
+
+@functools.cache
+def eye_coordinates():
+    """x, z of the eyes' points from each eye's middle on the template, and y from its front."""
+    points = template()[0][anatomy().rows["eyes"]].astype(float)
+    left = points[:, 0] > 0
+    middle = np.where(left[:, None], points[left].mean(0), points[~left].mean(0))
+    off = (points - middle).astype(np.float32)
+    return {"x": off[:, 0], "z": off[:, 2], "y": off[:, 1]}
+
+
+def covered(c, garment, unzipped):
+    """Whether points lie well below a garment's cloth."""
+    marks, margin = template()[1], .03
+    on_arm = c["arm"] > .5
+    inside = np.where(on_arm, True, c["z"] > hem_height(garment) + margin)
+    if garment.sleeve == "sleeveless":
+        inside &= armhole_field(c) > margin
+    else:
+        inside &= np.where(c["arm"] > .1, (garment.end - c["t"]) * marks.reach > margin, True)
+    inside &= neck_field(c, garment) > margin
+    inside &= opening_field(c, garment, unzipped) > margin
+    return inside & (c["head"] < .1) & (c["hand"] < .5)
+
+
+@functools.lru_cache(64)
+def below_surface(waist, shorts):
+    """The suit from the waist down to the knees or thighs."""
+    marks, surface = template()[1], suit()
+    surface = cut(surface, np.where(surface.coords["arm"] > .5, -FAR, marks.hip + waist - surface.coords["z"]))
+    if shorts:
+        surface = cut(surface, surface.coords["z"] - (marks.crotch - .10))
+    return surface
+
+
+@functools.cache
+def skirt():
+    """The anatomy's skirt as a `Surface`."""
+    from scipy import sparse
+    body, rows = anatomy(), anatomy().rows["skirt"]
+    count = rows.stop - rows.start
+    points = template()[0][rows]
+    return Surface(sparse.identity(count, format="csr"), triangles(body.faces["skirt"]).astype(np.int32),
+                   coordinates(points, body.weights[rows]))

@@ -1,0 +1,46 @@
+"""Product photos: how an article is shown, and in what light."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from data_prep.photoshoot.anatomy import Build
+from data_prep.photoshoot.garment import pick
+from data_prep.photoshoot.person import sample_light, sample_photo
+from data_prep.photoshoot.pose import Pose, mannequin_pose, sample_pose
+
+WAYS = {"invisible": .46, "posed": .24, "flat": .22, "hanger": .08}  # posed: an invisible body of any pose
+
+
+@dataclass(frozen=True)
+class ProductView:
+    """One way to show an article.  fill: its share of the frame's height or width."""
+
+    way: str
+    build: Build
+    pose: Pose
+    unzipped: float
+    fill: float
+    off: tuple
+    roll: float
+    light: dict = field(repr=False)
+    photo: dict = field(repr=False)
+
+
+def sample_view(rng):
+    """Draw a `ProductView`; a garment has one."""
+    way = pick(rng, WAYS)
+    male = float(rng.random() < .5)
+    build = Build(male, .1, (.2, .2, .6), muscle=.1, weight=float(rng.normal(-.2, .2)), proportions=.6,
+                  cup=float(rng.normal(-.2, .3)))
+    light = sample_light(rng)
+    light.update(key=np.array([rng.normal(0, .3), -1, rng.uniform(.3, .8)]), strength=rng.uniform(.2, .7),
+                 soft=.4, side=rng.normal(0, .1), tint=np.ones(3) + rng.normal(0, .008, 3))
+    light["key"] = light["key"] / np.linalg.norm(light["key"])
+    photo = sample_photo(rng)
+    level = 1.0 if rng.random() < .45 else rng.uniform(.90, .99)
+    photo.update(level=level, falloff=0., wall=float(rng.uniform(0, .35) * (way == "flat" or rng.random() < .3)),
+                 border=None, blur=rng.uniform(.1, .3), noise=rng.uniform(0, .003), quality=int(rng.integers(82, 98)))
+    pose = sample_pose(rng) if way == "posed" else mannequin_pose(rng)
+    return ProductView(way, build, pose, float(rng.random() ** 2 * (rng.random() < .25)), fill=rng.uniform(.66, .95),
+                       off=(rng.normal(0, .01), rng.normal(0, .015)), roll=rng.normal(0, .012), light=light, photo=photo)

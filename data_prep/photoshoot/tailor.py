@@ -1,0 +1,286 @@
+"""The tailor: cuts a garment out of the suit, drapes it on a body, sews collars and hoods to its neck."""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from data_prep.photoshoot import cloth
+from data_prep.photoshoot.anatomy import skinned, triangles
+from data_prep.photoshoot.cloth import FAR, averaging, border, cut, normals, suit, template
+
+LOOP = 56  # points around the neck
+NEAR = .004  # how close to the neck's border a point of its loop lies [m]
+LEAST = .005  # cloth never comes closer to the skin [m]
+
+
+def smoothstep(low, high, value):
+    """0 below ``low``, 1 above ``high``, smooth between."""
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def neck_field(c, garment):
+    """Signed distance [m] to the neck's opening, negative inside it, by template coordinates."""
+    marks = template()[1]
+    if garment.neckline == "turtleneck":
+        return np.where(c["arm"] < .3, marks.neck + .012 - c["z"], FAR)
+    back = smoothstep(-.02, .05, c["y"] - marks.middle)
+    deep = garment.deep + (.022 - garment.deep) * back
+    u = np.abs(c["x"]) / garment.wide
+    v = (marks.neck - c["z"]) / deep
+    if garment.neckline == "v-neck":
+        front = np.where(v > 0, 1.15 - u - v, 1.15 - np.sqrt(u * u + (.2 * v) ** 2))
+        round_ = 1 - np.sqrt(u * u + np.where(v > 0, v, .25 * v) ** 2)
+        level = front + (round_ - front) * back
+    else:
+        level = 1 - np.sqrt(u * u + np.where(v > 0, v, .25 * v) ** 2)
+    return np.where(c["arm"] < .5, -level * min(garment.wide, .08), FAR)
+
+
+def opening_field(c, garment, unzipped):
+    """Signed distance to an open front; ``unzipped``: 0..1, how far a zip or buttons are open."""
+    marks = template()[1]
+    if garment.front == "closed" or (garment.front != "open" and unzipped <= 0):
+        return np.full_like(c["z"], FAR)
+    top = marks.neck - .02
+    if garment.front == "open":
+        low = smoothstep(top, marks.hip, c["z"])
+        wide = garment.gap * (.55 + .75 * low) + .012
+    else:
+        reach = {"zip": .34, "half-zip": .16, "placket": .12, "buttons": .12}[garment.front]
+        bottom = top - reach * unzipped
+        wide = .055 * np.clip((c["z"] - bottom) / (top - bottom + 1e-6), 0, 1.2) - 1e-4
+        wide = np.where(c["z"] < bottom, -.01, wide)
+    front = (c["y"] < marks.middle) & (c["arm"] < .5)
+    return np.where(front, np.abs(c["x"]) - wide, FAR)
+
+
+def armhole_field(c):
+    """Signed distance to a sleeveless garment's armholes, negative on the arm."""
+    marks = template()[1]
+    limit = marks.shoulder[0] - .012 + .28 * np.clip(marks.shoulder[2] - .03 - c["z"], 0, .5)
+    return limit - np.abs(c["x"])
+
+
+def hem_height(garment):
+    """Height of the hem on the template [m]."""
+    return template()[1].hip + garment.hem
+
+
+@functools.lru_cache(8)
+def cut_closed(key):
+    """The `Surface` of a `Hashed` garment, its front closed: hem, cuffs or armholes, and neck."""
+    garment, surface, reach = key.garment, suit(), template()[1].reach
+    surface = cut(surface, np.where(surface.coords["arm"] > .5, FAR, surface.coords["z"] - hem_height(garment)))
+    c = surface.coords
+    ends = armhole_field(c) if garment.sleeve == "sleeveless" else np.where(
+        c["arm"] > .5, (garment.end - c["t"]) * reach, FAR)
+    surface = cut(surface, ends)
+    return cut(surface, neck_field(surface.coords, garment))
+
+
+@functools.lru_cache(8)
+def cut_top(key, unzipped):
+    """The `Top` of a `Hashed` garment whose front is open as far as ``unzipped`` says."""
+    surface = cut_closed(key)
+    surface = cut(surface, opening_field(surface.coords, key.garment, unzipped))
+    edges = border(surface.faces)
+    return Top(key.garment, surface, fair(surface, edges), neck_loop(surface, key.garment, edges))
+
+
+def fair(surface, edges):
+    """`averaging` of a cut surface; points of its border follow the border alone, so that it stays even."""
+    mean = averaging(surface.faces, len(surface))
+    both = np.concatenate([edges, edges[:, ::-1]])
+    rim = sparse.csr_matrix((np.full(len(both), .5, np.float32), (both[:, 0], both[:, 1])), mean.shape)
+    inner = np.ones(len(surface), np.float32)
+    inner[edges] = 0
+    return (sparse.diags(inner) @ mean + rim).tocsr()
+
+
+@dataclass(frozen=True)
+class Hashed:
+    """A garment as a cache's key: its identity is its ``repr`` without floats' noise, so its seed and fields."""
+
+    garment: object
+
+    def __hash__(self):
+        return hash((self.garment.seed, self.garment.hem, self.garment.end, self.garment.wide))
+
+    def __eq__(self, other):
+        return self.garment == other.garment
+
+
+@dataclass(frozen=True)
+class Top:
+    """A cut garment: surface, averaging [n,n], loop [LOOP,n] (points around the neck) or None."""
+
+    garment: object
+    surface: cloth.Surface
+    mean: sparse.csr_matrix
+    loop: object
+
+
+def neck_loop(surface, garment, edges):
+    """Sparse [LOOP,n] that picks points around the neck, by angle from -pi over 0 (front) to pi."""
+    c = surface.coords
+    rows = np.unique(edges)
+    rows = rows[np.abs(neck_field({k: v[rows] for k, v in c.items()}, garment)) < NEAR]
+    if len(rows) < 12:
+        return None
+    angle = c["round_torso"][rows]
+    order = np.argsort(angle)
+    rows, angle = rows[order], angle[order]
+    wanted = np.linspace(-np.pi, np.pi, LOOP)
+    after = np.searchsorted(angle, wanted) % len(rows)
+    before = after - 1
+    gap = (angle[after] - angle[before]) % (2 * np.pi)
+    past = (wanted - angle[before] + np.pi) % (2 * np.pi) - np.pi
+    share = np.clip(past / np.maximum(gap, 1e-6), 0, 1)
+    column = np.concatenate([rows[before], rows[after]])
+    value = np.concatenate([1 - share, share])
+    return sparse.csr_matrix((value, (np.tile(np.arange(LOOP), 2), column)), (LOOP, len(surface)))
+
+
+def drape(top, rest, ring):
+    """Points [n,3] of a garment on a body at rest.
+
+    rest: the suit's points of that body [suit,3]; ring: its landmarks (`figure.Figure.marks`).
+    """
+    g, c = top.garment, top.surface.coords
+    skin = (top.surface.map @ rest).astype(np.float32)
+    out = normals(skin, top.surface.faces)
+    torso = 1 - smoothstep(.2, .8, c["arm"])
+    marks = template()[1]
+    hem = hem_height(g)
+    low = np.clip((marks.neck - c["z"]) / (marks.neck - hem), 0, 1)  # 0 neck .. 1 hem
+    ease = g.ease * (torso * (.35 + .9 * smoothstep(.1, .6, low)) + (1 - torso) * (.6 + .5 * c["t"]))
+    points = skin + (LEAST + ease)[:, None] * out
+    points += (torso * _straight(points, c, torso, g, ring) * smoothstep(.2, .45, low))[:, None] * \
+        np.stack([out[:, 0], out[:, 1], np.zeros_like(low)], 1)
+    level = smoothstep(.5, 1, low) * torso * g.flare
+    points[:, 0] += np.sign(points[:, 0]) * level * np.abs(out[:, 0])
+    rounds = int(6 + 900 * g.ease)
+    for n in range(rounds):
+        points += .6 * (top.mean @ points - points)
+        if n % 3 == 2 or n == rounds - 1:  # cloth stays outside the skin
+            inside = np.maximum(LEAST + .25 * ease - ((points - skin) * out).sum(1), 0)
+            points += inside[:, None] * out
+    return _gathered(points, skin, out, c, torso, g, hem)
+
+
+def _straight(points, c, torso, g, ring):
+    """How far cloth hangs off a narrow waist [n]: out to the line from the chest to the hips."""
+    chest, hip = ring["chest"], ring["hip"]
+    z = points[:, 2]
+    share = np.clip((chest["z"] - z) / (chest["z"] - hip["z"]), 0, 1)
+    side = np.abs(np.sin(c["round_torso"]))
+    line_x = chest["x"] * .96 + (hip["x"] - chest["x"] * .96) * share
+    line_y = np.where(c["round_torso"] ** 2 < 2.4, -(chest["front"] + (hip["front"] - chest["front"]) * share),
+                      chest["back"] + (hip["back"] - chest["back"]) * share)
+    own_x, own_y = np.abs(points[:, 0]), np.abs(points[:, 1])
+    gap = np.maximum(line_x - own_x, 0) * side ** 4 + np.maximum(np.abs(line_y) - own_y, 0) * (1 - side ** 2) ** 2
+    return STRAIGHT_SHARE[g.cut] * gap
+
+
+STRAIGHT_SHARE = {"fitted": .15, "regular": .6, "oversized": .95}
+
+
+def _gathered(points, skin, out, c, torso, g, hem):
+    """Ribs draw hem and cuffs in; the cloth above them hangs over a little."""
+    if g.rib:
+        up = c["z"] - hem
+        pull = torso * (1 - smoothstep(g.rib * .7, g.rib + .03, up))
+        close = skin + (LEAST + .35 * g.ease) * out
+        points += (.75 * pull)[:, None] * (close - points)
+        over = torso * np.exp(-((up - g.rib - .025) / .03) ** 2)
+        points[:, 2] -= .9 * g.ease * over
+        points += (.25 * g.ease * over)[:, None] * out
+    if g.sleeve == "sleeveless":
+        return points
+    reach = template()[1].reach
+    back = (g.end - c["t"]) * reach
+    cuff = max(g.rib, .02) if g.sleeve in ("long", "rolled") else 0
+    if cuff:
+        pull = (1 - torso) * (1 - smoothstep(cuff * .7, cuff + .03, back))
+        close = skin + (LEAST + .2 * g.ease) * out
+        points += (.8 * pull)[:, None] * (close - points)
+    return points
+
+
+def worn(top, rest, weights, transforms, ring):
+    """Posed points [n,3] of a garment. weights: the suit's [suit,bones]."""
+    points = drape(top, rest, ring)
+    share = top.surface.map @ weights
+    for _ in range(int(2 + 150 * top.garment.ease)):
+        share = share + .5 * (top.mean @ share - share)
+    points = skinned(points, share, transforms).astype(np.float32)
+    out = normals(points, top.surface.faces)
+    sag = top.garment.ease * np.maximum(-out[:, 2], 0) * smoothstep(.2, .8, top.surface.coords["arm"])
+    points[:, 2] -= .9 * sag
+    return points
+
+
+# ---------------------------------------------------------------- collars and hoods
+
+def profile(garment, turn, rng):
+    """Points [LOOP,k,2] (outward, upward) [m] of what is sewn to the neck, by angle; None: nothing."""
+    back = smoothstep(.5, 2.6, np.abs(turn))[:, None]
+    front = 1 - smoothstep(.0, .9, np.abs(turn))[:, None]
+    if garment.neckline == "turtleneck":
+        high = .045 + garment.deep
+        out, up = [0, 0, .001, .004, .009, .013, .012], [0, .4, .8, 1.02, .98, .55, .15]
+        return _scaled(out, np.array(up) * high, 1 + 0 * back)
+    if garment.neckline == "stand":
+        high = .035 + garment.deep * .5
+        out, up = [0, .002, .004, .008, .011], [0, .5, 1, 1, .3]
+        return _scaled(out, np.array(up) * high, 1 + 0 * back)
+    if garment.neckline == "collar":
+        out = np.array([0, -.002, .002, .014, .026, .030])
+        up = np.array([0, .026, .034, .026, .002, -.016])
+        tips = 1 + front * rng.uniform(.2, .9)
+        return np.stack([np.broadcast_to(out, (LOOP, 6)) * tips, np.broadcast_to(up, (LOOP, 6)) * (1 + .2 * back)], 2)
+    if garment.neckline == "hood":
+        size = (.42 + .58 * back) * rng.uniform(.8, 1.15)
+        out = np.array([0, .000, .012, .040, .066, .078, .070, .045])
+        up = np.array([0, .028, .050, .056, .038, .006, -.040, -.075])
+        wave = 1 + .10 * np.sin(3 * turn + rng.uniform(0, 6))[:, None]
+        return np.stack([np.broadcast_to(out, (LOOP, 8)) * size * wave,
+                         np.broadcast_to(up, (LOOP, 8)) * (.45 + .55 * back) * wave], 2)
+    return None
+
+
+def _scaled(out, up, size):
+    return np.stack([np.asarray(out) * size, np.asarray(up) * size], 2)
+
+
+def collar(top, points, axis, unzipped, rng):
+    """(points [k,3], faces, coords) of what is sewn to a worn garment's neck, or None.
+
+    points: the garment's, posed; axis [3]: the neck's direction.
+    """
+    turn = np.linspace(-np.pi, np.pi, LOOP)
+    shape = None if top.loop is None else profile(top.garment, turn, rng)
+    if shape is None:
+        return None
+    ring = top.loop @ points
+    center = ring.mean(0)
+    off = ring - center
+    off -= (off @ axis)[:, None] * axis
+    off /= np.maximum(np.linalg.norm(off, axis=1, keepdims=True), 1e-6)
+    swept = ring[:, None] + shape[:, :, :1] * off[:, None] + shape[:, :, 1:] * axis
+    k = shape.shape[1]
+    index = np.arange(LOOP * k).reshape(LOOP, k)
+    quads = np.stack([index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]], -1)
+    apart = top.garment.front in ("zip", "open", "half-zip", "buttons", "placket")
+    keep = np.ones(LOOP - 1, bool)
+    if apart:
+        keep[np.abs(turn[:-1] + turn[1:]) / 2 < (.10 + .5 * unzipped if top.garment.front != "open" else .55)] = False
+    if not keep.any():
+        return None
+    along = np.broadcast_to(np.linspace(0, 1, k), (LOOP, k))
+    coords = {"turn": np.repeat(turn, k), "along": along.ravel()}
+    return (swept.reshape(-1, 3).astype(np.float32), triangles(quads[keep].reshape(-1, 4)).astype(np.int32),
+            {name: value.astype(np.float32) for name, value in coords.items()})
