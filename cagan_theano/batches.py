@@ -10,13 +10,11 @@ import numpy as np
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.sampling import TONES, Indices, Sampler
+from cagan_theano.sampling import MASK_LEVEL, TONES, Indices, Sampler
 
 __all__ = ["Batch", "Indices", "Sampler", "augment", "symbolic_batch", "symbolic_indices", "to_graph"]
 
 at = aesara.tensor
-
-HALF = 127  # a mask value above this is garment
 
 
 class Batch(NamedTuple):
@@ -79,7 +77,7 @@ def symbolic_batch(x, y, mask, indices: Indices, config: Config, dtype="float32"
 
 def union(one, other, config: Config, dtype="float32"):
     """1 where one of two masks uint8 [N, H, W, 1] exceeds one half, else 0: [N, 1, H, W]."""
-    region = at.gt(at.maximum(one, other), HALF).astype(dtype)
+    region = at.gt(at.maximum(one, other), MASK_LEVEL).astype(dtype)
     shape = (config.batch_size, 1, config.height, config.width)
     return at.specify_shape(region.dimshuffle(0, 3, 1, 2), shape)
 

@@ -112,7 +112,7 @@ def detail_loss(x_ij, truth, shape):
     scales 1, 2 and 4.  Akin to the gradient difference loss of Mathieu, Couprie and LeCun (2016),
     which compares the gradients' magnitudes.
 
-    shape: (3, H, W), sides that 4 divides.
+    shape: (3, H, W), sides from 8 on that 4 divides.
     """
     error, total, (channels, height, width) = x_ij - truth, 0, shape
     for octave in range(OCTAVES):

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-MASK_LEVEL = 127  # a mask value above this is garment
+from cagan_theano.sampling import MASK_LEVEL
+
 COLORS = ("#20639b", "#c2571a", "#3c8d5a", "#7b4b94")
 INK = "#1a1a1a"
 DPI = 150

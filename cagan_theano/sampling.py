@@ -13,6 +13,7 @@ import numpy as np
 from cagan_theano.config import TRUTHS, Config
 
 SHIFT = 16  # augmentation "crop" shifts by up to 1/16 of a side; not stated, our choice
+MASK_LEVEL = 127  # a mask value above this is garment
 # augmentation "tone", for values in [0, 1]: log of each channel's gain, log of gamma, brightness
 TONES = np.array([0.06, 0.06, 0.06, 0.2, 0.04])
 
