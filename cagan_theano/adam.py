@@ -52,7 +52,7 @@ class Adam:
             m_t, v_t, step = self.step(m, v, g_t, t)
             config, op = self.config, Descent([theta, m, v, g_t, t], [theta - step, m_t, v_t])
             op.facts = (config.learning_rate, config.beta1, config.beta2, config.epsilon,
-                        config.adam == "theano")  # fmt: skip
+                        config.adam == "theano", *fall(config))  # fmt: skip
             self.operations[kind] = op
         return self.operations[kind]
 
@@ -62,6 +62,8 @@ class Adam:
             at.constant(np.asarray(getattr(self.config, name), dtype=m.dtype))
             for name in ("learning_rate", "beta1", "beta2", "epsilon")
         )
+        if self.config.learning_rate_decay:
+            alpha = alpha * left(t, *fall(self.config))
         m_t = beta1 * m + (1 - beta1) * g_t
         v_t = beta2 * v + (1 - beta2) * at.square(g_t)
         m_scale, v_scale = 1 - beta1**t, 1 - beta2**t
@@ -73,5 +75,24 @@ class Adam:
 class Descent(Formula):
     """Adam's step on one parameter, (theta, m, v, g_t, t) -> (theta_t, m_t, v_t).
 
-    facts: (learning rate, beta1, beta2, epsilon, whether that stands beside the uncorrected moment).
+    facts: (learning rate, beta1, beta2, epsilon, whether that stands beside the uncorrected moment,
+    and both numbers of `fall`).
     """
+
+
+def fall(config: Config) -> tuple[float, float]:
+    """(updates of a network in all, updates at their end in which the step size falls to 0).
+
+    The schedule "alternate" gives a network every other step.  The second is 0 where it is constant.
+    """
+    last = config.steps if config.schedule == "both" else (config.steps + 1) // 2
+    return float(last), config.learning_rate_decay * last
+
+
+def left(t, last: float, falling: float):
+    """What is left of the step size at update t = 1, 2 ...: min(1, (last + 1 - t) / falling) or 0.
+
+    The last update has 1 / falling of it.
+    """
+    last, falling = (np.asarray(number, t.dtype) for number in (last + 1, falling))
+    return at.clip((last - t) / falling, np.asarray(0, t.dtype), np.asarray(1, t.dtype))

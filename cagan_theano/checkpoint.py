@@ -17,7 +17,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from cagan_theano.config import Config
+from cagan_theano.config import AVERAGE, Config
 from data_prep.files import write_atomically
 from data_prep.hdf5 import attribute, fault, heaps_are_whole, shown
 
@@ -42,7 +42,8 @@ class Checkpoint:
 
     config: the configuration of the run.  step: updates done.
     G, D: parameter name -> float32 array.  optimizer: "G/encoder1.W/m" -> array
-    (Adam's moments and counters), None in a shipped checkpoint.
+    (Adam's moments and counters; "average/encoder1.W" ..., where there are
+    moving averages of G), None in a shipped checkpoint.
     sampler: random state as JSON text, None in a shipped checkpoint.
     metadata: provenance of the data, versions, seconds, note (JSON values).
     sha256: digest of the contents as stored; filled in on reading.
@@ -56,6 +57,13 @@ class Checkpoint:
     sampler: str | None = None
     metadata: dict = field(default_factory=dict)
     sha256: str = ""
+
+    def swapping_G(self):
+        """Name -> array of the weights to swap with: moving averages where there are any, else G."""
+        prefix = f"{AVERAGE}/"
+        average = {name[len(prefix):]: array for name, array in (self.optimizer or {}).items()
+                   if name.startswith(prefix)}
+        return average or self.G
 
 
 def save_checkpoint(path, checkpoint, dtype="float32"):

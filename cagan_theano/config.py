@@ -14,6 +14,9 @@ from typing import Any
 DOWNSAMPLINGS = 4  # stride-2 layers of G: Figure 3; 2 ** 4 = 16 must divide both sides
 D_LAYERS = (4, 3, 5)  # stride-2 layers of D; Figure 3 has 4
 COPIED_CHANNELS = 6  # section 3.1: "the last 6 channels of any intermediate layer"
+OURS = "not the paper's; ours: "  # begins the source of what we add; off by default
+AVERAGE = "average"  # begins the names of moving averages among the moments of a checkpoint
+TRUTHS = ("gamma_truth", "gamma_region", "gamma_detail")  # weights that need true swaps
 
 
 def option(default: Any, help: str, source: str, choices: tuple = ()) -> Any:
@@ -121,7 +124,41 @@ class Config:
         0.9, "probability that a prior mask is right, in (0.5, 1)", "not stated; our choice"
     )
 
+    gamma_adv: float = option(
+        1.0,
+        "weight of G's adversarial term; 0: D is neither run nor trained",
+        OURS + "Eq. 1 has no weight there, which is 1",
+    )
+    gamma_truth: float = option(
+        0.0,
+        "weight of the mean |x_ij - true x_ij|; trains on the true swaps of the data",
+        OURS + "renderings have true swaps",
+    )
+    gamma_region: float = option(
+        0.0,
+        "weight of alpha's cross-entropy with the true region, which the old or the new garment "
+        "covers; trains on the true swaps of the data",
+        OURS + "renderings have true masks",
+    )
+    gamma_detail: float = option(
+        0.0,
+        "weight of the mean absolute error of the differences of neighboring pixels, at octaves "
+        "1, 2, 4; trains on the true swaps of the data",
+        OURS + "for crisp edges and prints",
+    )
+    average: float = option(
+        0.0,
+        "decay of the moving average of G's weights, such as 0.999, which samples, scores and "
+        "shipped weights are then made with; 0: none",
+        OURS + "steadier than the last step's weights",
+    )
+
     learning_rate: float = option(2e-4, "Adam's step size", "section 3.1")
+    learning_rate_decay: float = option(
+        0.0,
+        "share of the steps, at their end, in which the step size falls in a line to 0; 0: constant",
+        OURS + "fine-tuning profits from it",
+    )
     beta1: float = option(0.5, "Adam's decay of the first moment", "section 3.1: settings of [10]")
     beta2: float = option(0.999, "Adam's decay of the second moment", "as in [6], [10]")
     epsilon: float = option(1e-8, "Adam's epsilon", "as in [6]")
@@ -141,9 +178,12 @@ class Config:
     steps: int = option(10000, "minibatches to train on", "section 3.1")
     augmentation: str = option(
         "none",
-        "random changes of the training images; crop: a shift of up to 1/16 of each side",
+        "random changes of the training images; crop: a shift of up to 1/16 of each side; tone "
+        "(ours): gain of each channel, gamma and brightness, one draw for the person's pictures, "
+        "one for the articles'",
         "none mentioned",
-        ("none", "mirror", "crop", "mirror+crop"),
+        ("none", "mirror", "crop", "mirror+crop", "tone", "mirror+tone", "crop+tone",
+         "mirror+crop+tone"),
     )
     seed: int = option(0, "seed of the initial weights and of the minibatches", "not stated")
 
@@ -156,6 +196,34 @@ class Config:
             check_type(spec, getattr(self, spec.name))
             check_choice(spec, getattr(self, spec.name))
         check_ranges(self)
+        check_company(self)
+
+    @property
+    def adversarial_terms(self) -> bool:
+        """Whether D takes part in training."""
+        return self.gamma_adv > 0
+
+    @property
+    def needs_truth(self) -> bool:
+        """Whether minibatches are drawn from the true swaps of the data."""
+        return any(getattr(self, name) > 0 for name in TRUTHS)
+
+    @property
+    def needs_masks(self) -> bool:
+        """Whether training needs the garments' masks."""
+        return self.mask != "none" or self.gamma_region > 0
+
+    def ours(self) -> list[str]:
+        """Names of the options in use that are ours and not the paper's; [] for its method."""
+        names = [spec.name for spec in dataclasses.fields(self)
+                 if spec.metadata["source"].startswith(OURS)
+                 and getattr(self, spec.name) != spec.default]  # fmt: skip
+        return names + ["augmentation"] * ("tone" in self.augmentation)
+
+    def without_ours(self) -> "Config":
+        """A copy whose options of ours have their defaults: the paper's method."""
+        defaults = {spec.name: spec.default for spec in dataclasses.fields(self)}
+        return self.replace(**{name: defaults[name] for name in self.ours()})
 
     def to_json(self) -> str:
         """The whole record as JSON text, one key for each field."""
@@ -212,6 +280,8 @@ def check_ranges(config: Config) -> None:
     check_image_size(config.height, config.width, max(DOWNSAMPLINGS, len(config.d_widths)))
     bounds = {
         "norm_epsilon": (0, 1), "init_std": (0, 1), "gamma_i": (0, 1e6), "gamma_c": (0, 1e6),
+        **dict.fromkeys(("gamma_adv", *TRUTHS), (0, 1e6)), "average": (0, 1),
+        "learning_rate_decay": (0, 1),
         "mask_prior": (0.5, 1), "learning_rate": (0, 1), "beta1": (0, 1), "beta2": (0, 1),
         "epsilon": (0, 1), "batch_size": (1, 65536), "steps": (1, 10**9), "seed": (0, 2**32 - 1),
     }  # fmt: skip
@@ -219,9 +289,23 @@ def check_ranges(config: Config) -> None:
         value = getattr(config, name)
         if not low <= value <= high:  # nor is NaN
             raise ValueError(f"{name}={shown(value)}: must lie in {low}..{high}")
-    for name, end in (("mask_prior", 0.5), ("mask_prior", 1), ("beta1", 1), ("beta2", 1)):
+    for name, end in (("mask_prior", 0.5), ("mask_prior", 1), ("beta1", 1), ("beta2", 1),
+                      ("average", 1)):  # fmt: skip
         if getattr(config, name) == end:
             raise ValueError(f"{name}={end}: must be inside its range, not at its end")
+
+
+def check_company(config: Config) -> None:
+    """Raise ValueError for options that cannot be had together."""
+    if not any(getattr(config, name) for name in ("gamma_i", "gamma_c", "gamma_adv", *TRUTHS)):
+        raise ValueError("gamma_adv=0: all other weights of G's loss are 0, too; give one a value")
+    if config.schedule == "alternate" and not config.adversarial_terms:
+        raise ValueError("schedule='alternate': trains D by turns, and gamma_adv=0 has no D; use both")
+    if config.gamma_region and config.mask == "overwrite":
+        raise ValueError("gamma_region: trains alpha, which mask='overwrite' takes from a mask; use "
+                         "mask none or prior, or gamma_region=0")
+    if config.color != "rgb" and "tone" in config.augmentation:
+        raise ValueError(f"augmentation={config.augmentation!r}: tone is of RGB; use color='rgb'")
 
 
 def check_widths(name: str, widths: tuple, counts: tuple) -> None:

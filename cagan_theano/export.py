@@ -87,13 +87,29 @@ def export(ctx, out, checkpoint, swap_batch, only_swap, precision, **options):
         )
     start = load_checkpoint(checkpoint) if checkpoint else None
     config = start.config if start else Config(**options)
+    if not only_swap:
+        check_exportable(config)
     trainer = prepare(config, start, checkpoint)
     export_folder(trainer, start, out, swap_batch, precision, () if only_swap else UPDATES)
     click.echo(f"wrote {out}")
 
 
+def check_exportable(config: Config) -> None:
+    """Raise ValueError for a training that the exported functions do not know."""
+    if config.ours():
+        raise ValueError(f"{config.ours()[0]}: updates are exported of the paper's method alone, "
+                         "without options of ours; export with --only-swap")
+
+
 def prepare(config: Config, start: Checkpoint | None, path) -> Trainer:
-    """A training that will not be run, with the weights (and moments) of a checkpoint."""
+    """A training that will not be run, with the weights (and moments) of a checkpoint.
+
+    With options of ours, which are for its updates alone: that of the paper's method, with the
+    checkpoint's averaged weights where it has any, and no moments.
+    """
+    if start and config.ours():
+        start = dataclasses.replace(start, G=start.swapping_G(), optimizer=None)
+    config = config.without_ours()
     n = max(2, config.batch_size)
     pictures = np.zeros((n, config.height, config.width, 3), np.uint8)
     masks = None if config.mask == "none" else pictures[..., 0]

@@ -1,5 +1,7 @@
 """The compiled functions of the paper's section 2.3: update_D, update_G and swap."""
 
+import functools
+import operator
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,12 +14,15 @@ from cagan_theano.batches import Batch, Indices, symbolic_batch, symbolic_indice
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
 from cagan_theano.discriminator import Discriminator
-from cagan_theano.generator import Generated, Generator
+from cagan_theano.generator import Generated, Generator, logit_of, with_prior
 from cagan_theano.losses import (
     adversarial_loss,
     cycle_loss,
+    detail_loss,
     discriminator_loss,
     identity_loss,
+    region_loss,
+    truth_loss,
 )
 
 at = aesara.tensor
@@ -55,17 +60,49 @@ def losses_of_D(networks: Networks, batch: Batch, config: Config) -> OrderedDict
 
 
 def losses_of_G(networks: Networks, batch: Batch, config: Config) -> OrderedDict:
-    """The terms of Eq. 1 for G by name, "loss_G" first, symbolic scalars."""
-    generated = generate(networks, batch)
+    """The terms of Eq. 1 and of ours for G by name, "loss_G" first, symbolic scalars.
+
+    A term of weight 0 is not there at all, since no rewrite would take its networks out of the
+    graph; L_id, which needs none, is told all the same.
+    """
+    output = networks.G.channels(batch.x_i, batch.y_i, batch.y_j)
+    generated = networks.G.painted(batch.x_i, output, batch.m_i)
     x_ij = image_shape(generated.x_ij, config)
-    # section 2.3: the way back swaps y_j for y_i; the photo's mask is the best one known there
-    cycled = networks.G(x_ij, batch.y_j, batch.y_i, batch.m_i).x_ij
-    adversarial = adversarial_loss(networks.D(x_ij, batch.y_j), config)
-    identity = identity_loss(generated.alpha, config)
-    cycle = cycle_loss(batch.x_i, cycled, config)
-    gamma_i, gamma_c = (np.asarray(g, x_ij.dtype) for g in (config.gamma_i, config.gamma_c))
-    loss = adversarial + gamma_i * identity + gamma_c * cycle
-    return OrderedDict(loss_G=loss, adv_G=adversarial, L_id=identity, L_cyc=cycle)
+    terms = OrderedDict()
+    if config.gamma_adv:
+        terms["adv_G"] = adversarial_loss(networks.D(x_ij, batch.y_j), config), config.gamma_adv
+    terms["L_id"] = identity_loss(generated.alpha, config), config.gamma_i
+    if config.gamma_c:
+        # section 2.3: the way back swaps y_j for y_i; the photo's mask is the best one known there
+        cycled = networks.G(x_ij, batch.y_j, batch.y_i, batch.m_i).x_ij
+        terms["L_cyc"] = cycle_loss(batch.x_i, cycled, config), config.gamma_c
+    terms |= true_terms(batch, x_ij, output, config)
+    loss = weighted(terms, x_ij.dtype)
+    return OrderedDict(loss_G=loss, **{name: term for name, (term, _) in terms.items()})
+
+
+def true_terms(batch: Batch, x_ij, output, config: Config) -> dict:
+    """Name -> (term, weight) of the terms that need true swaps, where their weights are not 0.
+
+    output: G's 4 channels before sigmoid and tanh.
+    """
+    terms = {}
+    if config.gamma_truth:
+        terms["L_truth"] = truth_loss(x_ij, batch.truth), config.gamma_truth
+    if config.gamma_region:
+        logit = with_prior(logit_of(output), batch.m_i, config)
+        terms["L_region"] = region_loss(logit, batch.region), config.gamma_region
+    if config.gamma_detail:
+        shape = (3, config.height, config.width)
+        terms["L_detail"] = detail_loss(x_ij, batch.truth, shape), config.gamma_detail
+    return terms
+
+
+def weighted(terms: dict, dtype: str):
+    """The sum of weight * term over (term, weight), without those of weight 0."""
+    parts = [term if name == "adv_G" and weight == 1 else np.asarray(weight, dtype) * term
+             for name, (term, weight) in terms.items() if weight]  # fmt: skip
+    return functools.reduce(operator.add, parts)
 
 
 def generate(networks: Networks, batch: Batch) -> Generated:
@@ -84,41 +121,83 @@ class Functions(NamedTuple):
     update does what update_D and then update_G do with the same minibatch, and generates x_ij,
     which is the same for both, once.
     optimizers: {"G": Adam, "D": Adam}.
+    Without an adversarial term (config.gamma_adv 0) there is no update_D and no Adam for D, and
+    update is update_G.
+    average: the `Generator` of the moving averages that the updates of G move along, or None.
     """
 
-    update_D: Callable
+    update_D: Callable | None
     update_G: Callable
     update: Callable
     optimizers: dict
+    average: Generator | None = None
 
 
 def compile_functions(networks: Networks, photos, config: Config, backend: Backend) -> Functions:
     """Compile the updates on resident photos (x, y uint8 [n, H, W, 3], mask uint8 [n, H, W] or None).
 
-    Each function is compiled at its first call.  Raises ValueError when config.mask needs masks
-    that the photos lack.
+    With true swaps x and mask have n + m rows (see `cagan_theano.sampling`).
+    Each function is compiled at its first call.  Raises ValueError when the configuration needs
+    masks that the photos lack.
     """
-    if config.mask != "none" and photos.mask is None:
-        raise ValueError(f"mask={config.mask!r} needs masks, which the data file does not hold")
+    if config.needs_masks and photos.mask is None:
+        named = f"mask={config.mask!r}" if config.mask != "none" else "gamma_region"
+        raise ValueError(f"{named} needs masks, which the data file does not hold")
     indices = symbolic_indices(config)
     batch = resident_batch(photos, indices, config, backend, networks.G.params["encoder1.W"].dtype)
-    optimizers = {name: Adam(net.params, config) for name, net in networks._asdict().items()}
-    for net, adam in zip(networks, optimizers.values()):
+    trained = networks._asdict() if config.adversarial_terms else {"G": networks.G}
+    optimizers = {name: Adam(net.params, config) for name, net in trained.items()}
+    average = start_average(networks.G, config, backend) if config.average else None
+    for net, adam in zip(trained.values(), optimizers.values()):
         for variable in (*net.params.values(), *adam.moments.values()):
             backend.resident(variable)
-    losses_D, losses_G = losses_of_D(networks, batch, config), losses_of_G(networks, batch, config)
+    losses_G = losses_of_G(networks, batch, config)
+
+    def updates_G(loss):
+        return averaging(optimizers["G"].updates(loss), optimizers["G"], average, config)
+
+    update_G = Lazy(indices, losses_G, lambda: updates_G(losses_G["loss_G"]), backend)
+    if not config.adversarial_terms:
+        return Functions(None, update_G, update_G, optimizers, average)
+    losses_D = losses_of_D(networks, batch, config)
     return Functions(
         Lazy(indices, losses_D, lambda: optimizers["D"].updates(losses_D["loss_D"]), backend),
-        Lazy(indices, losses_G, lambda: optimizers["G"].updates(losses_G["loss_G"]), backend),
-        both(indices, losses_D, losses_G, optimizers, backend),
+        update_G,
+        both(indices, losses_D, losses_G, optimizers["D"], updates_G, backend),
         optimizers,
+        average,
     )
+
+
+def start_average(G: Generator, config: Config, backend: Backend) -> Generator:
+    """A generator whose weights are averages of G's, and G's own to begin with."""
+    average = build_networks(config, dtype=G.params["encoder1.W"].dtype).G
+    for name, variable in average.params.items():
+        variable.set_value(np.array(G.params[name].get_value()))
+        backend.resident(variable)
+    return average
+
+
+def averaging(updates: OrderedDict, adam: Adam, average: Generator | None, config: Config):
+    """Adam's updates of G, and those of the averages where there are any.
+
+    a_t = d a + (1 - d) theta_t with d = min(config.average, t / (t + 9)): the first updates
+    weigh as much as in a mean over the last tenth, so that the start is soon forgotten.
+    """
+    if average is None:
+        return updates
+    t = updates[adam.moments["t"]]
+    one, nine, most = (np.asarray(number, t.dtype) for number in (1, 9, config.average))
+    decay = at.minimum(most, t / (t + nine))
+    moved = [(a, decay * a + (one - decay) * updates[adam.params[name]])
+             for name, a in average.params.items()]  # fmt: skip
+    return OrderedDict([*updates.items(), *moved])
 
 
 def resident_batch(photos, indices, config, backend, dtype) -> Batch:
     """Put the photos on the device and gather symbolic minibatches from them."""
     arrays = {"photos/x": photos.x, "photos/y": photos.y}
-    if config.mask != "none":
+    if config.needs_masks:
         arrays["photos/mask"] = photos.mask[..., None]
     resident = [aesara.shared(array, name=name, borrow=True) for name, array in arrays.items()]
     for variable in resident:
@@ -126,19 +205,19 @@ def resident_batch(photos, indices, config, backend, dtype) -> Batch:
     return symbolic_batch(*(resident + [None])[:3], indices, config, dtype)
 
 
-def both(indices, losses_D, losses_G, optimizers, backend) -> "Lazy":
+def both(indices, losses_D, losses_G, adam_D, updates_G, backend) -> "Lazy":
     """update_D, then update_G with the D that it gave, in one function.
 
     update_D leaves G as it is, so G's pass over x_i, y_i, y_j is one and the same in both.
     """
-    updates = optimizers["D"].updates(losses_D["loss_D"])
+    updates = adam_D.updates(losses_D["loss_D"])
 
     def all_updates():
-        return OrderedDict([*updates.items(), *optimizers["G"].updates(after_D["loss_G"]).items()])
+        return OrderedDict([*updates.items(), *updates_G(after_D["loss_G"]).items()])
 
     # G's gradient takes the updated D as it is: it must not run back through D's update
     constant = aesara.gradient.disconnected_grad
-    new_D = {theta: constant(updates[theta]) for theta in optimizers["D"].params.values()}
+    new_D = {theta: constant(updates[theta]) for theta in adam_D.params.values()}
     terms = aesara.clone_replace(list(losses_G.values()), replace=new_D)
     after_D = OrderedDict(zip(losses_G, terms))
     return Lazy(indices, {**losses_D, **after_D}, all_updates, backend)
@@ -152,10 +231,10 @@ class Lazy:
         self.backend, self.function = backend, None
 
     def compile(self):
-        """Compile now; returns the Aesara function of six int32 vectors giving stacked losses."""
+        """Compile now; returns the Aesara function of the used `Indices` giving stacked losses."""
         if self.function is None:
             self.function = aesara.function(
-                list(self.indices),
+                self.indices.used(),
                 at.stack(list(self.losses.values())),
                 updates=self.updates(),
                 mode=self.backend.mode,
@@ -165,7 +244,7 @@ class Lazy:
 
     def __call__(self, indices: Indices) -> dict[str, float]:
         """One update; returns the losses, before it, by name."""
-        values = np.asarray(self.compile()(*indices))
+        values = np.asarray(self.compile()(*indices.used()))
         return dict(zip(self.losses, values.tolist()))
 
 

@@ -102,10 +102,11 @@ class Generator:
 
         m_i [N, 1, H, W] in [0, 1], a segmentation of the worn article, serves config.mask.
         """
-        output = self.channels(x_i, y_i, y_j)
-        # a slice [:, :1] has no broadcastable axis, and its gradient under JAX a wrong shape
-        logit = output[:, 0].dimshuffle(0, "x", 1, 2)
-        alpha = matting(logit, m_i, self.config)
+        return self.painted(x_i, self.channels(x_i, y_i, y_j), m_i)
+
+    def painted(self, x_i, output, m_i=None) -> Generated:
+        """What the 4 output channels before sigmoid and tanh make of x_i."""
+        alpha = matting(logit_of(output), m_i, self.config)
         x_tilde_ij = at.tanh(output[:, 1:4])
         return Generated(alpha, x_tilde_ij, alpha * x_tilde_ij + (1 - alpha) * x_i)
 
@@ -125,17 +126,33 @@ class Generator:
         return self.output(h, shape)
 
 
+def logit_of(output):
+    """alpha's logit [N, 1, H, W] of the output channels [N, 4, H, W], which no mask has changed."""
+    # a slice [:, :1] has no broadcastable axis, and its gradient under JAX a wrong shape
+    return output[:, 0].dimshuffle(0, "x", 1, 2)
+
+
 def matting(logit, m_i, config: Config):
     """alpha [N, 1, H, W] in [0, 1] from its logit and, where config.mask says so, a mask m_i.
 
     Section 2.3: "we transform them with the sigmoid function".  Section 4: a given segmentation may
     overwrite alpha or be its prior; as a prior its log odds add to the logit (Bayes' rule).
     """
+    if config.mask == "overwrite":
+        return needed(m_i, config)
+    return at.sigmoid(with_prior(logit, m_i, config))
+
+
+def with_prior(logit, m_i, config: Config):
+    """alpha's logit with the log odds of a prior mask, where config.mask says so."""
     if config.mask == "none":
-        return at.sigmoid(logit)
+        return logit
+    log_odds = np.asarray(np.log(config.mask_prior / (1 - config.mask_prior)), dtype=logit.dtype)
+    return logit + log_odds * (2 * needed(m_i, config) - 1)
+
+
+def needed(m_i, config: Config):
+    """The mask m_i; ValueError where there is none."""
     if m_i is None:
         raise ValueError(f"mask={config.mask!r} needs a segmentation mask of every photo")
-    if config.mask == "overwrite":
-        return m_i
-    log_odds = np.asarray(np.log(config.mask_prior / (1 - config.mask_prior)), dtype=logit.dtype)
-    return at.sigmoid(logit + log_odds * (2 * m_i - 1))
+    return m_i

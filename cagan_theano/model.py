@@ -26,7 +26,7 @@ class Swap(NamedTuple):
 
 
 def load(path, backend: str = "auto", device: str | None = None, **machine) -> "Model":
-    """The model of a checkpoint file, ready to swap.
+    """The model of a checkpoint file, ready to swap; with the averaged weights where it has any.
 
     backend: "auto", "jax" or "c".  device: None (the best there is), "cpu" or "gpu".
     machine: precision and devices, as of `cagan_theano.backends.choose_backend`.
@@ -37,10 +37,10 @@ def load(path, backend: str = "auto", device: str | None = None, **machine) -> "
     chosen = choose_backend(backend, device, **machine)
     G = build_networks(checkpoint.config).G
     try:
-        check_values(G.params, checkpoint.G)
+        check_values(G.params, checkpoint.swapping_G())
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    set_values(G.params, checkpoint.G, chosen)
+    set_values(G.params, checkpoint.swapping_G(), chosen)
     return Model(checkpoint.config, G, chosen, checkpoint.step, checkpoint.metadata,
                  checkpoint.sha256)
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-MASK_LEVEL = 127  # a mask value above this is garment
+from cagan_theano.sampling import MASK_LEVEL
+
 COLORS = ("#20639b", "#c2571a", "#3c8d5a", "#7b4b94")
 INK = "#1a1a1a"
 DPI = 150
@@ -139,7 +140,7 @@ def loss_curves(log: list[dict], title: str) -> bytes | None:
         return None
     panels = {"discriminator": ("loss_D", "adv_D_real", "adv_D_fake", "adv_D_mismatch"),
               "generator": ("loss_G", "adv_G"),
-              "regularizers": ("L_id", "L_cyc"),
+              "regularizers": ("L_id", "L_cyc", "L_truth", "L_region"),
               "held-out swaps": ("error", "iou")}  # fmt: skip
     figure = Figure(figsize=(10, 6.4), dpi=DPI, facecolor="white", layout="constrained")
     for axes, (name, keys) in zip(figure.subplots(2, 2).flat, panels.items()):

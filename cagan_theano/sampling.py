@@ -1,20 +1,32 @@
-"""Which rows of the photos make each minibatch: numpy alone, so that it runs without Aesara too."""
+"""Which rows of the photos make each minibatch: numpy alone, so that it runs without Aesara too.
+
+Where config.needs_truth, minibatches are drawn from the true swaps (triples) of the data, and the
+people's pictures are the n photos x and, behind them, the m true swaps x_ij, m masks behind n alike.
+A triple serves both ways: x_i, y_i, y_j -> x_ij, and back x_ij, y_j, y_i -> x_i.
+"""
 
 import json
 from typing import NamedTuple
 
 import numpy as np
 
-from cagan_theano.config import Config
+from cagan_theano.config import TRUTHS, Config
 
 SHIFT = 16  # augmentation "crop" shifts by up to 1/16 of a side; not stated, our choice
+MASK_LEVEL = 127  # a mask value above this is garment
+# augmentation "tone", for values in [0, 1]: log of each channel's gain, log of gamma, brightness
+TONES = np.array([0.06, 0.06, 0.06, 0.2, 0.04])
 
 
 class Indices(NamedTuple):
-    """One minibatch: rows i, j, k and augmentation, each int32 [N].
+    """One minibatch: rows i, j, k and augmentation, each int32 [N] or None where it is not used.
 
     x_i, y_i are row i; y_j row j != i; k the article of the mismatched pair, k = j unless drawn
     apart.  mirror is 0 or 1; dy, dx are shifts in pixels.
+    person, truth: with true swaps, the rows of x_i and of the true x_ij among the n + m pictures of
+    people; i, j, k are then those of the articles alone.
+    tone_x, tone_y: float32 [N, 5], gains of R, G, B, gamma and brightness of the people's pictures
+    and of the articles.
     """
 
     i: np.ndarray
@@ -23,18 +35,34 @@ class Indices(NamedTuple):
     mirror: np.ndarray
     dy: np.ndarray
     dx: np.ndarray
+    person: np.ndarray | None = None
+    truth: np.ndarray | None = None
+    tone_x: np.ndarray | None = None
+    tone_y: np.ndarray | None = None
+
+    def used(self) -> list:
+        """The fields that are not None, in their order."""
+        return [field for field in self if field is not None]
 
 
 class Sampler:
     """Draws minibatches of rows: i uniform, j != i uniform, as under Eq. 2.
 
+    With true swaps: one of the 2 m ways of the triples uniform, no two alike in a minibatch.
+    What an option needs is drawn after all else and only where it is on: no random stream of
+    another configuration changes with it.
+
     ``garment`` [n], where given, makes j differ from i in garment, not only in row: two rows with
     the same article would be a matched pair called mismatched.
-    Raises ValueError when there are fewer rows than a batch, or one garment only.
+    ``triples`` (attributes i, j [m], and x_ij, which is None where no truth is known) are needed
+    where config.needs_truth.
+    Raises ValueError when there are fewer rows (ways, with true swaps) than a batch, one garment
+    only, or no true swaps where they are needed.
     """
 
-    def __init__(self, config: Config, garment: np.ndarray):
+    def __init__(self, config: Config, garment: np.ndarray, triples=None):
         self.config, self.garment = config, np.asarray(garment)
+        self.ways = ways(triples, len(self.garment), config) if config.needs_truth else None
         n = len(self.garment)
         if n < config.batch_size:
             raise ValueError(f"{n} pairs are fewer than a batch of {config.batch_size}")
@@ -45,14 +73,30 @@ class Sampler:
     def draw(self) -> Indices:
         """The next minibatch; the rows i of one minibatch differ from each other."""
         config, size = self.config, self.config.batch_size
-        i = self.rng.choice(len(self.garment), size, replace=False).astype(np.int32)
-        j = self.other(i)
+        i, j, *swapped = self.rows()
         k = self.other(i) if config.mismatch == "apart" else j
         mirror = self.rng.integers(0, 2, size) * ("mirror" in config.augmentation)
         crop = "crop" in config.augmentation
         reach_y, reach_x = config.height // SHIFT * crop, config.width // SHIFT * crop
         dy, dx = (self.rng.integers(-r, r + 1, size) for r in (reach_y, reach_x))
-        return Indices(i, j, k, *(a.astype(np.int32) for a in (mirror, dy, dx)))
+        rows = Indices(i, j, k, *(a.astype(np.int32) for a in (mirror, dy, dx)), *swapped)
+        if "tone" not in config.augmentation:
+            return rows
+        return rows._replace(tone_x=self.tone(), tone_y=self.tone())
+
+    def rows(self) -> tuple:
+        """Rows i, j of articles; with true swaps also those of the person and of the truth."""
+        size = self.config.batch_size
+        if self.ways is not None:
+            drawn = self.rng.choice(self.ways.shape[1], size, replace=False)
+            return tuple(self.ways[:, drawn])
+        i = self.rng.choice(len(self.garment), size, replace=False).astype(np.int32)
+        return i, self.other(i)
+
+    def tone(self) -> np.ndarray:
+        """Gains of R, G, B, gamma and brightness for each sample, float32 [N, 5]."""
+        change = self.rng.uniform(-1, 1, (self.config.batch_size, len(TONES))) * TONES
+        return np.concatenate([np.exp(change[:, :4]), change[:, 4:]], axis=1).astype(np.float32)
 
     def other(self, i: np.ndarray) -> np.ndarray:
         """For each row of i, a uniformly drawn row with another garment."""
@@ -71,3 +115,24 @@ class Sampler:
             self.rng.bit_generator.state = json.loads(text)
         except (TypeError, KeyError, ValueError, OverflowError, RecursionError) as error:
             raise ValueError(f"random state is unreadable: {error}") from error
+
+
+def ways(triples, n: int, config: Config) -> np.ndarray:
+    """Rows of y_i, y_j, person and truth, int32 [4, 2 m]: m triples there, and the same m back.
+
+    n: photos, behind which the m true swaps stand among the pictures of people.
+    """
+    if triples is None or triples.x_ij is None:
+        raise ValueError(f"holds no true swaps to train on, which {truth_options(config)} needs; "
+                         "render some with --true-swaps of `python -m data_prep photoshoot`")
+    i, j = (np.asarray(rows, np.int32) for rows in (triples.i, triples.j))
+    swapped = np.arange(n, n + len(i), dtype=np.int32)
+    if 2 * len(i) < config.batch_size:
+        raise ValueError(f"{len(i)} true swaps, both ways, are fewer than a batch of "
+                         f"{config.batch_size}; render more with --true-swaps")
+    return np.concatenate([[i, j, i, swapped], [j, i, swapped, i]], axis=1)
+
+
+def truth_options(config: Config) -> str:
+    """The options in use that need true swaps."""
+    return ", ".join(name for name in TRUTHS if getattr(config, name))

@@ -25,13 +25,14 @@ from cagan_theano.compat import versions
 from cagan_theano.config import Config
 from cagan_theano.model import Model
 from cagan_theano.run_folder import RunFolder
+from cagan_theano.sampling import ways
 from cagan_theano.samples import choose_held_out, loss_curves, sample_sheet, scores
 from cagan_theano.signals import Signals, Stopped
 from cagan_theano.training import Trainer
 from data_prep.store import PhotoFile, empty_pictures
 
 HELD_OUT = 16  # triples that are scored; the sheets show the first few
-SHOWN = ("loss_D", "loss_G", "L_id", "L_cyc")  # beside the progress bar
+SHOWN = ("loss_D", "loss_G", "L_id", "L_cyc", "L_truth", "L_region")  # beside the progress bar
 
 USUAL = {"precision": "float32", "devices": 1, "cluster": None}  # how a back end computes
 
@@ -193,6 +194,17 @@ def check_data(file: PhotoFile, config: Config) -> None:
     if config.mask != "none" and photos.mask is None:
         raise ValueError(f"{file.path}: has no masks, which --mask {config.mask} needs; use "
                          "--mask none or photos with masks")
+    if config.needs_truth:
+        check_truth(file, photos, config)
+
+
+def check_truth(file: PhotoFile, photos, config: Config) -> None:
+    """Raise ValueError when the photos lack what the terms for true swaps need."""
+    if config.gamma_region and photos.mask is None:
+        raise ValueError(f"{file.path}: has no masks, which --gamma-region needs; use "
+                         "--gamma-region 0 or photos with masks")
+    with naming(file.path):
+        ways(photos.triples, len(photos), config)
 
 
 def describe(file: PhotoFile) -> dict:
@@ -223,19 +235,31 @@ def prepare(file: PhotoFile, config: Config, backend):
 
 
 def read_photos(photos, config: Config):
-    """The split in memory, its pictures in the coding of config.color."""
-    with tqdm(total=2 * len(photos), desc="reading", unit="photo", leave=False) as bar:
-        x, y = (read_rows(rows, config.color, bar) for rows in (photos.x, photos.y))
-    mask = None if config.mask == "none" else photos.mask.load()
+    """The split in memory, its pictures in the coding of config.color.
+
+    Where config.needs_truth, the true swaps stand behind the photos x, their masks behind mask.
+    """
+    people, masks = [photos.x], [photos.mask]
+    if config.needs_truth:
+        people.append(photos.triples.x_ij)
+        masks.append(photos.triples.mask)
+    total = sum(map(len, (*people, photos.y)))
+    with tqdm(total=total, desc="reading", unit="photo", leave=False) as bar:
+        x, y = (read_rows(columns, config.color, bar) for columns in (people, [photos.y]))
+    mask = np.concatenate([rows.load() for rows in masks]) if config.needs_masks else None
     return dataclasses.replace(photos, x=x, y=y, mask=mask)
 
 
-def read_rows(source, color: str, bar, chunk: int = 256) -> np.ndarray:
-    """All rows of an HDF5 column of pictures."""
-    target = empty_pictures(source.shape)
-    for start in range(0, len(source), chunk):
-        target[start:start + chunk] = to_bytes(source[start:start + chunk], color)
-        bar.update(min(chunk, len(source) - start))
+def read_rows(columns, color: str, bar, chunk: int = 256) -> np.ndarray:
+    """All rows of HDF5 columns of pictures, one column behind the other."""
+    target = empty_pictures((sum(map(len, columns)), *columns[0].shape[1:]))
+    rest = target
+    for source in columns:
+        for start in range(0, len(source), chunk):
+            rest[start:start + chunk][:len(source) - start] = to_bytes(
+                source[start:start + chunk], color)
+            bar.update(min(chunk, len(source) - start))
+        rest = rest[len(source):]
     return target
 
 
@@ -243,7 +267,7 @@ def start_from(trainer: Trainer, path: str) -> dict:
     """Give the trainer the weights of a checkpoint; returns what the metadata say of it."""
     checkpoint = load_checkpoint(path)
     with naming(path):
-        trainer.start_from(checkpoint.G, checkpoint.D)
+        trainer.start_from(checkpoint.swapping_G(), checkpoint.D)
     config = checkpoint.config
     return {"sha256": checkpoint.sha256, "step": checkpoint.step, "height": config.height,
             "width": config.width, "note": checkpoint.metadata.get("note", "")}
@@ -266,7 +290,7 @@ class Loop:
         self.trainer, self.folder, self.held_out = trainer, folder, held_out
         self.metadata, self.settings, self.signals = metadata, settings, signals
         self.config = trainer.config
-        self.model = Model(self.config, trainer.networks.G, trainer.backend)
+        self.model = Model(self.config, trainer.G, trainer.backend)
         self.start = time.monotonic() - metadata["seconds"]
 
     def run(self) -> int:

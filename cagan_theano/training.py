@@ -6,22 +6,25 @@ import numpy as np
 
 from cagan_theano.backends import Backend
 from cagan_theano.batches import Sampler
-from cagan_theano.config import Config
+from cagan_theano.config import AVERAGE, Config
 from cagan_theano.functions import build_networks, compile_functions
 
 
 class Trainer:
     """The whole state of a training and its one step.
 
-    photos: x, y uint8 [n, H, W, 3], mask uint8 [n, H, W] or None, garment [n].
+    photos: x, y uint8 [n, H, W, 3], mask uint8 [n, H, W] or None, garment [n]; where
+    config.needs_truth also triples, whose m true swaps stand behind the n photos in x (masks
+    alike), see `cagan_theano.sampling`.
     networks: G and D.  step: minibatches done.
     Raises ValueError when the photos are fewer than a batch, show one garment only, or lack the
-    masks that config.mask needs.
+    masks or true swaps that the configuration needs.
     """
 
     def __init__(self, config: Config, photos, backend: Backend):
         self.config, self.backend = config, backend
-        self.sampler = Sampler(config, photos.garment)
+        triples = photos.triples if config.needs_truth else None
+        self.sampler = Sampler(config, photos.garment, triples)
         self.networks = build_networks(config)
         self.functions = compile_functions(self.networks, photos, config, backend)
         self.step = 0
@@ -43,6 +46,11 @@ class Trainer:
         if self.config.schedule == "both":
             return self.functions.update
         return self.functions.update_G if self.step % 2 else self.functions.update_D
+
+    @property
+    def G(self):
+        """The generator to swap with: that of the moving averages where there are any."""
+        return self.functions.average or self.networks.G
 
     def state(self) -> dict:
         """Copies of all that the next step depends on: G, D, optimizer, sampler, step.
@@ -75,20 +83,23 @@ class Trainer:
     def start_from(self, G: Mapping, D: Mapping) -> None:
         """Take weights (parameter name -> array) that another training made; the rest stays.
 
-        Raises ValueError, before anything changes, for other names or shapes.
+        Moving averages begin at them.  Raises ValueError, before anything changes, for other names or shapes.
         """
         check_values(self.networks.G.params, G)
         check_values(self.networks.D.params, D)
         set_values(self.networks.G.params, G, self.backend)
         set_values(self.networks.D.params, D, self.backend)
+        if self.functions.average:
+            set_values(self.functions.average.params, G, self.backend)
 
     def _moments(self) -> dict:
-        """Adam's shared variables of both networks by their names in a checkpoint."""
+        """Adam's shared variables, and moving averages, by their names in a checkpoint."""
+        average = self.functions.average
         return {
             f"{network}/{name}": variable
             for network, adam in self.functions.optimizers.items()
             for name, variable in adam.moments.items()
-        }
+        } | {f"{AVERAGE}/{name}": v for name, v in (average.params if average else {}).items()}
 
 
 def values_of(variables: Mapping) -> dict[str, np.ndarray]:

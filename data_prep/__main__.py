@@ -27,13 +27,15 @@ def cli():
 @size_option
 @click.option("--seed", default=0, type=click.IntRange(0), help="Seed of everything random.")
 @click.option("--held-out", default=512, help="Test pairs, each with one true swap.")
+@click.option("--true-swaps", default=0, help="True swaps of train pairs, to learn from.")
 @click.option("--clutter", is_flag=True, help="A street-like background instead of a studio.")
 @click.option("--jobs", default=2, help="Processes; the pictures do not depend on it.")
-def photoshoot(out, pairs, size, seed, held_out, clutter, jobs):
+def photoshoot(out, pairs, size, seed, held_out, true_swaps, clutter, jobs):
     """Render a procedural photoshoot of pullovers and hoodies to the HDF5 file OUT."""
     from data_prep.photoshoot.shoot import shoot
-    shoot(out, pairs, size, seed, held_out, clutter, jobs)
-    click.echo(f"wrote {out}: {pairs} pairs to train on, {held_out} held out")
+    shoot(out, pairs, size, seed, held_out, clutter, jobs, true_swaps)
+    swaps = f" with {true_swaps} true swaps" if true_swaps else ""
+    click.echo(f"wrote {out}: {pairs} pairs to train on{swaps}, {held_out} held out")
 
 
 @cli.command("detect")

@@ -7,7 +7,8 @@ Layout::
                  garment in x), y_mask [N,H,W] uint8 (optional: the garment in y),
                  person [N] int32, garment [N] int32, attributes/<name> [N] uint8,
                  x_file, y_file [N,L] uint8 (optional: the files' names, UTF-8, zeros behind)
-    /test        the same, and optionally triples: i [M], j [M] int32 (rows of test), and
+    /test        the same
+    /train/triples, /test/triples (optional): i [M], j [M] int32 (rows of the split), and
                  where the true swap is known x_ij [M,H,W,3] uint8, mask [M,H,W] uint8
 
 One image per chunk, gzip 1 + shuffle + fletcher32 checksums, no timestamps: the same
@@ -132,12 +133,12 @@ class PhotoWriter:
             text = file.encode("utf-8", "backslashreplace")[-MAX_NAME:]
             self._texts.setdefault(f"/{split}/{name}", []).append(text)
 
-    def add_triple(self, i, j, x_ij=None, mask=None):
-        """Append a swap: the human of test row ``i`` in the garment of row ``j``.
+    def add_triple(self, i, j, x_ij=None, mask=None, split="test"):
+        """Append a swap to ``split``: the human of its row ``i`` in the garment of its row ``j``.
 
         x_ij, mask: the true picture and where it shows the garment, or None for all swaps.
         """
-        self._append("/test/triples", {"x_ij": x_ij, "mask": mask}, {"i": i, "j": j})
+        self._append(f"/{split}/triples", {"x_ij": x_ij, "mask": mask}, {"i": i, "j": j})
 
     def _append(self, group, images, columns):
         for name, image in images.items():
@@ -402,8 +403,8 @@ class PhotoFile:
         group = self._file[name]
         self._need(isinstance(group, h5py.Group), f"{name} is not a group")
         allowed = {"x", "y", "mask", "y_mask", "person", "garment", "attributes", "x_file",
-                   "y_file"}
-        self._check_links(group, allowed | {"triples"} if name == "test" else allowed)
+                   "y_file", "triples"}
+        self._check_links(group, allowed)
         rows = self._rows(group, "x")
         self._check_images(group, ("x", "y"), rows)
         self._check_images(group, group.keys() & {"mask", "y_mask"}, rows)

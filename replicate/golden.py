@@ -125,7 +125,7 @@ class Reference:
         order = ("adv_D_real", "adv_D_fake", "adv_D_mismatch", "loss_D", "adv_G", "L_id", "L_cyc",
                  "loss_G")
         losses = {**self.losses["D"], **self.losses["G"]}
-        return self.evaluate({name: losses[name] for name in order})
+        return self.evaluate({name: losses[name] for name in order if name in losses})
 
     def gradients(self) -> dict:
         """The gradient of loss_D by D's parameters and of loss_G by G's: "D/layer1.W" ..."""
@@ -229,7 +229,11 @@ def configuration(text: str) -> Config:
         raise ValueError(f"--config: is not JSON ({error}); {cure}") from error
     if not isinstance(changes, dict):
         raise ValueError(f"--config: is not a JSON object; {cure}")
-    return Config.from_json(json.dumps({**SMALL, **changes}))
+    config = Config.from_json(json.dumps({**SMALL, **changes}))
+    if config.ours():
+        raise ValueError(f"--config: {config.ours()[0]} is ours; golden vectors are of the paper's "
+                         "method alone")
+    return config
 
 
 @click.command()

@@ -40,7 +40,7 @@ class Training:
     """The twin with its photos on a device and the minibatches of a run of this package.
 
     start: a `Checkpoint` of step 0; photos: a split in memory; settings: of the twin's `Trainer`.
-    Raises ValueError for augmentation, which the twin does not have.
+    Raises ValueError for augmentation and options of ours, which the twin does not have.
     """
 
     def __init__(self, start, photos, device="cpu", **settings):
@@ -48,6 +48,9 @@ class Training:
         if self.config.augmentation != "none":
             raise ValueError(f"augmentation={self.config.augmentation!r}: the PyTorch twin has "
                              "none; train both without")
+        if self.config.ours():
+            raise ValueError(f"{self.config.ours()[0]}: the PyTorch twin has the paper's method "
+                             "alone; train both without")
         networks = self.twin.build_networks(self.config)
         for name, network in networks._asdict().items():
             self.twin.set_weights(network, getattr(start, name))

@@ -91,7 +91,7 @@ def cluttered(writer, count, size, seed, _clutter):
     for index in progress(count):
         writer.add(**shoot.make_pair(seed, "test", size, True, index))
     for index in progress(count):
-        writer.add_triple(**shoot.make_triple(seed, size, True, count, index))
+        writer.add_triple(**shoot.make_triple(seed, "test", size, True, count, index))
 
 
 SHOOTS = {"controlled": controlled, "trained": trained, "clutter": cluttered}

@@ -47,20 +47,26 @@ def tiny_article(color):
     return article
 
 
-def write_tiny_photos(path, pairs=48, tests=12, seed=0, masks=True):
-    """A photo file of flat garments on simple people, with true swaps in its test split."""
-    rng = np.random.default_rng(seed)
+def write_tiny_photos(path, pairs=48, tests=12, seed=0, masks=True, swaps=0):
+    """A photo file of flat garments on simple people, with true swaps in its test split.
+
+    swaps: true swaps of the train split, row n in the garment of row n + 1.
+    """
+    rng, looks = np.random.default_rng(seed), []
     with PhotoWriter(path, 32, 32, {"program": "tests", "seed": seed}) as writer:
         for n in range(pairs + tests):
             split = "train" if n < pairs else "test"
             color, person = rng.integers(0, 256, 3), tiny_person(rng)
             worn, mask = wear(person, color)
+            looks.append((person, color))
             writer.add(split, worn, tiny_article(color), n, n, mask if masks else None)
             if n == pairs:
                 first = person
             if n > pairs:  # the first test person in every other test garment
                 truth, region = wear(first, color)
                 writer.add_triple(0, n - pairs, truth, region)
+        for n in range(swaps):
+            writer.add_triple(n, n + 1, *wear(looks[n][0], looks[n + 1][1]), split="train")
     return path
 
 

@@ -4,10 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
+from conftest import write_tiny_photos
 from test_updates import World
 
 from cagan_theano.backends import choose_backend
 from cagan_theano.compat import NUMPY_2
+from cagan_theano.training import Trainer, values_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -27,3 +29,19 @@ def test_two_steps_in_c_are_those_of_jax(tiny_photos, jax_backend):
     for name, value in expected.items():
         if "/moment/" not in name:  # two steps of Adam are up to 2e-3
             np.testing.assert_allclose(found[name], value, atol=2e-4, err_msg=name)
+
+
+def test_true_swaps_in_c_are_those_of_jax(tmp_path, jax_backend):
+    from test_truth import TRUTH, configured, photos_of
+
+    data = write_tiny_photos(tmp_path / "true.h5", 12, 4, swaps=8)
+    config = configured(**TRUTH, average=0.9, learning_rate_decay=1.0, augmentation="mirror+tone")
+    photos = photos_of(data, config)
+    trainers = [Trainer(config, photos, b) for b in (jax_backend, choose_backend("c"))]
+    for _ in range(2):
+        jax, c = (trainer.advance() for trainer in trainers)
+        assert jax.keys() == c.keys()
+        np.testing.assert_allclose(list(c.values()), list(jax.values()), rtol=1e-3)
+    expected, found = (values_of(trainer.G.params) for trainer in trainers)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, atol=2e-4, err_msg=name)

@@ -141,6 +141,17 @@ def test_adam_is_the_loop_in_float64(shape, reading):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("t, share", [(1, 1), (7, 1), (8, 0.75), (10, 0.25), (11, 0), (99, 0)])
+def test_the_step_size_falls_in_the_last_updates(t, share):
+    arrays = [random_images(1, 37, seed=s)[0] for s in range(4)]
+    arrays[2] = np.abs(arrays[2])
+    facts = 2e-3, 0.5, 0.999, 1e-8, False
+    steps = [np.asarray(native.descend(*arrays, np.float32(t), *facts, *fall)[0]) - arrays[0]
+             for fall in ((), (10.0, 0.0), (10.0, 4.0))]  # fmt: skip
+    assert np.array_equal(steps[0], steps[1])
+    np.testing.assert_allclose(steps[2], share * steps[0], atol=1e-7)
+
+
 def test_a_step_of_wrong_sizes_is_refused():
     a, b = np.zeros(3, "f4"), np.zeros(4, "f4")
     with pytest.raises(Exception, match="no parameter with its moments"):

@@ -47,11 +47,12 @@ def loop_batch(photos, draw, config):
 
 def losses_of(world, arrays, backend):
     """The losses of world's networks, as they stand, on a minibatch of arrays."""
-    arrays = [a.astype(np.float32) for a in arrays]
+    arrays = [a.astype(np.float32) for a in arrays if a is not None]
     batch = Batch(*(at.TensorType("float32", a.shape)() for a in arrays))
     found = [losses(world.networks, batch, world.config) for losses in (losses_of_D, losses_of_G)]
     named = {**found[0], **found[1]}
-    function = aesara.function(list(batch), list(named.values()), mode=backend.mode,
+    inputs = [v for v in batch if v is not None]
+    function = aesara.function(inputs, list(named.values()), mode=backend.mode,
                                on_unused_input="ignore")  # fmt: skip
     return dict(zip(named, map(float, function(*arrays))))
 

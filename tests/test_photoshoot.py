@@ -83,6 +83,26 @@ def test_triples_are_rendered_of_sitter_i_in_garment_j(shot):
             np.testing.assert_array_equal(test.triples.mask[row], mask)
 
 
+def test_true_swaps_to_train_on_change_nothing_else(shot, tmp_path):
+    """More swaps than pairs, by any number of processes, beside the same rows as without."""
+    paths = [tmp_path / f"{jobs}.h5" for jobs in (1, 2)]
+    for jobs, path in zip((1, 2), paths):
+        shoot.shoot(path, 7, SIZE, seed=3, held_out=6, jobs=jobs, true_swaps=10)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    with PhotoFile.open(shot[0]) as without, PhotoFile.open(paths[0]) as file:
+        for name, rows in without.datasets():
+            np.testing.assert_array_equal(file._file[name][...], rows.load())
+        assert "true_swaps" not in without.provenance["arguments"]
+        train = file.split("train")
+        i, j = train.triples.i, train.triples.j
+        assert i.tolist() == [*range(7), 0, 1, 2] and (train.garment[i] != train.garment[j]).all()
+        for row in (0, 9):
+            x, mask = render.render_worn(shoot.sitter_of(3, "train", int(i[row])),
+                                         shoot.garment_of(3, "train", int(j[row])), SIZE)
+            np.testing.assert_array_equal(train.triples.x_ij[row], x)
+            np.testing.assert_array_equal(train.triples.mask[row], mask)
+
+
 @pytest.mark.parametrize("n", range(3))
 def test_swapping_a_garment_with_itself_is_the_photo(n):
     first, again = (render.render_worn(sitter(n), garment(n), SIZE) for _ in range(2))
@@ -199,6 +219,7 @@ def run(capsys, *args):
     (("photoshoot", "a.h5", "--pairs", "0", "--held-out", "0"), "not both 0"),
     (("photoshoot", "a.h5", "--held-out", "2"), "at least 4"),
     (("photoshoot", "a.h5", "--jobs", "0"), "at least 1"),
+    (("photoshoot", "a.h5", "--pairs", "3", "--true-swaps", "2"), "at least 4 --pairs"),
     (("inspect", "a.h5"), "no such file"),
     (("develop",), "No such command"),
 ])

@@ -17,8 +17,8 @@ def picture(number, channels=(3,)):
     return np.random.default_rng(number).integers(0, 256, SIZE + channels).astype(np.uint8)
 
 
-def write(path, train=3, test=2):
-    """A small file; picture numbers: x 10+row, y 20+row, mask 30+row, x_ij 40."""
+def write(path, train=3, test=2, swaps=0):
+    """A small file; picture numbers: x 10+row, y 20+row, mask 30+row, x_ij 40, in train 50+row."""
     with PhotoWriter(path, *SIZE, {"seed": 7}) as writer:
         for split, count, start in (("train", train, 0), ("test", test, 100)):
             for n in range(start, start + count):
@@ -26,6 +26,8 @@ def write(path, train=3, test=2):
                            picture(30 + n, ()), {"neckline": (n % 2, NAMES)})
         if test:
             writer.add_triple(0, 1, picture(40), picture(41, ()))
+        for n in range(swaps):
+            writer.add_triple(n, n + 1, picture(50 + n), picture(60 + n, ()), split="train")
     return path
 
 
@@ -49,6 +51,28 @@ def test_read_back(path):
         assert (test.triples.i.tolist(), test.triples.j.tolist()) == ([0], [1])
         np.testing.assert_array_equal(test.triples.x_ij[0], picture(40))
         assert not os.path.exists(str(path) + ".partial")
+
+
+def test_train_triples_are_read_back(tmp_path):
+    with PhotoFile.open(write(tmp_path / "swaps.h5", swaps=2)) as file:
+        triples, test = file.split("train").triples, file.split("test").triples
+        assert (triples.i.tolist(), triples.j.tolist()) == ([0, 1], [1, 2])
+        np.testing.assert_array_equal(triples.x_ij.load(), [picture(50), picture(51)])
+        np.testing.assert_array_equal(triples.mask[1], picture(61, ()))
+        assert len(test.i) == 1
+
+
+@pytest.mark.parametrize("name, change, fault", [
+    ("i", lambda a: a + 5, "/train/triples points to rows that do not exist"),
+    ("j", lambda a: a * 0, "/train/triples swaps a garment with itself"),
+    ("mask", lambda a: a[:1], "/train/triples/mask is uint8"),
+])
+def test_reader_refuses_train_triples(tmp_path, name, change, fault):
+    path = write(tmp_path / "swaps.h5", swaps=2)
+    with h5py.File(path, "r+") as file:
+        replace(f"train/triples/{name}", change)(file)
+    with pytest.raises(ValueError, match=fault):
+        PhotoFile.open(path)
 
 
 def test_same_contents_same_bytes(tmp_path):

@@ -6,6 +6,7 @@
 // Every number goes through memory once; XLA makes theta_t, m_t and v_t in three loops that read g, m
 // and v again each time.
 
+#include <algorithm>
 #include <cmath>
 
 #include "shared.h"
@@ -20,8 +21,14 @@ struct Rates {
   float v_scale;  // what v_t is multiplied with: one over its correction
 };
 
+// What is left of the learning rate at update t of `last`: in the last `falling` ones it falls to 0.
+double left(double t, double last, double falling) {
+  return falling > 0 ? std::min(1.0, std::max(0.0, (last + 1 - t) / falling)) : 1;
+}
+
 // With epsilon beside the uncorrected moment ("theano") v's correction moves to alpha.
-Rates rates(double t, float learning_rate, float beta1, float beta2, float epsilon, bool uncorrected) {
+Rates rates(double t, double learning_rate, float beta1, float beta2, float epsilon,
+            bool uncorrected) {
   double m_left = 1 - std::pow(double(beta1), t), v_left = 1 - std::pow(double(beta2), t);
   double alpha = learning_rate / m_left * (uncorrected ? std::sqrt(v_left) : 1);
   return {beta1, beta2, epsilon, float(alpha), float(uncorrected ? 1 : 1 / v_left)};
@@ -42,12 +49,13 @@ void descend(const Rates& r, size_t size, const float* theta, const float* m, co
 
 ffi::Error Descend(ffi::ThreadPool pool, Array theta, Array m, Array v, Array g, Array t,
                    Result theta_t, Result m_t, Result v_t, float learning_rate, float beta1,
-                   float beta2, float epsilon, float uncorrected) {
+                   float beta2, float epsilon, float uncorrected, float last, float falling) {
   size_t size = theta.element_count();
   if (m.element_count() != size || v.element_count() != size || g.element_count() != size ||
       t.element_count() != 1)
     return ffi::Error::InvalidArgument("no parameter with its moments and gradient");
-  Rates r = rates(t.typed_data()[0], learning_rate, beta1, beta2, epsilon, uncorrected != 0);
+  double step = t.typed_data()[0], rate = learning_rate * left(step, last, falling);
+  Rates r = rates(step, rate, beta1, beta2, epsilon, uncorrected != 0);
   parallel(pool, (size + TOGETHER - 1) / TOGETHER, [&](int task) {
     size_t at = task * TOGETHER;
     descend(r, std::min(TOGETHER, size - at), theta.typed_data() + at, m.typed_data() + at,
@@ -68,4 +76,6 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(cagan_descend, Descend,
                                   .Attr<float>("beta1")
                                   .Attr<float>("beta2")
                                   .Attr<float>("epsilon")
-                                  .Attr<float>("uncorrected"));
+                                  .Attr<float>("uncorrected")
+                                  .Attr<float>("last")
+                                  .Attr<float>("falling"));

@@ -78,9 +78,10 @@ def descend(theta, m, v, gradient, t, *facts: float):
     facts: see `cagan_theano.adam.Descent`.  Theta is still read elsewhere when its step is ready: in
     place it would be copied twice.
     """
-    names = "learning_rate", "beta1", "beta2", "epsilon", "uncorrected"
+    names = "learning_rate", "beta1", "beta2", "epsilon", "uncorrected", "last", "falling"
+    constant = dict(last=0, falling=0)  # a step size that does not fall
     return call("descend", (theta.shape,) * 3, theta, m, v, gradient, t, in_place=(1, 2),
-                **dict(zip(names, facts)))  # fmt: skip
+                **{**constant, **dict(zip(names, facts))})  # fmt: skip
 
 
 def after(x, done):

@@ -53,10 +53,28 @@ def garment_of(seed, split, index):
 
 def partner_of(seed, split, index, count):
     """A row j of the first ``count`` whose garment differs from that of row ``index``."""
-    rng = random_state(seed, split, TRIPLE, index)
-    own = casting(index)[1]
-    others = [j for j in range(count) if casting(j)[1] != own]
-    return int(rng.choice(others))
+    return draw_partner(random_state(seed, split, TRIPLE, index), index, count)
+
+
+def draw_partner(rng, i, count):
+    """A row j of the first ``count`` whose garment differs from that of row ``i``."""
+    worn = worn_by(count)
+    return int(rng.choice(np.flatnonzero(worn != worn[i])))
+
+
+@functools.cache
+def worn_by(count):
+    """The garment numbers of the first ``count`` rows of a split."""
+    return np.array([casting(row)[1] for row in range(count)])
+
+
+def swap_of(seed, split, index, count):
+    """Rows (i, j) of true swap ``index`` among the first ``count`` pairs of a split.
+
+    Each row serves as i in turn, with partners of its own each time.
+    """
+    i = index % count
+    return i, draw_partner(random_state(seed, split, TRIPLE, index), i, count)
 
 
 def make_pair(seed, split, size, clutter, index):
@@ -69,12 +87,15 @@ def make_pair(seed, split, size, clutter, index):
                 person=person, garment=product, attributes=attributes(garment))
 
 
-def make_triple(seed, size, clutter, count, i):
-    """Render the true swap of test row ``i``: the arguments of ``PhotoWriter.add_triple``."""
-    j = partner_of(seed, "test", i, count)
-    x_ij, mask = render.render_worn(sitter_of(seed, "test", i, clutter),
-                                    garment_of(seed, "test", j), size)
-    return dict(i=i, j=j, x_ij=x_ij, mask=mask)
+def make_triple(seed, split, size, clutter, count, index):
+    """Render true swap ``index`` among the first ``count`` pairs of ``split``.
+
+    Returns the arguments of ``PhotoWriter.add_triple``.
+    """
+    i, j = swap_of(seed, split, index, count)
+    x_ij, mask = render.render_worn(sitter_of(seed, split, i, clutter),
+                                    garment_of(seed, split, j), size)
+    return dict(i=i, j=j, x_ij=x_ij, mask=mask, split=split)
 
 
 def attributes(garment):
@@ -83,39 +104,47 @@ def attributes(garment):
             for name, names in ATTRIBUTES.items()}
 
 
-def shoot(path, pairs, size, seed=0, held_out=512, clutter=False, jobs=2):
+def shoot(path, pairs, size, seed=0, held_out=512, clutter=False, jobs=2, true_swaps=0):
     """Render ``pairs`` train pairs and ``held_out`` test pairs with as many true swaps.
 
+    true_swaps: how many of the train pairs to render, too, for trainings that learn from them.
     size: (height, width) [pixels]; jobs: processes. The file is the same for any ``jobs``.
     Raises ValueError for a bad count or size, OSError for a bad path.
     """
-    _check_counts(pairs, held_out, jobs)
+    _check_counts(pairs, held_out, jobs, true_swaps)
     arguments = dict(pairs=pairs, size=list(size), held_out=held_out, clutter=clutter)
+    if true_swaps:  # a file without them is what it was before there were any
+        arguments["true_swaps"] = true_swaps
     provenance = dict(program="data_prep photoshoot", version=VERSION, seed=seed,
                       arguments=arguments)
-    tasks = _tasks(pairs, size, seed, held_out, clutter)
-    total = pairs + 2 * held_out
+    tasks = _tasks(pairs, size, seed, held_out, clutter, true_swaps)
+    total = pairs + 2 * held_out + true_swaps
     with PhotoWriter(path, *size, provenance) as writer, _mapper(jobs) as run:
         for result in tqdm(run(_call, tasks), total=total, unit="picture", desc="photoshoot"):
-            (writer.add if "split" in result else writer.add_triple)(**result)
+            (writer.add if "x" in result else writer.add_triple)(**result)
 
 
-def _check_counts(pairs, held_out, jobs):
+def _check_counts(pairs, held_out, jobs, true_swaps):
     if pairs < 0 or held_out < 0 or pairs + held_out == 0:
         raise ValueError("the counts of pairs must be at least 0 and not both 0")
     if 0 < held_out < 4:
         raise ValueError("--held-out must be 0 or at least 4: a swap needs another garment")
+    if true_swaps < 0 or true_swaps and pairs < 4:
+        raise ValueError("--true-swaps must be at least 0 and needs at least 4 --pairs: a swap needs "
+                         "another garment")
     if jobs < 1:
         raise ValueError("--jobs must be at least 1")
 
 
-def _tasks(pairs, size, seed, held_out, clutter):
+def _tasks(pairs, size, seed, held_out, clutter, true_swaps):
     for index in range(pairs):
         yield functools.partial(make_pair, seed, "train", size, clutter, index)
     for index in range(held_out):
         yield functools.partial(make_pair, seed, "test", size, clutter, index)
     for index in range(held_out):
-        yield functools.partial(make_triple, seed, size, clutter, held_out, index)
+        yield functools.partial(make_triple, seed, "test", size, clutter, held_out, index)
+    for index in range(true_swaps):
+        yield functools.partial(make_triple, seed, "train", size, clutter, pairs, index)
 
 
 def _call(task):

@@ -1,0 +1,451 @@
+"""Training on true swaps, ours beyond the paper: terms, sampling, averages, resumes, errors."""
+
+import dataclasses
+import hashlib
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import write_tiny_photos
+from network_toys import at, evaluate, loop_adam, loop_pool, random_images, small_config
+from test_gradients import points, verify
+from test_options import augmented
+from test_updates import run_adam
+
+from cagan_theano import batches, export, losses, sampling, train
+from cagan_theano.adam import left
+from cagan_theano.batches import Batch
+from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from cagan_theano.compat import aesara, abstract_conv
+from cagan_theano.config import Config
+from cagan_theano.functions import build_networks, compile_functions, losses_of_G
+from cagan_theano.model import load
+from cagan_theano.ship import ship
+from cagan_theano.train import read_photos
+from cagan_theano.training import Trainer, values_of
+from data_prep.store import PhotoFile
+from replicate import golden
+
+TRUTH = dict(gamma_adv=0.0, gamma_c=0.0, gamma_truth=10.0, gamma_region=1.0, gamma_detail=5.0)
+ALL = dict(gamma_truth=10.0, gamma_region=1.0, gamma_detail=5.0, average=0.9, steps=6,
+           learning_rate_decay=0.5, augmentation="mirror+crop+tone", mismatch="apart",
+           mask="prior")  # fmt: skip
+GARMENTS = np.arange(24) // 2
+
+
+# --- the terms
+
+
+def loop_detail(e):
+    """The mean over three octaves of both mean absolute differences of an error, by loops."""
+    total = 0
+    for octave in range(3):
+        e = loop_pool(e) if octave else e.astype(np.float64)
+        height, width = e.shape[2:]
+        down = [abs(p[r + 1, c] - p[r, c]) for q in e for p in q
+                for r in range(height - 1) for c in range(width)]  # fmt: skip
+        right = [abs(p[r, c + 1] - p[r, c]) for q in e for p in q
+                 for r in range(height) for c in range(width - 1)]  # fmt: skip
+        total += np.mean(down) + np.mean(right)
+    return total / 3
+
+
+@pytest.mark.both_worlds
+def test_truth_and_detail_are_the_loops():
+    x_ij, truth = random_images(2, 3, 8, 12), random_images(2, 3, 8, 12, seed=1)
+    found = evaluate(lambda a, b: [losses.truth_loss(a, b), losses.detail_loss(a, b, (3, 8, 12))],
+                     x_ij, truth)  # fmt: skip
+    mean = np.mean([abs(a - b) for a, b in zip(x_ij.ravel(), truth.ravel())])
+    np.testing.assert_allclose(found, [mean, loop_detail(x_ij - truth)], rtol=1e-5)
+
+
+@pytest.mark.both_worlds
+def test_detail_sees_edges_and_no_levels():
+    picture = random_images(1, 3, 8, 8)
+    detail = lambda e: float(evaluate(lambda a, b: losses.detail_loss(a, b, (3, 8, 8)),  # noqa: E731
+                                      picture + e.astype("f4"), picture))
+    assert detail(np.full((1, 3, 8, 8), 0.3)) == pytest.approx(0, abs=1e-6)
+    edge = np.zeros((1, 3, 8, 8))
+    edge[..., 4:] = 0.6  # on the grid of every octave: one of 7, of 3 and of 1 differences
+    assert detail(edge) == pytest.approx(0.6 * (1 / 7 + 1 / 3 + 1) / 3, rel=1e-4)
+
+
+@pytest.mark.both_worlds
+def test_region_is_the_cross_entropy_and_stays_finite():
+    logit, region = 3 * random_images(2, 1, 4, 5), (random_images(2, 1, 4, 5, seed=1) > 0) * 1.0
+    alpha = 1 / (1 + np.exp(-logit.astype(np.float64)))
+    expected = -np.mean(region * np.log(alpha) + (1 - region) * np.log(1 - alpha))
+    region = region.astype("f4")
+    assert evaluate(losses.region_loss, logit, region) == pytest.approx(expected, rel=1e-5)
+    sure = np.float32([[[[-300, 300]]]])
+    assert evaluate(losses.region_loss, sure, np.float32([[[[1, 0]]]])) == pytest.approx(300)
+
+
+@pytest.mark.both_worlds
+def test_gradients_of_the_terms():
+    x_ij, truth = points((2, 3, 8, 8), (2, 3, 8, 8))
+    verify(lambda x: losses.truth_loss(x, truth), x_ij)
+    verify(lambda x: losses.detail_loss(x, truth, (3, 8, 8)), x_ij)
+    verify(lambda z: losses.region_loss(z, (truth[:, :1] > 0) * 1.0), x_ij[:, :1])
+
+
+@pytest.mark.both_worlds
+def test_the_region_is_what_either_garment_covers():
+    rng, config = np.random.default_rng(0), small_config()
+    one, other = rng.integers(0, 256, (2, 2, 32, 32, 1), dtype=np.uint8)
+    one[0, 0, :4, 0], other[0, 0, :4, 0] = (127, 128, 127, 0), (127, 0, 128, 0)
+    made = evaluate(lambda a, b: batches.union(a, b, config), one, other)
+    assert made.shape == (2, 1, 32, 32) and made[0, 0, 0, :4].tolist() == [0, 1, 1, 0]
+    for n, r, c in np.ndindex(2, 32, 32):
+        assert made[n, 0, r, c] == (one[n, r, c, 0] > 127.5 or other[n, r, c, 0] > 127.5)
+
+
+# --- minibatches
+
+
+def triples(m=6):
+    """Triples of rows of GARMENTS."""
+    i = np.arange(m, dtype=np.int32)
+    return SimpleNamespace(i=i, j=i + 2, x_ij=np.zeros(m))
+
+
+@pytest.mark.both_worlds
+def test_each_triple_serves_both_ways():
+    sampler = sampling.Sampler(small_config(batch_size=12, gamma_truth=1.0), GARMENTS, triples())
+    draw, n = sampler.draw(), len(GARMENTS)
+    seen = {(i, j, p, t) for i, j, p, t in zip(draw.i, draw.j, draw.person, draw.truth)}
+    there = {(m, m + 2, m, n + m) for m in range(6)}
+    assert seen == there | {(m + 2, m, n + m, m) for m in range(6)}
+    assert np.array_equal(draw.j, draw.k) and draw.tone_x is None
+    assert {a.dtype.name for a in draw.used()} == {"int32"}
+
+
+STREAMS = {  # of 20 minibatches, before there were options of ours
+    "5506b58d65eb682c": {},
+    "26f1b753d4431968": dict(augmentation="mirror"),
+    "c13ed087c2129cd2": dict(augmentation="mirror+crop"),
+    "d9fa32411cfed95a": dict(augmentation="crop", mismatch="apart"),
+}
+
+
+@pytest.mark.both_worlds
+@pytest.mark.parametrize("digest", STREAMS)
+def test_options_that_are_off_draw_nothing(digest):
+    config = small_config(batch_size=6, seed=3, **STREAMS[digest])
+    sampler, found = sampling.Sampler(config, GARMENTS, triples()), hashlib.sha256()
+    for _ in range(20):
+        draw = sampler.draw()
+        assert draw[6:] == (None,) * 4
+        found.update(b"".join(a.tobytes() for a in draw[:6]))
+    assert found.hexdigest()[:16] == digest
+
+
+@pytest.mark.both_worlds
+def test_tone_is_drawn_for_each_sample_and_within_its_range():
+    sampler = sampling.Sampler(small_config(batch_size=6, augmentation="tone"), GARMENTS)
+    draws = [sampler.draw() for _ in range(50)]
+    tones = np.concatenate([[d.tone_x, d.tone_y] for d in draws], axis=1)
+    assert tones.dtype == np.float32 and len(np.unique(tones[0, :, 3])) == 300
+    change = np.concatenate([np.log(tones[..., :4]), tones[..., 4:]], axis=-1)
+    reach = np.abs(change).max(axis=(0, 1))
+    assert (reach <= sampling.TONES * (1 + 1e-5)).all() and (reach > 0.9 * sampling.TONES).all()
+    assert (tones[0] != tones[1]).all()
+
+
+def loop_tone(level, tone):
+    """A tone of one picture [H, W, 3] of levels 0..255, in [0, 1]."""
+    return np.clip(tone[:3] * (level / 255) ** tone[3] + tone[4], 0, 1)
+
+
+@pytest.mark.both_worlds
+def test_tone_is_the_formula():
+    config, rng = small_config(), np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    pixels[0, 0, 0], pixels[0, 0, 1] = 0, 255
+    tone = np.float32([[1.05, 0.95, 1, 1.2, 0.03], [1, 1, 1, 1, 0]])
+    made = evaluate(lambda p, t: batches.toned(batches.to_graph(p, config), t), pixels, tone)
+    for n in range(2):
+        expected = 2 * loop_tone(pixels[n].astype(float), tone[n]).transpose(2, 0, 1) - 1
+        np.testing.assert_allclose(made[n], expected, atol=2e-6)
+
+
+# --- compiled updates
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A photo file of 12 + 4 pairs with 8 true swaps to train on."""
+    return write_tiny_photos(tmp_path_factory.mktemp("truth") / "true.h5", 12, 4, swaps=8)
+
+
+def photos_of(data, config):
+    with PhotoFile(data) as file:
+        return read_photos(file.split("train"), config)
+
+
+def configured(**changes):
+    return small_config(init_std=0.1, learning_rate=1e-3, batch_size=4, **changes)
+
+
+def loop_batch(photos, draw, config):
+    """The minibatch as arrays, each picture moved, flipped and toned by loops."""
+    tones = draw.tone_x, draw.tone_y
+
+    def images(source, rows, tone=None):
+        stack = np.stack([augmented(source[row], n, draw, config) for n, row in enumerate(rows)])
+        levels = [p / 255 if tone is None else loop_tone(p, tone[n])
+                  for n, p in enumerate(stack.astype(float))]  # fmt: skip
+        return np.stack(levels).transpose(0, 3, 1, 2)
+
+    masks = [images(photos.mask[..., None], rows) for rows in (draw.person, draw.truth)]
+    people = [2 * images(photos.x, rows, tones[0]) - 1 for rows in (draw.person, draw.truth)]
+    articles = [2 * images(photos.y, rows, tones[1]) - 1 for rows in (draw.i, draw.j, draw.k)]
+    return Batch(people[0], *articles, masks[0], people[1], (np.maximum(*masks) > 0.5) * 1.0)
+
+
+@pytest.mark.slow
+def test_the_compiled_update_takes_the_truth_that_loops_take(data, jax_backend):
+    """x_i, truth and region get the same flip and shift; rows are those of either way."""
+    config = configured(**ALL)
+    trainer = Trainer(config, photos := photos_of(data, config), jax_backend)
+    while True:  # until it has pictures of every kind
+        draw = trainer.sampler.draw()
+        kinds = draw.mirror == 1, draw.person >= 12
+        if all(kind.any() and not kind.all() for kind in kinds):
+            break
+    arrays = [a.astype(np.float32) for a in loop_batch(photos, draw, config)]
+    batch = Batch(*(at.TensorType("float32", a.shape)() for a in arrays))
+    named = losses_of_G(trainer.networks, batch, config)
+    function = aesara.function(list(batch), list(named.values()), mode=jax_backend.mode,
+                               on_unused_input="ignore")  # fmt: skip
+    expected, found = function(*arrays), trainer.functions.update_G(draw)
+    assert list(found) == ["loss_G", "adv_G", "L_id", "L_cyc", "L_truth", "L_region", "L_detail"]
+    np.testing.assert_allclose(list(found.values()), expected, rtol=1e-4)
+    weights = dict(adv_G=1, L_id=0.1, L_cyc=1, L_truth=10, L_region=1, L_detail=5)
+    total = sum(weight * found[name] for name, weight in weights.items())
+    assert found["loss_G"] == pytest.approx(total, rel=1e-5)
+
+
+def test_the_data_in_memory_are_photos_and_then_true_swaps(data):
+    config = configured(**TRUTH)
+    photos = photos_of(data, config)
+    with PhotoFile(data) as file:
+        kept = file.split("train")
+        for name, more in (("x", kept.triples.x_ij), ("mask", kept.triples.mask)):
+            whole = np.concatenate([getattr(kept, name).load(), more.load()])
+            np.testing.assert_array_equal(getattr(photos, name), whole)
+    assert photos.x.dtype == np.uint8 and len(photos.y) == 12
+
+
+def loss_graph(**changes):
+    """G's loss on symbolic pictures, and the networks."""
+    config = small_config(**changes)
+    networks = build_networks(config)
+    image = at.TensorType("float32", (2, 3, 32, 32))
+    plane = at.TensorType("float32", (2, 1, 32, 32))
+    batch = Batch(*(image() for _ in range(4)), None, image(), plane())
+    return losses_of_G(networks, batch, config)["loss_G"], networks
+
+
+def convolutions(loss) -> int:
+    """Convolutions and deconvolutions of a graph."""
+    kinds = abstract_conv.AbstractConv2d, abstract_conv.AbstractConv2d_gradInputs
+    applied = aesara.graph.basic.applys_between([], [loss])
+    return sum(isinstance(node.op, kinds) for node in applied)
+
+
+def test_weights_of_0_leave_their_networks_out_of_the_graph():
+    counts = [convolutions(loss_graph(**changes)[0]) for changes in (
+        {}, dict(gamma_c=0.0), dict(gamma_adv=0.0, gamma_c=0.0, gamma_truth=1.0))]  # fmt: skip
+    assert counts == [8 + 8 + 5, 8 + 5, 8]  # G has 8 layers, D 4 and its head
+    loss, networks = loss_graph(**TRUTH)
+    inputs = set(aesara.graph.basic.graph_inputs([loss]))
+    assert set(networks.G.params.values()) <= inputs
+    assert not inputs & set(networks.D.params.values())
+
+
+@pytest.fixture(scope="module")
+def only_trainer(data, jax_backend):
+    """A trainer on true swaps alone, with moving averages, and its first state."""
+    config = configured(**TRUTH, average=0.9, learning_rate_decay=0.5, steps=80)
+    trainer = Trainer(config, photos_of(data, config), jax_backend)
+    return trainer, trainer.state()
+
+
+@pytest.fixture
+def trainer(only_trainer):
+    """The trainer as it was new."""
+    trainer, first = only_trainer
+    trainer.restore(Checkpoint(trainer.config, **first))
+    return trainer
+
+
+def test_without_the_adversarial_term_D_is_left_alone(trainer):
+    before = trainer.state()
+    told = [trainer.advance() for _ in range(2)]
+    after = trainer.state()
+    assert list(told[0]) == ["loss_G", "L_id", "L_truth", "L_region", "L_detail"]
+    assert trainer.functions.update_D is None
+    assert trainer.functions.update is trainer.functions.update_G
+    assert all((before["D"][name] == value).all() for name, value in after["D"].items())
+    assert all((before["G"][name] != value).any() for name, value in after["G"].items())
+    assert not [name for name in after["optimizer"] if name.startswith("D/")]
+
+
+def test_the_averages_are_those_of_numpy(trainer):
+    expected = {name: value.astype(float) for name, value in trainer.state()["G"].items()}
+    for t in range(1, 5):
+        trainer.advance()
+        d = min(0.9, t / (t + 9))
+        for name, value in trainer.state()["G"].items():
+            expected[name] = d * expected[name] + (1 - d) * value
+    found = values_of(trainer.G.params)
+    assert trainer.G is trainer.functions.average
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-7, err_msg=name)
+        assert (found[name] != trainer.state()["G"][name]).any()
+
+
+def test_averages_begin_at_the_weights_that_training_starts_from(trainer):
+    state = trainer.state()
+    other = {name: value + 1 for name, value in state["G"].items()}
+    trainer.start_from(other, state["D"])
+    for name, value in values_of(trainer.G.params).items():
+        np.testing.assert_array_equal(value, other[name])
+
+
+def test_the_truth_is_learned(trainer):
+    told = [trainer.advance() for _ in range(80)]
+    for name in ("L_truth", "L_region", "L_detail"):
+        first, last = (np.mean([t[name] for t in part]) for part in (told[:10], told[-10:]))
+        assert last < 0.8 * first, (name, first, last)
+    stopped = trainer.state()["G"]
+    trainer.advance()  # beyond the last step nothing is left of the step size
+    assert all((stopped[name] == value).all() for name, value in trainer.state()["G"].items())
+
+
+def same(a, b):
+    """Whether two states are the same to the bit."""
+    return (a["step"], a["sampler"]) == (b["step"], b["sampler"]) and all(
+        a[group].keys() == b[group].keys()
+        and all(v.tobytes() == b[group][n].tobytes() for n, v in a[group].items())
+        for group in ("G", "D", "optimizer"))  # fmt: skip
+
+
+@pytest.mark.slow
+def test_resumes_with_all_options_are_the_same_to_the_bit(data, jax_backend, tmp_path):
+    config = configured(**ALL)
+    photos = photos_of(data, config)
+    whole, resumed = (Trainer(config, photos, jax_backend) for _ in range(2))
+    told = [whole.advance() for _ in range(3)]
+    save_checkpoint(tmp_path / "middle.h5", Checkpoint(config, **whole.state()))
+    told = [whole.advance() for _ in range(3)]
+    resumed.restore(load_checkpoint(tmp_path / "middle.h5"))
+    assert [resumed.advance() for _ in range(3)] == told
+    assert same(resumed.state(), whole.state())
+    assert any(name.startswith("average/") for name in whole.state()["optimizer"])
+
+
+# --- the step size
+
+
+@pytest.mark.both_worlds
+def test_the_step_size_falls_in_a_line():
+    rates = evaluate(lambda t: left(t, 10.0, 4.0), np.arange(1, 13, dtype=np.float64))
+    np.testing.assert_allclose(rates, [1] * 7 + [0.75, 0.5, 0.25, 0, 0])
+
+
+@pytest.mark.both_worlds
+@pytest.mark.parametrize("schedule, last", [("both", 6), ("alternate", 3)])
+def test_adam_with_a_falling_step_size_is_the_loop(schedule, last):
+    config = small_config(learning_rate_decay=1.0, steps=6, schedule=schedule)
+    gradients = np.random.default_rng(0).normal(size=(last, 3))
+    theta, _ = run_adam(config, gradients)
+    expected = np.zeros(3)
+    for t in range(1, last + 1):
+        steps = [np.subtract(*(loop_adam(0.0, column[:n], config)[0] for n in (t, t - 1)))
+                 for column in gradients.T]  # fmt: skip
+        expected += (last + 1 - t) / last * np.array(steps)
+    np.testing.assert_allclose(theta, expected, rtol=1e-10)
+
+
+# --- what is kept, shipped and refused
+
+
+def test_the_averages_are_shipped_and_loaded(trainer, tmp_path):
+    trainer.advance()
+    path, state = tmp_path / "run.h5", trainer.state()
+    save_checkpoint(path, Checkpoint(trainer.config, **state))
+    for raw, expected in (([], values_of(trainer.G.params)), (["--raw"], state["G"])):
+        out = str(tmp_path / f"shipped{len(raw)}.h5")
+        CliRunner().invoke(ship, [str(path), out, *raw], catch_exceptions=False)
+        shipped = load_checkpoint(out)
+        assert shipped.optimizer is None and shipped.metadata["averaged"] == (not raw)
+        for name, value in expected.items():
+            np.testing.assert_array_equal(shipped.G[name], value.astype("f2"))
+    loaded = load(path, "jax", "cpu").G.params
+    for name, value in values_of(trainer.G.params).items():
+        np.testing.assert_array_equal(loaded[name].get_value(), value)
+
+
+def test_swaps_of_such_weights_are_exported_and_their_updates_are_not(trainer, tmp_path):
+    path = tmp_path / "run.h5"
+    save_checkpoint(path, Checkpoint(trainer.config, **trainer.state()))
+    words = ["--checkpoint", str(path), "--out", str(tmp_path / "out")]
+    with pytest.raises(ValueError, match="gamma_adv: updates are exported of the paper's"):
+        CliRunner().invoke(export.export, words, catch_exceptions=False)
+    prepared = export.prepare(trainer.config, load_checkpoint(path), path)
+    for name, value in values_of(trainer.G.params).items():
+        np.testing.assert_array_equal(prepared.networks.G.params[name].get_value(), value)
+    assert not prepared.config.ours()
+
+
+@pytest.mark.parametrize("changes, message", [
+    (dict(swaps=0), "true.h5: holds no true swaps to train on, which gamma_truth needs; render"),
+    (dict(swaps=1), "true.h5: 1 true swaps, both ways, are fewer than a batch of 4; render more"),
+    (dict(swaps=8, masks=False), "true.h5: has no masks, which --gamma-region needs; use"),
+])  # fmt: skip
+def test_data_that_cannot_serve_are_refused(tmp_path, changes, message):
+    path = write_tiny_photos(tmp_path / "true.h5", 12, 4, **changes)
+    region = "1" if "masks" in changes else "0"
+    words = ["--data", path, "--run", tmp_path / "run", "--gamma-truth", "1", "--gamma-region",
+             region, "--batch-size", "4", "--device", "cpu"]  # fmt: skip
+    with pytest.raises(ValueError) as caught:
+        CliRunner().invoke(train.train, list(map(str, words)), catch_exceptions=False)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_library_user_s_photos_without_true_swaps_are_refused(tiny_photos, jax_backend):
+    for photos in (tiny_photos, dataclasses.replace(tiny_photos, triples=None)):
+        with pytest.raises(ValueError, match="holds no true swaps"):
+            Trainer(small_config(gamma_detail=1.0), photos, jax_backend)
+    config = small_config(gamma_region=1.0)
+    with pytest.raises(ValueError, match="gamma_region needs masks"):
+        compile_functions(build_networks(config), SimpleNamespace(mask=None), config, jax_backend)
+
+
+@pytest.mark.parametrize("changes, message", [
+    (dict(gamma_adv=0.0, gamma_c=0.0, gamma_i=0.0), "all other weights"),
+    (dict(gamma_adv=0.0, schedule="alternate"), "gamma_adv=0 has no D"),
+    (dict(gamma_region=1.0, mask="overwrite"), "takes from a mask"),
+    (dict(augmentation="tone", color="lab"), "tone is of RGB"),
+    (dict(average=1.0), "must be inside"),
+    (dict(learning_rate_decay=1.5), "must lie in"),
+    (dict(gamma_truth=-1.0), "must lie in"),
+])  # fmt: skip
+def test_options_that_do_not_go_together_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        small_config(**changes)
+
+
+def test_what_is_ours_is_off_and_named():
+    assert Config().ours() == [] and Config(g_kernel=3, gamma_c=0.0).ours() == []
+    ours = Config(**ALL).ours()
+    assert set(ours) == set(ALL) - {"mismatch", "mask", "steps"}
+    assert Config(**ALL).without_ours().ours() == []
+    shown = CliRunner().invoke(train.train, ["--help"]).output
+    assert " ".join(shown.split()).count("not the paper's; ours:") == 6
+    with pytest.raises(ValueError, match="gamma_truth is ours"):
+        golden.configuration('{"gamma_truth": 1}')
