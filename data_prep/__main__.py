@@ -24,16 +24,19 @@ def cli():
 @cli.command()
 @click.argument("out", type=click.Path(dir_okay=False))
 @click.option("--pairs", default=15000, help="Pairs to train on (the paper's number).")
+@click.option("--wardrobe", type=click.Choice(["paper", "shop"]), default="paper",
+              help="paper: pullovers and hoodies, as in section 3.1; shop: those in the majority, and what "
+                   "else shops sell.")
 @size_option
 @click.option("--seed", default=0, type=click.IntRange(0), help="Seed of everything random.")
 @click.option("--held-out", default=512, help="Test pairs, each with one true swap.")
 @click.option("--true-swaps", default=0, help="True swaps of train pairs, to learn from.")
 @click.option("--clutter", is_flag=True, help="A street-like background instead of a studio.")
 @click.option("--jobs", default=2, help="Processes; the pictures do not depend on it.")
-def photoshoot(out, pairs, size, seed, held_out, true_swaps, clutter, jobs):
+def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, clutter, jobs):
     """Render a procedural photoshoot of pullovers and hoodies to the HDF5 file OUT."""
     from data_prep.photoshoot.shoot import shoot
-    shoot(out, pairs, size, seed, held_out, clutter, jobs, true_swaps)
+    shoot(out, pairs, size, seed, held_out, clutter, jobs, true_swaps, wardrobe)
     swaps = f" with {true_swaps} true swaps" if true_swaps else ""
     click.echo(f"wrote {out}: {pairs} pairs to train on{swaps}, {held_out} held out")
 

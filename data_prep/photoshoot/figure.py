@@ -85,7 +85,7 @@ class Figure:
         out = normals(rest, surface.faces)
         wide = {"leggings": .0015, "jeans": .004, "trousers": .007, "shorts": .012}[sitter.below]
         drop = smoothstep(0, .3, marks.hip - surface.coords["z"])
-        points = rest + (.002 + wide * (.3 + drop))[:, None] * out
+        points = rest + (.002 + wide * (.1 + drop))[:, None] * out
         points = skinned(points, surface.map @ body.weights[rows], self.transforms).astype(np.float32)
         return [Part("below", points, surface.faces, surface.coords)]
 

@@ -65,7 +65,7 @@ def eyes(c, sitter):
     n = len(c["x"])
     r = np.hypot(c["x"], c["z"])
     r = np.where(c["y"] < 0, r, 1)
-    color = np.tile(np.array([.90, .87, .85]), (n, 1))
+    color = np.tile(np.array([.78, .75, .73]), (n, 1))
     color = color + smoothstep(.0068, .0060, r)[:, None] * (sitter.person.eye - color)
     color = color * (1 - .9 * smoothstep(.0030, .0024, r))[:, None]
     return color * .92, np.zeros(n), np.full(n, .5)

@@ -85,7 +85,7 @@ def sample_person(rng):
     build = Build(male, float(np.clip(rng.exponential(.16), 0, .8)), tuple(races / races.sum()),
                   muscle=float(np.clip(n(.0 if woman else .2, .35), -1, 1)),
                   weight=float(np.clip(n(-.25, .4), -1, 1)), height=float(np.clip(n(.1, .4), -1, 1)),
-                  proportions=float(u(.1, 1)), cup=float(np.clip(n(-.1, .5), -1, 1)), local=local)
+                  proportions=float(u(-.3, .6)), cup=float(np.clip(n(-.1, .5), -1, 1)), local=local)
     style = pick(rng, LONG_STYLES if woman else SHORT_STYLES)
     if not woman and rng.random() < .06:
         style = pick(rng, LONG_STYLES)
@@ -107,7 +107,7 @@ def sample_sitter(rng, person=None, clutter=False):
     color = tinted(rng, TROUSERS) if rng.random() < .85 else sample_color(rng)
     inner = sample_garment(rng, "shop")
     fields = dict(inner.__dict__, kind="t-shirt", cut="fitted", neckline=str(rng.choice(["crew", "v-neck", "scoop"])),
-                  sleeve="short", front="closed", wide=.08, deep=rng.uniform(.05, .1), ease=.002, flare=0., rib=0.,
+                  sleeve="short", front="closed", wide=.08, deep=rng.uniform(.05, .1), ease=.006, flare=0.01, rib=0.,
                   hem=rng.uniform(-.08, .02), pocket="none", strings=False, end=.3,
                   pattern="plain" if inner.pattern in ("knit", "print") else inner.pattern)
     sides = rng.choice(4, p=[.34, .18, .18, .30])
@@ -130,8 +130,8 @@ def sample_light(rng):
     """A key light of any softness from either side, ambient light around it, and their colors."""
     direction = np.array([rng.normal(0, .55), -1, rng.uniform(.15, .95)])
     warm = rng.normal(0, .025)
-    return dict(key=direction / np.linalg.norm(direction), strength=float(rng.uniform(.25, 1.0)), soft=float(rng.uniform(.1, .5)),
-                ambient=float(rng.uniform(.85, 1.15)), floor=float(rng.uniform(.3, .8)), side=float(rng.normal(0, .25)),
+    return dict(key=direction / np.linalg.norm(direction), strength=float(rng.uniform(.12, .85)), soft=float(rng.uniform(.1, .5)),
+                ambient=float(rng.uniform(.85, 1.15)), floor=float(rng.uniform(.4, 1.0)), side=float(rng.normal(0, .25)),
                 tint=np.array([1 + warm, 1, 1 - warm]), bounce=float(rng.uniform(0, .3)))
 
 

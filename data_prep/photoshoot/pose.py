@@ -65,7 +65,7 @@ def turns_of(pose, heads, tails, bones, marks):
                        @ rotation((0, 1, 0), tilt / 2))
     turns["root"] = rotation((0, 0, 1), pose.turn) @ rotation((0, 1, 0), pose.hips)
     for n, (letter, sign) in enumerate((("L", 1), ("R", -1))):
-        turns[f"upperleg01.{letter}"] = rotation((0, 1, 0), -pose.hips + sign * (.07 + pose.legs[n]))
+        turns[f"upperleg01.{letter}"] = rotation((0, 1, 0), -pose.hips + sign * (.10 + pose.legs[n]))
         turns[f"clavicle.{letter}"] = rotation((0, 1, 0), -sign * pose.shrug[n])
         turns |= _arm(pose.arms[n], letter, sign, heads, tails, at, marks)
     return turns
@@ -89,16 +89,16 @@ def _goal(name, k, sign, S, reach, marks):
     hip, waist, chest = marks["hip"], marks["waist"], marks["chest"]
     out = np.array([sign, 0., 0.])
     if name == "hang":
-        to = S + reach * _unit([sign * (.10 + .06 * k[0]), -.02 + .05 * k[1], -1]) * (.985 + .01 * k[2])
+        to = S + reach * _unit([sign * (.075 + .05 * k[0]), -.02 + .05 * k[1], -1]) * (.985 + .01 * k[2])
         return to, out * .3 + [0, 1, 0], .45 + .2 * k[3], .05
     if name == "ease":
-        to = S + reach * _unit([sign * (.16 + .09 * k[0]), -.16 + .14 * k[1], -1]) * (.95 + .03 * k[2])
+        to = S + reach * _unit([sign * (.12 + .08 * k[0]), -.16 + .14 * k[1], -1]) * (.95 + .03 * k[2])
         return to, out * .8 + [0, 1, 0], .5 + .2 * k[3], .1
     if name == "thigh":
         to = np.array([sign * (hip["x"] - .0 + .03 * k[0]), hip["front"] - .055, hip["z"] - .04 + .03 * k[2]])
         return to, out * .9 + [0, 1, 0], .25 + .2 * k[3], .15
     if name == "hip":
-        to = np.array([sign * (waist["x"] + .060 + .02 * k[0]), -.050 + .03 * k[1],
+        to = np.array([sign * (waist["x"] + .070 + .02 * k[0]), -.050 + .03 * k[1],
                        waist["z"] - .07 + .045 * k[2]])
         return to, out + [0, .35 + .3 * k[3], .0], .5 + .2 * k[4], .55
     if name == "pocket":
@@ -152,7 +152,7 @@ def _arm(arm, letter, sign, heads, tails, at, marks):
              f"lowerarm01.{letter}": (first.T @ whole).astype(np.float32)}
     forearm = _unit(W - E)
     knuckles = _unit(heads[at[f"metacarpal4.{letter}"]] - heads[at[f"metacarpal1.{letter}"]])
-    roll = .5 * k[5] + {"hang": .6, "ease": .6, "hip": -.3, "crossed": .2}.get(name, 0)
+    roll = .5 * k[5] + {"hang": -.9, "ease": -.9, "hip": -.3, "crossed": .2}.get(name, 0)
     turns[f"wrist.{letter}"] = rotation(forearm, sign * roll) @ rotation(knuckles, -sign * cock * (.7 + .3 * k[6]))
     for finger in range(2, 6):
         for link in (1, 2, 3):  # the outer fingers curl more

@@ -42,5 +42,5 @@ def sample_view(rng):
     photo.update(level=level, falloff=0., wall=float(rng.uniform(0, .35) * (way == "flat" or rng.random() < .3)),
                  border=None, blur=rng.uniform(.1, .3), noise=rng.uniform(0, .003), quality=int(rng.integers(82, 98)))
     pose = sample_pose(rng) if way == "posed" else mannequin_pose(rng)
-    return ProductView(way, build, pose, float(rng.random() ** 2 * (rng.random() < .25)), fill=rng.uniform(.66, .95),
-                       off=(rng.normal(0, .01), rng.normal(0, .015)), roll=rng.normal(0, .012), light=light, photo=photo)
+    return ProductView(way, build, pose, float(rng.random() ** 2 * (rng.random() < .25)), fill=rng.uniform(.5, .97),
+                       off=(rng.normal(0, .02), rng.normal(0, .025)), roll=rng.normal(0, .012), light=light, photo=photo)

@@ -190,7 +190,7 @@ def hollows(seen, relief, view):
     pixel = np.linalg.norm(seen.place.max(0) - seen.place.min(0)) / max(height, width)
     sigma = max(GRAIN * 3 / max(pixel, 1e-4), .6)
     soft = gaussian_filter(field.reshape(height, width), sigma) / np.maximum(gaussian_filter(weight.reshape(height, width), sigma), 1e-3)
-    return 1 + np.clip(16 * (relief - soft.ravel()[seen.pixel]), -.22, .08)
+    return 1 + np.clip(11 * (relief - soft.ravel()[seen.pixel]), -.22, .08)
 
 
 def irradiance(seen, normal, light, wrap):

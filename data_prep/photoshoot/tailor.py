@@ -160,7 +160,7 @@ def drape(top, rest, ring):
     points = skin + (LEAST + ease)[:, None] * out
     points += (torso * _straight(points, c, torso, g, ring) * smoothstep(.2, .45, low))[:, None] * \
         np.stack([out[:, 0], out[:, 1], np.zeros_like(low)], 1)
-    level = smoothstep(.5, 1, low) * torso * g.flare
+    level = smoothstep(.5, 1, low) * torso * (g.flare - .014)
     points[:, 0] += np.sign(points[:, 0]) * level * np.abs(out[:, 0])
     rounds = int(6 + 900 * g.ease)
     for n in range(rounds):
