@@ -124,6 +124,34 @@ for _name, _layout in LAYOUTS.items():
     ingest_command(_name, _layout)
 
 
+@cli.command("recolors")
+@click.argument("src", type=click.Path())
+@click.argument("out", type=click.Path(dir_okay=False))
+@size_option
+@click.option("--triples", default=200, type=click.IntRange(1), help="Swaps, at most.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Of the choice of swaps.")
+@click.option("--only", default="", metavar="PREFIX[,PREFIX]",
+              help="Styles whose name begins so.  [default: all]")
+@click.option("--shrink", default=1.0, type=click.FloatRange(.7, 1),
+              help="Share of the frame that the person's photo takes.")
+@click.option("--ground", type=click.IntRange(1, 254), default=None,
+              help="Gray in the place of the photos' white ground, of 255.  [default: as it is]")
+def recolors_command(src, out, size, triples, seed, only, shrink, ground):
+    """Photos STYLE-COLOR.jpg, recolored by a shop: swaps of which the true answer is a photo.
+
+    Reads the photos in the folder SRC and below and writes the data file OUT, a test split.  The
+    articles are cut from the photos.  What cannot be used is left out and listed.
+    """
+    from data_prep.recolors.make import Settings, recolor
+    prefixes = tuple(part.strip() for part in only.split(",") if part.strip())
+    made = recolor(src, out, Settings(size, triples, seed, prefixes, shrink, ground))
+    lines = [f"wrote {out}: {made.triples} true swaps of {made.styles} styles, {made.photos} photos",
+             *(f"  left out {line}" for line in made.left_out)]
+    if made.others:
+        lines.append(f"  {made.others} images are not called STYLE-COLOR: not read")
+    click.echo(printable("\n".join(lines)))
+
+
 @cli.command()
 @click.argument("file", type=click.Path())
 @click.option("--sheet", type=click.Path(dir_okay=False), help="Write a contact sheet (PNG).")

@@ -1,0 +1,365 @@
+"""Recolored photos: drawn ones, of which the garment's place, the truth and the articles are known."""
+
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+from cagan_theano.command import main
+from data_prep.__main__ import cli
+from data_prep.picture import read_picture
+from data_prep.recolors.make import chosen
+from data_prep.recolors.names import find, named
+from data_prep.source import Source
+from data_prep.store import PhotoFile
+from replicate import common, measures
+
+SIZE = (192, 256)  # width, height of a drawn photo: 3:4, as the files are
+# a pullover with one sleeve that stands off, so that it does not look like its mirror image
+GARMENT = [(66, 70), (126, 70), (150, 130), (140, 134), (128, 100), (128, 180), (64, 180),
+           (64, 100), (30, 150), (22, 142)]
+POCKET = (72, 90, 92, 115)  # on the left, darker than the garment
+SKIN, TROUSERS = (190, 140, 110), (60, 60, 70)
+RED, BLUE, GREEN, WHITE = (200, 40, 40), (40, 60, 190), (40, 160, 70), (243, 243, 243)
+
+
+def photo(color, garment=GARMENT, trousers=TROUSERS, ground=(255, 255, 255), shift=0):
+    """A person in a garment of a color, as a PIL image."""
+    image = Image.new("RGB", SIZE, ground)
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((78 + shift, 20, 114 + shift, 72), SKIN)
+    pen.rectangle((70 + shift, 170, 122 + shift, 255), trousers)
+    pen.polygon([(x + shift, y) for x, y in garment], color)
+    pen.rectangle((POCKET[0] + shift, POCKET[1], POCKET[2] + shift, POCKET[3]),
+                  tuple(level // 2 for level in color))
+    return image
+
+
+def drawn(shift=0):
+    """Where `photo` draws the garment: bool [256, 192]."""
+    mask = Image.new("L", SIZE)
+    ImageDraw.Draw(mask).polygon([(x + shift, y) for x, y in GARMENT], 255)
+    return np.asarray(mask) > 0
+
+
+def save(folder, **photos):
+    """Write photos as PNG, called by their keywords with "-" for "_"."""
+    folder.mkdir(exist_ok=True, parents=True)
+    for name, image in photos.items():
+        image.save(folder / f"{name.replace('_', '-')}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three styles of three colors that can be used."""
+    base, shifts = tmp_path_factory.mktemp("shop"), {"mh01": -8, "mh02": 0, "wt01": 8}
+    return save(base, **{f"{style}_{name}": photo(color, shift=shift)
+                         for style, shift in shifts.items()
+                         for name, color in (("red", RED), ("blue", BLUE), ("white", WHITE))})
+
+
+def made(src, out, *words):
+    """What the command printed that made a file."""
+    done = CliRunner().invoke(cli, ["recolors", str(src), str(out), *map(str, words)],
+                              catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def read(path):
+    """The test split of a file, all arrays in memory."""
+    with PhotoFile(path) as file:
+        part = file.split("test")
+        fields = {name: getattr(part, name).load() for name in ("x", "y", "mask", "y_mask")}
+        triples = SimpleNamespace(i=part.triples.i, j=part.triples.j, mask=part.triples.mask.load(),
+                                  x_ij=part.triples.x_ij.load())
+        return SimpleNamespace(**fields, person=part.person, garment=part.garment, triples=triples,
+                               files=part.x_file, provenance=file.provenance,
+                               attributes=part.attributes, names=part.names)
+
+
+@pytest.fixture(scope="module")
+def data(folder, tmp_path_factory):
+    """What is in the file made of `folder` at the photos' own size."""
+    out = tmp_path_factory.mktemp("made") / "o.h5"
+    printed = made(folder, out, "--size", "256x192")
+    assert "18 true swaps of 3 styles, 9 photos" in printed and "left out" not in printed
+    return read(out)
+
+
+def overlap(a, b):
+    """Intersection over union of two regions."""
+    return (a & b).sum() / (a | b).sum()
+
+
+def away(mask):
+    """Pixels that are three away from a stored mask: opening and resizing took off its corners."""
+    return ~ndimage.binary_dilation(mask > 0, np.ones((7, 7)))
+
+
+# --- the pictures
+
+
+@pytest.mark.both_worlds
+def test_the_region_is_where_the_garment_was_drawn(data):
+    for row, shift in enumerate((-8, 0, 8)):
+        for mask in data.mask[3 * row:3 * row + 3]:
+            assert overlap(mask > 127, drawn(shift)) > .98
+
+
+def test_both_sizes_have_one_region(folder, data, tmp_path):
+    made(folder, tmp_path / "s.h5")
+    small = read(tmp_path / "s.h5")
+    for mask, other in zip(small.mask, data.mask):
+        halved = other.reshape(128, 2, 96, 2).mean(axis=(1, 3))
+        assert overlap(mask > 127, halved > 127) > .97
+
+
+@pytest.mark.both_worlds
+def test_the_truth_is_the_photo_in_the_other_color(folder, data):
+    for row, file in enumerate(data.files):
+        np.testing.assert_array_equal(data.x[row], read_picture(folder / file, 256, 192))
+    i, j = data.triples.i, data.triples.j
+    np.testing.assert_array_equal(data.triples.x_ij, data.x[j])
+    np.testing.assert_array_equal(data.triples.mask, data.mask[i])
+    assert (data.person[i] == data.person[j]).all() and (data.garment[i] != data.garment[j]).all()
+    assert len({*zip(i.tolist(), j.tolist())}) == 18 and len({*data.garment.tolist()}) == 9
+    for truth, x_i, mask in zip(data.triples.x_ij, data.x[i], data.mask[i]):
+        np.testing.assert_array_equal(truth[away(mask)], x_i[away(mask)])
+
+
+def test_articles_are_cut_mirrored_and_on_their_ground(data):
+    for row, (y, mask) in enumerate(zip(data.y, data.y_mask)):
+        assert (y[away(mask)] == 246).all()
+        rows, columns = (np.flatnonzero(mask.max(axis=axis) > 127) for axis in (1, 0))
+        assert abs(columns[-1] - columns[0] + 1 - .78 * 192) <= 3  # wider than high, for its frame
+        assert abs(rows.mean() - 127.5) < 2 and abs(columns.mean() - 95.5) < 2
+        color = (BLUE, RED, WHITE)[row % 3]  # files are in order of their names
+        pocket = np.abs(y - np.array(color) // 2).max(axis=-1) < 3
+        mirrored = 95.5 + (86 - 82) * .78 * 192 / 129  # middles of garment and pocket, its width
+        assert pocket.sum() > 300
+        assert abs(np.flatnonzero(pocket.any(axis=0)).mean() - mirrored) < 1.5
+        seen = np.abs(y - np.array(color)).max(axis=-1) < 3
+        assert overlap(seen | pocket, mask > 127) > .9  # its seam is blended
+
+
+def test_an_oracle_is_scored_as_one_and_the_unchanged_image_as_none(folder, tmp_path):
+    made(folder, tmp_path / "o.h5", "--size", "32x32")
+    with PhotoFile(tmp_path / "o.h5") as file:
+        held = common.Held("o.h5", file.split("test"), file.provenance)
+        for answer, share in (("truth", 0.0), ("x_i", 1.0)):
+            columns = measures.measure(stand_in(held, answer), held, cycle=False)
+            values = {m.name: m.of(columns, np.ones(18)) for m in measures.known(columns)}
+            assert values["inside"] == share and values["alpha_iou"] == 1
+
+
+def stand_in(held, answer):
+    """A network that knows the truth, or does nothing, and where the garment is."""
+    triples = held.photos.triples
+    answers = {"truth": triples.x_ij.load(), "x_i": held.photos.x.load()[triples.i]}[answer]
+
+    def swap(x_i, y_i, y_j):
+        assert len(x_i) == len(answers)  # one part
+        return SimpleNamespace(x_ij=answers, alpha=triples.mask.load() / 255.0)
+    return SimpleNamespace(swap=swap, config=SimpleNamespace(mask="none"))
+
+
+# --- smaller, on gray
+
+
+@pytest.mark.parametrize("shrink", [.75, .875])
+def test_shrunk_is_the_whole_photo_smaller_in_the_middle(folder, data, tmp_path, shrink):
+    made(folder, tmp_path / "o.h5", "--size", "256x192", "--shrink", shrink)
+    small = read(tmp_path / "o.h5")
+    high, wide = round(256 * shrink), round(192 * shrink)
+    top, left = (256 - high) // 2, (192 - wide) // 2
+    inner = np.s_[top:top + high, left:left + wide]
+    for row, file in enumerate(data.files):
+        np.testing.assert_array_equal(small.x[row][inner], read_picture(folder / file, high, wide))
+        rest = small.x[row].copy()
+        rest[inner] = 255
+        assert (rest == 255).all() and overlap(  # the mask goes with it
+            small.mask[row] > 127, np.pad(resized(drawn((row // 3 - 1) * 8), high, wide), (
+                (top, 256 - high - top), (left, 192 - wide - left)))) > .97
+    np.testing.assert_array_equal(small.triples.x_ij, small.x[small.triples.j])
+    np.testing.assert_array_equal(small.y, data.y)
+
+
+def resized(region, height, width):
+    """A region in another size."""
+    return np.asarray(Image.fromarray(np.uint8(region) * 255).resize((width, height))) > 127
+
+
+def test_a_gray_ground_is_the_same_in_photo_and_truth(folder, data, tmp_path):
+    made(folder, tmp_path / "o.h5", "--size", "256x192", "--ground", 200, "--shrink", .875)
+    made(folder, tmp_path / "w.h5", "--size", "256x192", "--shrink", .875)
+    gray, white = read(tmp_path / "o.h5"), read(tmp_path / "w.h5")
+    assert (gray.x[:, :8] == 200).all() and (gray.x[:, 40, 20] == 200).all()
+    inner = gray.mask == 255
+    for row in range(9):  # the white pullover too keeps its color, but for the seam
+        same = (gray.x[row] == white.x[row]).all(axis=-1)
+        assert same[inner[row]].mean() > .97
+    i, j = gray.triples.i, gray.triples.j
+    np.testing.assert_array_equal(gray.triples.x_ij, gray.x[j])
+    for truth, x_i, mask in zip(gray.triples.x_ij, gray.x[i], gray.mask[i]):
+        np.testing.assert_array_equal(truth[away(mask)], x_i[away(mask)])
+    trousers = (white.x == TROUSERS).all(axis=-1)
+    assert trousers.sum() > 9000 and (gray.x[trousers] == TROUSERS).all()
+    assert (gray.x <= white.x).all()
+
+
+# --- what is left out
+
+
+
+
+def striped(color):
+    """A photo of which only narrow stripes have a color."""
+    image = photo((120, 120, 120))
+    for y in range(72, 180, 18):
+        ImageDraw.Draw(image).rectangle((66, y, 126, y + 6), color)
+    return image
+
+
+LEFT_OUT = {
+    "one: has one color only": {"one_red": photo(RED)},
+    "big: its photos differ in size": {"big_red": photo(RED),
+                                       "big_blue": photo(BLUE).resize((96, 128))},
+    "two-red.png: is another photo than those": {"two_blue": photo(BLUE), "two_green": photo(GREEN),
+                                                 "two_red": photo(RED, shift=40)},
+    "far: no two of its colors are one photo": {"far_blue": photo(BLUE, shift=-40),
+                                                "far_red": photo(RED, shift=40)},
+    "same: its colors differ in 0.0%": {"same_red": photo(RED), "same_blue": photo(RED)},
+    "all: its colors differ in 100.0%": {"all_red": Image.new("RGB", SIZE, RED),
+                                         "all_blue": Image.new("RGB", SIZE, BLUE)},
+    "thin: its colors differ in shreds": {"thin_red": striped(RED), "thin_blue": striped(BLUE)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LEFT_OUT)
+def test_what_cannot_be_used_is_left_out_and_listed(folder, tmp_path, line):
+    for file in folder.iterdir():
+        os.link(file, tmp_path / file.name)
+    printed = made(save(tmp_path, **LEFT_OUT[line]), tmp_path / "o.h5", "--size", "32x32")
+    assert f"left out {line}" in printed
+    kept = 2 if line.startswith("two") else 0
+    assert len(read(tmp_path / "o.h5").x) == 9 + kept
+
+
+def test_damaged_photos_links_and_other_names_are_left_out(folder, tmp_path):
+    src = tmp_path / "src"
+    save(src, tee_red=photo(RED), tee_blue=photo(BLUE))
+    (src / "tee-green.png").write_bytes(b"no image")
+    (src / "IMG_0001.png").write_bytes(b"never opened")
+    (src / "out").symlink_to(folder)
+    (src / "loop").symlink_to(src)
+    printed = made(src, tmp_path / "o.h5")
+    assert "left out tee-green.png: is no image" in printed and "1 images are not" in printed
+    assert "left out out: is a link out of SRC" in printed and "2 true swaps" in printed
+
+
+def test_trousers_of_one_color_are_not_the_garment(tmp_path):
+    save(tmp_path, tee_blue=photo(BLUE), tee_green=photo(GREEN),
+         tee_red=photo(RED, trousers=(200, 180, 60)))
+    made(tmp_path, tmp_path / "o.h5", "--size", "256x192")
+    made_of = read(tmp_path / "o.h5")
+    assert all(overlap(mask > 127, drawn()) > .96 for mask in made_of.mask)
+    assert len(made_of.x) == 3 and {*zip(made_of.triples.i.tolist(), made_of.triples.j.tolist())
+                                    } == {(0, 1), (1, 0)}  # to red the trousers change as well
+
+
+# --- names and choice
+
+
+@pytest.mark.parametrize("path, style, color", [
+    ("tee-red.jpg", "tee", "red"), ("tee-dark-blue.png", "tee", "dark-blue"),
+    ("m/h/mh01-black_main_1.jpg", "mh01", "black"), ("mh01-black_main.jpg", "mh01", "black"),
+    ("mh01-black_alt1_1.jpg", None, None), ("mh01-black_back.jpg", None, None),
+    ("ug01-bk-0.jpg", None, None), ("mh01.jpg", None, None), ("-red.jpg", None, None),
+    ("a/crew_neck-rosé.webp", "crew_neck", "rosé"),
+])  # fmt: skip
+def test_names(path, style, color):
+    found = named(path)
+    assert (found and found.style, found and found.color) == (style, color)
+
+
+def test_the_main_photo_is_taken_wherever_it_lies(tmp_path):
+    names = ["m/h/mh01-black_main_2.jpg", "m/h/mh01-black_main.jpg", "m/h/mh01-black_main_1.jpg",
+             "cache/a/m/h/mh01-black_main_1.jpg", "m/h/mh01-gray_main_2.jpg",
+             "m/h/mh01-gray_main.jpg", "w/t/wt01-red.jpg", "w/t/wt01-red_main_1.jpg",
+             "w/t/wt01-red_alt1.jpg"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = find(Source(tmp_path))
+    assert found.styles == {"mh01": ["m/h/mh01-black_main_1.jpg", "m/h/mh01-gray_main.jpg"],
+                            "wt01": ["w/t/wt01-red.jpg"]} and found.others == 1
+    assert list(find(Source(tmp_path), ("wt", "x")).styles) == ["wt01"]
+
+
+def test_styles_take_turns():
+    pairs = [[(0, 1)], [(0, 1), (0, 2), (1, 2)], [(0, 1), (1, 2)]]
+    rows = chosen(pairs, 100, 0)
+    every = {(n, *way) for n, part in enumerate(pairs) for a, b in part for way in ((a, b), (b, a))}
+    assert len(rows) == 12 and {*rows} == every
+    assert [sorted(row[0] for row in rows[at:at + 3]) for at in (0, 3)] == [[0, 1, 2]] * 2
+    assert chosen(pairs, 5, 0) == rows[:5] and chosen(pairs, 100, 1) != rows
+
+
+def test_one_prefix_and_few_swaps(folder, tmp_path):
+    printed = made(folder, tmp_path / "o.h5", "--only", "mh, x", "--triples", 3, "--seed", 4)
+    part = read(tmp_path / "o.h5")
+    assert "3 true swaps of 2 styles, 6 photos" in printed and len({*part.person[part.triples.i]}) == 2
+    assert part.names["category"] == ["mh"] and not part.attributes["category"].any()
+
+
+def test_provenance_and_bytes_know_neither_place_nor_time(folder, tmp_path):
+    contents = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        made(folder, tmp_path / name / f"{name}.h5", "--ground", 210, "--seed", 3)
+        contents.append((tmp_path / name / f"{name}.h5").read_bytes())
+    assert contents[0] == contents[1] and str(tmp_path).encode() not in contents[0]
+    about = read(tmp_path / "a" / "a.h5").provenance
+    assert about["program"] == "data_prep recolors" and about["seed"] == 3
+    assert about["articles"] == "cut from the photos, mirrored"
+    assert about["arguments"] == {"size": [128, 96], "triples": 200, "only": [], "shrink": 1.0,
+                                  "ground": 210}
+
+
+def test_the_sheet_shows_them(folder, tmp_path):
+    made(folder, tmp_path / "o.h5")
+    done = CliRunner().invoke(cli, ["inspect", str(tmp_path / "o.h5"), "--sheet",
+                                    str(tmp_path / "o.png")], catch_exceptions=False)
+    assert "18 true swaps, masks, garment masks" in done.output
+    sheet = np.asarray(Image.open(tmp_path / "o.png"))
+    assert (np.abs(sheet - np.array(RED)).max(axis=-1) < 3).sum() > 5000
+
+
+# --- errors
+
+
+@pytest.mark.parametrize("words, fault", [
+    (["none", "o.h5"], "none: is no folder; give the folder"),
+    (["empty", "o.h5"], "empty: holds no photos called STYLE-COLOR (0 of other names); rename"),
+    (["one", "o.h5"], "one: none of 1 styles can be used, the first is left out for tee: has one"),
+    (["one", "o.h5", "--only", "mh,wh"], "no photos called STYLE-COLOR of styles mh, wh"),
+    (["one", "no/o.h5"], "does not exist; create it first"),
+    (["one", "o.h5", "--shrink", ".5"], "0.5 is not in the range"),
+    (["one", "o.h5", "--ground", "300"], "300 is not in the range"),
+    (["one", "o.h5", "--size", "100x96"], "give HEIGHTxWIDTH"),
+])  # fmt: skip
+def test_errors_are_one_line(capsys, monkeypatch, tmp_path, words, fault):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    save(tmp_path / "one", tee_red=photo(RED))
+    with pytest.raises(SystemExit) as left:
+        main(cli, ["recolors", *words])
+    lines = [line for line in capsys.readouterr().err.splitlines() if "style/s" not in line]
+    assert left.value.code not in (0, None) and not (tmp_path / "o.h5").exists()
+    assert lines[-1].startswith("Error: ") and fault in lines[-1] and "Traceback" not in str(lines)
