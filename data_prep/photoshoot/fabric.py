@@ -89,6 +89,7 @@ class Fabric:
         arm = smoothstep(.35, .65, c["arm"])
         t = np.clip(c["t"], 0, 1)
         relief = (1 - arm) * self._torso(a, s) + arm * self._sleeve(c, t)
+        relief = relief + old.knit(self.garment, np.where(c["arm"] > .5, c["round_arm"] * .03, a), s + arm * t * SLEEVE)
         color = self._colors(c, a, s, t)
         color, relief = self._trims(c, a, s, t, color, relief)
         return color, relief * UNIT, np.full(len(a), .04 + .3 * self.garment.shine ** 2)

@@ -39,8 +39,8 @@ KINDS = {  # kind -> neckline, sleeve, front and pattern by share, cloth's thick
 }
 WARDROBES = {  # section 3.1: "pullovers/hoodies"; and what shops sell
     "paper": {"pullover": .66, "hoodie": .34},
-    "shop": {"pullover": .28, "hoodie": .17, "zip hoodie": .10, "cardigan": .05, "jacket": .11, "shirt": .05,
-             "polo": .04, "t-shirt": .12, "blouse": .03, "tank": .05},
+    "shop": {"pullover": .26, "hoodie": .16, "zip hoodie": .10, "cardigan": .04, "jacket": .11, "shirt": .05,
+             "polo": .05, "t-shirt": .13, "blouse": .03, "tank": .07},
 }
 CUTS = {"fitted": .3, "regular": .47, "oversized": .23}
 PATTERNS = {"plain": .52, "melange": .12, "stripes": .10, "blocks": .09, "print": .08, "knit": .05, "all-over": .04}

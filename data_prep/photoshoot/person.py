@@ -104,7 +104,7 @@ def sample_sitter(rng, person=None, clutter=False):
     woman = person.build.male < .5
     below = pick(rng, dict(trousers=.3, jeans=.32, leggings=.18, shorts=.12, skirt=.08) if woman else
                  dict(trousers=.42, jeans=.42, shorts=.16))
-    color = tinted(rng, TROUSERS) if rng.random() < .85 else sample_color(rng)
+    color = tinted(rng, TROUSERS) if rng.random() < .75 else sample_color(rng)
     inner = sample_garment(rng, "shop")
     fields = dict(inner.__dict__, kind="t-shirt", cut="fitted", neckline=str(rng.choice(["crew", "v-neck", "scoop"])),
                   sleeve="short", front="closed", wide=.08, deep=rng.uniform(.05, .1), ease=.006, flare=0.01, rib=0.,
