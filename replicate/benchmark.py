@@ -342,7 +342,7 @@ def update(path, text: str, begin: str, end: str) -> None:
     type=click.Path(dir_okay=False),
     help="Also put the tables into this document, between its two marks.",
 )
-@common.checkpoint_option("cagan_128x96.h5")
+@common.checkpoint_option("128x96")
 @common.out_option
 @click.option(
     "--device",

@@ -50,7 +50,7 @@ def check_visible() -> None:
 @click.option(
     "--steps", type=click.IntRange(1), default=10, show_default=True, help="Steps to compare."
 )
-@common.checkpoint_option("cagan_128x96.h5")
+@common.checkpoint_option("128x96")
 def command(size, batch, steps, checkpoint):
     """Compare the losses of a training on the GPU with those on the CPU."""
     check_visible()

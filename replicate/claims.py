@@ -175,7 +175,7 @@ def shipped(path, checkpoint, again, backend, device):
 
 
 @click.command()
-@common.checkpoint_option("cagan_128x96.h5")
+@common.checkpoint_option("128x96")
 @click.option("--results", type=click.Path(file_okay=False), default=common.ROOT / "docs/results",
               show_default="docs/results", help="Folder of shipped.json, training.json and the "
                                                 "studies ablations_*.json.")

@@ -33,10 +33,24 @@ class Held:
     provenance: dict
 
 
-def checkpoint_option(name):
-    """Decorator: --checkpoint, by default checkpoints/NAME of the clone."""
-    return click.option("--checkpoint", type=click.Path(), default=ROOT / "checkpoints" / name,
-                        show_default=f"checkpoints/{name}", help="Trained weights.")
+WEIGHTS = {"cagan": "the paper's method", "dress": "ours: told true swaps in training, for photos"}
+"""Families of shipped weights and what they are; a file is checkpoints/FAMILY_HxW.h5."""
+
+
+def checkpoint_option(size, family="cagan"):
+    """Decorator: --checkpoint, and --weights, which names a shipped one.
+
+    size: of the shipped checkpoint, such as "128x96"; family: the default of ``WEIGHTS``.
+    """
+    def chosen(ctx, _, path):
+        return path or ROOT / "checkpoints" / f"{ctx.params.pop('weights')}_{size}.h5"
+
+    weights = click.option("--weights", type=click.Choice(list(WEIGHTS)), default=family, is_eager=True,
+                           show_default=True, help="Shipped weights: " + "; ".join(
+                               f"{name}, {what}" for name, what in WEIGHTS.items()) + ".")
+    checkpoint = click.option("--checkpoint", type=click.Path(), callback=chosen,
+                              help="Trained weights of your own, in the place of --weights.")
+    return lambda command: weights(checkpoint(command))
 
 
 out_option = click.option("--out", type=click.Path(), default=ROOT / "figures",
@@ -59,11 +73,11 @@ seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_def
                            help="Seed of the random choice of humans and articles.")
 
 
-def figure_options(name):
+def figure_options(size):
     """Decorator: the options that every figure of pictures has, in one order."""
     def decorate(command):
         for option in (seed_option, out_option, data_option, device_option, backend_option,
-                       checkpoint_option(name)):
+                       checkpoint_option(size)):
             command = option(command)
         return command
     return decorate
@@ -247,9 +261,15 @@ def facts(title, checkpoint, model, held, seed, rows):
     }
 
 
+def method(model):
+    """How weights were trained: by the paper's method alone, or with terms of ours."""
+    ours = [name for name in model.config.ours() if name.startswith("gamma_")]
+    return WEIGHTS["dress"] if ours else WEIGHTS["cagan"]
+
+
 def note(checkpoint, model, seed=None):
-    """The small print under a figure: which weights, and which seed chose the pictures."""
-    weights = f"{Path(checkpoint).name}, sha256 {model.sha256[:12]}, step {model.step}"
+    """The small print under a figure: which weights, how trained, and which seed chose the pictures."""
+    weights = f"{Path(checkpoint).name} ({method(model)}), sha256 {model.sha256[:12]}, step {model.step}"
     return weights if seed is None else f"{weights}; choice of pictures: seed {seed}"
 
 

@@ -115,7 +115,7 @@ def write_json(path, summary, named, ours, about, count):
               help="At most that many swaps.")
 @click.option("--rows", type=click.IntRange(1, 20), default=4, show_default=True,
               help="Swaps in the figure.")
-@common.figure_options("cagan_128x96.h5")
+@common.figure_options("128x96")
 @click.pass_context
 def command(context, golden, path, tolerance, every, against, inputs, checkpoint, data, **settings):
     """Compare with another implementation; with --golden, exit code 1 when it departs."""

@@ -277,7 +277,7 @@ def limit(held, count):
 
 
 @click.command()
-@common.checkpoint_option("cagan_128x96.h5")
+@common.checkpoint_option("128x96")
 @common.data_option
 @click.option("--out", type=click.Path(dir_okay=False), help="Also write everything as JSON.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Also draw a summary (PNG).")

@@ -95,7 +95,7 @@ def arrow(figure, start, end, style="-|>", color=sheet.INK):
 
 
 @click.command()
-@common.figure_options("cagan_128x96.h5")
+@common.figure_options("128x96")
 def command(checkpoint, backend, device, data, out, seed):
     """Draw Figure 2: swap y_i for y_j, swap back, and compare with x_i."""
     model = common.load_model(checkpoint, backend, device)

@@ -236,7 +236,7 @@ def drawing(figure, across, up, tall):
 
 
 @click.command()
-@common.checkpoint_option("cagan_128x96.h5")
+@common.checkpoint_option("128x96")
 @common.out_option
 def command(checkpoint, out):
     """Draw Figure 3: the boxes of G and D with their real sizes."""

@@ -44,7 +44,7 @@ def caption(height, width, truth):
 
 
 @click.command()
-@common.figure_options("cagan_128x96.h5")
+@common.figure_options("128x96")
 @click.option("--rows", type=click.IntRange(1, 100), default=3, show_default=True,
               help="Humans, one in each row.")
 @click.option("--truth", is_flag=True, help="Add a column with the true swap where it is known.")

@@ -45,7 +45,7 @@ def caption(height, width, truth):
 
 
 @click.command()
-@common.figure_options("cagan_256x192.h5")
+@common.figure_options("256x192")
 @click.option("--rows", type=click.IntRange(1, 100), default=2, show_default=True,
               help="Humans, one in each row.")
 @click.option("--truth", is_flag=True, help="Add a column with the true swap where it is known.")

@@ -75,7 +75,7 @@ def results(model, held, i, j):
 
 
 @click.command()
-@common.figure_options("cagan_128x96.h5")
+@common.figure_options("128x96")
 @click.option("--humans", type=click.IntRange(1, 20), default=2, show_default=True,
               help="Humans of part (c), one in each row.")
 @click.option("--articles", type=click.IntRange(1, 20), default=5, show_default=True,

@@ -115,7 +115,7 @@ def draw(series: dict, about: str):
               help="Steps of a point, whose median counts.")
 @click.option("--update", "document", type=click.Path(dir_okay=False),
               help="Also put the tables into this document, between its two marks.")
-@common.checkpoint_option("cagan_128x96.h5")
+@common.checkpoint_option("128x96")
 @common.out_option
 @click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True,
               help="Where the steps run.")

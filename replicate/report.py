@@ -316,7 +316,7 @@ def render(values: dict) -> str:
 
 @click.command()
 @click.argument("out", type=click.Path(dir_okay=False))
-@common.checkpoint_option("cagan_128x96.h5")
+@common.checkpoint_option("128x96")
 @click.option("--run", type=click.Path(), help="Run folder of the training: curves, samples.")
 @click.option("--figures", type=click.Path(), default=common.ROOT / "figures",
               show_default="figures/", help="Folder of the figures and of compare.py's results.")

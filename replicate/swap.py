@@ -97,7 +97,7 @@ def check_names(*paths):
 @click.option("--grid", type=FILE, help="Also write a sheet of inputs, mask and result.")
 @click.option("--keep-size", is_flag=True,
               help="Paint into the photo at its own resolution.  [default: the checkpoint's size]")
-@common.checkpoint_option("cagan_128x96.h5")
+@common.checkpoint_option("128x96", "dress")
 @common.backend_option
 @common.device_option
 def command(human, wearing, article, out, alpha_out, grid, keep_size, checkpoint, backend, device):

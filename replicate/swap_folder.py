@@ -334,7 +334,7 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
     type=click.IntRange(1),
     help="Only time each part alone and all at once on so many pictures.",
 )
-@common.checkpoint_option("cagan_128x96.h5")
+@common.checkpoint_option("128x96", "dress")
 @common.backend_option
 @common.device_option
 def command(
