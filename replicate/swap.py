@@ -19,7 +19,7 @@ from PIL import Image
 from cagan_theano.checkpoint import write_atomically
 from cagan_theano.command import main
 from data_prep.picture import open_rgb, read_picture
-from replicate import common, sheet
+from replicate import advice, common, sheet
 
 LABELS = ("$y_i$", "$x_i$", r"$\alpha_i^j$", "$x_i^j$ (generated)", "$y_j$")
 PANEL_HEIGHT = 512
@@ -107,6 +107,8 @@ def command(human, wearing, article, out, alpha_out, grid, keep_size, checkpoint
     model = common.load_model(checkpoint, backend, device)
     swap = model.swap_files(human, wearing, article)
     alpha, x_ij = swap.alpha[0], swap.x_ij[0]
+    for line in advice.advice(np.asarray(originals[0]), alpha):
+        click.echo(f"Note: {human}: {line}", err=True)
     if grid:
         size = model.config.height, model.config.width
         x_i, y_i, y_j = (read_picture(path, *size) for path in (human, wearing, article))
