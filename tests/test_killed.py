@@ -100,6 +100,7 @@ def kept_rows(path):
         return base.execute("SELECT COUNT(*) FROM row").fetchone()[0]
 
 
+@pytest.mark.slow
 @SIGNALS
 def test_photoshoot(tmp_path, number):
     def command(out):
