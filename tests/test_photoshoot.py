@@ -1,4 +1,7 @@
-"""The photoshoot's files: reproducible, resumed, split; its command line.  Its pictures: test_photoshoot_*.py."""
+"""The photoshoot's files: reproducible, resumed, split; its command line.
+
+Its pictures and their geometry: test_photoshoot_pictures.py, test_photoshoot_geometry.py.
+"""
 
 import os
 import sqlite3
@@ -32,10 +35,12 @@ def test_the_same_bytes_by_any_number_of_processes(shot):
 def test_pictures_do_not_depend_on_their_number_but_on_the_seed_and_the_wardrobe(shot, tmp_path):
     for name, seed, wardrobe in (("few", 3, "paper"), ("other", 4, "paper"), ("shop", 3, "shop")):
         shoot.shoot(tmp_path / name, 2, SIZE, seed=seed, held_out=0, jobs=1, wardrobe=wardrobe)
-    first, few, other, shop = (PhotoFile.open(path).split("train") for path in
-                               (shot[0], *(tmp_path / name for name in ("few", "other", "shop"))))
+    first, few, other, shop = (
+        PhotoFile.open(path).split("train")
+        for path in (shot[0], *(tmp_path / name for name in ("few", "other", "shop")))
+    )
     np.testing.assert_array_equal(first.x[:2], few.x[:2])
-    assert (few.x[:2] != other.x[:2]).mean() > .2 and (few.y[:2] != shop.y[:2]).mean() > .1
+    assert (few.x[:2] != other.x[:2]).mean() > 0.2 and (few.y[:2] != shop.y[:2]).mean() > 0.1
 
 
 def test_splits_share_no_person_and_no_garment(shot):
@@ -99,15 +104,18 @@ def test_true_swaps_to_train_on_change_nothing_else(shot, tmp_path):
 def test_a_share_of_swaps_is_of_one_style_in_two_colors():
     worn = shoot.worn_by(120)
     twins = [shoot.swap_of(0, "test", index, 120) for index in range(600)]
-    share = np.mean([{worn[i], worn[j]} in ({n - 1, n} for n in worn if shoot.recolored(n)) for i, j in twins])
-    assert share == pytest.approx(shoot.ALIKE, abs=.06)
+    share = np.mean(
+        [{worn[i], worn[j]} in ({n - 1, n} for n in worn if shoot.recolored(n)) for i, j in twins]
+    )
+    assert share == pytest.approx(shoot.ALIKE, abs=0.06)
 
 
 # ---------------------------------------------------------------- interrupted
 
+
 @pytest.fixture
 def interrupted(shot, tmp_path, monkeypatch):
-    """(path of a shoot that is interrupted at its tenth picture, list that grows by what is rendered then)."""
+    """(path of a shoot that is interrupted at its tenth picture, list of all that is rendered)."""
     calls, worn = [], render.render_worn
 
     def render_worn(*arguments):
@@ -130,7 +138,9 @@ def test_an_interrupted_shoot_goes_on_to_the_same_bytes(shot, interrupted):
     assert path.read_bytes() == shot[0].read_bytes() and os.listdir(path.parent) == ["o.h5"]
 
 
-@pytest.mark.parametrize("changed", [dict(seed=4), dict(wardrobe="shop"), dict(size=(48, 32)), dict(clutter=True)])
+@pytest.mark.parametrize(
+    "changed", [dict(seed=4), dict(wardrobe="shop"), dict(size=(48, 32)), dict(clutter=True)]
+)
 def test_another_setting_begins_anew(interrupted, changed):
     path, calls = interrupted
     shoot.shoot(path, **{**dict(pairs=4, size=SIZE, seed=3, held_out=0, jobs=1), **changed})
@@ -157,6 +167,7 @@ def test_a_work_file_of_something_else_is_not_touched(tmp_path):
 
 # ---------------------------------------------------------------- command line
 
+
 def run(capsys, *args):
     """(exit code, stderr) of ``python -m data_prep ARGS``."""
     with pytest.raises(SystemExit) as done:
@@ -164,18 +175,21 @@ def run(capsys, *args):
     return done.value.code, capsys.readouterr()
 
 
-@pytest.mark.parametrize("args, words", [
-    (("photoshoot", "a.h5", "--size", "100x96"), "multiples of 16"),
-    (("photoshoot", "a.h5", "--size", "big"), "HEIGHTxWIDTH"),
-    (("photoshoot", "none/a.h5", "--size", "64x48"), "does not exist"),
-    (("photoshoot", "a.h5", "--pairs", "0", "--held-out", "0"), "not both 0"),
-    (("photoshoot", "a.h5", "--held-out", "2"), "at least 4"),
-    (("photoshoot", "a.h5", "--jobs", "0"), "at least 1"),
-    (("photoshoot", "a.h5", "--wardrobe", "mine"), "'mine' is not one of"),
-    (("photoshoot", "a.h5", "--pairs", "3", "--true-swaps", "2"), "at least 4 --pairs"),
-    (("inspect", "a.h5"), "no such file"),
-    (("develop",), "No such command"),
-])
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (("photoshoot", "a.h5", "--size", "100x96"), "multiples of 16"),
+        (("photoshoot", "a.h5", "--size", "big"), "HEIGHTxWIDTH"),
+        (("photoshoot", "none/a.h5", "--size", "64x48"), "does not exist"),
+        (("photoshoot", "a.h5", "--pairs", "0", "--held-out", "0"), "not both 0"),
+        (("photoshoot", "a.h5", "--held-out", "2"), "at least 4"),
+        (("photoshoot", "a.h5", "--jobs", "0"), "at least 1"),
+        (("photoshoot", "a.h5", "--wardrobe", "mine"), "'mine' is not one of"),
+        (("photoshoot", "a.h5", "--pairs", "3", "--true-swaps", "2"), "at least 4 --pairs"),
+        (("inspect", "a.h5"), "no such file"),
+        (("develop",), "No such command"),
+    ],
+)
 def test_errors_are_one_line(capsys, tmp_path, monkeypatch, args, words):
     monkeypatch.chdir(tmp_path)
     code, out = run(capsys, *args)
@@ -188,7 +202,8 @@ def test_without_embreex_one_line_names_the_cure(capsys, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "embreex", None)  # as if it were not installed
     code, out = run(capsys, "photoshoot", tmp_path / "a.h5", "--pairs", 4, "--held-out", 0)
     assert code == 1 and out.err.splitlines() == [
-        "Error: the photoshoot needs the package embreex, which is not installed: pip install embreex"]
+        "Error: the photoshoot needs the package embreex, which is not installed: pip install embreex"
+    ]
     assert os.listdir(tmp_path) == []
 
 

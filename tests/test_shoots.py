@@ -37,7 +37,8 @@ def test_a_controlled_garment_is_one_that_its_wardrobe_has():
 
 
 def test_a_garment_that_cannot_change_has_no_change():
-    tank = next(g for g in (shoot.garment_of(5, "test", row, "shop") for row in range(300)) if g.kind == "tank")
+    sold = (shoot.garment_of(5, "test", row, "shop") for row in range(300))
+    tank = next(garment for garment in sold if garment.kind == "tank")
     setting = shoot.Setting(5, SIZE, wardrobe="shop")
     assert shoots.changed("sleeve", tank, setting, 0) is None
     assert shoots.changed("color", tank, setting, 0).colors != tank.colors

@@ -18,10 +18,10 @@ import threading
 import numpy as np
 from tqdm import tqdm
 
+from data_prep.options import cpus
 from data_prep.photoshoot import render
 from data_prep.photoshoot.garment import ATTRIBUTES, sample_garment
 from data_prep.photoshoot.person import sample_person, sample_sitter
-from data_prep.options import cpus
 from data_prep.store import PhotoWriter, check_size, check_target, pack
 from data_prep.work import PICTURES, Renders
 
