@@ -32,9 +32,13 @@ def cli():
 @click.option("--held-out", default=512, help="Test pairs, each with one true swap.")
 @click.option("--true-swaps", default=0, help="True swaps of train pairs, to learn from.")
 @click.option("--clutter", is_flag=True, help="A street-like background instead of a studio.")
-@click.option("--jobs", default=2, help="Processes; the pictures do not depend on it.")
+@click.option("--jobs", type=int, default=None, show_default="the CPUs that it may use",
+              help="Processes; the pictures do not depend on it.")
 def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, clutter, jobs):
-    """Render a procedural photoshoot of pullovers and hoodies to the HDF5 file OUT."""
+    """Render a procedural photoshoot, people in garments of a wardrobe, to the HDF5 file OUT.
+
+    Interrupted, the same command goes on.
+    """
     from data_prep.photoshoot.shoot import shoot
     shoot(out, pairs, size, seed, held_out, clutter, jobs, true_swaps, wardrobe)
     swaps = f" with {true_swaps} true swaps" if true_swaps else ""

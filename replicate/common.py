@@ -43,7 +43,8 @@ def checkpoint_option(size, family="cagan"):
     size: of the shipped checkpoint, such as "128x96"; family: the default of ``WEIGHTS``.
     """
     def chosen(ctx, _, path):
-        return path or ROOT / "checkpoints" / f"{ctx.params.pop('weights')}_{size}.h5"
+        shipped = ctx.params.pop("weights")  # no argument of the command itself, whatever is given
+        return path or ROOT / "checkpoints" / f"{shipped}_{size}.h5"
 
     weights = click.option("--weights", type=click.Choice(list(WEIGHTS)), default=family, is_eager=True,
                            show_default=True, help="Shipped weights: " + "; ".join(
@@ -108,27 +109,37 @@ def held_out(data, model, count=HELD_OUT):
 def held_out_photoshoot(model, count=HELD_OUT):
     """Path of a small file of people and garments apart from all training; made where missing.
 
-    It is the beginning of the test split that belongs to the checkpoint's training data: same
-    renderer, seed and size, other people and other garments.  Raises OSError.
+    It is the beginning of the test split that belongs to the checkpoint's training data: same seed,
+    size and wardrobe, other people and other garments; rendered as the photoshoot does it today,
+    whichever version the training pictures are of.  Raises OSError.
     """
-    size, (seed, clutter) = (model.config.height, model.config.width), shoot_settings(model)
-    ending = "" if count == HELD_OUT else f"_{count}"
+    setting = shoot_setting(model)
+    size, ending = setting.size, "" if count == HELD_OUT else f"_{count}"
     path = ROOT / "photos" / f"heldout_{size[0]}x{size[1]}{ending}.h5"
     from data_prep.photoshoot import shoot
-    wanted = dict(program="data_prep photoshoot", version=shoot.VERSION, seed=seed,
-                  arguments=dict(pairs=0, size=list(size), held_out=count, clutter=clutter))
-    if not is_made(path, wanted):
+    if not is_made(path, shoot.provenance(setting, 0, count)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        shoot.shoot(path, 0, size, seed, count, clutter)
+        shoot.shoot(path, 0, size, setting.seed, count, setting.clutter, wardrobe=setting.wardrobe)
     return path
 
 
-def shoot_settings(model):
-    """(seed, clutter) of the photoshoot that a model was trained on; (0, False) if another."""
-    origin = (model.metadata.get("data") or {}).get("provenance") or {}
+def shoot_setting(model):
+    """The photoshoot's `Setting` that belongs to a model's training data, in the model's size.
+
+    Data of another program: seed 0, a studio.  Data that name no wardrobe: "paper", as there was
+    no other.
+    """
+    from data_prep.photoshoot.shoot import Setting
+    size, origin = (model.config.height, model.config.width), origin_of(model)
     if origin.get("program") != "data_prep photoshoot":
-        return 0, False
-    return origin["seed"], origin["arguments"]["clutter"]
+        return Setting(0, size)
+    given = origin["arguments"]
+    return Setting(origin["seed"], size, given["clutter"], given.get("wardrobe", "paper"))
+
+
+def origin_of(model):
+    """The provenance of a model's training data, {} where it is not known."""
+    return (model.metadata.get("data") or {}).get("provenance") or {}
 
 
 def is_made(path, provenance):

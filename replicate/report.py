@@ -227,15 +227,19 @@ def figure_of(path, content, checkpoint) -> dict:
 
 def commands_of(path, checkpoint, figures) -> list:
     """Command lines that make the data, the weights, the figures and the numbers again."""
+    from replicate import shoots
     data = checkpoint.metadata.get("data") or {}
     size, lines = f"{checkpoint.config.height}x{checkpoint.config.width}", []
     origin = data.get("provenance") or {}
     if origin.get("program") == "data_prep photoshoot":
         given = origin.get("arguments") or {}
         held_out = f" --held-out {given['held_out']}" if "held_out" in given else ""
+        if "version" in origin and (reason := shoots.older(checkpoint)):
+            lines.append(f"# the training data are not to be had again: {reason}; the nearest is")
         lines.append(f"python -m data_prep photoshoot train.h5 --pairs {data.get('pairs')} --size "
                      f"{size} --seed {origin.get('seed')}{held_out}"
-                     + " --clutter" * bool(given.get("clutter")))
+                     + (f" --wardrobe {given['wardrobe']}" if given.get("wardrobe", "paper") != "paper"
+                        else "") + " --clutter" * bool(given.get("clutter")))
     changed = [f" --{row['name'].replace('_', '-')} {shlex.quote(row['value'])}"
                for row in settings_of(checkpoint.config) if row["changed"]]
     switches = {" --norm-affine False": " --no-norm-affine", " --copies-d False": " --no-copies-d"}

@@ -95,7 +95,7 @@ def add_broken(tree):
     trees.save_labels(tree.train / TREE[2] / "wide parse.png", np.full((96, 128), 255, np.uint8), 5)
     tree.add("full mask")
     trees.save(tree.train / TREE[3] / "full mask.jpg", np.full((128, 96), 255, np.uint8))
-    tree.add("person as garment", y=fresh(60)[0])
+    tree.add("person as garment", y=fresh(62)[0])
     tree.add("same photo twice", *2 * (fresh(61)[0],))
     tree.add("repeat", *trees.shots()[2][:2])
     tree.add("smaller repeat", *(half_size(picture) for picture in trees.shots()[3][:2]))

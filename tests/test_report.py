@@ -110,6 +110,15 @@ def test_the_numbers_and_the_settings_that_differ_are_there(world):
     assert changed == ["copies_d", "gamma_c", "steps"]
     assert "--run runs/again --no-copies-d --gamma-c 0.5 --steps 10" in page
     assert "--pairs 40 --size 128x96 --seed 3 --held-out 8 --clutter" in page
+    assert "are not to be had again" not in page
+
+
+def test_data_of_an_older_photoshoot_are_said_to_be_gone():
+    origin = {"program": "data_prep photoshoot", "seed": 3, "version": 2, "arguments": {"wardrobe": "shop"}}
+    checkpoint = SimpleNamespace(config=Config(), metadata={"data": {"pairs": 40, "provenance": origin}})
+    comment, command, *_ = report.commands_of("c.h5", checkpoint, [])
+    assert comment.startswith("# ") and "version 2 of the photoshoot" in comment
+    assert command.endswith("--seed 3 --wardrobe shop")
 
 
 def test_figures_in_order_and_those_of_other_weights_marked(world):
