@@ -10,7 +10,7 @@ from cagan_theano.color import decode, encode
 from cagan_theano.config import Config, check_image_size
 from cagan_theano.functions import build_networks, compile_swap
 from cagan_theano.generator import Generator
-from cagan_theano.training import check_values, set_values
+from cagan_theano.training import check_weights, naming, set_values
 from data_prep.picture import read_picture
 
 
@@ -35,11 +35,9 @@ def load(path, backend: str = "auto", device: str | None = None, **machine) -> "
     """
     checkpoint = load_checkpoint(path)
     chosen = choose_backend(backend, device, **machine)
+    with naming(path):
+        check_weights(checkpoint.config, G=checkpoint.swapping_G())
     G = build_networks(checkpoint.config).G
-    try:
-        check_values(G.params, checkpoint.swapping_G())
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
     set_values(G.params, checkpoint.swapping_G(), chosen)
     return Model(checkpoint.config, G, chosen, checkpoint.step, checkpoint.metadata,
                  checkpoint.sha256)

@@ -28,8 +28,9 @@ from cagan_theano.run_folder import RunFolder
 from cagan_theano.sampling import ways
 from cagan_theano.samples import choose_held_out, loss_curves, sample_sheet, scores
 from cagan_theano.signals import Signals, Stopped
-from cagan_theano.training import Trainer
+from cagan_theano.training import Trainer, check_weights, naming
 from data_prep.store import PhotoFile, empty_pictures
+from data_prep.text import one_line
 
 HELD_OUT = 16  # triples that are scored; the sheets show the first few
 SHOWN = ("loss_D", "loss_G", "L_id", "L_cyc", "L_truth", "L_region")  # beside the progress bar
@@ -148,8 +149,11 @@ def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
     with contextlib.nullcontext() if backend.process else folder, PhotoFile(settings.data) as file:
         config = same_settings(folder.read_config(), given, settings.run)
         check_data(file, config)
-        path, checkpoint = folder.newest_checkpoint(lambda text: tqdm.write(f"Warning: {text}"))
+        path, checkpoint = folder.newest_checkpoint(lambda text: tqdm.write(
+            f"Warning: {one_line(text)}"))
         check_same_data(file, checkpoint.metadata)
+        with naming(path):  # before the networks of config.json are built
+            check_weights(config, G=checkpoint.G, D=checkpoint.D)
         trainer, held_out = prepare(file, config, backend)
         with naming(path):
             trainer.restore(checkpoint)
@@ -271,15 +275,6 @@ def start_from(trainer: Trainer, path: str) -> dict:
     config = checkpoint.config
     return {"sha256": checkpoint.sha256, "step": checkpoint.step, "height": config.height,
             "width": config.width, "note": checkpoint.metadata.get("note", "")}
-
-
-@contextlib.contextmanager
-def naming(path):
-    """Put the file's name before the text of a ValueError."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
 
 
 class Loop:

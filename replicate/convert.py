@@ -130,10 +130,10 @@ def swap_of(checkpoint, height, width):
     """Our compiled G for pictures of a size: `cagan_theano.functions.compile_swap`."""
     from cagan_theano.backends import choose_backend
     from cagan_theano.functions import build_networks, compile_swap
-    from cagan_theano.training import check_values, set_values
+    from cagan_theano.training import check_weights, set_values
     config, backend = checkpoint.config.replace(height=height, width=width), choose_backend()
+    check_weights(config, G=checkpoint.G)
     G = build_networks(config).G
-    check_values(G.params, checkpoint.G)
     set_values(G.params, checkpoint.G, backend)
     return compile_swap(G, config, backend)
 

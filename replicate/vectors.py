@@ -12,11 +12,13 @@ import numpy as np
 
 from cagan_theano.config import Config
 from data_prep.files import write_atomically
-from data_prep.hdf5 import attribute, fault, shown
+from data_prep.hdf5 import attribute, fault, open_file, shown
 
 FORMAT = "cagan_theano golden vectors"
 VERSION = 1
 SHIPPED = Path(__file__).resolve().parents[1] / "tests" / "golden" / "cagan_32x16.h5"
+
+CURE = "make the vectors again with replicate/golden.py"
 
 # Bounds of what is read: a file of full-size networks has some 1.5 GB.
 MAX_ARRAYS = 4096
@@ -62,8 +64,9 @@ def read_vectors(path) -> Vectors:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: there are no such golden vectors; check the path")
+    file = open_file(path, CURE)
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with file:
             return _read(file, path)
     except (OSError, RuntimeError, KeyError, TypeError) as error:
         raise _damaged(path, "is no readable HDF5 file (truncated or damaged)") from error
@@ -109,4 +112,4 @@ def _dataset(file, name, path):
 
 
 def _damaged(path, what):
-    return ValueError(f"{path}: {what}; make the vectors again with replicate/golden.py")
+    return ValueError(f"{path}: {what}; {CURE}")

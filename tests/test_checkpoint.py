@@ -192,7 +192,7 @@ def test_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="a.h5: cannot be written .No space left"):
         save_checkpoint(path, example(step=2))
     monkeypatch.undo()
@@ -203,7 +203,7 @@ def test_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.os, "replace", interrupt)
+    monkeypatch.setattr(os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_atomically(tmp_path / "a.txt", "text")
     assert os.listdir(tmp_path) == []
