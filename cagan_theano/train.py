@@ -329,10 +329,14 @@ class Loop:
         """Raise ValueError when training has diverged; what is on the disk stays."""
         broken = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
         if broken:
-            last = self.folder.checkpoint_path(self.folder.steps()[-1])
-            raise ValueError(f"step {self.trainer.step}: {', '.join(broken)}: training diverged; "
-                             f"the last good checkpoint is {last}; begin a new run from it with "
-                             "--init and a smaller --learning-rate")
+            raise self.diverged(", ".join(broken))
+
+    def diverged(self, what) -> ValueError:
+        """The error of a training that has diverged: where it may go on from."""
+        last = self.folder.checkpoint_path(self.folder.steps()[-1])
+        return ValueError(f"step {self.trainer.step}: {what}: training diverged; the last good "
+                          f"checkpoint is {last}; begin a new run from it with --init and a smaller "
+                          "--learning-rate")
 
     def sample(self) -> dict:
         """Draw the sheet of held-out swaps; returns their scores."""
@@ -340,7 +344,10 @@ class Loop:
             return {}
         held_out, step = self.held_out, self.trainer.step
         mask = None if self.config.mask == "none" else held_out.m_i
-        swap = self.model.swap(held_out.x_i, held_out.y_i, held_out.y_j, mask)
+        try:
+            swap = self.model.swap(held_out.x_i, held_out.y_i, held_out.y_j, mask)
+        except ValueError as error:  # the losses are of the weights before this step's update
+            raise self.diverged("held-out swaps are not finite") from error
         found = scores(held_out, swap)
         title = f"{self.folder.path.name}, step {step}: people and garments of the test split"
         numbers = "   ".join(f"{name} {value:.3f}" for name, value in found.items())
