@@ -402,7 +402,9 @@ CLAIMS = (
           "reproduced: alpha's IoU is lower for both, at the paper's scale; partly: for the first "
           "alone, or the second at a smaller scale", clutter),
     Claim("Thousands of images per second", "1",
-          "Swaps a second of the shipped network, compilation apart.",
+          "Swaps a second of the shipped network, compilation apart: `Model.swap` from uint8 pictures to "
+          "uint8 pictures, on whatever else the machine does. G alone, in turns with other programs, is "
+          "timed in [performance.md](performance.md), and faster.",
           "reproduced: at least 1000", fast),
 )
 

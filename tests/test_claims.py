@@ -171,7 +171,7 @@ def test_the_document_is_that_of_the_stored_results():
     folder = ROOT / "docs/results"
     text = verdicts.document(claims.read_results(folder / "shipped.json"),
                              claims.read_studies(folder),
-                             claims.read_results(folder / "training.json"))
+                             claims.read_training(folder / "training.json"))
     assert (ROOT / "docs/claims.md").read_text() == text, "run python replicate/claims.py"
     for link in re.findall(r"\]\(((?:results/|\w+\.md)[^)#]*)\)", text):
         assert (ROOT / "docs" / link).exists(), link
