@@ -176,7 +176,9 @@ def _check_names(names):
         raise ValueError(f"has more than {MAX_ARRAYS} arrays")
     parents = {name[:place] for name in names for place, c in enumerate(name) if c == "/"}
     for name in names:
-        if not NAME.fullmatch(name) or name.partition("/")[0] not in GROUPS or name in parents:
+        group, *rest = name.split("/")
+        known = group in GROUPS and any(rest) and all(part.strip(".") for part in rest)  # HDF5 drops "."
+        if not known or not NAME.fullmatch(name) or name in parents:
             raise ValueError(f"has arrays that no checkpoint has, such as {shown(name)}")
 
 
