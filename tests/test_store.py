@@ -50,7 +50,7 @@ def test_read_back(path):
         assert train.names["neckline"] == NAMES and train.triples is None
         assert (test.triples.i.tolist(), test.triples.j.tolist()) == ([0], [1])
         np.testing.assert_array_equal(test.triples.x_ij[0], picture(40))
-        assert not os.path.exists(str(path) + ".partial")
+        assert os.listdir(path.parent) == [path.name]  # no half-written file beside it
 
 
 def test_train_triples_are_read_back(tmp_path):
