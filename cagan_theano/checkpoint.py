@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,8 @@ import numpy as np
 
 from cagan_theano.config import AVERAGE, Config
 from data_prep.files import write_atomically
-from data_prep.hdf5 import attribute, fault, heaps_are_whole, shown
+from data_prep.hdf5 import attribute, fault, open_file, shown
+from data_prep.stated import LARGEST, NUMBER, check_provenance, fits, read_object
 
 FORMAT = "cagan_theano checkpoint"
 VERSION = 1
@@ -33,6 +33,11 @@ MAX_ARRAYS = 4096
 MAX_BYTES = 4 << 30
 SMALL, RATIO = 16 << 20, 64  # a file may declare 16 MiB, or 64 times its own size
 MAX_TEXT = 60_000  # HDF5 keeps an attribute of up to 64 KiB in the object header
+CURE = "copy or download the file again, or use another checkpoint"
+METADATA = {"data": {"pairs": int, "height": int, "width": int, "provenance": {}}, "versions": {},
+            "init": {"sha256": str, "step": int, "height": int, "width": int, "note": str},
+            "seconds": NUMBER, "seed": int, "finished": bool, "averaged": bool, "note": str,
+            "backend": str, "device": str, "program": str}
 NAME = re.compile(r"[A-Za-z0-9_.]{1,99}(/[A-Za-z0-9_.]{1,99}){0,3}")
 
 
@@ -78,12 +83,22 @@ def save_checkpoint(path, checkpoint, dtype="float32"):
         raise ValueError(f"{path}: dtype {dtype!r} is unknown; use float32 or float16")
     if dtype == "float16" and checkpoint.optimizer is not None:
         raise ValueError(f"{path}: Adam's moments do not fit float16; drop them or use float32")
-    texts = _texts_of(checkpoint, path)
-    arrays = _arrays_of(checkpoint, dtype)
-    _check_finite(arrays, path, "nothing was written")
+    texts, arrays = _texts_of(checkpoint), _arrays_of(checkpoint, dtype)
+    try:
+        _check(texts, checkpoint.step, arrays)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; nothing was written") from error
     digest = contents_sha256(texts, checkpoint.step, arrays)
-    write_atomically(path, _file_image(texts, checkpoint.step, arrays, digest, dtype == "float16"))
+    image = _file_image(texts, checkpoint.step, arrays, digest, dtype == "float16")
+    if _bytes_of(arrays) > _limit(len(image)):  # so well packed that a reader would refuse it
+        image = _file_image(texts, checkpoint.step, arrays, digest, False)
+    write_atomically(path, image)
     return digest
+
+
+def check_checkpoint(checkpoint):
+    """Raise ValueError for a `Checkpoint` that could not be written and read again."""
+    _check(_texts_of(checkpoint), checkpoint.step, _arrays_of(checkpoint, "float32"))
 
 
 def load_checkpoint(path):
@@ -95,18 +110,19 @@ def load_checkpoint(path):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such checkpoint; check the path")
-    if not os.access(path, os.R_OK):
-        raise PermissionError(f"{path}: may not be read; change its permissions")
-    if not heaps_are_whole(path):
-        raise _damaged(path, "is no readable HDF5 file (its texts are damaged)")
+    file = open_file(path, CURE)
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with file:
             texts, step, arrays, claimed = _read(file, path)
     except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise _damaged(path, "is no readable HDF5 file (truncated or damaged)") from error
     if contents_sha256(texts, step, arrays) != claimed:
         raise _damaged(path, "its contents do not match their sha256")
-    _check_finite(arrays, path, "use an earlier checkpoint")
+    for name, array in arrays.items():
+        try:
+            _check_finite(name, array)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}; use an earlier checkpoint") from error
     return _checkpoint_of(path, texts, step, arrays, claimed)
 
 
@@ -131,15 +147,49 @@ def contents_sha256(texts, step, arrays):
 # --- writing ---------------------------------------------------------------
 
 
-def _texts_of(checkpoint, path):
+def _texts_of(checkpoint):
     texts = {"config": checkpoint.config.to_json(),
              "metadata": json.dumps(checkpoint.metadata, sort_keys=True)}
-    if checkpoint.sampler is not None:
-        texts["sampler"] = checkpoint.sampler
+    return texts if checkpoint.sampler is None else {**texts, "sampler": checkpoint.sampler}
+
+
+def _check(texts, step, arrays):
+    """Raise ValueError unless a reader takes all of it: the same rules in both directions."""
     for name, text in texts.items():
-        if len(text.encode()) > MAX_TEXT:
-            raise ValueError(f"{path}: {name} is longer than {MAX_TEXT} bytes; shorten it")
-    return texts
+        if not fits(text) or len(text.encode()) > MAX_TEXT:
+            raise ValueError(f"{name} is no text of at most {MAX_TEXT} bytes without zeros; shorten it")
+    if not isinstance(step, (int, np.integer)) or not 0 <= step < LARGEST:
+        raise ValueError(f"step is {shown(step)}, not a whole number from 0 to 2^63 - 1")
+    _metadata(texts["metadata"])
+    _check_names(arrays)
+    for name, array in arrays.items():
+        if array.dtype.name not in DTYPES:
+            raise ValueError(f"{name} is of {array.dtype}, not of {', '.join(DTYPES)}")
+        _check_finite(name, array)
+    if _bytes_of(arrays) > MAX_BYTES:
+        raise ValueError(f"has {_bytes_of(arrays)} bytes of arrays, the limit is {MAX_BYTES}")
+
+
+def _check_names(names):
+    """Raise ValueError unless arrays can have these names, none of them being another's group."""
+    if len(names) > MAX_ARRAYS:
+        raise ValueError(f"has more than {MAX_ARRAYS} arrays")
+    parents = {name[:place] for name in names for place, c in enumerate(name) if c == "/"}
+    for name in names:
+        group, *rest = name.split("/")
+        known = group in GROUPS and any(rest) and all(part.strip(".") for part in rest)  # HDF5 drops "."
+        if not known or not NAME.fullmatch(name) or name in parents:
+            raise ValueError(f"has arrays that no checkpoint has, such as {shown(name)}")
+
+
+def _bytes_of(arrays):
+    """Bytes that arrays or datasets declare."""
+    return sum(array.size * array.dtype.itemsize for array in arrays.values())
+
+
+def _limit(size):
+    """Bytes of arrays that a file of a size may declare."""
+    return min(MAX_BYTES, max(SMALL, RATIO * size))
 
 
 def _arrays_of(checkpoint, dtype):
@@ -195,7 +245,7 @@ def _text(file, name, path):
 
 def _integer(file, name, path):
     value = attribute(file, name)
-    if not isinstance(value, int) or value < 0:
+    if not isinstance(value, int) or not 0 <= value < LARGEST:
         raise _damaged(path, f"its attribute {name} is not a whole number")
     return value
 
@@ -207,8 +257,7 @@ def _arrays(file, path):
         if group not in GROUPS:
             raise _damaged(path, f"it has an unknown group {shown(group)}")
         _collect(file, group, datasets, seen, path)
-    size = sum(dataset.size * dataset.dtype.itemsize for dataset in datasets.values())
-    limit = min(MAX_BYTES, max(SMALL, RATIO * path.stat().st_size))
+    size, limit = _bytes_of(datasets), _limit(path.stat().st_size)
     if size > limit:
         raise _damaged(path, f"it declares {size} bytes of arrays, the limit is {limit}")
     return {name: np.asarray(_checked(dataset, name, path)[()])
@@ -252,11 +301,9 @@ def _checkpoint_of(path, texts, step, arrays, digest):
         raise ValueError(f"{path}: its configuration is not understood ({_line(error)}); "
                          "use the program's release that wrote it") from error
     try:
-        metadata = json.loads(texts["metadata"])
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, "its metadata is not JSON") from error
-    if not isinstance(metadata, dict):
-        raise _damaged(path, "its metadata is not a JSON object")
+        metadata = _metadata(texts["metadata"])
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
     groups = {group: {} for group in GROUPS}
     for name, array in arrays.items():
         group, _, rest = name.partition("/")
@@ -266,16 +313,27 @@ def _checkpoint_of(path, texts, step, arrays, digest):
                       texts.get("sampler"), metadata, digest)
 
 
-def _check_finite(arrays, path, cure):
-    for name, array in arrays.items():
-        if not np.all(np.isfinite(array)):
-            raise ValueError(f"{path}: {name} holds values that are not finite (NaN or "
-                             f"infinity); {cure}")
+def _metadata(text):
+    """The metadata of a checkpoint, each entry of its type; ValueError for another."""
+    try:
+        metadata = read_object(text, METADATA)
+        check_provenance((metadata.get("data") or {}).get("provenance", {}))
+    except ValueError as error:
+        raise ValueError(f"its metadata is not understood ({error})") from error
+    if metadata.get("seconds", 0) < 0 or not all(isinstance(v, str) for v in
+                                                 metadata.get("versions", {}).values()):
+        raise ValueError("its metadata is not understood (seconds below 0, or a version that is no text)")
+    return metadata
+
+
+def _check_finite(name, array):
+    """Raise ValueError where an array holds NaN or infinity."""
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} holds values that are not finite (NaN or infinity)")
 
 
 def _damaged(path, what):
-    return ValueError(f"{path}: {what}; copy or download the file again, or use another "
-                      "checkpoint")
+    return ValueError(f"{path}: {what}; {CURE}")
 
 
 def _line(error):

@@ -15,10 +15,16 @@ def encode(pictures: np.ndarray, color: str = "rgb") -> np.ndarray:
     if color == "rgb":
         levels = pictures if pictures.dtype == np.uint8 else pictures * 255.0
         return levels.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    return to_bytes_of_lab(pictures).astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def to_bytes_of_lab(pictures: np.ndarray) -> np.ndarray:
+    """RGB pictures as bytes of Lab, which a training keeps and so a swap must see, too."""
     from skimage.color import rgb2lab
 
     lab = rgb2lab(pictures) * (2.55, 1, 1) + (0, 128, 128)
-    return (lab / 127.5 - 1).astype(np.float32)
+    coding = (lab / 127.5 - 1).astype(np.float32)
+    return np.rint((coding + 1) * 127.5).astype(np.uint8)
 
 
 def decode(coding: np.ndarray, color: str = "rgb") -> np.ndarray:
@@ -42,6 +48,4 @@ def rgb_of_lab(levels: np.ndarray) -> np.ndarray:
 
 def to_bytes(pictures: np.ndarray, color: str = "rgb") -> np.ndarray:
     """RGB uint8 [..., 3] -> the coding as bytes, for photos that stay resident on a device."""
-    if color == "rgb":
-        return pictures
-    return np.rint((encode(pictures, color) + 1) * 127.5).astype(np.uint8)
+    return pictures if color == "rgb" else to_bytes_of_lab(pictures)

@@ -26,7 +26,7 @@ from cagan_theano.command import config_options, main, no_cache_option, precisio
 from cagan_theano.compat import versions
 from cagan_theano.config import Config
 from cagan_theano.functions import swap_function
-from cagan_theano.training import Trainer
+from cagan_theano.training import Trainer, check_weights, naming
 
 FORMAT, VERSION = "cagan_theano exported functions", 1
 UPDATES = ("update", "update_D", "update_G")
@@ -110,18 +110,19 @@ def prepare(config: Config, start: Checkpoint | None, path) -> Trainer:
     if start and config.ours():
         start = dataclasses.replace(start, G=start.swapping_G(), optimizer=None)
     config = config.without_ours()
+    if start:
+        with naming(path):
+            check_weights(config, G=start.G, D=start.D)
     n = max(2, config.batch_size)
     pictures = np.zeros((n, config.height, config.width, 3), np.uint8)
     masks = None if config.mask == "none" else pictures[..., 0]
     photos = SimpleNamespace(x=pictures, y=pictures, mask=masks, garment=np.arange(n))
     trainer = Trainer(config, photos, choose_backend("jax", "cpu", reference=True))
-    try:
+    with naming(path):
         if start and start.optimizer and start.sampler:
             trainer.restore(start)
         elif start:
             trainer.start_from(start.G, start.D)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
     return trainer
 
 

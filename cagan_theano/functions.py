@@ -42,6 +42,11 @@ def build_networks(config: Config, seed: int | None = None, dtype: str = "float3
     return Networks(Generator(config, G, dtype), Discriminator(config, D, dtype))
 
 
+def sized_networks(config: Config) -> Networks:
+    """G and D that know their sizes and have no weights: they cost no memory."""
+    return Networks(Generator(config, None), Discriminator(config, None))
+
+
 def losses_of_D(networks: Networks, batch: Batch, config: Config) -> OrderedDict:
     """The terms of Eq. 2 for D by name, "loss_D" first, symbolic scalars.
 

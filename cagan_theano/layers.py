@@ -22,25 +22,29 @@ class Parameters(OrderedDict):
 
     Initial weights are drawn from ``rng`` in the order of registration: N(0, std) for kernels,
     N(1, std) for gains, zeros for biases and shifts (not stated; as in the paper's [10]).
+    ``shapes``: name -> shape.  With an ``rng`` of None there are shapes and no weights, which cost
+    no memory: what a configuration asks for can be looked at first.
     """
 
-    def __init__(self, rng: np.random.Generator, std: float, dtype: str = "float32"):
+    def __init__(self, rng: np.random.Generator | None, std: float, dtype: str = "float32"):
         super().__init__()
-        self.rng, self.std, self.dtype = rng, std, dtype
+        self.rng, self.std, self.dtype, self.shapes = rng, std, dtype, {}
 
     def normal(self, name: str, shape: tuple, mean: float = 0.0):
         """Register a parameter drawn from N(mean, std)."""
-        return self.register(name, self.rng.normal(mean, self.std, shape))
+        return self.register(name, shape, lambda: self.rng.normal(mean, self.std, shape))
 
     def zeros(self, name: str, shape: tuple):
         """Register a parameter of zeros."""
-        return self.register(name, np.zeros(shape))
+        return self.register(name, shape, lambda: np.zeros(shape))
 
-    def register(self, name: str, value: np.ndarray):
+    def register(self, name: str, shape: tuple, draw):
         """Make a shared variable of a unique name; raises ValueError for a name in use."""
         if name in self:
             raise ValueError(f"parameter {name!r} is registered twice")
-        self[name] = aesara.shared(value.astype(self.dtype), name=name)
+        self.shapes[name], self[name] = shape, None
+        if self.rng is not None:
+            self[name] = aesara.shared(draw().astype(self.dtype), name=name)
         return self[name]
 
 

@@ -10,7 +10,7 @@ from cagan_theano.color import decode, encode
 from cagan_theano.config import Config, check_image_size
 from cagan_theano.functions import build_networks, compile_swap
 from cagan_theano.generator import Generator
-from cagan_theano.training import check_values, set_values
+from cagan_theano.training import check_weights, naming, set_values
 from data_prep.picture import read_picture
 
 
@@ -35,25 +35,24 @@ def load(path, backend: str = "auto", device: str | None = None, **machine) -> "
     """
     checkpoint = load_checkpoint(path)
     chosen = choose_backend(backend, device, **machine)
+    with naming(path):
+        check_weights(checkpoint.config, G=checkpoint.swapping_G())
     G = build_networks(checkpoint.config).G
-    try:
-        check_values(G.params, checkpoint.swapping_G())
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
     set_values(G.params, checkpoint.swapping_G(), chosen)
     return Model(checkpoint.config, G, chosen, checkpoint.step, checkpoint.metadata,
-                 checkpoint.sha256)
+                 checkpoint.sha256, str(path))
 
 
 class Model:
     """A generator G with its configuration and history.
 
-    config, step (training steps done), metadata (dict) and sha256 are those of its checkpoint.
+    config, step (training steps done), metadata (dict) and sha256 are those of its checkpoint, name
+    is its path, for messages.
     """
 
     def __init__(self, config: Config, G: Generator, backend: Backend, step: int = 0,
-                 metadata: dict | None = None, sha256: str = ""):
-        self.config, self.G, self.backend = config, G, backend
+                 metadata: dict | None = None, sha256: str = "", name: str = "the network"):
+        self.config, self.G, self.backend, self.name = config, G, backend, name
         self.step, self.metadata, self.sha256 = step, metadata or {}, sha256
         self._compiled = {}
 
@@ -65,7 +64,7 @@ class Model:
         mask: [N, H, W] uint8 or float in [0, 1], where x_i shows the worn garment; needed by
         models trained with a mask, and by no others.
         batch_size: pictures to a pass; memory grows with it, results do not depend on it.
-        Raises ValueError for other shapes, types or ranges.
+        Raises ValueError for other shapes, types or ranges, and for weights that give NaN or infinity.
         """
         given = {"x_i": x_i, "y_i": y_i, "y_j": y_j}
         arrays = {name: checked(array, name, (3,)) for name, array in given.items()}
@@ -118,6 +117,9 @@ class Model:
         pictures = [np.moveaxis(encode(a, color), -1, 1) for a in arrays[:3]]
         masks = [(encode(a)[:, None] + 1) / 2 for a in arrays[3:]]
         alpha, x_tilde_ij, x_ij = self._function(arrays[0].shape[1:3])(*pictures, *masks)
+        if not all(np.isfinite(a).all() for a in (alpha, x_tilde_ij, x_ij)):
+            raise ValueError(f"{self.name}: its weights, though finite, give values that are not (NaN or "
+                             "infinity); use an earlier or another checkpoint")
         return Swap(alpha[:, 0], *(decode(np.moveaxis(a, 1, -1), color) for a in (x_tilde_ij, x_ij)))
 
     def _function(self, size):

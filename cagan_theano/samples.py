@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cagan_theano.sampling import MASK_LEVEL
+from cagan_theano.scores import columns_of, garment_region, log_lines, scores_of
 
 COLORS = ("#20639b", "#c2571a", "#3c8d5a", "#7b4b94")
 INK = "#1a1a1a"
@@ -15,8 +15,9 @@ DPI = 150
 class HeldOut(NamedTuple):
     """Fixed triples of the test split.
 
-    x_i, y_i, y_j [M, H, W, 3] uint8; m_i [M, H, W] uint8 or None; truth [M, H, W, 3] uint8 and
-    region [M, H, W] bool (the old or the new garment), or None where the swap is not known.
+    x_i, y_i, y_j [M, H, W, 3] uint8; m_i [M, H, W] uint8 or None; truth [M, H, W, 3] uint8, None
+    where the swap is not known; region [M, H, W] bool (the old or the new garment), None where one
+    of the two is not.
     """
 
     x_i: np.ndarray
@@ -46,9 +47,7 @@ def choose_held_out(photos, count: int) -> HeldOut | None:
     m_i = None if photos.mask is None else rows(photos.mask, i)
     if m is None:
         return HeldOut(*pictures, m_i, None, None)
-    region = rows(photos.triples.mask, m) > MASK_LEVEL
-    if m_i is not None:
-        region |= m_i > MASK_LEVEL
+    region = None if m_i is None else garment_region(m_i, rows(photos.triples.mask, m))
     return HeldOut(*pictures, m_i, rows(photos.triples.x_ij, m), region)
 
 
@@ -70,22 +69,10 @@ def rows(source, numbers) -> np.ndarray:
 
 
 def scores(held_out: HeldOut, swap) -> dict[str, float]:
-    """How near the swaps are to the truth, pooled over the triples; {} where no truth is known.
-
-    error: mean absolute error inside the region as a share of the unchanged photo's.
-    iou: intersection over union of alpha > 0.5 and the region.
-    outside: mean absolute change outside the region, as a share of the range.
-    """
-    if held_out.truth is None:
+    """How near the swaps are to the truth: `scores.SCORES`; {} where no truth or region is known."""
+    if held_out.region is None:
         return {}
-    x_i, x_ij, truth = (a.astype(np.float32) for a in (held_out.x_i, swap.x_ij, held_out.truth))
-    inside, painted = held_out.region, swap.alpha > 0.5
-    unchanged = np.abs(x_i - truth)[inside].mean()
-    return {
-        "error": float(np.abs(x_ij - truth)[inside].mean() / max(unchanged, 1e-6)),
-        "iou": float((painted & inside).sum() / max((painted | inside).sum(), 1)),
-        "outside": float(np.abs(x_ij - x_i)[~inside].mean() / 255),
-    }
+    return scores_of(columns_of(held_out.x_i, swap.x_ij, held_out.truth, swap.alpha, held_out.region))
 
 
 def sample_sheet(held_out: HeldOut, swap, title: str, limit: int = 6) -> bytes:
@@ -133,15 +120,19 @@ def draw_sheet(sheet: np.ndarray, labels, title: str, gap: int) -> bytes:
 
 
 def loss_curves(log: list[dict], title: str) -> bytes | None:
-    """A PNG of the log's losses and held-out scores over steps; None for a log without steps."""
+    """A PNG of the log's losses and held-out scores over steps; None for a log without steps.
+
+    What is no number is left out.
+    """
     from matplotlib.figure import Figure
 
+    log = log_lines(log)
     if not log:
         return None
     panels = {"discriminator": ("loss_D", "adv_D_real", "adv_D_fake", "adv_D_mismatch"),
               "generator": ("loss_G", "adv_G"),
               "regularizers": ("L_id", "L_cyc", "L_truth", "L_region"),
-              "held-out swaps": ("error", "iou")}  # fmt: skip
+              "held-out swaps": ("inside", "alpha_iou", "error", "iou")}  # the last two: old logs
     figure = Figure(figsize=(10, 6.4), dpi=DPI, facecolor="white", layout="constrained")
     for axes, (name, keys) in zip(figure.subplots(2, 2).flat, panels.items()):
         for key, color in zip(keys, COLORS):

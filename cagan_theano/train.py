@@ -28,8 +28,9 @@ from cagan_theano.run_folder import RunFolder
 from cagan_theano.sampling import ways
 from cagan_theano.samples import choose_held_out, loss_curves, sample_sheet, scores
 from cagan_theano.signals import Signals, Stopped
-from cagan_theano.training import Trainer
+from cagan_theano.training import Trainer, check_weights, naming
 from data_prep.store import PhotoFile, empty_pictures
+from data_prep.text import one_line
 
 HELD_OUT = 16  # triples that are scored; the sheets show the first few
 SHOWN = ("loss_D", "loss_G", "L_id", "L_cyc", "L_truth", "L_region")  # beside the progress bar
@@ -148,8 +149,11 @@ def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
     with contextlib.nullcontext() if backend.process else folder, PhotoFile(settings.data) as file:
         config = same_settings(folder.read_config(), given, settings.run)
         check_data(file, config)
-        path, checkpoint = folder.newest_checkpoint(lambda text: tqdm.write(f"Warning: {text}"))
+        path, checkpoint = folder.newest_checkpoint(lambda text: tqdm.write(
+            f"Warning: {one_line(text)}"))
         check_same_data(file, checkpoint.metadata)
+        with naming(path):  # before the networks of config.json are built
+            check_weights(config, G=checkpoint.G, D=checkpoint.D)
         trainer, held_out = prepare(file, config, backend)
         with naming(path):
             trainer.restore(checkpoint)
@@ -273,15 +277,6 @@ def start_from(trainer: Trainer, path: str) -> dict:
             "width": config.width, "note": checkpoint.metadata.get("note", "")}
 
 
-@contextlib.contextmanager
-def naming(path):
-    """Put the file's name before the text of a ValueError."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
 class Loop:
     """Step, log, snapshot, until the configured number of steps or a signal."""
 
@@ -334,10 +329,14 @@ class Loop:
         """Raise ValueError when training has diverged; what is on the disk stays."""
         broken = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
         if broken:
-            last = self.folder.checkpoint_path(self.folder.steps()[-1])
-            raise ValueError(f"step {self.trainer.step}: {', '.join(broken)}: training diverged; "
-                             f"the last good checkpoint is {last}; begin a new run from it with "
-                             "--init and a smaller --learning-rate")
+            raise self.diverged(", ".join(broken))
+
+    def diverged(self, what) -> ValueError:
+        """The error of a training that has diverged: where it may go on from."""
+        last = self.folder.checkpoint_path(self.folder.steps()[-1])
+        return ValueError(f"step {self.trainer.step}: {what}: training diverged; the last good "
+                          f"checkpoint is {last}; begin a new run from it with --init and a smaller "
+                          "--learning-rate")
 
     def sample(self) -> dict:
         """Draw the sheet of held-out swaps; returns their scores."""
@@ -345,7 +344,10 @@ class Loop:
             return {}
         held_out, step = self.held_out, self.trainer.step
         mask = None if self.config.mask == "none" else held_out.m_i
-        swap = self.model.swap(held_out.x_i, held_out.y_i, held_out.y_j, mask)
+        try:
+            swap = self.model.swap(held_out.x_i, held_out.y_i, held_out.y_j, mask)
+        except ValueError as error:  # the losses are of the weights before this step's update
+            raise self.diverged("held-out swaps are not finite") from error
         found = scores(held_out, swap)
         title = f"{self.folder.path.name}, step {step}: people and garments of the test split"
         numbers = "   ".join(f"{name} {value:.3f}" for name, value in found.items())

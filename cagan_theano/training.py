@@ -1,5 +1,6 @@
 """Training as state and one step: networks, Adam's moments, random state, counter.  No I/O."""
 
+import contextlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from cagan_theano.backends import Backend
 from cagan_theano.batches import Sampler
 from cagan_theano.config import AVERAGE, Config
-from cagan_theano.functions import build_networks, compile_functions
+from cagan_theano.functions import build_networks, compile_functions, sized_networks
 
 
 class Trainer:
@@ -102,21 +103,47 @@ class Trainer:
         } | {f"{AVERAGE}/{name}": v for name, v in (average.params if average else {}).items()}
 
 
+@contextlib.contextmanager
+def naming(path):
+    """Put the file's name before the text of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
 def values_of(variables: Mapping) -> dict[str, np.ndarray]:
     """Copies, on the host, of the values of shared variables by name."""
     return {name: np.array(variable.get_value()) for name, variable in variables.items()}
 
 
+def check_weights(config: Config, **weights: Mapping) -> None:
+    """Raise ValueError unless weights are those of a configuration's networks.
+
+    weights: G, D or both, parameter name -> array.  To be asked of a file before its networks are
+    built: a configuration of a few bytes can ask for gigabytes.
+    """
+    networks = sized_networks(config)._asdict()
+    for name, values in weights.items():
+        check_shapes(networks[name].params.shapes, values)
+
+
 def check_values(variables: Mapping, values: Mapping) -> None:
     """Raise ValueError unless `values` has just the names and shapes of the shared `variables`."""
-    for name in sorted(set(variables) ^ set(values)):
-        lack = "lacks" if name in variables else "has the unknown"
+    shapes = {name: np.shape(v.get_value(borrow=True)) for name, v in variables.items()}
+    check_shapes(shapes, values)
+
+
+def check_shapes(shapes: Mapping, values: Mapping) -> None:
+    """Raise ValueError unless `values` has just the names and shapes of `shapes`."""
+    for name in sorted(set(shapes) ^ set(values)):
+        lack = "lacks" if name in shapes else "has the unknown"
         raise ValueError(f"{lack} parameter {name}: it belongs to another architecture; use the "
                          "options that it was trained with")
-    for name, variable in variables.items():
-        needed, found = np.shape(variable.get_value(borrow=True)), np.shape(values[name])
-        if needed != found:
-            raise ValueError(f"parameter {name} has shape {found}, {needed} is needed; use the "
+    for name, needed in shapes.items():
+        found = np.shape(values[name])
+        if tuple(needed) != found:
+            raise ValueError(f"parameter {name} has shape {found}, {tuple(needed)} is needed; use the "
                              "widths and kernels that it was trained with")
 
 

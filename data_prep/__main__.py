@@ -5,10 +5,11 @@ import shlex
 import click
 import numpy as np
 
-from data_prep.command import main, printable
+from data_prep.command import main
 from data_prep.layouts import LAYOUTS, detect, twin_folders
 from data_prep.options import size_option
 from data_prep.store import PhotoFile
+from data_prep.text import one_line, printable
 
 SHEET_COLUMNS = 6  # pairs in a row of the contact sheet
 
@@ -81,9 +82,9 @@ def describe_found(name, src, source, found, samples):
            f"{len(found.unpaired)} rows to try on, {len(found.faults)} faults"
            + (", label maps" if any(pair.parse for pair in whole) else "")
            + (", garment masks" if any(pair.garment_mask for pair in whole) else ""))
-    yield from (f"  {printable(pair.person)}  wears  {printable(pair.garment)}"
+    yield from (f"  {one_line(pair.person)}  wears  {one_line(pair.garment)}"
                 for pair in whole[:samples])
-    yield from (f"  fault: {printable(f.what)}: {printable(f.why)}" for f in found.faults[:samples])
+    yield from (f"  fault: {one_line(f.what)}: {one_line(f.why)}" for f in found.faults[:samples])
     yield f"  python -m data_prep {name} {shlex.quote(src)} OUT.h5"
 
 

@@ -3,19 +3,15 @@ import sys
 
 import click
 
+from data_prep.text import one_line
+
 INTERRUPTED = 130  # the shell's convention for a process ended by Ctrl-C
 
 
 def fail(message, code=1):
-    """Print ``Error: message`` (first line only) on stderr and exit with ``code``."""
-    lines = str(message).strip().splitlines() or ["unknown fault"]
-    click.echo(f"Error: {printable(lines[0])}", err=True)
+    """Print ``Error: message`` as one line on stderr and exit with ``code``."""
+    click.echo(f"Error: {one_line(message) or 'unknown fault'}", err=True)
     sys.exit(code)
-
-
-def printable(text):
-    """A text that can be printed though it holds a file's name that is no proper text."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def main(command, args=None):
@@ -25,7 +21,7 @@ def main(command, args=None):
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
-        fail(error.format_message())
+        fail(error.format_message().replace("\n\t", " "))  # click lists choices so
     except (click.Abort, KeyboardInterrupt) as stop:  # click hides the one in the other
         fail(str(stop.__cause__ or stop) or "interrupted; nothing half-written was left behind",
              INTERRUPTED)

@@ -1,7 +1,8 @@
 """What an HDF5 file from a stranger may hold: small attributes and plain arrays, nothing else.
 
 HDF5 can keep an array in another file, run plug-in filters, declare more than it holds and unpack
-a kilobyte to a megabyte, again and again.  The readers of this project ask here first.
+a kilobyte to a megabyte, again and again.  `open_file` is the one door of this project to them (a
+test looks for others), `attribute` and `fault` are asked before anything is read.
 """
 import math
 import mmap
@@ -10,6 +11,7 @@ import reprlib
 import struct
 import zlib
 
+import h5py
 import numpy as np
 from h5py import h5t
 
@@ -19,6 +21,23 @@ EXPANSION = 1032  # the most that deflate can unpack a byte to
 TRUSTED = 256 << 10  # bytes of a stored chunk that can unpack to no more than 258 MiB
 HEAP = b"GCOL\x01\0\0\0"  # how a global heap begins, which holds the texts of attributes
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32"}
+
+
+def open_file(path, cure):
+    """The HDF5 file at ``path``, an `h5py.File` open for reading.
+
+    cure: ends the message of a damaged file.  Raises FileNotFoundError, PermissionError, ValueError.
+    """
+    if not os.path.isfile(path):  # a pipe would be waited for
+        raise FileNotFoundError(f"{path}: there is no such file; check the path")
+    if not os.access(path, os.R_OK):
+        raise PermissionError(f"{path}: may not be read; change its permissions")
+    if not heaps_are_whole(path):
+        raise ValueError(f"{path}: is no readable HDF5 file (its texts are damaged); {cure}")
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        raise ValueError(f"{path}: is no readable HDF5 file (truncated or damaged); {cure}") from error
 
 
 def heaps_are_whole(path):

@@ -1,6 +1,9 @@
 """Reading one photo from an image file, whatever its format, mode, size and orientation."""
 
 import contextlib
+import ctypes
+import functools
+import logging
 import math
 import struct
 import warnings
@@ -76,6 +79,7 @@ def decode(stream, name, size=None, how: str = "pad") -> Image.Image:
 @contextlib.contextmanager
 def opened(stream, name, formats):
     """Open an image file; whatever is wrong with it becomes a ValueError of one line."""
+    silence_decoders()
     try:
         with Image.open(stream, formats=formats) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -89,6 +93,17 @@ def opened(stream, name, formats):
                          "scale it down") from error
     except DAMAGE as error:
         raise ValueError(f"{name}: is a damaged image ({error}); copy it again") from error
+
+
+@functools.cache
+def silence_decoders() -> None:
+    """Keep back the lines that libtiff and Pillow's log would print beside the error."""
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+        with contextlib.suppress(OSError, AttributeError):  # a Pillow without libtiff
+            setter = getattr(ctypes.CDLL(Image.core.__file__), name)
+            setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
+            setter(None)
 
 
 def wanted(image: Image.Image, size, how: str) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import numpy as np
 from data_prep.files import write_atomically
 from data_prep.sheet import Cell, draw_sheet, outlined
 from data_prep.store import unpack
+from data_prep.text import printable
 
 SHOWN = 36  # kept pairs on the sheet
 SHOWN_DROPPED = 24
@@ -34,7 +35,9 @@ class Report:
         stem = os.path.splitext(os.fspath(out))[0]
         self.name, self.out, self.settings = name, os.fspath(out), settings
         self.facts_path, self.sheet_path = f"{stem}.report.json", f"{stem}.sheet.png"
-        self.arguments = dataclasses.asdict(settings) | (options or {})
+        self.arguments = dataclasses.asdict(settings) | {
+            name: printable(value) if isinstance(value, str) else value
+            for name, value in (options or {}).items()}
         del self.arguments["jobs"]  # which does not change the file
         self.facts = {"layout": name, "source": os.fspath(src), "begins at": base or ".",
                       "file": os.path.basename(self.out), "arguments": self.arguments}

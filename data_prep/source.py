@@ -36,9 +36,10 @@ class Source:
         text = path.replace("\\", "/")
         if text.startswith("/") or text[1:2] == ":":
             raise ValueError(f"{path}: is an absolute path; paths in a list begin in their folder")
-        if "\0" in text or ".." in text.split("/"):
+        parts = text.split("/")
+        if "\0" in text or ".." in parts:
             raise ValueError(f"{path}: climbs out of the folder")
-        return str(PurePosixPath(text)) if text else ""
+        return "/".join(part for part in parts if part not in ("", ".")) or text and "."
 
     def locate(self, path):
         """The place of a file or folder on the disk.
@@ -106,14 +107,13 @@ class Source:
     def has(self, path):
         """Whether there is a file or folder of this name."""
         head, _, tail = path.rpartition("/")
-        folders, _ = self.entries(head)
-        return tail in folders or tail in self._files(head)
+        return tail in self._names(head)
 
-    def _files(self, folder):
-        """The file names of a folder as a set, which is asked once for every photo."""
-        key = ("files", folder)
+    def _names(self, folder):
+        """All names in a folder as a set, which is asked for every line of a list."""
+        key = ("names", folder)
         if key not in self._stems:
-            self._stems[key] = set(self.entries(folder)[1])
+            self._stems[key] = {name for names in self.entries(folder) for name in names}
         return self._stems[key]
 
     def first(self, names):

@@ -26,7 +26,8 @@ import h5py
 import numpy as np
 
 from data_prep.files import atomic_file
-from data_prep.hdf5 import attribute, fault, heaps_are_whole, shown
+from data_prep.hdf5 import attribute, fault, open_file, shown
+from data_prep.stated import check_provenance
 
 FORMAT = "cagan_theano photos"
 VERSION = 1
@@ -103,7 +104,10 @@ class PhotoWriter:
     def __init__(self, path, height, width, provenance):
         check_size(height, width, str(path))
         self.path, self.height, self.width = os.fspath(path), int(height), int(width)
-        self._provenance = json.dumps(provenance, sort_keys=True)
+        try:
+            self._provenance = json.dumps(check_provenance(provenance), sort_keys=True)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
         self._rows, self._columns, self._names, self._texts = {}, {}, {}, {}
         self._file = self._target = None
 
@@ -285,11 +289,9 @@ class PhotoFile:
 
     def __init__(self, path):
         self.path = os.fspath(path)
-        if not os.path.isfile(self.path):  # a pipe would be waited for
+        if not os.path.isfile(self.path):
             raise FileNotFoundError(f"{self.path}: no such file; {REMAKE}")
-        self._need(heaps_are_whole(self.path), "is damaged inside (its texts)",
-                   f"copy it again or {REMAKE}")
-        self._file = self._open()
+        self._file = open_file(self.path, f"copy it again or {REMAKE}")
         try:
             self._validate()
         except (KeyError, TypeError, OSError, RuntimeError) as error:  # h5py's own complaints
@@ -351,13 +353,6 @@ class PhotoFile:
     def _read(self, dataset):
         return Rows(self.path, dataset).load()
 
-    def _open(self):
-        try:
-            return h5py.File(self.path, "r")
-        except OSError as error:
-            raise ValueError(f"{self.path}: is not a complete HDF5 file; copy it again or "
-                             f"{REMAKE}") from error
-
     def _need(self, condition, fault, cure=REMAKE):
         if not condition:
             raise ValueError(f"{self.path}: {fault}; {cure}")
@@ -374,6 +369,10 @@ class PhotoFile:
         self.height, self.width = (self._side(attrs, key) for key in ("height", "width"))
         check_size(self.height, self.width, self.path)
         self.provenance = self._json(attrs["provenance"], dict, "provenance")
+        try:
+            check_provenance(self.provenance)
+        except ValueError as error:
+            self._need(False, f"{error}: it is not understood")
         self._check_links(self._file, set(SPLITS))
         self.splits = tuple(name for name in SPLITS if name in self._file)
         for name in self.splits:

@@ -121,7 +121,7 @@ def current(path, steps):
     """Whether a stored evaluation is that of the last step."""
     try:
         return json.loads(path.read_text())["step"] == steps
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 

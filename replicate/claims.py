@@ -20,6 +20,8 @@ import click
 import numpy as np
 
 from cagan_theano.command import main
+from cagan_theano.scores import OLD_SCORES, SCORES, condensed_log, log_lines
+from cagan_theano.training import naming
 from data_prep.files import write_atomically
 from replicate import chart, common, evaluate, interval, measures, shoots, study, verdicts
 from replicate.interval import within
@@ -117,7 +119,7 @@ def condensed(path):
     Raises ValueError for a file without steps, OSError.
     """
     from cagan_theano.run_folder import parse_log
-    lines = list(parse_log(Path(path).read_text("utf-8")))
+    lines = log_lines(list(parse_log(Path(path).read_text("utf-8", "replace"))))
     if not lines:
         raise ValueError(f"{path}: holds no training steps; give the log.jsonl of a run folder")
     parts = np.array_split(np.arange(len(lines)), min(CURVE, len(lines)))
@@ -128,7 +130,7 @@ def condensed(path):
 def point(lines):
     """The mean of each loss over some lines of a log, at their last step."""
     names = dict.fromkeys(name for line in lines for name in line
-                          if name != "step" and name not in study.CURVE)
+                          if name not in ("step", *SCORES, *OLD_SCORES))
     return {"step": lines[-1]["step"], **{name: round(float(np.mean(
         [line[name] for line in lines if name in line])), 5) for name in names}}
 
@@ -145,9 +147,16 @@ def read_results(path):
         if not isinstance(value, dict):
             raise ValueError("no object")
         return value
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: is not a results file ({error}); remove it and measure "
                          "again") from error
+
+
+def read_training(path):
+    """A training's condensed log (`condensed`); None where it is missing; ValueError as `read_results`."""
+    found = read_results(path)
+    with naming(path):
+        return found and condensed_log(found)
 
 
 def read_studies(folder):
@@ -194,7 +203,7 @@ def command(checkpoint, results, out, log, again, backend, device):
         write_json(results / "training.json", condensed(log))
     found = shipped(results / "shipped.json", checkpoint, again, backend, device)
     write_atomically(results / "shipped.png", chart.summary(found))
-    training = read_results(results / "training.json")
+    training = read_training(results / "training.json")
     document = verdicts.document(found, read_studies(results), training)
     write_atomically(out, document)
     click.echo(f"wrote {out}")

@@ -43,8 +43,8 @@ def checkpoint_option(size, family="cagan"):
     size: of the shipped checkpoint, such as "128x96"; family: the default of ``WEIGHTS``.
     """
     def chosen(ctx, _, path):
-        shipped = ctx.params.pop("weights")  # no argument of the command itself, whatever is given
-        return path or ROOT / "checkpoints" / f"{shipped}_{size}.h5"
+        weights = ctx.params.pop("weights")  # which the command itself does not take
+        return path or ROOT / "checkpoints" / f"{weights}_{size}.h5"
 
     weights = click.option("--weights", type=click.Choice(list(WEIGHTS)), default=family, is_eager=True,
                            show_default=True, help="Shipped weights: " + "; ".join(

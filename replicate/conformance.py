@@ -36,12 +36,13 @@ HINTS = {
     "x_tilde_ij": "tanh of channels 1 to 3",
     "x_ij": "alpha x_tilde_ij + (1 - alpha) x_i",
     "adv_D_real": "-log D(x_i, y_i), mean over places and minibatch",
-    "adv_D_fake": "-log(1 - D(x_ij, y_j)), x_ij taken as a constant",
+    "adv_D_fake": "-log(1 - D(x_ij, y_j)), x_ij taken as a constant; the copies in D's layers are of "
+                  "x_ij and y_j, not of x_i and y_i",
     "adv_D_mismatch": "-log(1 - D(x_i, y_j))",
     "loss_D": "the sum of its three terms, each of weight 1",
     "adv_G": "-log D(x_ij, y_j), with the D of the weights, not yet updated",
     "L_id": "mean of alpha, of the first pass alone",
-    "L_cyc": "mean |x_i - G(x_ij, y_j, y_i)|",
+    "L_cyc": "mean |x_i - G(x_ij, y_j, y_i)|; the copies in G's layers are then of x_ij and y_j",
     "loss_G": "adv_G + gamma_i L_id + gamma_c L_cyc",
     "gradients": "D's are of loss_D, G's of loss_G",
     "after": "Adam with both bias corrections, epsilon beside the corrected root; D first, then G "
@@ -81,8 +82,10 @@ class Row(NamedTuple):
 def compare(factory, vectors: Vectors, tolerance: float = TOLERANCE) -> list[Row]:
     """Hold a re-implementation against golden vectors: a `Row` for each array, in their order.
 
-    Raises ValueError when it gives a name that is not in the vectors, or not a dict of arrays.
+    Raises ValueError when it gives a name that is not in the vectors, or not a dict of arrays, and
+    for vectors that can tell nothing (`check_sizes`).
     """
+    check_sizes(vectors.config)
     found = answers(factory, vectors)
     expected = {name: array for name, array in vectors.arrays.items()
                 if name.split("/")[0] not in ("weights", "inputs", "updates")}
@@ -93,10 +96,26 @@ def compare(factory, vectors: Vectors, tolerance: float = TOLERANCE) -> list[Row
     return [row(name, found, array, vectors, tolerance) for name, array in expected.items()]
 
 
+def check_sizes(config):
+    """Raise ValueError where a norm sees one pixel.
+
+    What it then divides is rounding alone: a right implementation would be told that it departs.
+    """
+    layers = max(len(config.g_widths), len(config.d_widths))
+    if config.height * config.width == 4**layers:
+        raise ValueError(f"pictures of {config.height}x{config.width}: the deepest norm sees one pixel, "
+                         "rounding beside rounding; make vectors of larger ones with replicate/golden.py")
+
+
+def copied(arrays):
+    """Copies, so that neither side sees what the other does to its arrays."""
+    return {name: np.array(array) for name, array in arrays.items()}
+
+
 def answers(factory, vectors):
     """All that an implementation gives, by the names of the vectors."""
     inputs, found = vectors.below("inputs"), {}
-    twin = factory(config_of(vectors), vectors.below("weights"))
+    twin = factory(config_of(vectors), copied(vectors.below("weights")))
     x_i, y_i, y_j = (inputs[name] for name in ("x_i", "y_i", "y_j"))
     extra = {name: inputs[name] for name in ("m_i", "y_k") if name in inputs}
     mask = {name: extra[name] for name in extra if name == "m_i"}
@@ -108,12 +127,12 @@ def answers(factory, vectors):
     }
     for method, (group, arguments, keywords) in asked.items():
         if hasattr(twin, method):
-            answer = getattr(twin, method)(*map(np.copy, arguments), **keywords)
+            answer = getattr(twin, method)(*map(np.copy, arguments), **copied(keywords))
             found |= named(answer, group, method)
     if hasattr(twin, "update"):
         kept = {updates_of(name) for name in vectors.arrays if name.startswith("after")}
-        for n in range(1, max(kept) + 1):
-            answer = twin.update(*map(np.copy, (x_i, y_i, y_j)), **extra)
+        for n in range(1, max(kept, default=0) + 1):
+            answer = twin.update(*map(np.copy, (x_i, y_i, y_j)), **copied(extra))
             found |= named(answer, f"after{n}", "update") if n in kept else {}
     return found
 
@@ -130,10 +149,13 @@ def config_of(vectors):
 
 
 def named(answer, group, method):
-    """An answer's arrays under their full names; ValueError unless it is a dict."""
+    """Copies of an answer's arrays under their full names; ValueError unless it is a dict.
+
+    Copies, since an implementation may hand over the very memory that its next update writes to.
+    """
     if not isinstance(answer, dict):
         raise ValueError(f"{method}: returns {type(answer).__name__}, not a dict of name -> array")
-    return {f"{group}/{name}": np.asarray(value) for name, value in answer.items()}
+    return {f"{group}/{name}": np.array(value) for name, value in answer.items()}
 
 
 def row(name, found, expected, vectors, tolerance):
@@ -169,7 +191,7 @@ def hint(name) -> str:
     """What the array with this name is made of, in words."""
     group, last = name.split("/")[0], name.split("/")[-1].split(".")[-1]
     group = "after" if group.startswith("after") else group
-    return HINTS[group if group in HINTS else last]
+    return HINTS.get(group if group in HINTS else last, "docs/golden.md describes it")
 
 
 def report(rows, every: bool = False) -> str:

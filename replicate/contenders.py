@@ -66,11 +66,12 @@ def ours(inputs: Inputs, task: str, settings: dict):
     from cagan_theano.backends import choose_backend
     from cagan_theano.functions import build_networks, swap_function
     from cagan_theano.sampling import Indices
-    from cagan_theano.training import Trainer, set_values
+    from cagan_theano.training import Trainer, check_weights, set_values
 
     name = settings.pop("backend", "jax")
     settings = {key: int(v) if v.isdecimal() else v for key, v in settings.items()}
     backend = choose_backend(name, inputs.device, **settings)
+    check_weights(inputs.config, G=inputs.checkpoint.G, D=inputs.checkpoint.D)
     if task == "swap":
         G = build_networks(inputs.config).G
         set_values(G.params, inputs.checkpoint.G, backend)

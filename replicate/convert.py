@@ -12,6 +12,7 @@ if not __package__:  # run as a file: the clone's root takes the place of this f
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import json
+import re
 
 import click
 import numpy as np
@@ -25,12 +26,15 @@ from cagan_theano.checkpoint import (
     MAX_BYTES,
     NAME,
     Checkpoint,
+    check_checkpoint,
     load_checkpoint,
     save_checkpoint,
 )
 from cagan_theano.command import main
 from cagan_theano.config import Config
 from data_prep.files import write_atomically
+from data_prep.hdf5 import shown
+from data_prep.text import one_line
 
 FORMAT = "cagan_theano"
 CHECKED = (2, 32, 48)  # pictures, height, width on which an ONNX model is compared with ours
@@ -63,11 +67,13 @@ def from_safetensors(path) -> Checkpoint:
             texts, names = file.metadata() or {}, list(file.keys())
             check_names(path, texts, names)
             arrays = {name: file.get_tensor(name) for name in names}
-        return assembled(texts, arrays)
+        checkpoint = assembled(texts, arrays)
+        check_checkpoint(checkpoint)
+        return checkpoint
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         if str(error).startswith(str(path)):
             raise
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ValueError(f"{path}: is no checkpoint in safetensors ({reason}); convert it from "
                          "the .h5 again") from error
 
@@ -76,11 +82,11 @@ def check_names(path, texts, names):
     """Raise ValueError for a file of another program or for names that no checkpoint has."""
     if texts.get("format") != FORMAT:
         raise ValueError(f"{path}: was not written by {FORMAT}: its format is "
-                         f"{texts.get('format')!r}; give a file that convert.py made")
+                         f"{shown(texts.get('format'))}; give a file that convert.py made")
     strange = [n for n in names if not NAME.fullmatch(n) or n.split("/")[0] not in GROUPS]
     if strange or len(names) > MAX_ARRAYS:
         raise ValueError(f"{path}: has arrays that no checkpoint has, such as "
-                         f"{(strange or names)[0]!r}; give a file that convert.py made")
+                         f"{shown((strange or names)[0])}; give a file that convert.py made")
 
 
 def assembled(texts, arrays):
@@ -89,6 +95,8 @@ def assembled(texts, arrays):
     for name, array in arrays.items():
         group, _, rest = name.partition("/")
         groups[group][rest] = array
+    if not re.fullmatch(r"\d{1,19}", texts["step"]):
+        raise ValueError(f"step is {shown(texts['step'])}, no whole number")
     return Checkpoint(Config.from_json(texts["config"]), int(texts["step"]), groups["G"],
                       groups["D"], groups["optimizer"] or None, texts.get("sampler"),
                       json.loads(texts["metadata"]))
@@ -130,10 +138,10 @@ def swap_of(checkpoint, height, width):
     """Our compiled G for pictures of a size: `cagan_theano.functions.compile_swap`."""
     from cagan_theano.backends import choose_backend
     from cagan_theano.functions import build_networks, compile_swap
-    from cagan_theano.training import check_values, set_values
+    from cagan_theano.training import check_weights, set_values
     config, backend = checkpoint.config.replace(height=height, width=width), choose_backend()
+    check_weights(config, G=checkpoint.G)
     G = build_networks(config).G
-    check_values(G.params, checkpoint.G)
     set_values(G.params, checkpoint.G, backend)
     return compile_swap(G, config, backend)
 

@@ -241,11 +241,11 @@ def drawing(figure, across, up, tall):
 def command(checkpoint, out):
     """Draw Figure 3: the boxes of G and D with their real sizes."""
     from cagan_theano.checkpoint import load_checkpoint
-    from cagan_theano.functions import build_networks
+    from cagan_theano.functions import sized_networks
     stored = load_checkpoint(checkpoint)
     config = stored.config
     small = f"{Path(checkpoint).name}, sha256 {stored.sha256[:12]}: sizes as its layers state them"
-    networks = build_networks(config)
+    networks = sized_networks(config)
     figure = draw(networks.G, networks.D, config.height, config.width, small)
     about = {"Title": "Figure 3", "Software": "cagan_theano", "Step": str(stored.step),
              "Checkpoint": Path(checkpoint).name, "Checkpoint-SHA256": stored.sha256,

@@ -23,7 +23,8 @@ from cagan_theano.command import main
 from cagan_theano.compat import aesara, versions
 from cagan_theano.config import Config
 from cagan_theano.functions import build_networks, losses_of_D, losses_of_G
-from replicate.vectors import Vectors, write_vectors
+from replicate import conformance
+from replicate.vectors import Vectors, inputs_of, write_vectors
 
 at = aesara.tensor
 
@@ -62,10 +63,9 @@ def drawn(rng, name, shape, params):
 def draw_inputs(config: Config, seed: int) -> dict:
     """x_i, y_i, y_j [, y_k] [N, 3, H, W] whose values are those of bytes, and m_i where needed."""
     rng = np.random.Generator(np.random.PCG64([seed, 2]))
-    names = ["x_i", "y_i", "y_j"] + ["y_k"] * (config.mismatch == "apart")
-    inputs = {name: picture(rng, config, 3) for name in names}
+    inputs = {name: picture(rng, config, channels) for name, channels in inputs_of(config).items()}
     if config.mask != "none":
-        inputs["m_i"] = (picture(rng, config, 1) + 1) / 2
+        inputs["m_i"] = (inputs["m_i"] + 1) / 2
     return inputs
 
 
@@ -225,7 +225,7 @@ def configuration(text: str) -> Config:
     cure = 'write it like {"g_kernel": 3}'
     try:
         changes = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"--config: is not JSON ({error}); {cure}") from error
     if not isinstance(changes, dict):
         raise ValueError(f"--config: is not a JSON object; {cure}")
@@ -233,6 +233,7 @@ def configuration(text: str) -> Config:
     if config.ours():
         raise ValueError(f"--config: {config.ours()[0]} is ours; golden vectors are of the paper's "
                          "method alone")
+    conformance.check_sizes(config)
     return config
 
 

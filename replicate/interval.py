@@ -9,33 +9,15 @@ people (and whole garments), never single swaps.
 
 import numpy as np
 
+from cagan_theano.scores import average, mean, share
+
+__all__ = ["CONFIDENCE", "GROUPS", "RESAMPLES", "average", "difference", "draws", "ends", "estimate",
+           "gap", "mean", "number", "resample", "share", "spread", "within"]
+
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 GROUPS = ("person", "article")
 """Columns that hold the person of x_i and the garment of y_j: the groups that are resampled."""
-
-
-def mean(values, weights):
-    """Weighted mean of values [n]; swaps with nan are left out.
-
-    weights [..., n].  Returns [...], nan where no swap is left.
-    """
-    known = np.isfinite(values)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return weights @ np.where(known, values, 0.0) / (weights @ known.astype(float))
-
-
-def average(column):
-    """Statistic: the mean of a column."""
-    return lambda columns, weights: mean(columns[column], weights)
-
-
-def share(error, of):
-    """Statistic: mean error as a share of another column's mean (a ratio of means)."""
-    def ratio(columns, weights):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return mean(columns[error], weights) / mean(columns[of], weights)
-    return ratio
 
 
 def within(statistic, column):

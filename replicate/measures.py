@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from cagan_theano.scores import SCORES
 from replicate import common, metrics
 from replicate.interval import average, share, within
 
@@ -61,7 +62,7 @@ CHANGED = share("error_changed", "unchanged_changed")
 
 WITH_TRUTH = (
     Measure("inside", "error inside the garments' region / that of the unchanged image",
-            share("error_inside", "unchanged_inside")),
+            SCORES["inside"]),
     Measure("inside_flat", "the same of the flat fill", share("flat_inside", "unchanged_inside")),
     Measure("inside_low_pass", "error inside after the low-pass / that of the unchanged image",
             share("low_inside", "unchanged_low_inside")),
@@ -72,7 +73,7 @@ WITH_TRUTH = (
     Measure("changed_low_pass", "the same after the low-pass",
             share("low_changed", "unchanged_low_changed")),
     Measure("outside", "error outside the garments' region, of the range",
-            average("error_outside")),
+            SCORES["outside"]),
     Measure("outside_unchanged", "the same of the unchanged image", average("unchanged_outside")),
     Measure("ssim_inside", "SSIM inside", average("ssim_inside")),
     Measure("ssim_inside_unchanged", "the same of the unchanged image",
@@ -83,7 +84,7 @@ WITH_TRUTH = (
             average("unchanged_ssim_outside")),
     Measure("color_correlation", "correlation of the new garment's mean colors with the truth's",
             color_correlation),
-    Measure("alpha_iou", "IoU of alpha > 0.5 with the garments' region", average("iou")),
+    Measure("alpha_iou", "IoU of alpha > 0.5 with the garments' region", SCORES["alpha_iou"]),
     Measure("alpha_iou_changed", "IoU of alpha > 0.5 with where the truth differs",
             average("iou_changed")),
     Measure("alpha_iou_everything", "IoU of painting everything: the floor", average("region")),
@@ -262,7 +263,7 @@ def kind_measures(kind):
     """Measures of the swaps of one kind of change."""
     column = f"kind_{kind}"
     return {"changed": within(CHANGED, column), "inside": within(MEASURES[0].of, column),
-            "alpha_iou": within(average("iou"), column)}
+            "alpha_iou": within(SCORES["alpha_iou"], column)}
 
 
 def known(columns):

@@ -9,8 +9,13 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, uniform_filter
 from skimage.metrics import structural_similarity
 
-MASK_LEVEL = 127
-"""A stored mask value (0..255) above this belongs to the garment."""
+from cagan_theano.sampling import MASK_LEVEL
+from cagan_theano.scores import garment_region, mean_error, overlap
+
+__all__ = ["ALPHA_LEVELS", "BANDS", "MASK_LEVEL", "alpha_counts", "article_color", "average_precision",
+           "band_errors", "bands", "change_region", "correlation", "flat_fill", "garment_region",
+           "kernel_distance", "low_pass", "low_pass_size", "mean_color", "mean_error", "mean_over",
+           "overlap", "precision_recall", "ssim_map"]
 
 CHANGE_LEVEL = 8 / 255
 """A pixel counts as changed where a channel of truth and input differ by more than this."""
@@ -28,15 +33,6 @@ ALPHA_LEVELS = 100
 """Thresholds 0, 1/100 ... 99/100 of alpha at which precision and recall are counted."""
 
 
-def garment_region(mask_i, mask_ij):
-    """Where the old or the new garment is visible: the pixels that a swap may change.
-
-    Parameters: mask_i, mask_ij [H, W] uint8 (0..255), the garment in x_i and in the true
-    x_ij.  Returns a bool array [H, W], true where either exceeds ``MASK_LEVEL``.
-    """
-    return (mask_i > MASK_LEVEL) | (mask_ij > MASK_LEVEL)
-
-
 def change_region(x_i, truth):
     """Where the true swap differs visibly from the input, garment or not (shadows, skin).
 
@@ -44,15 +40,6 @@ def change_region(x_i, truth):
     channel differs by more than ``CHANGE_LEVEL``.
     """
     return np.abs(truth - x_i).max(axis=-1) > CHANGE_LEVEL
-
-
-def mean_error(picture, truth, region):
-    """Mean absolute error over the pixels of a region and the three channels.
-
-    Parameters: pictures [H, W, 3] in [0, 1]; region bool [H, W].  Returns a float in [0, 1],
-    nan for an empty region.
-    """
-    return float(np.abs(picture - truth)[region].mean()) if region.any() else np.nan
 
 
 def low_pass_size(height):
@@ -67,17 +54,6 @@ def low_pass(picture, size):
     period is ``size`` pixels vanishes.  Parameters: picture [H, W, C].  Same shape back.
     """
     return uniform_filter(picture, size=(size, size, 1), mode="nearest")
-
-
-def overlap(alpha, region, threshold=0.5):
-    """Intersection over union of thresholded alpha and a region.
-
-    Parameters: alpha [H, W] in [0, 1]; region bool [H, W].  Returns a float in [0, 1]; two
-    empty regions agree (1.0).
-    """
-    painted = alpha > threshold
-    union = np.count_nonzero(painted | region)
-    return np.count_nonzero(painted & region) / union if union else 1.0
 
 
 def ssim_map(picture, truth):

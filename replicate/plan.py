@@ -27,7 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cagan_theano.config import Config
+from data_prep.hdf5 import shown
 from data_prep.store import check_size
+from data_prep.text import one_line
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 MAX_BYTES = 1 << 20
@@ -86,8 +88,8 @@ def read_plan(path):
     need(Path(path).stat().st_size <= MAX_BYTES, path, "is too large for a plan")
     try:
         table = tomllib.loads(Path(path).read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: is not TOML ({error}); replicate/plans has examples") from None
+    except (ValueError, RecursionError) as error:  # TOML's, UTF-8's, and int's of 4301 digits
+        raise ValueError(f"{path}: is not TOML ({one_line(error)}); replicate/plans has examples") from None
     check_table(table, TOP, path, "the plan")
     for key in ("baseline", "steps", "runs"):
         need(key in table, path, f"{key} is missing")
@@ -104,7 +106,7 @@ def read_shoot(table, path):
     check_table(table, {key: type(value) for key, value in SHOOT.items()}, path, "[photoshoot]")
     shoot = {**SHOOT, **table}
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", shoot["size"])
-    need(match, path, f"size {shoot['size']!r} is not HEIGHTxWIDTH such as 128x96")
+    need(match, path, f"size {shown(shoot['size'])} is not HEIGHTxWIDTH such as 128x96")
     size = int(match[1]), int(match[2])
     check_size(*size, str(path))
     need(shoot["pairs"] >= 1 and shoot["held_out"] >= 4 and shoot["seed"] >= 0, path,
@@ -114,7 +116,7 @@ def read_shoot(table, path):
 
 def read_run(path, name, table):
     """The `Reading` of one [runs.NAME] table."""
-    need(NAME.fullmatch(name), path, f"run {name!r}: use small letters, digits, _ . and - only")
+    need(NAME.fullmatch(name), path, f"run {shown(name)}: use small letters, digits, _ . and - only")
     need(isinstance(table, dict), path, f"run {name} is not a table")
     check_table(table, RUN, path, f"run {name}")
     return Reading(name, table.get("about", ""), table.get("config", {}),
@@ -124,7 +126,7 @@ def read_run(path, name, table):
 def check_table(table, allowed, path, what):
     """Raise ValueError for an unknown key or a value of another type."""
     for key, value in table.items():
-        need(key in allowed, path, f"{what} has the unknown key {key!r}; known are "
+        need(key in allowed, path, f"{what} has the unknown key {shown(key)}; known are "
                                    f"{', '.join(allowed)}")
         need(type(value) is allowed[key], path,
              f"{what}: {key} must be of type {allowed[key].__name__}")

@@ -336,25 +336,34 @@ def load(path) -> Networks:
     weights do not fit the configuration.
     """
     checkpoint = load_checkpoint(path)
+    with torch.device("meta"):  # sizes alone: a small file can ask for gigabytes
+        sizes = build_networks(checkpoint.config)
+    try:
+        for name, network in sizes._asdict().items():
+            check_weights(network, getattr(checkpoint, name))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     networks = build_networks(checkpoint.config)
     for name, network in networks._asdict().items():
-        try:
-            set_weights(network, getattr(checkpoint, name))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+        set_weights(network, getattr(checkpoint, name))
     return networks
 
 
-def set_weights(network, weights) -> None:
-    """Give G or D its weights, parameter name -> array; ValueError for other names or shapes."""
+def check_weights(network, weights) -> None:
+    """Raise ValueError unless weights, parameter name -> array, are G's or D's in name and shape."""
     own = network.state_dict()
     wrong = sorted(set(own) ^ set(weights)) or [
         name for name in own if tuple(own[name].shape) != weights[name].shape]
     if wrong:
         raise ValueError(f"parameter {wrong[0]} does not fit this architecture; use the "
                          "configuration that the weights were trained with")
+
+
+def set_weights(network, weights) -> None:
+    """Give G or D its weights, parameter name -> array; ValueError for other names or shapes."""
+    check_weights(network, weights)
     with torch.no_grad():
-        for name, parameter in own.items():
+        for name, parameter in network.state_dict().items():
             parameter.copy_(torch.tensor(weights[name]))
 
 

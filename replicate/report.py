@@ -29,6 +29,7 @@ from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.command import main
 from cagan_theano.config import Config
 from cagan_theano.run_folder import RunFolder
+from cagan_theano.scores import condensed_log
 from data_prep.files import write_atomically
 from replicate import common
 
@@ -131,8 +132,18 @@ def claims_of(files, results) -> list:
         return []
     from replicate import verdicts
     studies = {path.name: files.json(path) for path in sorted(folder.glob("ablations_*.json"))}
-    training = files.json(folder / "training.json")
+    training = training_of(files, folder)
     return [claim_of(claim, claim.judge(measured, studies, training)) for claim in verdicts.CLAIMS]
+
+
+def training_of(files, results):
+    """The condensed log of a results folder, {points, samples}; None where there is none."""
+    path = Path(results) / "training.json"
+    stored = files.json(path)
+    try:
+        return stored and condensed_log(stored)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; make it again with claims.py --log") from error
 
 
 def claim_of(claim, numbers) -> dict:
@@ -183,8 +194,8 @@ def curves_of(files, run, results) -> list:
     """The loss curves and the newest samples of a run folder, else of training.json."""
     from cagan_theano.samples import loss_curves
     if run is None:
-        stored = files.json(Path(results) / "training.json") or {}
-        lines = stored.get("points", []) + stored.get("samples", [])
+        stored = training_of(files, results) or {"points": [], "samples": []}
+        lines = stored["points"] + stored["samples"]
         drawn = loss_curves(lines, "training, means between points")
         title = "Losses and held-out scores by step"
         return [{"title": title, "src": picture_source(drawn)}] if drawn else []

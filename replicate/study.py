@@ -7,21 +7,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from cagan_theano.scores import SCORES, log_lines, score_names
 from replicate import interval, sheet
 from replicate.interval import average, share
 
 MEASURES = {
-    "inside": (share("error_inside", "unchanged_inside"), "lower"),
+    "inside": (SCORES["inside"], "lower"),
     "inside_low_pass": (share("low_inside", "unchanged_low_inside"), "lower"),
     "ssim_inside": (average("ssim_inside"), "higher"),
-    "alpha_iou": (average("iou"), "higher"),
-    "outside": (average("error_outside"), "lower"),
+    "alpha_iou": (SCORES["alpha_iou"], "higher"),
+    "outside": (SCORES["outside"], "lower"),
     "cycle": (average("cycle"), "lower"),
 }
 """Compared measures: name -> (statistic, which is better); defined in docs/evaluation.md."""
-
-CURVE = ("error", "iou", "outside")
-"""Held-out scores that the log has at its samples."""
 
 
 def columns_of(report):
@@ -67,9 +65,17 @@ def better(name, difference):
 
 
 def curves(log):
-    """The log's held-out scores: a list of {step, error, iou, outside}."""
-    return [{"step": line["step"], **{key: round(line[key], 5) for key in CURVE}}
-            for line in log if all(key in line for key in CURVE)]
+    """The log's held-out scores: a list of {step, inside, outside, alpha_iou}.
+
+    Of lines that an older program wrote: {step, error, iou, outside}, which `scores.OLD_SCORES` tells.
+    """
+    return [{"step": line["step"], **{key: round(line[key], 5) for key in score_names(line)}}
+            for line in log_lines(log) if score_names(line)]
+
+
+def score(point, name):
+    """A point's `inside` or `alpha_iou`, or what an older log had in its place."""
+    return point[name] if name in point else point[{"inside": "error", "alpha_iou": "iou"}[name]]
 
 
 def markdown(results):

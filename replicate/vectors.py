@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +13,15 @@ import numpy as np
 
 from cagan_theano.config import Config
 from data_prep.files import write_atomically
-from data_prep.hdf5 import attribute, fault, shown
+from data_prep.hdf5 import attribute, fault, open_file, shown
 
 FORMAT = "cagan_theano golden vectors"
 VERSION = 1
 SHIPPED = Path(__file__).resolve().parents[1] / "tests" / "golden" / "cagan_32x16.h5"
+
+CURE = "make the vectors again with replicate/golden.py"
+
+GROUP = re.compile(r"weights|inputs|layers|losses|gradients|updates|after[1-9]\d{0,3}")
 
 # Bounds of what is read: a file of full-size networks has some 1.5 GB.
 MAX_ARRAYS = 4096
@@ -62,8 +67,9 @@ def read_vectors(path) -> Vectors:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: there are no such golden vectors; check the path")
+    file = open_file(path, CURE)
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with file:
             return _read(file, path)
     except (OSError, RuntimeError, KeyError, TypeError) as error:
         raise _damaged(path, "is no readable HDF5 file (truncated or damaged)") from error
@@ -83,7 +89,34 @@ def _read(file, path):
     size = sum(dataset.size * 8 for dataset in datasets.values())
     if size > MAX_BYTES:
         raise _damaged(path, f"it declares {size} bytes of arrays, the limit is {MAX_BYTES}")
+    try:
+        check_arrays(config, {name: dataset.shape for name, dataset in datasets.items()})
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
     return Vectors(config, {name: dataset[()] for name, dataset in datasets.items()}, about)
+
+
+def check_arrays(config, shapes):
+    """Raise ValueError unless arrays, full name -> shape, are what the comparison begins with.
+
+    All inputs, of the configuration's size; no group that golden.md does not know; each parameter
+    after updates with the weight that it began as.
+    """
+    for name, channels in inputs_of(config).items():
+        wanted = config.batch_size, channels, config.height, config.width
+        if shapes.get(f"inputs/{name}") != wanted:
+            raise ValueError(f"inputs/{name} of shape {wanted} is missing")
+    for name, shape in shapes.items():
+        if not GROUP.fullmatch(name.partition("/")[0]):
+            raise ValueError(f"{shown(name)} is of no known group")
+        if name.startswith("after") and shapes.get("weights/" + name.partition("/")[2]) != shape:
+            raise ValueError(f"{shown(name)} has no weights of its shape that it began as")
+
+
+def inputs_of(config):
+    """Name -> channels of the pictures that a configuration's vectors begin with."""
+    return {"x_i": 3, "y_i": 3, "y_j": 3, **({"y_k": 3} if config.mismatch == "apart" else {}),
+            **({"m_i": 1} if config.mask != "none" else {})}
 
 
 def _text(file, name, path):
@@ -109,4 +142,4 @@ def _dataset(file, name, path):
 
 
 def _damaged(path, what):
-    return ValueError(f"{path}: {what}; make the vectors again with replicate/golden.py")
+    return ValueError(f"{path}: {what}; {CURE}")

@@ -20,6 +20,10 @@ class Mistakes:
     copies_before_activation: bool = False
     cycle_from_x_tilde: bool = False
     updated_late: bool = False
+    fake_copies_real: bool = False
+    cycle_copies_first: bool = False
+    amsgrad: bool = False
+    decay: float = 0.0  # of the weights beside Adam's step (AdamW)
 
 
 class Node:
@@ -196,7 +200,7 @@ class Implementation:
     def __init__(self, mistakes, config, weights):
         self.mistakes, self.config, self.t = mistakes, config, 0
         self.weights = {name: Node(value.copy()) for name, value in weights.items()}
-        self.m, self.v = ({name: 0.0 for name in weights} for _ in range(2))
+        self.m, self.v, self.largest = ({name: 0.0 for name in weights} for _ in range(3))
         self.seen = {}
 
     def stack(self, network, layer, h, pair):
@@ -226,11 +230,11 @@ class Implementation:
             self.seen[f"{name}.norm"] = h
         return h
 
-    def G(self, x_i, y_i, y_j):
-        """alpha, x_tilde_ij, x_ij."""
+    def G(self, x_i, y_i, y_j, copied=None):
+        """alpha, x_tilde_ij, x_ij; copied: the pair of the copies, where it is not x_i, y_i."""
         if self.mistakes.swapped:
             y_i, y_j = y_j, y_i
-        *skips, h = self.stack("G", "encoder", join(x_i, y_i, y_j), join(x_i, y_i))
+        *skips, h = self.stack("G", "encoder", join(x_i, y_i, y_j), copied or join(x_i, y_i))
         for n in range(1, 4):
             h = join(relu(self.linear("G", f"decoder{n}", h, up=True)), skips.pop())
             self.seen[f"decoder{n}.box"] = h
@@ -239,9 +243,9 @@ class Implementation:
         self.seen["output"] = h
         return alpha, x_tilde, blend(alpha, x_tilde, x_i)
 
-    def D(self, x, y):
-        """Logits."""
-        h = self.stack("D", "layer", join(x, y), join(x, y))[-1]
+    def D(self, x, y, copied=None):
+        """Logits; copied: the pair of the copies, where it is not x, y."""
+        h = self.stack("D", "layer", join(x, y), copied or join(x, y))[-1]
         return convolution(h, self.weights["D/head.W"], self.weights["D/head.b"], stride=1)
 
     def generate(self, *pictures):
@@ -259,14 +263,17 @@ class Implementation:
         """Every loss term as a node."""
         x_i, y_i, y_j = map(Node, pictures)
         alpha, x_tilde, x_ij = self.G(x_i, y_i, y_j)
+        first = join(x_i, y_i)
+        in_D, back_in_G = (first if wrong else None for wrong in (self.mistakes.fake_copies_real,
+                                                                  self.mistakes.cycle_copies_first))
         terms = {"adv_D_real": minus_log_sigmoid(self.D(x_i, y_i), 1),
-                 "adv_D_fake": minus_log_sigmoid(self.D(Node(x_ij.value), y_j), -1),
+                 "adv_D_fake": minus_log_sigmoid(self.D(Node(x_ij.value), y_j, in_D), -1),
                  "adv_D_mismatch": minus_log_sigmoid(self.D(x_i, y_j), -1)}
         terms["loss_D"] = terms["adv_D_real"] + terms["adv_D_fake"] + terms["adv_D_mismatch"]
         back = x_tilde if self.mistakes.cycle_from_x_tilde else x_ij
         terms |= {"adv_G": minus_log_sigmoid(self.D(x_ij, y_j), 1),
                   "L_id": mean_absolute(alpha, Node(np.zeros_like(alpha.value))),
-                  "L_cyc": mean_absolute(x_i, self.G(back, y_j, y_i)[2])}
+                  "L_cyc": mean_absolute(x_i, self.G(back, y_j, y_i, back_in_G)[2])}
         terms["loss_G"] = (terms["adv_G"] + terms["L_id"] * self.config["gamma_i"]
                            + terms["L_cyc"] * self.config["gamma_c"])
         return terms
@@ -297,6 +304,10 @@ class Implementation:
             self.m[name] = beta1 * self.m[name] + (1 - beta1) * g
             self.v[name] = beta2 * self.v[name] + (1 - beta2) * g * g
             ends = (1.0, 1.0) if self.mistakes.biased else (1 - beta1**self.t, 1 - beta2**self.t)
-            root = np.sqrt(self.v[name] / ends[1]) + self.config["epsilon"]
+            v = self.v[name]
+            if self.mistakes.amsgrad:
+                v = self.largest[name] = np.maximum(self.largest[name], v)
+            root = np.sqrt(v / ends[1]) + self.config["epsilon"]
             step = self.config["learning_rate"] * self.m[name] / ends[0] / root
+            step = step + self.config["learning_rate"] * self.mistakes.decay * self.weights[name].value
             self.weights[name].value = self.weights[name].value - step

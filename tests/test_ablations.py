@@ -213,6 +213,20 @@ def test_compared_is_the_mean_difference_over_seeds():
     assert study.better("inside", {"low": -0.2, "high": -0.1, "seeds": [-1]}) == "-"  # one is none
 
 
+@pytest.mark.parametrize("name, down", [("inside", "better"), ("inside_low_pass", "better"),
+                                        ("ssim_inside", "worse"), ("alpha_iou", "worse"),
+                                        ("outside", "better"), ("cycle", "better")])  # fmt: skip
+def test_the_sense_of_every_measure(name, down):
+    """An error is better when it is lower, a likeness or an overlap when it is higher."""
+    assert study.better(name, {"low": -0.2, "high": -0.1, "seeds": [-1, -1]}) == down
+    other = {"better": "worse", "worse": "better"}[down]
+    assert study.better(name, {"low": 0.1, "high": 0.2, "seeds": [1, 1]}) == other
+
+
+def test_every_measure_s_sense_is_tested():
+    assert set(study.MEASURES) == {"inside", "inside_low_pass", "ssim_inside", "alpha_iou", "outside", "cycle"}
+
+
 def test_a_statistic_of_several_trainings_is_their_mean():
     runs = [{"e": np.array([1.0, 3])}, {"e": np.array([5.0, 7])}]
     of = study.several(interval.average("e"), runs)

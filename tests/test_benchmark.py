@@ -108,14 +108,20 @@ def test_multiplications_are_counted_as_loops_would():
         side = min(shape_in, shape_out, key=lambda shape: shape[1])
         return kernel[0] * kernel[1] * kernel[2] * kernel[3] * side[1] * side[2]
 
-    boxes = networks.G.shapes(32, 64)
-    layers = [name for name in checkpoint.G if name.endswith(".W")]
-    G = sum(
-        counted(name, boxes[n][1], boxes[n + 1][1], checkpoint.G[name].shape)
-        for n, name in enumerate(layers)
-    )
+    def layers(network, weights):
+        boxes = network.shapes(32, 64)
+        names = [name for name in weights if name.endswith(".W")]
+        return [counted(name, boxes[n][1], boxes[n + 1][1], weights[name].shape)
+                for n, name in enumerate(names)]
+
+    g, d = layers(networks.G, checkpoint.G), layers(networks.D, checkpoint.D)
+    G, D = sum(g), sum(d)
     assert benchmark.flops("swap", checkpoint, 32, 64, 3) == 2 * 3 * G
-    assert benchmark.flops("step", checkpoint, 32, 64, 3) > 6 * 2 * 3 * 0.9 * G
+    # by the input, each layer's gradient costs what it costs itself, and by its weights as much;
+    # pictures of the data want no gradient, x_ij on the way back wants one
+    of_D = 3 * (D + D + D - d[0])  # its update on three pairs
+    of_G = (D + D) + (G + G + G - g[0]) + (G + G + G)  # through D; the swap; the way back
+    assert benchmark.flops("step", checkpoint, 32, 64, 3) == 2 * 3 * (of_D + of_G)
 
 
 def test_a_kind_and_its_settings():

@@ -192,7 +192,7 @@ def test_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="a.h5: cannot be written .No space left"):
         save_checkpoint(path, example(step=2))
     monkeypatch.undo()
@@ -203,10 +203,29 @@ def test_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.os, "replace", interrupt)
+    monkeypatch.setattr(os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_atomically(tmp_path / "a.txt", "text")
     assert os.listdir(tmp_path) == []
+
+
+def test_the_file_is_flushed_before_it_is_renamed_and_the_folder_after(tmp_path, monkeypatch):
+    """The disk's own order: contents, name, and the folder that holds the name."""
+    calls, fsync, replace = [], os.fsync, os.replace
+
+    def flushed(handle):
+        same = os.path.samestat(os.fstat(handle), os.stat(tmp_path))
+        calls.append("folder" if same else os.fstat(handle).st_size)
+        fsync(handle)
+
+    def renamed(*places):
+        calls.append("renamed")
+        replace(*places)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "replace", renamed)
+    write_atomically(tmp_path / "a.txt", "text")
+    assert calls == [4, "renamed", "folder"]
 
 
 def test_unwritable_place(tmp_path):

@@ -92,6 +92,27 @@ def test_verdicts_on_finished_weights(title, changed, wanted):
     assert verdict(title, shipped(**changed), {}, None) == wanted
 
 
+LIMITS = [("Swaps", ("measures", "inside"), 0.45, 0.99), ("Swaps", ("measures", "inside_low_pass"), 0.25, 0.99),
+          ("Masks", ("measures", "alpha_iou"), 0.8, 0.5), ("The rest", ("measures", "outside"), 0.015, 0.03),
+          ("Unseen", ("gap", "inside", "gap"), 0.05, 0.1), ("Unseen", ("gap", "alpha_iou", "gap"), -0.05, -0.1),
+          ("Colors", ("measures", "color_correlation"), 0.9, 0.7),
+          ("Colors", ("measures", "inside_low_pass"), 0.25, 0.5),
+          ("Colors", ("bands", "finest", "of_flat"), 0.95, 0.8)]  # fmt: skip
+
+
+@pytest.mark.parametrize("title, place, aim, loose", LIMITS)
+def test_a_rule_turns_at_its_own_numbers(title, place, aim, loose):
+    """Both limits of each rule, from either side: reproduced, partly, not."""
+    worse = 1e-4 if loose > aim else -1e-4
+    for value, wanted in ((aim, REPRODUCED), (aim + worse, PARTLY), (loose, PARTLY), (loose + worse, NOT)):
+        results = json.loads(json.dumps(shipped()))
+        inner = results
+        for key in place[:-1]:
+            inner = inner[key]
+        inner[place[-1]] = entry(value)
+        assert verdict(title, results, {}, None) == wanted, (title, place, value)
+
+
 def test_unfinished_weights_do_not_refute():
     assert verdict("Swaps", shipped(100, inside=1.2), {}, None) == UNKNOWN
     assert verdict("Swaps", shipped(100, inside=0.6), {}, None) == PARTLY
@@ -171,7 +192,7 @@ def test_the_document_is_that_of_the_stored_results():
     folder = ROOT / "docs/results"
     text = verdicts.document(claims.read_results(folder / "shipped.json"),
                              claims.read_studies(folder),
-                             claims.read_results(folder / "training.json"))
+                             claims.read_training(folder / "training.json"))
     assert (ROOT / "docs/claims.md").read_text() == text, "run python replicate/claims.py"
     for link in re.findall(r"\]\(((?:results/|\w+\.md)[^)#]*)\)", text):
         assert (ROOT / "docs" / link).exists(), link

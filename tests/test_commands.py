@@ -35,7 +35,7 @@ def error(capsys, command, *words):
 
 @pytest.mark.parametrize("options, fault", [
     (["--data", "none.h5"], "none.h5: no such file"),
-    (["--data", __file__], "is not a complete HDF5 file"),
+    (["--data", __file__], "is no readable HDF5 file"),
     (["--height", "40"], "height=40: must be a multiple of 16"),
     (["--height", "48"], "has photos of 32x32, not 48x32"),
     (["--batch-size", "7"], "has 6 pairs to train on, fewer than a batch of 7"),

@@ -24,6 +24,7 @@ from cagan_theano.checkpoint import load_checkpoint  # noqa: E402
 from cagan_theano.config import Config  # noqa: E402
 from data_prep.hdf5 import heaps_are_whole  # noqa: E402
 from data_prep.store import PhotoFile  # noqa: E402
+from replicate.vectors import read_vectors  # noqa: E402
 
 
 @pytest.fixture
@@ -98,7 +99,8 @@ def heap_of_nothing(path):
 
 @pytest.mark.parametrize("file, read", [
     (fuzz_kinds.whole_photos, PhotoFile), (lambda: fuzz_kinds.whole_checkpoints()[0][0],
-                                           load_checkpoint)])  # fmt: skip
+                                           load_checkpoint),
+    (fuzz_kinds.whole_vectors, read_vectors)])  # fmt: skip
 def test_a_heap_without_end_is_refused_before_hdf5_sees_it(file, read, tmp_path):
     path = tmp_path / "a.h5"
     path.write_bytes(file())

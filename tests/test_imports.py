@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import only from those before it in this list.
 ORDER = (
-    "data_prep.command", "data_prep.files", "data_prep.hdf5", "data_prep.store", "data_prep.picture",
-    "compat", "config", "color", "sampling", "batches", "layers",
+    "data_prep.text", "data_prep.command", "data_prep.files", "data_prep.stated", "data_prep.hdf5", "data_prep.store", "data_prep.picture",
+    "compat", "config", "color", "sampling", "scores", "batches", "layers",
     "encoder", "generator", "discriminator", "losses", "adam", "backends", "backends.cache",
     "backends.devices", "backends.expansion", "backends.recompute", "backends.native",
     "backends.lowering",
@@ -65,6 +65,43 @@ def test_a_module_imports_only_from_those_before_it(name):
 def test_the_data_do_not_know_the_networks():
     for path in (ROOT / "data_prep").rglob("*.py"):
         assert not [n for n in imported(path) if not n.startswith("data_prep")], path
+
+
+# What the scripts may import of each other: those before them.
+SCRIPTS = (
+    "interval", "metrics", "onnx_network", "plan", "pytorch_network", "run_exported", "sheet", "vectors",
+    "common", "conformance", "contenders", "convert", "features", "pytorch_adapter", "pytorch_train",
+    "study", "benchmark", "figure2", "figure3", "figure4", "figure5", "figure6", "golden", "measures",
+    "shoots", "swap", "chart", "check_gpu", "growth", "swap_folder", "verdicts", "evaluate", "ablations",
+    "claims", "systems", "compare", "report",
+)  # fmt: skip
+
+
+def of_replicate(path):
+    """Names of the scripts that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "replicate":
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("replicate."):
+            yield node.module.split(".")[1]
+        elif isinstance(node, ast.Import):
+            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("replicate."))
+
+
+def test_the_order_knows_every_script():
+    assert {p.stem for p in (ROOT / "replicate").glob("*.py")} - {"__init__"} == set(SCRIPTS)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_imports_only_from_those_before_it(name):
+    others = set(of_replicate(ROOT / "replicate" / f"{name}.py")) - {name}
+    assert others <= set(SCRIPTS[:SCRIPTS.index(name)])
+
+
+def test_nothing_below_knows_the_scripts():
+    for top in ("cagan_theano", "data_prep"):
+        for path in (ROOT / top).rglob("*.py"):
+            assert not set(of_replicate(path)), path
 
 
 def test_only_compat_imports_aesara_and_only_its_back_end_jax():

@@ -1,8 +1,11 @@
 """What a layout yields, and the reading of lists of pairs, which stands once for all layouts."""
 
+import itertools
 import re
 from typing import NamedTuple
 
+COLUMNS = 8  # of a list that are looked at; no layout has more
+GAPS = 64  # spaces of a line at which two names are looked for
 LIP = (5, 6, 7)  # upper clothes, dress, coat in label maps of the LIP kind
 
 
@@ -50,7 +53,7 @@ def list_rows(source, path, knows=lambda column, name: True):
     for number, line in source.lines(path):
         place = f"{path}, line {number}"
         try:
-            parts = [source.resolve(part) for part in split_line(line, knows)]
+            parts = [source.resolve(part) for part in split_line(line, knows)[:COLUMNS]]
         except ValueError as error:
             yield Fault(place, str(error))
             continue
@@ -66,7 +69,7 @@ def split_line(line, knows):
     if len(parts) < 3 or (knows(0, clean(parts[0])) and knows(1, clean(parts[1]))):
         return parts
     line = line.strip()
-    for gap in re.finditer(r"\s+", line):
+    for gap in itertools.islice(re.finditer(r"\s+", line), GAPS):  # each asks for names as long as the line
         first, second = line[:gap.start()], line[gap.end():]
         if knows(0, clean(first)) and knows(1, clean(second)):
             return [first, second]

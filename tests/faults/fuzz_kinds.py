@@ -8,10 +8,17 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import safetensors.numpy
 from PIL import Image
 
 from cagan_theano.batches import Sampler
-from cagan_theano.checkpoint import Checkpoint, contents_sha256, load_checkpoint, save_checkpoint
+from cagan_theano.checkpoint import (
+    Checkpoint,
+    check_checkpoint,
+    contents_sha256,
+    load_checkpoint,
+    save_checkpoint,
+)
 from cagan_theano.config import Config
 from cagan_theano.run_folder import RunFolder
 from data_prep.ingest import find
@@ -19,6 +26,9 @@ from data_prep.layouts import LAYOUTS, detect
 from data_prep.picture import decode_labels, read_picture
 from data_prep.source import Source
 from data_prep.store import PhotoFile, PhotoWriter
+from replicate import claims, conformance, convert, report, study, verdicts
+from replicate.plan import read_plan
+from replicate.vectors import Vectors, read_vectors, write_vectors
 
 WIDTHS = dict(height=16, width=16, g_widths=(8, 8, 8, 8), d_widths=(8, 8, 8, 8))
 EXTREMES = (b"\x00", b"\xff", b"\x7f", b"\x80", b"\x01")
@@ -561,6 +571,182 @@ def read_pair_list(root, folder):
                 assert place.is_relative_to(root.resolve()), f"{path} leaves the folder"
 
 
+# --- golden vectors
+
+
+@functools.cache
+def whole_vectors() -> bytes:
+    """Golden vectors of a few numbers, with one parameter after an update."""
+    config, rng = Config(**WIDTHS | {"height": 32}, batch_size=1), np.random.default_rng(0)
+    arrays = {f"inputs/{name}": rng.normal(size=(1, 3, 32, 16)) for name in ("x_i", "y_i", "y_j")}
+    arrays |= dict.fromkeys(("weights/G/output.b", "after1/G/output.b"), np.arange(4.0))
+    arrays["losses/L_id"] = np.array(0.5)
+    return in_memory(lambda path: write_vectors(path, Vectors(config, arrays, {})))
+
+
+def golden_bytes(rng, folder):
+    """Golden vectors with changed bytes; sometimes a free object of the heap has no size."""
+    path, data = folder / "golden.h5", bytearray(mutate(rng, whole_vectors()))
+    if rng.random() < 0.2:
+        place = data.find(b"GCOL\1\0\0\0")
+        data[place + 24:place + 32] = bytes(8)
+    path.write_bytes(data)
+    return path
+
+
+def golden_contents(rng, folder):
+    """Golden vectors with absurd members, or an order of arrays that are not there."""
+    path = folder / "golden_contents.h5"
+    path.write_bytes(whole_vectors())
+    with h5py.File(path, "r+") as file:
+        for _ in range(rng.integers(1, 4)):
+            change(rng, file, ("inputs", "inputs/x_i", "weights/G/output.b", "after1/G", "losses/L_id"),
+                   ("config", "about", "order", "version", "format"))
+        if rng.random() < 0.5:
+            names = [*json.loads(ORDER), "after0/x", "a/../b", "", "afterx/y", "inputs", 5, None]
+            kept = rng.permutation(len(names))[:rng.integers(len(names))]
+            file.attrs["order"] = json.dumps([names[n] for n in kept])
+    return path
+
+
+ORDER = '["inputs/x_i", "inputs/y_i", "inputs/y_j", "weights/G/output.b", "after1/G/output.b"]'
+
+
+class Echo:
+    """An implementation that answers with what it was given."""
+
+    def __init__(self, config, weights):
+        self.weights = weights
+
+    def update(self, *pictures, **extra):
+        """The weights, never updated."""
+        return {}
+
+
+def read_golden(path, folder):
+    """Vectors that are taken can be compared, or are refused in one line."""
+    conformance.compare(Echo, read_vectors(path))
+
+
+# --- weights of other programs, plans, results
+
+
+def safe_tensors(rng, folder):
+    """A safetensors file with absurd texts and names, or changed bytes."""
+    names = ["G/a.W", "D/x", str(rng.choice(["G/b", "G/a.W/b", "optimizer/G/t", "G/.", "../x", "a"]))]
+    kinds = ("float32", "float16", "float64", "int64", "int8", "bool")
+    arrays = {n: np.ones(rng.integers(1, 3), str(rng.choice(kinds)) if n == names[2] else "float32")
+              for n in names}  # fmt: skip
+    good = Config(**WIDTHS).to_json()
+    texts = {"format": "cagan_theano", "config": good if rng.random() < 0.7 else random_config(rng),
+             "step": "5", "metadata": json.dumps(random_metadata(rng)), "sampler": "{}"}
+    for key in rng.choice(list(texts), 2):
+        odd = ("-1", "9" * 30, "9" * 5000, "", "1e3", "\0", "[]", "null", random_json(rng))
+        if rng.random() < 0.5:
+            texts[str(key)] = str(odd[rng.integers(len(odd))])
+    path = folder / "a.safetensors"
+    try:
+        data = safetensors.numpy.save(arrays, texts)
+    except UnicodeEncodeError:  # which no file can hold
+        data = b""
+    path.write_bytes(data if rng.random() < 0.7 else mutate(rng, data))
+    return path
+
+
+def read_safe_tensors(path, folder):
+    """What is taken can be written as a checkpoint and read again."""
+    checkpoint = convert.from_safetensors(path)
+    check_checkpoint(checkpoint)
+
+
+def random_metadata(rng):
+    """What a checkpoint may say of itself, with odd values."""
+    good = {"data": {"pairs": 9, "provenance": {"program": "data_prep photoshoot", "version": 2, "seed": 1,
+                                                "arguments": {"clutter": False}}},
+            "versions": {"numpy": "1"}, "seconds": 1.5, "note": "", "finished": True, "init": {"step": 1}}
+    part = (good, good["data"], good["data"]["provenance"])[rng.integers(3)]
+    if rng.random() < 0.8:
+        part[list(part)[rng.integers(len(part))]] = random_value(rng)
+    return good if rng.random() < 0.95 else random_value(rng)
+
+
+def metadata(rng, folder):
+    """A signed checkpoint that says odd things of itself."""
+    path, n = folder / "metadata.h5", rng.integers(2)
+    path.write_bytes(whole_checkpoints()[n][0])
+    with h5py.File(path, "r+") as file:
+        try:
+            file.attrs["metadata"] = json.dumps(random_metadata(rng))
+        except (ValueError, OSError, RuntimeError):  # too long for HDF5
+            pass
+        sign(file)
+    return path
+
+
+def read_metadata(path, folder):
+    """All that a report takes from a checkpoint's history."""
+    checkpoint = load_checkpoint(path)
+    report.weights_of(path, checkpoint)
+    report.notices_of(checkpoint)
+    report.versions_of(checkpoint)
+    report.commands_of(path, checkpoint, [])
+
+
+PLAN = """baseline = "a"
+steps = 5
+seeds = [0]
+[photoshoot]
+pairs = 9
+size = "32x32"
+[config]
+batch_size = 2
+[runs.a]
+about = "x"
+[runs.b]
+config = { gamma_c = 0.0 }
+"""
+
+
+def plan_text(rng, folder):
+    """The plan of a study with changed characters, odd values, or nested beyond measure."""
+    lines = PLAN.split("\n")
+    odd = ("[" * 5000, "9" * 5000, "{}", "[]", '"x"', "1e999", "nan", "true", "1979-05-27", "{a = {b = 1}}")
+    if rng.random() < 0.6:
+        n = rng.integers(len(lines))
+        lines[n] = lines[n].partition("=")[0] + "= " + odd[rng.integers(len(odd))]
+    text = "\n".join(lines).encode()
+    path = folder / "plan.toml"
+    path.write_bytes(text if rng.random() < 0.5 else mutate(rng, text))
+    return path
+
+
+def read_plan_text(path, folder):
+    """A plan that is taken has configurations."""
+    read_plan(path)
+
+
+def stored_log(rng, folder):
+    """A log in little, and the lines of one, of odd values."""
+    def line():
+        return {name: random_value(rng) if rng.random() < 0.3 else int(rng.integers(99))
+                for name in ("step", "loss_D", "inside", "outside", "alpha_iou", "error", "iou")}
+
+    value = {"points": [line() for _ in range(rng.integers(4))],
+             "samples": [line() for _ in range(rng.integers(4))]}
+    if rng.random() < 0.3:
+        value[str(rng.choice(["points", "samples"]))] = random_value(rng)
+    path = folder / "training.json"
+    path.write_text(json.dumps(value if rng.random() < 0.9 else random_value(rng)))
+    return path
+
+
+def read_stored_log(path, folder):
+    """Curves can be drawn of what is taken."""
+    found = claims.read_training(path)
+    verdicts.curve(found, 50)
+    study.curves([*found["points"], *found["samples"]])
+
+
 KINDS = {
     "checkpoint bytes": (checkpoint_bytes, read_checkpoint_bytes),
     "checkpoint contents": (checkpoint_contents, read_checkpoint),
@@ -571,4 +757,10 @@ KINDS = {
     "configuration": (configuration, read_configuration),
     "random state": (random_state, read_random_state),
     "run folder": (run_folder, read_run_folder),
+    "golden bytes": (golden_bytes, read_golden),
+    "golden contents": (golden_contents, read_golden),
+    "metadata": (metadata, read_metadata),
+    "safetensors": (safe_tensors, read_safe_tensors),
+    "plan": (plan_text, read_plan_text),
+    "stored log": (stored_log, read_stored_log),
 }

@@ -1,0 +1,318 @@
+"""What comes from others is checked once, at the door: HDF5, metadata, plans, logs, lists, messages."""
+
+import ast
+import io
+import json
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import safetensors.numpy
+from conftest import tiny_config, write_tiny_photos
+from PIL import Image
+
+import cagan_theano
+from cagan_theano import layers
+from cagan_theano.checkpoint import Checkpoint, contents_sha256, load_checkpoint, save_checkpoint
+from cagan_theano.command import main
+from cagan_theano.functions import build_networks
+from cagan_theano.run_folder import RunFolder
+from cagan_theano.samples import loss_curves
+from cagan_theano.train import describe, train
+from cagan_theano.training import values_of
+from data_prep.ingest import find
+from data_prep.layouts import LAYOUTS
+from data_prep.picture import read_picture
+from data_prep.source import Source
+from data_prep.store import PhotoFile, PhotoWriter
+from data_prep.text import one_line
+from replicate import claims, convert, plan, report, vectors
+
+ROOT = Path(__file__).parents[1]
+SMALL = tiny_config(height=16, width=16, g_widths=(8, 8, 10, 10), d_widths=(8, 8, 10, 10))
+
+
+def toy(**more):
+    """A checkpoint of one number in G and in D."""
+    one = {"a.W": np.ones(1, "float32")}
+    return Checkpoint(**{"config": SMALL, "step": 1, "G": one, "D": one, **more})
+
+
+# --- HDF5
+
+
+def opened_files(path):
+    """The modes of every call of h5py.File in a file, None where the mode is no plain text."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("h5py.File", "File", "h5f.open"):
+            given = [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "mode")]
+            yield given[0].value if given and isinstance(given[0], ast.Constant) else None
+
+
+def test_one_door_opens_every_hdf5_file():
+    """All others only write: a file that is read passes `data_prep.hdf5.open_file`."""
+    found = {path.relative_to(ROOT).as_posix(): list(opened_files(path))
+             for top in ("cagan_theano", "data_prep", "replicate") for path in (ROOT / top).rglob("*.py")}
+    readers = {name for name, modes in found.items() if set(modes) - {"w"}}
+    assert readers == {"data_prep/hdf5.py"} and sum(map(len, found.values())) > 3
+
+
+@pytest.mark.parametrize("read", [PhotoFile, load_checkpoint, vectors.read_vectors])
+def test_every_reader_comes_through_the_door(read, tmp_path, monkeypatch):
+    monkeypatch.setattr("data_prep.hdf5.heaps_are_whole", lambda path: False)
+    (tmp_path / "a.h5").write_bytes(vectors.SHIPPED.read_bytes())
+    with pytest.raises(ValueError, match=r"a.h5: is no readable HDF5 file \(its texts are damaged\); "):
+        read(tmp_path / "a.h5")
+
+
+# --- a small file that asks for much
+
+
+@pytest.fixture
+def no_weights(monkeypatch):
+    """No network may be given weights."""
+    def refuse(*_, **__):
+        raise AssertionError("weights were made before they were compared")
+    monkeypatch.setattr(layers.aesara, "shared", refuse)
+
+
+def test_a_configuration_that_asks_for_gigabytes_is_compared_first(tmp_path, no_weights):
+    path = tmp_path / "wide.h5"
+    save_checkpoint(path, toy(config=SMALL.replace(g_widths=(8192,) * 4)))
+    with pytest.raises(ValueError, match="wide.h5: (lacks|has the unknown) parameter"):
+        cagan_theano.load(path, "jax", "cpu")
+    with pytest.raises(ValueError, match="parameter"):
+        convert.swap_of(load_checkpoint(path), 16, 16)
+
+
+def test_a_run_folder_that_asks_for_gigabytes_is_compared_first(tmp_path, no_weights, capsys):
+    data, run = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=2), RunFolder(tmp_path / "run")
+    wide = tiny_config(g_widths=(8192,) * 4)
+    with PhotoFile(data) as file:
+        made = toy(config=wide, metadata={"data": describe(file)})
+    with run:
+        run.write_config(wide)
+        save_checkpoint(run.checkpoint_path(1), made)
+    with pytest.raises(SystemExit) as left:
+        main(train, ["--data", str(data), "--run", str(run.path), "--resume", "--device", "cpu"])
+    assert left.value.code == 1 and "step_0000001.h5: " in capsys.readouterr().err
+
+
+def test_shapes_without_weights_are_those_with(no_weights, monkeypatch):
+    from cagan_theano.functions import sized_networks
+    sized = sized_networks(SMALL)
+    assert all(value is None for network in sized for value in network.params.values())
+    monkeypatch.undo()
+    for network, empty in zip(build_networks(SMALL), sized):
+        assert {n: a.shape for n, a in values_of(network.params).items()} == empty.params.shapes
+
+
+# --- metadata
+
+
+BAD = [{"data": []}, {"data": {"pairs": "9"}}, {"data": {"provenance": "x"}}, {"versions": ["a"]},
+       {"versions": {"numpy": 1}}, {"seconds": "1"}, {"seconds": []}, {"seconds": 10**4000},
+       {"seconds": -1.0}, {"seconds": float("nan")}, {"seconds": True}, {"note": 5}, {"finished": 1},
+       {"init": {"sha256": 1}}, {"note": "\0"}, {"other": [[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]},
+       {"data": {"provenance": {"program": "data_prep photoshoot", "seed": 1}}},
+       {"data": {"provenance": {"program": "data_prep photoshoot", "seed": 1, "version": 2,
+                                "arguments": {"clutter": "no"}}}}, [], "text", None]  # fmt: skip
+
+
+@pytest.mark.parametrize("metadata", BAD, ids=range(len(BAD)))
+def test_metadata_of_wrong_types_are_refused_where_they_are_read_and_written(metadata, tmp_path):
+    path = tmp_path / "a.h5"
+    with pytest.raises(ValueError, match="a.h5: .*nothing was written"):
+        save_checkpoint(path, toy(metadata=metadata))
+    assert not path.exists()
+    save_checkpoint(path, toy())
+    with h5py.File(path, "r+") as file:
+        text = json.dumps(metadata)
+        arrays = {name: file[name][()] for name in ("G/a.W", "D/a.W")}
+        file.attrs["metadata"] = text
+        file.attrs["sha256"] = contents_sha256({"config": file.attrs["config"], "metadata": text}, 1, arrays)
+    with pytest.raises(ValueError, match="a.h5: its metadata is not understood .*; copy or download"):
+        load_checkpoint(path)
+
+
+def test_good_metadata_and_unknown_keys_stay(tmp_path):
+    good = {"data": {"pairs": 1, "provenance": {"program": "other", "counts": {"a": [1, None]}}},
+            "seconds": 1, "versions": {"a": "1"}, "mine": {"x": [1.5]}}
+    save_checkpoint(tmp_path / "a.h5", toy(metadata=good))
+    assert load_checkpoint(tmp_path / "a.h5").metadata == good
+
+
+def test_a_photo_file_s_provenance_is_checked_on_both_sides(tmp_path):
+    bad = {"program": "data_prep photoshoot", "seed": "x"}
+    with pytest.raises(ValueError, match="a.h5: provenance.seed is 'x', not a whole number"):
+        PhotoWriter(tmp_path / "a.h5", 16, 16, bad)
+    write_tiny_photos(tmp_path / "a.h5", pairs=2, tests=0)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file.attrs["provenance"] = json.dumps(bad)
+    with pytest.raises(ValueError, match="a.h5: provenance.seed is 'x'"):
+        PhotoFile(tmp_path / "a.h5")
+
+
+# --- what is written can be read
+
+
+@pytest.mark.parametrize("more, fault", [
+    ({"step": 10**29}, "step is"), ({"step": -1}, "step is"),
+    ({"G": {"x": np.ones(1), "x/y": np.ones(1)}}, "such as 'G/x'"),
+    ({"G": {"../x": np.ones(1)}}, "such as 'G/../x'"), ({"sampler": "a\0b"}, "sampler is no text"),
+    ({"optimizer": {"G/t": np.ones(1, "complex64")}}, "is of complex64"),
+    ({"optimizer": {"G/t": np.ones(1)}}, "is of float64"),
+    ({"G": {"x": np.full(1, np.inf)}}, "not finite"),
+])  # fmt: skip
+def test_what_could_not_be_read_is_not_written(more, fault, tmp_path):
+    with pytest.raises(ValueError, match=f"a.h5: .*{fault}.*; nothing was written"):
+        save_checkpoint(tmp_path / "a.h5", toy(**more))
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_that_pack_too_well_are_not_packed(tmp_path):
+    """A reader takes 64 times a file's size; zeros pack to a thousandth."""
+    zeros = {"a.W": np.zeros(10 << 20, "float32")}
+    save_checkpoint(tmp_path / "a.h5", toy(G=zeros), "float16")
+    assert not load_checkpoint(tmp_path / "a.h5").G["a.W"].any()
+
+
+FINE = dict(format="cagan_theano", config=SMALL.to_json(), step="1", metadata="{}")
+
+
+@pytest.mark.parametrize("names, texts, fault", [
+    ("x", {"step": "9" * 30}, "step is"), ("x", {"step": "-1"}, "step is"), ("x", {"step": "1.5"}, "step"),
+    ("x", {"metadata": "[]"}, "metadata is not understood"), ("x x/y", {}, "such as 'G/x'"),
+    ("x", {"metadata": '{"seconds": "a"}'}, "seconds is 'a'"), ("x", {"sampler": "\0"}, "sampler"),
+])  # fmt: skip
+@pytest.mark.parametrize("out", ["a.h5", "a.onnx"])
+def test_a_safetensors_file_that_could_not_be_kept(names, texts, fault, out, tmp_path, capsys):
+    arrays = {f"G/{name}": np.ones(1, "float32") for name in names.split()}
+    safetensors.numpy.save_file(arrays, tmp_path / "a.safetensors", FINE | texts)
+    with pytest.raises(SystemExit):
+        main(convert.command, [str(tmp_path / "a.safetensors"), str(tmp_path / out)])
+    text = capsys.readouterr().err
+    assert "is no checkpoint in safetensors" in text and fault in text and text.count("\n") == 1
+    assert not (tmp_path / out).exists()
+
+
+# --- texts
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "9" * 5000, "a = \"\ud800\""])
+def test_a_plan_that_toml_cannot_read(text, tmp_path):
+    (tmp_path / "p.toml").write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ValueError, match="p.toml: is not TOML") as caught:
+        plan.read_plan(tmp_path / "p.toml")
+    assert str(caught.value) == one_line(caught.value)
+
+
+LINES = [{"step": 1, "loss_D": {}}, {"step": 2, "loss_D": "x", "loss_G": 0.5}, {"step": 10**4000},
+         {"step": True}, {"step": 3, "loss_G": 1.5, "inside": None}, [], None]  # fmt: skip
+
+
+def test_a_log_of_wrong_types_is_read_for_its_numbers(tmp_path):
+    assert loss_curves(LINES, "t").startswith(b"\x89PNG")
+    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, LINES[:2] + LINES[3:])))
+    found = claims.condensed(tmp_path / "log.jsonl")
+    assert found["points"][-1] == {"step": 3, "loss_G": 1.5} and found["samples"] == []
+
+
+@pytest.mark.parametrize("text", ["null", '{"points": null}', '{"samples": {}}', "[" * 9000])
+def test_a_condensed_log_of_another_form_is_one_line(text, tmp_path):
+    (tmp_path / "training.json").write_text(text)
+    for read in (claims.read_training, lambda path: report.training_of(report.Files(), tmp_path)):
+        with pytest.raises(ValueError, match="training.json: ") as caught:
+            read(tmp_path / "training.json")
+        assert str(caught.value) == one_line(caught.value)
+
+
+def changed_vectors(path, change):
+    """The shipped golden vectors with other arrays, written past the check."""
+    given = vectors.read_vectors(vectors.SHIPPED)
+    arrays = dict(given.arrays)
+    change(arrays)
+    vectors.write_vectors(path, given._replace(arrays=arrays))
+    return path
+
+
+@pytest.mark.parametrize("change, fault", [
+    (lambda a: a.pop("inputs/x_i"), "inputs/x_i of shape"),
+    (lambda a: a.update({"inputs/y_j": np.zeros((1, 3, 2, 2))}), "inputs/y_j of shape"),
+    (lambda a: a.pop("weights/G/encoder1.W"), "has no weights of its shape"),
+    (lambda a: a.update({"afterx/a": np.zeros(1)}), "is of no known group"),
+])  # fmt: skip
+def test_golden_vectors_that_lack_what_a_comparison_begins_with(change, fault, tmp_path):
+    with pytest.raises(ValueError, match=f"a.h5: .*{fault}.*golden.py"):
+        vectors.read_vectors(changed_vectors(tmp_path / "a.h5", change))
+
+
+@pytest.mark.parametrize("line", ["a " * 2047, "\\ " * 2047, "a b c"])
+def test_a_long_pair_list_takes_time_in_proportion(line, tmp_path):
+    """2 MB; what took 2 s a megabyte for each line of spaces takes a hundredth of it."""
+    (tmp_path / "pairs.txt").write_text((line + "\n") * (2_000_000 // len(line)
+                                                        if len(line) > 99 else 50_000))
+    began = time.process_time()
+    find(LAYOUTS["list"], Source(tmp_path), {"listed": "pairs.txt"})
+    assert time.process_time() - began < 2
+
+
+# --- numbers
+
+
+@pytest.mark.parametrize("part, value", [("encoder2.gain", -3e38), ("output.b", 3e38)])
+def test_finite_weights_that_give_none_are_an_error(part, value, tmp_path):
+    G, D = map(lambda network: values_of(network.params), build_networks(SMALL))
+    G[part][:] = value
+    save_checkpoint(tmp_path / "a.h5", Checkpoint(SMALL, 1, G, D))
+    model = cagan_theano.load(tmp_path / "a.h5", "jax", "cpu")
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 1, 16, 16, 3), np.uint8)
+    if part == "output.b":  # sigmoid and tanh of it are 1
+        assert (model.swap(*pictures).alpha == 1).all()
+        return
+    with pytest.raises(ValueError, match="a.h5: its weights, though finite, give values that are not"):
+        model.swap(*pictures)
+
+
+# --- messages
+
+
+@pytest.mark.parametrize("text", ["a\nb", "x" * 5000, "\x1b[31m", "\udcff", "é", "a\u202eb", "\r\n", "\0"])
+def test_a_message_is_one_line_that_can_be_printed(text):
+    line = one_line(f"{text}: is bad; the cure")
+    assert line.isprintable() and len(line) <= 490 and line.endswith(": is bad; the cure")
+    line.encode()
+
+
+def test_a_name_with_a_newline_hides_neither_the_fault_nor_the_cure(tmp_path, capsys):
+    path = tmp_path / ("a\nb" + "c" * 200)
+    path.write_text("")
+    with pytest.raises(SystemExit):
+        main(convert.command, [f"{path}.h5", "out.onnx"])
+    text = capsys.readouterr().err
+    assert text.count("\n") == 1 and "a\\nb" in text and "no such checkpoint; check the path" in text
+
+
+def test_the_choices_that_click_lists_stay_on_the_line(capsys):
+    with pytest.raises(SystemExit):
+        main(convert.command, ["a.h5", "b.h5", "--dtype"])
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_libtiff_s_own_lines_are_kept_back(tmp_path, capfd):
+    rng = np.random.default_rng(1)
+    image, whole = Image.fromarray(rng.integers(0, 256, (33, 47, 3), np.uint8)), io.BytesIO()
+    image.save(whole, "TIFF", compression="tiff_lzw")
+    refused = 0
+    for _ in range(60):
+        data = bytearray(whole.getvalue())
+        for place in rng.integers(0, len(data), 3):
+            data[place] = rng.integers(256)
+        (tmp_path / "a.tif").write_bytes(data)
+        try:
+            read_picture(tmp_path / "a.tif", 32, 16)
+        except ValueError:
+            refused += 1
+    assert refused and capfd.readouterr() == ("", "")
