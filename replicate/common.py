@@ -12,7 +12,7 @@ from cagan_theano.command import no_cache_option
 
 ROOT = Path(__file__).resolve().parents[1]
 HELD_OUT = 24
-"""Held-out pairs rendered for the figures: 8 people and 20 garments to choose from."""
+"""Held-out pairs rendered for the figures where none are shipped in the wanted size."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def backend_option(command):
 device_option = click.option("--device", type=click.Choice(["cpu", "gpu"]), default=None,
                              help="Where it runs.  [default: a GPU where there is one]")
 data_option = click.option("--data", type=click.Path(), default=None,
-                           help="Photo file whose test split is shown.  [default: the held-out "
-                                "photoshoot, rendered once into photos/]")
+                           help="Photo file whose test split is shown.  [default: the shipped "
+                                "held-out photoshoot, or one rendered once into photos/]")
 seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
                            help="Seed of the random choice of humans and articles.")
 
@@ -101,9 +101,20 @@ def held_out(data, model, count=HELD_OUT):
     or one without a test split.
     """
     from data_prep.store import PhotoFile
-    path = data if data is not None else held_out_photoshoot(model, count)
+    path = data or shipped_held_out(model, count) or held_out_photoshoot(model, count)
     with PhotoFile.open(path) as file:
         yield Held(str(path), file.split("test"), file.provenance)
+
+
+def shipped_held_out(model, count=HELD_OUT):
+    """Path of the shipped held-out photoshoot in a model's size, so that a figure renders nothing.
+
+    None where there is none, where more pictures are wanted than a figure shows, or where the model
+    was trained in the street.
+    """
+    path = ROOT / "checkpoints" / f"heldout_{model.config.height}x{model.config.width}.h5"
+    wanted = count == HELD_OUT and not shoot_setting(model).clutter
+    return path if wanted and path.exists() else None
 
 
 def held_out_photoshoot(model, count=HELD_OUT):
