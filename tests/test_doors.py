@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import re
 import time
 from pathlib import Path
 
@@ -274,6 +275,16 @@ def test_finite_weights_that_give_none_are_an_error(part, value, tmp_path):
         return
     with pytest.raises(ValueError, match="a.h5: its weights, though finite, give values that are not"):
         model.swap(*pictures)
+
+
+# --- documents
+
+
+def test_the_tests_that_fidelity_names_are_there():
+    named = set(re.findall(r"`(test_\w+)", (ROOT / "docs/fidelity.md").read_text()))
+    there = {node.name for path in (ROOT / "tests").glob("test_*.py")
+             for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
+    assert len(named) > 9 and named <= there, named - there
 
 
 # --- messages

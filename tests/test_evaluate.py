@@ -298,3 +298,32 @@ def test_save_images_writes_folders_that_metric_tools_read(tmp_path, monkeypatch
 
 def test_toy_pictures_have_the_stated_size(held):
     assert held.photos.x.shape == (12, HEIGHT, WIDTH, 3)
+
+
+def test_the_log_s_scores_are_the_evaluation_s(tmp_path):
+    """One definition: what a training logs of all held-out swaps is what `evaluate.py` measures."""
+    from conftest import write_tiny_photos
+
+    from cagan_theano.samples import choose_held_out, scores
+    from cagan_theano.scores import SCORES
+
+    class Noisy(ToyModel):
+        """Swaps that err inside and outside of the region, each picture otherwise."""
+
+        def swap(self, x_i, y_i, y_j, mask=None, batch_size=16):
+            rng = np.random.default_rng(int(x_i.sum()))
+            noise = rng.integers(-40, 41, x_i.shape) * rng.random((len(x_i), 1, 1, 1))
+            x_ij = np.clip(x_i.astype(int) // 2 + y_j // 2 + noise, 0, 255).astype(np.uint8)
+            alpha = rng.random(x_i.shape[:3]).astype(np.float32)
+            return type("Swap", (), {"alpha": alpha, "x_ij": x_ij, "x_tilde_ij": x_ij})
+
+    with PhotoFile(write_tiny_photos(tmp_path / "a.h5", pairs=2, tests=9)) as file:
+        photos, model = file.split("test"), Noisy()
+        held_out = choose_held_out(photos, 99)
+        swap = model.swap(held_out.x_i, held_out.y_i, held_out.y_j)
+        logged = scores(held_out, swap)
+        measured = evaluate.summarize(measures.measure(model, common.Held("a", photos, {}), cycle=False))
+    assert len(held_out.x_i) == len(photos.triples.i) > 4
+    assert set(logged) == set(SCORES) <= set(measured)
+    assert {n: pytest.approx(value) for n, value in logged.items()} == {
+        n: measured[n]["value"] for n in logged}
