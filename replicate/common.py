@@ -43,7 +43,8 @@ def checkpoint_option(size, family="cagan"):
     size: of the shipped checkpoint, such as "128x96"; family: the default of ``WEIGHTS``.
     """
     def chosen(ctx, _, path):
-        return path or ROOT / "checkpoints" / f"{ctx.params.pop('weights')}_{size}.h5"
+        shipped = f"{ctx.params.pop('weights')}_{size}.h5"  # popped always: no command takes it
+        return path or ROOT / "checkpoints" / shipped
 
     weights = click.option("--weights", type=click.Choice(list(WEIGHTS)), default=family, is_eager=True,
                            show_default=True, help="Shipped weights: " + "; ".join(
