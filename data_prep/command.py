@@ -1,7 +1,10 @@
 """Shared click plumbing: every user error is one line on stderr and exit code 1."""
+import signal
 import sys
 
 import click
+
+from data_prep.files import told
 
 INTERRUPTED = 130  # the shell's convention for a process ended by Ctrl-C
 
@@ -18,10 +21,24 @@ def printable(text):
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def literal(text):
+    """A text with names in it as matplotlib shall draw it: none of it is markup, all can be drawn."""
+    shown = (c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    return "".join(shown).replace("$", r"\$")
+
+
 def main(command, args=None):
-    """Run a click ``command``; turn errors into one line instead of a traceback."""
+    """Run a click ``command``; turn errors into one line instead of a traceback.
+
+    args: the command line's words in the place of the process's own.
+    """
+    if hasattr(sys.stdout, "reconfigure"):  # names of files may be no proper text
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        sys.exit(command.main(args=args, standalone_mode=False) or 0)
+        code = command.main(args=args, standalone_mode=False) or 0
+        if args is None:  # all is done: Ctrl-C would only interrupt what libraries do at the exit
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.exit(code)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
@@ -30,4 +47,4 @@ def main(command, args=None):
         fail(str(stop.__cause__ or stop) or "interrupted; nothing half-written was left behind",
              INTERRUPTED)
     except (ValueError, OSError) as error:
-        fail(error)
+        fail(told(error))

@@ -25,6 +25,7 @@ from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.color import decode, encode, to_bytes
 from cagan_theano.sampling import Sampler
 from cagan_theano.signals import Signals, Stopped
+from data_prep.files import told
 from data_prep.store import PhotoFile
 
 FORMAT, VERSION = "cagan_theano exported functions", 1
@@ -403,7 +404,7 @@ def main(words=None) -> int:
     except Stopped as stopped:
         return stopped.exit_code
     except (ValueError, OSError) as error:
-        print(f"Error: {str(error).splitlines()[0]}", file=sys.stderr)
+        print(f"Error: {told(error).splitlines()[0]}", file=sys.stderr)
         return 1
 
 
