@@ -17,6 +17,7 @@ from cagan_theano.backends import BACKENDS, choose_backend
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_atomically
 from cagan_theano.color import to_bytes
 from cagan_theano.command import (
+    Command,
     config_options,
     devices_option,
     main,
@@ -73,7 +74,7 @@ class Settings:
         return shlex.join([*words, "--resume"])
 
 
-@click.command(context_settings={"max_content_width": 100})
+@click.command(cls=Command, context_settings={"max_content_width": 100})
 @click.option("--data", required=True, help="Photo file (HDF5) with a train split.")
 @click.option("--run", required=True, help="Folder of this training; it must not exist yet.")
 @click.option("--resume", is_flag=True, help="Continue the training in --run, bit for bit.")

@@ -14,7 +14,7 @@ import click
 from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
 
-from cagan_theano.command import main
+from cagan_theano.command import Command, main
 from data_prep.command import printable
 from replicate import common, sheet
 
@@ -236,7 +236,7 @@ def drawing(figure, across, up, tall):
     return axes
 
 
-@click.command()
+@click.command(cls=Command)
 @common.checkpoint_option("128x96")
 @common.out_option
 def command(checkpoint, out):

@@ -26,7 +26,7 @@ from PIL import Image
 
 import cagan_theano
 from cagan_theano.checkpoint import load_checkpoint
-from cagan_theano.command import main
+from cagan_theano.command import Command, Output, main
 from cagan_theano.config import Config
 from cagan_theano.run_folder import RunFolder
 from data_prep.command import printable
@@ -324,8 +324,8 @@ def render(values: dict) -> str:
     return environment.get_template("report.html").render(values)
 
 
-@click.command()
-@click.argument("out", type=click.Path(dir_okay=False))
+@click.command(cls=Command)
+@click.argument("out", type=Output("HTML"))
 @common.checkpoint_option("128x96")
 @click.option("--run", type=click.Path(), help="Run folder of the training: curves, samples.")
 @click.option("--figures", type=click.Path(), default=common.ROOT / "figures",

@@ -27,11 +27,11 @@ if not __package__:  # run as a file: the clone's root takes the place of this f
 
 import numpy as np
 
-from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from cagan_theano.checkpoint import KIND, Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.color import decode, encode, to_bytes
 from cagan_theano.sampling import Sampler
 from cagan_theano.signals import Signals, Stopped
-from data_prep.files import told
+from data_prep.files import atomic_file, check_absent, check_apart, check_kind, told, writing
 from data_prep.store import PhotoFile
 
 FORMAT, VERSION = "cagan_theano exported functions", 1
@@ -369,6 +369,7 @@ def check_photos(file: PhotoFile, photos, config) -> None:
 
 def train(args) -> int:
     """Train, log each step, save now and then and at the end; returns the exit code."""
+    check_paths(args, log=args.log or f"{args.out}.jsonl")
     functions = Functions(args.functions, args.device)
     checkpoint = load_checkpoint(args.state or functions.folder / "state.h5")
     with PhotoFile(args.data) as file:
@@ -383,7 +384,8 @@ def train(args) -> int:
             before = time.perf_counter()
             losses = training.advance()
             times.append(time.perf_counter() - before)
-            log.write(json.dumps({"step": training.step, **losses}) + "\n")
+            with writing(log.name):
+                log.write(json.dumps({"step": training.step, **losses}) + "\n")
             check_finite(losses, training.step)
             if training.step % args.checkpoint_every == 0:
                 log.flush()
@@ -393,6 +395,19 @@ def train(args) -> int:
     report(training, losses if times else {}, times)
     print(f"wrote {args.out}")
     return signals.exit_code
+
+
+def check_paths(args, log=None) -> None:
+    """Raise ValueError where something that is read, or of another kind, would be written over."""
+    state = args.state or Path(args.functions) / "state.h5"
+    outputs = {"--out": args.out} | ({"--log": log} if log else {})
+    check_apart(outputs, {"--data": args.data, "--state": state})
+    if log:
+        check_kind(args.out, KIND)
+        check_absent(args.out, args.overwrite)
+        check_kind(log, "JSON")  # its lines are added to
+    else:
+        check_kind(args.out, "an archive")
 
 
 def check_finite(losses: dict, step: int) -> None:
@@ -414,6 +429,7 @@ def report(training: Training, losses: dict, times: list) -> None:
 
 def swap(args) -> int:
     """Dress random test people in other garments, and write what G makes of them as .npz."""
+    check_paths(args)
     functions = Functions(args.functions, args.device)
     checkpoint = load_checkpoint(args.state or functions.folder / "state.h5")
     functions.put({f"G/{name}": array for name, array in checkpoint.G.items()})
@@ -430,7 +446,7 @@ def swap(args) -> int:
         if checkpoint.config.mask != "none":
             given["m_i"] = np.stack([photos.mask[int(row)] for row in i])
     alpha, x_tilde_ij, x_ij = paint(functions, given, checkpoint.config.color)
-    with open(args.out, "wb") as target:
+    with atomic_file(args.out) as temporary, open(temporary, "wb") as target:
         np.savez_compressed(
             target, i=i, j=j, **given, alpha=alpha, x_tilde_ij=x_tilde_ij, x_ij=x_ij
         )
@@ -496,6 +512,9 @@ def parser() -> argparse.ArgumentParser:
             )
             command.add_argument(
                 "--checkpoint-every", type=int, default=250, help="steps between saves"
+            )
+            command.add_argument(
+                "--overwrite", action="store_true", help="write over a checkpoint that is there"
             )
             command.add_argument("--log", help="file of the losses; default: OUT.jsonl")
         else:
