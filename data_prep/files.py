@@ -112,10 +112,13 @@ def kind_of(path):
 
 def _text_kind(head):
     """What a file that begins so is, where no signature tells."""
+    for known, kind in ((JSON, "JSON"), (HTML, "HTML")):  # also where the rest is damaged, as a log may be
+        if known.match(head):
+            return kind
     with contextlib.suppress(UnicodeDecodeError):
         codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be cut off
         if b"\0" not in head:
-            return "JSON" if JSON.match(head) else "HTML" if HTML.match(head) else "a text"
+            return "a text"
     return "a file of an unknown kind"
 
 
