@@ -43,7 +43,8 @@ def atomic_file(path):
         raise _unwritable(path, error) from error
     try:
         yield Path(temporary)
-        check_kind(path, kind_of(temporary))
+        if path.exists():
+            check_kind(path, kind_of(temporary))
         _sync(temporary, UNKNOWN)
         with _unless(DENIED):
             os.chmod(temporary, 0o666 & ~_umask())
