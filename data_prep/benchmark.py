@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from data_prep.command import main
+from data_prep.command import Command, main
 from data_prep.ingest import Settings, in_parallel, ingest
 from data_prep.options import size_option
 from data_prep.photoshoot.shoot import Setting, check_renderer, make_pair
@@ -68,7 +68,7 @@ def seconds(work, rounds):
     return tuple(min(spent) for spent in zip(*turns))
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(cls=Command, context_settings={"show_default": True})
 @click.option("--pairs", default=150, type=click.IntRange(1), help="Pairs of JPEGs.")
 @size_option
 @click.option("--jobs", default=2, type=click.IntRange(1), help="Threads of both.")

@@ -20,7 +20,7 @@ import subprocess
 import click
 import numpy as np
 
-from cagan_theano.command import main
+from cagan_theano.command import Command, main
 from cagan_theano.config import Config
 from cagan_theano.run_folder import RunFolder
 from data_prep.files import write_atomically
@@ -213,7 +213,7 @@ def write_study(plan, out, device, copy=None):
     click.echo(study.markdown(found))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("plan", type=click.Path(dir_okay=False))
 @click.option("--out", type=click.Path(file_okay=False), default=None,
               help="Folder of run folders and results.  [default: runs/ablations_PLAN]")

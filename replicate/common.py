@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from cagan_theano.command import no_cache_option
+from data_prep.text import printable
 
 ROOT = Path(__file__).resolve().parents[1]
 HELD_OUT = 24
@@ -272,12 +273,12 @@ def facts(title, checkpoint, model, held, seed, rows):
     return {
         "Title": title,
         "Software": "cagan_theano",
-        "Checkpoint": Path(checkpoint).name,
+        "Checkpoint": printable(Path(checkpoint).name),
         "Checkpoint-SHA256": model.sha256,
         "Checkpoint-Metadata": json.dumps(model.metadata, sort_keys=True),
         "Step": str(model.step),
         "Seed": str(seed),
-        "Data": Path(held.path).name,
+        "Data": printable(Path(held.path).name),
         "Data-Provenance": json.dumps(held.provenance, sort_keys=True),
         "Rows": json.dumps({name: [int(row) for row in value] for name, value in rows.items()}),
     }

@@ -19,7 +19,7 @@ import click
 import numpy as np
 
 from cagan_theano.checkpoint import write_atomically
-from cagan_theano.command import main
+from cagan_theano.command import Command, Output, main
 from replicate import common, interval, metrics
 from replicate.interval import CONFIDENCE, RESAMPLES, average, number, share
 from replicate.measures import (
@@ -281,11 +281,11 @@ def limit(held, count):
     return TRIPLES if count is None and truthless else count
 
 
-@click.command()
+@click.command(cls=Command)
 @common.checkpoint_option("128x96")
 @common.data_option
-@click.option("--out", type=click.Path(dir_okay=False), help="Also write everything as JSON.")
-@click.option("--plot", type=click.Path(dir_okay=False), help="Also draw a summary (PNG).")
+@click.option("--out", type=Output("JSON"), help="Also write everything as JSON.")
+@click.option("--plot", type=Output("a PNG picture"), help="Also draw a summary (PNG).")
 @click.option("--save-images", type=click.Path(), metavar="FOLDER",
               help="Write real/, fake/ and truth/ as PNGs, for other metric tools.")
 @click.option("--features", type=click.Path(dir_okay=False), metavar="ONNX",

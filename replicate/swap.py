@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from cagan_theano.checkpoint import write_atomically
-from cagan_theano.command import main
+from cagan_theano.command import Command, Output, main
 from data_prep.picture import open_rgb, read_picture
 from replicate import advice, common, sheet
 
@@ -87,14 +87,14 @@ def check_names(*paths):
                 raise ValueError(f"{path}: its folder does not exist; create it first")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--human", type=FILE, required=True, help="Photo x_i of the person.")
 @click.option("--wearing", type=FILE, required=True,
               help="Photo y_i, alone, of the article that the person wears.")
 @click.option("--article", type=FILE, required=True, help="Photo y_j of the article to put on.")
-@click.option("--out", type=FILE, required=True, help="Result x_i^j (PNG, JPEG, ...).")
-@click.option("--alpha-out", type=FILE, help="Also write the mask alpha, white where painted.")
-@click.option("--grid", type=FILE, help="Also write a sheet of inputs, mask and result.")
+@click.option("--out", type=Output(), required=True, help="Result x_i^j (PNG, JPEG, ...).")
+@click.option("--alpha-out", type=Output(), help="Also write the mask alpha, white where painted.")
+@click.option("--grid", type=Output(), help="Also write a sheet of inputs, mask and result.")
 @click.option("--keep-size", is_flag=True,
               help="Paint into the photo at its own resolution.  [default: the checkpoint's size]")
 @common.checkpoint_option("128x96", "dress")

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import only from those before it in this list.
 ORDER = (
-    "data_prep.text", "data_prep.command", "data_prep.files", "data_prep.stated", "data_prep.hdf5", "data_prep.store", "data_prep.picture",
+    "data_prep.text", "data_prep.stated", "data_prep.hdf5", "data_prep.files", "data_prep.command",
+    "data_prep.store", "data_prep.picture",
     "compat", "config", "color", "sampling", "scores", "batches", "layers",
     "encoder", "generator", "discriminator", "losses", "adam", "backends", "backends.cache",
     "backends.devices", "backends.expansion", "backends.recompute", "backends.native",

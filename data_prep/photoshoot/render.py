@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from data_prep.photoshoot import background, materials, scene
-from data_prep.photoshoot.cloth import normals, template
+from data_prep.photoshoot.cloth import normals
 from data_prep.photoshoot.fabric import Fabric
 from data_prep.photoshoot.figure import Figure, Part
 from data_prep.photoshoot.hair import tube
