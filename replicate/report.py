@@ -249,8 +249,9 @@ def commands_of(path, checkpoint, figures) -> list:
         if "version" in origin and (reason := shoots.older(checkpoint)):
             lines.append(f"# the training data are not to be had again: {one_line(reason)}; the nearest is")
         wardrobe = ["--wardrobe", given["wardrobe"]] if given.get("wardrobe", "paper") != "paper" else []
+        swaps = ["--true-swaps", given["true_swaps"]] if "true_swaps" in given else []
         lines.append(shell("python -m data_prep photoshoot train.h5 --pairs", data.get("pairs"), "--size",
-                           size, "--seed", origin.get("seed"), *held_out, *wardrobe,
+                           size, "--seed", origin.get("seed"), *held_out, *wardrobe, *swaps,
                            *["--clutter"] * bool(given.get("clutter"))))
     changed = [option for row in settings_of(checkpoint.config) if row["changed"]
                for option in option_of(row)]

@@ -19,11 +19,11 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from data_prep.command import main
+from data_prep.command import Command, Output, main, overwrite_option
 from data_prep.options import parse_size
 from data_prep.photoshoot import render, shoot
 from data_prep.photoshoot.garment import KINDS, WARDROBES
-from data_prep.store import PhotoFile, PhotoWriter
+from data_prep.store import KIND, PhotoFile, PhotoWriter
 from replicate import common
 
 PROGRAM = "replicate/shoots.py"
@@ -167,9 +167,10 @@ def older(model):
             f"version {shoot.VERSION}")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name", type=click.Choice(list(SHOOTS)))
-@click.argument("out", type=click.Path(dir_okay=False))
+@click.argument("out", type=Output(KIND, data=True))
+@overwrite_option
 @click.option("--count", default=40, show_default=True, help="People (controlled) or pairs.")
 @click.option("--size", default="128x96", show_default=True, help="HEIGHTxWIDTH in pixels.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,

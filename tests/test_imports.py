@@ -70,7 +70,8 @@ def test_the_data_do_not_know_the_networks():
 
 # What the scripts may import of each other: those before them.
 SCRIPTS = (
-    "interval", "metrics", "onnx_network", "plan", "pytorch_network", "run_exported", "sheet", "vectors",
+    "advice", "interval", "metrics", "onnx_network", "plan", "pytorch_network", "run_exported", "sheet",
+    "vectors",
     "common", "conformance", "contenders", "convert", "features", "pytorch_adapter", "pytorch_train",
     "study", "benchmark", "figure2", "figure3", "figure4", "figure5", "figure6", "golden", "measures",
     "shoots", "swap", "chart", "check_gpu", "growth", "swap_folder", "verdicts", "evaluate", "ablations",
