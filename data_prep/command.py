@@ -38,6 +38,8 @@ class Command(click.Command):
     def invoke(self, ctx):
         outputs, inputs = {}, {}
         for param in self.get_params(ctx):
+            if isinstance(param.type, click.Choice):
+                continue  # a word, though a file may be called so
             values = ctx.params.get(param.name)
             name = param.opts[-1] if param.opts[-1].startswith("-") else param.human_readable_name
             for value in values if isinstance(values, (tuple, list)) else [values]:

@@ -63,6 +63,12 @@ def test_a_module_imports_only_from_those_before_it(name):
         assert ORDER.index(short(other)) < ORDER.index(name), f"{name} imports {other}"
 
 
+@pytest.mark.parametrize("name", [name for name in ORDER if name.startswith("data_prep.")])
+def test_what_both_packages_use_has_an_order_too(name):
+    others = set(imported((ROOT / name.replace(".", "/")).with_suffix(".py")))
+    assert others <= set(ORDER[:ORDER.index(name)])
+
+
 def test_the_data_do_not_know_the_networks():
     for path in (ROOT / "data_prep").rglob("*.py"):
         assert not [n for n in imported(path) if not n.startswith("data_prep")], path

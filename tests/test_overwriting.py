@@ -111,6 +111,14 @@ def test_not_even_then_is_another_kind_of_file_replaced(make, tmp_path, capsys):
         refused(capsys, ship, source, path, "--overwrite")
 
 
+def test_a_file_may_be_called_as_a_choice_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(prep.cli, ["photoshoot", "shop", "--wardrobe", "shop", "--pairs", "1", "--held-out", "0",
+                        "--size", "16x16", "--jobs", "1"])
+    assert left.value.code == 0 and kind_of("shop") == "an HDF5 file (cagan_theano photos)"
+
+
 def test_a_checkpoint_is_not_replaced_by_shipping(tmp_path, capsys):
     source, out = checkpoint(tmp_path / "a.h5"), checkpoint(tmp_path / "b.h5")
     assert "b.h5: exists already" in refused(capsys, ship, source, out)

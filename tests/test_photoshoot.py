@@ -149,6 +149,20 @@ def test_another_setting_begins_anew(interrupted, changed):
         assert len(file.split("train")) == 4
 
 
+def test_going_on_is_not_overwriting(interrupted, capsys):
+    path, calls = interrupted
+    words = ["photoshoot", path, "--pairs", 8, "--held-out", 6, "--size", "{}x{}".format(*SIZE), "--jobs", 1]
+    assert run(capsys, *words, "--seed", 3)[0] == 0 and len(calls) == 10 + 20 - 9
+    before = path.read_bytes()
+    code, said = run(capsys, *words, "--seed", 3)
+    assert code == 1 and "exists already" in said.err and len(calls) == 10 + 20 - 9
+    calls.clear()  # the tenth is interrupted once more
+    assert run(capsys, *words, "--seed", 4, "--overwrite")[0] == 130 and path.read_bytes() == before
+    assert run(capsys, *words, "--seed", 4)[0] == 1 and os.path.isfile(f"{path}.work")
+    assert run(capsys, *words, "--seed", 4, "--overwrite")[0] == 0 and len(calls) == 10 + 20 - 9
+    assert path.read_bytes() != before and os.listdir(path.parent) == ["o.h5"]
+
+
 def test_two_shoots_do_not_write_one_file(interrupted):
     path, _ = interrupted
     other = sqlite3.connect(f"{path}.work")

@@ -28,12 +28,12 @@ from cagan_theano.checkpoint import (
 )
 from cagan_theano.config import Config
 from cagan_theano.run_folder import RunFolder
-from data_prep.text import literal
 from data_prep.ingest import find
 from data_prep.layouts import LAYOUTS, detect
 from data_prep.picture import decode_labels, read_picture
 from data_prep.source import Source
 from data_prep.store import PhotoFile, PhotoWriter
+from data_prep.text import literal
 from replicate import claims, conformance, convert, report, run_exported, study, verdicts
 from replicate.plan import read_plan
 from replicate.vectors import Vectors, read_vectors, write_vectors
