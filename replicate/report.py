@@ -247,7 +247,8 @@ def commands_of(path, checkpoint, figures) -> list:
         given = origin.get("arguments") or {}
         held_out = ["--held-out", given["held_out"]] if "held_out" in given else []
         if "version" in origin and (reason := shoots.older(checkpoint)):
-            lines.append(f"# the training data are not to be had again: {one_line(reason)}; the nearest is")
+            lines.append(shell("# the nearest to the training data, which are not to be had again:",
+                               one_line(reason)))  # quoted too: not every shell knows comments
         wardrobe = ["--wardrobe", given["wardrobe"]] if given.get("wardrobe", "paper") != "paper" else []
         swaps = ["--true-swaps", given["true_swaps"]] if "true_swaps" in given else []
         lines.append(shell("python -m data_prep photoshoot train.h5 --pairs", data.get("pairs"), "--size",

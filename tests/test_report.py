@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -115,11 +116,12 @@ def test_the_numbers_and_the_settings_that_differ_are_there(world):
 
 
 def test_data_of_an_older_photoshoot_are_said_to_be_gone():
-    origin = {"program": "data_prep photoshoot", "seed": 3, "version": 2, "arguments": {"wardrobe": "shop"}}
+    origin = {"program": "data_prep photoshoot", "seed": 3, "version": 2,
+              "arguments": {"wardrobe": "shop", "true_swaps": 9}}
     checkpoint = SimpleNamespace(config=Config(), metadata={"data": {"pairs": 40, "provenance": origin}})
     comment, command, *_ = report.commands_of("c.h5", checkpoint, [])
     assert comment.startswith("# ") and "version 2 of the photoshoot" in comment
-    assert command.endswith("--seed 3 --wardrobe shop")
+    assert command.endswith("--seed 3 --wardrobe shop --true-swaps 9")
 
 
 def test_figures_in_order_and_those_of_other_weights_marked(world):
@@ -217,7 +219,8 @@ SHELL = "1; touch {0}/pwned #", "$(touch {0}/pwned)", "`touch {0}/pwned`", "1' ;
 def test_what_a_checkpoint_says_is_never_a_shell_s_to_run(number, tmp_path):
     """Every word of the commands, run by a real shell whose `python` only prints its words."""
     evil = SHELL[number].format(tmp_path)
-    provenance = {"program": "data_prep photoshoot", "seed": evil, "arguments": {"held_out": evil}}
+    given = {"held_out": evil, "wardrobe": evil, "true_swaps": evil}
+    provenance = {"program": "data_prep photoshoot", "version": evil, "seed": evil, "arguments": given}
     checkpoint = SimpleNamespace(config=Config(steps=10), metadata={
         "data": {"pairs": evil, "provenance": provenance}})
     figures = [{"name": f"figure{evil.replace('/', '')}.png"}]
@@ -225,7 +228,8 @@ def test_what_a_checkpoint_says_is_never_a_shell_s_to_run(number, tmp_path):
     script = 'python() { printf "%s\\0" "$@"; }\n' + "\n".join(lines)
     done = subprocess.run(["/bin/sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and not done.stderr and not list(tmp_path.iterdir())
-    assert done.stdout.split("\0").count(evil) == 3
+    assert done.stdout.split("\0").count(evil) == 5
+    assert lines[0].startswith("# ") and shlex.split(lines[0])[-1].startswith("it was rendered by version ")
 
 
 def test_names_that_are_no_proper_text_are_written_escaped(tmp_path, monkeypatch):
