@@ -200,7 +200,7 @@ def arithmetic_trainer():
             self.sampler, self.step = Sampler(config, photos.garment), 0
             self.networks = build_networks(config)
             made = {name: Adam(net.params, config) for name, net in self.networks._asdict().items()}
-            self.functions = SimpleNamespace(optimizers=made)
+            self.functions = SimpleNamespace(optimizers=made, average=None)
 
         def _update(self):
             return self.move
