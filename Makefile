@@ -114,13 +114,15 @@ faults: $(READY)
 fuzz: $(READY)
 	$(BIN)/python tests/faults/fuzz.py --cases $(CASES)
 
-# The resolver's own version is free: what it finds is in the result.
+# The resolver's own version is free: what it finds is in the result.  `make pins` takes the newest of
+# everything; `make pins UPGRADE=` keeps the pins that there are and adds what is new.
+UPGRADE := --upgrade
 UV := .venv/pins/bin/uv
 .venv/pins/bin/uv: | python
 	$(PYTHON) -m venv .venv/pins
 	.venv/pins/bin/python -m pip install --quiet --disable-pip-version-check uv
 
-LOCK = $(UV) pip compile --quiet --upgrade --no-annotate --generate-hashes \
+LOCK = $(UV) pip compile --quiet $(UPGRADE) --no-annotate --generate-hashes \
     --custom-compile-command 'make pins' --python-version 3.11 --extra test pyproject.toml
 
 pins: | $(UV)

@@ -17,11 +17,12 @@ import h5py
 import numpy as np
 
 from cagan_theano.config import AVERAGE, Config
-from data_prep.files import write_atomically
+from data_prep.files import HDF5, write_atomically
 from data_prep.hdf5 import attribute, fault, open_file, shown
 from data_prep.stated import LARGEST, NUMBER, check_provenance, fits, read_object
 
 FORMAT = "cagan_theano checkpoint"
+KIND = f"{HDF5} ({FORMAT})"
 VERSION = 1
 GROUPS = ("G", "D", "optimizer")
 TEXTS = ("config", "metadata", "sampler")

@@ -7,10 +7,10 @@ import click
 
 from cagan_theano.backends import PRECISIONS, cache
 from cagan_theano.config import Config
-from data_prep.command import INTERRUPTED, fail, main
+from data_prep.command import INTERRUPTED, Command, Output, fail, main, overwrite_option
 
-__all__ = ["INTERRUPTED", "config_options", "devices_option", "fail", "main", "no_cache_option",
-           "precision_option"]  # fmt: skip
+__all__ = ["INTERRUPTED", "Command", "Output", "config_options", "devices_option", "fail", "main",
+           "no_cache_option", "overwrite_option", "precision_option"]  # fmt: skip
 
 
 def switch_cache_off(context, option, off: bool) -> None:

@@ -7,12 +7,18 @@ that its flags are set before its first import and no user ever sets ``AESARA_FL
   import.  The C back end turns it on again (:mod:`cagan_theano.backends.c`).
 * ``blas__ldflags`` is given: Aesara otherwise asks ``numpy.distutils``, which fails with a recent
   setuptools and is gone from numpy 2.
+* Aesara makes its folder in the home at import, where there is one that can be written; a user in a
+  container may have none, and is given a temporary one.
 * numpy 2 and 1.26 differ in six names that Aesara 2.9 uses; they are put back where missing.
 """
 
+import atexit
+import contextlib
 import logging
 import os
+import shutil
 import sys
+import tempfile
 import warnings
 
 import numpy as np
@@ -51,6 +57,24 @@ def add_flags() -> None:
     os.environ["AESARA_FLAGS"] = ",".join(filter(None, [OUR_FLAGS, theirs]))
 
 
+@contextlib.contextmanager
+def writable_home():
+    """In the block, HOME is a folder that can be written: a temporary one where the user has none."""
+    home, own = os.path.expanduser("~"), os.path.expanduser("~/.aesara")
+    if os.path.isdir(home) and os.access(own if os.path.isdir(own) else home, os.W_OK):
+        yield
+        return
+    folder, before = tempfile.mkdtemp(prefix="cagan_home_"), os.environ.get("HOME")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["HOME"] = folder
+    try:
+        yield
+    finally:
+        os.environ.pop("HOME")
+        if before is not None:
+            os.environ["HOME"] = before
+
+
 def import_aesara():
     """Import Aesara with flags, numpy names and log level in place; returns the module.
 
@@ -62,8 +86,9 @@ def import_aesara():
     # Aesara warns at import that it uses numpy's BLAS: true of the C back end alone, which says so.
     logging.getLogger("aesara.tensor.blas").setLevel(logging.ERROR)
     try:
-        import aesara
-        import aesara.tensor.nnet.abstract_conv
+        with writable_home():
+            import aesara
+            import aesara.tensor.nnet.abstract_conv
     except ModuleNotFoundError as error:
         raise ImportError(f"{error}; install the pins of requirements/reference.txt") from error
     return aesara

@@ -22,7 +22,7 @@ import numpy as np
 from cagan_theano import __version__
 from cagan_theano.backends import choose_backend
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from cagan_theano.command import config_options, main, no_cache_option, precision_option
+from cagan_theano.command import Command, config_options, main, no_cache_option, precision_option
 from cagan_theano.compat import versions
 from cagan_theano.config import Config
 from cagan_theano.functions import swap_function
@@ -46,7 +46,7 @@ class Sizes(click.ParamType):
         return tuple(dict.fromkeys(map(int, value.split(","))))
 
 
-@click.command(context_settings={"max_content_width": 100})
+@click.command(cls=Command, context_settings={"max_content_width": 100})
 @click.option(
     "--out",
     required=True,

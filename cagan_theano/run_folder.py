@@ -6,6 +6,8 @@
     samples/step_0000250.png      held-out swaps
     losses.png                    curves of the log
     lock                          held while a training writes here
+
+The folder itself may be a link; none in it is followed: it would lead writing and removing elsewhere.
 """
 
 import contextlib
@@ -17,8 +19,9 @@ from pathlib import Path
 
 from cagan_theano.checkpoint import load_checkpoint, write_atomically
 from cagan_theano.config import Config
-from data_prep.files import is_temporary
+from data_prep.files import flush, is_temporary, writing
 
+NAMES = ("config.json", "log.jsonl", "checkpoints", "samples", "losses.png", "lock")
 CHECKPOINT = re.compile(r"step_(\d{7,})\.h5")
 
 
@@ -47,11 +50,23 @@ class RunFolder:
     def _is_unborn(self, path) -> bool:
         """Whether a path is one that a training writes before its config.json."""
         known = ("lock", "samples", "checkpoints")
-        return (path in [self.path / name for name in known] or path == self.checkpoint_path(0)
+        return not path.is_symlink() and (path in [self.path / name for name in known] or path == self.checkpoint_path(0)
                 or is_temporary(path))
 
+    def check_links(self) -> None:
+        """Raise ValueError where one of a training's own files or folders is a link."""
+        own = [self.path / name for name in NAMES]
+        for folder in (self.samples, self.checkpoints):
+            if folder.is_dir() and not folder.is_symlink():
+                own += folder.iterdir()
+        for path in own:
+            if path.is_symlink():
+                raise ValueError(f"{path}: is a link, and none in a run folder is followed; put in its "
+                                 "place what it leads to")
+
     def check_old(self) -> None:
-        """Raise FileNotFoundError unless a training was begun here."""
+        """Raise FileNotFoundError unless a training was begun here, ValueError where it has links."""
+        self.check_links()
         if not self.begun():
             raise FileNotFoundError(f"{self.path}: holds no training to resume; check the path, "
                                     "or start one without --resume")
@@ -59,10 +74,12 @@ class RunFolder:
     def __enter__(self):
         """Take the lock; then no one else writes here, and what a killed one left half done goes."""
         folders = self.path, self.samples, self.checkpoints
+        self.check_links()
         try:
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path / "lock", "a")  # noqa: SIM115 (held until __exit__)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+            self._lock = open(os.open(self.path / "lock", flags, 0o666), "a")  # noqa: SIM115 (until __exit__)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for path in (path for folder in folders for path in folder.iterdir()):
                 if is_temporary(path):
@@ -138,20 +155,19 @@ class RunFolder:
         path = self.path / "log.jsonl"
         kept = [json.dumps(line) + "\n" for line in self.read_log() if line["step"] <= step]
         write_atomically(path, "".join(kept))
-        self._log = open(path, "a", buffering=1)  # noqa: SIM115 (closed by __exit__)
+        with writing(path):
+            self._log = open(path, "a", buffering=1)  # noqa: SIM115 (closed by __exit__)
 
     def log(self, line: dict) -> None:
         """Append one JSON object; it is handed to the system at once."""
-        try:
+        with writing(self.path / "log.jsonl"):
             self._log.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise type(error)(f"{self.path / 'log.jsonl'}: cannot be written ({error.strerror}); "
-                              "free some space and --resume") from error
 
     def flush_log(self) -> None:
         """Bring the log to the disk, so that a power cut leaves a line for each step that is kept."""
         if self._log is not None:
-            os.fsync(self._log.fileno())
+            with writing(self.path / "log.jsonl"):
+                flush(self._log.fileno())
 
     def read_log(self) -> list[dict]:
         """All whole lines of the log; a last one that a crash cut short is left out."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cagan_theano.scores import columns_of, garment_region, log_lines, scores_of
+from data_prep.text import literal
 
 COLORS = ("#20639b", "#c2571a", "#3c8d5a", "#7b4b94")
 INK = "#1a1a1a"
@@ -115,7 +116,7 @@ def draw_sheet(sheet: np.ndarray, labels, title: str, gap: int) -> bytes:
     for c, label in enumerate(labels):
         figure.text((gap / 2 + (c + 0.5) * step) / width, 1 - (head - 8) / height, label,
                     size=12, color=INK, ha="center", va="baseline")
-    figure.text(gap / width, 1 - 6 / height, title, size=8.5, color=INK, va="top")
+    figure.text(gap / width, 1 - 6 / height, literal(title), size=8.5, color=INK, va="top")
     return png(figure)
 
 
@@ -142,7 +143,7 @@ def loss_curves(log: list[dict], title: str) -> bytes | None:
         axes.spines[["top", "right"]].set_visible(False)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=8)
-    figure.suptitle(title, size=10)
+    figure.suptitle(literal(title), size=10)
     figure.supxlabel("step", size=9)
     return png(figure)
 

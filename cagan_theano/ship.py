@@ -4,13 +4,14 @@ import dataclasses
 
 import click
 
-from cagan_theano.checkpoint import load_checkpoint, save_checkpoint
-from cagan_theano.command import main
+from cagan_theano.checkpoint import KIND, load_checkpoint, save_checkpoint
+from cagan_theano.command import Command, Output, main, overwrite_option
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("source", metavar="RUN_CHECKPOINT")
-@click.argument("target", metavar="OUT.h5")
+@click.argument("target", metavar="OUT.h5", type=Output(KIND, data=True))
+@overwrite_option
 @click.option("--note", help="A remark that replaces the run's own.")
 @click.option("--raw", is_flag=True, help="G's weights of the last step, also where there are moving "
                                           "averages of them.")

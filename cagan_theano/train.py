@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import math
+import reprlib
 import shlex
 import sys
 import time
@@ -15,6 +17,7 @@ from cagan_theano.backends import BACKENDS, choose_backend
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_atomically
 from cagan_theano.color import to_bytes
 from cagan_theano.command import (
+    Command,
     config_options,
     devices_option,
     main,
@@ -35,6 +38,8 @@ from data_prep.text import one_line
 HELD_OUT = 16  # triples that are scored; the sheets show the first few
 SHOWN = ("loss_D", "loss_G", "L_id", "L_cyc", "L_truth", "L_region")  # beside the progress bar
 
+OTHER_DATA = ("the data that this training was begun with; give the same photo file, or begin a new run "
+              "from its weights with --init")
 USUAL = {"precision": "float32", "devices": 1, "cluster": None}  # how a back end computes
 
 
@@ -53,6 +58,7 @@ class Settings:
     keep: int
     note: str
     machine: dict = dataclasses.field(default_factory=dict)
+    other_kernels: bool = False
 
     def choose_backend(self):
         """The back end that the command line asks for."""
@@ -69,10 +75,13 @@ class Settings:
         return shlex.join([*words, "--resume"])
 
 
-@click.command(context_settings={"max_content_width": 100})
+@click.command(cls=Command, context_settings={"max_content_width": 100})
 @click.option("--data", required=True, help="Photo file (HDF5) with a train split.")
 @click.option("--run", required=True, help="Folder of this training; it must not exist yet.")
 @click.option("--resume", is_flag=True, help="Continue the training in --run, bit for bit.")
+@click.option("--other-kernels", is_flag=True,
+              help="With --resume: go on though other kernels computed the run so far (another back "
+                   "end, precision or compiler).  Its bits then depend on both.")
 @click.option("--init", help="Checkpoint whose weights to start from, of any picture size.")
 @click.option("--backend", type=click.Choice(("auto", *BACKENDS)), default="auto",
               show_default=True, help="Aesara's linker; auto: jax where it is installed.")
@@ -93,7 +102,7 @@ class Settings:
 @no_cache_option
 @config_options()
 @click.pass_context
-def train(ctx, data, run, resume, init, backend, device, sample_every, checkpoint_every, keep,
+def train(ctx, data, run, resume, other_kernels, init, backend, device, sample_every, checkpoint_every, keep,
           note, precision, devices, cluster, **options):
     """Train CAGAN on a photo file; the defaults are the paper's settings.
 
@@ -103,7 +112,7 @@ def train(ctx, data, run, resume, init, backend, device, sample_every, checkpoin
     """
     settings = Settings(data, run, resume, init, backend, device, sample_every, checkpoint_every,
                         keep, note, {"precision": precision, "devices": devices,
-                                     "cluster": cluster})
+                                     "cluster": cluster}, other_kernels)
     given = {name: value for name, value in options.items()
              if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT}
     with Signals() as signals:
@@ -125,8 +134,10 @@ def new_run(settings: Settings, given: dict, signals: Signals) -> int:
     with PhotoFile(settings.data) as file:
         config = Config(**{"height": file.height, "width": file.width, **given})
         check_data(file, config)
-        metadata = {"data": describe(file), "note": settings.note, "seconds": 0.0}
-        trainer, held_out = prepare(file, config, backend)
+        photos, held_out, pixels = read_data(file, config)
+        data = {**describe(file), "pixels": pixels}
+        metadata = {"data": data, "note": settings.note, "seconds": 0.0}
+        trainer = prepare(file, photos, held_out, config, backend)
     if settings.init:
         metadata["init"] = start_from(trainer, settings.init)
     if backend.process:
@@ -151,10 +162,14 @@ def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
         check_data(file, config)
         path, checkpoint = folder.newest_checkpoint(lambda text: tqdm.write(
             f"Warning: {one_line(text)}"))
+        check_steps(config, checkpoint.step)
         check_same_data(file, checkpoint.metadata)
+        check_same_kernels(path, checkpoint.metadata, backend, settings.other_kernels)
         with naming(path):  # before the networks of config.json are built
             check_weights(config, G=checkpoint.G, D=checkpoint.D)
-        trainer, held_out = prepare(file, config, backend)
+        photos, held_out, pixels = read_data(file, config)
+        check_same_pixels(file, checkpoint.metadata, pixels)
+        trainer = prepare(file, photos, held_out, config, backend)
         with naming(path):
             trainer.restore(checkpoint)
         if backend.process:
@@ -164,6 +179,8 @@ def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
         click.echo(f"resuming after step {trainer.step} from {path}")
         metadata = {"note": "", "seconds": 0.0, **checkpoint.metadata}
         metadata["note"] = settings.note or metadata["note"]
+        metadata["data"] = {**describe(file), "pixels": pixels}
+        metadata |= changed_kernels(checkpoint.metadata, backend)
         return Loop(trainer, folder, held_out, metadata, settings, signals).run()
 
 
@@ -183,6 +200,33 @@ def same_settings(stored: Config, given: dict, run: str) -> Config:
             raise ValueError(f"{run}: was begun with {name}={getattr(stored, name)}, not {value}; "
                              f"leave --{name.replace('_', '-')} out, or begin a new run")
     return stored.replace(steps=given.get("steps", stored.steps))
+
+
+def check_steps(config: Config, done: int) -> None:
+    """Raise ValueError where a training has done more steps than are asked for."""
+    if config.steps < done:
+        raise ValueError(f"--steps {config.steps}: the training has done {done} steps already; give a "
+                         "larger number, or leave --steps out")
+
+
+def check_same_kernels(path, metadata: dict, backend, consent: bool) -> None:
+    """Raise ValueError where other kernels would go on than those that computed a checkpoint."""
+    known, now = metadata.get("kernels"), backend.kernels
+    if known is None:
+        click.echo(f"{path}: records no kernels; whether these ({now}) computed it is not checked")
+    elif known != now and not consent:
+        raise ValueError(f"{path}: was computed by other kernels ({reprlib.repr(known)}) than are here "
+                         f"({now}), so that the bits would differ; go on where those are (a compiler, "
+                         "the same --backend and --precision), or consent with --other-kernels")
+
+
+def changed_kernels(metadata: dict, backend) -> dict:
+    """What the metadata say further where others than a checkpoint's kernels go on."""
+    known = metadata.get("kernels")
+    if known in (None, backend.kernels):
+        return {}
+    before = metadata.get("kernels_before")
+    return {"kernels_before": [*(before if isinstance(before, list) else []), known]}
 
 
 def check_data(file: PhotoFile, config: Config) -> None:
@@ -219,49 +263,81 @@ def describe(file: PhotoFile) -> dict:
 
 def check_same_data(file: PhotoFile, metadata: dict) -> None:
     """Raise ValueError when a training was begun with other photos."""
-    if metadata.get("data") != describe(file):
-        raise ValueError(f"{file.path}: is not the data that this training was begun with; give "
-                         "the same photo file, or begin a new run from its weights with --init")
+    known = metadata.get("data")
+    if not isinstance(known, dict) or {**known, "pixels": 0} != {**describe(file), "pixels": 0}:
+        raise ValueError(f"{file.path}: is not {OTHER_DATA}")
 
 
-def prepare(file: PhotoFile, config: Config, backend):
-    """(Trainer, held-out triples or None) of a photo file."""
-    photos = read_photos(file.split("train"), config)
-    with naming(file.path):
-        trainer = Trainer(config, photos, backend)
+def check_same_pixels(file: PhotoFile, metadata: dict, pixels: str) -> None:
+    """Raise ValueError when photos of the same description hold other pixels."""
+    known = metadata["data"].get("pixels")
+    if known is None:
+        click.echo(f"{file.path}: its pixels are not compared, for the checkpoint has no digest of them")
+    elif known != pixels:
+        raise ValueError(f"{file.path}: holds other pixels than {OTHER_DATA}")
+
+
+def read_data(file: PhotoFile, config: Config) -> tuple:
+    """(train split in memory, held-out triples or None, digest of all that they hold)."""
+    digest = hashlib.sha256()
+    photos = read_photos(file.split("train"), config, digest)
     held_out = choose_held_out(file.split("test"), HELD_OUT) if "test" in file.splits else None
-    if held_out is None:
-        tqdm.write(f"{file.path}: has no test photos; no samples will be drawn")
-    elif config.mask != "none" and held_out.m_i is None:
+    for array in held_out or ():
+        feed(digest, array)
+    return photos, held_out, digest.hexdigest()
+
+
+def prepare(file: PhotoFile, photos, held_out, config: Config, backend) -> Trainer:
+    """The trainer of photos that were read from a file; see `read_data`."""
+    if held_out is not None and config.mask != "none" and held_out.m_i is None:
         raise ValueError(f"{file.path}: has no test masks, which --mask {config.mask} needs; use "
                          "--mask none or photos with masks")
-    return trainer, held_out
+    with naming(file.path):
+        trainer = Trainer(config, photos, backend)
+    if held_out is None:
+        tqdm.write(f"{file.path}: has no test photos; no samples will be drawn")
+    return trainer
 
 
-def read_photos(photos, config: Config):
+def feed(digest, array) -> None:
+    """Add an array (or None) to a digest, so that no two sequences of arrays give the same bytes."""
+    if array is None:
+        digest.update(b"none")
+        return
+    digest.update(f"{array.dtype.str}{array.shape}".encode())
+    digest.update(np.ascontiguousarray(array))
+
+
+def read_photos(photos, config: Config, digest=None):
     """The split in memory, its pictures in the coding of config.color.
 
     Where config.needs_truth, the true swaps stand behind the photos x, their masks behind mask.
+    digest: of hashlib; it is fed all that is read, before any coding.
     """
+    digest = digest or hashlib.sha256()
     people, masks = [photos.x], [photos.mask]
     if config.needs_truth:
         people.append(photos.triples.x_ij)
         masks.append(photos.triples.mask)
     total = sum(map(len, (*people, photos.y)))
     with tqdm(total=total, desc="reading", unit="photo", leave=False) as bar:
-        x, y = (read_rows(columns, config.color, bar) for columns in (people, [photos.y]))
+        x, y = (read_rows(columns, config.color, bar, digest) for columns in (people, [photos.y]))
     mask = np.concatenate([rows.load() for rows in masks]) if config.needs_masks else None
+    swaps = (photos.triples.i, photos.triples.j) if config.needs_truth else ()
+    for array in (mask, photos.garment, *swaps):
+        feed(digest, array)
     return dataclasses.replace(photos, x=x, y=y, mask=mask)
 
 
-def read_rows(columns, color: str, bar, chunk: int = 256) -> np.ndarray:
+def read_rows(columns, color: str, bar, digest, chunk: int = 256) -> np.ndarray:
     """All rows of HDF5 columns of pictures, one column behind the other."""
     target = empty_pictures((sum(map(len, columns)), *columns[0].shape[1:]))
     rest = target
     for source in columns:
         for start in range(0, len(source), chunk):
-            rest[start:start + chunk][:len(source) - start] = to_bytes(
-                source[start:start + chunk], color)
+            pictures = source[start:start + chunk]
+            feed(digest, pictures)
+            rest[start:start + chunk][:len(source) - start] = to_bytes(pictures, color)
             bar.update(min(chunk, len(source) - start))
         rest = rest[len(source):]
     return target
@@ -298,8 +374,9 @@ class Loop:
                 shown = " ".join(f"{k} {v:.3f}" for k, v in losses.items() if k in SHOWN)
                 bar.set_postfix_str(shown, refresh=False)
                 bar.update()
+        code = self.finish()  # a signal after the last step has nothing left to stop
         self.signals.patient = False
-        return self.finish()
+        return code
 
     def progress_bar(self):
         """A bar over the steps, rarely drawn where no one watches."""
@@ -366,7 +443,7 @@ class Loop:
         metadata = {**self.metadata, "seconds": round(time.monotonic() - self.start, 1),
                     "finished": self.finished(), "seed": self.config.seed,
                     "versions": versions(), "backend": trainer.backend.name,
-                    "device": trainer.backend.device}
+                    "device": trainer.backend.device, "kernels": trainer.backend.kernels}
         checkpoint = Checkpoint(config=self.config, metadata=metadata, **trainer.state())
         self.folder.flush_log()
         save_checkpoint(self.folder.checkpoint_path(trainer.step), checkpoint)

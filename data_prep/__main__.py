@@ -1,20 +1,22 @@
 """``python -m data_prep``: make or inspect the photo files that CAGAN is trained on."""
+import io
 import json
 import shlex
 
 import click
 import numpy as np
 
-from data_prep.command import main
+from data_prep.command import Group, Output, main, overwrite_option
+from data_prep.files import write_atomically
 from data_prep.layouts import LAYOUTS, detect, twin_folders
 from data_prep.options import size_option
-from data_prep.store import PhotoFile
+from data_prep.store import KIND, PhotoFile
 from data_prep.text import one_line, printable
 
 SHEET_COLUMNS = 6  # pairs in a row of the contact sheet
 
 
-@click.group(context_settings={"show_default": True, "max_content_width": 100})
+@click.group(cls=Group, context_settings={"show_default": True, "max_content_width": 100})
 def cli():
     """Make or inspect HDF5 files of human photos x_i and their articles y_i.
 
@@ -23,7 +25,8 @@ def cli():
 
 
 @cli.command()
-@click.argument("out", type=click.Path(dir_okay=False))
+@click.argument("out", type=Output(KIND, data=True))
+@overwrite_option
 @click.option("--pairs", default=15000, help="Pairs to train on (the paper's number).")
 @click.option("--wardrobe", type=click.Choice(["paper", "shop"]), default="paper",
               help="paper: pullovers and hoodies, as in section 3.1; shop: those in the majority, and what "
@@ -33,9 +36,13 @@ def cli():
 @click.option("--held-out", default=512, help="Test pairs, each with one true swap.")
 @click.option("--true-swaps", default=0, help="True swaps of train pairs, to learn from.")
 @click.option("--clutter", is_flag=True, help="A street-like background instead of a studio.")
-@click.option("--jobs", default=2, help="Processes; the pictures do not depend on it.")
+@click.option("--jobs", type=int, default=None, show_default="the CPUs that it may use",
+              help="Processes; the pictures do not depend on it.")
 def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, clutter, jobs):
-    """Render a procedural photoshoot of pullovers and hoodies to the HDF5 file OUT."""
+    """Render a procedural photoshoot, people in garments of a wardrobe, to the HDF5 file OUT.
+
+    Interrupted, the same command goes on.
+    """
     from data_prep.photoshoot.shoot import shoot
     shoot(out, pairs, size, seed, held_out, clutter, jobs, true_swaps, wardrobe)
     swaps = f" with {true_swaps} true swaps" if true_swaps else ""
@@ -105,7 +112,8 @@ def ingest_command(name, layout):
 
 INGEST_OPTIONS = (
     click.argument("src", type=click.Path()),
-    click.argument("out", type=click.Path(dir_okay=False)),
+    click.argument("out", type=Output(KIND, data=True)),
+    overwrite_option,
     size_option,
     click.option("--fit", type=click.Choice(["pad", "crop"]), default="pad",
                  help="Keep the aspect by a border in the photo's own color, or by cutting."),
@@ -127,7 +135,8 @@ for _name, _layout in LAYOUTS.items():
 
 @cli.command("recolors")
 @click.argument("src", type=click.Path())
-@click.argument("out", type=click.Path(dir_okay=False))
+@click.argument("out", type=Output(KIND, data=True))
+@overwrite_option
 @size_option
 @click.option("--triples", default=200, type=click.IntRange(1), help="Swaps, at most.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Of the choice of swaps.")
@@ -155,7 +164,7 @@ def recolors_command(src, out, size, triples, seed, only, shrink, ground):
 
 @cli.command()
 @click.argument("file", type=click.Path())
-@click.option("--sheet", type=click.Path(dir_okay=False), help="Write a contact sheet (PNG).")
+@click.option("--sheet", type=Output("a PNG picture"), help="Write a contact sheet (PNG).")
 @click.option("--rows", default=4, type=click.IntRange(1, 64), help="Rows of the sheet.")
 @click.option("--verify/--no-verify", default=True, help="Read everything to check its checksums.")
 def inspect(file, sheet, rows, verify):
@@ -171,7 +180,9 @@ def inspect(file, sheet, rows, verify):
         if verify:
             click.echo(f"checksums: {verified(photos)} chunks read, all whole")
         if sheet:
-            contact_sheet(photos, rows * SHEET_COLUMNS).save(sheet, "PNG")
+            content = io.BytesIO()
+            contact_sheet(photos, rows * SHEET_COLUMNS).save(content, "PNG")
+            write_atomically(sheet, content.getvalue())
 
 
 def verified(photos):

@@ -17,13 +17,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from data_prep.command import main
+from data_prep.command import Command, main
 from data_prep.ingest import Settings, in_parallel, ingest
 from data_prep.options import size_option
-from data_prep.photoshoot.shoot import make_pair
+from data_prep.photoshoot.shoot import Setting, check_renderer, make_pair
 
 WIDTH, HEIGHT = 768, 1024
-RENDERED = 128, 96  # size at which the photoshoot renders what is then enlarged
+RENDERED = Setting(seed=0, size=(128, 96))  # what is rendered, and then enlarged
 KINDS = ("people", "clothes")
 FEW = 60  # pairs: more than the contact sheet shows
 
@@ -43,7 +43,7 @@ def make_photos(folder, pairs):
     for kind in KINDS:
         os.makedirs(os.path.join(folder, kind))
     for number in tqdm(range(pairs), desc="rendering", unit="pair", leave=False):
-        pair = make_pair(0, "train", RENDERED, False, number)
+        pair = make_pair(RENDERED, "train", number)
         for kind, name in zip(KINDS, "xy"):
             paths.append(os.path.join(folder, kind, f"{number:06d}.jpg"))
             with open(paths[-1], "wb") as file:
@@ -68,7 +68,7 @@ def seconds(work, rounds):
     return tuple(min(spent) for spent in zip(*turns))
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(cls=Command, context_settings={"show_default": True})
 @click.option("--pairs", default=150, type=click.IntRange(1), help="Pairs of JPEGs.")
 @size_option
 @click.option("--jobs", default=2, type=click.IntRange(1), help="Threads of both.")
@@ -79,6 +79,7 @@ def benchmark(pairs, size, jobs, rounds):
     What a data file costs whatever its length (the contact sheet above all) is measured with few
     photos and told apart.
     """
+    check_renderer()
     settings, options = Settings(size=size, jobs=jobs), dict(zip(("persons", "garments"), KINDS))
     with tempfile.TemporaryDirectory() as folder:
         few, many = os.path.join(folder, "few"), os.path.join(folder, "many")

@@ -72,7 +72,7 @@ def ingest(name, src, out, settings=None, options=None):
 
     name: a layout of `data_prep.layouts.LAYOUTS`; options: its own, as keyword arguments.
     Returns the `Report`.  Raises ValueError or OSError, "FILE: what is wrong; the cure", when not
-    a single pair can be used; the report is written all the same.
+    a single pair can be used; where there were pairs, the report says why and is named.
     """
     settings, layout, whole = settings or Settings(), LAYOUTS[name], Source(src)
     check_target(out)
@@ -81,7 +81,6 @@ def ingest(name, src, out, settings=None, options=None):
     report = Report(name, src, out, settings, options, source.base, VERSION)
     report.found(found)
     if not found.pairs:
-        report.write_facts()
         raise ValueError(f"{src}: holds no pairs of the layout {name} ({report.why_none()}); "
                          "`python -m data_prep detect` tells which layout it has")
     with Work(f"{out}.work", [VERSION, settings.size, settings.fit, source.root]) as work, quiet():
@@ -164,15 +163,24 @@ def in_parallel(function, items, jobs):
 
 
 def write(out, plan, work, pictures, report, settings):
-    """Write the data file; its report and sheet are put in place just before it."""
-    with PhotoWriter(out, *settings.size, report.provenance()) as writer:
-        for kept in tqdm(plan.kept, unit="pair", desc="writing"):
-            pair = kept.pair
-            x, mask = work.pictures(pictures["x", pair.person])
-            y, y_mask = work.pictures(pictures["y", pair.garment])
-            images = [image and Packed(image) for image in (x, y, mask, y_mask)]
-            writer.add(kept.split, *images[:2], kept.person, kept.garment, mask=images[2],
-                       y_mask=images[3], files=(pair.person, pair.garment))
-        for i, j in plan.triples:
-            writer.add_triple(i, j)
-        report.write()
+    """Write the data file; its report and sheet are put in place just before it, and with it alone."""
+    try:
+        with PhotoWriter(out, *settings.size, report.provenance()) as writer:
+            for kept in tqdm(plan.kept, unit="pair", desc="writing"):
+                add(writer, kept, work, pictures)
+            for i, j in plan.triples:
+                writer.add_triple(i, j)
+            report.write()
+    except BaseException:
+        report.take_back()
+        raise
+
+
+def add(writer, kept, work, pictures):
+    """Write one pair that is kept."""
+    pair = kept.pair
+    x, mask = work.pictures(pictures["x", pair.person])
+    y, y_mask = work.pictures(pictures["y", pair.garment])
+    images = [image and Packed(image) for image in (x, y, mask, y_mask)]
+    writer.add(kept.split, *images[:2], kept.person, kept.garment, mask=images[2], y_mask=images[3],
+               files=(pair.person, pair.garment))

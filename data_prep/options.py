@@ -1,5 +1,7 @@
 """Command-line options that several commands of this package take."""
 
+import os
+
 import click
 
 from data_prep.store import check_size
@@ -14,6 +16,11 @@ def parse_size(_context, _parameter, text):
         raise click.BadParameter(f"{text!r}: give HEIGHTxWIDTH such as 128x96, both "
                                  "multiples of 16") from error
     return height, width
+
+
+def cpus():
+    """How many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 size_option = click.option("--size", default="128x96", callback=parse_size,

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -42,6 +43,7 @@ class Report:
         self.facts = {"layout": name, "source": os.fspath(src), "begins at": base or ".",
                       "file": os.path.basename(self.out), "arguments": self.arguments}
         self.counts, self.digest, self.sheet, self.version = {}, "", None, version
+        self._before = {}
 
     def found(self, found):
         """Take what the layout found."""
@@ -127,11 +129,21 @@ class Report:
         write_atomically(self.facts_path, json.dumps(facts, indent=1) + "\n")
 
     def write(self):
-        """Write report and sheet."""
+        """Write report and sheet; `take_back` undoes it."""
+        for path in (self.facts_path, self.sheet_path):
+            self._before[path] = Path(path).read_bytes() if os.path.exists(path) else None
         self.write_facts()
         content = io.BytesIO()
         self.sheet.save(content, "PNG", compress_level=1)
         write_atomically(self.sheet_path, content.getvalue())
+
+    def take_back(self):
+        """Put back what was there before `write`: the data file that they belong to was not made."""
+        for path, before in self._before.items():
+            if before is None:
+                Path(path).unlink(missing_ok=True)
+            else:
+                write_atomically(path, before)
 
 
 def kind_of(why):

@@ -25,11 +25,12 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from data_prep.files import atomic_file
+from data_prep.files import HDF5, atomic_file, check_kind
 from data_prep.hdf5 import attribute, fault, open_file, shown
 from data_prep.stated import check_provenance
 
 FORMAT = "cagan_theano photos"
+KIND = f"{HDF5} ({FORMAT})"
 VERSION = 1
 SPLITS = ("train", "test")
 MULTIPLE = 16  # four convolutions of stride 2 halve each side four times
@@ -206,6 +207,7 @@ def check_target(path):
         raise PermissionError(f"{path}: the folder is not writable; choose another place")
     if os.path.exists(path) and not os.access(path, os.W_OK):
         raise PermissionError(f"{path}: exists and is not writable; choose another name")
+    check_kind(path, KIND)
 
 
 # ---------------------------------------------------------------- reading

@@ -9,6 +9,12 @@ def printable(text):
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def literal(text):
+    """A text with names in it as matplotlib shall draw it: none of it is markup, all can be drawn."""
+    shown = (c if c.isprintable() or c == "\n" else escaped(c) for c in text)
+    return "".join(shown).replace("$", r"\$")
+
+
 def one_line(text):
     """A text as one line: what cannot be seen is escaped, of a long one the middle is left out.
 

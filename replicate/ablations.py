@@ -20,7 +20,7 @@ import subprocess
 import click
 import numpy as np
 
-from cagan_theano.command import main
+from cagan_theano.command import Command, main
 from cagan_theano.config import Config
 from cagan_theano.run_folder import RunFolder
 from data_prep.files import write_atomically
@@ -40,14 +40,11 @@ def data_of(plan, reading, out):
     given, ending = plan.shoot, "_clutter" if reading.clutter else ""
     height, width = given["size"]
     path = out / f"photos_{height}x{width}_{given['pairs']}_{given['seed']}{ending}.h5"
-    wanted = dict(program="data_prep photoshoot", version=shoot.VERSION, seed=given["seed"],
-                  arguments=dict(pairs=given["pairs"], size=[height, width],
-                                 held_out=given["held_out"], clutter=reading.clutter))
-    if not common.is_made(path, wanted):
+    setting = shoot.Setting(given["seed"], (height, width), reading.clutter)
+    if not common.is_made(path, shoot.provenance(setting, given["pairs"], given["held_out"])):
         path.parent.mkdir(parents=True, exist_ok=True)
-        jobs = 1 if given["pairs"] < 100 else 2  # starting a process takes longer than few pictures
         shoot.shoot(path, given["pairs"], given["size"], given["seed"], given["held_out"],
-                    reading.clutter, jobs)
+                    reading.clutter)
     return path
 
 
@@ -216,7 +213,7 @@ def write_study(plan, out, device, copy=None):
     click.echo(study.markdown(found))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("plan", type=click.Path(dir_okay=False))
 @click.option("--out", type=click.Path(file_okay=False), default=None,
               help="Folder of run folders and results.  [default: runs/ablations_PLAN]")

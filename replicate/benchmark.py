@@ -26,7 +26,7 @@ import click
 import numpy as np
 
 from cagan_theano.checkpoint import load_checkpoint
-from cagan_theano.command import main
+from cagan_theano.command import Command, main
 from data_prep.files import write_atomically
 from data_prep.options import parse_size
 from replicate import common
@@ -279,7 +279,7 @@ def update(path, text: str, begin: str, end: str) -> None:
     write_atomically(path, f"{before}{begin}\n{text}\n{end}{after}")
 
 
-@click.command(context_settings={"max_content_width": 100})
+@click.command(cls=Command, context_settings={"max_content_width": 100})
 @click.option(
     "--task",
     "tasks",

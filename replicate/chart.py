@@ -4,6 +4,7 @@ import io
 
 from matplotlib.figure import Figure
 
+from data_prep.text import literal
 from replicate import measures, sheet
 
 OURS, FLAT, UNCHANGED = "#20639b", "#d99a3a", "#9a9a9a"
@@ -24,7 +25,7 @@ def summary(result):
             if not panel(axes, result):
                 missing(axes)
             clean(axes)
-        figure.suptitle(title(result), size=12, x=0.01, ha="left")
+        figure.suptitle(literal(title(result)), size=12, x=0.01, ha="left")
         data = io.BytesIO()
         figure.savefig(data, format="png", dpi=DPI)
     return data.getvalue()

@@ -14,7 +14,7 @@ import tempfile
 import click
 import numpy as np
 
-from cagan_theano.command import main
+from cagan_theano.command import Command, main
 from data_prep.options import size_option
 from replicate import common
 from replicate.benchmark import Case, Worker
@@ -44,7 +44,7 @@ def check_visible() -> None:
     choose(jax, "gpu", 1)
 
 
-@click.command()
+@click.command(cls=Command)
 @size_option
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Minibatch.")
 @click.option(

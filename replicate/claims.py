@@ -19,7 +19,7 @@ import time
 import click
 import numpy as np
 
-from cagan_theano.command import main
+from cagan_theano.command import Command, Output, main
 from cagan_theano.scores import OLD_SCORES, SCORES, condensed_log, log_lines
 from cagan_theano.training import naming
 from data_prep.files import write_atomically
@@ -183,12 +183,12 @@ def shipped(path, checkpoint, again, backend, device):
     return found
 
 
-@click.command()
+@click.command(cls=Command)
 @common.checkpoint_option("128x96")
 @click.option("--results", type=click.Path(file_okay=False), default=common.ROOT / "docs/results",
               show_default="docs/results", help="Folder of shipped.json, training.json and the "
                                                 "studies ablations_*.json.")
-@click.option("--out", type=click.Path(dir_okay=False), default=common.ROOT / "docs/claims.md",
+@click.option("--out", type=Output("a text"), default=common.ROOT / "docs/claims.md",
               show_default="docs/claims.md", help="The document.")
 @click.option("--log", type=click.Path(dir_okay=False),
               help="log.jsonl of the checkpoint's training, condensed into training.json.")

@@ -9,10 +9,11 @@ import click
 import numpy as np
 
 from cagan_theano.command import no_cache_option
+from data_prep.text import printable
 
 ROOT = Path(__file__).resolve().parents[1]
 HELD_OUT = 24
-"""Held-out pairs rendered for the figures: 8 people and 20 garments to choose from."""
+"""Held-out pairs rendered for the figures where none are shipped in the wanted size."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ def backend_option(command):
 device_option = click.option("--device", type=click.Choice(["cpu", "gpu"]), default=None,
                              help="Where it runs.  [default: a GPU where there is one]")
 data_option = click.option("--data", type=click.Path(), default=None,
-                           help="Photo file whose test split is shown.  [default: the held-out "
-                                "photoshoot, rendered once into photos/]")
+                           help="Photo file whose test split is shown.  [default: the shipped "
+                                "held-out photoshoot, or one rendered once into photos/]")
 seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
                            help="Seed of the random choice of humans and articles.")
 
@@ -101,35 +102,56 @@ def held_out(data, model, count=HELD_OUT):
     or one without a test split.
     """
     from data_prep.store import PhotoFile
-    path = data if data is not None else held_out_photoshoot(model, count)
+    path = data or shipped_held_out(model, count) or held_out_photoshoot(model, count)
     with PhotoFile.open(path) as file:
         yield Held(str(path), file.split("test"), file.provenance)
+
+
+def shipped_held_out(model, count=HELD_OUT):
+    """Path of the shipped held-out photoshoot in a model's size, so that a figure renders nothing.
+
+    None where there is none, where more pictures are wanted than a figure shows, or where the model
+    was trained in the street.
+    """
+    path = ROOT / "checkpoints" / f"heldout_{model.config.height}x{model.config.width}.h5"
+    wanted = count == HELD_OUT and not shoot_setting(model).clutter
+    return path if wanted and path.exists() else None
 
 
 def held_out_photoshoot(model, count=HELD_OUT):
     """Path of a small file of people and garments apart from all training; made where missing.
 
-    It is the beginning of the test split that belongs to the checkpoint's training data: same
-    renderer, seed and size, other people and other garments.  Raises OSError.
+    It is the beginning of the test split that belongs to the checkpoint's training data: same seed,
+    size and wardrobe, other people and other garments; rendered as the photoshoot does it today,
+    whichever version the training pictures are of.  Raises OSError.
     """
-    size, (seed, clutter) = (model.config.height, model.config.width), shoot_settings(model)
-    ending = "" if count == HELD_OUT else f"_{count}"
+    setting = shoot_setting(model)
+    size, ending = setting.size, "" if count == HELD_OUT else f"_{count}"
     path = ROOT / "photos" / f"heldout_{size[0]}x{size[1]}{ending}.h5"
     from data_prep.photoshoot import shoot
-    wanted = dict(program="data_prep photoshoot", version=shoot.VERSION, seed=seed,
-                  arguments=dict(pairs=0, size=list(size), held_out=count, clutter=clutter))
-    if not is_made(path, wanted):
+    if not is_made(path, shoot.provenance(setting, 0, count)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        shoot.shoot(path, 0, size, seed, count, clutter)
+        shoot.shoot(path, 0, size, setting.seed, count, setting.clutter, wardrobe=setting.wardrobe)
     return path
 
 
-def shoot_settings(model):
-    """(seed, clutter) of the photoshoot that a model was trained on; (0, False) if another."""
-    origin = (model.metadata.get("data") or {}).get("provenance") or {}
+def shoot_setting(model):
+    """The photoshoot's `Setting` that belongs to a model's training data, in the model's size.
+
+    Data of another program: seed 0, a studio.  Data that name no wardrobe: "paper", as there was
+    no other.
+    """
+    from data_prep.photoshoot.shoot import Setting
+    size, origin = (model.config.height, model.config.width), origin_of(model)
     if origin.get("program") != "data_prep photoshoot":
-        return 0, False
-    return origin["seed"], origin["arguments"]["clutter"]
+        return Setting(0, size)
+    given = origin["arguments"]
+    return Setting(origin["seed"], size, given["clutter"], given.get("wardrobe", "paper"))
+
+
+def origin_of(model):
+    """The provenance of a model's training data, {} where it is not known."""
+    return (model.metadata.get("data") or {}).get("provenance") or {}
 
 
 def is_made(path, provenance):
@@ -251,12 +273,12 @@ def facts(title, checkpoint, model, held, seed, rows):
     return {
         "Title": title,
         "Software": "cagan_theano",
-        "Checkpoint": Path(checkpoint).name,
+        "Checkpoint": printable(Path(checkpoint).name),
         "Checkpoint-SHA256": model.sha256,
         "Checkpoint-Metadata": json.dumps(model.metadata, sort_keys=True),
         "Step": str(model.step),
         "Seed": str(seed),
-        "Data": Path(held.path).name,
+        "Data": printable(Path(held.path).name),
         "Data-Provenance": json.dumps(held.provenance, sort_keys=True),
         "Rows": json.dumps({name: [int(row) for row in value] for name, value in rows.items()}),
     }

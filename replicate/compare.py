@@ -17,7 +17,7 @@ import json
 
 import click
 
-from cagan_theano.command import main
+from cagan_theano.command import Command, main
 from data_prep.files import write_atomically
 from replicate import common, conformance, vectors
 
@@ -97,7 +97,7 @@ def write_json(path, summary, named, ours, about, count):
     click.echo(f"wrote {path}")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--golden", metavar="MODULE:FACTORY",
               help="Re-implementation to compare layer by layer with golden vectors.")
 @click.option("--vectors", "path", type=click.Path(), default=vectors.SHIPPED,

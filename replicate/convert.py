@@ -30,7 +30,7 @@ from cagan_theano.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from cagan_theano.command import main
+from cagan_theano.command import Command, Output, main, overwrite_option
 from cagan_theano.config import Config
 from data_prep.files import write_atomically
 from data_prep.hdf5 import shown
@@ -175,9 +175,10 @@ def convert(source, out, dtype="float32") -> None:
         write_atomically(out, WRITERS[target](checkpoint))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("source", type=click.Path(dir_okay=False), metavar="CHECKPOINT")
-@click.argument("out", type=click.Path(dir_okay=False))
+@click.argument("out", type=Output(data=True))
+@overwrite_option
 @click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32",
               show_default=True, help="Of the weights in an .h5; float16 holds no moments.")
 def command(source, out, dtype):

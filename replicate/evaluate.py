@@ -19,7 +19,7 @@ import click
 import numpy as np
 
 from cagan_theano.checkpoint import write_atomically
-from cagan_theano.command import main
+from cagan_theano.command import Command, Output, main
 from replicate import common, interval, metrics
 from replicate.interval import CONFIDENCE, RESAMPLES, average, number, share
 from replicate.measures import (
@@ -103,17 +103,16 @@ def trained_on(model, held):
     """Swaps that the network was trained on, as a `common.Held`; None when there are none to have.
 
     For a network of the photoshoot that is measured on its own held-out split, the train split's
-    people and garments are rendered again, with true swaps.  For another network, the train split
-    of the data file, when it is the very file of its training; it knows no true swaps.
+    people and garments are rendered again, with true swaps; for one of an older photoshoot, which
+    cannot be rendered again, one line says so.  For another network, the train split of the data
+    file, when it is the very file of its training; it knows no true swaps.
     """
     from data_prep.store import PhotoFile
-    data = model.metadata.get("data") or {}
-    origin = data.get("provenance") or {}
     from replicate import shoots
+    origin = common.origin_of(model)
     if shoots.was_shot(model):
-        alike = all(held.provenance.get(key) == origin[key] for key in ("program", "seed"))
-        count = min(TRAINED, data.get("pairs", 0))
-        if alike and count >= 4 and clutter(held.provenance) == clutter(origin):
+        count = min(TRAINED, model.metadata["data"].get("pairs", 0))
+        if count >= 4 and same_shoot(held.provenance, origin):
             with shoots.opened("trained", count, model) as opened:
                 yield opened
                 return
@@ -122,12 +121,18 @@ def trained_on(model, held):
             if "train" in file.splits:
                 yield common.Held(held.path, file.split("train"), file.provenance)
                 return
+    elif reason := shoots.older(model):
+        click.echo(f"no comparison with the training set: {reason}", err=True)
     yield None
 
 
-def clutter(provenance):
-    """Whether a photoshoot was taken in the street."""
-    return (provenance.get("arguments") or {}).get("clutter", False)
+def same_shoot(held, origin):
+    """Whether two provenances are of the same photoshoot but for how many pictures there are."""
+    def common_part(provenance):
+        given = provenance.get("arguments") or {}
+        return ([provenance.get(key) for key in ("program", "version", "seed")]
+                + [given.get("clutter", False), given.get("wardrobe", "paper")])
+    return common_part(held) == common_part(origin)
 
 
 def numbers(row):
@@ -276,11 +281,11 @@ def limit(held, count):
     return TRIPLES if count is None and truthless else count
 
 
-@click.command()
+@click.command(cls=Command)
 @common.checkpoint_option("128x96")
 @common.data_option
-@click.option("--out", type=click.Path(dir_okay=False), help="Also write everything as JSON.")
-@click.option("--plot", type=click.Path(dir_okay=False), help="Also draw a summary (PNG).")
+@click.option("--out", type=Output("JSON"), help="Also write everything as JSON.")
+@click.option("--plot", type=Output("a PNG picture"), help="Also draw a summary (PNG).")
 @click.option("--save-images", type=click.Path(), metavar="FOLDER",
               help="Write real/, fake/ and truth/ as PNGs, for other metric tools.")
 @click.option("--features", type=click.Path(dir_okay=False), metavar="ONNX",

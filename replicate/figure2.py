@@ -13,7 +13,7 @@ import click
 import numpy as np
 from matplotlib.patches import FancyArrowPatch
 
-from cagan_theano.command import main
+from cagan_theano.command import Command, main
 from replicate import common, sheet
 
 PANEL_HEIGHT, ARTICLE_HEIGHT = 384, 256
@@ -94,7 +94,7 @@ def arrow(figure, start, end, style="-|>", color=sheet.INK):
                                       mutation_scale=8, shrinkA=0, shrinkB=0))
 
 
-@click.command()
+@click.command(cls=Command)
 @common.figure_options("128x96")
 def command(checkpoint, backend, device, data, out, seed):
     """Draw Figure 2: swap y_i for y_j, swap back, and compare with x_i."""

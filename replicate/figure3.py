@@ -14,7 +14,8 @@ import click
 from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
 
-from cagan_theano.command import main
+from cagan_theano.command import Command, main
+from data_prep.text import printable
 from replicate import common, sheet
 
 COLORS = {"input": "#c9ccd1", "learned": "#6f9bc8", "deconvolution": "#7fb38a", "copies": "#e0893b",
@@ -235,7 +236,7 @@ def drawing(figure, across, up, tall):
     return axes
 
 
-@click.command()
+@click.command(cls=Command)
 @common.checkpoint_option("128x96")
 @common.out_option
 def command(checkpoint, out):
@@ -248,7 +249,7 @@ def command(checkpoint, out):
     networks = sized_networks(config)
     figure = draw(networks.G, networks.D, config.height, config.width, small)
     about = {"Title": "Figure 3", "Software": "cagan_theano", "Step": str(stored.step),
-             "Checkpoint": Path(checkpoint).name, "Checkpoint-SHA256": stored.sha256,
+             "Checkpoint": printable(Path(checkpoint).name), "Checkpoint-SHA256": stored.sha256,
              "Config": config.to_json()}
     common.finish(figure, out, "figure3", about)
 

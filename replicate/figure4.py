@@ -11,7 +11,7 @@ if not __package__:  # run as a file: the clone's root takes the place of this f
 
 import click
 
-from cagan_theano.command import main
+from cagan_theano.command import Command, main
 from replicate import common, sheet
 
 LABELS = ("$y_i$", "$x_i$", "$x_i^j$ (generated)", "$y_j$")
@@ -43,7 +43,7 @@ def caption(height, width, truth):
             "random from pictures held out from training.")
 
 
-@click.command()
+@click.command(cls=Command)
 @common.figure_options("128x96")
 @click.option("--rows", type=click.IntRange(1, 100), default=3, show_default=True,
               help="Humans, one in each row.")

@@ -11,7 +11,7 @@ if not __package__:  # run as a file: the clone's root takes the place of this f
 
 import click
 
-from cagan_theano.command import main
+from cagan_theano.command import Command, main
 from replicate import common, sheet
 
 LABELS = ("$x_i$", "$y_i$", r"$\alpha_i^j$", "$y_j$", "$x_i^j$ (generated)")
@@ -44,7 +44,7 @@ def caption(height, width, truth):
             "held-out humans and articles drawn at random. Panel order reconstructed.")
 
 
-@click.command()
+@click.command(cls=Command)
 @common.figure_options("256x192")
 @click.option("--rows", type=click.IntRange(1, 100), default=2, show_default=True,
               help="Humans, one in each row.")

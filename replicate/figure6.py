@@ -12,7 +12,7 @@ if not __package__:  # run as a file: the clone's root takes the place of this f
 import click
 import numpy as np
 
-from cagan_theano.command import main
+from cagan_theano.command import Command, main
 from replicate import common, sheet
 
 PANEL_HEIGHT = 384
@@ -74,7 +74,7 @@ def results(model, held, i, j):
     return x_ij.reshape(len(i), len(j), *x_ij.shape[1:])
 
 
-@click.command()
+@click.command(cls=Command)
 @common.figure_options("128x96")
 @click.option("--humans", type=click.IntRange(1, 20), default=2, show_default=True,
               help="Humans of part (c), one in each row.")

@@ -19,7 +19,7 @@ import numpy as np
 
 from cagan_theano.adam import Adam
 from cagan_theano.batches import Batch
-from cagan_theano.command import main
+from cagan_theano.command import Command, Output, main
 from cagan_theano.compat import aesara, versions
 from cagan_theano.config import Config
 from cagan_theano.functions import build_networks, losses_of_D, losses_of_G
@@ -237,8 +237,8 @@ def configuration(text: str) -> Config:
     return config
 
 
-@click.command()
-@click.argument("out", type=click.Path(dir_okay=False))
+@click.command(cls=Command)
+@click.argument("out", type=Output())
 @click.option("--config", default="{}", show_default=True,
               help="JSON object of settings (cagan_theano/config.py) that differ from the paper's; "
                    f"where not given: {json.dumps(SMALL)}.")

@@ -19,7 +19,7 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from cagan_theano.command import main
+from cagan_theano.command import Command, main
 from replicate import common
 from replicate.benchmark import Case, Worker, machine, write
 
@@ -110,7 +110,7 @@ def draw(series: dict, about: str):
     return figure
 
 
-@click.command(context_settings={"max_content_width": 100})
+@click.command(cls=Command, context_settings={"max_content_width": 100})
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True,
               help="Steps of a point, whose median counts.")
 @click.option("--update", "document", type=click.Path(dir_okay=False),

@@ -113,7 +113,7 @@ MEASURES = (*WITH_TRUTH, *OTHERS)
 GAP = ("inside", "inside_low_pass", "alpha_iou", "outside", "alpha_iou_worn", "cycle")
 """Measures that are compared between held-out and trained-on pictures."""
 
-SHAPE = ("cut", "neckline", "sleeve")
+SHAPE = ("cut", "neckline", "sleeve", "front")
 KINDS = ("color", "texture", *SHAPE, "several")
 """Kinds of change between two garments, from their stored attributes (`kinds_of`)."""
 
@@ -123,17 +123,18 @@ BAND_NAMES = ("finest", "fine", "middle", "coarse", "coarsest")
 def kinds_of(photos, swaps):
     """Which kind of change each swap is: a dict of kind -> bool [n], one kind to a swap.
 
-    color: no stored attribute differs; texture: only the pattern; cut, neckline, sleeve: only
-    that (a neckline that becomes or was a hood is one change, not two); several: any more.
-    Empty where the attributes are not stored.
+    color: no stored attribute differs; texture: only the pattern; cut, neckline, sleeve, front:
+    only that (a neckline that becomes or was a hood is one change, not two); several: any more.
+    Empty where the attributes are not stored; older files do not know the front.
     """
-    if not {"pattern", *SHAPE} <= set(photos.attributes):
+    if not {"pattern", "cut", "neckline", "sleeve"} <= set(photos.attributes):
         return {}
+    shape = [name for name in SHAPE if name in photos.attributes]
     differs = {name: photos.attributes[name][swaps.i] != photos.attributes[name][swaps.j]
-               for name in ("pattern", *SHAPE)}
+               for name in ("pattern", *shape)}
     count = sum(changed.astype(int) for changed in differs.values())
     kinds = {"color": count == 0, "texture": differs["pattern"] & (count == 1)}
-    kinds |= {name: differs[name] & (count == 1) for name in SHAPE}
+    kinds |= {name: differs[name] & (count == 1) for name in shape}
     return kinds | {"several": count > 1}
 
 

@@ -18,8 +18,8 @@ import time
 import click
 from tqdm import tqdm
 
-from cagan_theano.checkpoint import load_checkpoint, save_checkpoint
-from cagan_theano.command import main
+from cagan_theano.checkpoint import KIND, load_checkpoint, save_checkpoint
+from cagan_theano.command import Command, Output, main, overwrite_option
 from cagan_theano.sampling import Sampler
 from data_prep.files import write_atomically
 from data_prep.store import PhotoFile
@@ -101,12 +101,13 @@ def train(training, steps) -> list:
     return log
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--data", required=True, help="The photo file of the run.")
 @click.option("--init", required=True, help="The run's checkpoint of step 0 (train it with --keep "
                                             "large enough that it stays).")
-@click.option("--out", required=True, help="Checkpoint to write.")
-@click.option("--log", type=click.Path(dir_okay=False),
+@click.option("--out", required=True, type=Output(KIND, data=True), help="Checkpoint to write.")
+@overwrite_option
+@click.option("--log", type=Output("JSON"),
               help="Also write the losses, a line a step.")
 @click.option("--steps", type=click.IntRange(1), help="Minibatches.  [default: the run's]")
 @click.option("--device", default="cpu", show_default=True, help="PyTorch's name of the device.")

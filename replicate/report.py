@@ -26,11 +26,12 @@ from PIL import Image
 
 import cagan_theano
 from cagan_theano.checkpoint import load_checkpoint
-from cagan_theano.command import main
+from cagan_theano.command import Command, Output, main
 from cagan_theano.config import Config
 from cagan_theano.run_folder import RunFolder
 from cagan_theano.scores import condensed_log
 from data_prep.files import write_atomically
+from data_prep.text import one_line, printable
 from replicate import common
 
 MAX_BYTES = 32 << 20
@@ -238,26 +239,40 @@ def figure_of(path, content, checkpoint) -> dict:
 
 def commands_of(path, checkpoint, figures) -> list:
     """Command lines that make the data, the weights, the figures and the numbers again."""
+    from replicate import shoots
     data = checkpoint.metadata.get("data") or {}
     size, lines = f"{checkpoint.config.height}x{checkpoint.config.width}", []
     origin = data.get("provenance") or {}
     if origin.get("program") == "data_prep photoshoot":
         given = origin.get("arguments") or {}
-        held_out = f" --held-out {given['held_out']}" if "held_out" in given else ""
-        lines.append(f"python -m data_prep photoshoot train.h5 --pairs {data.get('pairs')} --size "
-                     f"{size} --seed {origin.get('seed')}{held_out}"
-                     + " --clutter" * bool(given.get("clutter")))
-    changed = [f" --{row['name'].replace('_', '-')} {shlex.quote(row['value'])}"
-               for row in settings_of(checkpoint.config) if row["changed"]]
-    switches = {" --norm-affine False": " --no-norm-affine", " --copies-d False": " --no-copies-d"}
-    lines.append("python -m cagan_theano.train --data train.h5 --run runs/again"
-                 + "".join(switches.get(option, option) for option in changed))
-    name = shlex.quote(f"checkpoints/{Path(path).name}")
-    lines += [f"python replicate/{Path(figure['name']).stem}.py --checkpoint {name}"
-              for figure in figures if figure["name"].startswith("figure")]
-    return [*lines, f"python replicate/evaluate.py --checkpoint {name}",
-            f"python replicate/claims.py --checkpoint {name}",
-            f"python replicate/report.py report.html --checkpoint {name}"]
+        held_out = ["--held-out", given["held_out"]] if "held_out" in given else []
+        if "version" in origin and (reason := shoots.older(checkpoint)):
+            lines.append(f"# the training data are not to be had again: {one_line(reason)}; the nearest is")
+        wardrobe = ["--wardrobe", given["wardrobe"]] if given.get("wardrobe", "paper") != "paper" else []
+        swaps = ["--true-swaps", given["true_swaps"]] if "true_swaps" in given else []
+        lines.append(shell("python -m data_prep photoshoot train.h5 --pairs", data.get("pairs"), "--size",
+                           size, "--seed", origin.get("seed"), *held_out, *wardrobe, *swaps,
+                           *["--clutter"] * bool(given.get("clutter"))))
+    changed = [option for row in settings_of(checkpoint.config) if row["changed"]
+               for option in option_of(row)]
+    lines.append(shell("python -m cagan_theano.train --data train.h5 --run runs/again", *changed))
+    name = f"checkpoints/{Path(path).name}"
+    programs = [Path(figure["name"]).stem for figure in figures if figure["name"].startswith("figure")]
+    return [*lines, *(shell("python", f"replicate/{program}.py", "--checkpoint", name)
+                      for program in (*programs, "evaluate", "claims")),
+            shell("python replicate/report.py report.html --checkpoint", name)]
+
+
+def shell(begin, *words) -> str:
+    """A command line: `begin` as it is, then words that are data, each quoted for the shell."""
+    return " ".join([begin, *(shlex.quote(str(word)) for word in words)])
+
+
+def option_of(row) -> list:
+    """A changed setting as the words of the training command."""
+    switches = {("norm_affine", "False"): ["--no-norm-affine"], ("copies_d", "False"): ["--no-copies-d"]}
+    usual = [f"--{row['name'].replace('_', '-')}", row["value"]]
+    return switches.get((row["name"], row["value"]), usual)
 
 
 def versions_of(checkpoint) -> list:
@@ -325,8 +340,8 @@ def render(values: dict) -> str:
     return environment.get_template("report.html").render(values)
 
 
-@click.command()
-@click.argument("out", type=click.Path(dir_okay=False))
+@click.command(cls=Command)
+@click.argument("out", type=Output("HTML"))
 @common.checkpoint_option("128x96")
 @click.option("--run", type=click.Path(), help="Run folder of the training: curves, samples.")
 @click.option("--figures", type=click.Path(), default=common.ROOT / "figures",
@@ -337,7 +352,7 @@ def render(values: dict) -> str:
               help="Measures: JSON of evaluate.py --out.  [default: the results' shipped.json]")
 def command(out, checkpoint, run, figures, results, evaluation):
     """Write OUT, one HTML file about a checkpoint and all that was measured and drawn with it."""
-    text = page(checkpoint, run, figures, results, evaluation)
+    text = printable(page(checkpoint, run, figures, results, evaluation))
     write_atomically(out, text)
     click.echo(f"wrote {out} ({len(text.encode()) / 1e6:.1f} MB)")
 

@@ -6,12 +6,18 @@
 
 Needs this clone and the packages jax (on a GPU: jax[cuda12]), numpy and h5py.  The checkpoints are
 those of the rest of the package, and the minibatches those of its training.
+
+A folder of exported functions is code: take it from no one whose programs you would not run.  What
+can be checked is: the manifest's form, the files' digests, and that the programs do nothing but
+arithmetic (no calls out of StableHLO but `KNOWN_CALLS`, nothing sent or received).
 """
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -21,14 +27,18 @@ if not __package__:  # run as a file: the clone's root takes the place of this f
 
 import numpy as np
 
-from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from cagan_theano.checkpoint import KIND, Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.color import decode, encode, to_bytes
 from cagan_theano.sampling import Sampler
 from cagan_theano.signals import Signals, Stopped
+from data_prep.files import atomic_file, check_absent, check_apart, check_kind, told, writing
 from data_prep.store import PhotoFile
 
 FORMAT, VERSION = "cagan_theano exported functions", 1
 MAX_MANIFEST = 4 << 20  # bytes; ours have some 100 kB
+KNOWN_CALLS = {"shape_assertion"}  # jax's own, where the number of photos is free
+DTYPES = {"bool", "uint8", "int32", "int64", "float32"}
+NAMES = re.compile(r"update(_[DG])?|swap_[1-9]\d{0,5}")
 PLATFORM = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda"}  # jax's name of a device -> the program's
 
 
@@ -57,18 +67,12 @@ class Functions:
             if path.stat().st_size > MAX_MANIFEST:
                 raise ValueError("too large")
             manifest = json.loads(path.read_text())
-            known = manifest["format"], manifest["version"]
-            for function in manifest["functions"].values():
-                [value["name"] for value in (*function["inputs"], *function["outputs"])]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            check_manifest(manifest)
+        except (ValueError, RecursionError) as error:
             raise ValueError(
-                f"{path}: is no manifest of exported functions; export them anew"
+                f"{path}: is no manifest of exported functions that this program reads "
+                f"({str(error)[:200]}); export them anew"
             ) from error
-        if known != (FORMAT, VERSION):
-            raise ValueError(
-                f"{path}: is of format {known}, this program reads "
-                f"{(FORMAT, VERSION)}; export the functions anew"
-            )
         return manifest
 
     def names(self) -> list[str]:
@@ -78,7 +82,7 @@ class Functions:
     def program(self, name: str) -> tuple[bytes, dict]:
         """The StableHLO of a function for this device, whole as its digest says, and its facts."""
         about = self.manifest["functions"][name]["programs"].get(self.platform)
-        if about is None or Path(about["file"]).name != about["file"]:
+        if about is None:
             raise ValueError(f"{self.folder}: has no {name} for {self.platform}; export it anew")
         path = self.folder / about["file"]
         data = path.read_bytes() if path.is_file() else b""
@@ -111,12 +115,26 @@ class Functions:
         results = [jax.ShapeDtypeStruct(v["shape"], v["dtype"]) for v in function["outputs"]]
         like = jax.jit(lambda *_: tuple(jax.numpy.zeros(r.shape, r.dtype) for r in results))
         template = export.export(like, platforms=[self.platform])(*arguments)
-        return dataclasses.replace(
+        made = dataclasses.replace(
             template,
             mlir_module_serialized=data,
             module_kept_var_idx=tuple(about["kept"]),
             calling_convention_version=about["convention"],
         )
+        with self.trouble(name):
+            check_program(made.mlir_module())
+        return made
+
+    @contextlib.contextmanager
+    def trouble(self, name: str):
+        """Make one line of what jax says of a program that it cannot read, compile or run."""
+        try:
+            yield
+        except Exception as error:  # jax, MLIR and XLA have many kinds
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise ValueError(
+                f"{self.folder}: {name} cannot be run ({lines[0][:200]}); export it anew"
+            ) from error
 
     def compile(self, name: str):
         """The function of this name: a jax function of its inputs in the manifest's order."""
@@ -133,11 +151,17 @@ class Functions:
         """Results by name; what the function replaces goes into `state` instead."""
         function = self.compile(name)
         about = self.manifest["functions"][name]
-        arrays = [
-            given[v["name"]] if v["name"] in given else self.state[v["name"]]
-            for v in about["inputs"]
-        ]
-        results = dict(zip((v["name"] for v in about["outputs"]), function(*arrays)))
+        known = self.state | given
+        missing = [v["name"] for v in about["inputs"] if v["name"] not in known]
+        if missing:
+            raise ValueError(
+                f"{self.folder}: {name} reads {missing[0][:99]!r}, which the checkpoint and the photos do "
+                "not have; give --state the checkpoint that was exported with it, or export anew"
+            )
+        arrays = [known[v["name"]] for v in about["inputs"]]
+        with self.trouble(name):
+            made = function(*arrays)
+        results = dict(zip((v["name"] for v in about["outputs"]), made))
         for new, old in about["replaces"].items():
             self.state[old] = results.pop(new)
         return results
@@ -147,6 +171,94 @@ class Functions:
         import jax
 
         self.state |= {name: jax.device_put(array, self.device) for name, array in arrays.items()}
+
+
+def check_manifest(manifest) -> None:
+    """Raise ValueError unless a manifest has all that this program relies on, of the right types."""
+    need(isinstance(manifest, dict), "it is no object")
+    known = [manifest.get("format"), manifest.get("version")]
+    need(known == [FORMAT, VERSION] and not isinstance(known[1], bool), "its format or version")
+    files = manifest.get("files")
+    need(isinstance(files, dict), "its files")
+    need(all(plain(name) and isinstance(d, str) for name, d in files.items()), "its files")
+    functions = manifest.get("functions")
+    need(isinstance(functions, dict) and functions, "its functions")
+    for name, function in functions.items():
+        need(NAMES.fullmatch(name) and isinstance(function, dict), "the name of a function")
+        check_function(name, function)
+
+
+def check_function(name: str, function: dict) -> None:
+    """Raise ValueError unless the manifest's entry of a function is whole."""
+    for part, sides in (("inputs", (int, type(None))), ("outputs", (int,))):
+        values = function.get(part)
+        need(isinstance(values, list) and values, f"{part} of {name}")
+        need(all(is_value(value, sides) for value in values), f"{part} of {name}")
+        need(len({value["name"] for value in values}) == len(values), f"{part} of {name}")
+    inputs, outputs = ({v["name"] for v in function[part]} for part in ("inputs", "outputs"))
+    replaces = function.get("replaces")
+    need(isinstance(replaces, dict), f"what {name} replaces")
+    need(all(new in outputs and isinstance(old, str) and old in inputs
+             for new, old in replaces.items()), f"what {name} replaces")  # fmt: skip
+    returns = {"losses"} if name.startswith("update") else {"alpha", "x_tilde_ij", "x_ij"}
+    need(returns == outputs - set(replaces), f"what {name} returns")
+    if name.startswith("update"):
+        losses = function.get("losses")
+        need(isinstance(losses, list) and all(isinstance(x, str) for x in losses), f"losses of {name}")
+    programs = function.get("programs")
+    need(isinstance(programs, dict), f"programs of {name}")
+    need(all(is_program(program, len(function["inputs"])) for program in programs.values()),
+         f"programs of {name}")  # fmt: skip
+
+
+def need(condition, what: str) -> None:
+    """Raise ValueError that says what is amiss unless a condition holds."""
+    if not condition:
+        raise ValueError(f"{what}: missing, or not as expected")
+
+
+def plain(name) -> bool:
+    """Whether something is a name of a file in the folder itself."""
+    return isinstance(name, str) and Path(name).name == name
+
+
+def whole(number) -> bool:
+    """Whether something is a whole number of bearable size; true and false are none."""
+    return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 1 << 31
+
+
+def is_value(value, sides: tuple) -> bool:
+    """Whether something describes an argument or a result: its name, shape and dtype."""
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        return False
+    shape, dtype = value.get("shape"), value.get("dtype")
+    return (isinstance(dtype, str) and dtype in DTYPES and isinstance(shape, list) and len(shape) <= 8
+            and all(isinstance(side, sides) and (side is None or whole(side)) for side in shape))  # fmt: skip
+
+
+def is_program(program, inputs: int) -> bool:
+    """Whether something describes a program of a function of so many inputs."""
+    if not isinstance(program, dict) or not plain(program.get("file")):
+        return False
+    kept = program.get("kept")
+    return (whole(program.get("convention")) and isinstance(kept, list)
+            and all(whole(n) and n < inputs for n in kept)
+            and kept == sorted(set(kept)))  # fmt: skip
+
+
+def check_program(text: str) -> None:
+    """Raise ValueError unless a program, in MLIR's own words, only computes.
+
+    A custom call runs machine code of its name in this process, and one of a Python callback reads
+    its address from the program; what is sent or received goes to the host.
+    """
+    calls = re.findall(r'custom_call\s+@("[^"]*"|[\w.$-]+)', text)
+    strange = [call for call in calls if call not in KNOWN_CALLS]
+    if strange or len(calls) != text.count("custom_call"):
+        raise ValueError(f"it calls {', '.join(strange)[:99] or 'what has no name'}, which is not known")
+    moved = re.search(r"\b(send|recv|infeed|outfeed)\b", text)
+    if moved:
+        raise ValueError(f"it exchanges data with the host ({moved[0]})")
 
 
 def find_device(kind):
@@ -257,6 +369,7 @@ def check_photos(file: PhotoFile, photos, config) -> None:
 
 def train(args) -> int:
     """Train, log each step, save now and then and at the end; returns the exit code."""
+    check_paths(args, log=args.log or f"{args.out}.jsonl")
     functions = Functions(args.functions, args.device)
     checkpoint = load_checkpoint(args.state or functions.folder / "state.h5")
     with PhotoFile(args.data) as file:
@@ -271,7 +384,8 @@ def train(args) -> int:
             before = time.perf_counter()
             losses = training.advance()
             times.append(time.perf_counter() - before)
-            log.write(json.dumps({"step": training.step, **losses}) + "\n")
+            with writing(log.name):
+                log.write(json.dumps({"step": training.step, **losses}) + "\n")
             check_finite(losses, training.step)
             if training.step % args.checkpoint_every == 0:
                 log.flush()
@@ -281,6 +395,19 @@ def train(args) -> int:
     report(training, losses if times else {}, times)
     print(f"wrote {args.out}")
     return signals.exit_code
+
+
+def check_paths(args, log=None) -> None:
+    """Raise ValueError where something that is read, or of another kind, would be written over."""
+    state = args.state or Path(args.functions) / "state.h5"
+    outputs = {"--out": args.out} | ({"--log": log} if log else {})
+    check_apart(outputs, {"--data": args.data, "--state": state})
+    if log:
+        check_kind(args.out, KIND)
+        check_absent(args.out, args.overwrite)
+        check_kind(log, "JSON")  # its lines are added to
+    else:
+        check_kind(args.out, "an archive")
 
 
 def check_finite(losses: dict, step: int) -> None:
@@ -302,6 +429,7 @@ def report(training: Training, losses: dict, times: list) -> None:
 
 def swap(args) -> int:
     """Dress random test people in other garments, and write what G makes of them as .npz."""
+    check_paths(args)
     functions = Functions(args.functions, args.device)
     checkpoint = load_checkpoint(args.state or functions.folder / "state.h5")
     functions.put({f"G/{name}": array for name, array in checkpoint.G.items()})
@@ -318,7 +446,7 @@ def swap(args) -> int:
         if checkpoint.config.mask != "none":
             given["m_i"] = np.stack([photos.mask[int(row)] for row in i])
     alpha, x_tilde_ij, x_ij = paint(functions, given, checkpoint.config.color)
-    with open(args.out, "wb") as target:
+    with atomic_file(args.out) as temporary, open(temporary, "wb") as target:
         np.savez_compressed(
             target, i=i, j=j, **given, alpha=alpha, x_tilde_ij=x_tilde_ij, x_ij=x_ij
         )
@@ -385,6 +513,9 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--checkpoint-every", type=int, default=250, help="steps between saves"
             )
+            command.add_argument(
+                "--overwrite", action="store_true", help="write over a checkpoint that is there"
+            )
             command.add_argument("--log", help="file of the losses; default: OUT.jsonl")
         else:
             command.add_argument(
@@ -403,7 +534,7 @@ def main(words=None) -> int:
     except Stopped as stopped:
         return stopped.exit_code
     except (ValueError, OSError) as error:
-        print(f"Error: {str(error).splitlines()[0]}", file=sys.stderr)
+        print(f"Error: {told(error).splitlines()[0]}", file=sys.stderr)
         return 1
 
 

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
 from cagan_theano.checkpoint import write_atomically
+from data_prep.text import literal
 
 DPI = 300
 MARGIN = 36
@@ -111,13 +112,14 @@ def wrapped(text, width, size=CAPTION_SIZE):
 class Caption:
     """A caption and its small print, wrapped to a width in device pixels.
 
+    The caption may hold formulas; the small print, in which names of files are, is taken literally.
     ``height`` says what it will take, so that a figure can be made large enough before it is
     written.
     """
 
     def __init__(self, text, note, width):
         self.lines = wrapped(text, width) if text else []
-        self.small = wrapped(note, width, NOTE_SIZE) if note else []
+        self.small = wrapped(literal(note), width, NOTE_SIZE) if note else []
         self.height = round(len(self.lines) * points(CAPTION_SIZE * LEADING)
                             + len(self.small) * points(NOTE_SIZE * LEADING) + points(3))
 

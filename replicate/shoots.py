@@ -12,15 +12,18 @@ if not __package__:  # run as a file: the clone's root takes the place of this f
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import dataclasses
+import itertools
 from contextlib import contextmanager
 
 import click
 import numpy as np
 from tqdm import tqdm
 
-from data_prep.command import main
+from data_prep.command import Command, Output, main, overwrite_option
+from data_prep.options import parse_size
 from data_prep.photoshoot import render, shoot
-from data_prep.store import PhotoFile, PhotoWriter
+from data_prep.photoshoot.garment import KINDS, WARDROBES
+from data_prep.store import KIND, PhotoFile, PhotoWriter
 from replicate import common
 
 PROGRAM = "replicate/shoots.py"
@@ -30,68 +33,87 @@ DONORS = 200
 FIELDS = {
     "color": ("colors",),
     "texture": ("pattern", "details"),
-    "cut": ("cut",),
-    "neckline": ("neckline", "wide", "deep", "pocket", "strings"),
-    "sleeve": ("sleeve",),
+    "cut": ("cut", "ease", "flare"),
+    "neckline": ("neckline", "kind", "wide", "deep", "pocket", "strings"),
+    "sleeve": ("sleeve", "end"),
+    "front": ("front", "gap"),
 }
-"""Kind of change -> fields of `garment.Garment` that another garment gives; the rest stays."""
+"""Kind of change -> fields of `garment.Garment` that another garment gives; the rest stays.
+
+A neckline comes with what belongs to it: a hood's cords and pocket, the kind of garment that has it.
+"""
 
 
-def differs(kind, garment, donor):
-    """Whether a donor's fields make a valid garment that differs in the stored attribute."""
+def differs(kind, garment, made):
+    """Whether a garment that a kind of change made differs so that it can be seen, or is stored."""
     if kind == "color":
-        return np.abs(np.subtract(garment.colors[0], donor.colors[0])).sum() > 0.3
+        return np.abs(np.subtract(garment.colors[0], made.colors[0])).sum() > 0.3
     name = "pattern" if kind == "texture" else kind
-    hooded_knit = {"texture": (garment.neckline, donor.pattern),
-                   "neckline": (donor.neckline, garment.pattern)}.get(kind) == ("hood", "knit")
-    return getattr(garment, name) != getattr(donor, name) and not hooded_knit
+    return getattr(garment, name) != getattr(made, name)
 
 
-def changed(kind, garment, seed, row):
-    """A garment like another but for one kind of change, which a test garment lends it."""
+def is_sold(garment):
+    """Whether a wardrobe has such a garment: its kind has its parts, and they agree."""
+    kind = KINDS[garment.kind]
+    parts = all(getattr(garment, name) in kind[name] for name in ("neckline", "sleeve", "front"))
+    knitted = garment.pattern != "knit" or garment.kind in ("pullover", "cardigan")
+    return parts and knitted and (garment.pattern != "print" or garment.front == "closed")
+
+
+def changed(kind, garment, setting, row):
+    """A garment like another but for one kind of change, which a test garment lends it, or None."""
     for step in range(1, DONORS):
-        donor = shoot.garment_of(seed, "test", (row + step * 6) % (6 * DONORS))
-        if differs(kind, garment, donor):
-            lent = {name: getattr(donor, name) for name in FIELDS[kind]}
-            return dataclasses.replace(garment, **lent)
-    raise ValueError(f"no garment lends a change of {kind}")
+        index = (row + step * 6) % (6 * DONORS)
+        donor = shoot.garment_of(setting.seed, "test", index, setting.wardrobe)
+        lent = {name: getattr(donor, name) for name in FIELDS[kind]}
+        made = dataclasses.replace(garment, **lent)
+        if differs(kind, garment, made) and is_sold(made):
+            return made
+    return None
 
 
-def controlled(writer, count, size, seed, clutter):
+def wearers(setting):
+    """(index, garments) of test pairs, each of another person: the worn garment and its changes.
+
+    Whose garment cannot change in every way (a print has no zip beside it) is passed over.
+    """
+    for index in itertools.count(0, shoot.SITTINGS):
+        worn = shoot.garment_of(setting.seed, "test", index, setting.wardrobe)
+        garments = [worn, *(changed(kind, worn, setting, index) for kind in FIELDS)]
+        if None not in garments:
+            yield index, garments
+
+
+def controlled(writer, setting, count):
     """Write people of the test split, each in their garment with one thing changed at a time."""
     row = 0
-    for person in progress(count):
-        index = shoot.SITTINGS * person
-        sitter = shoot.sitter_of(seed, "test", index, clutter)
-        worn = shoot.garment_of(seed, "test", index)
+    for person, (index, garments) in zip(progress(count), wearers(setting)):
+        sitter = shoot.sitter_of(setting.seed, "test", index, setting.clutter)
         first = row
-        for kind in (None, *FIELDS):
-            garment = worn if kind is None else changed(kind, worn, seed, index)
-            x, mask = render.render_worn(sitter, garment, size)
-            writer.add("test", x, render.render_article(garment, size), person, row, mask,
-                       shoot.attributes(garment))
-            if kind is not None:
+        for garment in garments:
+            x, mask = render.render_worn(sitter, garment, setting.size)
+            article = render.render_article(garment, setting.size)
+            writer.add("test", x, article, person, row, mask, shoot.attributes(garment))
+            if row > first:
                 writer.add_triple(first, row, x, mask)
             row += 1
 
 
-def trained(writer, count, size, seed, clutter):
+def trained(writer, setting, count):
     """Write the first pairs of the train split and true swaps among them."""
     for index in progress(count):
-        writer.add(**{**shoot.make_pair(seed, "train", size, clutter, index), "split": "test"})
-    for i in progress(count):
-        j = shoot.partner_of(seed, "train", i, count)
-        x_ij, mask = render.render_worn(shoot.sitter_of(seed, "train", i, clutter),
-                                        shoot.garment_of(seed, "train", j), size)
-        writer.add_triple(i, j, x_ij, mask)
+        writer.add(**{**shoot.make_pair(setting, "train", index), "split": "test"})
+    for index in progress(count):
+        writer.add_triple(**{**shoot.make_triple(setting, "train", count, index), "split": "test"})
 
 
-def cluttered(writer, count, size, seed, _clutter):
+def cluttered(writer, setting, count):
     """Write the first test pairs and swaps of the seed, before a street instead of a studio."""
+    setting = dataclasses.replace(setting, clutter=True)
     for index in progress(count):
-        writer.add(**shoot.make_pair(seed, "test", size, True, index))
+        writer.add(**shoot.make_pair(setting, "test", index))
     for index in progress(count):
-        writer.add_triple(**shoot.make_triple(seed, "test", size, True, count, index))
+        writer.add_triple(**shoot.make_triple(setting, "test", count, index))
 
 
 SHOOTS = {"controlled": controlled, "trained": trained, "clutter": cluttered}
@@ -102,55 +124,66 @@ def progress(count):
     return tqdm(range(count), desc="photoshoot", unit="picture", leave=False)
 
 
-def provenance(name, count, size, seed, clutter):
+def provenance(name, setting, count):
     """What the file says of itself."""
-    return dict(program=PROGRAM, version=shoot.VERSION, seed=seed,
-                arguments=dict(shoot=name, count=count, size=list(size), clutter=clutter))
+    return dict(program=PROGRAM, version=shoot.VERSION, seed=setting.seed,
+                arguments=dict(shoot=name, count=count, size=list(setting.size),
+                               clutter=setting.clutter, wardrobe=setting.wardrobe))
 
 
-def make(path, name, count, size, seed, clutter=False):
+def make(path, name, setting, count):
     """Render one of ``SHOOTS`` into a file.  Raises ValueError, OSError."""
     if count < 4:
         raise ValueError(f"--count {count}: must be at least 4, since a swap needs another garment")
-    about = provenance(name, count, size, seed, clutter)
-    with PhotoWriter(path, *size, about) as writer:
-        SHOOTS[name](writer, count, size, seed, clutter)
+    shoot.check_renderer()
+    with PhotoWriter(path, *setting.size, provenance(name, setting, count)) as writer:
+        SHOOTS[name](writer, setting, count)
 
 
 @contextmanager
 def opened(name, count, model):
-    """A `common.Held` of a shoot with a model's size, seed and clutter; made where missing."""
-    size, (seed, clutter) = (model.config.height, model.config.width), common.shoot_settings(model)
-    path = common.ROOT / "photos" / f"{name}_{size[0]}x{size[1]}_{count}.h5"
-    if not common.is_made(path, provenance(name, count, size, seed, clutter)):
+    """A `common.Held` of a shoot that belongs to a model's training data; made where missing."""
+    setting = common.shoot_setting(model)
+    path = common.ROOT / "photos" / f"{name}_{setting.size[0]}x{setting.size[1]}_{count}.h5"
+    if not common.is_made(path, provenance(name, setting, count)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        make(path, name, count, size, seed, clutter)
+        make(path, name, setting, count)
     with PhotoFile.open(path) as file:
         yield common.Held(str(path), file.split("test"), file.provenance)
 
 
 def was_shot(model):
     """Whether a model was trained on pictures that this photoshoot can make again."""
-    origin = (model.metadata.get("data") or {}).get("provenance") or {}
-    return origin.get("program") == "data_prep photoshoot" and origin["version"] == shoot.VERSION
+    origin = common.origin_of(model)
+    return origin.get("program") == "data_prep photoshoot" and origin.get("version") == shoot.VERSION
 
 
-@click.command()
+def older(model):
+    """Why a photoshoot's pictures cannot be made again, one line; "" where they can or are of no shoot."""
+    origin = common.origin_of(model)
+    if origin.get("program") != "data_prep photoshoot" or was_shot(model):
+        return ""
+    return (f"it was rendered by version {origin.get('version', 'unknown')} of the photoshoot, this is "
+            f"version {shoot.VERSION}")
+
+
+@click.command(cls=Command)
 @click.argument("name", type=click.Choice(list(SHOOTS)))
-@click.argument("out", type=click.Path(dir_okay=False))
+@click.argument("out", type=Output(KIND, data=True))
+@overwrite_option
 @click.option("--count", default=40, show_default=True, help="People (controlled) or pairs.")
 @click.option("--size", default="128x96", show_default=True, help="HEIGHTxWIDTH in pixels.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="Seed of the photoshoot.")
-def command(name, out, count, size, seed):
+@click.option("--wardrobe", type=click.Choice(list(WARDROBES)), default="paper", show_default=True)
+def command(name, out, count, size, seed, wardrobe):
     """Render true swaps that measure one thing.
 
-    controlled: each person in their own garment with only its color, texture, cut, neckline or
-    sleeve changed.  trained: the first pairs of the train split of that seed.  clutter: the test
-    split before a street.
+    controlled: each person in their own garment with only its color, texture, cut, neckline,
+    sleeve or front changed.  trained: the first pairs of the train split of that seed.  clutter:
+    the test split before a street.
     """
-    from data_prep.__main__ import parse_size
-    make(out, name, count, parse_size(None, None, size), seed)
+    make(out, name, shoot.Setting(seed, parse_size(None, None, size), wardrobe=wardrobe), count)
     click.echo(f"wrote {out}")
 
 

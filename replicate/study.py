@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cagan_theano.scores import SCORES, log_lines, score_names
+from data_prep.text import literal
 from replicate import interval, sheet
 from replicate.interval import average, share
 
@@ -130,10 +131,10 @@ def plot(results):
                         layout="constrained")
         for axes, measure in zip(figure.subplots(1, len(MEASURES), sharey=True), MEASURES):
             plot_measure(axes, measure, runs)
-        axes.set_yticks(range(len(runs)), runs)
+        axes.set_yticks(range(len(runs)), map(literal, runs))
         axes.set_ylim(max(len(runs), 1) - 0.5, -0.5)
-        figure.suptitle(f"{results['title']}: difference from the run {results['baseline']!r}, "
-                        f"{results['n']} held-out swaps.  Dots: seeds; line: 95 % interval; in "
+        figure.suptitle(literal(f"{results['title']}: difference from the run {results['baseline']!r}, ")
+                        + f"{results['n']} held-out swaps.  Dots: seeds; line: 95 % interval; in "
                         "color: without 0, and two seeds or more agree", size=12, x=0.01, ha="left")
         data = io.BytesIO()
         figure.savefig(data, format="png", dpi=130)
@@ -198,7 +199,7 @@ def drawn(lines, note):
     figure = sheet.blank(wide, tall)
     for r, (name, (left, right)) in enumerate(lines.items()):
         top = sheet.MARGIN + r * (height + gap)
-        sheet.write(figure, name, sheet.MARGIN, top + height / 2, sheet.LABEL_SIZE, va="center")
+        sheet.write(figure, literal(name), sheet.MARGIN, top + height / 2, sheet.LABEL_SIZE, va="center")
         for c in range(len(first)):
             x = sheet.MARGIN + NAMES_WIDTH + c * (pair + gap)
             sheet.place(figure, left[c], x, top, scale, name=f"{r},{c}")

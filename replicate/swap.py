@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image
 
 from cagan_theano.checkpoint import write_atomically
-from cagan_theano.command import main
+from cagan_theano.command import Command, Output, main
 from data_prep.picture import open_rgb, read_picture
-from replicate import common, sheet
+from replicate import advice, common, sheet
 
 LABELS = ("$y_i$", "$x_i$", r"$\alpha_i^j$", "$x_i^j$ (generated)", "$y_j$")
 PANEL_HEIGHT = 512
@@ -87,14 +87,14 @@ def check_names(*paths):
                 raise ValueError(f"{path}: its folder does not exist; create it first")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--human", type=FILE, required=True, help="Photo x_i of the person.")
 @click.option("--wearing", type=FILE, required=True,
               help="Photo y_i, alone, of the article that the person wears.")
 @click.option("--article", type=FILE, required=True, help="Photo y_j of the article to put on.")
-@click.option("--out", type=FILE, required=True, help="Result x_i^j (PNG, JPEG, ...).")
-@click.option("--alpha-out", type=FILE, help="Also write the mask alpha, white where painted.")
-@click.option("--grid", type=FILE, help="Also write a sheet of inputs, mask and result.")
+@click.option("--out", type=Output(), required=True, help="Result x_i^j (PNG, JPEG, ...).")
+@click.option("--alpha-out", type=Output(), help="Also write the mask alpha, white where painted.")
+@click.option("--grid", type=Output(), help="Also write a sheet of inputs, mask and result.")
 @click.option("--keep-size", is_flag=True,
               help="Paint into the photo at its own resolution.  [default: the checkpoint's size]")
 @common.checkpoint_option("128x96", "dress")
@@ -107,6 +107,8 @@ def command(human, wearing, article, out, alpha_out, grid, keep_size, checkpoint
     model = common.load_model(checkpoint, backend, device)
     swap = model.swap_files(human, wearing, article)
     alpha, x_ij = swap.alpha[0], swap.x_ij[0]
+    for line in advice.advice(np.asarray(originals[0]), alpha):
+        click.echo(f"Note: {human}: {line}", err=True)
     if grid:
         size = model.config.height, model.config.width
         x_i, y_i, y_j = (read_picture(path, *size) for path in (human, wearing, article))

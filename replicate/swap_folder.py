@@ -27,7 +27,7 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from cagan_theano.command import main
+from cagan_theano.command import Command, main
 from data_prep.files import write_atomically
 from data_prep.picture import decode, fit, quiet
 from data_prep.source import Source, join
@@ -273,7 +273,7 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
     return {"reading": reading, "painting": painting, "writing": writing, "all at once": whole}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--humans", type=click.Path(file_okay=False), required=True, help="Photos x_i of people."
 )

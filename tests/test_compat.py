@@ -159,3 +159,31 @@ def test_versions_are_those_of_the_modules():
 
 def test_world_is_told_from_numpy():
     assert compat.NUMPY_2 == (np.lib.NumpyVersion(np.__version__) >= "2.0.0")
+
+
+NO_HOME = """
+import os, pwd
+os.environ.pop("HOME", None)
+def getpwuid(number):
+    raise KeyError(number)
+pwd.getpwuid = getpwuid
+"""
+READ_ONLY = """
+import os
+os.environ["HOME"] = os.environ["ELSEWHERE"]
+allowed = os.access
+os.access = lambda path, mode: str(path) != os.environ["ELSEWHERE"] and allowed(path, mode)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="users of POSIX")
+@pytest.mark.parametrize("state", [NO_HOME, READ_ONLY])
+def test_a_user_without_a_home_of_his_own_can_work(state, tmp_path):
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "home").mkdir()
+    code = state + "before = os.environ.get('HOME')\n" + STEP + (
+        "print(os.environ.get('HOME') == before, aesara.config.base_compiledir)")
+    lines = printed(code, TMPDIR=str(tmp_path / "tmp"), ELSEWHERE=str(tmp_path / "home")).splitlines()
+    assert lines[1].startswith(f"True {tmp_path / 'tmp' / 'cagan_home_'}")
+    left = list((tmp_path / "tmp").glob("cagan*")) + list((tmp_path / "home").iterdir())
+    assert not left

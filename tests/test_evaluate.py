@@ -260,15 +260,16 @@ def test_kernel_distance_by_loops_and_near_0_for_one_kind():
     assert metrics.kernel_distance(rng.normal(size=(40, 3)), rng.normal(2, 1, (40, 3))) > 10
 
 
-def attributes(pattern, cut=0, neckline=0, sleeve=0):
+def attributes(pattern, cut=0, neckline=0, sleeve=0, front=0):
     """Stored attributes of one garment."""
     return {name: (code, list("abc")) for name, code in
-            dict(pattern=pattern, cut=cut, neckline=neckline, sleeve=sleeve).items()}
+            dict(pattern=pattern, cut=cut, neckline=neckline, sleeve=sleeve, front=front).items()}
 
 
 def test_kinds_of_change_part_the_swaps(tmp_path):
     garments = [attributes(0), attributes(0), attributes(1), attributes(0, cut=2),
-                attributes(0, neckline=1), attributes(0, sleeve=1), attributes(1, sleeve=1)]
+                attributes(0, neckline=1), attributes(0, sleeve=1), attributes(0, front=2),
+                attributes(1, sleeve=1)]
     with PhotoWriter(tmp_path / "k.h5", HEIGHT, WIDTH, {}) as writer:
         for row, words in enumerate(garments):
             writer.add("test", human(0, row), article(row), 0, row, body_mask(), words)
@@ -276,7 +277,7 @@ def test_kinds_of_change_part_the_swaps(tmp_path):
         j = np.arange(1, len(garments))
         swaps = measures.Swaps(np.zeros_like(j), j, None)
         kinds = measures.kinds_of(file.split("test"), swaps)
-    assert [next(k for k in kinds if kinds[k][n]) for n in range(6)] == list(measures.KINDS)
+    assert [next(k for k in kinds if kinds[k][n]) for n in range(7)] == list(measures.KINDS)
     assert (sum(part.astype(int) for part in kinds.values()) == 1).all()
 
 

@@ -1,5 +1,8 @@
 """Exported functions: the same numbers without Aesara, for CUDA too, and one-line errors."""
 
+import contextlib
+import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -13,7 +16,7 @@ import pytest
 from network_toys import small_config
 
 from cagan_theano import export
-from cagan_theano.checkpoint import load_checkpoint
+from cagan_theano.checkpoint import load_checkpoint, save_checkpoint
 from cagan_theano.model import load
 from cagan_theano.training import Trainer
 from data_prep.store import PhotoFile
@@ -133,6 +136,123 @@ def test_a_damaged_folder_is_one_line(folder, tiny_data, tmp_path, capsys, fault
     code = run_exported.main([str(word) for word in words])
     error = capsys.readouterr().err
     assert code == 1 and error.startswith("Error: ") and fault in error and error.count("\n") == 1
+
+
+def line_of(folder, tiny_data, tmp_path, capsys, state=None):
+    """The one line on which a swap with a folder of functions ends."""
+    words = ["swap", "--functions", folder, "--data", tiny_data, "--device", "cpu",
+             "--out", tmp_path / "o.npz", "--state", state or folder / "state.h5"]  # fmt: skip
+    code = run_exported.main([str(word) for word in words])
+    error = capsys.readouterr().err
+    assert code == 1 and error.startswith("Error: ") and error.count("\n") == 1 and len(error) < 500
+    assert not (tmp_path / "o.npz").exists()
+    return error
+
+
+def places(value, path=()):
+    """The path of every entry of a JSON value."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(
+        value, list) else ()  # fmt: skip
+    for key, inner in entries:
+        yield (*path, key)
+        yield from places(inner, (*path, key))
+
+
+def changed(manifest, path, value):
+    """A copy with another value at a path; None: without the entry."""
+    copy = json.loads(json.dumps(manifest))
+    parent = copy
+    for key in path[:-1]:
+        parent = parent[key]
+    if value is None:
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = value
+    return copy
+
+
+def test_no_manifest_is_anything_but_read_or_refused(folder):
+    """Each entry missing or of another type: ValueError or nothing, and always where it is `true`."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    run_exported.check_manifest(manifest)
+    del manifest["functions"]["update_D"]["programs"]["cuda"]["kept"][3:]
+    needed = ("format", "version", "files", "functions")
+    for path in [path for path in places(manifest) if path[0] in needed]:
+        for value in (None, "x", -1, [], {}, 1.5):
+            with contextlib.suppress(ValueError):
+                run_exported.check_manifest(changed(manifest, path, value))
+        for value in (True, [True], {"a": True}):
+            with pytest.raises(ValueError, match="missing, or not as expected"):
+                run_exported.check_manifest(changed(manifest, path, value))
+
+
+@pytest.mark.parametrize("part", ["programs", "replaces", "inputs", "outputs"])
+@pytest.mark.parametrize("value", [None, True])
+def test_a_manifest_with_a_hole_is_one_line(part, value, folder, tiny_data, tmp_path, capsys):
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    text = json.dumps(changed(manifest, ("functions", "swap_2", part), value))
+    (copy / "manifest.json").write_text(text)
+    assert "is no manifest" in line_of(copy, tiny_data, tmp_path, capsys)
+
+
+def replaced(folder, tmp_path, program: bytes):
+    """A copy of a folder with another program for the swap, and the digest that belongs to it."""
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    (copy / "swap_2.cpu.stablehlo").write_bytes(program)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"]["swap_2.cpu.stablehlo"] = hashlib.sha256(program).hexdigest()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    return copy
+
+
+def test_a_program_that_calls_the_host_is_refused_before_it_is_compiled(
+    folder, tiny_data, tmp_path, capsys
+):
+    import jax
+
+    manifest = json.loads((folder / "manifest.json").read_text())
+    kinds = [jax.ShapeDtypeStruct(v["shape"], v["dtype"])
+             for v in manifest["functions"]["swap_2"]["inputs"]]  # fmt: skip
+
+    def evil(x_i, *_):
+        like = jax.ShapeDtypeStruct(x_i.shape, x_i.dtype)
+        x = jax.pure_callback(lambda x: os.mkdir(tmp_path / "pwned") or x, like, x_i)
+        return x[:, :1], x, x
+
+    # an `Exported` refuses callbacks when it is made, not when it is read: so the module alone
+    from jax.extend.mlir import serialize_portable_artifact
+
+    text = jax.jit(evil, keep_unused=True).lower(*kinds).as_text()
+    program = serialize_portable_artifact(text, "1.0.0")
+    said = line_of(replaced(folder, tmp_path, program), tiny_data, tmp_path, capsys)
+    assert "swap_2 cannot be run (it calls" in said and "callback" in said
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("program", [b"", b"ML\xefR", b"x" * 5000])
+def test_a_program_that_is_none_is_one_line(program, folder, tiny_data, tmp_path, capsys):
+    copy = replaced(folder, tmp_path, program)
+    assert "swap_2 cannot be run" in line_of(copy, tiny_data, tmp_path, capsys)
+
+
+def test_a_state_of_other_names_is_one_line(folder, tiny_data, tmp_path, capsys):
+    whole = load_checkpoint(folder / "state.h5")
+    other = tmp_path / "other.h5"
+    save_checkpoint(other, dataclasses.replace(whole, G={"encoder1.W": whole.G["encoder1.W"]}))
+    said = line_of(folder, tiny_data, tmp_path, capsys, state=other)
+    assert "reads 'G/" in said and "export anew" in said
+
+
+@pytest.mark.parametrize("text, refused", [
+    ("%1 = stablehlo.custom_call @shape_assertion(%0)", False),
+    ('%1 = stablehlo.custom_call @"xla python"(%0)', True),
+    ('"stablehlo.custom_call"(%0) <{call_target_name = "x"}>', True),
+    ('%1 = "stablehlo.send"(%0, %t)', True), ("stablehlo.outfeed", True), ("stablehlo.add", False),
+])  # fmt: skip
+def test_what_a_program_may_do(text, refused):
+    with pytest.raises(ValueError) if refused else contextlib.nullcontext():
+        run_exported.check_program(text)
 
 
 # Written by jax 0.7.1 in the reference environment, by tests/make_golden_export.py.

@@ -47,6 +47,13 @@ def test_a_full_disk_lost_photos_and_a_second_training(small):
     campaign.two_trainings(small, 1)
 
 
+def test_other_pixels_links_and_poor_file_systems(small):
+    campaign.other_pixels(small, 2)
+    campaign.links(small)
+    campaign.poor_file_systems(small, 2)
+    assert small.counts["a file or folder of a run that is a link"] == len(campaign.NAMES)
+
+
 def test_the_campaign_sees_a_random_state_that_is_not_restored(small, monkeypatch):
     monkeypatch.setattr(Sampler, "restore", lambda self, text: None)
     with pytest.raises(campaign.Fault, match="ended otherwise"):

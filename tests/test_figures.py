@@ -310,23 +310,22 @@ def test_held_out_photoshoot_is_rendered_once_for_the_seed_of_training(tmp_path,
     from data_prep.photoshoot import shoot
     calls = []
 
-    def fake(path, pairs, size, seed, held_out, clutter):
-        calls.append((pairs, tuple(size), seed, held_out, clutter))
-        arguments = dict(pairs=pairs, size=list(size), held_out=held_out, clutter=clutter)
-        origin = dict(program="data_prep photoshoot", version=shoot.VERSION, seed=seed,
-                      arguments=arguments)
-        write_photos(path, provenance=origin)
+    def fake(path, pairs, size, seed, held_out, clutter, wardrobe):
+        calls.append((pairs, tuple(size), seed, held_out, clutter, wardrobe))
+        setting = shoot.Setting(seed, size, clutter, wardrobe)
+        write_photos(path, provenance=shoot.provenance(setting, pairs, held_out))
 
     monkeypatch.setattr(shoot, "shoot", fake)
     monkeypatch.setattr(common, "ROOT", tmp_path)
     model = ToyModel()
     first = common.held_out_photoshoot(model)
     assert common.held_out_photoshoot(model) == first and len(calls) == 1
-    assert calls[0] == (0, (HEIGHT, WIDTH), 0, common.HELD_OUT, False)
+    assert calls[0] == (0, (HEIGHT, WIDTH), 0, common.HELD_OUT, False, "paper")
     model.metadata = {"data": {"provenance": {
-        "program": "data_prep photoshoot", "seed": 11, "arguments": {"clutter": True}}}}
+        "program": "data_prep photoshoot", "seed": 11,
+        "arguments": {"clutter": True, "wardrobe": "shop"}}}}
     common.held_out_photoshoot(model)
-    assert calls[1] == (0, (HEIGHT, WIDTH), 11, common.HELD_OUT, True)
+    assert calls[1] == (0, (HEIGHT, WIDTH), 11, common.HELD_OUT, True, "shop")
     first.write_bytes(first.read_bytes()[:1000])  # a damaged one is made anew
     common.held_out_photoshoot(model)
     assert len(calls) == 3

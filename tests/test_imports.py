@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import only from those before it in this list.
 ORDER = (
-    "data_prep.text", "data_prep.command", "data_prep.files", "data_prep.stated", "data_prep.hdf5", "data_prep.store", "data_prep.picture",
+    "data_prep.text", "data_prep.stated", "data_prep.hdf5", "data_prep.files", "data_prep.command",
+    "data_prep.store", "data_prep.picture",
     "compat", "config", "color", "sampling", "scores", "batches", "layers",
     "encoder", "generator", "discriminator", "losses", "adam", "backends", "backends.cache",
     "backends.devices", "backends.expansion", "backends.recompute", "backends.native",
@@ -69,7 +70,8 @@ def test_the_data_do_not_know_the_networks():
 
 # What the scripts may import of each other: those before them.
 SCRIPTS = (
-    "interval", "metrics", "onnx_network", "plan", "pytorch_network", "run_exported", "sheet", "vectors",
+    "advice", "interval", "metrics", "onnx_network", "plan", "pytorch_network", "run_exported", "sheet",
+    "vectors",
     "common", "conformance", "contenders", "convert", "features", "pytorch_adapter", "pytorch_train",
     "study", "benchmark", "figure2", "figure3", "figure4", "figure5", "figure6", "golden", "measures",
     "shoots", "swap", "chart", "check_gpu", "growth", "swap_folder", "verdicts", "evaluate", "ablations",

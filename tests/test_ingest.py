@@ -66,7 +66,7 @@ def number_of(picture, role):
               for n, shots in enumerate(trees.shots()) for mirrored in (False, True)
               for shot in [shots["xy".index(role)]]}
     best = min(errors, key=errors.get)
-    assert errors[best] < 4, errors[best]
+    assert errors[best] < 8, errors[best]  # JPEG, of loud patterns most
     return best
 
 

@@ -95,7 +95,7 @@ def add_broken(tree):
     trees.save_labels(tree.train / TREE[2] / "wide parse.png", np.full((96, 128), 255, np.uint8), 5)
     tree.add("full mask")
     trees.save(tree.train / TREE[3] / "full mask.jpg", np.full((128, 96), 255, np.uint8))
-    tree.add("person as garment", y=fresh(60)[0])
+    tree.add("person as garment", y=fresh(62)[0])
     tree.add("same photo twice", *2 * (fresh(61)[0],))
     tree.add("repeat", *trees.shots()[2][:2])
     tree.add("smaller repeat", *(half_size(picture) for picture in trees.shots()[3][:2]))
@@ -365,6 +365,31 @@ def test_the_file_is_whole_or_absent(tree, tmp_path, monkeypatch, error):
     with pytest.raises(type(error)):
         ingest("folders", tree, tmp_path / "o.h5", Settings(), OPTIONS)
     assert [path.name for path in tmp_path.iterdir()] == ["o.h5.work"]
+
+
+@pytest.mark.parametrize("before", [None, b'{"mine": 1}'])
+def test_the_report_of_a_file_that_is_not_made_does_not_stay(tree, tmp_path, monkeypatch, before):
+    """The disk fills as the data file is closed, after its report was written."""
+    def full(self):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(PhotoWriter, "_write_columns", full)
+    if before:
+        (tmp_path / "o.report.json").write_bytes(before)
+    with pytest.raises(OSError):
+        ingest("folders", tree, tmp_path / "o.h5", Settings(), OPTIONS)
+    left = {path.name: path for path in tmp_path.iterdir()}
+    assert set(left) == {"o.h5.work", *["o.report.json"] * bool(before)}
+    assert not before or left["o.report.json"].read_bytes() == before
+
+
+def test_a_folder_without_pairs_leaves_nothing(tmp_path):
+    for name in ("my people/a.jpg", "clothes/b.jpg"):
+        (tmp_path / "src" / name).parent.mkdir(parents=True)
+        (tmp_path / "src" / name).write_bytes(b"")
+    with pytest.raises(ValueError, match="holds no pairs of the layout folders"):
+        ingest("folders", tmp_path / "src", tmp_path / "o.h5", Settings(), OPTIONS)
+    assert [path.name for path in tmp_path.iterdir()] == ["src"]
 
 
 def test_a_work_file_of_another_kind_is_left_alone(tree, tmp_path):

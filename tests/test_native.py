@@ -1,5 +1,6 @@
 """What is written in C++ against plain loops and float64, and a training by it against XLA's own."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -194,14 +195,89 @@ def test_calls_at_the_same_time_keep_out_of_each_other_s_memory():
     assert together == 20 * alone
 
 
-def test_without_a_compiler_xla_does_the_work(monkeypatch):
+# --- the library in the cache; a few lines of C++ stand in for ours
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A folder, with one function as all that is to be compiled; and what is said."""
+    source = tmp_path / "toy.cc"
+    source.write_text('extern "C" int seven() { return 7; }')
+    monkeypatch.setattr(native, "SOURCES", [source])
+    said = []
+    monkeypatch.setattr(native.cache, "tell", said.append)
+    folder = tmp_path / "cache"
+    folder.mkdir(0o700)
+    return folder, said
+
+
+def only(folder):
+    (path,) = folder.iterdir()
+    return path
+
+
+def no_compiler(monkeypatch):
     monkeypatch.setattr(native.shutil, "which", lambda name: None)
-    assert native.library(jax) is None
 
 
-def test_a_compiler_that_fails_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(native, "SOURCES", [tmp_path / "broken.cc"])
-    (tmp_path / "broken.cc").write_text("no C++")
-    compiler = next(filter(None, map(native.shutil.which, native.COMPILERS)))
-    assert not native.build(jax, compiler, tmp_path / "library.so")
-    assert [p.name for p in tmp_path.iterdir()] == ["broken.cc"]
+def test_without_a_compiler_xla_does_the_work(toy, monkeypatch):
+    no_compiler(monkeypatch)
+    assert native.library(jax, toy[0]) is None and not toy[1]
+
+
+def test_a_cached_library_needs_no_compiler(toy, monkeypatch):
+    made = native.library(jax, toy[0])
+    assert made.code.seven() == 7
+    no_compiler(monkeypatch)
+    found = native.library(jax, toy[0])
+    assert found.code.seven() == 7 and found.kernels == made.kernels
+
+
+def test_other_sources_are_other_kernels(toy):
+    made = native.library(jax, toy[0])
+    native.SOURCES[0].write_text('extern "C" int seven() { return 8; }')
+    other = native.library(jax, toy[0])
+    assert other.code.seven() == 8 and other.kernels != made.kernels
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:5000],
+                                    lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+                                    lambda data: data[:4096] + bytes(4096) + data[8192:]])
+def test_a_damaged_library_is_made_again_not_loaded(damage, toy):
+    native.library(jax, toy[0])
+    path = only(toy[0])
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    assert native.library(jax, toy[0]).code.seven() == 7
+    assert only(toy[0]).read_bytes() == whole
+
+
+@pytest.mark.parametrize("foreign", ["link", "mode", "pipe"])
+def test_a_library_that_another_could_have_written_is_not_loaded(foreign, toy, tmp_path, monkeypatch):
+    native.library(jax, toy[0])
+    path = only(toy[0])
+    if foreign == "mode":
+        path.chmod(0o775)
+    elif foreign == "link":
+        path.rename(tmp_path / "elsewhere.so")
+        path.symlink_to(tmp_path / "elsewhere.so")
+    else:
+        path.unlink()
+        os.mkfifo(path)
+    no_compiler(monkeypatch)
+    assert native.library(jax, toy[0]) is None
+
+
+def test_a_compiler_that_fails_leaves_nothing_and_says_why(toy):
+    native.SOURCES[0].write_text("no C++")
+    assert native.library(jax, toy[0]) is None and not list(toy[0].iterdir())
+    assert "were not compiled" in toy[1][0] and "error" in toy[1][0] and "\n" not in toy[1][0]
+
+
+def test_without_a_cache_nothing_is_left_behind(monkeypatch, tmp_path, toy):
+    monkeypatch.setattr(native.cache, "prepared", lambda folder: None)
+    monkeypatch.setattr(native.tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    with native.workplace(jax) as folder:
+        assert native.library(jax, folder).code.seven() == 7
+    assert not list((tmp_path / "tmp").iterdir())

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -50,7 +51,7 @@ class Outline(HTMLParser):
 def world(tmp_path):
     """A checkpoint, one of its figures and one of another's, an evaluation, a comparison, a run."""
     config = Config(steps=10, gamma_c=0.5, copies_d=False)
-    data = {"pairs": 40, "provenance": {"program": "data_prep photoshoot", "seed": 3, "version": 2,
+    data = {"pairs": 40, "provenance": {"program": "data_prep photoshoot", "seed": 3, "version": 3,
                                         "arguments": {"clutter": True, "held_out": 8}}}
     weights = {"encoder1.W": np.zeros((1, 2), "float32")}
     path = tmp_path / "toy.h5"
@@ -110,6 +111,15 @@ def test_the_numbers_and_the_settings_that_differ_are_there(world):
     assert changed == ["copies_d", "gamma_c", "steps"]
     assert "--run runs/again --no-copies-d --gamma-c 0.5 --steps 10" in page
     assert "--pairs 40 --size 128x96 --seed 3 --held-out 8 --clutter" in page
+    assert "are not to be had again" not in page
+
+
+def test_data_of_an_older_photoshoot_are_said_to_be_gone():
+    origin = {"program": "data_prep photoshoot", "seed": 3, "version": 2, "arguments": {"wardrobe": "shop"}}
+    checkpoint = SimpleNamespace(config=Config(), metadata={"data": {"pairs": 40, "provenance": origin}})
+    comment, command, *_ = report.commands_of("c.h5", checkpoint, [])
+    assert comment.startswith("# ") and "version 2 of the photoshoot" in comment
+    assert command.endswith("--seed 3 --wardrobe shop")
 
 
 def test_figures_in_order_and_those_of_other_weights_marked(world):
@@ -198,3 +208,31 @@ def test_curves_of_stored_results_have_losses_and_held_out_scores(tmp_path, monk
                         lambda log, title: drawn.append(log) or b"\x89PNG")
     (curve,) = report.curves_of(report.Files(), None, tmp_path)
     assert drawn == [points + samples] and "held-out scores" in curve["title"]
+
+
+SHELL = "1; touch {0}/pwned #", "$(touch {0}/pwned)", "`touch {0}/pwned`", "1' ; touch {0}/pwned; '", "a\ntouch {0}/pwned"
+
+
+@pytest.mark.parametrize("number", range(len(SHELL)))
+def test_what_a_checkpoint_says_is_never_a_shell_s_to_run(number, tmp_path):
+    """Every word of the commands, run by a real shell whose `python` only prints its words."""
+    evil = SHELL[number].format(tmp_path)
+    provenance = {"program": "data_prep photoshoot", "seed": evil, "arguments": {"held_out": evil}}
+    checkpoint = SimpleNamespace(config=Config(steps=10), metadata={
+        "data": {"pairs": evil, "provenance": provenance}})
+    figures = [{"name": f"figure{evil.replace('/', '')}.png"}]
+    lines = report.commands_of(f"{evil.replace('/', '')}.h5", checkpoint, figures)
+    script = 'python() { printf "%s\\0" "$@"; }\n' + "\n".join(lines)
+    done = subprocess.run(["/bin/sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr and not list(tmp_path.iterdir())
+    assert done.stdout.split("\0").count(evil) == 3
+
+
+def test_names_that_are_no_proper_text_are_written_escaped(tmp_path, monkeypatch):
+    path = tmp_path / "to\udcff$y$.h5"
+    weights = {"encoder1.W": np.zeros((1, 2), "float32")}
+    save_checkpoint(path, Checkpoint(Config(), 7, weights, weights))
+    with pytest.raises(SystemExit) as left:
+        main(report.command, [str(tmp_path / "o.html"), "--checkpoint", str(path), "--figures",
+                              str(tmp_path), "--results", str(tmp_path)])
+    assert left.value.code == 0 and r"to\udcff$y$" in (tmp_path / "o.html").read_text()

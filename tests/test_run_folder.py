@@ -1,5 +1,7 @@
 """The run folder: one training at a time, nothing lost by a kill at any moment, nothing foreign touched."""
 
+import errno
+import io
 import json
 import os
 import subprocess
@@ -136,3 +138,66 @@ def test_the_lock_goes_with_the_process_that_holds_it(tmp_path):
         holder.wait()
     with folder:
         pass
+
+
+# --- links: what is outside of the folder stays as it is
+
+
+def contents(folder):
+    """Every file below a folder with its bytes."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "samples", "lock", "config.json", "log.jsonl",
+                                  "losses.png", "checkpoints/step_0000002.h5",
+                                  "samples/step_0000250.png"])  # fmt: skip
+@pytest.mark.parametrize("dangling", [False, True])
+def test_no_link_in_a_run_folder_is_followed(name, dangling, tmp_path):
+    victim = born(tmp_path / "victim", 1, 2, 3).path
+    (victim / "log.jsonl").write_text("")
+    (victim / "samples" / "step_0000250.png").write_bytes(b"picture")
+    (victim / "losses.png").write_bytes(b"curves")
+    folder, before = born(tmp_path / "run", 0, 1, 2), contents(victim)
+    place = folder.path / name
+    if place.is_dir():
+        place.rename(tmp_path / "aside")
+    place.unlink(missing_ok=True)
+    place.symlink_to(tmp_path / "nowhere" if dangling else victim / name)
+    for attempt in (folder.check_old, folder.__enter__):
+        with pytest.raises(ValueError, match=f"{name}: is a link, and none in a run folder") as caught:
+            attempt()
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="exists already"):
+        folder.check_new()
+    assert contents(victim) == before and not (tmp_path / "nowhere").exists()
+
+
+def test_the_run_folder_itself_may_be_a_link(tmp_path):
+    born(tmp_path / "run", 0)
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    with RunFolder(tmp_path / "link") as folder:
+        folder.check_old()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ENOSPC])
+@pytest.mark.parametrize("call", ["open_log", "log", "flush_log"])
+def test_a_log_that_cannot_be_written_is_named(number, call, tmp_path, monkeypatch):
+    class Broken(io.StringIO):
+        def write(self, text):
+            raise OSError(number, os.strerror(number))
+
+        def fileno(self):
+            raise OSError(number, os.strerror(number))
+
+    def no_open(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    with born(tmp_path / "run", 0) as folder:
+        if call == "open_log":
+            monkeypatch.setattr("builtins.open", no_open)
+        else:
+            folder._log = Broken()
+        with pytest.raises(OSError, match=f"log.jsonl: cannot be written .{os.strerror(number)}"):
+            {"open_log": lambda: folder.open_log(0), "log": lambda: folder.log({"step": 1}),
+             "flush_log": folder.flush_log}[call]()
+        monkeypatch.undo()

@@ -1,6 +1,7 @@
 """The measuring photoshoots: one change at a time, people of the training set, clutter."""
 
 import dataclasses
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from cagan_theano.config import Config
 from data_prep.photoshoot import shoot
+from data_prep.photoshoot.garment import WARDROBES
 from data_prep.store import PhotoFile
 from replicate import common, evaluate, measures, shoots
 
@@ -15,18 +17,35 @@ SIZE = (32, 32)
 
 
 def test_a_controlled_garment_differs_in_its_kind_alone():
-    for row in range(0, 36, 6):
-        worn = shoot.garment_of(5, "test", row)
-        for kind, fields in shoots.FIELDS.items():
-            garment = dataclasses.asdict(shoots.changed(kind, worn, 5, row))
-            same = [n for n, value in dataclasses.asdict(worn).items() if value == garment[n]]
-            assert set(garment) - set(same) <= set(fields), kind
-            assert fields[0] not in same, kind
-            assert (garment["neckline"], garment["pattern"]) != ("hood", "knit")
+    for wardrobe in WARDROBES:
+        setting = shoot.Setting(5, SIZE, wardrobe=wardrobe)
+        for _, (worn, *others) in itertools.islice(shoots.wearers(setting), 6):
+            for garment, (kind, fields) in zip(others, shoots.FIELDS.items()):
+                different = {field.name for field in dataclasses.fields(worn)
+                             if getattr(worn, field.name) != getattr(garment, field.name)}
+                assert fields[0] in different <= set(fields), kind
+
+
+def test_a_controlled_garment_is_one_that_its_wardrobe_has():
+    """What no shop sells is no garment: a knitted hoodie, a zip through a print, a tank with sleeves."""
+    sold = [shoot.garment_of(5, "test", row, "shop") for row in range(300)]
+    assert all(map(shoots.is_sold, sold))
+    for kind, changes in (("hoodie", dict(pattern="knit")), ("tank", dict(sleeve="long")),
+                          ("pullover", dict(pattern="print", front="half-zip"))):
+        garment = next(g for g in sold if g.kind == kind)
+        assert not shoots.is_sold(dataclasses.replace(garment, **changes))
+
+
+def test_a_garment_that_cannot_change_has_no_change():
+    sold = (shoot.garment_of(5, "test", row, "shop") for row in range(300))
+    tank = next(garment for garment in sold if garment.kind == "tank")
+    setting = shoot.Setting(5, SIZE, wardrobe="shop")
+    assert shoots.changed("sleeve", tank, setting, 0) is None
+    assert shoots.changed("color", tank, setting, 0).colors != tank.colors
 
 
 def test_controlled_shoot_has_every_kind_for_every_person(tmp_path):
-    shoots.make(tmp_path / "c.h5", "controlled", 4, SIZE, 0)
+    shoots.make(tmp_path / "c.h5", "controlled", shoot.Setting(0, SIZE), 4)
     with PhotoFile(tmp_path / "c.h5") as file:
         photos = file.split("test")
         held = common.Held("c.h5", photos, file.provenance)
@@ -40,24 +59,25 @@ def test_controlled_shoot_has_every_kind_for_every_person(tmp_path):
 
 
 def test_trained_shoot_shows_the_very_training_pictures(tmp_path):
-    shoots.make(tmp_path / "t.h5", "trained", 5, SIZE, 3)
-    shoot.shoot(tmp_path / "s.h5", 5, SIZE, 3, 4, jobs=1)
+    shoots.make(tmp_path / "t.h5", "trained", shoot.Setting(3, SIZE, wardrobe="shop"), 5)
+    shoot.shoot(tmp_path / "s.h5", 5, SIZE, 3, 4, jobs=1, true_swaps=5, wardrobe="shop")
     with PhotoFile(tmp_path / "t.h5") as made, PhotoFile(tmp_path / "s.h5") as file:
         again, train = made.split("test"), file.split("train")
         np.testing.assert_array_equal(again.x.load(), train.x.load())
         np.testing.assert_array_equal(again.y.load(), train.y.load())
+        np.testing.assert_array_equal(again.triples.x_ij.load(), train.triples.x_ij.load())
         assert (again.garment[again.triples.i] != again.garment[again.triples.j]).all()
 
 
 def test_clutter_shoot_is_the_street(tmp_path):
-    shoots.make(tmp_path / "c.h5", "clutter", 4, SIZE, 3)
+    shoots.make(tmp_path / "c.h5", "clutter", shoot.Setting(3, SIZE), 4)
     shoot.shoot(tmp_path / "s.h5", 0, SIZE, 3, 4, True, jobs=1)
     with PhotoFile(tmp_path / "c.h5") as made, PhotoFile(tmp_path / "s.h5") as file:
         for part, other in ((made.split("test"), file.split("test")),):
             np.testing.assert_array_equal(part.x.load(), other.x.load())
             np.testing.assert_array_equal(part.triples.x_ij.load(), other.triples.x_ij.load())
     with pytest.raises(ValueError, match="at least 4"):
-        shoots.make(tmp_path / "few.h5", "clutter", 3, SIZE, 0)
+        shoots.make(tmp_path / "few.h5", "clutter", shoot.Setting(0, SIZE), 3)
 
 
 def model_of(provenance, pairs):
@@ -66,7 +86,7 @@ def model_of(provenance, pairs):
                            metadata={"data": {"provenance": provenance, "pairs": pairs}})
 
 
-def test_the_training_set_is_rendered_again_only_for_its_own_held_out_split(tmp_path, monkeypatch):
+def test_the_training_set_is_rendered_again_only_for_its_own_held_out_split(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(common, "ROOT", tmp_path)
     monkeypatch.setattr(evaluate, "TRAINED", 5)
     shoot.shoot(tmp_path / "s.h5", 0, SIZE, 3, 4, jobs=1)
@@ -75,6 +95,23 @@ def test_the_training_set_is_rendered_again_only_for_its_own_held_out_split(tmp_
         origin = {**file.provenance, "arguments": {**file.provenance["arguments"], "pairs": 9}}
         with evaluate.trained_on(model_of(origin, 9), held) as trained:
             assert len(trained.photos) == 5 and len(trained.photos.triples.i) == 5
-        for other in ({**origin, "seed": 4}, {**origin, "version": -1}, {"program": "x"}):
+        shop = {**origin["arguments"], "wardrobe": "shop"}
+        for other in ({**origin, "seed": 4}, {"program": "x"}, {**origin, "arguments": shop}):
             with evaluate.trained_on(model_of(other, 9), held) as trained:
                 assert trained is None
+        assert not [line for line in capsys.readouterr().err.splitlines() if "no comparison" in line]
+        with evaluate.trained_on(model_of({**origin, "version": 2}, 9), held) as trained:
+            assert trained is None
+        said = [line for line in capsys.readouterr().err.splitlines() if "no comparison" in line]
+        assert said == ["no comparison with the training set: it was rendered by version 2 of the "
+                        f"photoshoot, this is version {shoot.VERSION}"]
+
+
+def test_the_setting_of_older_training_data():
+    """Those of version 2 name no wardrobe: there was the paper's alone."""
+    arguments = dict(clutter=False, held_out=512, pairs=15000, size=[128, 96])
+    origin = dict(program="data_prep photoshoot", version=2, seed=7, arguments=arguments)
+    assert common.shoot_setting(model_of(origin, 9)) == shoot.Setting(7, (32, 32), False, "paper")
+    origin["arguments"] = arguments | dict(wardrobe="shop", clutter=True)
+    assert common.shoot_setting(model_of(origin, 9)) == shoot.Setting(7, (32, 32), True, "shop")
+    assert common.shoot_setting(model_of({}, 9)) == shoot.Setting(0, (32, 32))

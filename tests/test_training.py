@@ -15,7 +15,7 @@ from cagan_theano import train as command
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.run_folder import RunFolder
 from cagan_theano.training import Trainer
-from data_prep.store import PhotoFile
+from data_prep.store import PhotoFile, PhotoWriter
 
 CONFIG = tiny_config(g_widths=(8, 8, 10, 10), d_widths=(8, 8, 10, 10), batch_size=2, steps=4)
 OPTIONS = ["--g-widths", "8,8,10,10", "--d-widths", "8,8,10,10", "--g-kernel", "3",
@@ -215,3 +215,97 @@ def test_weights_to_start_from(go, trainer, tmp_path):
     begun = load_checkpoint(tmp_path / "b" / "checkpoints" / "step_0000001.h5")
     assert begun.metadata["init"]["sha256"] == load_checkpoint(first).sha256
     assert begun.optimizer["G/t"] == 1
+
+
+@pytest.fixture
+def begun(go, tmp_path):
+    """A training of one step, and its checkpoint."""
+    assert go(tmp_path / "run", "--steps", "1").return_value == 0
+    return tmp_path / "run", tmp_path / "run" / "checkpoints" / "step_0000001.h5"
+
+
+def resume(go, run, *options, steps=2):
+    """click's result of a resume."""
+    return go(run, "--steps", str(steps), "--resume", *options)
+
+
+def forget(path, *names):
+    """Take entries out of a checkpoint's metadata, as older programs wrote them."""
+    old = load_checkpoint(path)
+    metadata = {name: value for name, value in old.metadata.items() if name not in names}
+    if "pixels" in names:
+        metadata["data"] = {k: v for k, v in metadata["data"].items() if k != "pixels"}
+    save_checkpoint(path, dataclasses.replace(old, metadata=metadata))
+
+
+def test_other_kernels_go_on_with_consent_alone(go, trainer, begun, monkeypatch):
+    run, path = begun
+    known = load_checkpoint(path).metadata["kernels"]
+    assert known and known == trainer.backend.kernels
+    others = trainer.backend._replace(kernels="others")
+    monkeypatch.setattr(command, "choose_backend", lambda *_, **__: others)
+    monkeypatch.setattr(trainer, "backend", others)
+    said = str(resume(go, run).exception)
+    assert "step_0000001.h5: was computed by other kernels" in said and "--other-kernels" in said
+    assert "\n" not in said and load_checkpoint(path).step == 1
+    assert resume(go, run, "--other-kernels").return_value == 0
+    metadata = load_checkpoint(path.with_name("step_0000002.h5")).metadata
+    assert (metadata["kernels"], metadata["kernels_before"]) == ("others", [known])
+
+
+def test_other_pixels_of_the_same_description_are_refused(go, begun, data, tmp_path):
+    run, _ = begun
+    inverted = tmp_path / "few.h5"
+    with PhotoFile(data) as file, PhotoWriter(inverted, 32, 32, file.provenance) as writer:
+        photos = file.split("train")
+        for n in range(len(photos)):
+            writer.add("train", 255 - photos.x[n], photos.y[n], photos.person[n], photos.garment[n],
+                       photos.mask[n])
+    result = resume(go, run, "--data", str(inverted))
+    assert "few.h5: holds other pixels than the data that this training" in str(result.exception)
+    assert resume(go, run).return_value == 0
+
+
+def test_a_checkpoint_of_an_older_program_goes_on_and_says_what_is_not_checked(go, begun):
+    run, path = begun
+    forget(path, "pixels", "kernels")
+    result = resume(go, run)
+    assert result.return_value == 0 and "pixels are not compared" in result.output
+    assert "records no kernels" in result.output
+    metadata = load_checkpoint(path.with_name("step_0000002.h5")).metadata
+    assert metadata["kernels"] and metadata["data"]["pixels"]
+
+
+@pytest.mark.parametrize("change", ["order", "held out", "garments"])
+def test_the_digest_sees_all_that_is_trained_on(change, tmp_path):
+    def digest(path):
+        with PhotoFile(path) as file:
+            return command.read_data(file, CONFIG)[2]
+
+    path = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=3)
+    before, names = digest(path), {"order": ("train/x", [1, 0]), "held out": ("test/x", [1, 0]),
+                                   "garments": ("train/garment", [1, 0])}  # fmt: skip
+    with h5py.File(path, "r+") as file:
+        name, rows = names[change]
+        file[name][:2] = file[name][:2][rows]
+    assert digest(path) != before
+
+
+def test_fewer_steps_than_are_done_are_an_error(go, begun):
+    run, _ = begun
+    assert resume(go, run).return_value == 0
+    assert "--steps 1: the training has done 2 steps already" in str(resume(go, run, steps=1).exception)
+    assert resume(go, run).return_value == 0  # as many: there is nothing to do
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_last_step_changes_nothing(go, tmp_path, monkeypatch, number):
+    finish = command.Loop.finish
+
+    def late(self):
+        os.kill(os.getpid(), number)
+        return finish(self)
+
+    monkeypatch.setattr(command.Loop, "finish", late)
+    result = go(tmp_path / "run", "--steps", "1")
+    assert result.return_value == 0 and "1 steps are done" in result.output

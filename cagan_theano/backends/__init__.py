@@ -18,6 +18,7 @@ class Backend(NamedTuple):
     name: "jax" or "c".  device: what runs it, for people.  mode: Aesara's compilation mode.
     resident: puts the value of a shared variable where the functions run, once.
     process: which of the processes that train together this is; 0 alone writes files.
+    kernels: what computes, as a run records it: other kernels give other bits.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Backend(NamedTuple):
     mode: object
     resident: Callable
     process: int = 0
+    kernels: str = ""
 
 
 def choose_backend(name: str = "auto", device: str | None = None, precision: str = "float32",

@@ -24,7 +24,7 @@ def create(device: str | None = None) -> Backend:
         raise ValueError("backend c needs the compiler g++, which is not found; use --backend jax")
     configure(compiler)
     repair_convolution()
-    return Backend("c", "CPU", mode(), lambda variable: None)
+    return Backend("c", "CPU", mode(), lambda variable: None, kernels="aesara c")
 
 
 def mode():

@@ -6,9 +6,12 @@ folder that is ours to write, everything works, and compiles anew at each start.
 """
 
 import contextlib
+import functools
 import hashlib
+import logging
 import os
 import platform
+import stat
 import sys
 import warnings
 from pathlib import Path
@@ -77,17 +80,53 @@ def user_folder() -> Path | None:
 
 
 def prepared(folder: Path | None) -> Path | None:
-    """The folder, made where missing; None unless it is this user's alone to write."""
+    """The folder, made where missing; None unless it is this user's alone to write.
+
+    What is read from there runs: so nobody else may be able to put anything there, nor another folder
+    in the place of it or of one above it.  Where somebody could, a line says so.
+    """
     if folder is None or not folder.is_absolute():  # a user without a home
         return None
     with contextlib.suppress(OSError, ValueError, RuntimeError):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # what is read from there runs: no one else may have put it there
-        found = folder.stat()
-        if os.access(folder, os.W_OK) and (os.name != "posix" or (
-            found.st_uid == os.getuid() and not found.st_mode & 0o022)):  # fmt: skip
+        # a link's own place counts as much as the one that it leads to
+        found = made(folder) or made(folder.resolve())
+        if found:
+            tell(f"{folder}: is not used as compile cache, for {found}; everything is compiled anew "
+                 f"at each start until that is mended, or {VARIABLE} names another folder")
+        elif os.access(folder, os.W_OK):
             return folder
     return None
+
+
+def made(folder: Path) -> str:
+    """Make a folder and those above it where missing, for this user alone; what makes it unsafe, or ""."""
+    for place in (*reversed(folder.parents), folder):
+        place.mkdir(0o700, exist_ok=True)
+        found = danger(place.stat(), last=place == folder) if os.name == "posix" else ""
+        if found:
+            return f"{place} {found}"
+    return ""
+
+
+def danger(found: os.stat_result, last: bool) -> str:
+    """Why others could change what is in a folder (or a file), "" where only this user and root can.
+
+    last: whether all in it is to be trusted; else one entry of it, which in a folder like /tmp (with
+    the sticky bit) its owner alone can replace.
+    """
+    # in a container whose users are mapped, root's folders may belong to someone else: / tells whom
+    owners = {os.geteuid()} if last else {os.geteuid(), 0, os.stat("/").st_uid}
+    if found.st_uid not in owners:
+        return "belongs to another user"
+    if found.st_mode & 0o022 and (last or not found.st_mode & stat.S_ISVTX):
+        return "may be written by others (chmod go-w)"
+    return ""
+
+
+@functools.cache
+def tell(text: str) -> None:
+    """Say something about the cache or our kernels, once in a process."""
+    logging.getLogger("cagan_theano").warning("%s", " ".join(text.split()))
 
 
 def processor() -> str:

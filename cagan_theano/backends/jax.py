@@ -67,7 +67,15 @@ def create(device: str | None = None, precision: str = "float32", devices: int |
     target = Target(first.platform, precision, reference, compiled)
     name = "CPU" if first.platform == "cpu" else first.device_kind
     return Backend("jax", describe(name, placement), mode(target, placement), put_on(placement),
-                   jax.process_index())
+                   jax.process_index(), kernels(target))
+
+
+def kernels(target: Target) -> str:
+    """What computes for a target: our kernels by their digests, else XLA's."""
+    if target.compiled:
+        return native.loaded()
+    reference = " reference" if target.reference else ""
+    return f"xla {target.platform} {target.precision}{reference}"
 
 
 def frugal() -> None:

@@ -3,19 +3,23 @@
 norm.cc makes instance norm, activation and their gradient in one pass, adam.cc Adam's step.
 convolution.cc convolves: Winograd's algorithm (winograd.h) needs 121 multiplications where the direct
 method, XLA's and PyTorch's, needs 400 (5x5 kernels of stride 2; 3x3: 81 where 144); where there are
-few pixels, products of matrices read the kernels as they are (direct.h).  Without a C++ compiler
-`available` is False, and XLA does all the work itself.
+few pixels, products of matrices read the kernels as they are (direct.h).  Without a C++ compiler,
+and without a library that one has left in the cache, `available` is False, and XLA does all the work.
 """
 
+import contextlib
 import ctypes
+import fnmatch
 import functools
 import hashlib
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -104,56 +108,155 @@ def call(name: str, shape, *arrays, in_place: tuple = (), **facts: float):
     return function(*arrays, **facts)
 
 
-@functools.cache
 def available() -> bool:
     """Whether the library is there and known to XLA; compiles it (15 s) where it is new."""
+    return loaded() is not None
+
+
+@functools.cache
+def loaded() -> str | None:
+    """What tells our kernels from others, once XLA knows them; None where there are none."""
     import jax
 
-    path = library(jax)
-    if path is None:
-        return False
     try:
-        loaded = ctypes.CDLL(str(path))
-        for name in TARGETS:
-            handler = jax.ffi.pycapsule(getattr(loaded, f"cagan_{name}"))
-            jax.ffi.register_ffi_target(f"cagan_{name}", handler, platform="cpu")
-    except (OSError, AttributeError):
-        return False
-    return True
-
-
-def library(jax) -> Path | None:
-    """The compiled library in the user's cache folder, or in a temporary one; None: no compiler."""
-    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
-    if compiler is None:
+        with workplace(jax) as folder:
+            found = library(jax, folder)
+            if found is None:
+                return None
+            for name in TARGETS:
+                handler = jax.ffi.pycapsule(getattr(found.code, f"cagan_{name}"))
+                jax.ffi.register_ffi_target(f"cagan_{name}", handler, platform="cpu")
+            return found.kernels
+    except (OSError, AttributeError) as error:
+        cache.tell(f"our C++ kernels cannot be loaded ({error}); XLA's do the work")
         return None
-    folder = cache.prepared(cache.version_folder(jax)) or Path(tempfile.mkdtemp(prefix="cagan_"))
-    path = folder / f"native-{digest(compiler)}.so"
-    return path if path.exists() or build(jax, compiler, path) else None
 
 
-def digest(compiler: str) -> str:
-    """A name for what this compiler makes of the sources."""
-    said = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
+@contextlib.contextmanager
+def workplace(jax):
+    """The user's cache folder, or one that goes when the block ends: what is loaded needs no file."""
+    kept = cache.prepared(cache.version_folder(jax))
+    if kept:
+        yield kept
+        return
+    with tempfile.TemporaryDirectory(prefix="cagan_", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+class Library(NamedTuple):
+    """A loaded library.  kernels: its sources and its compiler, as a digest of each."""
+
+    code: ctypes.CDLL
+    kernels: str
+
+
+def library(jax, folder: Path) -> Library | None:
+    """The library of a folder, compiled where it is missing or damaged; None: there is no compiler.
+
+    A cached one needs no compiler; where there is one, only what that one made is taken.
+    """
+    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    made_by = version_digest(compiler) if compiler else "*"
+    stem = f"native-{sources_digest()}-{made_by}"
+    found = find(folder, stem)
+    if found is None and compiler:
+        why = build(jax, compiler, folder, stem)
+        if why:
+            cache.tell(f"our C++ kernels were not compiled ({compiler}: {why}); XLA's do the work")
+        found = None if why else find(folder, stem)
+    return found
+
+
+def find(folder: Path, stem: str) -> Library | None:
+    """Load the first library of these sources and this compiler ("*": any) that is whole and ours.
+
+    Its name ends in the digest of its bytes: one that is cut off or changed is removed.
+    """
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        for name in sorted(fnmatch.filter(os.listdir(place), f"{stem}-{'[0-9a-f]' * 64}.so")):
+            handle = whole(place, name)
+            if handle is not None:
+                return Library(mapped(handle, folder / name), name.rpartition("-")[0])
+            os.unlink(name, dir_fd=place)
+        return None
+    finally:
+        os.close(place)
+
+
+def whole(place: int, name: str) -> int | None:
+    """A handle of a file in an open folder that is ours and holds what its name says; else None."""
+    try:
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
+    except OSError:
+        return None
+    with contextlib.ExitStack() as closing:
+        closing.callback(os.close, handle)
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or cache.danger(found, last=True):
+            return None
+        with open(handle, "rb", closefd=False) as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+        if name != f"{name.rpartition('-')[0]}-{digest}.so":
+            return None
+        closing.pop_all()
+    return handle
+
+
+def mapped(handle: int, path: Path) -> ctypes.CDLL:
+    """The library of an open file; its path is used where the system cannot load by a handle.
+
+    The handle stays open: another library under its number would be taken for this one.
+    """
+    by_handle = f"/proc/self/fd/{handle}"
+    return ctypes.CDLL(by_handle if os.path.exists(by_handle) else str(path))
+
+
+def sources_digest() -> str:
+    """A name for the sources and how they are compiled."""
     texts = b"".join(source.read_bytes() for source in SOURCES)
-    return hashlib.sha256(texts + said).hexdigest()[:16]
+    return hashlib.sha256(texts + " ".join(flags()).encode()).hexdigest()[:16]
 
 
-def build(jax, compiler: str, path: Path) -> bool:
-    """Compile the library; False where that fails."""
+def version_digest(compiler: str) -> str:
+    """A name for a compiler's version."""
+    said = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
+    return hashlib.sha256(said).hexdigest()[:16]
+
+
+def flags() -> list[str]:
+    """How the compiler is called."""
     native = "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    command = [compiler, "-O3", native, "-fno-math-errno", "-std=c++17", "-DNDEBUG", "-w", "-shared",
-               "-fPIC",
-               "-I", jax.ffi.include_dir(), "-o", str(unfinished),
+    return ["-O3", native, "-fno-math-errno", "-std=c++17", "-DNDEBUG", "-w", "-shared", "-fPIC"]
+
+
+def build(jax, compiler: str, folder: Path, stem: str) -> str:
+    """Compile the library into a folder, whole or not at all; returns why that failed, or ""."""
+    unfinished = folder / f".{stem}.{os.getpid()}.part"
+    command = [compiler, *flags(), "-I", jax.ffi.include_dir(), "-o", str(unfinished),
                *(str(source) for source in SOURCES if source.suffix == ".cc")]  # fmt: skip
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=300)
         if done.returncode:
-            return False
-        os.replace(unfinished, path)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
+            return reason(done.stderr.decode(errors="replace")) or f"exit code {done.returncode}"
+        publish(unfinished, stem)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return reason(str(error))
     finally:
         unfinished.unlink(missing_ok=True)
-    return True
+    return ""
+
+
+def publish(unfinished: Path, stem: str) -> None:
+    """Give a compiled library its name, once its bytes are on the disk."""
+    unfinished.chmod(0o700)
+    with open(unfinished, "rb") as file:
+        os.fsync(file.fileno())
+        digest = hashlib.sha256(file.read()).hexdigest()
+    unfinished.replace(unfinished.with_name(f"{stem}-{digest}.so"))
+
+
+def reason(said: str) -> str:
+    """The line of a compiler's output that tells most: its first error, else its first line."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return next((line for line in lines if "error" in line), (lines or [""])[0])[:300]

@@ -4,17 +4,16 @@ Body units: a picture of an upright person from head to thighs is about 1 high; 
 torso's coordinates are (a, s): a runs around, 0 at the middle front, s down from the shoulders.
 """
 
-import functools
-
 import numpy as np
 
-from data_prep.painted import texture as old
-from data_prep.painted.canvas import look_up
+from data_prep.photoshoot import pattern
 from data_prep.photoshoot.cloth import template
-from data_prep.photoshoot.tailor import hem_height, neck_field, smoothstep
+from data_prep.photoshoot.numeric import look_up, smoothstep
+from data_prep.photoshoot.tailor import hem_height, neck_field
 
 UNIT = 1.57  # meters in a body unit
 AROUND = .0732  # body units in a radian around the torso
+SLEEVE_AROUND = .03  # and around a sleeve
 GRID = 80  # resolution of a fold map
 FRONT = (-.23, .23, .0, .62)  # left, right, top, bottom of the torso's fold map [body units]
 SLEEVE = .37  # a sleeve's length [body units]
@@ -89,7 +88,8 @@ class Fabric:
         arm = smoothstep(.35, .65, c["arm"])
         t = np.clip(c["t"], 0, 1)
         relief = (1 - arm) * self._torso(a, s) + arm * self._sleeve(c, t)
-        relief = relief + old.knit(self.garment, np.where(c["arm"] > .5, c["round_arm"] * .03, a), s + arm * t * SLEEVE)
+        across = np.where(c["arm"] > .5, c["round_arm"] * SLEEVE_AROUND, a)
+        relief = relief + pattern.knit(self.garment, across, s + arm * t * SLEEVE)
         color = self._colors(c, a, s, t)
         color, relief = self._trims(c, a, s, t, color, relief)
         return color, relief * UNIT, np.full(len(a), .04 + .3 * self.garment.shine ** 2)
@@ -119,9 +119,10 @@ class Fabric:
 
     def _colors(self, c, a, s, t):
         g = self.garment
-        u = old.SLEEVE_START + t * SLEEVE
+        down = pattern.SLEEVE_START + t * SLEEVE
         sleeve = self.on_sleeve(c)
-        body, arm = pattern(g, a, s, self.hem, False), pattern(g, c["round_arm"] * .03, u, self.hem, True)
+        body = pattern.albedo(g, a, s, self.hem, False)
+        arm = pattern.albedo(g, c["round_arm"] * SLEEVE_AROUND, down, self.hem, True)
         color = body + sleeve[:, None] * (arm - body)
         if g.pattern == "melange":
             grain = look_up(self.noise, (s * 900) % 127, (c["round_torso"] * 60 + c["round_arm"] * 40) % 127)
@@ -195,64 +196,3 @@ class Fabric:
             inner = np.minimum(.05 - np.abs(c["x"] - .085), .055 - np.abs(s * UNIT - .20))
             relief = relief + front * .0012 * smoothstep(-.002, .002, inner)
         return color, relief
-
-
-def pattern(g, a, s, hem, sleeve):
-    """Albedo [n,3] of the torso (or a sleeve) at a, s [body units]."""
-    base = g.color("sleeve" if sleeve else "body").astype(np.float32)
-    plain = np.broadcast_to(base, s.shape + (3,)).astype(np.float32)
-    if sleeve and g.trim == "sleeves" or g.pattern in ("plain", "melange", "knit"):
-        return plain
-    if g.pattern == "all-over":
-        return all_over(g, a, s, plain)
-    if sleeve and g.pattern == "print":
-        return plain
-    return MAKERS[g.pattern](g, a, s, hem, base, sleeve)
-
-
-def _mix(base, garment, share):
-    second, third = share if isinstance(share, tuple) else (share, None)
-    color = base + second[..., None] * (np.asarray(garment.colors[1], np.float32) - base)
-    if third is not None:
-        color += third[..., None] * (np.asarray(garment.colors[2], np.float32) - color)
-    return color
-
-
-def _stripes(g, a, s, hem, base, sleeve):
-    return _mix(base, g, old._stripes(g, a, s, hem))
-
-
-def _blocks(g, a, s, hem, base, sleeve):
-    if g.details["kind"] == "sides":
-        return _mix(base, g, np.zeros_like(s) if sleeve else smoothstep(-.002, .002, np.abs(a) - .07))
-    return _mix(base, g, old._blocks(g, None if sleeve else a, s, hem))
-
-
-def _print(g, a, s, hem, base, sleeve):
-    shown = np.abs(a) < .12
-    share = old._print(g, np.where(shown, a - g.details["side"], 9), s, hem)
-    return _mix(base, g, share)
-
-
-MAKERS = {"stripes": _stripes, "blocks": _blocks, "print": _print}
-
-
-@functools.lru_cache(64)
-def blots(seed, smooth):
-    """[128,128] smooth noise of mean 0 and deviation 1 that repeats at its borders."""
-    from scipy.ndimage import gaussian_filter
-    field = gaussian_filter(np.random.default_rng(seed).normal(size=(128, 128)), smooth, mode="wrap")
-    return ((field - field.mean()) / field.std()).astype(np.float32)
-
-
-def all_over(g, a, s, plain):
-    """Albedo of a pattern that fills the cloth."""
-    p = g.details["period"]
-    u, v = a / p, s / p
-    if g.details["kind"] == "dots":
-        share = smoothstep(.36, .30, np.hypot(u % 1 - .5, v % 1 - .5))
-        return _mix(plain, g, share)
-    if g.details["kind"] == "checks":
-        return _mix(plain, g, .5 * (u % 1 < .5) + .5 * (v % 1 < .5))
-    field = look_up(blots(g.seed % 1000, 4 if g.details["kind"] == "flowers" else 7), (v * 18) % 127, (u * 18) % 127)
-    return _mix(plain, g, (smoothstep(.5, .6, field), smoothstep(.6, .7, -field)))

@@ -7,10 +7,11 @@ import numpy as np
 
 from data_prep.photoshoot import hair
 from data_prep.photoshoot.anatomy import anatomy, skinned, triangles
-from data_prep.photoshoot.cloth import FAR, Surface, averaging, coordinates, cut, normals, suit, template
+from data_prep.photoshoot.cloth import FAR, Surface, coordinates, cut, normals, suit, template
+from data_prep.photoshoot.numeric import smoothstep
 from data_prep.photoshoot.pose import marks_of, turns_of
 from data_prep.photoshoot.tailor import (Hashed, armhole_field, collar, cut_top, hem_height, neck_field,
-                                         opening_field, smoothstep, worn)
+                                         opening_field, worn)
 
 
 @dataclass(frozen=True)

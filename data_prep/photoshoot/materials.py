@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from data_prep.painted.canvas import look_up
 from data_prep.photoshoot.cloth import template
-from data_prep.photoshoot.fabric import blots
 from data_prep.photoshoot.hair import head_marks, scalp_field
-from data_prep.photoshoot.tailor import smoothstep
+from data_prep.photoshoot.numeric import look_up, smoothstep
+from data_prep.photoshoot.pattern import blots
 
 LIP = np.array([.74, .36, .36])
 

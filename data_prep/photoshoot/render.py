@@ -11,13 +11,12 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from data_prep.photoshoot import materials, scene
-from data_prep.photoshoot.cloth import normals, template
+from data_prep.photoshoot import background, materials, scene
+from data_prep.photoshoot.cloth import normals
 from data_prep.photoshoot.fabric import Fabric
 from data_prep.photoshoot.figure import Figure, Part
 from data_prep.photoshoot.hair import tube
 from data_prep.photoshoot.product import sample_view
-from data_prep.photoshoot.tailor import smoothstep
 from data_prep.store import check_size
 
 SUPERSAMPLE = 2  # rays along each side of a pixel
@@ -144,7 +143,7 @@ def render_worn(sitter, garment, size):
     fabric = Fabric(garment, np.random.default_rng([sitter.seed, 6]), figure.bends())
     view = portrait(figure, sitter.camera, (size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE))
     rgb, alpha, cloth = paint(parts, view, sitter.light, shaders_of(sitter, fabric, inner))
-    return developed(rgb, alpha, cloth, sitter.photo, sitter.seed, size)
+    return developed(rgb, alpha, cloth, sitter.photo, sitter.seed, size, sitter.clutter)
 
 
 def render_article(garment, size):
@@ -200,10 +199,10 @@ def portrait(figure, camera, size):
     return scene.camera(size, span, center, camera["distance"], camera["rise"] * .3, camera["roll"])
 
 
-def developed(rgb, alpha, cloth, photo, seed, size):
-    """The finished photo and mask, uint8: backdrop, tone, lens, border, mirror, JPEG."""
+def developed(rgb, alpha, cloth, photo, seed, size, clutter=False):
+    """The finished photo and mask, uint8: backdrop (or a street), tone, lens, border, JPEG."""
     rgb, alpha, cloth = reduced(rgb), reduced(alpha), reduced(cloth)
-    ground = backdrop(size, photo, alpha)
+    ground = background.street(size, seed) if clutter else backdrop(size, photo, alpha)
     picture = coded(rgb * photo["exposure"] / np.maximum(alpha, 1e-3)[..., None])
     picture = alpha[..., None] * picture + (1 - alpha[..., None]) * ground
     picture = graded(picture, photo)

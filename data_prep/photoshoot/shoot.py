@@ -1,11 +1,15 @@
 """The shoot: which person wears which garment, rendered in parallel, streamed to a file.
 
+Finished rows are kept beside OUT, so that an interrupted shoot goes on; OUT appears whole at the end.
+
 Every item has its own random state, ``SeedSequence(seed, spawn_key=(split, kind, index))``,
 so that a picture depends neither on how many are made nor on how many processes make them.
 """
 import contextlib
 import dataclasses
 import functools
+import importlib.util
+import itertools
 import multiprocessing
 import os
 import signal
@@ -14,10 +18,12 @@ import threading
 import numpy as np
 from tqdm import tqdm
 
+from data_prep.options import cpus
 from data_prep.photoshoot import render
 from data_prep.photoshoot.garment import ATTRIBUTES, sample_garment
 from data_prep.photoshoot.person import sample_person, sample_sitter
-from data_prep.store import PhotoWriter
+from data_prep.store import PhotoWriter, check_size, check_target, pack
+from data_prep.work import PICTURES, Renders
 
 VERSION = 3  # of the pictures: raised whenever the same seed gives other pictures
 SPLIT_KEYS = {"train": 0, "test": 1}
@@ -29,6 +35,16 @@ RECOLORED = 4  # every fourth garment is the one before it in other colors, as s
 ALIKE = .3  # share of the true swaps that are of one style in two colors
 TEST_IDS = 1_000_000_000  # ids of the test split start here: disjoint from those of train
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What all pictures of a shoot have in common.  size: (height, width) [pixels]."""
+
+    seed: int
+    size: tuple[int, int]
+    clutter: bool = False
+    wardrobe: str = "paper"
 
 
 def random_state(seed, split, kind, index):
@@ -98,24 +114,25 @@ def swap_of(seed, split, index, count):
     return i, draw_partner(random_state(seed, split, TRIPLE, index), i, count)
 
 
-def make_pair(seed, split, size, clutter, wardrobe, index):
-    """Render pair ``index``: a dict with the arguments of ``PhotoWriter.add``."""
-    garment = garment_of(seed, split, index, wardrobe)
-    x, mask = render.render_worn(sitter_of(seed, split, index, clutter), garment, size)
+def make_pair(setting, split, index):
+    """Render pair ``index`` of a `Setting`: a dict with the arguments of ``PhotoWriter.add``."""
+    garment = garment_of(setting.seed, split, index, setting.wardrobe)
+    sitter = sitter_of(setting.seed, split, index, setting.clutter)
+    x, mask = render.render_worn(sitter, garment, setting.size)
     offset = TEST_IDS if split == "test" else 0
     person, product = (offset + number for number in casting(index))
-    return dict(split=split, x=x, y=render.render_article(garment, size), mask=mask,
+    return dict(split=split, x=x, y=render.render_article(garment, setting.size), mask=mask,
                 person=person, garment=product, attributes=attributes(garment))
 
 
-def make_triple(seed, split, size, clutter, wardrobe, count, index):
+def make_triple(setting, split, count, index):
     """Render true swap ``index`` among the first ``count`` pairs of ``split``.
 
     Returns the arguments of ``PhotoWriter.add_triple``.
     """
-    i, j = swap_of(seed, split, index, count)
-    x_ij, mask = render.render_worn(sitter_of(seed, split, i, clutter),
-                                    garment_of(seed, split, j, wardrobe), size)
+    i, j = swap_of(setting.seed, split, index, count)
+    x_ij, mask = render.render_worn(sitter_of(setting.seed, split, i, setting.clutter),
+                                    garment_of(setting.seed, split, j, setting.wardrobe), setting.size)
     return dict(i=i, j=j, x_ij=x_ij, mask=mask, split=split)
 
 
@@ -125,25 +142,62 @@ def attributes(garment):
             for name, names in ATTRIBUTES.items()}
 
 
-def shoot(path, pairs, size, seed=0, held_out=512, clutter=False, jobs=2, true_swaps=0,
+def provenance(setting, pairs, held_out, true_swaps=0):
+    """What a file says of itself: all that its pictures depend on."""
+    arguments = dict(pairs=pairs, size=list(setting.size), held_out=held_out,
+                     clutter=setting.clutter, wardrobe=setting.wardrobe)
+    if true_swaps:  # a file without them is what it was before there were any
+        arguments["true_swaps"] = true_swaps
+    return dict(program="data_prep photoshoot", version=VERSION, seed=setting.seed,
+                arguments=arguments)
+
+
+def shoot(path, pairs, size, seed=0, held_out=512, clutter=False, jobs=None, true_swaps=0,
           wardrobe="paper"):
     """Render ``pairs`` train pairs and ``held_out`` test pairs with as many true swaps.
 
     true_swaps: how many of the train pairs to render, too, for trainings that learn from them.
-    size: (height, width) [pixels]; jobs: processes. The file is the same for any ``jobs``.
-    Raises ValueError for a bad count or size, OSError for a bad path.
+    size: (height, width) [pixels]; jobs: processes, by default as many as there are CPUs.  The file is
+    the same for any ``jobs``, and whether or not the shoot was interrupted and begun again.
+    Raises ValueError for a bad count or size or without a renderer, OSError for a bad path.
     """
+    jobs = cpus() if jobs is None else jobs
     _check_counts(pairs, held_out, jobs, true_swaps)
-    arguments = dict(pairs=pairs, size=list(size), held_out=held_out, clutter=clutter, wardrobe=wardrobe)
-    if true_swaps:  # a file without them is what it was before there were any
-        arguments["true_swaps"] = true_swaps
-    provenance = dict(program="data_prep photoshoot", version=VERSION, seed=seed,
-                      arguments=arguments)
-    tasks = _tasks(pairs, size, seed, held_out, clutter, true_swaps, wardrobe)
-    total = pairs + 2 * held_out + true_swaps
-    with PhotoWriter(path, *size, provenance) as writer, _mapper(jobs) as run:
-        for result in tqdm(run(_call, tasks), total=total, unit="picture", desc="photoshoot"):
-            (writer.add if "x" in result else writer.add_triple)(**result)
+    check_size(*size, str(path))
+    check_renderer()
+    check_target(path)
+    setting = Setting(seed, tuple(size), clutter, wardrobe)
+    about = provenance(setting, pairs, held_out, true_swaps)
+    tasks, total = _tasks(setting, pairs, held_out, true_swaps), pairs + 2 * held_out + true_swaps
+    with Renders(f"{path}.work", about) as kept:
+        try:
+            _render_all(tasks, total, kept, jobs)
+        except KeyboardInterrupt:
+            kept.save()
+            raise KeyboardInterrupt("interrupted; what was rendered is kept, the same command goes on"
+                                    ) from None
+        with PhotoWriter(path, *size, about) as writer:
+            for row in kept:
+                (writer.add if "x" in row else writer.add_triple)(**row)
+        kept.remove()
+
+
+def check_renderer():
+    """Raise ValueError, with the cure, where the package that casts the rays is missing."""
+    if importlib.util.find_spec("embreex") is None:
+        raise ValueError("the photoshoot needs the package embreex, which is not installed: "
+                         "pip install embreex")
+
+
+def _render_all(tasks, total, kept, jobs):
+    """Render, in order, those of ``total`` tasks whose rows are not kept yet."""
+    done = len(kept)
+    jobs = min(jobs, max(1, (total - done) // _mapper.CHUNK))  # a process takes longer to start than that
+    with tqdm(total=total, initial=done, unit="picture", desc="photoshoot") as bar, _mapper(jobs) as run:
+        for row in run(_call, itertools.islice(tasks, done, None)):
+            kept.put(row)
+            bar.update()
+    kept.save()
 
 
 def _check_counts(pairs, held_out, jobs, true_swaps):
@@ -158,19 +212,18 @@ def _check_counts(pairs, held_out, jobs, true_swaps):
         raise ValueError("--jobs must be at least 1")
 
 
-def _tasks(pairs, size, seed, held_out, clutter, true_swaps, wardrobe):
-    for index in range(pairs):
-        yield functools.partial(make_pair, seed, "train", size, clutter, wardrobe, index)
-    for index in range(held_out):
-        yield functools.partial(make_pair, seed, "test", size, clutter, wardrobe, index)
-    for index in range(held_out):
-        yield functools.partial(make_triple, seed, "test", size, clutter, wardrobe, held_out, index)
-    for index in range(true_swaps):
-        yield functools.partial(make_triple, seed, "train", size, clutter, wardrobe, pairs, index)
+def _tasks(setting, pairs, held_out, true_swaps):
+    for split, count in (("train", pairs), ("test", held_out)):
+        for index in range(count):
+            yield functools.partial(make_pair, setting, split, index)
+    for split, count, swaps in (("test", held_out, held_out), ("train", pairs, true_swaps)):
+        for index in range(swaps):
+            yield functools.partial(make_triple, setting, split, count, index)
 
 
 def _call(task):
-    return task()
+    """A task's row, its pictures packed: here, so that all processes do so."""
+    return {name: pack(value) if name in PICTURES else value for name, value in task().items()}
 
 
 def _serve():

@@ -9,16 +9,11 @@ from scipy import sparse
 from data_prep.photoshoot import cloth
 from data_prep.photoshoot.anatomy import skinned, triangles
 from data_prep.photoshoot.cloth import FAR, averaging, border, cut, normals, suit, template
+from data_prep.photoshoot.numeric import smoothstep
 
 LOOP = 56  # points around the neck
 NEAR = .004  # how close to the neck's border a point of its loop lies [m]
 LEAST = .005  # cloth never comes closer to the skin [m]
-
-
-def smoothstep(low, high, value):
-    """0 below ``low``, 1 above ``high``, smooth between."""
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def neck_field(c, garment):

@@ -9,6 +9,7 @@ is promised and what this campaign counted.
 
 import contextlib
 import datetime
+import errno
 import hashlib
 import json
 import os
@@ -31,7 +32,7 @@ import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from cagan_theano.checkpoint import contents_sha256, load_checkpoint  # noqa: E402
-from cagan_theano.run_folder import RunFolder  # noqa: E402
+from cagan_theano.run_folder import NAMES, RunFolder  # noqa: E402
 from data_prep.files import is_temporary  # noqa: E402
 
 KEEP = 3  # the training command's default
@@ -353,6 +354,75 @@ def lost_data(campaign) -> None:
         campaign.count(f"{name} before a resume")
 
 
+def stopped_run(campaign, data=None):
+    """The folder of a run that was stopped after a few steps."""
+    folder = campaign.new_folder()
+    life = campaign.start(folder, data=data)
+    campaign.wait_for_step(life, folder, 2)
+    life.send(signal.SIGTERM)
+    life.wait()
+    return folder
+
+
+def other_pixels(campaign, count: int) -> None:
+    """Before a resume, one picture of the photo file changes; all that describes the file stays."""
+    for _ in range(count):
+        data = lives.write_photos(campaign.scratch / "other.h5", change=campaign.rng)
+        folder = stopped_run(campaign)
+        before = tree(folder.path)
+        refused(campaign.start(folder, data=data), "holds other pixels")
+        holds(tree(folder.path) == before, "the run folder changed")
+        campaign.finish(folder)
+        campaign.count("one picture of the data changed before a resume")
+
+
+def links(campaign) -> None:
+    """A file or folder of a run becomes a link to another run's."""
+    for name in NAMES:
+        folder, victim = stopped_run(campaign), stopped_run(campaign)
+        before, place = tree(victim.path), folder.path / name
+        aside = folder.path.with_name(f"{folder.path.name}.{name}")
+        if place.exists():  # there are no curves without steps that are sampled
+            place.rename(aside)
+        place.symlink_to(victim.path / name)
+        refused(campaign.start(folder, resume=True), "is a link")
+        holds(tree(victim.path) == before, f"{name}: what it leads to changed")
+        place.unlink()
+        if aside.exists():
+            aside.rename(place)
+        campaign.finish(folder)
+        campaign.finish(victim)
+        campaign.count("a file or folder of a run that is a link")
+
+
+def poor_file_systems(campaign, count: int) -> None:
+    """A file system that knows no permissions and cannot flush folders: trainings go on as ever."""
+    for n in range(count):
+        number = (errno.EPERM, errno.ENOTSUP, errno.EINVAL)[n % 3]
+        folder = campaign.new_folder()
+        life = campaign.start(folder, before=lambda number=number: deny(number))
+        campaign.wait_for_step(life, folder, int(campaign.rng.integers(1, campaign.steps)))
+        life.send(signal.SIGKILL)
+        life.wait()
+        campaign.finish(folder, before=lambda number=number: deny(number))
+        campaign.count("a file system without permissions and flushing of folders")
+
+
+def deny(number: int) -> None:
+    """Have the system refuse chmod, and fsync of folders."""
+    fsync = os.fsync
+
+    def chmod(*_):
+        raise OSError(number, os.strerror(number))
+
+    def of_files(handle):
+        if os.path.isdir(f"/proc/self/fd/{handle}"):
+            chmod()
+        fsync(handle)
+
+    os.chmod, os.fsync = chmod, of_files
+
+
 def two_trainings(campaign, count: int) -> None:
     """Two at once on one folder: both new, or one resumed; one is refused, the other unharmed."""
     for _ in range(count):
@@ -429,6 +499,7 @@ def main(forked_kills, light_kills, cold_kills, minutes, stop_count, limits, rep
         campaign = Campaign(scratch, steps, seed)
         parts = [
             (undisturbed, "light"), (lost_data,), (two_trainings, repeats),
+            (other_pixels, repeats), (links,), (poor_file_systems, repeats),
             (jumping_clock, repeats), (read_only,), (small_disks, repeats),
             (file_size_limits, limits), (stops, stop_count), (kills, "light", light_kills),
         ]  # fmt: skip

@@ -1,16 +1,23 @@
 """What `fuzz.py` makes and who reads it: kind -> (make(rng, folder), read(made, folder))."""
 
 import functools
+import hashlib
 import io
 import json
+import os
+import re
+import shlex
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import safetensors.numpy
+from matplotlib.cbook import is_math_text
 from PIL import Image
 
+from cagan_theano.backends import native
 from cagan_theano.batches import Sampler
 from cagan_theano.checkpoint import (
     Checkpoint,
@@ -21,12 +28,13 @@ from cagan_theano.checkpoint import (
 )
 from cagan_theano.config import Config
 from cagan_theano.run_folder import RunFolder
+from data_prep.text import literal
 from data_prep.ingest import find
 from data_prep.layouts import LAYOUTS, detect
 from data_prep.picture import decode_labels, read_picture
 from data_prep.source import Source
 from data_prep.store import PhotoFile, PhotoWriter
-from replicate import claims, conformance, convert, report, study, verdicts
+from replicate import claims, conformance, convert, report, run_exported, study, verdicts
 from replicate.plan import read_plan
 from replicate.vectors import Vectors, read_vectors, write_vectors
 
@@ -745,6 +753,111 @@ def read_stored_log(path, folder):
     found = claims.read_training(path)
     verdicts.curve(found, 50)
     study.curves([*found["points"], *found["samples"]])
+# --- exported functions
+
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "exported" / "manifest.json"
+
+
+def manifest(rng, folder):
+    """The manifest of exported functions with odd values, or with changed bytes."""
+    values = json.loads(GOLDEN.read_text())
+    for _ in range(rng.integers(1, 4)):
+        parent = values
+        while isinstance(parent, dict | list) and parent:
+            keys = list(parent) if isinstance(parent, dict) else range(len(parent))
+            key = keys[rng.integers(len(keys))]
+            if rng.random() < 0.3 or not isinstance(parent[key], dict | list) or not parent[key]:
+                parent[key] = random_value(rng)
+                break
+            parent = parent[key]
+    text = json.dumps(values).encode()
+    (folder / "manifest.json").write_bytes(text if rng.random() < 0.7 else mutate(rng, text))
+    return folder
+
+
+def read_manifest(made, folder):
+    """All that the runner looks up in a manifest that is taken is there."""
+    functions = run_exported.Functions.__new__(run_exported.Functions)
+    functions.folder, functions.platform = folder, "cpu"
+    for name, function in functions.read_manifest()["functions"].items():
+        assert run_exported.NAMES.fullmatch(name) and isinstance(function["replaces"], dict)
+        for value in (*function["inputs"], *function["outputs"]):
+            np.dtype(value["dtype"]), [side is None or side + 0 for side in value["shape"]]
+        for program in function["programs"].values():
+            assert Path(program["file"]).name == program["file"] and program["convention"] >= 0
+            assert all(0 <= n < len(function["inputs"]) for n in program["kept"])
+
+
+# --- the cached library
+
+
+def cached_library(rng, folder):
+    """(name, whether whole) of a file that is named after its bytes, and perhaps changed since."""
+    data = rng.bytes(int(rng.integers(1, 4096)))
+    changed = mutate(rng, data) if rng.random() < 0.9 else data
+    name = f"native-a-b-{hashlib.sha256(data).hexdigest()}.so"
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).write_bytes(changed)
+    (folder / name).chmod(0o700 if rng.random() < 0.9 else 0o775)
+    whole = changed == data and (folder / name).stat().st_mode & 0o777 == 0o700
+    return name, whole
+
+
+def read_cached_library(made, folder):
+    """Only a whole one would be loaded."""
+    name, whole = made
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        handle = native.whole(place, name)
+        assert (handle is not None) == whole, "taken though changed, or not taken though whole"
+        if handle is not None:
+            os.close(handle)
+    finally:
+        os.close(place)
+
+
+# --- names and values that are shown
+
+
+def odd_text(rng) -> str:
+    """A text of characters that shells, mathtext and terminals take for more than letters."""
+    pieces = ["$", "$(", ")", "`", "'", '"', ";", "|", "&", "#", "\\", "{", "}", "_", "^", "\n", "a", "-",
+              "1", " ", "\udcff", "\x1b[31m", r"\frac", "~", "*", "!", "é"]  # fmt: skip
+    return "".join(pieces[n] for n in rng.integers(0, len(pieces), rng.integers(0, 20)))
+
+
+def shell_words(rng, folder):
+    """What a checkpoint says of its data, and its name."""
+    return [odd_text(rng) for _ in range(4)]
+
+
+def read_shell_words(words, folder):
+    """The report's commands are words alone for a shell, the given ones among them."""
+    pairs, seed, held_out, name = words
+    provenance = {"program": "data_prep photoshoot", "seed": seed, "arguments": {"held_out": held_out}}
+    metadata = {"data": {"pairs": pairs, "provenance": provenance}}
+    checkpoint = SimpleNamespace(config=Config(), metadata=metadata)
+    first, *others = report.commands_of(f"x{name.replace('/', '')}.h5", checkpoint, [])
+    found = dict(zip(shlex.split(first), shlex.split(first)[1:]))
+    assert (found["--pairs"], found["--seed"], found["--held-out"]) == (pairs, seed, held_out)
+    for line in others[1:]:
+        assert shlex.split(line)[-1] == f"checkpoints/x{name.replace('/', '')}.h5"
+    for line in (first, *others):  # outside of quotes there is nothing for a shell
+        bare = re.sub(r"'[^']*'|\"'\"", "", line)
+        assert not re.search(r"[^\w ./,:=@%+-]", bare, re.ASCII), bare
+
+
+def drawn_name(rng, folder):
+    """A name of a file."""
+    return odd_text(rng)
+
+
+def read_drawn_name(name, folder):
+    """No part of it is a formula, and it can be drawn and written."""
+    assert not is_math_text(literal(name)) and literal(name).encode() is not None
+    if name.isprintable():
+        assert literal(name).replace(r"\$", "$") == name
 
 
 KINDS = {
@@ -763,4 +876,8 @@ KINDS = {
     "safetensors": (safe_tensors, read_safe_tensors),
     "plan": (plan_text, read_plan_text),
     "stored log": (stored_log, read_stored_log),
+    "manifest": (manifest, read_manifest),
+    "cached library": (cached_library, read_cached_library),
+    "shell": (shell_words, read_shell_words),
+    "drawn name": (drawn_name, read_drawn_name),
 }

@@ -26,15 +26,21 @@ OPTIONS = ["--g-widths", WIDTHS, "--d-widths", WIDTHS, "--g-kernel", "3", "--bat
            "--backend", "jax", "--device", "cpu", "--checkpoint-every", "1", "--keep", "3"]  # fmt: skip
 
 
-def write_photos(path, pairs=12, side=32):
-    """A photo file of flat garments on a gray wall, without test photos: no samples are drawn."""
+def write_photos(path, pairs=12, side=32, change=None):
+    """A photo file of flat garments on a gray wall, without test photos: no samples are drawn.
+
+    change: a random generator that changes one value of one picture.
+    """
     from data_prep.store import PhotoWriter
 
     rng = np.random.default_rng(0)
+    odd = change.integers(pairs) if change else None
     with PhotoWriter(path, side, side, {"program": "tests/faults"}) as writer:
         for n in range(pairs):
             x, y = np.full((2, side, side, 3), 220, np.uint8)
             x[9:24, 7:25] = y[6:26, 6:26] = rng.integers(0, 256, 3)
+            if n == odd:
+                (x if change.random() < 0.5 else y)[tuple(change.integers(side, size=2))] ^= 1
             writer.add("train", x, y, n, n)
     return path
 

@@ -1,0 +1,118 @@
+"""Files written whole on file systems that know less, errors that name their file, names that are no markup."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from matplotlib.cbook import is_math_text
+
+from cagan_theano.samples import HeldOut, loss_curves, sample_sheet
+from data_prep import files
+from data_prep.command import main
+from data_prep.text import literal
+
+ROOT = Path(__file__).parents[1]
+
+
+def failing(number, only=lambda *_: True):
+    """A call that the system refuses, where `only` says so of its arguments."""
+    def call(*arguments):
+        if only(*arguments):
+            raise OSError(number, os.strerror(number))
+        return real(*arguments)
+
+    real = os.fsync
+    return call
+
+
+def is_folder(handle):
+    return os.path.isdir(f"/proc/self/fd/{handle}") if isinstance(handle, int) else False
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL])
+def test_a_file_system_that_knows_no_permissions_will_do(number, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "chmod", failing(number))
+    files.write_atomically(tmp_path / "a", b"whole")
+    assert (tmp_path / "a").read_bytes() == b"whole" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EBADF])
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks what a handle is of")
+def test_a_file_system_that_flushes_no_folders_will_do(number, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", failing(number, is_folder))
+    files.write_atomically(tmp_path / "a", b"whole")
+    assert (tmp_path / "a").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("call", ["fsync", "chmod", "replace"])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+def test_what_is_lost_is_said_and_the_old_file_stays(call, number, tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(b"old")
+    monkeypatch.setattr(os, call, failing(number))
+    with pytest.raises(OSError, match=f"a: cannot be written .{os.strerror(number)}.*; free some space"):
+        files.write_atomically(tmp_path / "a", b"new")
+    monkeypatch.undo()
+    assert (tmp_path / "a").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("error, fault", [
+    (OSError(errno.EIO, os.strerror(errno.EIO), "log.jsonl"), "log.jsonl: cannot be used (Input"),
+    (PermissionError(errno.EACCES, os.strerror(errno.EACCES), b"a\xff"), "cannot be used (Permission"),
+    (OSError(errno.EIO, os.strerror(errno.EIO)), "a file or the terminal: cannot be used"),
+    (ValueError("a.h5: is damaged; copy it again"), "a.h5: is damaged; copy it again"),
+    (OSError("a.h5: cannot be written (x); free some space"), "a.h5: cannot be written (x)"),
+])  # fmt: skip
+def test_no_error_of_the_system_reaches_the_user_bare(error, fault, capsys):
+    @click.command()
+    def command():
+        raise error
+
+    with pytest.raises(SystemExit) as left:
+        main(command, [])
+    text = capsys.readouterr().err
+    assert left.value.code == 1 and fault in text and "Errno" not in text and text.count("\n") == 1
+
+
+def test_ctrl_c_while_the_process_exits_changes_nothing():
+    """Libraries have exit handlers; one that an interrupt would break stands in for jax's."""
+    script = ("import atexit, os, signal, time, click\n"
+              "from data_prep.command import main\n"
+              "def late():\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(.1)\n"
+              "@click.command()\ndef command():\n    atexit.register(late)\n    click.echo('done')\n"
+              "main(command)\n")
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+NAMES = ("run$1", "$x_{$", r"$\frac$", r"a\$b$c$", "caf\udce9", "two\tlines", "$" * 5, "_^{}\\")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_never_markup(name):
+    shown = literal(name)
+    assert not is_math_text(shown) and shown.encode()
+    if name.isprintable():
+        assert shown.replace(r"\$", "$") == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sheets_and_curves_of_any_name_are_drawn(name):
+    pictures = np.zeros((1, 32, 32, 3), np.uint8)
+    held_out = HeldOut(pictures, pictures, pictures, None, None, None)
+    swap = type("Swap", (), dict(alpha=np.zeros((1, 32, 32)), x_ij=pictures))
+    assert sample_sheet(held_out, swap, f"{name}, step 250\nerror 1").startswith(b"\x89PNG")
+    assert loss_curves([{"step": 1, "loss_G": 1.0}], name).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_small_print_of_any_name_is_drawn(name):
+    from replicate import sheet
+
+    picture = np.zeros((32, 32, 3), np.uint8)
+    figure = sheet.grid([[picture, picture]], ["$x_i$", "$y_i$"], "Of $x_i$.", f"{name} step 3", 4)
+    assert sheet.rendered(figure).size

@@ -1,0 +1,204 @@
+"""No command writes over what it reads, over a file of another kind, or over data that nobody gave up."""
+
+import importlib
+import io
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from conftest import write_tiny_photos
+from PIL import Image
+
+from cagan_theano.checkpoint import Checkpoint, save_checkpoint
+from cagan_theano.config import Config
+from cagan_theano.ship import ship
+from data_prep import __main__ as prep
+from data_prep.command import Command, Group, Output, main
+from data_prep.files import check_kind, kind_of, write_atomically
+from replicate import evaluate, report, run_exported, swap
+
+ROOT = Path(__file__).parents[1]
+WEIGHTS = {"encoder1.W": np.zeros((1, 2), "float32")}
+
+
+def save(path, format):
+    """A picture."""
+    content = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(content, format)
+    path.write_bytes(content.getvalue())
+    return path
+
+
+def checkpoint(path):
+    save_checkpoint(path, Checkpoint(Config(), 7, WEIGHTS, WEIGHTS))
+    return path
+
+
+def refused(capsys, command, *words):
+    """The one line on which a command ends, and that no file has changed by it."""
+    files = [Path(word) for word in words if Path(str(word)).is_file()]
+    before = [path.read_bytes() for path in files]
+    with pytest.raises(SystemExit) as left:
+        main(command, [str(word) for word in words])
+    text = capsys.readouterr().err
+    assert left.value.code == 1 and text.count("\n") == 1 and "Traceback" not in text
+    assert [path.read_bytes() for path in files] == before
+    return text
+
+
+@pytest.mark.parametrize("output", ["--out", "--alpha-out", "--grid"])
+@pytest.mark.parametrize("path", ["a.jpg", "./a.jpg", "sub/../a.jpg", "link.jpg", "hard.jpg"])
+def test_a_swap_does_not_replace_its_photo(output, path, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photo = save(tmp_path / "a.jpg", "JPEG")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link.jpg").symlink_to(photo)
+    (tmp_path / "hard.jpg").hardlink_to(photo)
+    article = save(tmp_path / "b.jpg", "JPEG")
+    more = [] if output == "--out" else ["--out", "o.png"]
+    said = refused(capsys, swap.command, "--human", "a.jpg", "--wearing", article, "--article", article,
+                   output, path, *more)
+    assert "is read by this command (--human" in said and "name another file" in said
+
+
+def test_two_results_do_not_replace_each_other(tmp_path, capsys):
+    photo = save(tmp_path / "a.jpg", "JPEG")
+    out = tmp_path / "o.png"
+    said = refused(capsys, swap.command, "--human", photo, "--wearing", photo, "--article", photo,
+                   "--out", out, "--alpha-out", f"{tmp_path}/./o.png")
+    assert "is to be written twice" in said and not out.exists()
+
+
+@pytest.mark.parametrize("command, words", [
+    (report.command, ["{0}", "--checkpoint", "{0}"]), (ship, ["{0}", "{0}"]),
+    (evaluate.command, ["--checkpoint", "{0}", "--out", "{0}"]),
+    (prep.cli, ["inspect", "{0}", "--sheet", "{0}"])])  # fmt: skip
+def test_no_command_replaces_its_input(command, words, tmp_path, capsys):
+    path = checkpoint(tmp_path / "a.h5")
+    said = refused(capsys, command, *(word.format(path) for word in words))
+    assert "a.h5: " in said and ("name another file" in said)
+
+
+@pytest.mark.parametrize("words", [
+    ["photoshoot", "{0}", "--pairs", "4", "--held-out", "4", "--size", "32x32"],
+    ["viton-hd", "{1}", "{0}"], ["folders", "{1}", "{0}"], ["recolors", "{1}", "{0}"]])  # fmt: skip
+def test_data_are_not_replaced_unless_that_is_said(words, tmp_path, capsys):
+    data = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=0)
+    words = [word.format(data, tmp_path) for word in words]
+    assert "a.h5: exists already; name another file, or give --overwrite" in refused(
+        capsys, prep.cli, *words)
+
+
+def test_data_are_replaced_where_that_is_said(tmp_path):
+    data = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=0)
+    words = ["photoshoot", str(data), "--pairs", "4", "--held-out", "0", "--size", "16x16", "--jobs", "1"]
+    before = data.read_bytes()
+    with pytest.raises(SystemExit) as left:
+        main(prep.cli, [*words, "--overwrite"])
+    assert left.value.code == 0 and data.read_bytes() != before
+
+
+@pytest.mark.parametrize("make", [checkpoint, lambda path: save(path, "PNG"),
+                                  lambda path: path.write_text("notes")])  # fmt: skip
+def test_not_even_then_is_another_kind_of_file_replaced(make, tmp_path, capsys):
+    path = tmp_path / "mine"
+    make(path)
+    said = refused(capsys, prep.cli, "photoshoot", path, "--overwrite", "--pairs", "4")
+    assert "mine: is " in said and "name another file, or remove it" in said
+    source = checkpoint(tmp_path / "source.h5")
+    if make is not checkpoint:
+        refused(capsys, ship, source, path, "--overwrite")
+
+
+def test_a_checkpoint_is_not_replaced_by_shipping(tmp_path, capsys):
+    source, out = checkpoint(tmp_path / "a.h5"), checkpoint(tmp_path / "b.h5")
+    assert "b.h5: exists already" in refused(capsys, ship, source, out)
+    with pytest.raises(SystemExit) as left:
+        main(ship, [str(source), str(out), "--overwrite"])
+    assert left.value.code == 0
+
+
+@pytest.mark.parametrize("words, fault", [
+    (["train", "--out", "{0}/state.h5"], "is read by this command (--state"),
+    (["train", "--out", "{0}/photos.h5"], "is read by this command (--data"),
+    (["train", "--out", "{0}/old.h5"], "exists already; name another file, or give --overwrite"),
+    (["train", "--out", "{0}/new.h5", "--log", "{0}/old.h5"], "is an HDF5 file"),
+    (["swap", "--out", "{0}/photos.h5"], "is read by this command (--data"),
+    (["swap", "--out", "{0}/old.h5"], "is an HDF5 file"),
+])  # fmt: skip
+def test_exported_functions_replace_nothing_either(words, fault, tmp_path, capsys):
+    data = write_tiny_photos(tmp_path / "photos.h5", pairs=4, tests=0)
+    checkpoint(tmp_path / "state.h5")
+    checkpoint(tmp_path / "old.h5")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    code = run_exported.main([*(word.format(tmp_path) for word in words), "--functions", str(tmp_path),
+                              "--data", str(data)])
+    assert code == 1 and fault in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+KINDS = {"PNG": "a PNG picture", "JPEG": "a JPEG picture", "WEBP": "a WEBP picture", "BMP": "a BMP picture",
+         "TIFF": "a TIFF picture", "GIF": "a GIF picture", "PDF": "a PDF document"}  # fmt: skip
+TEXTS = {b'{"a": 1}': "JSON", b'[\n {"a": 1}]': "JSON", b"<!DOCTYPE html>": "HTML", b"# Title": "a text",
+         b"[link](a)": "a text", "caf\u00e9".encode() * 4096: "a text", b"a\0b": "a file of an unknown kind",
+         b"\xff\xfe": "a file of an unknown kind", b"": None, b"BMW": "a text"}  # fmt: skip
+
+
+def test_kinds(tmp_path):
+    for format, kind in KINDS.items():
+        assert kind_of(save(tmp_path / format, format)) == kind
+    for text, kind in TEXTS.items():
+        (tmp_path / "text").write_bytes(text)
+        assert kind_of(tmp_path / "text") == kind, text
+    assert kind_of(checkpoint(tmp_path / "c.h5")) == "an HDF5 file (cagan_theano checkpoint)"
+    data = write_tiny_photos(tmp_path / "p.h5", pairs=4, tests=0)
+    assert kind_of(data) == "an HDF5 file (cagan_theano photos)"
+    data.write_bytes(data.read_bytes()[:5000])
+    assert kind_of(data) == "a damaged HDF5 file"
+    write_tiny_photos(data, pairs=4, tests=0)  # which may be made anew
+    assert kind_of(tmp_path / "nothing") is None and kind_of(tmp_path) is None
+
+
+def test_every_writer_keeps_files_of_other_kinds(tmp_path):
+    """The guard is where all files are put in place: no command has to think of it."""
+    contents = [save(tmp_path / f, f).read_bytes() for f in KINDS] + [t for t, k in TEXTS.items() if k]
+    for old in contents:
+        for new in contents:
+            path = tmp_path / "a"
+            path.write_bytes(old)
+            kind = kind_of(path)
+            (tmp_path / "b").write_bytes(new)
+            if kind == kind_of(tmp_path / "b"):
+                write_atomically(path, new)
+                assert path.read_bytes() == new
+            else:
+                with pytest.raises(ValueError, match="would replace; name another file"):
+                    write_atomically(path, new)
+                assert path.read_bytes() == old
+    assert not list(tmp_path.glob(".*"))
+    check_kind(path, None)
+
+
+def commands():
+    """(module, command) of every click command of this project."""
+    for path in [path for name in ("cagan_theano", "data_prep", "replicate")
+                 for path in (ROOT / name).glob("*.py")]:  # fmt: skip
+        if "@click.command" in path.read_text() or "@click.group" in path.read_text():
+            name = f"{path.parent.name}.{path.stem}"
+            for command in vars(importlib.import_module(name)).values():
+                if isinstance(command, click.Command):
+                    yield from ((name, inner) for inner in (
+                        command.commands.values() if isinstance(command, click.Group) else [command]))
+
+
+def test_every_command_is_guarded():
+    seen = dict.fromkeys(f"{module} {command.name}" for module, command in commands())
+    assert len(seen) > 25
+    for module, command in commands():
+        assert isinstance(command, Command | Group), (module, command.name)
+        for param in command.params:
+            files = isinstance(param.type, click.Path) and param.type.file_okay
+            if param.name in ("target", "sheet", "plot", "alpha_out", "grid") or (
+                    param.name == "out" and files and param.type.dir_okay is False):
+                assert isinstance(param.type, Output), (module, command.name, param.name)

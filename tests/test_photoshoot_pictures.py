@@ -1,0 +1,329 @@
+"""The photoshoot's pictures: true swaps are true, masks and prints are where they should be."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.ndimage import binary_dilation
+
+from data_prep.photoshoot import render, shoot
+from data_prep.photoshoot.garment import (
+    ATTRIBUTES,
+    KINDS,
+    SLEEVE_END,
+    WARDROBES,
+    sample_details,
+    sample_garment,
+)
+from data_prep.photoshoot.person import LONG_STYLES, SHORT_STYLES, sample_sitter
+from data_prep.photoshoot.pose import Pose
+from data_prep.photoshoot.product import WAYS, sample_view
+
+SIZE = (64, 48)
+SOFT = 4  # pixels over which a garment's soft shadow reaches beyond it
+SHADOW = 16  # levels: what a shadow changes farther off, at most (measured on 50 swaps: 16)
+LENS = dict(
+    quality=100, sharpen=0.0, noise=0.0, wall=0.0, blur=0.0, border=None
+)  # what spreads a change in a photo
+UPRIGHT = Pose(
+    0.0, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 0.0, (0.0, 0.0), (("hang", (0.0,) * 8),) * 2, (0.0, 0.0)
+)
+FRAMED = dict(span=1.0, top=0.05, aside=0.0, distance=4.0, rise=0.0, roll=0.0)
+
+
+def sitter(number=0, **photo):
+    """A sitter of a number; photo: what to change of their photo."""
+    drawn = sample_sitter(np.random.default_rng([1, number]))
+    return dataclasses.replace(drawn, photo=drawn.photo | photo)
+
+
+def model(number=0):
+    """A sitter who stands upright before the camera, hair behind, nothing open."""
+    return dataclasses.replace(
+        sitter(number, **LENS, level=1.0),
+        pose=UPRIGHT,
+        camera=FRAMED,
+        unzipped=0.0,
+        front_hair=(False, False),
+    )
+
+
+def garment(number=0, wardrobe="paper", **changes):
+    return dataclasses.replace(sample_garment(np.random.default_rng([2, number]), wardrobe), **changes)
+
+
+def plain(color, **changes):
+    """A regular crew-neck pullover of one color."""
+    fields = dict(
+        kind="pullover",
+        cut="regular",
+        neckline="crew",
+        sleeve="long",
+        pattern="plain",
+        front="closed",
+        trim="none",
+        pocket="none",
+        strings=False,
+        raglan=False,
+        wide=0.08,
+        deep=0.05,
+        hem=0.0,
+        rib=0.04,
+        ease=0.012,
+        flare=0.0,
+        end=0.98,
+        shine=0.1,
+        colors=(color, (0.9, 0.8, 0.1), (0.1, 0.6, 0.2)),
+        details=dict(lined=False, depth=0.1, scale=1.0),
+    )
+    return garment(0, **{**fields, **changes})
+
+
+def difference(one, other):
+    """[H,W] the largest change of a channel between two pictures, in levels."""
+    return np.abs(one.astype(int) - other).max(2)
+
+
+# ---------------------------------------------------------------- swaps
+
+
+@pytest.mark.parametrize("n", range(3))
+def test_swapping_a_garment_with_itself_is_the_photo(n):
+    first, again = (render.render_worn(sitter(n), garment(n), SIZE) for _ in range(2))
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+
+
+@pytest.mark.parametrize("n", range(6))
+def test_nothing_but_soft_shadow_changes_outside_the_garments(n):
+    """In a photo without JPEG, noise and blur, which spread any change over their neighborhood."""
+    person = sitter(n, **LENS)
+    (a, mask_a), (b, mask_b) = (
+        render.render_worn(person, garment(k, front="closed"), SIZE) for k in (n, n + 10)
+    )
+    change, worn = difference(a, b), (mask_a > 0) | (mask_b > 0)
+    assert change[~binary_dilation(worn, iterations=SOFT)].max() <= SHADOW
+    assert (change[~worn] > 6).mean() < 0.05
+    assert change[worn].mean() > 20
+
+
+@pytest.mark.parametrize("n", range(4))
+def test_the_head_of_a_swap_is_the_photos(n):
+    """Forehead and hair above it, to the bit but for light that cloth takes or gives: a level."""
+    person = model(n)
+    first, other = (render.render_worn(person, garment(k, front="closed"), SIZE)[0] for k in (n, n + 20))
+    person_rows = np.flatnonzero((first < 240).any((1, 2)))
+    head = slice(0, person_rows[0] + 5)
+    assert (first[head] < 240).any() and difference(first[head], other[head]).max() <= 1
+
+
+@pytest.mark.parametrize("n", range(4))
+def test_the_mask_is_where_the_color_changes(n):
+    (a, mask), (b, _) = (
+        render.render_worn(model(n), plain(color), SIZE) for color in ((0.9, 0.1, 0.1), (0.1, 0.2, 0.9))
+    )
+    change, region = difference(a, b), mask > 127
+    changed = change > np.median(change[region]) / 2
+    assert (changed & region).sum() / (changed | region).sum() > 0.93
+
+
+def test_clutter_changes_the_background_only():
+    wall, street = (
+        render.render_worn(dataclasses.replace(model(2), clutter=on), garment(2), SIZE)
+        for on in (False, True)
+    )
+    np.testing.assert_array_equal(wall[1], street[1])
+    change, worn = difference(wall[0], street[0]), wall[1] == 255
+    inner = ~binary_dilation(~worn, iterations=2)
+    assert change[:4, :6].mean() > 15 and inner.sum() > 100
+    assert change[inner].max() <= 4  # JPEG's rounding
+
+
+def test_a_true_swap_has_the_photos_street():
+    street = dataclasses.replace(model(1), clutter=True)
+    (a, mask_a), (b, mask_b) = (render.render_worn(street, garment(k, front="closed"), SIZE) for k in (1, 2))
+    assert difference(a, b)[~binary_dilation((mask_a > 0) | (mask_b > 0), iterations=8)].max() <= 6
+
+
+# ---------------------------------------------------------------- garments
+
+
+def test_a_longer_garment_covers_more():
+    areas = [
+        render.render_worn(model(), plain((0.5, 0.1, 0.1), hem=z), SIZE)[1].mean()
+        for z in (0.10, 0.03, -0.05)
+    ]
+    assert areas[0] < areas[1] < areas[2]
+
+
+def test_short_sleeves_bare_the_arms():
+    areas = [
+        render.render_worn(model(), plain((0.5, 0.1, 0.1), sleeve=word, end=SLEEVE_END[word]), SIZE)[1].mean()
+        for word in sorted(SLEEVE_END, key=SLEEVE_END.get)
+    ]
+    assert areas == sorted(areas) and areas[0] < 0.85 * areas[-1]
+
+
+def test_deeper_necks_and_open_fronts_cover_less():
+    def area(**changes):
+        return render.render_worn(model(), plain((0.5, 0.1, 0.1), **changes), SIZE)[1].mean()
+
+    assert area(deep=0.15) < area(deep=0.05)
+    assert area(front="open", gap=0.08) < area(front="open", gap=0.03) < area()
+
+
+def test_below_an_open_front_the_sitters_own_shirt_shows():
+    person = model()
+    red = dataclasses.replace(
+        person, inner=dataclasses.replace(person.inner, colors=((0.9, 0.1, 0.1),) * 3, pattern="plain")
+    )
+    blue = dataclasses.replace(
+        person, inner=dataclasses.replace(person.inner, colors=((0.1, 0.1, 0.9),) * 3, pattern="plain")
+    )
+    for front, shown in (("open", True), ("closed", False)):
+        (a, mask), (b, _) = (
+            render.render_worn(p, plain((0.2, 0.6, 0.2), front=front, gap=0.08), SIZE) for p in (red, blue)
+        )
+        changed = difference(a, b) > 60
+        assert (changed.sum() > 20) == shown and not (changed & (mask == 255)).any()
+
+
+@pytest.mark.parametrize("kind", ["worn", "article"])
+def test_a_print_appears_on_the_chest(kind):
+    base = plain(
+        (0.9, 0.9, 0.9),
+        colors=((0.9, 0.9, 0.9), (0.8, 0.1, 0.1), (0.1, 0.1, 0.8)),
+        seed=garment_shown("invisible"),
+    )
+    details = base.details | dict(kind=0, at=0.145, size=0.05, letters=[0, 1], angle=0.0, side=0.0)
+    photo = {
+        "worn": lambda g: render.render_worn(model(), g, SIZE)[0],
+        "article": lambda g: render.render_article(g, SIZE),
+    }[kind]
+    changed = difference(photo(base), photo(dataclasses.replace(base, pattern="print", details=details))) > 25
+    rows, columns = np.nonzero(changed)
+    assert 10 < changed.sum() < 0.12 * changed.size
+    assert 0.2 < rows.mean() / SIZE[0] < 0.6 and 0.35 < columns.mean() / SIZE[1] < 0.65
+
+
+def garment_shown(way):
+    """The first seed of a garment that is shown in a way."""
+    return next(seed for seed in range(1000) if sample_view(np.random.default_rng([seed, 11])).way == way)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_article_photos_show_the_garments_colors(way):
+    """The median of what a color changes has that color's order of channels and about its chroma."""
+    seed, found = garment_shown(way), []
+    for color in ((0.8, 0.2, 0.2), (0.2, 0.7, 0.3), (0.25, 0.3, 0.8)):
+        picture, white = (
+            render.render_article(plain(c, seed=seed), SIZE) for c in (color, (0.95, 0.95, 0.95))
+        )
+        cloth = picture[difference(picture, white) > 40].astype(float) / 255
+        assert 0.1 * picture[..., 0].size < len(cloth) < 0.9 * picture[..., 0].size
+        median = np.median(cloth, 0)
+        assert (np.argsort(median) == np.argsort(color)).all()
+        found.append(median - median.mean() - (np.array(color) - np.mean(color)))
+    assert np.abs(found).max() < 0.15
+
+
+def test_articles_stand_on_a_bright_ground():
+    corners = [
+        render.render_article(garment(n), SIZE)[[0, 0, -1, -1], [0, -1, 0, -1]].mean() for n in range(12)
+    ]
+    assert min(corners) > 215 and max(corners) <= 255
+
+
+def test_a_composition_like_that_of_studio_photos():
+    """The garment covers a tenth to a half of most photos, and its article's photo more."""
+    area = [render.render_worn(sitter(n), garment(n), SIZE)[1].mean() / 255 for n in range(16)]
+    assert 0.12 < np.median(area) < 0.45 and min(area) > 0.03
+
+
+# ---------------------------------------------------------------- words
+
+
+def examples(wardrobe):
+    """(garment, number) of a wardrobe so that each word of each attribute that it has occurs."""
+    missing = {(name, word) for name, words in ATTRIBUTES.items() for word in words}
+    for number in range(3000):
+        drawn = garment(number, wardrobe)
+        words = {(name, str(getattr(drawn, name))) for name in ATTRIBUTES} & missing
+        if words:
+            missing -= words
+            yield drawn, number
+    assert missing == MISSING[wardrobe]
+
+
+MISSING = {
+    "shop": set(),
+    "paper": {
+        *(("neckline", word) for word in ("scoop", "collar", "stand")),
+        ("sleeve", "sleeveless"),
+        *(("front", word) for word in ("zip", "buttons", "placket", "open")),
+    },
+}
+
+
+@pytest.mark.parametrize("wardrobe", WARDROBES)
+def test_every_word_of_every_attribute_can_be_rendered(wardrobe):
+    for drawn, number in examples(wardrobe):
+        x, mask = render.render_worn(sitter(number), drawn, (32, 32))
+        y = render.render_article(drawn, (32, 32))
+        assert x.shape == y.shape == (32, 32, 3) and x.dtype == y.dtype == mask.dtype == np.uint8
+        assert mask.mean() > 8 and y.std() > 4, drawn
+
+
+def test_every_kind_of_pattern_can_be_rendered():
+    """Prints, blocks, knits and all-over patterns of every kind, each unlike the plain garment."""
+    kinds = dict(
+        stripes=[None],
+        print=range(10),
+        knit=["cable", "rib", "waffle"],
+        melange=[None],
+        blocks=["yoke", "band", "halves", "hem", "diagonal", "sides"],
+    )
+    kinds["all-over"] = ["dots", "checks", "flowers", "camouflage"]
+    base, person, size = plain((0.3, 0.5, 0.7)), model(), (128, 96)  # knits are fine
+    first = render.render_worn(person, base, size)[0]
+    for name, found in kinds.items():
+        for kind in found:
+            details = sample_details(np.random.default_rng(3), name) | (
+                {} if kind is None else {"kind": kind}
+            )
+            made = dataclasses.replace(base, pattern=name, details=details)
+            assert difference(render.render_worn(person, made, size)[0], first).max() > 12, (name, kind)
+
+
+@pytest.mark.parametrize("style", {**LONG_STYLES, **SHORT_STYLES})
+def test_every_hair_can_be_rendered(style):
+    person = dataclasses.replace(sitter().person, style=style, length=0.2)
+    for sides in ((False, False), (True, True)):
+        shown = dataclasses.replace(sitter(), person=person, front_hair=sides)
+        assert render.render_worn(shown, garment(), (32, 32))[0].std() > 10
+
+
+def test_wardrobes_hold_what_they_say():
+    """All kinds by their shares; the paper's pullovers and hoodies nearly all with long sleeves."""
+    drawn = {
+        name: [sample_garment(np.random.default_rng(n), name) for n in range(1500)] for name in WARDROBES
+    }
+    for name, shares in WARDROBES.items():
+        kinds = [made.kind for made in drawn[name]]
+        for kind in KINDS:
+            assert kinds.count(kind) / 1500 == pytest.approx(
+                shares.get(kind, 0) / sum(shares.values()), abs=0.04
+            )
+    sleeves = [made.sleeve for made in drawn["paper"]]
+    assert sleeves.count("short") / 1500 < 0.05 and sleeves.count("long") / 1500 > 0.8
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_style_in_two_colors_differs_in_nothing_else(number):
+    row = next(row for row in range(6 * number, 60) if shoot.recolored(shoot.casting(row)[1]))
+    twin = next(row - k for k in range(1, 6) if shoot.casting(row - k)[1] == shoot.casting(row)[1] - 1)
+    one, other = (shoot.garment_of(4, "train", index, "shop") for index in (row, twin))
+    assert {f.name for f in dataclasses.fields(one) if getattr(one, f.name) != getattr(other, f.name)} == {
+        "colors",
+        "seed",
+    }
