@@ -8,9 +8,7 @@ import re
 import tempfile
 from pathlib import Path
 
-import h5py
-
-from data_prep.hdf5 import attribute, heaps_are_whole
+from data_prep.hdf5 import attribute, open_file
 
 # what file systems answer that know no permissions, or nothing of flushing (a folder)
 UNKNOWN = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOTTY}
@@ -126,11 +124,10 @@ def _text_kind(head):
 def _format(path):
     """The kind of an HDF5 file, by what it says of its format."""
     with contextlib.suppress(OSError, RuntimeError, KeyError, TypeError, ValueError):
-        if heaps_are_whole(path):
-            with h5py.File(path, "r", locking=False) as file:
-                said = attribute(file, "format")
-                told = isinstance(said, str) and said.isprintable()
-                return f"{HDF5} ({said[:60] if told else 'of unknown contents'})"
+        with open_file(path, "") as file:
+            said = attribute(file, "format")
+            told = isinstance(said, str) and said.isprintable()
+            return f"{HDF5} ({said[:60] if told else 'of unknown contents'})"
     return DAMAGED
 
 
