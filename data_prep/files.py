@@ -124,7 +124,7 @@ def _text_kind(head):
 def _format(path):
     """The kind of an HDF5 file, by what it says of its format."""
     with contextlib.suppress(OSError, RuntimeError, KeyError, TypeError, ValueError):
-        with open_file(path, "make it again") as file:
+        with open_file(path, "") as file:
             said = attribute(file, "format")
             told = isinstance(said, str) and said.isprintable()
             return f"{HDF5} ({said[:60] if told else 'of unknown contents'})"

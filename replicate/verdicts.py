@@ -342,7 +342,8 @@ def halfway(results, name):
                   for c in results["runs"][run]["curves"] if c]
         if points:
             entries[f"convergence: error at step {points[0]['step']}, run `{run}`, 16 swaps"] = {
-                "value": sum(study.score(p, "inside") for p in points) / len(points), "low": None, "high": None}
+                "value": sum(study.score(p, "inside") for p in points) / len(points), "low": None,
+                "high": None}
     return entries
 
 

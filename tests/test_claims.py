@@ -92,9 +92,11 @@ def test_verdicts_on_finished_weights(title, changed, wanted):
     assert verdict(title, shipped(**changed), {}, None) == wanted
 
 
-LIMITS = [("Swaps", ("measures", "inside"), 0.45, 0.99), ("Swaps", ("measures", "inside_low_pass"), 0.25, 0.99),
+LIMITS = [("Swaps", ("measures", "inside"), 0.45, 0.99),
+          ("Swaps", ("measures", "inside_low_pass"), 0.25, 0.99),
           ("Masks", ("measures", "alpha_iou"), 0.8, 0.5), ("The rest", ("measures", "outside"), 0.015, 0.03),
-          ("Unseen", ("gap", "inside", "gap"), 0.05, 0.1), ("Unseen", ("gap", "alpha_iou", "gap"), -0.05, -0.1),
+          ("Unseen", ("gap", "inside", "gap"), 0.05, 0.1),
+          ("Unseen", ("gap", "alpha_iou", "gap"), -0.05, -0.1),
           ("Colors", ("measures", "color_correlation"), 0.9, 0.7),
           ("Colors", ("measures", "inside_low_pass"), 0.25, 0.5),
           ("Colors", ("bands", "finest", "of_flat"), 0.95, 0.8)]  # fmt: skip

@@ -19,6 +19,7 @@ from cagan_theano.checkpoint import Checkpoint, save_checkpoint
 from cagan_theano.command import main
 from cagan_theano.config import Config
 from cagan_theano.run_folder import RunFolder
+from data_prep.photoshoot import shoot
 from replicate import report
 
 EVIL = "<script>alert('x')</script> & \"quotes\""
@@ -52,7 +53,7 @@ class Outline(HTMLParser):
 def world(tmp_path):
     """A checkpoint, one of its figures and one of another's, an evaluation, a comparison, a run."""
     config = Config(steps=10, gamma_c=0.5, copies_d=False)
-    data = {"pairs": 40, "provenance": {"program": "data_prep photoshoot", "seed": 3, "version": 3,
+    data = {"pairs": 40, "provenance": {"program": "data_prep photoshoot", "seed": 3, "version": shoot.VERSION,
                                         "arguments": {"clutter": True, "held_out": 8}}}
     weights = {"encoder1.W": np.zeros((1, 2), "float32")}
     path = tmp_path / "toy.h5"

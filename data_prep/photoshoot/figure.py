@@ -99,7 +99,7 @@ class Figure:
             hidden |= covered(c, garment, unzipped)
         for sign, (name, _) in zip((1, -1), sitter.pose.arms):
             if name == "pocket":
-                hidden |= (c["hand"] > .7) & (c["x"] * sign > 0)
+                hidden |= (c["hand"] > .35) & (c["x"] * sign > 0)
         if sitter.below != "skirt":
             marks = template()[1]
             end = marks.crotch - .10 if sitter.below == "shorts" else -FAR

@@ -154,7 +154,7 @@ def sample_garment(rng, wardrobe="paper"):
 def sample_hem(rng, cut, kind):
     """Height of the hem above the hips' joints: cropped to long."""
     low = {"shirt": -.06, "t-shirt": -.02, "tank": -.02, "blouse": -.03}.get(kind, -.01)
-    return float(np.clip(rng.normal(low, .045) - {"oversized": .02}.get(cut, 0), -.062, .13))
+    return float(np.clip(rng.normal(low, .045) - {"oversized": .02}.get(cut, 0), -.045, .13))
 
 
 def sample_neck(rng, neckline):

@@ -107,7 +107,7 @@ def sample_sitter(rng, person=None, clutter=False):
     color = tinted(rng, TROUSERS) if rng.random() < .75 else sample_color(rng)
     inner = sample_garment(rng, "shop")
     fields = dict(inner.__dict__, kind="t-shirt", cut="fitted", neckline=str(rng.choice(["crew", "v-neck", "scoop"])),
-                  sleeve="short", front="closed", wide=.08, deep=rng.uniform(.05, .1), ease=.006, flare=0.01, rib=0.,
+                  sleeve="short", front="closed", wide=.08, deep=rng.uniform(.05, .1), ease=.002, flare=0., rib=0.,
                   hem=rng.uniform(-.08, .02), pocket="none", strings=False, end=.3,
                   pattern="plain" if inner.pattern in ("knit", "print") else inner.pattern)
     sides = rng.choice(4, p=[.34, .18, .18, .30])

@@ -98,7 +98,7 @@ def _goal(name, k, sign, S, reach, marks):
         to = np.array([sign * (hip["x"] - .0 + .03 * k[0]), hip["front"] - .055, hip["z"] - .04 + .03 * k[2]])
         return to, out * .9 + [0, 1, 0], .25 + .2 * k[3], .15
     if name == "hip":
-        to = np.array([sign * (waist["x"] + .070 + .02 * k[0]), -.050 + .03 * k[1],
+        to = np.array([sign * (waist["x"] + .085 + .02 * k[0]), -.050 + .03 * k[1],
                        waist["z"] - .07 + .045 * k[2]])
         return to, out + [0, .35 + .3 * k[3], .0], .5 + .2 * k[4], .55
     if name == "pocket":
