@@ -134,7 +134,7 @@ class Fabric:
         g, marks = self.garment, template()[1]
         arm = c["arm"] > .5
         up = np.where(arm, (g.end - t) * marks.reach, (self.hem - s) * UNIT)  # above hem or cuff [m]
-        edge = np.where(arm, max(g.rib, .0), g.rib) if g.sleeve in ("long", "rolled") else np.where(arm, 0, g.rib)
+        edge = np.where(arm & (g.sleeve not in ("long", "rolled")), 0, g.rib)  # shorter sleeves have no cuffs
         band = (edge > 0) * (1 - smoothstep(edge - .002, edge + .002, up))
         around = np.where(arm, c["round_arm"] * .028, a)
         relief = relief * (1 - .7 * band) + band * .0007 * np.cos(2 * np.pi * around / .0075)

@@ -32,9 +32,9 @@ class Figure:
         if smile:
             local = dict(build.local, smile=smile * .8, open=max(0, smile - .5) * .3)
             build = build.__class__(**{**build.__dict__, "local": local})
-        self.rest, self.heads, self.tails = body.shaped(build)
+        self.rest, self.heads, _ = body.shaped(build)
         self.marks = landmarks(self.rest, self.heads)
-        self.turns = turns_of(pose, self.heads, self.tails, body.bones, self.marks)
+        self.turns = turns_of(pose, self.heads, body.bones, self.marks)
         self.transforms = body.transforms(self.heads, self.turns)
         whole = skinned(self.rest, body.weights, self.transforms).astype(np.float32)
         self.points = {part: whole[rows] for part, rows in body.rows.items()}

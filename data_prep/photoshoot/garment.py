@@ -45,7 +45,7 @@ WARDROBES = {  # section 3.1: "pullovers/hoodies"; and what shops sell
 CUTS = {"fitted": .3, "regular": .47, "oversized": .23}
 PATTERNS = {"plain": .52, "melange": .12, "stripes": .10, "blocks": .09, "print": .08, "knit": .05, "all-over": .04}
 EASE = {"fitted": .003, "regular": .012, "oversized": .026}  # cloth off the body [m]
-STRAIGHT = {"fitted": .15, "regular": .55, "oversized": .9}  # 0 follows the waist, 1 hangs straight
+STRAIGHT = {"fitted": .15, "regular": .6, "oversized": .95}  # 0 follows the waist, 1 hangs straight
 SLEEVE_END = {"long": .985, "rolled": .60, "three-quarter": .70, "short": .34, "sleeveless": 0.0}
 RETAIL = [  # muted colors of a shop, sRGB
     (28, 28, 32), (36, 40, 56), (30, 44, 78), (60, 62, 68), (112, 114, 118), (158, 160, 163),

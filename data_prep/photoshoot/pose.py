@@ -48,8 +48,8 @@ def mannequin_pose(rng):
                 (("mannequin", tuple(wide)),) * 2, (0., 0.))
 
 
-def turns_of(pose, heads, tails, bones, marks):
-    """bone -> rotation [3,3] of a pose on a body whose bones begin at heads and end at tails.
+def turns_of(pose, heads, bones, marks):
+    """bone -> rotation [3,3] of a pose on a body whose bones begin at heads.
 
     marks: landmarks of the body, from `marks_of`.
     """
@@ -67,7 +67,7 @@ def turns_of(pose, heads, tails, bones, marks):
     for n, (letter, sign) in enumerate((("L", 1), ("R", -1))):
         turns[f"upperleg01.{letter}"] = rotation((0, 1, 0), -pose.hips + sign * (.10 + pose.legs[n]))
         turns[f"clavicle.{letter}"] = rotation((0, 1, 0), -sign * pose.shrug[n])
-        turns |= _arm(pose.arms[n], letter, sign, heads, tails, at, marks)
+        turns |= _arm(pose.arms[n], letter, sign, heads, at, marks)
     return turns
 
 
@@ -129,7 +129,7 @@ def _unit(v):
     return v / np.linalg.norm(v)
 
 
-def _arm(arm, letter, sign, heads, tails, at, marks):
+def _arm(arm, letter, sign, heads, at, marks):
     """Rotations of one arm's bones."""
     name, k = arm
     S, E, W = (heads[at[f"{bone}.{letter}"]].astype(float) for bone in ("upperarm01", "lowerarm01", "wrist"))

@@ -21,7 +21,6 @@ from data_prep.store import check_size
 
 SUPERSAMPLE = 2  # rays along each side of a pixel
 GARMENT = ("top", "top collar")
-FINE = 256 * 192  # pictures of at least so many pixels are cast with two rays a side, smaller ones too
 
 
 def linear(color):
@@ -100,8 +99,7 @@ def garment_shader(fabric):
     def collar(c, inside):
         n = len(c["turn"])
         rib = g.neckline in ("turtleneck", "stand")
-        inner = inside if g.neckline != "hood" else inside | (c["along"] > 2)
-        color = np.where(inner[:, None], .85 * g.color("lining"), g.color("collar")) * np.ones((n, 1))
+        color = np.where(inside[:, None], .85 * g.color("lining"), g.color("collar")) * np.ones((n, 1))
         relief = .0007 * np.cos(c["turn"] * 60) * rib + .0016 * np.sin(c["turn"] * 7 + 5 * c["along"]) * (g.neckline == "hood")
         return color, relief, np.full(n, .05)
 

@@ -11,6 +11,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 AMBIENT_RAYS, KEY_RAYS = 28, 8
+EVEN, TILT = .5, .25  # weights of the ambient light and of its direction
+KEY_GAIN = 1.15  # of the key light at full strength
 LIFT = .004  # rays to the light start off the surface [m]
 GRAIN = .006  # reach of the darkening of hollows in cloth [m]
 
@@ -150,7 +152,7 @@ def reference(light):
     level = sky_level(sky, light)
     ambient = 2 * (level @ np.concatenate([np.ones((len(sky), 1)), 2 * sky], 1)) / len(sky)
     facing = -light["key"][1]
-    return float(max(.5 * ambient[0] - .25 * ambient[2], 0) + light["strength"] * 1.15 * facing)
+    return float(max(EVEN * ambient[0] - TILT * ambient[2], 0) + light["strength"] * KEY_GAIN * facing)
 
 
 def bumped(seen, relief, view):
@@ -198,7 +200,7 @@ def irradiance(seen, normal, light, wrap):
 
     wrap: [k] 0 for hard matter .. 1 for skin and thick cloth, which light enters.
     """
-    ambient = np.maximum(seen.ambient[:, 0] * .5 + .25 * (seen.ambient[:, 1:] * normal).sum(1), 0)
+    ambient = np.maximum(seen.ambient[:, 0] * EVEN + TILT * (seen.ambient[:, 1:] * normal).sum(1), 0)
     facing = normal @ light["key"].astype(np.float32)
     lit = np.maximum((facing + .35 * wrap) / (1 + .35 * wrap), 0)
-    return ambient, light["strength"] * 1.15 * seen.key * lit
+    return ambient, light["strength"] * KEY_GAIN * seen.key * lit

@@ -80,11 +80,6 @@ def recolored(number):
     return number % RECOLORED == RECOLORED - 1
 
 
-def partner_of(seed, split, index, count):
-    """A row j of the first ``count`` whose garment differs from that of row ``index``."""
-    return draw_partner(random_state(seed, split, TRIPLE, index), index, count)
-
-
 def draw_partner(rng, i, count):
     """A row j of the first ``count`` whose garment differs from that of row ``i``.
 

@@ -9,6 +9,7 @@ from scipy import sparse
 from data_prep.photoshoot import cloth
 from data_prep.photoshoot.anatomy import skinned, triangles
 from data_prep.photoshoot.cloth import FAR, averaging, border, cut, normals, suit, template
+from data_prep.photoshoot.garment import STRAIGHT
 from data_prep.photoshoot.numeric import smoothstep
 
 LOOP = 56  # points around the neck
@@ -97,7 +98,7 @@ def fair(surface, edges):
 
 @dataclass(frozen=True)
 class Hashed:
-    """A garment as a cache's key: its identity is its ``repr`` without floats' noise, so its seed and fields."""
+    """A garment as a cache's key: the dictionary of its details has no hash of its own."""
 
     garment: object
 
@@ -177,10 +178,7 @@ def _straight(points, c, torso, g, ring):
                       chest["back"] + (hip["back"] - chest["back"]) * share)
     own_x, own_y = np.abs(points[:, 0]), np.abs(points[:, 1])
     gap = np.maximum(line_x - own_x, 0) * side ** 4 + np.maximum(np.abs(line_y) - own_y, 0) * (1 - side ** 2) ** 2
-    return STRAIGHT_SHARE[g.cut] * gap
-
-
-STRAIGHT_SHARE = {"fitted": .15, "regular": .6, "oversized": .95}
+    return STRAIGHT[g.cut] * gap
 
 
 def _gathered(points, skin, out, c, torso, g, hem):
