@@ -88,7 +88,7 @@ $(DATA): | $(READY)
 photoshoot: $(DATA)
 
 train: $(DATA) | $(READY)
-	$(BIN)/python -m cagan_theano.train --data $< --run $(RUN) --steps $(STEPS) $(if $(wildcard $(RUN)),--resume)
+	$(BIN)/python -m cagan_theano train --data $< --run $(RUN) --steps $(STEPS) $(if $(wildcard $(RUN)),--resume)
 
 # `make gpu` checks the GPU against the CPU over ten steps, trains on it, and times everything.
 nvidia:
@@ -99,7 +99,7 @@ gpu: nvidia $(READY)
 	    "jax[cuda12]==$$($(BIN)/python -c 'import jax; print(jax.__version__)')"
 	$(BIN)/python replicate/check_gpu.py --size $(SIZE)
 	$(MAKE) --no-print-directory $(DATA)
-	$(BIN)/python -m cagan_theano.train --data $(DATA) --run $(RUN)_gpu --steps $(STEPS) \
+	$(BIN)/python -m cagan_theano train --data $(DATA) --run $(RUN)_gpu --steps $(STEPS) \
 	    --device gpu $(if $(wildcard $(RUN)_gpu),--resume)
 	$(BIN)/python replicate/benchmark.py --device gpu --out figures/gpu --torch-python $(TORCH_PYTHON) \
 	    --batch 16 --batch 256 $(GPU_CONTENDERS:%=--contender %)

@@ -17,9 +17,9 @@ import h5py
 import numpy as np
 
 from cagan_theano.config import AVERAGE, Config
-from data_prep.files import HDF5, write_atomically
-from data_prep.hdf5 import attribute, fault, open_file, shown
-from data_prep.stated import LARGEST, NUMBER, check_provenance, fits, read_object
+from cagan_theano.io.files import HDF5, write_atomically
+from cagan_theano.io.hdf5 import attribute, fault, open_file, shown
+from cagan_theano.io.metadata import LARGEST, NUMBER, check_provenance, fits, read_object
 
 FORMAT = "cagan_theano checkpoint"
 KIND = f"{HDF5} ({FORMAT})"

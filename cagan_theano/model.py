@@ -4,13 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cagan_theano import weights
 from cagan_theano.backends import Backend, choose_backend
 from cagan_theano.checkpoint import load_checkpoint
-from cagan_theano.color import decode, encode
 from cagan_theano.config import Config, check_image_size
-from cagan_theano.functions import build_networks, compile_swap
-from cagan_theano.generator import Generator
-from cagan_theano.training import check_weights, naming, set_values
+from cagan_theano.io.color import decode, encode
+from cagan_theano.learning.functions import build_networks, compile_swap
+from cagan_theano.learning.trainer import check_weights, naming, set_values
+from cagan_theano.network.generator import Generator
 from data_prep.picture import read_picture
 
 
@@ -26,13 +27,16 @@ class Swap(NamedTuple):
 
 
 def load(path, backend: str = "auto", device: str | None = None, **machine) -> "Model":
-    """The model of a checkpoint file, ready to swap; with the averaged weights where it has any.
+    """The model of a checkpoint, ready to swap; with the averaged weights where it has any.
 
+    path: a file, or the name of shipped weights such as "dress_128x96" or "128x96" (see
+    `cagan_theano.weights.find`).
     backend: "auto", "jax" or "c".  device: None (the best there is), "cpu" or "gpu".
     machine: precision and devices, as of `cagan_theano.backends.choose_backend`.
     Raises FileNotFoundError or ValueError, with the cure, for a checkpoint that cannot be used
     and for a back end or device that is not there.
     """
+    path = weights.find(path)
     checkpoint = load_checkpoint(path)
     chosen = choose_backend(backend, device, **machine)
     with naming(path):

@@ -6,12 +6,12 @@ import shlex
 import click
 import numpy as np
 
-from data_prep.command import Group, Output, main, overwrite_option
-from data_prep.files import write_atomically
+from cagan_theano.io.command import Group, Output, main, overwrite_option
+from cagan_theano.io.files import write_atomically
+from cagan_theano.io.text import one_line, printable
 from data_prep.layouts import LAYOUTS, detect, twin_folders
 from data_prep.options import size_option
 from data_prep.store import KIND, PhotoFile
-from data_prep.text import one_line, printable
 
 SHEET_COLUMNS = 6  # pairs in a row of the contact sheet
 

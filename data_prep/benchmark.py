@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from data_prep.command import Command, main
+from cagan_theano.io.command import Command, main
 from data_prep.ingest import Settings, in_parallel, ingest
 from data_prep.options import size_option
 from data_prep.photoshoot.shoot import Setting, check_renderer, make_pair

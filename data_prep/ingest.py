@@ -12,7 +12,7 @@ import itertools
 
 from tqdm import tqdm
 
-from data_prep.text import printable
+from cagan_theano.io.text import printable
 from data_prep.develop import Task, develop
 from data_prep.layouts import LAYOUTS, begin
 from data_prep.layouts.records import Fault, Pair

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.files import write_atomically
+from cagan_theano.io.files import write_atomically
+from cagan_theano.io.text import printable
 from data_prep.sheet import Cell, draw_sheet, outlined
 from data_prep.store import unpack
-from data_prep.text import printable
 
 SHOWN = 36  # kept pairs on the sheet
 SHOWN_DROPPED = 24

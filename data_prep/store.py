@@ -25,9 +25,9 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from data_prep.files import HDF5, atomic_file, check_kind
-from data_prep.hdf5 import attribute, fault, open_file, shown
-from data_prep.stated import check_provenance
+from cagan_theano.io.files import HDF5, atomic_file, check_kind
+from cagan_theano.io.hdf5 import attribute, fault, open_file, shown
+from cagan_theano.io.metadata import check_provenance
 
 FORMAT = "cagan_theano photos"
 KIND = f"{HDF5} ({FORMAT})"

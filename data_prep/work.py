@@ -6,9 +6,9 @@ import os
 import sqlite3
 import time
 
+from cagan_theano.io.text import printable
 from data_prep.develop import Developed
 from data_prep.store import Packed
-from data_prep.text import printable
 
 COMMIT = 2.0  # seconds of work that an interruption may cost
 PAGE = 32768  # bytes: a photo is a page or few

@@ -25,10 +25,10 @@ def gradients(name, pictures):
     """Parameter name -> gradient of loss_D or loss_G, from checkpoints/cagan_128x96.h5."""
     kind, dtype, reference = LOWERINGS[name]
     from cagan_theano.backends import choose_backend
-    from cagan_theano.batches import Batch
     from cagan_theano.checkpoint import load_checkpoint
     from cagan_theano.compat import aesara
-    from cagan_theano.functions import build_networks, losses_of_D, losses_of_G
+    from cagan_theano.learning.batches import Batch
+    from cagan_theano.learning.functions import build_networks, losses_of_D, losses_of_G
     checkpoint = load_checkpoint(ROOT / "checkpoints" / "cagan_128x96.h5")
     config = checkpoint.config.replace(batch_size=pictures)
     backend = choose_backend(kind, "cpu", **({"reference": True} if reference else {}))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from network_toys import small_config
 
-from cagan_theano import export
+from cagan_theano.interop import export_functions as export
 
 OUT = Path(__file__).parent / "golden" / "exported"
 

@@ -7,11 +7,13 @@ import pytest
 from figure_toys import ToyModel, write_photos
 from PIL import Image
 
+from cagan_theano import weights
 from cagan_theano.config import Config
-from cagan_theano.run_folder import RunFolder
-from data_prep.command import main
-from replicate import ablations, common, interval, study
-from replicate.plan import read_plan
+from cagan_theano.evaluation import interval
+from cagan_theano.io.command import main
+from cagan_theano.learning.run_folder import RunFolder
+from cagan_theano.studies import ablations, study
+from cagan_theano.studies.plan import PLANS, read_plan
 
 PLAN = """
 title = "Toy study"
@@ -76,7 +78,7 @@ def toys(monkeypatch, tmp_path):
         model.step, model.metadata = 4, {"seconds": 1.5}
         return model
 
-    monkeypatch.setattr(common, "load_model", load)
+    monkeypatch.setattr(weights, "load_model", load)
     return toy_training
 
 
@@ -135,16 +137,16 @@ def test_a_run_is_resumed_and_another_configuration_is_refused(plan, tmp_path, t
 
 
 def test_the_options_give_the_very_configuration():
-    from cagan_theano.train import train
+    from cagan_theano.learning.train import train
     config = Config(g_widths=(8, 8, 10, 12), copies_d=False, norm_affine=False, adam="theano",
                     d_kernel=5, gamma_i=0.0, seed=3)
-    words = ["--data", "x", "--run", "y", *ablations.options(config)]
+    words = ["--data", "x", "--run", "y", *ablations.options_of(config)]
     given = train.make_context("train", words).params
     assert {n: given[n] for n in ("g_widths", "copies_d", "norm_affine", "adam", "d_kernel",
                                   "gamma_i", "seed")} == dict(
         g_widths=(8, 8, 10, 12), copies_d=False, norm_affine=False, adam="theano", d_kernel=5,
         gamma_i=0.0, seed=3)
-    assert ablations.options(Config()) == []
+    assert ablations.options_of(Config()) == []
 
 
 @pytest.mark.parametrize("old, new, fault", [
@@ -169,12 +171,12 @@ def test_a_wrong_plan_is_one_line(plan, capsys, old, new, fault):
 def test_a_missing_plan_is_one_line(tmp_path, capsys):
     path = tmp_path / "none.toml"
     code, _, error = run(capsys, path)
-    assert (code, error) == (1, f"Error: {path}: no such plan; replicate/plans has examples\n")
+    assert (code, error) == (1, f"Error: {path}: no such plan; shipped ones are first, readings\n")
 
 
 def test_shipped_plans_hold_every_reading():
-    plan = read_plan(common.ROOT / "replicate/plans/readings.toml")
-    first = read_plan(common.ROOT / "replicate/plans/first.toml")
+    plan = read_plan(PLANS / "readings.toml")
+    first = read_plan(PLANS / "first.toml")
     assert len(plan.seeds) >= 2 and len(first.seeds) >= 2
     changed = {name for reading in plan.runs for name in reading.changes}
     import dataclasses

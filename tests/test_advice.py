@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from cagan_theano import weights
+from cagan_theano.dressing import advice
 from data_prep.store import PhotoFile
-from replicate import advice
-from replicate.common import ROOT
 
 SIZE = (128, 96)
 
@@ -45,7 +45,7 @@ def test_what_was_painted_tells(alpha, word):
 
 
 def test_studio_pictures_are_seldom_called_busy_and_streets_are():
-    with PhotoFile(ROOT / "checkpoints" / "heldout_128x96.h5") as file:
+    with PhotoFile(weights.held_out(128, 96)) as file:
         photos = file.split("test").x.load()
     assert np.mean([advice.unlike_ground(x) > advice.BUSY for x in photos]) <= 0.05
     rng, streets = np.random.default_rng(1), photos[:8].copy()

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from network_toys import small_config
 
+from cagan_theano.benchmarks import benchmark, check_gpu, contenders, growth
+from cagan_theano.benchmarks.benchmark import Case
 from cagan_theano.checkpoint import Checkpoint
-from cagan_theano.functions import build_networks
-from cagan_theano.training import values_of
-from replicate import benchmark, check_gpu, contenders, growth
-from replicate.benchmark import Case
+from cagan_theano.io.command import main
+from cagan_theano.learning.functions import build_networks
+from cagan_theano.learning.trainer import values_of
 
 CASE = Case("step", 32, 32, 2)
 
@@ -35,7 +36,7 @@ def rows(tmp_path, monkeypatch):
     """What `compare` finds of four fake contenders."""
     worker = tmp_path / "fake.py"
     worker.write_text(FAKE)
-    monkeypatch.setattr(benchmark, "WORKER", worker)
+    monkeypatch.setattr(benchmark, "WORKER", [str(worker)])
     return benchmark.compare(CASE, ["ours", "ours:late", "torch", "onnx"], "x.h5", "cpu", 4, 2, {})
 
 
@@ -70,11 +71,11 @@ def test_growth(tmp_path, monkeypatch, capsys):
     worker = tmp_path / "fake.py"
     worker.write_text(FAKE.replace('"run": [seconds] * int(count)', '"run": [case["batch"] / 4]')
                       .replace('"memory": 2**20', '"memory": 2**20 * (1 + case["pairs"])'))
-    monkeypatch.setattr(benchmark, "WORKER", worker)
+    monkeypatch.setattr(benchmark, "WORKER", [str(worker)])
     document = tmp_path / "doc.md"
     document.write_text(f"{growth.BEGIN}\n{growth.END}\n")
     with pytest.raises(SystemExit) as left:
-        growth.main(growth.command, ["--out", str(tmp_path / "out"), "--update", str(document)])
+        main(growth.command, ["--out", str(tmp_path / "out"), "--update", str(document)])
     assert left.value.code == 0, capsys.readouterr().err
     found = json.loads((tmp_path / "out" / "growth.json").read_text())["series"]
     batches, _, pairs = found.values()

@@ -9,7 +9,7 @@ from test_updates import World
 
 from cagan_theano.backends import choose_backend
 from cagan_theano.compat import NUMPY_2
-from cagan_theano.training import Trainer, values_of
+from cagan_theano.learning.trainer import Trainer, values_of
 
 pytestmark = [
     pytest.mark.slow,

@@ -22,7 +22,7 @@ import jax
 import numpy as np
 from network_toys import small_config
 from cagan_theano.backends import cache, choose_backend
-from cagan_theano.functions import build_networks, compile_swap
+from cagan_theano.learning.functions import build_networks, compile_swap
 
 hits = []
 jax.monitoring.register_event_listener(
@@ -177,7 +177,7 @@ def test_a_user_s_own_cache_of_jax_stays(monkeypatch, tmp_path):
 def test_no_cache_reaches_the_back_end(monkeypatch):
     import click
 
-    from cagan_theano.command import no_cache_option
+    from cagan_theano.options import no_cache_option
 
     monkeypatch.setenv(cache.VARIABLE, "elsewhere")
     seen = []

@@ -14,13 +14,9 @@ from click.testing import CliRunner
 from conftest import tiny_config
 
 from cagan_theano import checkpoint as module
-from cagan_theano.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-    write_atomically,
-)
-from cagan_theano.ship import ship
+from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from cagan_theano.interop.export_weights import ship
+from cagan_theano.io.files import write_atomically
 
 WEIGHTS = np.float32([[1.5, -1e-30], [np.pi, 3e7]])
 SMALL = np.float32([[0.02, -0.75], [1e-3, 2.5]])  # float16 has all of these in its normal range

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from figure_toys import ToyModel
 
+from cagan_theano import weights
 from cagan_theano.config import Config
-from data_prep.command import main
-from replicate import claims, common, evaluate, measures, shoots, verdicts
-from replicate.verdicts import NOT, PARTLY, REPRODUCED, UNKNOWN
+from cagan_theano.evaluation import evaluate, held_out, measures, shoots
+from cagan_theano.io.command import main
+from cagan_theano.studies import claims, verdicts
+from cagan_theano.studies.verdicts import NOT, PARTLY, REPRODUCED, UNKNOWN
 
-ROOT = common.ROOT
+ROOT = weights.PACKAGE.parent
 
 
 def entry(value, low=None, high=None):
@@ -226,7 +228,7 @@ def test_a_damaged_results_file_is_one_line(tmp_path):
 
 
 def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(common, "ROOT", tmp_path)
+    monkeypatch.setattr(held_out, "renderings", lambda: tmp_path)
     for name, value in (("TRIPLES", 6), ("TRAINED", 5)):
         monkeypatch.setattr(evaluate, name, value)
     for name, value in (("CONTROLLED", 4), ("CLUTTER", 4), ("TIMED", 2)):
@@ -236,7 +238,7 @@ def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
     model.metadata = {"data": {"pairs": 9, "provenance": {
         "program": "data_prep photoshoot", "version": shoots.shoot.VERSION, "seed": 3,
         "arguments": {"pairs": 9, "size": [32, 32], "held_out": 8, "clutter": False}}}}
-    monkeypatch.setattr(common, "load_model", lambda *_: model)
+    monkeypatch.setattr(weights, "load_model", lambda *_: model)
     monkeypatch.setattr("cagan_theano.checkpoint.load_checkpoint",
                         lambda _path: SimpleNamespace(sha256=model.sha256))
     arguments = ["--checkpoint", "toy.h5", "--results", str(tmp_path / "r"), "--out",

@@ -8,9 +8,9 @@ import jax
 import pytest
 from conftest import write_tiny_photos
 
-from cagan_theano.command import main
-from cagan_theano.ship import ship
-from cagan_theano.train import train
+from cagan_theano.interop.export_weights import ship
+from cagan_theano.io.command import main
+from cagan_theano.learning.train import train
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,13 +73,13 @@ def process(*words):
 
 
 def test_help_of_train_names_settings_and_defaults():
-    done = process("-m", "cagan_theano.train", "--help")
+    done = process("-m", "cagan_theano", "train", "--help")
     assert done.returncode == 0 and "--gamma-c" in done.stdout and "section 3.1" in done.stdout
     assert "64,128,256,512" in done.stdout
 
 
 def test_a_failing_process_says_one_line():
-    done = process("-m", "cagan_theano.train", "--data", "none.h5", "--run", "none", "--device",
+    done = process("-m", "cagan_theano", "train", "--data", "none.h5", "--run", "none", "--device",
                    "cpu")
     assert done.returncode == 1 and "none.h5: no such file" in done.stderr
     assert "Traceback" not in done.stderr and not (ROOT / "none").exists()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from skimage.color import lab2rgb
 
-from cagan_theano import color
 from cagan_theano.config import Config
+from cagan_theano.io import color
 
 # Section 3.1 and Figure 3, read again from the paper; and the readings it leaves open.
 STATED = dict(height=128, width=96, color="rgb", g_widths=(64, 128, 256, 512),

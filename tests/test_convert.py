@@ -7,9 +7,9 @@ import pytest
 import safetensors.numpy
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from cagan_theano.command import main
-from replicate import convert, golden
-from replicate.vectors import SHIPPED, read_vectors
+from cagan_theano.interop import convert, golden
+from cagan_theano.interop.vectors import SHIPPED, read_vectors
+from cagan_theano.io.command import main
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ READINGS = [
 
 def agree(vectors):
     """The ONNX model of the vectors' G gives their alpha, x_tilde_ij and x_ij, in float32."""
-    from replicate import onnx_network
+    from cagan_theano.interop import onnx_network
     model = onnx_network.generator_model(checkpoint_of(vectors))
     names = [i.name for i in model.graph.input]
     found = onnx_network.run(model, {name: vectors.arrays[f"inputs/{name}"].astype("float32")
@@ -149,7 +149,7 @@ def test_onnx_of_every_reading(changes, with_onnx, monkeypatch):
 def test_onnx_takes_any_batch_and_size(tmp_path, capsys, shipped, with_onnx):
     import onnx
 
-    from replicate import onnx_network
+    from cagan_theano.interop import onnx_network
     source, out = tmp_path / "a.h5", tmp_path / "a.onnx"
     save_checkpoint(source, checkpoint_of(shipped))
     code, text, _ = run(capsys, source, out)  # which compares with ours at another size
@@ -169,7 +169,7 @@ def test_an_onnx_model_that_differs_is_not_written(tmp_path, capsys, shipped, wi
 
 
 def test_weights_that_lack_a_parameter(shipped, with_onnx):
-    from replicate import onnx_network
+    from cagan_theano.interop import onnx_network
     checkpoint = checkpoint_of(shipped)
     del checkpoint.G["decoder2.W"]
     with pytest.raises(ValueError, match="lack 'decoder2.W'"):

@@ -14,8 +14,8 @@ from network_toys import random_images, small_config
 from cagan_theano.backends import choose_backend
 from cagan_theano.backends import devices as placing
 from cagan_theano.backends.jax import round_to
-from cagan_theano.functions import build_networks, compile_swap
-from cagan_theano.training import Trainer
+from cagan_theano.learning.functions import build_networks, compile_swap
+from cagan_theano.learning.trainer import Trainer
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,7 +27,7 @@ from types import SimpleNamespace
 import numpy as np
 from network_toys import small_config
 from cagan_theano.backends import choose_backend
-from cagan_theano.training import Trainer
+from cagan_theano.learning.trainer import Trainer
 
 network, counts, cluster = sys.argv[1], sys.argv[2].split(","), (sys.argv[3:] or [None])[0]
 rng, rows = np.random.default_rng(0), 24

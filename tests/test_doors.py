@@ -15,21 +15,22 @@ from conftest import tiny_config, write_tiny_photos
 from PIL import Image
 
 import cagan_theano
-from cagan_theano import layers
 from cagan_theano.checkpoint import Checkpoint, contents_sha256, load_checkpoint, save_checkpoint
-from cagan_theano.command import main
-from cagan_theano.functions import build_networks
-from cagan_theano.run_folder import RunFolder
-from cagan_theano.samples import loss_curves
-from cagan_theano.train import describe, train
-from cagan_theano.training import values_of
+from cagan_theano.interop import convert, vectors
+from cagan_theano.io.command import main
+from cagan_theano.io.text import one_line
+from cagan_theano.learning.functions import build_networks
+from cagan_theano.learning.run_folder import RunFolder
+from cagan_theano.learning.samples import loss_curves
+from cagan_theano.learning.train import describe, train
+from cagan_theano.learning.trainer import values_of
+from cagan_theano.network import layers
+from cagan_theano.studies import claims, plan, report
 from data_prep.ingest import find
 from data_prep.layouts import LAYOUTS
 from data_prep.picture import read_picture
 from data_prep.source import Source
 from data_prep.store import PhotoFile, PhotoWriter
-from data_prep.text import one_line
-from replicate import claims, convert, plan, report, vectors
 
 ROOT = Path(__file__).parents[1]
 SMALL = tiny_config(height=16, width=16, g_widths=(8, 8, 10, 10), d_widths=(8, 8, 10, 10))
@@ -53,16 +54,16 @@ def opened_files(path):
 
 
 def test_one_door_opens_every_hdf5_file():
-    """All others only write: a file that is read passes `data_prep.hdf5.open_file`."""
+    """All others only write: a file that is read passes `cagan_theano.io.hdf5.open_file`."""
     found = {path.relative_to(ROOT).as_posix(): list(opened_files(path))
              for top in ("cagan_theano", "data_prep", "replicate") for path in (ROOT / top).rglob("*.py")}
     readers = {name for name, modes in found.items() if set(modes) - {"w"}}
-    assert readers == {"data_prep/hdf5.py"} and sum(map(len, found.values())) > 3
+    assert readers == {"cagan_theano/io/hdf5.py"} and sum(map(len, found.values())) > 3
 
 
 @pytest.mark.parametrize("read", [PhotoFile, load_checkpoint, vectors.read_vectors])
 def test_every_reader_comes_through_the_door(read, tmp_path, monkeypatch):
-    monkeypatch.setattr("data_prep.hdf5.heaps_are_whole", lambda path: False)
+    monkeypatch.setattr("cagan_theano.io.hdf5.heaps_are_whole", lambda path: False)
     (tmp_path / "a.h5").write_bytes(vectors.SHIPPED.read_bytes())
     with pytest.raises(ValueError, match=r"a.h5: is no readable HDF5 file \(its texts are damaged\); "):
         read(tmp_path / "a.h5")
@@ -102,7 +103,7 @@ def test_a_run_folder_that_asks_for_gigabytes_is_compared_first(tmp_path, no_wei
 
 
 def test_shapes_without_weights_are_those_with(no_weights, monkeypatch):
-    from cagan_theano.functions import sized_networks
+    from cagan_theano.learning.functions import sized_networks
     sized = sized_networks(SMALL)
     assert all(value is None for network in sized for value in network.params.values())
     monkeypatch.undo()

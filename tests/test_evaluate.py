@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from figure_toys import HEIGHT, WIDTH, ToyModel, article, body_mask, human, write_photos
 
-from data_prep.command import main
+from cagan_theano import weights
+from cagan_theano.evaluation import evaluate, held_out, measures, metrics
+from cagan_theano.evaluation.held_out import HeldOutSplit
+from cagan_theano.io.command import main
 from data_prep.store import PhotoFile, PhotoWriter
-from replicate import common, evaluate, measures, metrics
 
 
 def pictures(seed, height=9, width=7):
@@ -120,7 +122,7 @@ def test_mean_color_and_correlation_against_numpy():
 @pytest.fixture(scope="module")
 def held(tmp_path_factory):
     path = write_photos(tmp_path_factory.mktemp("data") / "toy.h5")
-    with common.held_out(path, None) as opened:
+    with held_out.open_split(path, None) as opened:
         yield opened
 
 
@@ -167,7 +169,7 @@ def run(capsys, *arguments):
 
 
 def test_command_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(common, "load_model", lambda *_: ToyModel(0.5))
+    monkeypatch.setattr(weights, "load_model", lambda *_: ToyModel(0.5))
     data, out = write_photos(tmp_path / "toy.h5"), tmp_path / "result.json"
     code, printed, _ = run(capsys, "--checkpoint", "toy.h5", "--data", data, "--out", out)
     assert code == 0 and "inside_low_pass" in printed and "12 held-out swaps" in printed
@@ -182,7 +184,7 @@ def test_command_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("triples, masks", [(False, True), (True, False), (False, False)])
 def test_data_without_truth_give_what_needs_none(tmp_path, monkeypatch, capsys, triples, masks):
-    monkeypatch.setattr(common, "load_model", lambda *_: ToyModel())
+    monkeypatch.setattr(weights, "load_model", lambda *_: ToyModel())
     data, out = write_photos(tmp_path / "toy.h5", triples=triples, masks=masks), tmp_path / "r.json"
     code, _, _ = run(capsys, "--data", data, "--out", out, "--plot", tmp_path / "r.png")
     result = json.loads(out.read_text())
@@ -283,7 +285,7 @@ def test_kinds_of_change_part_the_swaps(tmp_path):
 
 def test_save_images_writes_folders_that_metric_tools_read(tmp_path, monkeypatch, capsys):
     from PIL import Image
-    monkeypatch.setattr(common, "load_model", lambda *_: ToyModel(0.0))
+    monkeypatch.setattr(weights, "load_model", lambda *_: ToyModel(0.0))
     data, folder = write_photos(tmp_path / "toy.h5"), tmp_path / "images"
     code, _, _ = run(capsys, "--data", data, "--save-images", folder)
     assert code == 0
@@ -304,8 +306,8 @@ def test_the_log_s_scores_are_the_evaluation_s(tmp_path):
     """One definition: what a training logs of all held-out swaps is what `evaluate.py` measures."""
     from conftest import write_tiny_photos
 
-    from cagan_theano.samples import choose_held_out, scores
-    from cagan_theano.scores import SCORES
+    from cagan_theano.learning.samples import choose_held_out, scores
+    from cagan_theano.learning.scores import SCORES
 
     class Noisy(ToyModel):
         """Swaps that err inside and outside of the region, each picture otherwise."""
@@ -322,7 +324,7 @@ def test_the_log_s_scores_are_the_evaluation_s(tmp_path):
         held_out = choose_held_out(photos, 99)
         swap = model.swap(held_out.x_i, held_out.y_i, held_out.y_j)
         logged = scores(held_out, swap)
-        measured = evaluate.summarize(measures.measure(model, common.Held("a", photos, {}), cycle=False))
+        measured = evaluate.summarize(measures.measure(model, HeldOutSplit("a", photos, {}), cycle=False))
     assert len(held_out.x_i) == len(photos.triples.i) > 4
     assert set(logged) == set(SCORES) <= set(measured)
     assert {n: pytest.approx(value) for n, value in logged.items()} == {

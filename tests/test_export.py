@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from network_toys import small_config
 
-from cagan_theano import export
 from cagan_theano.checkpoint import load_checkpoint, save_checkpoint
+from cagan_theano.interop import export_functions as export
+from cagan_theano.interop import run_exported
+from cagan_theano.io.command import main
+from cagan_theano.learning.trainer import Trainer
 from cagan_theano.model import load
-from cagan_theano.training import Trainer
 from data_prep.store import PhotoFile
-from replicate import run_exported
 
 ROOT = Path(__file__).parents[1]
 CONFIG = small_config(schedule="alternate", batch_size=4, init_std=0.1)
@@ -28,10 +29,11 @@ CONFIG = small_config(schedule="alternate", batch_size=4, init_std=0.1)
 # The runner where no Aesara can be imported.
 WITHOUT = """
 import sys
-for name in ("aesara", "click", "PIL", "flatbuffers"):
+for name in ("aesara", "PIL", "flatbuffers"):
     sys.modules[name] = None
-from replicate.run_exported import main
-sys.exit(main(sys.argv[1:]))
+from cagan_theano.interop.run_exported import command
+from cagan_theano.io.command import main
+main(command, sys.argv[1:])
 """
 
 
@@ -133,18 +135,20 @@ def test_a_damaged_folder_is_one_line(folder, tiny_data, tmp_path, capsys, fault
     break_it(copy)
     words = ["swap", "--functions", copy, "--data", tiny_data, "--device", "cpu"]
     words += ["--out", tmp_path / "o.npz", "--state", folder / "state.h5"]
-    code = run_exported.main([str(word) for word in words])
+    with pytest.raises(SystemExit) as left:
+        main(run_exported.command, [str(word) for word in words])
     error = capsys.readouterr().err
-    assert code == 1 and error.startswith("Error: ") and fault in error and error.count("\n") == 1
+    assert left.value.code == 1 and error.startswith("Error: ") and fault in error and error.count("\n") == 1
 
 
 def line_of(folder, tiny_data, tmp_path, capsys, state=None):
     """The one line on which a swap with a folder of functions ends."""
     words = ["swap", "--functions", folder, "--data", tiny_data, "--device", "cpu",
              "--out", tmp_path / "o.npz", "--state", state or folder / "state.h5"]  # fmt: skip
-    code = run_exported.main([str(word) for word in words])
+    with pytest.raises(SystemExit) as left:
+        main(run_exported.command, [str(word) for word in words])
     error = capsys.readouterr().err
-    assert code == 1 and error.startswith("Error: ") and error.count("\n") == 1 and len(error) < 500
+    assert left.value.code == 1 and error.startswith("Error: ") and error.count("\n") == 1 and len(error) < 500
     assert not (tmp_path / "o.npz").exists()
     return error
 

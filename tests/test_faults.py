@@ -19,12 +19,12 @@ import fuzz  # noqa: E402
 import fuzz_kinds  # noqa: E402
 import lives  # noqa: E402
 
-from cagan_theano.batches import Sampler  # noqa: E402
 from cagan_theano.checkpoint import load_checkpoint  # noqa: E402
 from cagan_theano.config import Config  # noqa: E402
-from data_prep.hdf5 import heaps_are_whole  # noqa: E402
+from cagan_theano.interop.vectors import read_vectors  # noqa: E402
+from cagan_theano.io.hdf5 import heaps_are_whole  # noqa: E402
+from cagan_theano.learning.batches import Sampler  # noqa: E402
 from data_prep.store import PhotoFile  # noqa: E402
-from replicate.vectors import read_vectors  # noqa: E402
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_the_campaign_sees_a_random_state_that_is_not_restored(small, monkeypatc
 
 
 def test_the_campaign_sees_a_file_that_is_not_written_whole(small, monkeypatch):
-    from cagan_theano import run_folder, train
+    from cagan_theano.learning import run_folder, train
 
     def torn(path, checkpoint, dtype="float32"):
         path.write_bytes(b"half")

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from replicate import features
+from cagan_theano.evaluation import features
 
 
 def colors(pictures):

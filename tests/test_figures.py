@@ -12,12 +12,16 @@ from conftest import tiny_config
 from figure_toys import HEIGHT, PROVENANCE, WIDTH, ToyModel, article, human, write_photos
 from PIL import Image
 
+from cagan_theano import weights
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
-from cagan_theano.command import main
 from cagan_theano.config import Config
-from cagan_theano.functions import build_networks
+from cagan_theano.dressing import swap
+from cagan_theano.evaluation import held_out
+from cagan_theano.figures import figure2, figure3, figure4, figure5, figure6
+from cagan_theano.io import sheet
+from cagan_theano.io.command import main
+from cagan_theano.learning.functions import build_networks
 from data_prep.store import PhotoFile
-from replicate import common, figure2, figure3, figure4, figure5, figure6, sheet, swap
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = {"figure2": figure2, "figure3": figure3, "figure4": figure4, "figure5": figure5,
@@ -46,7 +50,7 @@ def checkpoint(tmp_path_factory):
 def toy(monkeypatch):
     """Every script gets the toy model in the place of a checkpoint's."""
     model = ToyModel(0.25)
-    monkeypatch.setattr(common, "load_model", lambda *_: model)
+    monkeypatch.setattr(weights, "load_model", lambda *_: model)
     return model
 
 
@@ -129,43 +133,43 @@ def test_save_is_deterministic_and_carries_the_facts(tmp_path):
 # ---------------------------------------------------------------- the choice of pictures
 
 def test_chosen_swaps_are_random_distinct_and_repeatable(data):
-    with common.held_out(data, None) as held:
-        chosen = common.choose_swaps(held, 5, seed=1)
-        again, other = common.choose_swaps(held, 5, seed=1), common.choose_swaps(held, 5, seed=2)
+    with held_out.open_split(data, None) as held:
+        chosen = held_out.choose_swaps(held, 5, seed=1)
+        again, other = held_out.choose_swaps(held, 5, seed=1), held_out.choose_swaps(held, 5, seed=2)
         photos = held.photos
         np.testing.assert_array_equal(chosen.i, again.i)
         assert not np.array_equal(chosen.i, other.i)
         assert len(set(photos.person[chosen.i])) == 5
         assert (photos.garment[chosen.i] != photos.garment[chosen.j]).all()
-        truth = common.truth(held, chosen)
+        truth = held_out.truth(held, chosen)
         for i, j, picture in zip(chosen.i, chosen.j, truth):
             np.testing.assert_array_equal(picture, human(photos.person[i], photos.garment[j]))
 
 
 def test_without_known_truth_articles_of_other_garments_are_drawn(tmp_path):
     path = write_photos(tmp_path / "plain.h5", triples=False)
-    with common.held_out(path, None) as held:
-        chosen = common.choose_swaps(held, 4, seed=0)
+    with held_out.open_split(path, None) as held:
+        chosen = held_out.choose_swaps(held, 4, seed=0)
         assert (held.photos.garment[chosen.i] != held.photos.garment[chosen.j]).all()
         with pytest.raises(ValueError, match="knows no true swaps"):
-            common.truth(held, chosen)
+            held_out.truth(held, chosen)
 
 
 def test_matrix_has_other_people_and_no_article_of_theirs(data):
-    with common.held_out(data, None) as held:
-        i, j = common.choose_matrix(held, 3, 5, seed=0)
+    with held_out.open_split(data, None) as held:
+        i, j = held_out.choose_matrix(held, 3, 5, seed=0)
         photos = held.photos
         assert len(set(photos.person[i])) == 3 and len(set(photos.garment[j])) == 5
         assert not set(photos.garment[i]) & set(photos.garment[j])
         with pytest.raises(ValueError, match="too few held-out people"):
-            common.choose_matrix(held, 7, 2, seed=0)
+            held_out.choose_matrix(held, 7, 2, seed=0)
 
 
 def test_masks_reach_only_a_network_that_uses_them(data):
     for mask, given in (("none", False), ("prior", True)):
         model = ToyModel(mask=mask)
-        with common.held_out(data, model) as held:
-            common.swap(model, held, [0, 1], [3, 4])
+        with held_out.open_split(data, model) as held:
+            held_out.swap(model, held, [0, 1], [3, 4])
         assert (model.masks[0] is not None) == given
 
 
@@ -219,8 +223,8 @@ def test_figure6_panels():
 
 def test_figure6_puts_each_article_on_each_human(data, toy):
     toy.share = 0
-    with common.held_out(data, toy) as held:
-        i, j = common.choose_matrix(held, 2, 4, seed=3)
+    with held_out.open_split(data, toy) as held:
+        i, j = held_out.choose_matrix(held, 2, 4, seed=3)
         matrix = figure6.results(toy, held, i, j)
         for r, c in np.ndindex(2, 4):
             expected = human(held.photos.person[i[r]], held.photos.garment[j[c]])
@@ -316,18 +320,18 @@ def test_held_out_photoshoot_is_rendered_once_for_the_seed_of_training(tmp_path,
         write_photos(path, provenance=shoot.provenance(setting, pairs, held_out))
 
     monkeypatch.setattr(shoot, "shoot", fake)
-    monkeypatch.setattr(common, "ROOT", tmp_path)
+    monkeypatch.setattr(held_out, "renderings", lambda: tmp_path)
     model = ToyModel()
-    first = common.held_out_photoshoot(model)
-    assert common.held_out_photoshoot(model) == first and len(calls) == 1
-    assert calls[0] == (0, (HEIGHT, WIDTH), 0, common.HELD_OUT, False, "paper")
+    first = held_out.rendered(model)
+    assert held_out.rendered(model) == first and len(calls) == 1
+    assert calls[0] == (0, (HEIGHT, WIDTH), 0, held_out.HELD_OUT, False, "paper")
     model.metadata = {"data": {"provenance": {
         "program": "data_prep photoshoot", "seed": 11,
         "arguments": {"clutter": True, "wardrobe": "shop"}}}}
-    common.held_out_photoshoot(model)
-    assert calls[1] == (0, (HEIGHT, WIDTH), 11, common.HELD_OUT, True, "shop")
+    held_out.rendered(model)
+    assert calls[1] == (0, (HEIGHT, WIDTH), 11, held_out.HELD_OUT, True, "shop")
     first.write_bytes(first.read_bytes()[:1000])  # a damaged one is made anew
-    common.held_out_photoshoot(model)
+    held_out.rendered(model)
     assert len(calls) == 3
 
 
@@ -397,7 +401,7 @@ class FileModel(ToyModel):
 @pytest.fixture
 def file_toy(monkeypatch):
     """The toy model for image files."""
-    monkeypatch.setattr(common, "load_model", lambda *_: FileModel())
+    monkeypatch.setattr(weights, "load_model", lambda *_: FileModel())
 
 
 def test_swap_writes_result_mask_and_grid(tmp_path, photos, file_toy):

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from matplotlib.cbook import is_math_text
 
-from cagan_theano.samples import HeldOut, loss_curves, sample_sheet
-from data_prep import files
-from data_prep.command import main
-from data_prep.text import literal
+from cagan_theano.io import files
+from cagan_theano.io.command import main
+from cagan_theano.io.text import literal
+from cagan_theano.learning.samples import HeldOut, loss_curves, sample_sheet
 
 ROOT = Path(__file__).parents[1]
 
@@ -81,7 +81,7 @@ def test_no_error_of_the_system_reaches_the_user_bare(error, fault, capsys):
 def test_ctrl_c_while_the_process_exits_changes_nothing():
     """Libraries have exit handlers; one that an interrupt would break stands in for jax's."""
     script = ("import atexit, os, signal, time, click\n"
-              "from data_prep.command import main\n"
+              "from cagan_theano.io.command import main\n"
               "def late():\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(.1)\n"
               "@click.command()\ndef command():\n    atexit.register(late)\n    click.echo('done')\n"
               "main(command)\n")
@@ -111,7 +111,7 @@ def test_sheets_and_curves_of_any_name_are_drawn(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_small_print_of_any_name_is_drawn(name):
-    from replicate import sheet
+    from cagan_theano.io import sheet
 
     picture = np.zeros((32, 32, 3), np.uint8)
     figure = sheet.grid([[picture, picture]], ["$x_i$", "$y_i$"], "Of $x_i$.", f"{name} step 3", 4)

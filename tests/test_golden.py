@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy_cagan import Implementation, Mistakes
 
-from cagan_theano.command import main
-from replicate import compare, conformance, golden
-from replicate.vectors import SHIPPED, read_vectors, write_vectors
+from cagan_theano.interop import compare, conformance, golden
+from cagan_theano.interop.vectors import SHIPPED, read_vectors, write_vectors
+from cagan_theano.io.command import main
 
 BOTH = pytest.mark.both_worlds
 
@@ -35,9 +35,9 @@ def test_the_shipped_vectors_are_what_aesara_gives_here(shipped):
 @BOTH
 @pytest.mark.slow
 def test_the_compiled_updates_in_float32_follow_the_vectors(shipped, jax_backend):
-    from cagan_theano.batches import Indices
-    from cagan_theano.functions import build_networks, compile_functions
-    from cagan_theano.training import set_values, values_of
+    from cagan_theano.learning.batches import Indices
+    from cagan_theano.learning.functions import build_networks, compile_functions
+    from cagan_theano.learning.trainer import set_values, values_of
 
     inputs = {name: np.moveaxis(np.rint((array + 1) * 127.5).astype(np.uint8), 1, -1)
               for name, array in shipped.below("inputs").items()}

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from network_toys import at, small_config
 
-from cagan_theano import layers, losses
 from cagan_theano.compat import aesara
-from cagan_theano.generator import matting
+from cagan_theano.learning import losses
+from cagan_theano.network import layers
+from cagan_theano.network.generator import matting
 
 pytestmark = pytest.mark.both_worlds
 

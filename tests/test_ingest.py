@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from cagan_theano.samples import choose_held_out
+from cagan_theano.learning.samples import choose_held_out
 from data_prep.__main__ import cli
 from data_prep.store import PhotoFile, PhotoWriter
 
@@ -170,7 +170,7 @@ def test_one_step_of_training_on_all_layouts(files, tmp_path):
     words = ["--data", tmp_path / "all.h5", "--run", tmp_path / "run", "--steps", 1, "--batch-size",
              2 * len(files), "--g-widths", "8,8,10,10", "--d-widths", "8,8,10,10", "--g-kernel", 3,
              "--device", "cpu"]
-    done = subprocess.run([sys.executable, "-m", "cagan_theano.train", *map(str, words)], cwd=ROOT,
+    done = subprocess.run([sys.executable, "-m", "cagan_theano", "train", *map(str, words)], cwd=ROOT,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     line = json.loads((tmp_path / "run/log.jsonl").read_text().splitlines()[-1])

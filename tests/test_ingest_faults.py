@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from cagan_theano.io.command import main
 from data_prep import ingest as ingestion
 from data_prep.__main__ import cli
-from data_prep.command import main
 from data_prep.ingest import GROUP, Settings, ingest
 from data_prep.photoshoot import render, shoot
 from data_prep.store import PhotoFile, PhotoWriter

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from replicate import interval
+from cagan_theano.evaluation import interval
 
 
 def columns(values, person=None, article=None):

@@ -27,9 +27,9 @@ DRESS = """
 import sys, time
 from types import SimpleNamespace
 import numpy as np
-from cagan_theano.command import main
+from cagan_theano.io.command import main
 from cagan_theano.model import Swap
-from replicate import swap_folder
+from cagan_theano.dressing import swap_folder
 
 class Painter:
     sha256, config = "0" * 64, SimpleNamespace(height=32, width=32, mask="none")
@@ -39,7 +39,7 @@ class Painter:
         mean = ((x_i.astype(int) + y_j) // 2).astype(np.uint8)
         return Swap(np.zeros(x_i.shape[:3], np.float32), mean, mean)
 
-swap_folder.common.load_model = lambda *_: Painter()
+swap_folder.weights.load_model = lambda *_: Painter()
 main(swap_folder.command, sys.argv[1:])
 """
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from conftest import tiny_config, write_tiny_photos
 
+from cagan_theano.learning.samples import choose_held_out, scores
+from cagan_theano.learning.trainer import Trainer
 from cagan_theano.model import Model
-from cagan_theano.samples import choose_held_out, scores
-from cagan_theano.training import Trainer
 from data_prep.store import PhotoFile
 
 STEPS, SEEDS = 600, (0, 1)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from network_toys import evaluate, random_images, small_config
 
-from cagan_theano import losses
 from cagan_theano.compat import aesara
+from cagan_theano.learning import losses
 
 pytestmark = pytest.mark.both_worlds
 FIELDS = pytest.mark.parametrize("field", ["mean", "sum"])

@@ -7,8 +7,8 @@ from PIL import Image
 
 import cagan_theano
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
-from cagan_theano.functions import build_networks
-from cagan_theano.training import values_of
+from cagan_theano.learning.functions import build_networks
+from cagan_theano.learning.trainer import values_of
 from data_prep.picture import MAX_PIXELS, open_rgb, read_picture
 
 CONFIG = tiny_config(height=16, width=16, g_widths=(8, 8, 10, 10), d_widths=(8, 8, 10, 10))

@@ -12,14 +12,14 @@ from network_toys import (
     small_config,
 )
 
-from cagan_theano import layers
 from cagan_theano.backends import choose_backend
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.discriminator import Discriminator
-from cagan_theano.encoder import EncoderLayer
-from cagan_theano.functions import build_networks
-from cagan_theano.generator import Generator
+from cagan_theano.learning.functions import build_networks
+from cagan_theano.network import layers
+from cagan_theano.network.discriminator import Discriminator
+from cagan_theano.network.encoder import EncoderLayer
+from cagan_theano.network.generator import Generator
 
 BOTH = pytest.mark.both_worlds
 FIGURE_3_ENCODER = [(64, 64, 48), (128, 32, 24), (256, 16, 12), (512, 8, 6)]

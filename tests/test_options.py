@@ -5,9 +5,9 @@ import pytest
 from network_toys import at
 from test_updates import World
 
-from cagan_theano.batches import Batch
 from cagan_theano.compat import aesara
-from cagan_theano.functions import losses_of_D, losses_of_G
+from cagan_theano.learning.batches import Batch
+from cagan_theano.learning.functions import losses_of_D, losses_of_G
 
 pytestmark = pytest.mark.slow
 

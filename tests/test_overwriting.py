@@ -12,11 +12,14 @@ from PIL import Image
 
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
 from cagan_theano.config import Config
-from cagan_theano.ship import ship
+from cagan_theano.dressing import swap
+from cagan_theano.evaluation import evaluate
+from cagan_theano.interop import run_exported
+from cagan_theano.interop.export_weights import ship
+from cagan_theano.io.command import Command, Group, Output, main
+from cagan_theano.io.files import check_kind, kind_of, write_atomically
+from cagan_theano.studies import report
 from data_prep import __main__ as prep
-from data_prep.command import Command, Group, Output, main
-from data_prep.files import check_kind, kind_of, write_atomically
-from replicate import evaluate, report, run_exported, swap
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = {"encoder1.W": np.zeros((1, 2), "float32")}
@@ -140,9 +143,10 @@ def test_exported_functions_replace_nothing_either(words, fault, tmp_path, capsy
     checkpoint(tmp_path / "state.h5")
     checkpoint(tmp_path / "old.h5")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    code = run_exported.main([*(word.format(tmp_path) for word in words), "--functions", str(tmp_path),
-                              "--data", str(data)])
-    assert code == 1 and fault in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        main(run_exported.command, [*(word.format(tmp_path) for word in words), "--functions",
+                                    str(tmp_path), "--data", str(data)])
+    assert left.value.code == 1 and fault in capsys.readouterr().err
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -190,10 +194,9 @@ def test_every_writer_keeps_files_of_other_kinds(tmp_path):
 
 def commands():
     """(module, command) of every click command of this project."""
-    for path in [path for name in ("cagan_theano", "data_prep", "replicate")
-                 for path in (ROOT / name).glob("*.py")]:  # fmt: skip
+    for path in [path for name in ("cagan_theano", "data_prep") for path in (ROOT / name).rglob("*.py")]:
         if "@click.command" in path.read_text() or "@click.group" in path.read_text():
-            name = f"{path.parent.name}.{path.stem}"
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             for command in vars(importlib.import_module(name)).values():
                 if isinstance(command, click.Command):
                     yield from ((name, inner) for inner in (

@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
+from cagan_theano.io.command import main
 from data_prep.__main__ import cli
-from data_prep.command import main
 from data_prep.options import cpus
 from data_prep.photoshoot import render, shoot
 from data_prep.store import PhotoFile

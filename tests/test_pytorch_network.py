@@ -11,9 +11,9 @@ from network_toys import random_images  # noqa: E402
 
 from cagan_theano.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from cagan_theano.config import Config  # noqa: E402
-from replicate import conformance, golden, pytorch_adapter  # noqa: E402
-from replicate import pytorch_network as twin  # noqa: E402
-from replicate.vectors import SHIPPED, read_vectors  # noqa: E402
+from cagan_theano.interop import conformance, golden, pytorch_adapter  # noqa: E402
+from cagan_theano.interop import pytorch_network as twin  # noqa: E402
+from cagan_theano.interop.vectors import SHIPPED, read_vectors  # noqa: E402
 
 SMALL = Config(**golden.SMALL)
 READINGS = [

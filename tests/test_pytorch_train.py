@@ -8,9 +8,9 @@ import pytest
 from conftest import tiny_config
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from cagan_theano.command import main
-from cagan_theano.training import Trainer
-from replicate import pytorch_train
+from cagan_theano.interop import pytorch_train
+from cagan_theano.io.command import main
+from cagan_theano.learning.trainer import Trainer
 
 pytest.importorskip("torch", reason="PyTorch is not installed (the extra: witness)")
 pytestmark = pytest.mark.slow

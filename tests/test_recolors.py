@@ -9,14 +9,14 @@ from click.testing import CliRunner
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from cagan_theano.command import main
+from cagan_theano.evaluation import held_out, measures
+from cagan_theano.io.command import main
 from data_prep.__main__ import cli
 from data_prep.picture import read_picture
 from data_prep.recolors.make import chosen
 from data_prep.recolors.names import find, named
 from data_prep.source import Source
 from data_prep.store import PhotoFile
-from replicate import common, measures
 
 SIZE = (192, 256)  # width, height of a drawn photo: 3:4, as the files are
 # a pullover with one sleeve that stands off, so that it does not look like its mirror image
@@ -151,7 +151,7 @@ def test_articles_are_cut_mirrored_and_on_their_ground(data):
 def test_an_oracle_is_scored_as_one_and_the_unchanged_image_as_none(folder, tmp_path):
     made(folder, tmp_path / "o.h5", "--size", "32x32")
     with PhotoFile(tmp_path / "o.h5") as file:
-        held = common.Held("o.h5", file.split("test"), file.provenance)
+        held = held_out.HeldOutSplit("o.h5", file.split("test"), file.provenance)
         for answer, share in (("truth", 0.0), ("x_i", 1.0)):
             columns = measures.measure(stand_in(held, answer), held, cycle=False)
             values = {m.name: m.of(columns, np.ones(18)) for m in measures.known(columns)}

@@ -5,10 +5,10 @@ import pytest
 from network_toys import small_config
 
 jax = pytest.importorskip("jax")
-from cagan_theano import batches  # noqa: E402
 from cagan_theano.backends import choose_backend, devices, lowering, native  # noqa: E402
 from cagan_theano.backends import jax as jax_module  # noqa: E402
-from cagan_theano.functions import build_networks, compile_functions  # noqa: E402
+from cagan_theano.learning import batches  # noqa: E402
+from cagan_theano.learning.functions import build_networks, compile_functions  # noqa: E402
 
 pytestmark = pytest.mark.both_worlds
 SIZES = dict(g_widths=(8, 12, 16, 20), d_widths=(8, 12, 16, 20), height=64, width=48, batch_size=4)

@@ -14,13 +14,13 @@ from figure_toys import human
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-import replicate
+from cagan_theano import studies
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
-from cagan_theano.command import main
 from cagan_theano.config import Config
-from cagan_theano.run_folder import RunFolder
+from cagan_theano.io.command import main
+from cagan_theano.learning.run_folder import RunFolder
+from cagan_theano.studies import report
 from data_prep.photoshoot import shoot
-from replicate import report
 
 EVIL = "<script>alert('x')</script> & \"quotes\""
 VOID = {"meta", "img", "br", "link"}
@@ -146,8 +146,8 @@ def test_claims_with_their_verdicts(world, monkeypatch):
 
     verdicts = SimpleNamespace(CLAIMS=[SimpleNamespace(title="It learns", where="section 4",
                                                        rule="below 0.3", judge=judge)])
-    monkeypatch.setitem(sys.modules, "replicate.verdicts", verdicts)
-    monkeypatch.setattr(replicate, "verdicts", verdicts, raising=False)
+    monkeypatch.setitem(sys.modules, "cagan_theano.studies.verdicts", verdicts)
+    monkeypatch.setattr(studies, "verdicts", verdicts, raising=False)
     world.results.mkdir()
     (world.results / "shipped.json").write_text(json.dumps(world.stored))
     (world.results / "ablations_a.json").write_text("{}")
@@ -160,7 +160,7 @@ def test_claims_with_their_verdicts(world, monkeypatch):
 
 
 def test_the_comparison_has_ours_first_and_the_baselines_last(world):
-    from replicate.systems import WITHOUT_ALPHA
+    from cagan_theano.evaluation.systems import WITHOUT_ALPHA
 
     entry = {"value": 0.5, "low": 0.4, "high": 0.6, "above_ours": {"low": 0.1, "high": 0.2}}
     names = ("other", "flat fill", "ours", "unchanged")
@@ -207,7 +207,7 @@ def test_curves_of_stored_results_have_losses_and_held_out_scores(tmp_path, monk
     points, samples = [{"step": 5, "loss_D": 1.0}], [{"step": 9, "error": 0.4, "iou": 0.8}]
     (tmp_path / "training.json").write_text(json.dumps({"points": points, "samples": samples}))
     drawn = []
-    monkeypatch.setattr("cagan_theano.samples.loss_curves",
+    monkeypatch.setattr("cagan_theano.learning.samples.loss_curves",
                         lambda log, title: drawn.append(log) or b"\x89PNG")
     (curve,) = report.curves_of(report.Files(), None, tmp_path)
     assert drawn == [points + samples] and "held-out scores" in curve["title"]

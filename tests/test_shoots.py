@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from cagan_theano.config import Config
+from cagan_theano.evaluation import evaluate, held_out, measures, shoots
 from data_prep.photoshoot import shoot
 from data_prep.photoshoot.garment import WARDROBES
 from data_prep.store import PhotoFile
-from replicate import common, evaluate, measures, shoots
 
 SIZE = (32, 32)
 
@@ -48,7 +48,7 @@ def test_controlled_shoot_has_every_kind_for_every_person(tmp_path):
     shoots.make(tmp_path / "c.h5", "controlled", shoot.Setting(0, SIZE), 4)
     with PhotoFile(tmp_path / "c.h5") as file:
         photos = file.split("test")
-        held = common.Held("c.h5", photos, file.provenance)
+        held = held_out.HeldOutSplit("c.h5", photos, file.provenance)
         kinds = measures.kinds_of(photos, measures.all_swaps(held))
         assert {name: int(chosen.sum()) for name, chosen in kinds.items()} == {
             **dict.fromkeys(shoots.FIELDS, 4), "several": 0}
@@ -87,11 +87,11 @@ def model_of(provenance, pairs):
 
 
 def test_the_training_set_is_rendered_again_only_for_its_own_held_out_split(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(common, "ROOT", tmp_path)
+    monkeypatch.setattr(held_out, "renderings", lambda: tmp_path)
     monkeypatch.setattr(evaluate, "TRAINED", 5)
     shoot.shoot(tmp_path / "s.h5", 0, SIZE, 3, 4, jobs=1)
     with PhotoFile(tmp_path / "s.h5") as file:
-        held = common.Held("s.h5", file.split("test"), file.provenance)
+        held = held_out.HeldOutSplit("s.h5", file.split("test"), file.provenance)
         origin = {**file.provenance, "arguments": {**file.provenance["arguments"], "pairs": 9}}
         with evaluate.trained_on(model_of(origin, 9), held) as trained:
             assert len(trained.photos) == 5 and len(trained.photos.triples.i) == 5
@@ -111,7 +111,7 @@ def test_the_setting_of_older_training_data():
     """Those of version 2 name no wardrobe: there was the paper's alone."""
     arguments = dict(clutter=False, held_out=512, pairs=15000, size=[128, 96])
     origin = dict(program="data_prep photoshoot", version=2, seed=7, arguments=arguments)
-    assert common.shoot_setting(model_of(origin, 9)) == shoot.Setting(7, (32, 32), False, "paper")
+    assert held_out.shoot_setting(model_of(origin, 9)) == shoot.Setting(7, (32, 32), False, "paper")
     origin["arguments"] = arguments | dict(wardrobe="shop", clutter=True)
-    assert common.shoot_setting(model_of(origin, 9)) == shoot.Setting(7, (32, 32), True, "shop")
-    assert common.shoot_setting(model_of({}, 9)) == shoot.Setting(0, (32, 32))
+    assert held_out.shoot_setting(model_of(origin, 9)) == shoot.Setting(7, (32, 32), True, "shop")
+    assert held_out.shoot_setting(model_of({}, 9)) == shoot.Setting(0, (32, 32))

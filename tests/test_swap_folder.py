@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cagan_theano.command import main
+from cagan_theano.dressing import swap_folder
+from cagan_theano.dressing.swap_folder import Folders, Job, Source
+from cagan_theano.io.command import main
 from cagan_theano.model import Swap
-from replicate import swap_folder
-from replicate.swap_folder import Folders, Job, Source
 
 
 class Painter:
@@ -43,7 +43,7 @@ def shop(tmp_path, monkeypatch):
     for n, name in enumerate(("red", "blue")):
         save(tmp_path / "shop" / f"{name}.png", 100 + 100 * n)
     painter = Painter()
-    monkeypatch.setattr(swap_folder.common, "load_model", lambda *_: painter)
+    monkeypatch.setattr(swap_folder.weights, "load_model", lambda *_: painter)
     return SimpleNamespace(root=tmp_path, painter=painter)
 
 

@@ -7,9 +7,11 @@ import pytest
 from figure_toys import ToyModel, article, human, write_photos
 from PIL import Image
 
-from cagan_theano.command import main
+from cagan_theano import weights
+from cagan_theano.evaluation import held_out, systems
+from cagan_theano.interop import compare
+from cagan_theano.io.command import main
 from data_prep.store import PhotoFile
-from replicate import common, compare, systems
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +24,14 @@ def photos(tmp_path_factory):
 def held(photos):
     """Its test split."""
     with PhotoFile.open(photos) as file:
-        yield common.Held(str(photos), file.split("test"), file.provenance)
+        yield held_out.HeldOutSplit(str(photos), file.split("test"), file.provenance)
 
 
 @pytest.fixture()
 def half_done(monkeypatch):
     """Our model of the toys, which mixes half of the input back in."""
     model = ToyModel(share=0.5)
-    monkeypatch.setattr(common, "load_model", lambda *_: model)
+    monkeypatch.setattr(weights, "load_model", lambda *_: model)
     return model
 
 

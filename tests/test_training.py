@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 from conftest import tiny_config, write_tiny_photos
 
-from cagan_theano import train as command
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from cagan_theano.run_folder import RunFolder
-from cagan_theano.training import Trainer
+from cagan_theano.learning import train as command
+from cagan_theano.learning.run_folder import RunFolder
+from cagan_theano.learning.trainer import Trainer
 from data_prep.store import PhotoFile, PhotoWriter
 
 CONFIG = tiny_config(g_widths=(8, 8, 10, 10), d_widths=(8, 8, 10, 10), batch_size=2, steps=4)

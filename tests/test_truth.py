@@ -13,19 +13,20 @@ from test_gradients import points, verify
 from test_options import augmented
 from test_updates import run_adam
 
-from cagan_theano import batches, export, losses, sampling, train
-from cagan_theano.adam import left
-from cagan_theano.batches import Batch
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from cagan_theano.compat import aesara, abstract_conv
+from cagan_theano.compat import abstract_conv, aesara
 from cagan_theano.config import Config
-from cagan_theano.functions import build_networks, compile_functions, losses_of_G
+from cagan_theano.interop import export_functions as export
+from cagan_theano.interop import golden
+from cagan_theano.interop.export_weights import ship
+from cagan_theano.learning import batches, losses, sampling, train
+from cagan_theano.learning.adam import left
+from cagan_theano.learning.batches import Batch
+from cagan_theano.learning.functions import build_networks, compile_functions, losses_of_G
+from cagan_theano.learning.train import read_photos
+from cagan_theano.learning.trainer import Trainer, values_of
 from cagan_theano.model import load
-from cagan_theano.ship import ship
-from cagan_theano.train import read_photos
-from cagan_theano.training import Trainer, values_of
 from data_prep.store import PhotoFile
-from replicate import golden
 
 TRUTH = dict(gamma_adv=0.0, gamma_c=0.0, gamma_truth=10.0, gamma_region=1.0, gamma_detail=5.0)
 ALL = dict(gamma_truth=10.0, gamma_region=1.0, gamma_detail=5.0, average=0.9, steps=6,

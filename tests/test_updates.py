@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from network_toys import at, evaluate, loop_adam, small_config
 
-from cagan_theano import batches
-from cagan_theano.adam import Adam
 from cagan_theano.compat import aesara
-from cagan_theano.functions import build_networks, compile_functions
+from cagan_theano.learning import batches
+from cagan_theano.learning.adam import Adam
+from cagan_theano.learning.functions import build_networks, compile_functions
 
 BOTH = pytest.mark.both_worlds
 GARMENTS = np.array([0, 0, 0, 1, 1, 2, 2, 2])

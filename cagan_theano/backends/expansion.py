@@ -5,7 +5,7 @@ without bounds in a network of many layers.
 """
 
 from cagan_theano.compat import aesara
-from cagan_theano.layers import Formula
+from cagan_theano.network.layers import Formula
 
 FIRST = -0.01  # before all rewrites of Aesara
 

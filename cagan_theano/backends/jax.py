@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cagan_theano.adam import Descent
 from cagan_theano.backends import Backend, cache, lowering, native
 from cagan_theano.backends import devices as placing
 from cagan_theano.backends.expansion import expanding
 from cagan_theano.backends.recompute import After, Again, recomputing
 from cagan_theano.compat import abstract_conv, aesara
-from cagan_theano.layers import Normalization
+from cagan_theano.learning.adam import Descent
+from cagan_theano.network.layers import Normalization
 
 # what XLA is told of its products; bfloat16 also rounds what a convolution is given
 PRODUCTS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": "tensorfloat32"}

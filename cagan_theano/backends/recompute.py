@@ -6,7 +6,7 @@ over it and saves, with the order of work that goes with it, much of a step's te
 """
 
 from cagan_theano.compat import abstract_conv, aesara
-from cagan_theano.layers import Normalization
+from cagan_theano.network.layers import Normalization
 
 LAST = 1000  # after all rewrites of Aesara
 CONVOLUTIONS = abstract_conv.AbstractConv2d, abstract_conv.AbstractConv2d_gradInputs

@@ -10,8 +10,16 @@ from data_prep.photoshoot.anatomy import anatomy, skinned, triangles
 from data_prep.photoshoot.cloth import FAR, Surface, coordinates, cut, normals, suit, template
 from data_prep.photoshoot.numeric import smoothstep
 from data_prep.photoshoot.pose import marks_of, turns_of
-from data_prep.photoshoot.tailor import (Hashed, armhole_field, collar, cut_top, hem_height, neck_field,
-                                         opening_field, worn)
+from data_prep.photoshoot.tailor import (
+    Hashed,
+    armhole_field,
+    collar,
+    cut_top,
+    hem_height,
+    neck_field,
+    opening_field,
+    worn,
+)
 
 
 @dataclass(frozen=True)

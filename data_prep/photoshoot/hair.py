@@ -6,7 +6,16 @@ import numpy as np
 from scipy import sparse
 
 from data_prep.photoshoot.anatomy import anatomy, skinned, triangles
-from data_prep.photoshoot.cloth import FAR, Surface, averaging, coordinates, cut, normals, subdivided, template
+from data_prep.photoshoot.cloth import (
+    FAR,
+    Surface,
+    averaging,
+    coordinates,
+    cut,
+    normals,
+    subdivided,
+    template,
+)
 
 THICK = {"long": .014, "waves": .020, "bob": .018, "bun": .010, "ponytail": .009, "curls": .042, "short": .016,
          "quiff": .022, "crop": .006, "bald": .0}

@@ -30,7 +30,7 @@ import numpy as np  # noqa: E402
 from fuzz_kinds import KINDS  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from data_prep.text import one_line  # noqa: E402
+from cagan_theano.io.text import one_line  # noqa: E402
 
 MEMORY = 2 << 30  # bytes of address space of a worker
 SECONDS = 5  # of processor time for one case

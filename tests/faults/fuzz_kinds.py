@@ -18,7 +18,6 @@ from matplotlib.cbook import is_math_text
 from PIL import Image
 
 from cagan_theano.backends import native
-from cagan_theano.batches import Sampler
 from cagan_theano.checkpoint import (
     Checkpoint,
     check_checkpoint,
@@ -27,16 +26,18 @@ from cagan_theano.checkpoint import (
     save_checkpoint,
 )
 from cagan_theano.config import Config
-from cagan_theano.run_folder import RunFolder
+from cagan_theano.interop import conformance, convert, run_exported
+from cagan_theano.interop.vectors import Vectors, read_vectors, write_vectors
+from cagan_theano.io.text import literal
+from cagan_theano.learning.batches import Sampler
+from cagan_theano.learning.run_folder import RunFolder
+from cagan_theano.studies import claims, report, study, verdicts
+from cagan_theano.studies.plan import read_plan
 from data_prep.ingest import find
 from data_prep.layouts import LAYOUTS, detect
 from data_prep.picture import decode_labels, read_picture
 from data_prep.source import Source
 from data_prep.store import PhotoFile, PhotoWriter
-from data_prep.text import literal
-from replicate import claims, conformance, convert, report, run_exported, study, verdicts
-from replicate.plan import read_plan
-from replicate.vectors import Vectors, read_vectors, write_vectors
 
 WIDTHS = dict(height=16, width=16, g_widths=(8, 8, 8, 8), d_widths=(8, 8, 8, 8))
 EXTREMES = (b"\x00", b"\xff", b"\x7f", b"\x80", b"\x01")

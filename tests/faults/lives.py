@@ -20,6 +20,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from cagan_theano.io.command import main
+
 ROOT = Path(__file__).resolve().parents[2]
 WIDTHS = "8,8,8,8"
 OPTIONS = ["--g-widths", WIDTHS, "--d-widths", WIDTHS, "--g-kernel", "3", "--batch-size", "2",
@@ -85,7 +87,7 @@ def cold(arguments, log, before=None) -> Life:
     """The command in a new process.  before: called in it before the command is."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with open(log, "wb") as out:
-        process = subprocess.Popen([sys.executable, "-m", "cagan_theano.train", *arguments],
+        process = subprocess.Popen([sys.executable, "-m", "cagan_theano", "train", *arguments],
                                    stdout=out, stderr=out, env=environment, preexec_fn=before)
     return Life(process.pid, log)
 
@@ -94,7 +96,7 @@ class Forks:
     """Starts the training command in forks of this process, without importing anything again."""
 
     def __init__(self):
-        from cagan_theano import train
+        from cagan_theano.learning import train
 
         self.command = train
 
@@ -117,7 +119,7 @@ class Forks:
             if before:
                 before()
             self.prepare()
-            self.command.main(self.command.train, list(arguments))
+            main(self.command.train, list(arguments))
         except SystemExit as end:
             code = end.code or 0
         except BaseException:
@@ -135,7 +137,7 @@ class Forked(Forks):
         from cagan_theano.backends import Backend, native
         from cagan_theano.backends import jax as back_end
         from cagan_theano.compat import aesara
-        from cagan_theano.training import Trainer
+        from cagan_theano.learning.trainer import Trainer
         from data_prep.store import PhotoFile
 
         super().__init__()
@@ -195,10 +197,10 @@ class Light(Forks):
 
 def arithmetic_trainer():
     """A `Trainer` whose update is arithmetic: state, resume and random state are the real ones."""
-    from cagan_theano.adam import Adam
-    from cagan_theano.batches import Sampler
-    from cagan_theano.functions import build_networks
-    from cagan_theano.training import Trainer
+    from cagan_theano.learning.adam import Adam
+    from cagan_theano.learning.batches import Sampler
+    from cagan_theano.learning.functions import build_networks
+    from cagan_theano.learning.trainer import Trainer
 
     class Arithmetic(Trainer):
         def __init__(self, config, photos, backend):

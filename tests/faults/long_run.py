@@ -20,7 +20,7 @@ from tqdm import tqdm  # noqa: E402
 from cagan_theano.backends import choose_backend  # noqa: E402
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint  # noqa: E402
 from cagan_theano.config import Config  # noqa: E402
-from cagan_theano.training import Trainer  # noqa: E402
+from cagan_theano.learning.trainer import Trainer  # noqa: E402
 from data_prep.store import PhotoFile, PhotoWriter  # noqa: E402
 
 SIDE = 32

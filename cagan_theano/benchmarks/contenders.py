@@ -1,0 +1,251 @@
+"""What `replicate/benchmark.py` times: each network in a process of its own, which obeys its lines.
+
+    python replicate/contenders.py KIND JSON
+
+KIND: ours, torch or onnx, with settings after a colon: ours:precision=bfloat16, ours:reference=1,
+ours:devices=2, torch:compiled=default,channels_last=1.  JSON: checkpoint, height, width, batch, task
+("step" or "swap"), device, and pairs, the photos in memory (twice the batch unless given).  The
+process answers "run N" with the seconds of N runs, "numbers N" with what N runs computed, "matmul"
+with this machine's GFLOP/s in a large matrix product, "memory" with its peak in bytes; each answer
+is a line of JSON.
+"""
+
+import json
+import resource
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+
+from cagan_theano.checkpoint import load_checkpoint
+from data_prep.store import empty_pictures
+
+MATMUL = {"cpu": 2048, "gpu": 8192}  # side of the product
+
+
+class Inputs:
+    """The same checkpoint, photos and rows for everyone; the weights of the case's own size."""
+
+    def __init__(self, case: dict):
+        checkpoint = load_checkpoint(case["checkpoint"])
+        self.config = checkpoint.config.replace(
+            height=case["height"],
+            width=case["width"],
+            batch_size=case["batch"],
+            color="rgb",
+            mask="none",
+            augmentation="none",
+            mismatch="same",
+        )
+        self.checkpoint, self.device, n = checkpoint, case["device"], case["batch"]
+        rng = np.random.default_rng(0)
+        shape = (max(2 * n, case.get("pairs", 0)), case["height"], case["width"], 3)
+        self.x, self.y = empty_pictures(shape), empty_pictures(shape)
+        for pictures in (self.x, self.y):
+            pictures[:] = rng.integers(0, 256, shape, dtype=np.uint8)
+        self.i = np.arange(n, dtype=np.int32)
+        self.j = self.i + np.int32(n)
+
+    def pictures(self) -> list:
+        """x_i, y_i, y_j [N, 3, H, W] float32 in [-1, 1]."""
+        chosen = self.x[self.i], self.y[self.i], self.y[self.j]
+        return [
+            np.ascontiguousarray(p.transpose(0, 3, 1, 2)) / np.float32(127.5) - np.float32(1)
+            for p in chosen
+        ]
+
+
+def ours(inputs: Inputs, task: str, settings: dict):
+    """A function of no arguments that does the task with this package and returns numbers."""
+    from cagan_theano.backends import choose_backend
+    from cagan_theano.learning.functions import build_networks, swap_function
+    from cagan_theano.learning.sampling import Indices
+    from cagan_theano.learning.trainer import Trainer, check_weights, set_values
+
+    name = settings.pop("backend", "jax")
+    settings = {key: int(v) if v.isdecimal() else v for key, v in settings.items()}
+    backend = choose_backend(name, inputs.device, **settings)
+    check_weights(inputs.config, G=inputs.checkpoint.G, D=inputs.checkpoint.D)
+    if task == "swap":
+        G = build_networks(inputs.config).G
+        set_values(G.params, inputs.checkpoint.G, backend)
+        function = swap_function(G, inputs.config, backend)
+        if name == "jax" and inputs.device == "gpu":
+            return on_device(function, inputs)
+        pictures = inputs.pictures()
+        return lambda: np.asarray(function(*pictures)[2])
+    photos = SimpleNamespace(x=inputs.x, y=inputs.y, mask=None, garment=np.arange(len(inputs.x)))
+    trainer = Trainer(inputs.config, photos, backend)
+    trainer.start_from(inputs.checkpoint.G, inputs.checkpoint.D)
+    zeros = np.zeros_like(inputs.i)
+    rows = Indices(inputs.i, inputs.j, inputs.j, zeros, zeros, zeros)
+    return lambda: np.array(list(trainer.functions.update(rows).values()))
+
+
+def on_device(function, inputs):
+    """The swap of pictures that are on the GPU already, whose results stay there."""
+    import jax
+
+    cells = [cell.storage[0] for cell in function.input_storage[3:]]
+    pictures = [jax.device_put(picture) for picture in inputs.pictures()]
+    return lambda: jax.block_until_ready(function.vm.jit_fn(*pictures, *cells)[2])
+
+
+def torch(inputs: Inputs, task: str, settings: dict):
+    """The same by PyTorch; settings: compiled (a mode), channels_last, precision."""
+    import torch
+
+    from cagan_theano.interop import pytorch_network as twin
+
+    device = "cuda" if inputs.device == "gpu" else "cpu"
+    precision = settings.get("precision", "float32")
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision != "float32"
+    networks = twin.build_networks(inputs.config)
+    twin.set_weights(networks.G, inputs.checkpoint.G)
+    twin.set_weights(networks.D, inputs.checkpoint.D)
+    trainer = twin.Trainer(
+        networks,
+        device,
+        channels_last=bool(int(settings.get("channels_last", 0))),
+        compiled=settings.get("compiled"),
+    )
+    autocast = torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
+    like = next(networks.G.parameters())
+    x, y = (torch.from_numpy(array).to(device) for array in (inputs.x, inputs.y))
+    i, j = (torch.from_numpy(rows).long().to(device) for rows in (inputs.i, inputs.j))
+
+    def minibatch():
+        pictures = [twin.images(part, like) for part in (x[i], y[i], y[j])]
+        if settings.get("channels_last") in (None, "0"):
+            pictures = [picture.contiguous() for picture in pictures]
+        return pictures
+
+    def step():
+        with autocast:
+            losses = trainer.step(*minibatch())
+        return np.array(torch.stack([loss.float() for loss in losses.values()]).tolist())
+
+    pictures = minibatch()
+
+    def swap():
+        with torch.inference_mode(), autocast:
+            x_ij = trainer.generate(*pictures).x_ij
+        if device == "cuda":
+            torch.cuda.synchronize()
+            return x_ij
+        return x_ij.float().numpy()
+
+    return step if task == "step" else swap
+
+
+def onnx(inputs: Inputs, task: str, settings: dict):
+    """The swap by ONNX Runtime, of the G that `replicate/convert.py` writes."""
+    import onnxruntime
+
+    from cagan_theano.interop.onnx_network import generator_model
+
+    if task != "swap":
+        raise ValueError("onnx: has no training")
+    wanted = "CUDAExecutionProvider" if inputs.device == "gpu" else "CPUExecutionProvider"
+    if wanted not in onnxruntime.get_available_providers():
+        raise ValueError(f"onnx: this onnxruntime has no {wanted}")
+    model = generator_model(inputs.checkpoint).SerializeToString()
+    session = onnxruntime.InferenceSession(model, providers=[wanted])
+    given = dict(zip(("x_i", "y_i", "y_j"), inputs.pictures()))
+    return lambda: session.run(["x_ij"], given)[0]
+
+
+KINDS = {"ours": ours, "torch": torch, "onnx": onnx}
+
+
+def matmul(kind: str, device: str) -> float:
+    """GFLOP/s of a large float32 matrix product: the best of a few."""
+    side = MATMUL[device]
+    a = np.random.default_rng(0).random((side, side), np.float32)
+    if kind == "torch":
+        import torch
+
+        b = torch.from_numpy(a).to("cuda" if device == "gpu" else "cpu")
+        wait = torch.cuda.synchronize if device == "gpu" else (lambda: None)
+        multiply = lambda: (b @ b, wait())  # noqa: E731
+    else:
+        import jax
+
+        b = jax.device_put(a)
+        product = jax.jit(lambda m: m @ m)
+        multiply = lambda: product(b).block_until_ready()  # noqa: E731
+    multiply()
+    return 2 * side**3 / min(timed(multiply) for _ in range(5)) / 1e9
+
+
+def timed(function) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def memory(kind: str, device: str) -> int:
+    """The peak of this process so far, in bytes: of the GPU's memory where it runs there."""
+    if device == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if kind == "torch":
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+    if kind == "ours":
+        import jax
+
+        return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)
+    return 0
+
+
+def obey(kind: str, run, device: str, lines, say) -> None:
+    """Answer each line until there is no more."""
+    answers = {
+        "run": lambda n: [timed(run) for _ in range(n)],
+        "numbers": lambda n: [
+            np.asarray(run(), np.float64).ravel()[:4096].tolist() for _ in range(n)
+        ],
+        "matmul": lambda n: matmul(kind, device),
+        "memory": lambda n: memory(kind, device),
+    }
+    for line in lines:
+        command, count = (*line.split(), "1")[:2]
+        say(answers[command](int(count)))
+
+
+def parse(kind: str) -> tuple[str, dict]:
+    """Name and settings of a KIND."""
+    name, _, rest = kind.partition(":")
+    if name not in KINDS:
+        raise ValueError(f"{kind}: is none of {', '.join(KINDS)}")
+    return name, dict(part.partition("=")[::2] for part in rest.split(",") if part)
+
+
+def main(kind: str, case: str) -> int:
+    """Get ready, say how long the first run took, obey; returns the exit code."""
+    out = sys.stdout
+    sys.stdout = sys.stderr  # nothing but answers may stand in what is read
+
+    def say(answer):
+        print(json.dumps(answer), file=out, flush=True)
+
+    start, case = time.perf_counter(), json.loads(case)
+    try:
+        name, settings = parse(kind)
+        run = KINDS[name](Inputs(case), case["task"], settings)
+        first = np.asarray(run().tolist() if case["device"] == "gpu" else run(), np.float64)
+    except Exception as error:  # noqa: BLE001 (whatever a framework raises is its answer)
+        say(
+            {"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
+        )
+        return 1
+    say({"first": time.perf_counter() - start, "numbers": first.ravel()[:200_000].tolist()})
+    obey(name, run, case["device"], sys.stdin, say)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

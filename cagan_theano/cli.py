@@ -1,0 +1,110 @@
+"""The one command line: ``cagan COMMAND``, or ``python -m cagan_theano COMMAND``.
+
+A command's module is imported when the command is run, so that ``cagan --help`` imports no network.
+"""
+
+from importlib import import_module
+
+import click
+
+from cagan_theano.io.command import Group, main
+
+SECTIONS = {
+    "Figures": {
+        "figure2": ("figures.figure2:command", "Figure 2: the cycle, there and back."),
+        "figure3": ("figures.figure3:command", "Figure 3: the architecture, drawn from the graph."),
+        "figure4": ("figures.figure4:command", "Figure 4: swaps at 128x96."),
+        "figure5": ("figures.figure5:command", "Figure 5: swaps and their masks at 256x192."),
+        "figure6": ("figures.figure6:command", "Figure 6 (c), (d): many articles, many humans."),
+    },
+    "Dress photos": {
+        "swap": ("dressing.swap:command", "Dress the person in one photo."),
+        "swap-folder": ("dressing.swap_folder:command", "Dress every person in a folder."),
+    },
+    "Data": {
+        "data": ("data_prep.__main__:cli", "Render a photoshoot, read photos, inspect data files."),
+        "shoots": ("evaluation.shoots:command", "Render true swaps that measure one thing."),
+    },
+    "Train": {
+        "train": ("learning.train:train", "Train G and D, or resume a training."),
+    },
+    "Evaluate": {
+        "evaluate": ("evaluation.evaluate:command", "Measure a checkpoint on held-out pictures."),
+        "claims": ("studies.claims:command", "Measure the paper's claims and write the document."),
+        "ablations": ("studies.ablations:command", "Run a study: trainings with one thing changed."),
+        "report": ("studies.report:command", "Write one HTML page about a checkpoint."),
+    },
+    "Compare": {
+        "compare": ("interop.compare:command", "Compare another implementation with this one."),
+        "golden": ("interop.golden:command", "Write golden vectors of a small network."),
+        "pytorch-train": ("interop.pytorch_train:command", "Train the PyTorch reference."),
+    },
+    "Convert": {
+        "convert": ("interop.convert:command", "Convert weights: HDF5, safetensors, ONNX."),
+        "export-weights": ("interop.export_weights:ship", "Write the weights alone, in float16."),
+        "export-functions": ("interop.export_functions:export", "Export functions that need no Aesara."),
+        "run-exported": ("interop.run_exported:command", "Train or swap with exported functions."),
+    },
+    "Benchmark": {
+        "benchmark": ("benchmarks.benchmark:command", "Time this package beside PyTorch and ONNX Runtime."),
+        "growth": ("benchmarks.growth:command", "Time and memory against batch and image size."),
+        "check-gpu": ("benchmarks.check_gpu:command", "Compare the GPU with the CPU over a few steps."),
+    },
+}
+"""Section -> command -> (where it is, one line of help)."""
+
+COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+
+class Lazy(Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx):
+        return list(COMMANDS)
+
+    def get_command(self, ctx, name):
+        return find(name) if name in COMMANDS else None
+
+    def resolve_command(self, ctx, args):
+        # figure names of files are taken, too: swap_folder for swap-folder
+        if args and args[0].replace("_", "-") in COMMANDS:
+            args = [args[0].replace("_", "-"), *args[1:]]
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx, formatter):
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+
+
+def find(name: str) -> click.Command:
+    """The click command of a name in ``COMMANDS``; imports its module."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    package = "" if module.startswith("data_prep") else "cagan_theano."
+    return getattr(import_module(package + module), attribute)
+
+
+def version(ctx, _, wanted):
+    """Print the version and leave."""
+    if wanted:
+        from cagan_theano import __version__
+
+        click.echo(f"cagan_theano {__version__}")
+        ctx.exit()
+
+
+@click.command(cls=Lazy, context_settings={"max_content_width": 100})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=version,
+              help="Show the version and exit.")
+def cagan():
+    """CAGAN: swap fashion articles on photos of people, and replicate the paper.
+
+    `cagan COMMAND --help` tells each command's options.
+    """
+
+
+def run(name: str | None = None) -> None:
+    """Run the command of a name, or the one that the command line names, on this process's arguments."""
+    main(find(name) if name else cagan)
+
+

@@ -1,0 +1,409 @@
+"""Dress a folder of people in a folder of articles.
+
+    python replicate/swap_folder.py --humans people --wearing worn --articles shop --out dressed
+
+`people/anna.jpg` wears what `worn/anna.png` shows.  Each person in each article becomes
+`dressed/anna/ARTICLE.png`; --pairs names a list in place of all combinations.  Pictures are read
+and written while the network paints; what is there already is left out, so that the same command
+goes on after an interruption.
+"""
+
+import collections
+import functools
+import io
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from cagan_theano import options, weights
+from cagan_theano.dressing.swap import image_bytes, paste
+from cagan_theano.io.command import Command
+from cagan_theano.io.files import write_atomically
+from data_prep.picture import decode, fit, quiet
+from data_prep.source import Source, join
+
+KEPT = 512  # decoded pictures that are kept: articles return with every person
+SETTINGS = "swap_folder.json"
+
+
+class Job(NamedTuple):
+    """One picture to paint: paths of x_i, y_i and y_j in their folders, and of the result."""
+
+    human: str
+    wearing: str
+    article: str
+    result: str
+
+
+class Folders(NamedTuple):
+    """Where people, the articles that they wear and the articles to put on lie."""
+
+    humans: Source
+    wearing: Source
+    articles: Source
+
+
+class Outcome(NamedTuple):
+    """What became of the jobs: how many were painted, and (path, fault) of what was not.
+
+    seconds: of the whole.
+    """
+
+    painted: int
+    faults: list
+    seconds: float
+
+
+def walk(source: Source, folder: str = ""):
+    """Paths of all pictures in a folder and those within it, sorted."""
+    yield from (join(folder, name) for name in source.images(folder))
+    for name in source.folders(folder):
+        yield from walk(source, join(folder, name))
+
+
+def all_jobs(folders: Folders, ending: str):
+    """(job, None) or (path, fault): every person in every article but for the one they wear."""
+    articles = list(walk(folders.articles))
+    for human in walk(folders.humans):
+        folder, _, name = human.rpartition("/")
+        wearing = folders.wearing.twin(folder, name)
+        if wearing is None:
+            yield (
+                human,
+                "no picture of the worn article; put one of its name in --wearing",
+            )
+            continue
+        for article in articles:
+            if not same(folders, wearing, article):
+                yield job(human, wearing, article, ending), None
+
+
+def same(folders: Folders, wearing: str, article: str) -> bool:
+    """Whether the article to put on is the very file that is worn."""
+    return folders.wearing.locate(wearing) == folders.articles.locate(article)
+
+
+def listed_jobs(folders: Folders, path, ending: str):
+    """The jobs of a list: lines of human, wearing, article, parted by tabs or commas."""
+    folder, name = os.path.split(os.path.abspath(path))
+    for number, line in Source(folder).lines(name):
+        parts = [part.strip() for part in line.split("\t" if "\t" in line else ",")]
+        if len(parts) != 3 or not all(parts):
+            yield f"{path}:{number}", "is no line of human, wearing, article"
+            continue
+        try:
+            yield job(*(source.resolve(part) for source, part in zip(folders, parts)), ending), None
+        except ValueError as error:
+            yield f"{path}:{number}", str(error)
+
+
+def job(human: str, wearing: str, article: str, ending: str) -> Job:
+    """The job whose result is HUMAN/ARTICLE.ending, folders within folders kept."""
+    human_name, article_name = (os.path.splitext(path)[0] for path in (human, article))
+    return Job(human, wearing, article, f"{human_name}/{article_name.replace('/', '_')}.{ending}")
+
+
+def readers(folders: Folders, height: int, width: int):
+    """Functions path -> uint8 [height, width, 3] for each of the folders; the latest are kept."""
+
+    def reader(source):
+        @functools.lru_cache(maxsize=KEPT)
+        def read(path):
+            picture = decode(io.BytesIO(source.read(path)), path, (height, width))
+            return np.asarray(fit(picture, height, width))
+
+        return read
+
+    return tuple(map(reader, folders))
+
+
+def read(job: Job, reads) -> tuple:
+    """The three pictures of a job, or (path, fault)."""
+    pictures = []
+    for path, reader in zip(job, reads):
+        try:
+            pictures.append(reader(path))
+        except ValueError as error:
+            return path, str(error).removeprefix(f"{path}: ")
+    return tuple(pictures)
+
+
+def write(out: Path, job: Job, picture) -> None:
+    """Write a result, whole or not at all."""
+    path = out / job.result
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, image_bytes(picture, path))
+
+
+def write_large(out: Path, humans: Source, job: Job, painted) -> None:
+    """Paint (alpha, x_tilde_ij) into the photo at its own resolution, and write that."""
+    original = decode(io.BytesIO(humans.read(job.human)), job.human)
+    write(out, job, paste(original, *painted))
+
+
+def dress(jobs, reads, paint, write, batch_size: int, threads: int, done=lambda n: None) -> list:
+    """Read, paint and write jobs, the three at the same time; returns [(path, fault)].
+
+    jobs: iterable of `Job`.  reads: see `read`.  paint: arrays x_i, y_i, y_j [batch_size, H, W, 3]
+    -> a result for each.  write: called with a job and its result.  done: told of every job that is over.
+    Memory holds a few batches, however many jobs there are.
+    """
+    faults, jobs = {}, iter(jobs)
+    ahead, behind, batch = collections.deque(), collections.deque(), []
+    with ThreadPoolExecutor(threads) as decoders, ThreadPoolExecutor(threads) as encoders:
+
+        def fill():
+            while len(ahead) < 3 * batch_size and (next_job := next(jobs, None)) is not None:
+                ahead.append((next_job, decoders.submit(read, next_job, reads)))
+
+        def settle(most):
+            while len(behind) > most:
+                behind.popleft().result()  # raises what writing raised
+                done(1)
+
+        def flush():
+            rows = [*batch, *[batch[-1]] * (batch_size - len(batch))]  # one size, compiled once
+            results = paint(*(np.stack(part) for part in zip(*(pictures for _, pictures in rows))))
+            for (painted, _), result in zip(batch, results):
+                behind.append(encoders.submit(write, painted, result))
+            batch.clear()
+            settle(3 * batch_size)
+
+        fill()
+        while ahead:
+            current, future = ahead.popleft()
+            found = future.result()
+            if len(found) == 2:
+                faults[found[0]] = found[1]
+                done(1)
+            else:
+                batch.append((current, found))
+            fill()
+            if len(batch) == batch_size:
+                flush()
+        if batch:
+            flush()
+        settle(0)
+    return list(faults.items())
+
+
+def unfinished(found, out: Path, faults: list):
+    """The jobs whose results are not there yet; faults of the list go to `faults`."""
+    results = {}
+    for entry, fault in found:
+        if fault is not None:
+            faults.append((entry, fault))
+        elif results.setdefault(entry.result, entry) != entry:
+            faults.append(
+                (
+                    entry.human,
+                    f"would be written to {entry.result}, as would "
+                    f"{results[entry.result].human}; rename one",
+                )
+            )
+        elif not (out / entry.result).exists():
+            yield entry
+
+
+def check_settings(out: Path, model, keep_size: bool) -> None:
+    """Make the folder, or raise ValueError where one was begun with other weights or sizes."""
+    settings = {
+        "checkpoint_sha256": model.sha256,
+        "height": model.config.height,
+        "width": model.config.width,
+        **({"keep_size": True} if keep_size else {}),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / SETTINGS
+    if path.exists():
+        try:
+            known = json.loads(path.read_text()) == settings
+        except (ValueError, RecursionError):
+            known = False
+        if not known:
+            raise ValueError(f"{out}: was begun with another checkpoint or --keep-size; "
+                             "name another folder")
+    else:
+        write_atomically(path, json.dumps(settings) + "\n")
+
+
+def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> dict:
+    """Pictures a second of reading, painting and writing alone, and of all at once.
+
+    The results are written.  The caches of `reads` are emptied before each.
+    """
+
+    def timed(work):
+        for reader in reads:
+            getattr(reader, "cache_clear", lambda: None)()
+        start = time.perf_counter()
+        made = work()
+        return made, len(jobs) / (time.perf_counter() - start)
+
+    def paint_all():
+        return [
+            result
+            for start in range(0, len(jobs), batch_size)
+            for result in paint(
+                *(np.stack(p) for p in zip(*padded(pictures[start : start + batch_size])))
+            )
+        ]
+
+    def padded(rows):
+        return [*rows, *[rows[-1]] * (batch_size - len(rows))]
+
+    with ThreadPoolExecutor(threads) as pool:
+        pictures, reading = timed(lambda: list(pool.map(lambda j: read(j, reads), jobs)))
+        paint(*(np.stack(p) for p in zip(*padded(pictures[:1]))))  # compiles
+        results, painting = timed(paint_all)
+        _, writing = timed(lambda: list(pool.map(write, jobs, results)))
+    _, whole = timed(lambda: dress(jobs, reads, paint, write, batch_size, threads))
+    return {"reading": reading, "painting": painting, "writing": writing, "all at once": whole}
+
+
+@click.command(cls=Command)
+@click.option(
+    "--humans", type=click.Path(file_okay=False), required=True, help="Photos x_i of people."
+)
+@click.option(
+    "--wearing",
+    type=click.Path(file_okay=False),
+    required=True,
+    help="Photos y_i of the article that each wears, of the same names.",
+)
+@click.option(
+    "--articles",
+    type=click.Path(file_okay=False),
+    required=True,
+    help="Photos y_j of the articles to put on.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder of the results.",
+)
+@click.option(
+    "--pairs",
+    type=click.Path(dir_okay=False),
+    help="List of human, wearing, article (tabs or commas), each a path within its "
+    "folder.  [default: every human in every article]",
+)
+@click.option(
+    "--format",
+    "ending",
+    type=click.Choice(["png", "jpg", "webp"]),
+    default="png",
+    show_default=True,
+    help="Format of the results.",
+)
+@click.option(
+    "--keep-size",
+    is_flag=True,
+    help="Paint into the photos at their own resolution.  [default: the checkpoint's size]",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 1024),
+    default=16,
+    show_default=True,
+    help="Pictures that the network paints at once.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    default=os.cpu_count() or 1,
+    show_default="one for each processor",
+    help="Threads that read, and that write.",
+)
+@click.option(
+    "--measure",
+    "measured",
+    type=click.IntRange(1),
+    help="Only time each part alone and all at once on so many pictures.",
+)
+@options.checkpoint_option("128x96", "dress")
+@options.backend_option
+@options.device_option
+def command(
+    humans,
+    wearing,
+    articles,
+    out,
+    pairs,
+    ending,
+    keep_size,
+    batch_size,
+    threads,
+    measured,
+    checkpoint,
+    backend,
+    device,
+):
+    """Dress a folder of people in a folder of articles."""
+    folders = Folders(*map(Source, (humans, wearing, articles)))
+    model = weights.load_model(checkpoint, backend, device)
+    if model.config.mask != "none":
+        raise ValueError(
+            f"{checkpoint}: needs masks (mask={model.config.mask}), which folders of "
+            "photos do not have; give another checkpoint"
+        )
+    check_settings(out, model, keep_size)
+    faults, start = [], time.monotonic()
+    found = listed_jobs(folders, pairs, ending) if pairs else all_jobs(folders, ending)
+    todo = list(unfinished(found, out, faults))
+    reads = readers(folders, model.config.height, model.config.width)
+
+    def paint(*pictures):
+        swap = model.swap(*pictures, batch_size=batch_size)
+        return list(zip(swap.alpha, swap.x_tilde_ij)) if keep_size else swap.x_ij
+
+    keep = functools.partial(write_large, out, folders.humans)
+    parts = reads, paint, keep if keep_size else functools.partial(write, out), batch_size, threads
+    if measured:
+        return show(measure(todo[:measured], *parts))
+    with (
+        quiet(),
+        tqdm(
+            total=len(todo),
+            unit="picture",
+            smoothing=0.05,
+            mininterval=0.5 if sys.stderr.isatty() else 30,
+        ) as bar,
+    ):
+        unread = dress(todo, *parts, done=bar.update)
+    missing = {path for path, _ in unread}
+    painted = sum(not missing.intersection(entry[:3]) for entry in todo)
+    return finish(Outcome(painted, faults + unread, time.monotonic() - start), out)
+
+
+def show(rates: dict) -> int:
+    """Print the rates of `measure`, and how far the whole is from its slowest part."""
+    for name, rate in rates.items():
+        click.echo(f"{name:12} {rate:10.1f} pictures/s")
+    *parts, whole = rates.values()
+    click.echo(f"time of the whole / time of its slowest part: {min(parts) / whole:.2f}")
+    return 0
+
+
+def finish(outcome: Outcome, out: Path) -> int:
+    """Say what was done and what was not; returns the exit code, 1 where nothing could be."""
+    for path, fault in outcome.faults[:20]:
+        click.echo(f"skipped {path}: {fault}", err=True)
+    if len(outcome.faults) > 20:
+        click.echo(f"... and {len(outcome.faults) - 20} more", err=True)
+    click.echo(
+        f"painted {outcome.painted} pictures into {out} in {outcome.seconds:.0f} s, "
+        f"skipped {len(outcome.faults)}"
+    )
+    if outcome.faults and not outcome.painted:
+        raise ValueError(f"{out}: nothing was painted; see what was skipped above")
+    return 0

@@ -1,0 +1,321 @@
+"""Measure a checkpoint on held-out pictures, with confidence intervals.
+
+    python replicate/evaluate.py [--checkpoint H5] [--data H5] [--out JSON] [--plot PNG]
+                                 [--save-images FOLDER] [--features ONNX]
+
+What each number means, defined: docs/evaluation.md.
+"""
+
+import contextlib
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+
+from cagan_theano import options, weights
+from cagan_theano.evaluation import held_out, interval, metrics, provenance
+from cagan_theano.evaluation.interval import CONFIDENCE, RESAMPLES, average, number, share
+from cagan_theano.evaluation.measures import (
+    BAND_NAMES,
+    GAP,
+    KINDS,
+    MEASURES,
+    Measure,
+    all_swaps,
+    band_measures,
+    kind_measures,
+    known,
+    measure,
+)
+from cagan_theano.io.command import Command, Output
+from cagan_theano.io.files import write_atomically
+
+__all__ = ["BAND_NAMES", "MEASURES", "Measure", "average", "measure", "report", "share",
+           "summarize", "table"]
+
+TRIPLES = 200
+"""Held-out swaps that are rendered when no data file is given."""
+
+TRAINED = 100
+"""Swaps of people and garments of the training set that are compared with the held-out ones."""
+
+
+def summarize(columns, seed=0, resamples=RESAMPLES):
+    """Each measure's value and 95 % interval: a dict of name -> {value, low, high, meaning}.
+
+    The interval is the wider of two percentile bootstraps, over people and over garments, with
+    None for its ends where there are fewer than two swaps.
+    """
+    weights = interval.draws(columns, seed, resamples)
+    return {m.name: {**interval.estimate(m.of, columns, weights), "meaning": m.meaning}
+            for m in known(columns)}
+
+
+def summarize_bands(columns, seed=0):
+    """Each frequency band's shares of error, {} without true swaps; names: `BAND_NAMES`."""
+    if "band_finest" not in columns:
+        return {}
+    weights = interval.draws(columns, seed)
+    return {name: {key: interval.estimate(of, columns, weights) for key, of in shares.items()}
+            for name, shares in band_measures()}
+
+
+def summarize_kinds(columns, seed=0):
+    """Each kind of change that occurs: {n, changed, inside, alpha_iou}; {} where not known."""
+    weights, found = interval.draws(columns, seed), {}
+    for kind in KINDS:
+        count = int(columns.get(f"kind_{kind}", np.zeros(1)).sum())
+        if count and "iou" in columns:
+            found[kind] = {"n": count} | {name: interval.estimate(of, columns, weights)
+                                          for name, of in kind_measures(kind).items()}
+    return found
+
+
+def summarize_gap(held_out, trained, seed=0):
+    """Held-out beside trained-on swaps: a dict of measure -> {held_out, trained, gap}."""
+    weights = interval.draws(held_out, seed), interval.draws(trained, seed + 1)
+    return {m.name: {"held_out": interval.estimate(m.of, held_out, weights[0]),
+                     "trained": interval.estimate(m.of, trained, weights[1]),
+                     "gap": interval.gap(m.of, held_out, weights[0], trained, weights[1])}
+            for m in known(trained) if m.name in GAP and m in known(held_out)}
+
+
+def curve(columns):
+    """Alpha's precision and recall by threshold, {} without true swaps.
+
+    Thresholds: "alpha > t" for t of -0.01 (everything), 0, 0.01 ... 0.99.
+    """
+    if "alpha_counts" not in columns:
+        return {}
+    precision, recall = metrics.precision_recall(columns["alpha_counts"].sum(axis=0))
+    thresholds = np.arange(-1, metrics.ALPHA_LEVELS) / metrics.ALPHA_LEVELS
+    return {"threshold": numbers(thresholds), "precision": numbers(precision),
+            "recall": numbers(recall)}
+
+
+@contextlib.contextmanager
+def trained_on(model, held):
+    """Swaps that the network was trained on, as a `HeldOutSplit`; None when there are none to have.
+
+    For a network of the photoshoot that is measured on its own held-out split, the train split's
+    people and garments are rendered again, with true swaps; for one of an older photoshoot, which
+    cannot be rendered again, one line says so.  For another network, the train split of the data
+    file, when it is the very file of its training; it knows no true swaps.
+    """
+    from cagan_theano.evaluation import shoots
+    from data_prep.store import PhotoFile
+    origin = held_out.origin_of(model)
+    if shoots.was_shot(model):
+        count = min(TRAINED, model.metadata["data"].get("pairs", 0))
+        if count >= 4 and same_shoot(held.provenance, origin):
+            with shoots.opened("trained", count, model) as opened:
+                yield opened
+                return
+    elif origin and held.provenance == origin:
+        with PhotoFile.open(held.path) as file:
+            if "train" in file.splits:
+                yield held_out.HeldOutSplit(held.path, file.split("train"), file.provenance)
+                return
+    elif reason := shoots.older(model):
+        click.echo(f"no comparison with the training set: {reason}", err=True)
+    yield None
+
+
+def same_shoot(held, origin):
+    """Whether two provenances are of the same photoshoot but for how many pictures there are."""
+    def common_part(provenance):
+        given = provenance.get("arguments") or {}
+        return ([provenance.get(key) for key in ("program", "version", "seed")]
+                + [given.get("clutter", False), given.get("wardrobe", "paper")])
+    return common_part(held) == common_part(origin)
+
+
+def numbers(row):
+    """A measured float, or a list of them, rounded for JSON."""
+    if np.ndim(row):
+        return [numbers(part) for part in row]
+    return number(round(float(row), 6))
+
+
+def report(checkpoint, model, held, columns, seed, trained=None):
+    """Everything that the JSON file holds.
+
+    columns: from `measure`; trained: those of the training set's swaps, or None.
+    """
+    about = provenance.facts("Evaluation", checkpoint, model, held, seed, {})
+    return {
+        "checkpoint": about["Checkpoint"], "sha256": model.sha256, "step": model.step,
+        "config": json.loads(model.config.to_json()), "metadata": model.metadata,
+        "data": about["Data"], "provenance": held.provenance, "n": len(columns["person"]),
+        "people": len(np.unique(columns["person"])),
+        "garments": len(np.unique(columns["article"])),
+        "interval": f"{CONFIDENCE:.0%} percentile bootstrap, the wider of people and garments "
+                    f"resampled, seed {seed}",
+        "low_pass": f"box of {metrics.low_pass_size(held.photos.x.shape[1])} pixels",
+        "measures": summarize(columns, seed),
+        "bands": summarize_bands(columns, seed),
+        "kinds": summarize_kinds(columns, seed),
+        "gap": {} if trained is None else summarize_gap(columns, trained, seed),
+        "trained_n": 0 if trained is None else len(trained["person"]),
+        "precision_recall": curve(columns),
+        "swaps": {name: [numbers(row) for row in values] for name, values in columns.items()
+                  if name != "alpha_counts"},
+    }
+
+
+def table(result):
+    """The measures as lines of text."""
+    lines = [f"{result['checkpoint']} (sha256 {result['sha256'][:12]}, step {result['step']}) on "
+             f"{result['n']} held-out swaps of {result['data']}; low-pass: {result['low_pass']}",
+             f"{result['people']} people, {result['garments']} new garments; {result['interval']}",
+             "", line("measure", None)]
+    lines += [line(name, entry, entry["meaning"]) for name, entry in result["measures"].items()]
+    lines += [line(f"band {name}", entry["of_unchanged"],
+                   f"error / unchanged image's; / flat fill's: {shown(entry['of_flat']['value'])}")
+              for name, entry in result["bands"].items()]
+    lines += [line(f"kind {name}", entry["changed"], f"`changed` of these {entry['n']} swaps; "
+                   f"alpha_iou {shown(entry['alpha_iou']['value'])}")
+              for name, entry in result["kinds"].items()]
+    lines += [line(f"gap {name}", entry["gap"], f"held-out less trained-on "
+                   f"({shown(entry['held_out']['value'])} less {shown(entry['trained']['value'])})")
+              for name, entry in result["gap"].items()]
+    return "\n".join(lines + kernel_lines(result))
+
+
+def kernel_lines(result):
+    """The kernel distance as lines of the table, with its network's name."""
+    found = result.get("kernel_distance")
+    if not found:
+        return []
+    return [f"kernel distance on the features of {found['features']}:",
+            line("generated to real", found["fake_to_real"]),
+            line("real to real", found["real_to_real"], "the floor")]
+
+
+def line(name, entry, meaning=""):
+    """One line of the table; without an entry, its head."""
+    if entry is None:
+        return f"{name:<24}{'value':>8}   95 % interval"
+    value, low, high = (shown(entry[key]) for key in ("value", "low", "high"))
+    return f"{name:<24}{value:>8}   {low:>7} to {high:>7}   {meaning}".rstrip()
+
+
+def shown(value):
+    """A number to four digits, or "-"."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+class ImageFolders:
+    """Writes FOLDER/real, fake and truth as numbered PNGs, as the field's metric tools read them.
+
+    Raises ValueError for a folder that holds something already.
+    """
+
+    def __init__(self, folder):
+        self.folder, self.written = Path(folder), 0
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise ValueError(f"{folder}: exists and is not empty; name another folder")
+
+    def __call__(self, first, x_i, x_ij, truth):
+        """Store one part of the swaps (`measure`'s keep)."""
+        for name, pictures in (("real", x_i), ("fake", x_ij), ("truth", truth)):
+            for n, picture in enumerate(() if pictures is None else pictures):
+                path = self.folder / name / f"{first + n:06d}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, png(picture))
+        self.written += len(x_i)
+
+
+def png(picture):
+    """A picture [H, W, 3] uint8 as PNG bytes."""
+    import io
+
+    from PIL import Image
+    data = io.BytesIO()
+    Image.fromarray(picture).save(data, "PNG")
+    return data.getvalue()
+
+
+class Collected:
+    """Keeps the real and the generated photos in memory, for features."""
+
+    def __init__(self):
+        self.real, self.fake = [], []
+
+    def __call__(self, _first, x_i, x_ij, _truth):
+        """Keep one part of the swaps (`measure`'s keep)."""
+        self.real.append(x_i)
+        self.fake.append(x_ij)
+
+
+def evaluate(checkpoint, model, held, seed=0, count=None, keep=(), features=None):
+    """Measure, compare with the training set, and gather all in one dict (`report`).
+
+    keep: called with each part of the swaps, as `measure`'s keep; features: (name, function) of
+    `features.load_network`, or None.
+    """
+    collected = Collected() if features else None
+    keepers = [k for k in (*keep, collected) if k]
+    columns = measure(model, held, all_swaps(held, limit(held, count), seed),
+                      lambda *part: [k(*part) for k in keepers])
+    with trained_on(model, held) as source:
+        trained = source and measure(model, source, all_swaps(source, TRAINED, seed))
+    result = report(checkpoint, model, held, columns, seed, trained)
+    if features:
+        from cagan_theano.evaluation.features import kernel_report
+        result["kernel_distance"] = kernel_report(
+            *features, np.concatenate(collected.real), np.concatenate(collected.fake),
+            columns["person"], seed)
+    return result
+
+
+def limit(held, count):
+    """How many swaps to measure: all true ones, or TRIPLES where none are known."""
+    triples = held.photos.triples
+    truthless = triples is None or triples.x_ij is None
+    return TRIPLES if count is None and truthless else count
+
+
+@click.command(cls=Command)
+@options.checkpoint_option("128x96")
+@options.data_option
+@click.option("--out", type=Output("JSON"), help="Also write everything as JSON.")
+@click.option("--plot", type=Output("a PNG picture"), help="Also draw a summary (PNG).")
+@click.option("--save-images", type=click.Path(), metavar="FOLDER",
+              help="Write real/, fake/ and truth/ as PNGs, for other metric tools.")
+@click.option("--features", type=click.Path(dir_okay=False), metavar="ONNX",
+              help="Image network on whose features a kernel distance is taken.")
+@click.option("--swaps", "count", type=click.IntRange(1), default=None,
+              help=f"At most that many swaps.  [default: every true swap of the file; {TRIPLES} "
+                   "where none is known]")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+              help="Seed of the bootstrap, and of the choice of swaps where no truth is known.")
+@options.backend_option
+@options.device_option
+def command(checkpoint, data, out, plot, save_images, features, count, seed, backend, device):
+    """Measure a checkpoint on held-out pictures, against the true swaps where they are known.
+
+    Without true swaps: the way back, and alpha against stored masks.
+    """
+    from cagan_theano.evaluation.features import load_network
+    network = load_network(features) if features else None
+    images = ImageFolders(save_images) if save_images else None
+    model = weights.load_model(checkpoint, backend, device)
+    with held_out.open_split(data, model, TRIPLES) as held:
+        result = evaluate(checkpoint, model, held, seed, count, (images,), network)
+    click.echo(table(result))
+    if images:
+        click.echo(f"wrote {images.written} swaps to {save_images}")
+    write_results(result, out, plot)
+
+
+def write_results(result, out, plot):
+    """Write the JSON and the picture that were asked for, and say so."""
+    if out:
+        write_atomically(out, json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n")
+        click.echo(f"wrote {out}")
+    if plot:
+        from cagan_theano.evaluation.chart import summary
+        write_atomically(plot, summary(result))
+        click.echo(f"wrote {plot}")

@@ -1,0 +1,208 @@
+"""Held-out pictures: opened, rendered where missing, chosen at random, and dressed."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cagan_theano import weights
+from cagan_theano.backends import cache
+
+HELD_OUT = 24
+"""Held-out pairs rendered for the figures where none are shipped in the wanted size."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Randomly chosen swaps: rows i and j [n] of the split, and rows of its triples or None."""
+
+    i: np.ndarray
+    j: np.ndarray
+    triple: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class HeldOutSplit:
+    """Pictures that no network saw: the test split of a data file, and where it comes from."""
+
+    path: str
+    photos: object
+    provenance: dict
+
+
+@contextmanager
+def open_split(data, model, count=HELD_OUT):
+    """Open the test split of a photo file, or of the held-out photoshoot when data is None.
+
+    Yields a `HeldOutSplit`.  Raises FileNotFoundError, ValueError: no such file, not a photo file,
+    or one without a test split.
+    """
+    from data_prep.store import PhotoFile
+    path = data or shipped(model, count) or rendered(model, count)
+    with PhotoFile.open(path) as file:
+        yield HeldOutSplit(str(path), file.split("test"), file.provenance)
+
+
+def shipped(model, count=HELD_OUT):
+    """Path of the shipped held-out photoshoot in a model's size, so that a figure renders nothing.
+
+    None where there is none, where more pictures are wanted than a figure shows, or where the model
+    was trained in the street.
+    """
+    path = weights.held_out(model.config.height, model.config.width)
+    wanted = count == HELD_OUT and not shoot_setting(model).clutter
+    return path if wanted and path.exists() else None
+
+
+def rendered(model, count=HELD_OUT):
+    """Path of a small file of people and garments apart from all training; made where missing.
+
+    It is the beginning of the test split that belongs to the checkpoint's training data: same seed,
+    size and wardrobe, other people and other garments; rendered as the photoshoot does it today,
+    whichever version the training pictures are of.  Raises OSError.
+    """
+    setting = shoot_setting(model)
+    size, ending = setting.size, "" if count == HELD_OUT else f"_{count}"
+    path = renderings() / f"heldout_{size[0]}x{size[1]}{ending}.h5"
+    from data_prep.photoshoot import shoot
+    if not is_made(path, shoot.provenance(setting, 0, count)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shoot.shoot(path, 0, size, setting.seed, count, setting.clutter, wardrobe=setting.wardrobe)
+    return path
+
+
+def renderings():
+    """The folder of pictures rendered for measuring: in the user's cache, ``photos/`` where that is off."""
+    cached = cache.user_folder()
+    return Path("photos") if cached is None or not cached.is_absolute() else cached / "photos"
+
+
+def shoot_setting(model):
+    """The photoshoot's `Setting` that belongs to a model's training data, in the model's size.
+
+    Data of another program: seed 0, a studio.  Data that name no wardrobe: "paper", as there was
+    no other.
+    """
+    from data_prep.photoshoot.shoot import Setting
+    size, origin = (model.config.height, model.config.width), origin_of(model)
+    if origin.get("program") != "data_prep photoshoot":
+        return Setting(0, size)
+    given = origin["arguments"]
+    return Setting(origin["seed"], size, given["clutter"], given.get("wardrobe", "paper"))
+
+
+def origin_of(model):
+    """The provenance of a model's training data, {} where it is not known."""
+    return (model.metadata.get("data") or {}).get("provenance") or {}
+
+
+def is_made(path, provenance):
+    """Whether a photo file is there, whole, and made as wanted."""
+    from data_prep.store import PhotoFile
+    try:
+        with PhotoFile.open(path) as file:
+            return file.provenance == provenance
+    except (OSError, ValueError):
+        return False
+
+
+def choose_swaps(held, count, seed):
+    """Draw swaps at random, other people and other garments in each row where there are enough.
+
+    Where the true swaps are known they are drawn from, so that the truth can be shown.
+    Returns a `Choice`.  Raises ValueError when the file has too few pictures.
+    """
+    rng, photos = np.random.default_rng(seed), held.photos
+    i, j, triple = candidates(photos, rng)
+    order = rng.permutation(len(i))
+    kept = np.concatenate(
+        spread(order, [photos.person[i], photos.garment[i], photos.garment[j]]))[:count]
+    need(held, len(kept) == count, f"has only {len(kept)} held-out swaps, {count} are wanted")
+    return Choice(i[kept], j[kept], None if triple is None else triple[kept])
+
+
+def candidates(photos, rng):
+    """The file's swaps (i, j, row or None without truths), or a random article for each human."""
+    if photos.triples is not None:
+        known = None if photos.triples.x_ij is None else np.arange(len(photos.triples.i))
+        return photos.triples.i, photos.triples.j, known
+    i = np.array([row for row in range(len(photos)) if
+                  (photos.garment != photos.garment[row]).any()], dtype=int)
+    j = np.array([rng.choice(np.flatnonzero(photos.garment != photos.garment[row]))
+                  for row in i], dtype=int)
+    return i, j, None
+
+
+def choose_matrix(held, humans, articles, seed):
+    """Draw rows of humans and of articles, all of other people and other garments.
+
+    No article is worn by one of the humans.  Returns two int arrays.  Raises ValueError when
+    the file has too few.
+    """
+    rng, photos = np.random.default_rng(seed), held.photos
+    order = rng.permutation(len(photos))
+    i = spread(order, [photos.person, photos.garment])[0][:humans]
+    free = order[~np.isin(photos.garment[order], photos.garment[i])]
+    j = spread(free, [photos.garment])[0][:articles]
+    need(held, len(i) == humans and len(j) == articles,
+         f"has too few held-out people or garments for {humans} humans and {articles} articles")
+    return i, j
+
+
+def spread(order, columns):
+    """Part the rows of an order: those that share no label with a row kept before, and the rest.
+
+    Parameters: order, int array of rows; columns, arrays of labels by row.  Returns two int
+    arrays, each in the given order.
+    """
+    seen, first, later = [set() for _ in columns], [], []
+    for row in order:
+        labels = [column[row] for column in columns]
+        new = all(label not in known for label, known in zip(labels, seen))
+        (first if new else later).append(row)
+        if new:
+            for label, known in zip(labels, seen):
+                known.add(label)
+    return np.array(first, dtype=int), np.array(later, dtype=int)
+
+
+def need(held, condition, fault):
+    """Raise ValueError on a data file unless a condition holds."""
+    if not condition:
+        raise ValueError(f"{held.path}: {fault}; give another --data, or leave it out for the "
+                         "held-out photoshoot")
+
+
+def pictures(rows, chosen):
+    """The chosen rows of a stored array, in the order of choice, as one array [n, ...]."""
+    return np.stack([rows[int(row)] for row in chosen])
+
+
+def truth(held, chosen):
+    """The true swaps of a `Choice` [n, H, W, 3] uint8.  Raises ValueError where none are known."""
+    need(held, chosen.triple is not None, "knows no true swaps, which --truth shows")
+    return pictures(held.photos.triples.x_ij, chosen.triple)
+
+
+def swap(model, held, i, j):
+    """Dress humans i in articles j: the result of `Model.swap` on rows of the held-out split.
+
+    Raises ValueError when the network needs masks and the file has none.
+    """
+    photos = held.photos
+    return dress(model, held, pictures(photos.x, i), pictures(photos.y, i), pictures(photos.y, j),
+                 rows_or_none(photos.mask, i))
+
+
+def dress(model, held, x_i, y_i, y_j, mask):
+    """`Model.swap` with the stored masks where the network uses any (section 4), else without."""
+    if model.config.mask == "none":
+        return model.swap(x_i, y_i, y_j)
+    need(held, mask is not None, "has no masks, which this checkpoint needs")
+    return model.swap(x_i, y_i, y_j, mask=mask)
+
+
+def rows_or_none(rows, chosen):
+    """`pictures`, or None where nothing is stored."""
+    return None if rows is None else pictures(rows, chosen)

@@ -1,0 +1,186 @@
+"""Errors of a swap against the true picture, one number per triple (i, j).
+
+Pictures are float arrays [H, W, 3] in [0, 1], regions are bool arrays [H, W].  The paper had
+no true swap to compare with (section 2.3: "we do not have ground truth examples"); the
+photoshoot renders it, and these functions say what is compared with what.
+"""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, uniform_filter
+from skimage.metrics import structural_similarity
+
+from cagan_theano.learning.sampling import MASK_LEVEL
+from cagan_theano.learning.scores import garment_region, mean_error, overlap
+
+__all__ = ["ALPHA_LEVELS", "BANDS", "MASK_LEVEL", "alpha_counts", "article_color", "average_precision",
+           "band_errors", "bands", "change_region", "correlation", "flat_fill", "garment_region",
+           "kernel_distance", "low_pass", "low_pass_size", "mean_color", "mean_error", "mean_over",
+           "overlap", "precision_recall", "ssim_map"]
+
+CHANGE_LEVEL = 8 / 255
+"""A pixel counts as changed where a channel of truth and input differ by more than this."""
+
+LOW_PASS = 8
+"""Side of the low-pass window in pixels of a picture 128 high (it grows with the height)."""
+
+GROUND_LEVEL = 4 / 255
+"""A pixel of an article's photo belongs to the article where it differs by more from the ground."""
+
+BANDS = (1.0, 2.0, 4.0, 8.0)
+"""Widths (sigma) of the Gaussians between the frequency bands, in pixels of a picture 128 high."""
+
+ALPHA_LEVELS = 100
+"""Thresholds 0, 1/100 ... 99/100 of alpha at which precision and recall are counted."""
+
+
+def change_region(x_i, truth):
+    """Where the true swap differs visibly from the input, garment or not (shadows, skin).
+
+    Parameters: pictures [H, W, 3] in [0, 1].  Returns a bool array [H, W], true where some
+    channel differs by more than ``CHANGE_LEVEL``.
+    """
+    return np.abs(truth - x_i).max(axis=-1) > CHANGE_LEVEL
+
+
+def low_pass_size(height):
+    """Side in pixels of the low-pass window at a picture height: 8 at 128, 16 at 256."""
+    return max(1, round(LOW_PASS * height / 128))
+
+
+def low_pass(picture, size):
+    """Mean over a ``size`` x ``size`` window around each pixel, edges repeated.
+
+    A box and not a Gaussian, because its meaning needs no second number: every pattern whose
+    period is ``size`` pixels vanishes.  Parameters: picture [H, W, C].  Same shape back.
+    """
+    return uniform_filter(picture, size=(size, size, 1), mode="nearest")
+
+
+def ssim_map(picture, truth):
+    """Structural similarity at each pixel, mean of the channels, as Wang et al. (2004) set it.
+
+    Gaussian weights of sigma 1.5, population covariance, range 1.  Parameters: pictures
+    [H, W, 3] in [0, 1].  Returns [H, W].
+    """
+    _, similarity = structural_similarity(
+        picture, truth, channel_axis=-1, data_range=1.0, gaussian_weights=True, sigma=1.5,
+        use_sample_covariance=False, full=True)
+    return similarity.mean(axis=-1)
+
+
+def mean_over(values, region):
+    """Mean of a map [H, W] over a region, nan when the region is empty."""
+    return float(values[region].mean()) if region.any() else np.nan
+
+
+def mean_color(picture, region):
+    """Mean RGB [3] of a picture [H, W, 3] over a region [H, W], nan when it is empty."""
+    return picture[region].mean(axis=0) if region.any() else np.full(3, np.nan)
+
+
+def correlation(colors, true_colors, weights=None):
+    """Pearson correlation of mean colors, swaps and channels pooled.
+
+    Parameters: two arrays [n, 3]; swaps with a nan are left out; weights [..., n], by default
+    ones.  Returns [...] in [-1, 1], nan where one of the two does not vary.
+    """
+    known = np.isfinite(colors + true_colors).all(axis=-1, keepdims=True)
+    a, b = (np.where(known, values, 0) for values in (colors, true_colors))
+    weights = np.ones(len(a)) if weights is None else np.asarray(weights)
+    count = 3 * (weights @ known[:, 0])
+    sums = (a, b, a * b, a * a, b * b)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        a, b, ab, aa, bb = ((weights @ values.sum(axis=-1)) / count for values in sums)
+        spread = np.maximum(aa - a * a, 0) * np.maximum(bb - b * b, 0)
+        return np.where(spread > 1e-14, (ab - a * b) / np.sqrt(spread), np.nan)
+
+
+def article_color(y):
+    """Mean RGB [3] of an article: of the pixels that are not the ground of its photo.
+
+    Parameters: y [H, W, 3] in [0, 1].  The ground is the median of the outermost pixels; an
+    article that cannot be told from it gives the mean of the whole photo.
+    """
+    edge = np.concatenate([y[0], y[-1], y[:, 0], y[:, -1]])
+    article = np.abs(y - np.median(edge, axis=0)).max(axis=-1) > GROUND_LEVEL
+    return y[article].mean(axis=0) if article.any() else y.mean(axis=(0, 1))
+
+
+def flat_fill(x_i, y_j, mask_ij):
+    """The baseline that knows where, but not what: the true place of the new garment in one color.
+
+    The color is `article_color` of y_j; the stored true mask is the share of it in each pixel.
+    What the old garment covered and the new one does not stays as it is.  Parameters: pictures
+    [H, W, 3] in [0, 1]; mask_ij [H, W] uint8.  Returns [H, W, 3].
+    """
+    share = mask_ij[..., None] / 255.0
+    return share * article_color(y_j) + (1 - share) * x_i
+
+
+def bands(picture):
+    """A picture (or an error) parted by spatial frequency, finest first: [1 + len(BANDS), H, W, C].
+
+    The difference of neighbouring Gaussian low-passes, a Laplacian pyramid that keeps its size;
+    the last band is the coarsest low-pass.  The bands add up to the picture.  Parameters:
+    picture [H, W, C].
+    """
+    scale = picture.shape[0] / 128
+    smooth = [gaussian_filter(picture, (sigma * scale, sigma * scale, 0), mode="nearest",
+                              truncate=3.0) for sigma in BANDS]
+    return np.stack([a - b for a, b in zip([picture, *smooth], smooth)] + [smooth[-1]])
+
+
+def band_errors(picture, truth, region):
+    """Mean absolute error in each of `bands` over a region: floats [1 + len(BANDS)]."""
+    if not region.any():
+        return np.full(1 + len(BANDS), np.nan)
+    return np.abs(bands(picture - truth)[:, region]).mean(axis=(1, 2))
+
+
+def alpha_counts(alpha, region):
+    """Histograms of alpha inside and outside a region: int [2, 1 + ALPHA_LEVELS].
+
+    Bin 0 holds alpha = 0; bin k holds (k - 1) / 100 < alpha <= k / 100, so that alpha exceeds
+    (k - 1) / 100 in bins k and above.
+    """
+    level = np.ceil(np.asarray(alpha, np.float64) * ALPHA_LEVELS).astype(int)
+    return np.stack([np.bincount(level[part], minlength=1 + ALPHA_LEVELS)
+                     for part in (region, ~region)])
+
+
+def precision_recall(counts):
+    """Precision and recall of alpha > threshold, from pooled `alpha_counts` [..., 2, 101].
+
+    Returns two arrays [..., 101]: at "everything is painted", then at 0, 0.01 ... 0.99.
+    Precision is 1 where nothing is painted; recall is nan for an empty region.
+    """
+    above = np.flip(np.cumsum(np.flip(counts, axis=-1), axis=-1), axis=-1)
+    right, painted = above[..., 0, :], above.sum(axis=-2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.where(painted > 0, right / painted, 1.0)
+        return precision, right / right[..., :1]
+
+
+def average_precision(counts):
+    """Area under the precision-recall curve as steps: sum of (gain in recall) x precision."""
+    precision, recall = precision_recall(counts)
+    nothing = np.zeros_like(recall[..., :1])
+    return (-np.diff(recall, axis=-1, append=nothing) * precision).sum(axis=-1)
+
+
+def kernel_distance(a, b):
+    """Unbiased squared maximum mean discrepancy of features a [n, d] and b [m, d].
+
+    The kernel is (x . y / d + 1)^3, that of the "kernel inception distance" of Binkowski et al.
+    (2018), which this is only when the features are that network's.  About 0 for two samples of
+    one kind, and then as often below 0 as above.
+    """
+    def kernel(x, y):
+        return (x @ y.T / x.shape[1] + 1) ** 3
+
+    def within(x):
+        k = kernel(x, x)
+        return (k.sum() - np.trace(k)) / (len(x) * (len(x) - 1))
+
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    return float(within(a) + within(b) - 2 * kernel(a, b).mean())

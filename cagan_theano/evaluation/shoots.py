@@ -1,0 +1,181 @@
+"""Photoshoots that measure one thing: people of the training set, one change at a time, clutter.
+
+Each is a photo file whose test split holds pairs and true swaps, made once into photos/.
+
+    python replicate/shoots.py controlled|trained|clutter OUT.h5 [--count N] [--size HxW] [--seed N]
+"""
+
+import dataclasses
+import itertools
+from contextlib import contextmanager
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from cagan_theano.evaluation import held_out
+from cagan_theano.io.command import Command, Output, overwrite_option
+from data_prep.options import parse_size
+from data_prep.photoshoot import render, shoot
+from data_prep.photoshoot.garment import KINDS, WARDROBES
+from data_prep.store import KIND, PhotoFile, PhotoWriter
+
+PROGRAM = "replicate/shoots.py"
+DONORS = 200
+"""Garments of the test split that are searched for one that differs in the wanted attribute."""
+
+FIELDS = {
+    "color": ("colors",),
+    "texture": ("pattern", "details"),
+    "cut": ("cut", "ease", "flare"),
+    "neckline": ("neckline", "kind", "wide", "deep", "pocket", "strings"),
+    "sleeve": ("sleeve", "end"),
+    "front": ("front", "gap"),
+}
+"""Kind of change -> fields of `garment.Garment` that another garment gives; the rest stays.
+
+A neckline comes with what belongs to it: a hood's cords and pocket, the kind of garment that has it.
+"""
+
+
+def differs(kind, garment, made):
+    """Whether a garment that a kind of change made differs so that it can be seen, or is stored."""
+    if kind == "color":
+        return np.abs(np.subtract(garment.colors[0], made.colors[0])).sum() > 0.3
+    name = "pattern" if kind == "texture" else kind
+    return getattr(garment, name) != getattr(made, name)
+
+
+def is_sold(garment):
+    """Whether a wardrobe has such a garment: its kind has its parts, and they agree."""
+    kind = KINDS[garment.kind]
+    parts = all(getattr(garment, name) in kind[name] for name in ("neckline", "sleeve", "front"))
+    knitted = garment.pattern != "knit" or garment.kind in ("pullover", "cardigan")
+    return parts and knitted and (garment.pattern != "print" or garment.front == "closed")
+
+
+def changed(kind, garment, setting, row):
+    """A garment like another but for one kind of change, which a test garment lends it, or None."""
+    for step in range(1, DONORS):
+        index = (row + step * 6) % (6 * DONORS)
+        donor = shoot.garment_of(setting.seed, "test", index, setting.wardrobe)
+        lent = {name: getattr(donor, name) for name in FIELDS[kind]}
+        made = dataclasses.replace(garment, **lent)
+        if differs(kind, garment, made) and is_sold(made):
+            return made
+    return None
+
+
+def wearers(setting):
+    """(index, garments) of test pairs, each of another person: the worn garment and its changes.
+
+    Whose garment cannot change in every way (a print has no zip beside it) is passed over.
+    """
+    for index in itertools.count(0, shoot.SITTINGS):
+        worn = shoot.garment_of(setting.seed, "test", index, setting.wardrobe)
+        garments = [worn, *(changed(kind, worn, setting, index) for kind in FIELDS)]
+        if None not in garments:
+            yield index, garments
+
+
+def controlled(writer, setting, count):
+    """Write people of the test split, each in their garment with one thing changed at a time."""
+    row = 0
+    for person, (index, garments) in zip(progress(count), wearers(setting)):
+        sitter = shoot.sitter_of(setting.seed, "test", index, setting.clutter)
+        first = row
+        for garment in garments:
+            x, mask = render.render_worn(sitter, garment, setting.size)
+            article = render.render_article(garment, setting.size)
+            writer.add("test", x, article, person, row, mask, shoot.attributes(garment))
+            if row > first:
+                writer.add_triple(first, row, x, mask)
+            row += 1
+
+
+def trained(writer, setting, count):
+    """Write the first pairs of the train split and true swaps among them."""
+    for index in progress(count):
+        writer.add(**{**shoot.make_pair(setting, "train", index), "split": "test"})
+    for index in progress(count):
+        writer.add_triple(**{**shoot.make_triple(setting, "train", count, index), "split": "test"})
+
+
+def cluttered(writer, setting, count):
+    """Write the first test pairs and swaps of the seed, before a street instead of a studio."""
+    setting = dataclasses.replace(setting, clutter=True)
+    for index in progress(count):
+        writer.add(**shoot.make_pair(setting, "test", index))
+    for index in progress(count):
+        writer.add_triple(**shoot.make_triple(setting, "test", count, index))
+
+
+SHOOTS = {"controlled": controlled, "trained": trained, "clutter": cluttered}
+
+
+def progress(count):
+    """Rows, with a bar."""
+    return tqdm(range(count), desc="photoshoot", unit="picture", leave=False)
+
+
+def provenance(name, setting, count):
+    """What the file says of itself."""
+    return dict(program=PROGRAM, version=shoot.VERSION, seed=setting.seed,
+                arguments=dict(shoot=name, count=count, size=list(setting.size),
+                               clutter=setting.clutter, wardrobe=setting.wardrobe))
+
+
+def make(path, name, setting, count):
+    """Render one of ``SHOOTS`` into a file.  Raises ValueError, OSError."""
+    if count < 4:
+        raise ValueError(f"--count {count}: must be at least 4, since a swap needs another garment")
+    shoot.check_renderer()
+    with PhotoWriter(path, *setting.size, provenance(name, setting, count)) as writer:
+        SHOOTS[name](writer, setting, count)
+
+
+@contextmanager
+def opened(name, count, model):
+    """A `HeldOutSplit` of a shoot that belongs to a model's training data; made where missing."""
+    setting = held_out.shoot_setting(model)
+    path = held_out.renderings() / f"{name}_{setting.size[0]}x{setting.size[1]}_{count}.h5"
+    if not held_out.is_made(path, provenance(name, setting, count)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path, name, setting, count)
+    with PhotoFile.open(path) as file:
+        yield held_out.HeldOutSplit(str(path), file.split("test"), file.provenance)
+
+
+def was_shot(model):
+    """Whether a model was trained on pictures that this photoshoot can make again."""
+    origin = held_out.origin_of(model)
+    return origin.get("program") == "data_prep photoshoot" and origin.get("version") == shoot.VERSION
+
+
+def older(model):
+    """Why a photoshoot's pictures cannot be made again, one line; "" where they can or are of no shoot."""
+    origin = held_out.origin_of(model)
+    if origin.get("program") != "data_prep photoshoot" or was_shot(model):
+        return ""
+    return (f"it was rendered by version {origin.get('version', 'unknown')} of the photoshoot, this is "
+            f"version {shoot.VERSION}")
+
+
+@click.command(cls=Command)
+@click.argument("name", type=click.Choice(list(SHOOTS)))
+@click.argument("out", type=Output(KIND, data=True))
+@overwrite_option
+@click.option("--count", default=40, show_default=True, help="People (controlled) or pairs.")
+@click.option("--size", default="128x96", show_default=True, help="HEIGHTxWIDTH in pixels.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+              help="Seed of the photoshoot.")
+@click.option("--wardrobe", type=click.Choice(list(WARDROBES)), default="paper", show_default=True)
+def command(name, out, count, size, seed, wardrobe):
+    """Render true swaps that measure one thing.
+
+    controlled: each person in their own garment with only its color, texture, cut, neckline,
+    sleeve or front changed.  trained: the first pairs of the train split of that seed.  clutter:
+    the test split before a street.
+    """
+    make(out, name, shoot.Setting(seed, parse_size(None, None, size), wardrobe=wardrobe), count)
+    click.echo(f"wrote {out}")

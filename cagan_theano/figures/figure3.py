@@ -1,0 +1,252 @@
+"""Figure 3: the architecture of G and D, drawn from the networks' own stated sizes.
+
+    python replicate/figure3.py [--checkpoint H5] [--out FOLDER]
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+from matplotlib.colors import to_rgb
+from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
+
+from cagan_theano import options
+from cagan_theano.evaluation import provenance
+from cagan_theano.io import sheet
+from cagan_theano.io.command import Command
+from cagan_theano.io.text import printable
+
+COLORS = {"input": "#c9ccd1", "learned": "#6f9bc8", "deconvolution": "#7fb38a", "copies": "#e0893b",
+          "output": "#b7a6d6"}
+LEGEND = (("input", "images"), ("learned", "convolution of stride 2"),
+          ("deconvolution", "deconvolution of stride 1/2"),
+          ("copies", "downsampled copies, the last 6 channels"),
+          ("output", "output of the last layer"))
+FIELD = "#b3202c"
+DEPTH = (0.42, 0.26)
+"""How far a step into the depth (a picture's width) goes right and up on the sheet."""
+SPACE, SIZE = 26, 8
+INSIDE = 2000
+"""Device pixels that the drawing is wide."""
+
+
+class Box(NamedTuple):
+    """A box of the figure: name, stated size (C, H, W), and (kind, channels) of its slices."""
+
+    name: str
+    shape: tuple
+    slices: tuple
+
+
+def boxes_of_generator(G, height, width):
+    """The boxes of G from input to output.  Source: Figure 3, left."""
+    shapes = G.shapes(height, width)
+    boxes = [Box(*shapes[0], (("input", shapes[0][1][0]),))]
+    boxes += [Box(*box, learned("learned", box[1][0], layer.copied))
+              for layer, box in zip(G.encoder, shapes[1:])]
+    skips = boxes[1:-1]
+    for layer, box in zip(G.decoder, shapes[len(boxes):]):
+        own = layer.deconvolution.channels
+        boxes.append(Box(*box, (("deconvolution", own), *skips.pop().slices)))
+    return [*boxes, Box(*shapes[-1], (("output", shapes[-1][1][0]),))]
+
+
+def boxes_of_discriminator(D, height, width):
+    """The boxes of D from input to the field of logits.  Source: Figure 3, right."""
+    shapes = D.shapes(height, width)
+    boxes = [Box(*shapes[0], (("input", shapes[0][1][0]),))]
+    boxes += [Box(*box, learned("learned", box[1][0], layer.copied))
+              for layer, box in zip(D.layers, shapes[1:])]
+    return [*boxes, Box(*shapes[-1], (("output", shapes[-1][1][0]),))]
+
+
+def learned(kind, channels, copied):
+    """The slices of a layer's box: what it learns and, last, the copied channels."""
+    from cagan_theano.config import COPIED_CHANNELS
+    if not copied:
+        return ((kind, channels),)
+    return (kind, channels - COPIED_CHANNELS), ("copies", COPIED_CHANNELS)
+
+
+def thickness(channels):
+    """Width on the sheet of that many channels, by their square root: 512 must not hide 9."""
+    return 2.0 * channels ** 0.5
+
+
+def at_depth(x, y, depth):
+    """The place on the sheet of a point `depth` picture elements behind (x, y)."""
+    return x + DEPTH[0] * depth, y + DEPTH[1] * depth
+
+
+def span(box):
+    """Width on the sheet that a box takes, its depth included."""
+    return thickness(box.shape[0]) + DEPTH[0] * box.shape[2]
+
+
+def places(boxes, left):
+    """x of each box in a line, wide enough apart for the label under each."""
+    xs = []
+    for box in boxes:
+        slot = max(span(box), 54)
+        xs.append(left + (slot - span(box)) / 2)
+        left += slot + SPACE
+    return xs
+
+
+def draw_box(axes, box, x, middle):
+    """A box seen from the front, slices left to right, with its size below; returns its top."""
+    channels, height, width = box.shape
+    bottom, scale = middle - height / 2 - DEPTH[1] * width / 2, thickness(channels) / channels
+    top, end = bottom + height, x
+    for kind, count in box.slices:
+        start, end = end, end + max(count * scale, 1.2 if kind == "copies" else 0)
+        front = [(start, bottom), (end, bottom), (end, top), (start, top)]
+        roof = [(start, top), (end, top), at_depth(end, top, width), at_depth(start, top, width)]
+        paint(axes, front, kind, 1.0)
+        paint(axes, roof, kind, 1.12)
+    paint(axes, side(end, bottom, height, width), box.slices[-1][0], 0.86)
+    axes.text(x + span(box) / 2, bottom - 5, size_of(box), size=SIZE, ha="center", va="top")
+    return top + DEPTH[1] * width
+
+
+def side(x, bottom, height, width):
+    """The corners of a box's right side: the picture's own plane."""
+    return [(x, bottom), at_depth(x, bottom, width), at_depth(x, bottom + height, width),
+            (x, bottom + height)]
+
+
+def paint(axes, corners, kind, light):
+    """One face of a box, its color made lighter or darker."""
+    color = [min(1.0, part * light) for part in to_rgb(COLORS[kind])]
+    axes.add_patch(Polygon(corners, facecolor=color, edgecolor=sheet.INK, linewidth=0.35,
+                           joinstyle="round"))
+
+
+def size_of(box):
+    """The label "channels x height x width" of a box."""
+    return r"$\times$".join(map(str, box.shape))
+
+
+def draw_line(axes, boxes, xs, middle, ends):
+    """Boxes in a line, arrows between, words under the first and last; returns the boxes' tops."""
+    for one, x, following in zip(boxes, xs, xs[1:]):
+        arrow(axes, (x + span(one) + 3, middle), (following - 3, middle))
+    for n, words in zip((0, -1), ends):
+        (_, height, width), x = boxes[n].shape, xs[n] + span(boxes[n]) / 2
+        low = middle - height / 2 - DEPTH[1] * width / 2
+        axes.text(x, low - 31, words, size=SIZE + 1, ha="center", va="baseline")
+    return [draw_box(axes, box, x, middle) for box, x in zip(boxes, xs)]
+
+
+def arrow(axes, start, end, **settings):
+    """A thin arrow on the sheet."""
+    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=6, shrinkA=0,
+                                   shrinkB=0, **{"linewidth": 0.7, "color": sheet.INK} | settings))
+
+
+def draw_skips(axes, boxes, xs, tops, decoders):
+    """The skip connections over the boxes, from the encoder's to the decoder's box of that size."""
+    last = len(boxes) - 2
+    for n in range(decoders):
+        source, target = n + 1, last - n
+        start, end = (xs[k] + span(boxes[k]) / 2 for k in (source, target))
+        level = max(tops) + 12 - 11 * n
+        axes.plot([start, start, end], [tops[source] + 2, level, level], color="#4d6f96", lw=0.8,
+                  solid_joinstyle="round")
+        arrow(axes, (end, level), (end, tops[target] + 2), color="#4d6f96", linewidth=0.8)
+
+
+def draw_field(axes, boxes, xs, middle, field):
+    """On D's input the square that one logit sees, and lines from its corners to that logit."""
+    (_, height, width), (_, rows, columns) = boxes[0].shape, boxes[-1].shape
+    x = xs[0] + thickness(boxes[0].shape[0])
+    bottom = middle - height / 2 - DEPTH[1] * width / 2
+    low, near = (height - field) / 2, (width - field) / 2
+    square = side(*at_depth(x, bottom + low, near), field, field)
+    axes.add_patch(Polygon(square, facecolor="none", edgecolor=FIELD, linewidth=1.1, zorder=5))
+    x = xs[-1] + thickness(boxes[-1].shape[0])
+    bottom = middle - rows / 2 - DEPTH[1] * columns / 2
+    cell = side(*at_depth(x, bottom + rows // 2, columns // 2), 1, 1)
+    axes.add_patch(Polygon(cell, facecolor=FIELD, edgecolor=FIELD, linewidth=0.6, zorder=5))
+    for corner, point in zip(square[1:3], cell[:1] + cell[3:]):
+        axes.plot(*zip(corner, point), color=FIELD, lw=0.45, ls=(0, (4, 3)), zorder=4)
+
+
+def draw_legend(axes, boxes, left, top):
+    """Swatches of the kinds of channels that occur, one below the other."""
+    kinds = {kind for box in boxes for kind, _ in box.slices}
+    for n, (kind, words) in enumerate(entry for entry in LEGEND if entry[0] in kinds):
+        y = top - 15 * n
+        axes.add_patch(Rectangle((left, y), 14, 8, facecolor=COLORS[kind], edgecolor=sheet.INK,
+                                 linewidth=0.35))
+        axes.text(left + 20, y + 4, words, size=SIZE, va="center_baseline")
+
+
+def caption(G, D):
+    """What the sheet shows, in our words."""
+    g_kernel, d_kernel, head = (rf"{kernel}$\times${kernel}" for kernel in (
+        G.config.g_kernel, D.layers[0].convolution.kernel, D.head.kernel))
+    field = D.receptive_field()
+    return (r"$\mathbf{Figure~3.}$ The generator $G$, an encoder-decoder with skip connections, "
+            r"and the patch discriminator $D$; labels are channels$\times$height$\times$width. "
+            r"Heights and depths are to scale, thickness grows with the square root of the "
+            rf"channels. Kernels are {g_kernel} in $G$ and {d_kernel} in $D$, whose head of {head} has "
+            rf"stride 1, so that one logit of $D$ sees {field}$\times${field} pixels (red).")
+
+
+def draw(G, D, height, width, note=""):
+    """The sheet: G above with its skips, D below with its receptive field, and a legend.
+
+    Parameters: the networks, whose ``shapes`` state every size; height, width in pixels; note,
+    small print.  Returns a matplotlib Figure, its drawing in the axes named "networks".
+    Source: Figure 3 of the paper.
+    """
+    upper, lower = boxes_of_generator(G, height, width), boxes_of_discriminator(D, height, width)
+    rise = height + DEPTH[1] * width  # of the tallest box
+    xs, middle = places(upper, 0), -1.5 * rise - 20
+    right, low, high = xs[-1] + span(upper[-1]), middle - rise / 2 - 41, rise / 2 + 40
+    unit = INSIDE / right  # device pixels to a picture element
+    text = sheet.Caption(caption(G, D), note, INSIDE)
+    tall = round(unit * (high - low))
+    with sheet.style():
+        figure = sheet.blank(INSIDE + 2 * sheet.MARGIN, tall + text.height + 2 * sheet.MARGIN)
+        axes = drawing(figure, (0, right), (low, high), tall)
+        ends = r"$x_i,\ y_i,\ y_j$", r"$\alpha_i^j,\ \tilde{x}_i^j$"
+        tops = draw_line(axes, upper, xs, 0, ends)
+        draw_skips(axes, upper, xs, tops, len(G.decoder))
+        axes.text(0, high - 4, "Generator $G$", size=10, va="top", weight="bold")
+        xs = places(lower, 0)
+        draw_line(axes, lower, xs, middle, ("$x,\\ y$", r"$D_{\lambda,\mu}$"))
+        draw_field(axes, lower, xs, middle, D.receptive_field())
+        axes.text(0, middle + rise / 2 + 22, "Discriminator $D$", size=10, weight="bold")
+        draw_legend(axes, upper + lower, 0.69 * right, middle + 30)
+        text.write(figure, sheet.MARGIN, tall + sheet.MARGIN)
+    return figure
+
+
+def drawing(figure, across, up, tall):
+    """Axes over the sheet's upper part in which a picture element is as wide as it is high."""
+    wide, high = figure.get_size_inches() * sheet.DPI
+    axes = figure.add_axes([sheet.MARGIN / wide, 1 - (sheet.MARGIN + tall) / high, INSIDE / wide,
+                            tall / high], label="networks")
+    axes.set(xlim=across, ylim=up)
+    axes.axis("off")
+    return axes
+
+
+@click.command(cls=Command)
+@options.checkpoint_option("128x96")
+@options.out_option
+def command(checkpoint, out):
+    """Draw Figure 3: the boxes of G and D with their real sizes."""
+    from cagan_theano.checkpoint import load_checkpoint
+    from cagan_theano.learning.functions import sized_networks
+    stored = load_checkpoint(checkpoint)
+    config = stored.config
+    small = f"{Path(checkpoint).name}, sha256 {stored.sha256[:12]}: sizes as its layers state them"
+    networks = sized_networks(config)
+    figure = draw(networks.G, networks.D, config.height, config.width, small)
+    about = {"Title": "Figure 3", "Software": "cagan_theano", "Step": str(stored.step),
+             "Checkpoint": printable(Path(checkpoint).name), "Checkpoint-SHA256": stored.sha256,
+             "Config": config.to_json()}
+    provenance.finish(figure, out, "figure3", about)

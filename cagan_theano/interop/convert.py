@@ -1,0 +1,182 @@
+"""Convert a checkpoint: to and from safetensors, and G to ONNX.  No format that can hold code.
+
+    python replicate/convert.py CHECKPOINT.h5 OUT.safetensors
+    python replicate/convert.py WEIGHTS.safetensors OUT.h5
+    python replicate/convert.py CHECKPOINT.h5 OUT.onnx
+"""
+
+import json
+import re
+from pathlib import Path
+
+import click
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from cagan_theano.backends import is_installed
+from cagan_theano.checkpoint import (
+    GROUPS,
+    MAX_ARRAYS,
+    MAX_BYTES,
+    NAME,
+    Checkpoint,
+    check_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from cagan_theano.config import Config
+from cagan_theano.io.command import Command, Output, overwrite_option
+from cagan_theano.io.files import write_atomically
+from cagan_theano.io.hdf5 import shown
+from cagan_theano.io.text import one_line
+
+FORMAT = "cagan_theano"
+CHECKED = (2, 32, 48)  # pictures, height, width on which an ONNX model is compared with ours
+
+
+def to_safetensors(checkpoint: Checkpoint) -> bytes:
+    """A checkpoint as safetensors: the arrays under their names, the rest as texts beside them."""
+    arrays = {f"G/{name}": value for name, value in checkpoint.G.items()}
+    arrays |= {f"D/{name}": value for name, value in checkpoint.D.items()}
+    arrays |= {f"optimizer/{name}": value for name, value in (checkpoint.optimizer or {}).items()}
+    texts = {"format": FORMAT, "config": checkpoint.config.to_json(), "step": str(checkpoint.step),
+             "metadata": json.dumps(checkpoint.metadata, sort_keys=True),
+             "sampler": checkpoint.sampler}
+    arrays = {name: np.array(value, order="C") for name, value in arrays.items()}
+    return safetensors.numpy.save(arrays, {k: v for k, v in texts.items() if v is not None})
+
+
+def from_safetensors(path) -> Checkpoint:
+    """The checkpoint in a file that `to_safetensors` made.
+
+    Raises FileNotFoundError or ValueError, one line: the file, what is wrong, the cure.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file; check the path")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path}: is larger than {MAX_BYTES} bytes; no checkpoint is")
+    try:
+        with safetensors.safe_open(path, "numpy") as file:
+            texts, names = file.metadata() or {}, list(file.keys())
+            check_names(path, texts, names)
+            arrays = {name: file.get_tensor(name) for name in names}
+        checkpoint = assembled(texts, arrays)
+        check_checkpoint(checkpoint)
+        return checkpoint
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        if str(error).startswith(str(path)):
+            raise
+        reason = one_line(error)
+        raise ValueError(f"{path}: is no checkpoint in safetensors ({reason}); convert it from "
+                         "the .h5 again") from error
+
+
+def check_names(path, texts, names):
+    """Raise ValueError for a file of another program or for names that no checkpoint has."""
+    if texts.get("format") != FORMAT:
+        raise ValueError(f"{path}: was not written by {FORMAT}: its format is "
+                         f"{shown(texts.get('format'))}; give a file that convert.py made")
+    strange = [n for n in names if not NAME.fullmatch(n) or n.split("/")[0] not in GROUPS]
+    if strange or len(names) > MAX_ARRAYS:
+        raise ValueError(f"{path}: has arrays that no checkpoint has, such as "
+                         f"{shown((strange or names)[0])}; give a file that convert.py made")
+
+
+def assembled(texts, arrays):
+    """The checkpoint of texts and arrays by full name."""
+    groups = {group: {} for group in GROUPS}
+    for name, array in arrays.items():
+        group, _, rest = name.partition("/")
+        groups[group][rest] = array
+    if not re.fullmatch(r"\d{1,19}", texts["step"]):
+        raise ValueError(f"step is {shown(texts['step'])}, no whole number")
+    return Checkpoint(Config.from_json(texts["config"]), int(texts["step"]), groups["G"],
+                      groups["D"], groups["optimizer"] or None, texts.get("sampler"),
+                      json.loads(texts["metadata"]))
+
+
+def to_onnx(checkpoint: Checkpoint) -> bytes:
+    """G as ONNX bytes, compared with ours where onnxruntime is installed, which is said.
+
+    Raises ValueError where onnx is missing, or when the two disagree.
+    """
+    from cagan_theano.interop import onnx_network
+    model = onnx_network.generator_model(checkpoint)
+    if is_installed("onnxruntime"):
+        apart = difference(checkpoint, model)
+        click.echo(f"onnxruntime against this package: outputs apart by at most {apart:.1e}")
+        if not apart < 1e-3:
+            raise ValueError(f"the ONNX model differs from this package's G by {apart:.1e}; "
+                             "nothing was written")
+    else:
+        click.echo("not compared with this package's G: onnxruntime is not installed")
+    return model.SerializeToString()
+
+
+def difference(checkpoint, model) -> float:
+    """The largest difference of an output (all lie in [-1, 1]) between an ONNX model and ours."""
+    from cagan_theano.interop import onnx_network
+    n, height, width = CHECKED
+    rng = np.random.default_rng(0)
+    names = ["x_i", "y_i", "y_j"] + ["m_i"] * (checkpoint.config.mask != "none")
+    inputs = {name: rng.uniform(-1, 1, (n, 3, height, width)).astype("float32") for name in names}
+    if "m_i" in inputs:
+        inputs["m_i"] = (inputs["m_i"][:, :1] + 1) / 2
+    found = onnx_network.run(model, inputs)
+    ours = swap_of(checkpoint, height, width)(*inputs.values())
+    return max(float(np.abs(found[name] - getattr(ours, name)).max()) for name in found)
+
+
+def swap_of(checkpoint, height, width):
+    """Our compiled G for pictures of a size: `cagan_theano.learning.functions.compile_swap`."""
+    from cagan_theano.backends import choose_backend
+    from cagan_theano.learning.functions import build_networks, compile_swap
+    from cagan_theano.learning.trainer import check_weights, set_values
+    config, backend = checkpoint.config.replace(height=height, width=width), choose_backend()
+    check_weights(config, G=checkpoint.G)
+    G = build_networks(config).G
+    set_values(G.params, checkpoint.G, backend)
+    return compile_swap(G, config, backend)
+
+
+PICKLE = ("it is a pickle, which can hold code; write .safetensors and read it with "
+          "safetensors.torch.load_file")
+WRITERS = {".safetensors": to_safetensors, ".onnx": to_onnx}
+READERS = {".h5": load_checkpoint, ".safetensors": from_safetensors}
+
+
+def ending(path, known, cure=""):
+    """The ending of a path; ValueError unless it is one of the known."""
+    found = Path(path).suffix.lower()
+    if found not in known:
+        raise ValueError(f"{path}: the ending {found!r} is not known here; "
+                         + (cure or f"use {' or '.join(known)}"))
+    return found
+
+
+def convert(source, out, dtype="float32") -> None:
+    """Write a checkpoint in the format that the ending of `out` asks for.
+
+    dtype: of the weights in an .h5, float32 or float16.  Raises FileNotFoundError, ValueError.
+    """
+    read = READERS[ending(source, READERS)]
+    target = ending(out, [".h5", *WRITERS], PICKLE if Path(out).suffix in (".pt", ".pth") else "")
+    checkpoint = read(source)
+    if target == ".h5":
+        save_checkpoint(out, checkpoint, dtype)
+    else:
+        write_atomically(out, WRITERS[target](checkpoint))
+
+
+@click.command(cls=Command)
+@click.argument("source", type=click.Path(dir_okay=False), metavar="CHECKPOINT")
+@click.argument("out", type=Output(data=True))
+@overwrite_option
+@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32",
+              show_default=True, help="Of the weights in an .h5; float16 holds no moments.")
+def command(source, out, dtype):
+    """Convert CHECKPOINT (.h5 or .safetensors) to OUT (.h5, .safetensors, or G alone as .onnx)."""
+    convert(source, out, dtype)
+    click.echo(f"wrote {out} ({Path(out).stat().st_size / 1e6:.1f} MB)")

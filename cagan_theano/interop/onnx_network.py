@@ -1,0 +1,180 @@
+"""G of a checkpoint as an ONNX model: any batch, any height and width that 16 divides.
+
+Built node by node from the configuration and the named weights: neither Aesara nor PyTorch takes
+part.  Inputs x_i, y_i, y_j (and m_i where the configuration uses masks), outputs alpha, x_tilde_ij,
+x_ij: float32 [N, C, H, W], coded as in `cagan_theano.io.color`.
+"""
+
+import math
+
+import numpy as np
+
+from cagan_theano.checkpoint import Checkpoint
+from cagan_theano.config import Config
+
+OPSET = 17
+IR_VERSION = 8  # of 2022, which old runtimes read
+
+
+def import_onnx():
+    """The module onnx; ValueError, with the cure, where it is missing."""
+    try:
+        import onnx
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error}; python -m pip install onnx") from error
+    return onnx
+
+
+class Graph:
+    """Nodes and weights of an ONNX graph; a method adds a node and returns its output's name."""
+
+    def __init__(self, weights: dict):
+        self.onnx, self.weights = import_onnx(), weights
+        self.nodes, self.constants = [], {}
+
+    def add(self, kind, *inputs, name=None, **attributes):
+        """A node of one output, called `name` or after its kind and number."""
+        name = name or f"{kind.lower()}{len(self.nodes)}"
+        node = self.onnx.helper.make_node(kind, list(inputs), [name], name=name, **attributes)
+        self.nodes.append(node)
+        return name
+
+    def constant(self, name, value):
+        """A constant array by name."""
+        self.constants[name] = np.ascontiguousarray(value, np.float32)
+        return name
+
+    def linear(self, layer, h, transposed=False, bias=False):
+        """The convolution or deconvolution of a layer, stride 2, with its bias."""
+        W = self.weights[f"{layer}.W"]
+        kernel, inputs = W.shape[-1], [h, self.constant(f"{layer}.W", W)]
+        if bias:
+            inputs.append(self.constant(f"{layer}.b", self.weights[f"{layer}.b"]))
+        pad = (kernel - 1) // 2
+        settings = dict(strides=[2, 2], pads=[pad] * 4, kernel_shape=[kernel, kernel])
+        if transposed:
+            settings["output_padding"] = [2 + 2 * pad - kernel] * 2
+        kind = "ConvTranspose" if transposed else "Conv"
+        return self.add(kind, *inputs, name=f"{layer}.{kind}", **settings)
+
+    def norm(self, layer, h, channels, epsilon):
+        """Instance norm; without gain and shift where the weights have none."""
+        gain = self.weights.get(f"{layer}.gain", np.ones(channels))
+        shift = self.weights.get(f"{layer}.shift", np.zeros(channels))
+        scale = self.constant(f"{layer}.gain", gain), self.constant(f"{layer}.shift", shift)
+        return self.add("InstanceNormalization", h, *scale, name=f"{layer}.norm", epsilon=epsilon)
+
+    def channels(self, h, start, end):
+        """Channels start to end of h."""
+        ends = [self.whole(f"channel{n}", [n]) for n in (start, end)]
+        return self.add("Slice", h, *ends, self.whole("axis1", [1]))
+
+    def whole(self, name, value):
+        """A constant of whole numbers by name."""
+        self.constants[name] = np.array(value, np.int64)
+        return name
+
+    def tensors(self):
+        """The constants as ONNX tensors."""
+        return [self.onnx.numpy_helper.from_array(value, name)
+                for name, value in self.constants.items()]
+
+
+def generator_graph(config: Config, weights: dict) -> Graph:
+    """The nodes of G: section 2.3 and Figure 3, as `cagan_theano.network.generator` has them."""
+    graph = Graph(weights)
+    h = graph.add("Concat", "x_i", "y_i", "y_j", axis=1)
+    copied = config.copies_g != "none"
+    pair = graph.add("Concat", "x_i", config.copies_g, axis=1) if copied else None
+    skips = []
+    for n in range(1, len(config.g_widths) + 1):
+        pair = pair and graph.add("AveragePool", pair, kernel_shape=[2, 2], strides=[2, 2])
+        h = encoder_layer(graph, config, f"encoder{n}", h, pair)
+        skips.append(h)
+    skips.pop()
+    for n in range(1, len(config.g_widths)):
+        layer, channels = f"decoder{n}", config.g_widths[-n - 1]
+        h = graph.norm(layer, graph.linear(layer, h, transposed=True), channels,
+                       config.norm_epsilon)
+        h = graph.add("Concat", graph.add("Relu", h), skips.pop(), axis=1)
+    finish(graph, config, graph.linear("output", h, transposed=True, bias=True))
+    return graph
+
+
+def encoder_layer(graph, config, layer, h, pair):
+    """Convolution, norm (but in the first), activation, copies."""
+    first = layer == "encoder1"
+    h = graph.linear(layer, h, bias=first)
+    if not first:
+        h = graph.norm(layer, h, len(graph.weights[f"{layer}.W"]), config.norm_epsilon)
+    h = (graph.add("Relu", h) if config.activation == "relu"
+         else graph.add("LeakyRelu", h, alpha=0.2))
+    return graph.add("Concat", h, pair, axis=1) if pair else h
+
+
+def finish(graph, config, output):
+    """alpha, x_tilde_ij and x_ij = alpha x_tilde_ij + (1 - alpha) x_i."""
+    matting(graph, config, graph.channels(output, 0, 1))
+    graph.add("Tanh", graph.channels(output, 1, 4), name="x_tilde_ij")
+    rest = graph.add("Sub", graph.constant("one", 1), "alpha")
+    parts = graph.add("Mul", "alpha", "x_tilde_ij"), graph.add("Mul", rest, "x_i")
+    graph.add("Add", *parts, name="x_ij")
+
+
+def matting(graph, config, logit):
+    """alpha from its logit and, where config.mask says so, a segmentation m_i (section 4)."""
+    if config.mask == "overwrite":
+        return graph.add("Identity", "m_i", name="alpha")
+    if config.mask == "prior":
+        odds = math.log(config.mask_prior / (1 - config.mask_prior))
+        scaled = graph.add("Mul", "m_i", graph.constant("odds2", 2 * odds))
+        centered = graph.add("Sub", scaled, graph.constant("odds", odds))
+        logit = graph.add("Add", logit, centered)
+    return graph.add("Sigmoid", logit, name="alpha")
+
+
+def generator_model(checkpoint: Checkpoint):
+    """The ONNX model of a checkpoint's G, checked by onnx; origin and configuration ride along.
+
+    Raises ValueError where onnx is not installed, or for weights that lack a parameter.
+    """
+    onnx, config = import_onnx(), checkpoint.config
+    try:
+        graph = generator_graph(config, checkpoint.G)
+    except KeyError as error:
+        raise ValueError(f"the weights of G lack {error}; they belong to another "
+                         "configuration") from error
+    names = ["x_i", "y_i", "y_j"] + ["m_i"] * (config.mask != "none")
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(graph.nodes, "G", [value(onnx, name) for name in names],
+                               [value(onnx, name) for name in ("alpha", "x_tilde_ij", "x_ij")],
+                               graph.tensors()),
+        producer_name="cagan_theano", ir_version=IR_VERSION,
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)])
+    onnx.helper.set_model_props(model, {
+        "config": config.to_json(), "step": str(checkpoint.step), "sha256": checkpoint.sha256,
+        "coding": f"{config.color}, byte / 127.5 - 1 (cagan_theano/color.py); m_i: 0 to 1"})
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def value(onnx, name):
+    """Description of an input or output: float32 [N, C, H, W], of a channel for alpha and m_i."""
+    channels = 1 if name in ("alpha", "m_i") else 3
+    shape = ["N", channels, "H", "W"]
+    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+
+
+def run(model, inputs: dict) -> dict:
+    """Run an ONNX model on arrays by name, on the CPU; returns outputs by name.
+
+    Raises ValueError, with the cure, where onnxruntime is missing.
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error}; python -m pip install onnxruntime") from error
+    session = onnxruntime.InferenceSession(model.SerializeToString(),
+                                           providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, inputs)))

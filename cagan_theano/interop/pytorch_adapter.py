@@ -1,0 +1,107 @@
+"""The PyTorch twin under the protocol of `docs/compare.md`: a worked example of an adapter.
+
+    python replicate/compare.py --golden cagan_theano.interop.pytorch_adapter:create
+"""
+
+from cagan_theano.interop import pytorch_network as twin
+from cagan_theano.interop.pytorch_network import torch
+
+DTYPE = torch.float64
+
+
+def create(config: dict, weights: dict) -> "Adapter":
+    """The protocol's factory: settings, and weights ("G/encoder1.W" -> array)."""
+    return Adapter(config, weights)
+
+
+def create_float32(config: dict, weights: dict) -> "Adapter":
+    """The same in float32."""
+    return Adapter(config, weights, torch.float32)
+
+
+class Adapter:
+    """NumPy in, NumPy out, around `cagan_theano.interop.pytorch_network`; settings: of its `Trainer`."""
+
+    def __init__(self, config, weights, dtype=DTYPE, **settings):
+        self.dtype, self.networks = dtype, twin.build_networks(twin.Config(**config))
+        for name, network in self.networks._asdict().items():
+            own = {parameter: weights[f"{name}/{parameter}"] for parameter in network.state_dict()}
+            twin.set_weights(network.to(dtype), own)
+        self.trainer = twin.Trainer(self.networks, dtype=dtype, **settings)
+
+    def tensors(self, *arrays):
+        """Arrays as tensors; None stays None."""
+        return [None if a is None else torch.tensor(a, dtype=self.dtype) for a in arrays]
+
+    def generate(self, x_i, y_i, y_j, m_i=None):
+        """The layers of G and what it generates."""
+        G = self.networks.G
+        layers, generated = watch(G, self.tensors(x_i, y_i, y_j, m_i))
+        return arrays_of(layers | generated._asdict())
+
+    def discriminate(self, x, y):
+        """The layers of D; the last is "head", its logits."""
+        layers, _ = watch(self.networks.D, self.tensors(x, y))
+        return arrays_of(layers)
+
+    def losses(self, x_i, y_i, y_j, y_k=None, m_i=None):
+        """Each term, and both losses."""
+        return arrays_of(self._losses(x_i, y_i, y_j, y_k, m_i))
+
+    def gradients(self, x_i, y_i, y_j, y_k=None, m_i=None):
+        """The gradients of loss_D by D's parameters and of loss_G by G's."""
+        losses, found = self._losses(x_i, y_i, y_j, y_k, m_i), {}
+        for name, network in self.networks._asdict().items():
+            parameters = dict(network.named_parameters())
+            gradients = torch.autograd.grad(losses[f"loss_{name}"], list(parameters.values()),
+                                            retain_graph=True)
+            found |= {f"{name}/{p}": g for p, g in zip(parameters, gradients)}
+        return arrays_of(found)
+
+    def update(self, x_i, y_i, y_j, y_k=None, m_i=None):
+        """One update of D, then one of G; all parameters after it."""
+        self.trainer.step(*self.tensors(x_i, y_i, y_j, y_k, m_i))
+        return {f"{name}/{parameter}": value for name, network in self.networks._asdict().items()
+                for parameter, value in twin.weights_of(network).items()}
+
+    def _losses(self, x_i, y_i, y_j, y_k, m_i):
+        G, D = self.networks
+        x_i, y_i, y_j, y_k, m_i = self.tensors(x_i, y_i, y_j, y_j if y_k is None else y_k, m_i)
+        generated = G(x_i, y_i, y_j, m_i)
+        D_terms = twin.discriminator_terms(D, x_i, generated.x_ij.detach(), y_i, y_j, y_k)
+        G_terms = twin.generator_terms(G, D, generated, x_i, y_i, y_j, m_i)
+        names = ("adv_D_real", "adv_D_fake", "adv_D_mismatch", "adv_G", "L_id", "L_cyc")
+        return dict(zip(names, (*D_terms, *G_terms)), loss_D=sum(D_terms),
+                    loss_G=twin.loss_of_G(G_terms, G.config))
+
+
+def watch(network, inputs):
+    """Run G or D; returns what its layers gave, by the names of the golden vectors, and its result.
+
+    A layer's own output is its norm's where it has one, else its convolution's.
+    """
+    found = {}
+
+    def hook(name, layer):
+        def keep(_module, _inputs, output):
+            last = name in ("output", "head")
+            found[name if last else f"{name}.{'norm' if layer.epsilon else kind(layer)}"] = output
+        return layer.register_forward_hook(keep)
+
+    hooks = [hook(name, layer) for name, layer in network.named_children()]
+    try:
+        result = network(*inputs)
+    finally:
+        for registered in hooks:
+            registered.remove()
+    return found, result
+
+
+def kind(layer):
+    """What the golden vectors call a layer's linear part."""
+    return "deconvolution" if layer.transposed else "convolution"
+
+
+def arrays_of(tensors):
+    """Tensors by name as arrays by name."""
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}

@@ -1,0 +1,379 @@
+"""The same G, D, losses and updates in PyTorch: a twin to compare with, and a base to go on from.
+
+    from cagan_theano.interop.pytorch_network import Trainer, load
+    trainer = Trainer(load("checkpoints/cagan_128x96.h5"))
+    losses = trainer.step(x_i, y_i, y_j)
+
+From one checkpoint it gives the numbers of `cagan_theano` (`tests/test_pytorch_network.py`).
+Parameters have the names that a checkpoint gives them, so ``G.state_dict()`` is the checkpoint's
+group G.  PyTorch is optional; neither Aesara nor JAX is needed here.  Nothing in a picture makes
+the two differ but a pre-activation of exactly 0, where Aesara's max(x, 0) has the gradient 1.
+"""
+
+import math
+from typing import NamedTuple
+
+try:
+    import torch
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError("PyTorch is not installed; python -m pip install torch") from missing
+from torch import nn
+from torch.nn import functional as F
+
+from cagan_theano.checkpoint import Checkpoint, load_checkpoint
+from cagan_theano.config import COPIED_CHANNELS, Config
+
+HEAD_KERNEL = {3: 3, 5: 1}  # of D's stride-1 head beside each kernel: 63x63 and 61x61 pixels
+
+
+class Generated(NamedTuple):
+    """alpha [N, 1, H, W] in [0, 1]; x_tilde_ij and x_ij [N, 3, H, W] in [-1, 1]."""
+
+    alpha: torch.Tensor
+    x_tilde_ij: torch.Tensor
+    x_ij: torch.Tensor
+
+
+class Layer(nn.Module):
+    """Convolution or its transpose, with a bias or a norm; parameters W, b, gain, shift.
+
+    W: [K, C, kernel, kernel], of the transpose [C, K, kernel, kernel].  Stride 2 halves (the
+    transpose doubles) a size, stride 1 keeps it.  Section 3.1.
+    """
+
+    def __init__(self, config, in_channels, channels, kernel, stride=2, transposed=False,
+                 norm=True):
+        super().__init__()
+        self.stride, self.transposed, self.padding = stride, transposed, (kernel - 1) // 2
+        self.channels, self.epsilon = channels, config.norm_epsilon if norm else None
+        ends = (in_channels, channels) if transposed else (channels, in_channels)
+        self.W = nn.Parameter(torch.randn(*ends, kernel, kernel) * config.init_std)
+        affine = norm and config.norm_affine
+        self.b = None if norm else nn.Parameter(torch.zeros(channels))
+        self.gain = nn.Parameter(1 + torch.randn(channels) * config.init_std) if affine else None
+        self.shift = nn.Parameter(torch.zeros(channels)) if affine else None
+
+    def forward(self, h):
+        """[N, C, H, W] -> [N, K, H', W'], before the activation."""
+        h = self.convolve(h)
+        if self.epsilon is None:
+            return h
+        # one group to a channel is instance norm, and PyTorch's fastest kernel for it on a CPU
+        return F.group_norm(h, self.channels, self.gain, self.shift, self.epsilon)
+
+    def convolve(self, h):
+        """The convolution or its transpose, and its bias."""
+        if not self.transposed:
+            return F.conv2d(h, self.W, self.b, self.stride, self.padding)
+        extra = 2 + 2 * self.padding - self.W.shape[-1]  # such that sizes double
+        return F.conv_transpose2d(h, self.W, self.b, self.stride, self.padding, extra)
+
+
+def encoder_layers(config, in_channels, widths, kernel, copied):
+    """The stride-2 layers of G's encoder or of D, and the channels of each box, copies included."""
+    layers, boxes = [], []
+    replaced = COPIED_CHANNELS if copied and config.copies_mode == "replace" else 0
+    for n, width in enumerate(widths):
+        layers.append(Layer(config, in_channels, width - replaced, kernel, norm=n > 0))
+        in_channels = width - replaced + COPIED_CHANNELS * copied
+        boxes.append(in_channels)
+    return layers, boxes
+
+
+def activation_of(config):
+    """The hidden activation of the encoder and of D."""
+    return F.relu if config.activation == "relu" else lambda h: F.leaky_relu(h, 0.2)
+
+
+def encode(layers, h, pair, activation):
+    """The boxes of stride-2 layers on h; copies of `pair` [N, 6, H, W] or None join each one."""
+    boxes = []
+    for layer in layers:
+        h = activation(layer(h))
+        if pair is not None:
+            pair = F.avg_pool2d(pair, 2)
+            h = torch.cat([h, pair], 1)
+        boxes.append(h)
+    return boxes
+
+
+class Generator(nn.Module):
+    """G: x_i, y_i, y_j [, m_i] -> `Generated` (section 2.3, Figure 3)."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config, kernel = config, config.g_kernel
+        copied = config.copies_g != "none"
+        encoder, boxes = encoder_layers(config, 9, config.g_widths, kernel, copied)
+        channels, decoder = boxes[-1], []
+        for width, skip in zip(config.g_widths[-2::-1], boxes[-2::-1]):
+            decoder.append(Layer(config, channels, width, kernel, transposed=True))
+            channels = width + skip
+        self.encoder = named(self, "encoder", encoder)
+        self.decoder = named(self, "decoder", decoder)
+        self.output = Layer(config, channels, 4, kernel, transposed=True, norm=False)
+        self.activation = activation_of(config)
+
+    def channels(self, x_i, y_i, y_j):
+        """The 4 output channels [alpha, R, G, B] before sigmoid and tanh."""
+        worn = {"y_i": y_i, "y_j": y_j, "none": None}[self.config.copies_g]
+        pair = None if worn is None else torch.cat([x_i, worn], 1)
+        *skips, h = encode(self.encoder, torch.cat([x_i, y_i, y_j], 1), pair, self.activation)
+        for layer in self.decoder:
+            h = torch.cat([F.relu(layer(h)), skips.pop()], 1)
+        return self.output(h)
+
+    def forward(self, x_i, y_i, y_j, m_i=None) -> Generated:
+        """Swap y_i for y_j on x_i, all [N, 3, H, W] in [-1, 1]; m_i [N, 1, H, W] in [0, 1]."""
+        output = self.channels(x_i, y_i, y_j).to(x_i.dtype)  # autocast may have made it bfloat16
+        alpha = matting(output[:, :1], m_i, self.config)
+        x_tilde_ij = torch.tanh(output[:, 1:])
+        return Generated(alpha, x_tilde_ij, torch.lerp(x_i, x_tilde_ij, alpha))
+
+
+class Discriminator(nn.Module):
+    """D: x, y -> logits [N, 1, H/16, W/16] (section 3.1, Figure 3)."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config, kernel = config, config.d_kernel
+        layers, boxes = encoder_layers(config, 6, config.d_widths, kernel, config.copies_d)
+        self.layers = named(self, "layer", layers)
+        self.head = Layer(config, boxes[-1], 1, HEAD_KERNEL[kernel], stride=1, norm=False)
+        self.activation = activation_of(config)
+
+    def forward(self, x, y):
+        """Logits of human photos x and articles y, both [N, 3, H, W] in [-1, 1]."""
+        pair = torch.cat([x, y], 1)
+        copied = pair if self.config.copies_d else None
+        return self.head(encode(self.layers, pair, copied, self.activation)[-1])
+
+
+def named(module, prefix, layers):
+    """Register layers as prefix1, prefix2 ..., as a checkpoint names them; returns them."""
+    for n, layer in enumerate(layers, start=1):
+        module.add_module(f"{prefix}{n}", layer)
+    return tuple(layers)
+
+
+def matting(logit, m_i, config):
+    """alpha from its logit and, where config.mask says so, a segmentation m_i (section 4)."""
+    if config.mask == "none":
+        return torch.sigmoid(logit)
+    if m_i is None:
+        raise ValueError(f"mask={config.mask!r} needs a segmentation mask of every photo")
+    if config.mask == "overwrite":
+        return m_i
+    log_odds = math.log(config.mask_prior / (1 - config.mask_prior))
+    return torch.sigmoid(logit + log_odds * (2 * m_i - 1))
+
+
+# --- losses: Equations 1 and 2, from logits ----------------------------------
+
+
+def over_field(values, config):
+    """Join [N, 1, H', W'] over lambda, mu by config.field, and average over the minibatch."""
+    return values.sum((1, 2, 3)).mean() if config.field == "sum" else values.mean()
+
+
+def negative_term(logits, config):
+    """What D maximises on a negative pair: log(1 - D), or Eq. 2's letter 1 - log D."""
+    letter = config.adversarial == "literal"
+    return 1 - F.logsigmoid(logits) if letter else F.logsigmoid(-logits)
+
+
+def discriminator_terms(D, x_i, x_ij, y_i, y_j, y_k):
+    """The terms real, fake, mismatch of D's loss, their sum; D sees its inputs as one batch."""
+    logits = D(torch.cat([x_i, x_ij, x_i]), torch.cat([y_i, y_j, y_k]))
+    real, fake, mismatch = logits.chunk(3)
+    config = D.config
+    return (-over_field(F.logsigmoid(real), config),
+            -over_field(negative_term(fake, config), config),
+            -over_field(negative_term(mismatch, config), config))
+
+
+def adversarial_loss(fake, config):
+    """L_cGAN for G to minimise: -log D, or Eq. 2's letter 1 - log D."""
+    log_d = F.logsigmoid(fake)
+    return over_field(1 - log_d if config.adversarial == "literal" else -log_d, config)
+
+
+def identity_loss(alpha, config):
+    """L_id: mean absolute alpha, or its total variation."""
+    if config.alpha_norm == "l1":
+        return alpha.abs().mean()
+    return alpha.diff(dim=2).abs().mean() + alpha.diff(dim=3).abs().mean()
+
+
+def cycle_loss(x_i, cycled, config):
+    """L_cyc: mean absolute, or mean squared, difference."""
+    return F.mse_loss(cycled, x_i) if config.cycle_norm == "l2" else F.l1_loss(cycled, x_i)
+
+
+def generator_terms(G, D, generated, x_i, y_i, y_j, m_i=None):
+    """The terms adv_G, L_id, L_cyc of Eq. 1, of what G made of x_i, y_i, y_j."""
+    x_ij, config = generated.x_ij, G.config
+    cycled = G(x_ij, y_j, y_i, m_i).x_ij
+    return (adversarial_loss(D(x_ij, y_j), config), identity_loss(generated.alpha, config),
+            cycle_loss(x_i, cycled, config))
+
+
+def loss_of_G(terms, config):
+    """Eq. 1: adv_G + gamma_i L_id + gamma_c L_cyc."""
+    adversarial, identity, cycle = terms
+    return adversarial + config.gamma_i * identity + config.gamma_c * cycle
+
+
+# --- updates -----------------------------------------------------------------
+
+
+class Networks(NamedTuple):
+    """G and D of one configuration."""
+
+    G: Generator
+    D: Discriminator
+
+
+def build_networks(config: Config, seed: int | None = None) -> Networks:
+    """G and D with initial weights from a seed (config.seed unless given).
+
+    Their distribution is that of `cagan_theano`, their numbers are not.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed if seed is None else seed)
+        return Networks(Generator(config), Discriminator(config))
+
+
+class Trainer:
+    """G, D, their Adams and the step of `cagan_theano.learning.functions.compile_functions`.
+
+    networks: moved to `device` and `dtype` in place.  channels_last: memory format of weights.
+    compiled: a mode of torch.compile such as "default", or None to run eagerly.
+    """
+
+    def __init__(self, networks: Networks, device="cpu", dtype=torch.float32, channels_last=False,
+                 compiled: str | None = None):
+        self.G, self.D = networks
+        self.config = config = self.G.config
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        for network in networks:
+            network.to(device=device, dtype=dtype).to(memory_format=layout)
+        rates = dict(lr=config.learning_rate, betas=(config.beta1, config.beta2),
+                     eps=config.epsilon, fused=True)
+        self.optimizers = {name: torch.optim.Adam(network.parameters(), **rates)
+                           for name, network in networks._asdict().items()}
+        self.steps = dict.fromkeys(networks._fields, 0)
+        whole = (lambda f: f) if compiled is None else lambda f: torch.compile(f, mode=compiled)
+        self.generate = whole(self.G)
+        self.terms_D = whole(lambda *a: discriminator_terms(self.D, *a))
+        self.terms_G = whole(lambda *a: generator_terms(self.G, self.D, *a))
+
+    def step(self, x_i, y_i, y_j, y_k=None, m_i=None) -> dict:
+        """Update D, then G with the new D, on one minibatch; x_ij is generated once for both.
+
+        Pictures [N, 3, H, W] in [-1, 1]; y_k: article of the mismatched pair, y_j unless given.
+        Returns the losses before their updates: name -> scalar tensor, on the device.
+        """
+        generated = self.generate(x_i, y_i, y_j, m_i)
+        losses = self._update_D(generated, x_i, y_i, y_j, y_k)
+        return losses | self._update_G(generated, x_i, y_i, y_j, m_i)
+
+    def update_D(self, x_i, y_i, y_j, y_k=None, m_i=None) -> dict:
+        """Update D alone; arguments and result as of `step`."""
+        with torch.no_grad():
+            generated = self.generate(x_i, y_i, y_j, m_i)
+        return self._update_D(generated, x_i, y_i, y_j, y_k)
+
+    def update_G(self, x_i, y_i, y_j, m_i=None) -> dict:
+        """Update G alone; arguments and result as of `step`."""
+        generated = self.generate(x_i, y_i, y_j, m_i)
+        return self._update_G(generated, x_i, y_i, y_j, m_i)
+
+    def _update_D(self, generated, x_i, y_i, y_j, y_k):
+        y_k = y_j if y_k is None else y_k
+        terms = self.terms_D(x_i, generated.x_ij.detach(), y_i, y_j, y_k)
+        loss = sum(terms)
+        self._descend("D", loss)
+        names = ("loss_D", "adv_D_real", "adv_D_fake", "adv_D_mismatch")
+        return {name: term.detach() for name, term in zip(names, (loss, *terms))}
+
+    def _update_G(self, generated, x_i, y_i, y_j, m_i):
+        self.D.requires_grad_(False)  # D's own gradients would be thrown away
+        terms = self.terms_G(generated, x_i, y_i, y_j, m_i)
+        loss = loss_of_G(terms, self.config)
+        self._descend("G", loss)
+        self.D.requires_grad_(True)
+        names = ("loss_G", "adv_G", "L_id", "L_cyc")
+        return {name: term.detach() for name, term in zip(names, (loss, *terms))}
+
+    def _descend(self, name, loss):
+        """One step of a network's Adam down a loss."""
+        adam = self.optimizers[name]
+        adam.zero_grad(set_to_none=True)
+        loss.backward()
+        self.steps[name] += 1
+        if self.config.adam == "theano":  # epsilon beside the uncorrected moment
+            correction = math.sqrt(1 - self.config.beta2 ** self.steps[name])
+            adam.param_groups[0]["eps"] = self.config.epsilon / correction
+        adam.step()
+
+
+def images(pixels, like):
+    """Bytes [N, H, W, C] -> [N, C, H, W] in [-1, 1] of the type of a parameter.
+
+    The strides stay, so that the result is in channels_last without a copy.
+    """
+    return (pixels.to(like.device).to(like.dtype) / 127.5 - 1).permute(0, 3, 1, 2)
+
+
+# --- checkpoints -------------------------------------------------------------
+
+
+def load(path) -> Networks:
+    """G and D of a checkpoint of `cagan_theano`, in float32 on the CPU.
+
+    Raises FileNotFoundError, ValueError as `cagan_theano.checkpoint.load_checkpoint`, or when the
+    weights do not fit the configuration.
+    """
+    checkpoint = load_checkpoint(path)
+    with torch.device("meta"):  # sizes alone: a small file can ask for gigabytes
+        sizes = build_networks(checkpoint.config)
+    try:
+        for name, network in sizes._asdict().items():
+            check_weights(network, getattr(checkpoint, name))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    networks = build_networks(checkpoint.config)
+    for name, network in networks._asdict().items():
+        set_weights(network, getattr(checkpoint, name))
+    return networks
+
+
+def check_weights(network, weights) -> None:
+    """Raise ValueError unless weights, parameter name -> array, are G's or D's in name and shape."""
+    own = network.state_dict()
+    wrong = sorted(set(own) ^ set(weights)) or [
+        name for name in own if tuple(own[name].shape) != weights[name].shape]
+    if wrong:
+        raise ValueError(f"parameter {wrong[0]} does not fit this architecture; use the "
+                         "configuration that the weights were trained with")
+
+
+def set_weights(network, weights) -> None:
+    """Give G or D its weights, parameter name -> array; ValueError for other names or shapes."""
+    check_weights(network, weights)
+    with torch.no_grad():
+        for name, parameter in network.state_dict().items():
+            parameter.copy_(torch.tensor(weights[name]))
+
+
+def weights_of(network) -> dict:
+    """Copies of the weights of G or D: parameter name -> array, as a checkpoint names them."""
+    return {name: value.detach().cpu().contiguous().numpy().copy()
+            for name, value in network.state_dict().items()}
+
+
+def checkpoint_of(networks, step=0, metadata=None) -> Checkpoint:
+    """A `Checkpoint` for `cagan_theano.save_checkpoint`: weights alone, no moments."""
+    return Checkpoint(networks[0].config, step, weights_of(networks[0]), weights_of(networks[1]),
+                      metadata={"program": "cagan_theano.interop.pytorch_network", **(metadata or {})})

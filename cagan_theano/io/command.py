@@ -1,0 +1,93 @@
+"""Shared click plumbing: every user error is one line on stderr and exit code 1."""
+import os
+import signal
+import sys
+
+import click
+
+from cagan_theano.io.files import check_absent, check_apart, check_kind, told
+from cagan_theano.io.signals import Stopped
+from cagan_theano.io.text import one_line
+
+OVERWRITE = "data_prep overwrite"  # of a context's meta
+INTERRUPTED = 130  # the shell's convention for a process ended by Ctrl-C
+
+
+class Output(click.Path):
+    """The path of a file that a command writes.
+
+    kind: what `cagan_theano.io.files.kind_of` calls such a file, where the name does not tell.
+    data: whether it takes long to make and others depend on it: one that exists stays, unless the
+    command is given --overwrite (`overwrite_option`).
+    """
+
+    def __init__(self, kind=None, data=False):
+        super().__init__(dir_okay=False)
+        self.kind, self.data = kind, data
+
+    def convert(self, value, param, ctx):
+        path = super().convert(value, param, ctx)
+        check_kind(path, self.kind)
+        if self.data:
+            check_absent(path, ctx.meta.get(OVERWRITE))
+        return path
+
+
+class Command(click.Command):
+    """A command that writes over nothing that it reads: no `Output` may be one of its other paths."""
+
+    def invoke(self, ctx):
+        outputs, inputs = {}, {}
+        for param in self.get_params(ctx):
+            if isinstance(param.type, click.Choice):
+                continue  # a word, though a file may be called so
+            values = ctx.params.get(param.name)
+            name = param.opts[-1] if param.opts[-1].startswith("-") else param.human_readable_name
+            for value in values if isinstance(values, (tuple, list)) else [values]:
+                if isinstance(value, (str, os.PathLike)):
+                    (outputs if isinstance(param.type, Output) else inputs)[name] = value
+        check_apart(outputs, inputs)
+        return super().invoke(ctx)
+
+
+class Group(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+
+
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, expose_value=False, is_eager=True, show_default=False,
+    callback=lambda ctx, _, given: ctx.meta.__setitem__(OVERWRITE, given),
+    help="Write over a file that is there.")  # fmt: skip
+
+
+def fail(message, code=1):
+    """Print ``Error: message`` as one line on stderr and exit with ``code``."""
+    click.echo(f"Error: {one_line(message) or 'unknown fault'}", err=True)
+    sys.exit(code)
+
+
+def main(command, args=None):
+    """Run a click ``command``; turn errors into one line instead of a traceback.
+
+    args: the command line's words in the place of the process's own.
+    """
+    if hasattr(sys.stdout, "reconfigure"):  # names of files may be no proper text
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = command.main(args=args, standalone_mode=False) or 0
+        if args is None:  # all is done: Ctrl-C would only interrupt what libraries do at the exit
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.exit(code)
+    except Stopped as stopped:
+        sys.exit(stopped.exit_code)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        fail(error.format_message().replace("\n\t", " "))  # click lists choices so
+    except (click.Abort, KeyboardInterrupt) as stop:  # click hides the one in the other
+        fail(str(stop.__cause__ or stop) or "interrupted; nothing half-written was left behind",
+             INTERRUPTED)
+    except (ValueError, OSError) as error:
+        fail(told(error))

@@ -1,0 +1,203 @@
+"""Sheets: panels of pictures, labels and a caption, placed in whole device pixels.
+
+At 300 dots an inch each picture element covers ``scale`` x ``scale`` device pixels exactly, so
+nothing is interpolated: the PNG shows the network's own pixels and the PDF embeds them.
+Positions are device pixels, x from the left and y from the top.
+"""
+
+import io
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+
+from cagan_theano.io.files import write_atomically
+from cagan_theano.io.text import literal
+
+DPI = 300
+MARGIN = 36
+GAP = 18
+LABEL_SIZE = 11
+CAPTION_SIZE = 8.5
+NOTE_SIZE = 6
+LEADING = 1.3
+LABEL_PAD = 14
+LABEL_HEIGHT = 92
+"""Device pixels that a line of labels takes under a panel."""
+INK = "#1a1a1a"
+FAINT = "#6b6b6b"
+ACCENT = "#c2571a"
+
+STYLE = {
+    "font.family": "STIXGeneral", "mathtext.fontset": "stix", "text.color": INK,
+    "axes.labelcolor": INK, "axes.edgecolor": INK, "axes.linewidth": 0.5,
+    "axes.labelsize": LABEL_SIZE, "pdf.fonttype": 42, "savefig.dpi": DPI, "figure.dpi": DPI,
+    "image.interpolation": "none", "text.usetex": False,
+}
+"""The fonts come with matplotlib, so that a figure looks alike on every machine."""
+
+
+@contextmanager
+def style():
+    """Draw with the figures' own typography, whatever the user's matplotlib is set to."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
+def points(size):
+    """Device pixels in a length given in points (1/72 inch)."""
+    return round(size * DPI / 72)
+
+
+def blank(width, height):
+    """An empty white figure of width x height device pixels."""
+    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+
+
+def place(figure, picture, left, top, scale, label="", name=""):
+    """Put a picture on a figure with its top left corner at (left, top); returns its axes.
+
+    Parameters: picture [H, W, 3] uint8 or [H, W] float in [0, 1] (shown from black to white);
+    scale in device pixels per element; label goes under the panel; name becomes the axes' own
+    label, by which the panel is found again.
+    """
+    width, height = figure.get_size_inches() * DPI
+    rows, columns = picture.shape[:2]
+    axes = figure.add_axes(
+        [left / width, 1 - (top + rows * scale) / height,
+         columns * scale / width, rows * scale / height], label=name)
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="none")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel(label, va="baseline", labelpad=LABEL_PAD)
+    return axes
+
+
+def write(figure, text, x, y, size=CAPTION_SIZE, **settings):
+    """Write text with its anchor at (x, y) device pixels; returns the text."""
+    width, height = figure.get_size_inches() * DPI
+    return figure.text(x / width, 1 - y / height, text, size=size, **settings)
+
+
+def text_width(text, size):
+    """Width in device pixels that a line of text takes in the figures' font."""
+    renderer = FigureCanvasAgg(blank(DPI, DPI)).get_renderer()
+    font = FontProperties(family=STYLE["font.family"], size=size)
+    return renderer.get_text_width_height_descent(text, font, ismath="$" in text)[0]
+
+
+def wrapped(text, width, size=CAPTION_SIZE):
+    """Lines of a text, each at most ``width`` device pixels wide unless it is one word.
+
+    Words are parted at spaces; a formula between dollar signs must not contain one.
+    """
+    with style():
+        lines = [""]
+        for word in text.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if lines[-1] and text_width(longer, size) > width:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+    return lines
+
+
+class Caption:
+    """A caption and its small print, wrapped to a width in device pixels.
+
+    The caption may hold formulas; the small print, in which names of files are, is taken literally.
+    ``height`` says what it will take, so that a figure can be made large enough before it is
+    written.
+    """
+
+    def __init__(self, text, note, width):
+        self.lines = wrapped(text, width) if text else []
+        self.small = wrapped(literal(note), width, NOTE_SIZE) if note else []
+        self.height = round(len(self.lines) * points(CAPTION_SIZE * LEADING)
+                            + len(self.small) * points(NOTE_SIZE * LEADING) + points(3))
+
+    def write(self, figure, left, top):
+        """Write it downward from y = top."""
+        y = top
+        for line in self.lines:
+            y += points(CAPTION_SIZE * LEADING)
+            write(figure, line, left, y, va="baseline")
+        y += points(2)
+        for line in self.small:
+            y += points(NOTE_SIZE * LEADING)
+            write(figure, line, left, y, NOTE_SIZE, va="baseline", color=FAINT)
+
+
+def scale_for(picture, height):
+    """The whole number of device pixels per element that shows a picture nearest to a height."""
+    return max(1, round(height / picture.shape[0]))
+
+
+def grid(rows, labels, caption, note, scale, gap=GAP):
+    """A sheet of pictures in rows and columns, labels under the last row, caption below.
+
+    Parameters: rows, a list of lists of pictures of one size (None leaves a cell empty);
+    labels, one per column; caption, plain text with formulas; scale, device pixels per
+    element; note, small print.  Returns a matplotlib Figure, panels named "row,column".
+    Source: the layout of the paper's figures 4 and 5.
+    """
+    first = next(picture for row in rows for picture in row if picture is not None)
+    cell_h, cell_w = (side * scale for side in first.shape[:2])
+    inside = len(labels) * cell_w + (len(labels) - 1) * gap
+    text = Caption(caption, note, inside)
+    top = MARGIN + len(rows) * (cell_h + gap) - gap + LABEL_HEIGHT
+    with style():
+        figure = blank(inside + 2 * MARGIN, top + text.height + MARGIN)
+        for r, row in enumerate(rows):
+            for c, picture in enumerate(row):
+                if picture is not None:
+                    place(figure, picture, MARGIN + c * (cell_w + gap),
+                          MARGIN + r * (cell_h + gap), scale,
+                          labels[c] if r == len(rows) - 1 else "", f"{r},{c}")
+        text.write(figure, MARGIN, top)
+    return figure
+
+
+def save(figure, base, facts):
+    """Write BASE.png and BASE.pdf, each whole or not at all, the same bytes every time.
+
+    Parameters: figure; base, a path without ending; facts, a dict of str -> str that says
+    where the figure comes from ("Title" among them).  PNG: one tEXt (or iTXt) chunk for each
+    fact.  PDF: the facts as JSON under Keywords, since its dictionary has fixed names.
+    Returns the two paths.  Raises OSError.
+    """
+    base = Path(base)
+    base.parent.mkdir(parents=True, exist_ok=True)
+    pdf_facts = {"Title": facts["Title"], "Keywords": json.dumps(facts, sort_keys=True),
+                 "CreationDate": None}
+    with style():
+        png, pdf = io.BytesIO(), io.BytesIO()
+        figure.savefig(png, format="png", dpi=DPI, metadata=facts)
+        figure.savefig(pdf, format="pdf", dpi=DPI, metadata=pdf_facts)
+    paths = [base.with_name(base.name + ending) for ending in (".png", ".pdf")]
+    for path, content in zip(paths, (png, pdf)):
+        write_atomically(path, content.getvalue())
+    return paths
+
+
+def rendered(figure):
+    """A figure as pixels [H, W, 3] uint8."""
+    canvas = FigureCanvasAgg(figure)
+    with style():
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def as_bytes(picture):
+    """A float picture in [0, 1] as uint8; uint8 comes back as it is."""
+    picture = np.asarray(picture)
+    if picture.dtype == np.uint8:
+        return picture
+    return np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)

@@ -1,0 +1,98 @@
+"""Adam of Kingma and Ba, algorithm 1: an ordered dict of updates; nothing is compiled here."""
+
+from collections import OrderedDict
+
+import numpy as np
+
+from cagan_theano.compat import aesara
+from cagan_theano.config import Config
+from cagan_theano.network.layers import Formula
+
+at = aesara.tensor
+
+
+class Adam:
+    """Adam's moments for one network, and its step.
+
+    ``moments``: ordered dict of name -> shared variable: "t" (steps done, a float scalar), and
+    "<parameter>/m" and "<parameter>/v" for every parameter.
+
+    Section 3.1: "ADAM [6] with the settings of [10] - learning rate 0.0002"; hence beta1 0.5.
+    """
+
+    def __init__(self, params: OrderedDict, config: Config):
+        self.params, self.config, self.operations = params, config, {}
+        dtype = next(iter(params.values())).dtype
+        self.moments = OrderedDict(t=aesara.shared(np.zeros((), dtype), name="t"))
+        for name, theta in params.items():
+            for moment in "mv":
+                zeros = np.zeros_like(theta.get_value(borrow=True))
+                self.moments[f"{name}/{moment}"] = aesara.shared(zeros, name=f"{name}/{moment}")
+
+    def updates(self, loss) -> OrderedDict:
+        """Ordered dict of shared variable -> new value, for one step down the loss.
+
+        Algorithm 1: theta_t = theta - learning_rate m_hat / (sqrt(v_hat) + epsilon).  "theano" as in
+        many Theano codes: epsilon beside the uncorrected sqrt(v_t), which weighs 1 / sqrt(1 -
+        beta2^t) times more and shows at small gradients.
+        """
+        t = self.moments["t"] + np.asarray(1, self.moments["t"].dtype)
+        updates = OrderedDict([(self.moments["t"], t)])
+        gradients = aesara.grad(loss, list(self.params.values()))
+        for (name, theta), g_t in zip(self.params.items(), gradients):
+            m, v = self.moments[f"{name}/m"], self.moments[f"{name}/v"]
+            theta_t, m_t, v_t = self.descent(theta.type)(theta, m, v, g_t, t)
+            updates.update([(m, m_t), (v, v_t), (theta, theta_t)])
+        return updates
+
+    def descent(self, kind) -> "Descent":
+        """The step of a parameter of a type as one operation, made once."""
+        if kind not in self.operations:
+            theta, m, v, g_t, t = *(kind() for _ in range(4)), self.moments["t"].type()
+            m_t, v_t, step = self.step(m, v, g_t, t)
+            config, op = self.config, Descent([theta, m, v, g_t, t], [theta - step, m_t, v_t])
+            op.facts = (config.learning_rate, config.beta1, config.beta2, config.epsilon,
+                        config.adam == "theano", *fall(config))  # fmt: skip
+            self.operations[kind] = op
+        return self.operations[kind]
+
+    def step(self, m, v, g_t, t):
+        """m_t, v_t and what is taken from theta, for moments m, v, gradient g_t and step count t."""
+        alpha, beta1, beta2, epsilon = (
+            at.constant(np.asarray(getattr(self.config, name), dtype=m.dtype))
+            for name in ("learning_rate", "beta1", "beta2", "epsilon")
+        )
+        if self.config.learning_rate_decay:
+            alpha = alpha * left(t, *fall(self.config))
+        m_t = beta1 * m + (1 - beta1) * g_t
+        v_t = beta2 * v + (1 - beta2) * at.square(g_t)
+        m_scale, v_scale = 1 - beta1**t, 1 - beta2**t
+        if self.config.adam == "theano":
+            return m_t, v_t, alpha * at.sqrt(v_scale) / m_scale * m_t / (at.sqrt(v_t) + epsilon)
+        return m_t, v_t, alpha * (m_t / m_scale) / (at.sqrt(v_t / v_scale) + epsilon)
+
+
+class Descent(Formula):
+    """Adam's step on one parameter, (theta, m, v, g_t, t) -> (theta_t, m_t, v_t).
+
+    facts: (learning rate, beta1, beta2, epsilon, whether that stands beside the uncorrected moment,
+    and both numbers of `fall`).
+    """
+
+
+def fall(config: Config) -> tuple[float, float]:
+    """(updates of a network in all, updates at their end in which the step size falls to 0).
+
+    The schedule "alternate" gives a network every other step.  The second is 0 where it is constant.
+    """
+    last = config.steps if config.schedule == "both" else (config.steps + 1) // 2
+    return float(last), config.learning_rate_decay * last
+
+
+def left(t, last: float, falling: float):
+    """What is left of the step size at update t = 1, 2 ...: min(1, (last + 1 - t) / falling) or 0.
+
+    The last update has 1 / falling of it.
+    """
+    last, falling = (np.asarray(number, t.dtype) for number in (last + 1, falling))
+    return at.clip((last - t) / falling, np.asarray(0, t.dtype), np.asarray(1, t.dtype))

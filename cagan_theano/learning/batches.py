@@ -1,0 +1,122 @@
+"""From the photos of a data file to minibatches: resident arrays and the indices of each step.
+
+The photos stay on the device; a step sends only the rows of its minibatch (and, where
+config.augmentation asks for it, flips, shifts and tones), and the graph gathers them.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cagan_theano.compat import aesara
+from cagan_theano.config import Config
+from cagan_theano.learning.sampling import MASK_LEVEL, TONES, Indices, Sampler
+
+__all__ = ["Batch", "Indices", "Sampler", "augment", "symbolic_batch", "symbolic_indices", "to_graph"]
+
+at = aesara.tensor
+
+
+class Batch(NamedTuple):
+    """The symbolic minibatch: x_i, y_i, y_j, y_k [N, 3, H, W] in [-1, 1]; m_i [N, 1, H, W] or None.
+
+    truth: with true swaps, the true x_ij, as x_i, else None.  region: where config.gamma_region
+    asks for it, 1 where the old or the new garment covers a pixel and 0 elsewhere, as m_i.
+    """
+
+    x_i: object
+    y_i: object
+    y_j: object
+    y_k: object
+    m_i: object
+    truth: object = None
+    region: object = None
+
+
+def symbolic_indices(config: Config) -> Indices:
+    """Symbolic `Indices` by the names of their fields, None for those that config leaves unused.
+
+    The fixed length makes every size in the graph a constant, as JAX needs for gradients.
+    """
+    rows = at.TensorType("int32", (config.batch_size,))
+    tones = at.TensorType("float32", (config.batch_size, len(TONES)))
+    indices = Indices(*(rows(name) for name in ("i", "j", "k", "mirror", "dy", "dx")))
+    if config.needs_truth:
+        indices = indices._replace(person=rows("person"), truth=rows("truth"))
+    if "tone" in config.augmentation:
+        indices = indices._replace(tone_x=tones("tone_x"), tone_y=tones("tone_y"))
+    return indices
+
+
+def symbolic_batch(x, y, mask, indices: Indices, config: Config, dtype="float32") -> Batch:
+    """Gather a minibatch from resident shared arrays, inside the graph.
+
+    x, y: uint8 [n, H, W, 3]; mask: uint8 [n, H, W, 1] or None.  With true swaps x and mask hold
+    n + m rows (see `cagan_theano.learning.sampling`).
+    """
+
+    def moved(source, rows, channels=3):
+        pixels = at.specify_shape(source[rows], image_shape(config, channels))
+        return augment(pixels, indices, config)
+
+    def images(source, rows, tone):
+        pictures = to_graph(moved(source, rows), config, dtype)
+        return pictures if tone is None else toned(pictures, tone)
+
+    person = indices.i if indices.person is None else indices.person
+    m_i = truth = region = None
+    if config.mask != "none":
+        m_i = (to_graph(moved(mask, person, 1), config, dtype, 1) + 1) / 2
+    if config.needs_truth:
+        truth = images(x, indices.truth, indices.tone_x)
+    if config.gamma_region:
+        region = union(moved(mask, person, 1), moved(mask, indices.truth, 1), config, dtype)
+    articles = (images(y, rows, indices.tone_y) for rows in (indices.i, indices.j, indices.k))
+    return Batch(images(x, person, indices.tone_x), *articles, m_i, truth, region)
+
+
+def union(one, other, config: Config, dtype="float32"):
+    """1 where one of two masks uint8 [N, H, W, 1] exceeds one half, else 0: [N, 1, H, W]."""
+    region = at.gt(at.maximum(one, other), MASK_LEVEL).astype(dtype)
+    shape = (config.batch_size, 1, config.height, config.width)
+    return at.specify_shape(region.dimshuffle(0, 3, 1, 2), shape)
+
+
+def image_shape(config: Config, channels: int) -> tuple:
+    """[N, H, W, C] of a minibatch."""
+    return config.batch_size, config.height, config.width, channels
+
+
+def to_graph(pixels, config: Config, dtype="float32", channels: int = 3):
+    """uint8 [N, H, W, C] -> [N, C, H, W] in [-1, 1]; 0 -> -1 and 255 -> 1 exactly."""
+    images = pixels.astype(dtype) / np.asarray(127.5, dtype) - np.asarray(1, dtype)
+    shape = (config.batch_size, channels, config.height, config.width)
+    return at.specify_shape(images.dimshuffle(0, 3, 1, 2), shape)
+
+
+def toned(images, tone):
+    """clip(gain v^gamma + brightness, 0, 1) of RGB [N, 3, H, W] in [-1, 1], v in [0, 1] meanwhile.
+
+    tone: [N, 5] as of `Indices`.
+    """
+    tone = tone.astype(images.dtype)
+    gain = tone[:, :3].dimshuffle(0, 1, "x", "x")
+    gamma, brightness = (tone[:, n].dimshuffle(0, "x", "x", "x") for n in (3, 4))
+    half, one = (np.asarray(number, images.dtype) for number in (0.5, 1))
+    levels = gain * at.power((images + one) * half, gamma) + brightness
+    return at.clip(levels, one - one, one) / half - one
+
+
+def augment(pixels, indices: Indices, config: Config):
+    """Mirror and shift [N, H, W, C] as the indices say; edges repeat where a shift uncovers them."""
+    if "mirror" in config.augmentation:
+        flip = at.eq(indices.mirror, 1).dimshuffle(0, "x", "x", "x")
+        pixels = at.switch(flip, pixels[:, :, ::-1], pixels)
+    if "crop" in config.augmentation:
+        n = at.arange(pixels.shape[0]).dimshuffle(0, "x", "x")
+        rows = np.arange(config.height)[None] + indices.dy.dimshuffle(0, "x")
+        columns = np.arange(config.width)[None] + indices.dx.dimshuffle(0, "x")
+        rows = at.clip(rows, 0, config.height - 1).dimshuffle(0, 1, "x")
+        columns = at.clip(columns, 0, config.width - 1).dimshuffle(0, "x", 1)
+        pixels = pixels[n, rows, columns]
+    return pixels

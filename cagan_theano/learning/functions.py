@@ -1,0 +1,276 @@
+"""The compiled functions of the paper's section 2.3: update_D, update_G and swap."""
+
+import functools
+import operator
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from cagan_theano.backends import Backend
+from cagan_theano.compat import aesara
+from cagan_theano.config import Config
+from cagan_theano.learning.adam import Adam
+from cagan_theano.learning.batches import Batch, Indices, symbolic_batch, symbolic_indices
+from cagan_theano.learning.losses import (
+    adversarial_loss,
+    cycle_loss,
+    detail_loss,
+    discriminator_loss,
+    identity_loss,
+    region_loss,
+    truth_loss,
+)
+from cagan_theano.network.discriminator import Discriminator
+from cagan_theano.network.generator import Generated, Generator, logit_of, with_prior
+
+at = aesara.tensor
+
+
+class Networks(NamedTuple):
+    """G and D, each with its ``params``."""
+
+    G: Generator
+    D: Discriminator
+
+
+def build_networks(config: Config, seed: int | None = None, dtype: str = "float32") -> Networks:
+    """G and D with initial weights drawn from the seed (config.seed unless given)."""
+    streams = np.random.SeedSequence(config.seed if seed is None else seed).spawn(2)
+    G, D = (np.random.Generator(np.random.PCG64(stream)) for stream in streams)
+    return Networks(Generator(config, G, dtype), Discriminator(config, D, dtype))
+
+
+def sized_networks(config: Config) -> Networks:
+    """G and D that know their sizes and have no weights: they cost no memory."""
+    return Networks(Generator(config, None), Discriminator(config, None))
+
+
+def losses_of_D(networks: Networks, batch: Batch, config: Config) -> OrderedDict:
+    """The terms of Eq. 2 for D by name, "loss_D" first, symbolic scalars.
+
+    D sees its three inputs as one minibatch; instance norm keeps the pictures of a minibatch apart,
+    so this is exact and lets each layer run once.
+    """
+    x_ij = generate(networks, batch).x_ij
+    humans = at.concatenate([batch.x_i, x_ij, batch.x_i], axis=0)
+    articles = at.concatenate([batch.y_i, batch.y_j, batch.y_k], axis=0)
+    logits = networks.D(image_shape(humans, config), image_shape(articles, config))
+    n = config.batch_size
+    terms = discriminator_loss(logits[:n], logits[n : 2 * n], logits[2 * n :], config)
+    return OrderedDict(
+        loss_D=sum(terms), adv_D_real=terms[0], adv_D_fake=terms[1], adv_D_mismatch=terms[2]
+    )
+
+
+def losses_of_G(networks: Networks, batch: Batch, config: Config) -> OrderedDict:
+    """The terms of Eq. 1 and of ours for G by name, "loss_G" first, symbolic scalars.
+
+    A term of weight 0 is not there at all, since no rewrite would take its networks out of the
+    graph; L_id, which needs none, is told all the same.
+    """
+    output = networks.G.channels(batch.x_i, batch.y_i, batch.y_j)
+    generated = networks.G.painted(batch.x_i, output, batch.m_i)
+    x_ij = image_shape(generated.x_ij, config)
+    terms = OrderedDict()
+    if config.gamma_adv:
+        terms["adv_G"] = adversarial_loss(networks.D(x_ij, batch.y_j), config), config.gamma_adv
+    terms["L_id"] = identity_loss(generated.alpha, config), config.gamma_i
+    if config.gamma_c:
+        # section 2.3: the way back swaps y_j for y_i; the photo's mask is the best one known there
+        cycled = networks.G(x_ij, batch.y_j, batch.y_i, batch.m_i).x_ij
+        terms["L_cyc"] = cycle_loss(batch.x_i, cycled, config), config.gamma_c
+    terms |= true_terms(batch, x_ij, output, config)
+    loss = weighted(terms, x_ij.dtype)
+    return OrderedDict(loss_G=loss, **{name: term for name, (term, _) in terms.items()})
+
+
+def true_terms(batch: Batch, x_ij, output, config: Config) -> dict:
+    """Name -> (term, weight) of the terms that need true swaps, where their weights are not 0.
+
+    output: G's 4 channels before sigmoid and tanh.
+    """
+    terms = {}
+    if config.gamma_truth:
+        terms["L_truth"] = truth_loss(x_ij, batch.truth), config.gamma_truth
+    if config.gamma_region:
+        logit = with_prior(logit_of(output), batch.m_i, config)
+        terms["L_region"] = region_loss(logit, batch.region), config.gamma_region
+    if config.gamma_detail:
+        shape = (3, config.height, config.width)
+        terms["L_detail"] = detail_loss(x_ij, batch.truth, shape), config.gamma_detail
+    return terms
+
+
+def weighted(terms: dict, dtype: str):
+    """The sum of weight * term over (term, weight), without those of weight 0."""
+    parts = [term if name == "adv_G" and weight == 1 else np.asarray(weight, dtype) * term
+             for name, (term, weight) in terms.items() if weight]  # fmt: skip
+    return functools.reduce(operator.add, parts)
+
+
+def generate(networks: Networks, batch: Batch) -> Generated:
+    """G(x_i, y_i, y_j) of a minibatch."""
+    return networks.G(batch.x_i, batch.y_i, batch.y_j, batch.m_i)
+
+
+def image_shape(images, config: Config):
+    """State the size [N, 3, H, W] of images in the graph."""
+    return at.specify_shape(images, (None, 3, config.height, config.width))
+
+
+class Functions(NamedTuple):
+    """Compiled updates, each `Indices` -> dict of losses, and the moments that they move.
+
+    update does what update_D and then update_G do with the same minibatch, and generates x_ij,
+    which is the same for both, once.
+    optimizers: {"G": Adam, "D": Adam}.
+    Without an adversarial term (config.gamma_adv 0) there is no update_D and no Adam for D, and
+    update is update_G.
+    average: the `Generator` of the moving averages that the updates of G move along, or None.
+    """
+
+    update_D: Callable | None
+    update_G: Callable
+    update: Callable
+    optimizers: dict
+    average: Generator | None = None
+
+
+def compile_functions(networks: Networks, photos, config: Config, backend: Backend) -> Functions:
+    """Compile the updates on resident photos (x, y uint8 [n, H, W, 3], mask uint8 [n, H, W] or None).
+
+    With true swaps x and mask have n + m rows (see `cagan_theano.learning.sampling`).
+    Each function is compiled at its first call.  Raises ValueError when the configuration needs
+    masks that the photos lack.
+    """
+    if config.needs_masks and photos.mask is None:
+        named = f"mask={config.mask!r}" if config.mask != "none" else "gamma_region"
+        raise ValueError(f"{named} needs masks, which the data file does not hold")
+    indices = symbolic_indices(config)
+    batch = resident_batch(photos, indices, config, backend, networks.G.params["encoder1.W"].dtype)
+    trained = networks._asdict() if config.adversarial_terms else {"G": networks.G}
+    optimizers = {name: Adam(net.params, config) for name, net in trained.items()}
+    average = start_average(networks.G, config, backend) if config.average else None
+    for net, adam in zip(trained.values(), optimizers.values()):
+        for variable in (*net.params.values(), *adam.moments.values()):
+            backend.resident(variable)
+    losses_G = losses_of_G(networks, batch, config)
+
+    def updates_G(loss):
+        return averaging(optimizers["G"].updates(loss), optimizers["G"], average, config)
+
+    update_G = Lazy(indices, losses_G, lambda: updates_G(losses_G["loss_G"]), backend)
+    if not config.adversarial_terms:
+        return Functions(None, update_G, update_G, optimizers, average)
+    losses_D = losses_of_D(networks, batch, config)
+    return Functions(
+        Lazy(indices, losses_D, lambda: optimizers["D"].updates(losses_D["loss_D"]), backend),
+        update_G,
+        both(indices, losses_D, losses_G, optimizers["D"], updates_G, backend),
+        optimizers,
+        average,
+    )
+
+
+def start_average(G: Generator, config: Config, backend: Backend) -> Generator:
+    """A generator whose weights are averages of G's, and G's own to begin with."""
+    average = build_networks(config, dtype=G.params["encoder1.W"].dtype).G
+    for name, variable in average.params.items():
+        variable.set_value(np.array(G.params[name].get_value()))
+        backend.resident(variable)
+    return average
+
+
+def averaging(updates: OrderedDict, adam: Adam, average: Generator | None, config: Config):
+    """Adam's updates of G, and those of the averages where there are any.
+
+    a_t = d a + (1 - d) theta_t with d = min(config.average, t / (t + 9)): the first updates
+    weigh as much as in a mean over the last tenth, so that the start is soon forgotten.
+    """
+    if average is None:
+        return updates
+    t = updates[adam.moments["t"]]
+    one, nine, most = (np.asarray(number, t.dtype) for number in (1, 9, config.average))
+    decay = at.minimum(most, t / (t + nine))
+    moved = [(a, decay * a + (one - decay) * updates[adam.params[name]])
+             for name, a in average.params.items()]  # fmt: skip
+    return OrderedDict([*updates.items(), *moved])
+
+
+def resident_batch(photos, indices, config, backend, dtype) -> Batch:
+    """Put the photos on the device and gather symbolic minibatches from them."""
+    arrays = {"photos/x": photos.x, "photos/y": photos.y}
+    if config.needs_masks:
+        arrays["photos/mask"] = photos.mask[..., None]
+    resident = [aesara.shared(array, name=name, borrow=True) for name, array in arrays.items()]
+    for variable in resident:
+        backend.resident(variable)
+    return symbolic_batch(*(resident + [None])[:3], indices, config, dtype)
+
+
+def both(indices, losses_D, losses_G, adam_D, updates_G, backend) -> "Lazy":
+    """update_D, then update_G with the D that it gave, in one function.
+
+    update_D leaves G as it is, so G's pass over x_i, y_i, y_j is one and the same in both.
+    """
+    updates = adam_D.updates(losses_D["loss_D"])
+
+    def all_updates():
+        return OrderedDict([*updates.items(), *updates_G(after_D["loss_G"]).items()])
+
+    # G's gradient takes the updated D as it is: it must not run back through D's update
+    constant = aesara.gradient.disconnected_grad
+    new_D = {theta: constant(updates[theta]) for theta in adam_D.params.values()}
+    terms = aesara.clone_replace(list(losses_G.values()), replace=new_D)
+    after_D = OrderedDict(zip(losses_G, terms))
+    return Lazy(indices, {**losses_D, **after_D}, all_updates, backend)
+
+
+class Lazy:
+    """A function of `Indices` that is compiled when first called, since compiling takes time."""
+
+    def __init__(self, indices, losses, updates, backend):
+        self.indices, self.losses, self.updates = indices, losses, updates
+        self.backend, self.function = backend, None
+
+    def compile(self):
+        """Compile now; returns the Aesara function of the used `Indices` giving stacked losses."""
+        if self.function is None:
+            self.function = aesara.function(
+                self.indices.used(),
+                at.stack(list(self.losses.values())),
+                updates=self.updates(),
+                mode=self.backend.mode,
+                on_unused_input="ignore",
+            )
+        return self.function
+
+    def __call__(self, indices: Indices) -> dict[str, float]:
+        """One update; returns the losses, before it, by name."""
+        values = np.asarray(self.compile()(*indices.used()))
+        return dict(zip(self.losses, values.tolist()))
+
+
+def compile_swap(G: Generator, config: Config, backend: Backend) -> Callable:
+    """swap(x_i, y_i, y_j[, m_i]) on float arrays [N, 3, H, W] in [-1, 1] ([N, 1, H, W] in [0, 1]).
+
+    Returns arrays alpha [N, 1, H, W], x_tilde_ij and x_ij [N, 3, H, W].
+    """
+    for variable in G.params.values():
+        backend.resident(variable)
+    function = swap_function(G, config, backend)
+    return lambda *arrays: Generated(*(np.asarray(output) for output in function(*arrays)))
+
+
+def swap_function(G: Generator, config: Config, backend: Backend, n: int | None = None):
+    """The Aesara function of `compile_swap`, for n pictures; None: for any number."""
+    dtype = G.params["encoder1.W"].dtype
+    image = at.TensorType(dtype, (n, 3, config.height, config.width))
+    inputs = [image(name) for name in ("x_i", "y_i", "y_j")]
+    if config.mask != "none":
+        inputs.append(at.TensorType(dtype, (n, 1, config.height, config.width))("m_i"))
+    return aesara.function(
+        inputs, list(G(*inputs)), mode=backend.mode, on_unused_input="ignore"
+    )

@@ -1,0 +1,123 @@
+"""Equations 1 and 2 of the paper, symbolic, from D's logits; and terms of ours, for true swaps.
+
+log D = -softplus(-logit) and log(1 - D) = -softplus(logit): no epsilon stands in a log, and no
+gradient vanishes by rounding.
+"""
+
+from cagan_theano.compat import aesara
+from cagan_theano.config import Config
+from cagan_theano.network.layers import downsample
+
+at = aesara.tensor
+
+OCTAVES = 3  # of detail_loss: pixels, and averages of 2x2 and 4x4 of them
+
+
+def log_d(logits):
+    """log D of D's logits."""
+    return -at.softplus(-logits)
+
+
+def log_one_minus_d(logits):
+    """log(1 - D) of D's logits."""
+    return -at.softplus(logits)
+
+
+def over_field(values, config: Config):
+    """Join [N, 1, H', W'] over lambda, mu by config.field, and average over the minibatch (Eq. 2)."""
+    if config.field == "sum":
+        return values.sum(axis=(1, 2, 3)).mean()
+    return values.mean()
+
+
+def negative_term(logits, config: Config):
+    """What D maximises on a negative pair: log(1 - D), or Eq. 2's letter 1 - log D."""
+    letter = config.adversarial == "literal"
+    return 1 - log_d(logits) if letter else log_one_minus_d(logits)
+
+
+def discriminator_loss(real, fake, mismatch, config: Config):
+    """-L_cGAN for D to minimise: the terms (real, fake, mismatch) of Eq. 2, each of weight 1.
+
+    Arguments are logits of D(x_i, y_i), D(x_ij, y_j), D(x_i, y_j), each [N, 1, H', W'].
+    Returns the three terms; their sum is the loss.
+    """
+    return (
+        -over_field(log_d(real), config),
+        -over_field(negative_term(fake, config), config),
+        -over_field(negative_term(mismatch, config), config),
+    )
+
+
+def adversarial_loss(fake, config: Config):
+    """L_cGAN for G to minimise, on logits of D(x_ij, y_j): -log D, or Eq. 2's letter 1 - log D.
+
+    Their gradients are the same.
+    """
+    letter = config.adversarial == "literal"
+    return over_field(1 - log_d(fake) if letter else -log_d(fake), config)
+
+
+def absolute(x):
+    """|x| whose gradient at 0 is 0; Aesara's own is x / |x|, which is NaN there."""
+    return x * at.sgn(x)
+
+
+def identity_loss(alpha, config: Config):
+    """L_id(G) = ||alpha|| of section 2.3 on [N, 1, H, W]: mean L1 norm, or total variation."""
+    return total_variation(alpha) if config.alpha_norm == "tv" else absolute(alpha).mean()
+
+
+def total_variation(alpha):
+    """Mean absolute difference of vertical neighbors plus that of horizontal ones.
+
+    Section 2.3: "different norms (e.g. total variation) can improve the results further".
+    """
+    vertical = absolute(alpha[:, :, 1:] - alpha[:, :, :-1]).mean()
+    horizontal = absolute(alpha[:, :, :, 1:] - alpha[:, :, :, :-1]).mean()
+    return vertical + horizontal
+
+
+def cycle_loss(x_i, cycled, config: Config):
+    """L_cyc(G) = ||x_i - G(G(x_i, y_i, y_j), y_j, y_i)||: mean absolute, or mean squared."""
+    difference = x_i - cycled
+    return at.square(difference).mean() if config.cycle_norm == "l2" else absolute(difference).mean()
+
+
+# Not the paper's: terms for data whose true swaps are known.
+
+
+def truth_loss(x_ij, truth):
+    """L_truth = mean |x_ij - true x_ij| on [N, 3, H, W] in [-1, 1]."""
+    return absolute(x_ij - truth).mean()
+
+
+def region_loss(logit, region):
+    """L_region: mean cross-entropy of alpha = sigmoid(logit) with a region of 0 and 1, [N, 1, H, W].
+
+    -r log alpha - (1 - r) log(1 - alpha) = softplus(logit) - r logit, which no sure logit makes
+    infinite.
+    """
+    return (at.softplus(logit) - region * logit).mean()
+
+
+def detail_loss(x_ij, truth, shape):
+    """L_detail: mean over 3 octaves of the total variation of the error, [N, 3, H, W] in [-1, 1].
+
+    With e_0 = x_ij - true x_ij and e_k+1 the averages of e_k over 2x2 pixels,
+
+        L_detail = 1/3 sum_k (mean |vertical differences of e_k| + mean |horizontal ones|):
+
+    since differences and averages are linear, the L1 distance of both pictures' gradients at
+    scales 1, 2 and 4.  Akin to the gradient difference loss of Mathieu, Couprie and LeCun (2016),
+    which compares the gradients' magnitudes.
+
+    shape: (3, H, W), sides from 8 on that 4 divides.
+    """
+    error, total, (channels, height, width) = x_ij - truth, 0, shape
+    for octave in range(OCTAVES):
+        if octave:
+            error = downsample(error, (channels, height, width))
+            height, width = height // 2, width // 2
+        total = total + total_variation(error)
+    return total / OCTAVES

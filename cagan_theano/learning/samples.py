@@ -1,0 +1,168 @@
+"""What a training shows of itself: held-out swaps with their scores, and curves of its log."""
+
+import io
+from typing import NamedTuple
+
+import numpy as np
+
+from cagan_theano.io.text import literal
+from cagan_theano.learning.scores import columns_of, garment_region, log_lines, scores_of
+
+COLORS = ("#20639b", "#c2571a", "#3c8d5a", "#7b4b94")
+INK = "#1a1a1a"
+DPI = 150
+
+
+class HeldOut(NamedTuple):
+    """Fixed triples of the test split.
+
+    x_i, y_i, y_j [M, H, W, 3] uint8; m_i [M, H, W] uint8 or None; truth [M, H, W, 3] uint8, None
+    where the swap is not known; region [M, H, W] bool (the old or the new garment), None where one
+    of the two is not.
+    """
+
+    x_i: np.ndarray
+    y_i: np.ndarray
+    y_j: np.ndarray
+    m_i: np.ndarray | None
+    truth: np.ndarray | None
+    region: np.ndarray | None
+
+
+def choose_held_out(photos, count: int) -> HeldOut | None:
+    """Evenly spaced triples of a split: those of its file where there are any.
+
+    photos: a split of `data_prep.store.PhotoFile`.  None when all photos show one garment.
+    """
+    if photos.triples is not None:
+        m = spaced(len(photos.triples.i), count)
+        i, j = photos.triples.i[m], photos.triples.j[m]
+        m = None if photos.triples.x_ij is None else m
+    else:
+        pairs = [(i, other(photos.garment, i)) for i in spaced(len(photos), count)]
+        pairs = [(i, j) for i, j in pairs if j is not None]
+        if not pairs:
+            return None
+        m, (i, j) = None, np.array(pairs).T
+    pictures = rows(photos.x, i), rows(photos.y, i), rows(photos.y, j)
+    m_i = None if photos.mask is None else rows(photos.mask, i)
+    if m is None:
+        return HeldOut(*pictures, m_i, None, None)
+    region = None if m_i is None else garment_region(m_i, rows(photos.triples.mask, m))
+    return HeldOut(*pictures, m_i, rows(photos.triples.x_ij, m), region)
+
+
+def spaced(n: int, count: int) -> np.ndarray:
+    """Up to `count` different rows of n, evenly spaced."""
+    return np.unique(np.linspace(0, n - 1, min(n, count)).astype(int))
+
+
+def other(garment, i):
+    """The next row after i, around the end, with another garment; None where there is none."""
+    later = np.roll(np.arange(len(garment)), -i - 1)
+    different = later[garment[later] != garment[i]]
+    return different[0] if len(different) else None
+
+
+def rows(source, numbers) -> np.ndarray:
+    """Some rows of an HDF5 column, in any order."""
+    return np.stack([source[int(number)] for number in numbers])
+
+
+def scores(held_out: HeldOut, swap) -> dict[str, float]:
+    """How near the swaps are to the truth: `scores.SCORES`; {} where no truth or region is known."""
+    if held_out.region is None:
+        return {}
+    return scores_of(columns_of(held_out.x_i, swap.x_ij, held_out.truth, swap.alpha, held_out.region))
+
+
+def sample_sheet(held_out: HeldOut, swap, title: str, limit: int = 6) -> bytes:
+    """A PNG of swaps, one human to a row: y_i | x_i | alpha | x_ij | truth where known | y_j.
+
+    Each pixel of the network covers whole pixels of the picture: nothing is interpolated.
+    """
+    alpha = np.repeat((swap.alpha * 255).round().astype(np.uint8)[..., None], 3, axis=-1)
+    columns = {"$y_i$": held_out.y_i, "$x_i$": held_out.x_i, r"$\alpha_i^j$": alpha,
+               "$x_i^j$": swap.x_ij}  # fmt: skip
+    if held_out.truth is not None:
+        columns["truth"] = held_out.truth
+    columns["$y_j$"] = held_out.y_j
+    scale, gap = max(1, 256 // held_out.x_i.shape[1]), 8
+    sheet = mosaic([column[:limit] for column in columns.values()], scale, gap)
+    return draw_sheet(sheet, list(columns), title, gap)
+
+
+def mosaic(columns, scale: int, gap: int) -> np.ndarray:
+    """Columns of pictures [M, H, W, 3] side by side on white, each pixel scale x scale."""
+    columns = [np.asarray(c).repeat(scale, axis=1).repeat(scale, axis=2) for c in columns]
+    m, height, width = columns[0].shape[:3]
+    sheet = np.full((m * (height + gap) + gap, len(columns) * (width + gap) + gap, 3), 255, np.uint8)
+    for c, column in enumerate(columns):
+        for r, picture in enumerate(column):
+            top, left = gap + r * (height + gap), gap + c * (width + gap)
+            sheet[top:top + height, left:left + width] = picture
+    return sheet
+
+
+def draw_sheet(sheet: np.ndarray, labels, title: str, gap: int) -> bytes:
+    """The mosaic with a title above and a label over each column, as PNG."""
+    from matplotlib.figure import Figure
+
+    head = 92  # two lines of title and one of labels
+    height, width = sheet.shape[0] + head, sheet.shape[1]
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+    figure.figimage(sheet, 0, 0, origin="upper")
+    step = (width - gap) / len(labels)
+    for c, label in enumerate(labels):
+        figure.text((gap / 2 + (c + 0.5) * step) / width, 1 - (head - 8) / height, label,
+                    size=12, color=INK, ha="center", va="baseline")
+    figure.text(gap / width, 1 - 6 / height, literal(title), size=8.5, color=INK, va="top")
+    return png(figure)
+
+
+def loss_curves(log: list[dict], title: str) -> bytes | None:
+    """A PNG of the log's losses and held-out scores over steps; None for a log without steps.
+
+    What is no number is left out.
+    """
+    from matplotlib.figure import Figure
+
+    log = log_lines(log)
+    if not log:
+        return None
+    panels = {"discriminator": ("loss_D", "adv_D_real", "adv_D_fake", "adv_D_mismatch"),
+              "generator": ("loss_G", "adv_G"),
+              "regularizers": ("L_id", "L_cyc", "L_truth", "L_region"),
+              "held-out swaps": ("inside", "alpha_iou", "error", "iou")}  # the last two: old logs
+    figure = Figure(figsize=(10, 6.4), dpi=DPI, facecolor="white", layout="constrained")
+    for axes, (name, keys) in zip(figure.subplots(2, 2).flat, panels.items()):
+        for key, color in zip(keys, COLORS):
+            draw_curve(axes, log, key, color)
+        axes.set_title(name, size=10, loc="left")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize=8)
+    figure.suptitle(literal(title), size=10)
+    figure.supxlabel("step", size=9)
+    return png(figure)
+
+
+def draw_curve(axes, log, key: str, color: str) -> None:
+    """One quantity of the log: its values faint, their running mean in full color."""
+    points = [(line["step"], line[key]) for line in log if key in line]
+    if not points:
+        return
+    steps, values = np.array(points, dtype=float).T
+    window = max(1, min(100, len(values) // 20))
+    mean = np.convolve(values, np.full(window, 1 / window), mode="valid")
+    if window > 1:
+        axes.plot(steps, values, color=color, alpha=0.18, linewidth=0.6)
+    axes.plot(steps[window - 1:], mean, color=color, linewidth=1.4, label=key)
+
+
+def png(figure) -> bytes:
+    """A figure as PNG bytes."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=DPI)
+    return data.getvalue()

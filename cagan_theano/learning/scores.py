@@ -1,0 +1,130 @@
+"""How near swaps are to the truth: one definition for the training's log and for the evaluation.
+
+Statistics are functions of columns (dict of name -> array [n], a number for each swap) and of
+weights [..., n]; `cagan_theano.evaluation.interval` takes their intervals.  docs/evaluation.md defines the measures.
+"""
+
+import math
+
+import numpy as np
+
+from cagan_theano.learning.sampling import MASK_LEVEL
+
+MAX_STEP = 10**12  # no log has so many steps
+
+
+def garment_region(mask_i, mask_ij):
+    """Where the old or the new garment is visible: the pixels that a swap may change.
+
+    Parameters: mask_i, mask_ij [..., H, W] uint8 (0..255), the garment in x_i and in the true
+    x_ij.  Returns a bool array, true where either exceeds ``MASK_LEVEL``.
+    """
+    return (mask_i > MASK_LEVEL) | (mask_ij > MASK_LEVEL)
+
+
+def mean_error(picture, truth, region):
+    """Mean absolute error over the pixels of a region and the three channels.
+
+    Parameters: pictures [H, W, 3] in [0, 1]; region bool [H, W].  Returns a float in [0, 1],
+    nan for an empty region.
+    """
+    return float(np.abs(picture - truth)[region].mean()) if region.any() else np.nan
+
+
+def overlap(alpha, region, threshold=0.5):
+    """Intersection over union of thresholded alpha and a region.
+
+    Parameters: alpha [H, W] in [0, 1]; region bool [H, W].  Returns a float in [0, 1]; two
+    empty regions agree (1.0).
+    """
+    painted = alpha > threshold
+    union = np.count_nonzero(painted | region)
+    return np.count_nonzero(painted & region) / union if union else 1.0
+
+
+# --- statistics
+
+
+def mean(values, weights):
+    """Weighted mean of values [n]; swaps with nan are left out.
+
+    weights [..., n].  Returns [...], nan where no swap is left.
+    """
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return weights @ np.where(known, values, 0.0) / (weights @ known.astype(float))
+
+
+def average(column):
+    """Statistic: the mean of a column."""
+    return lambda columns, weights: mean(columns[column], weights)
+
+
+def share(error, of):
+    """Statistic: mean error as a share of another column's mean (a ratio of means)."""
+    def ratio(columns, weights):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return mean(columns[error], weights) / mean(columns[of], weights)
+    return ratio
+
+
+SCORES = {"inside": share("error_inside", "unchanged_inside"), "outside": average("error_outside"),
+          "alpha_iou": average("iou")}
+"""What the log and the evaluation both tell, by its name in both."""
+
+OLD_SCORES = ("error", "iou", "outside")
+"""What logs before SCORES told, pooled over pixels: the error inside, the IoU, and, otherwise than
+now, the change outside of the region (from x_i, not from the truth)."""
+
+
+def columns_of(x_i, x_ij, truth, alpha, region) -> dict:
+    """The columns of `SCORES`: of swaps [M, H, W, 3] uint8, alpha [M, H, W], region bool [M, H, W]."""
+    rows = [{"error_inside": mean_error(made, true, inside),
+             "unchanged_inside": mean_error(given, true, inside),
+             "error_outside": mean_error(made, true, ~inside), "iou": overlap(a, inside)}
+            for given, made, true, a, inside in zip(x_i / 255.0, x_ij / 255.0, truth / 255.0, alpha,
+                                                    region)]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def scores_of(columns) -> dict[str, float]:
+    """`SCORES` of columns, without those that no swap has."""
+    ones = np.ones(len(columns["iou"]))
+    found = {name: float(statistic(columns, ones)) for name, statistic in SCORES.items()}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+# --- logs
+
+
+def score_names(line) -> list:
+    """Names of the held-out scores of a log's line, [] where it has none.
+
+    A log that an older program began has the old ones there.
+    """
+    if set(SCORES) <= set(line):
+        return list(SCORES)
+    return [name for name in OLD_SCORES if name in line] if {"error", "iou"} <= set(line) else []
+
+
+def log_lines(values) -> list[dict]:
+    """The lines of a log that have a step, and of these what are numbers; ValueError for no list."""
+    if not isinstance(values, list):
+        raise ValueError("is no list of a log's lines")
+    lines = ({name: value for name, value in line.items() if is_number(value)}
+             for line in values if isinstance(line, dict))
+    return [line for line in lines if isinstance(line.get("step"), int)
+            and 0 <= line["step"] < MAX_STEP]
+
+
+def condensed_log(value) -> dict:
+    """{points, samples} of a log in little, as `replicate/claims.py` keeps it; ValueError for no such."""
+    points, samples = (log_lines(value.get(name, [])) for name in ("points", "samples"))
+    return {"points": points, "samples": [line for line in samples if score_names(line)]}
+
+
+def is_number(value) -> bool:
+    """Whether a JSON value is a finite number that a float can hold."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) < 1e300 if isinstance(value, float) else abs(value) < 1 << 63

@@ -1,0 +1,206 @@
+"""Each claim of the paper, its experiment, its number and a verdict: docs/claims.md.
+
+    python replicate/claims.py [--checkpoint H5] [--log RUN/log.jsonl]
+
+Measures the checkpoint where docs/results/shipped.json is not of it, reads the studies
+docs/results/ablations_*.json, and writes the document.  No number in it is typed by hand.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+
+from cagan_theano import options, weights
+from cagan_theano.evaluation import chart, evaluate, held_out, interval, measures, shoots
+from cagan_theano.evaluation.interval import within
+from cagan_theano.io.command import Command, Output
+from cagan_theano.io.files import write_atomically
+from cagan_theano.learning.scores import OLD_SCORES, SCORES, condensed_log, log_lines
+from cagan_theano.learning.trainer import naming
+from cagan_theano.studies import study, verdicts
+
+CONTROLLED = 40
+"""People who change one thing at a time."""
+
+CLUTTER = 64
+"""Swaps before a street."""
+
+TIMED = 32
+"""Pictures whose generation is timed."""
+
+REPETITIONS = 3
+"""How often."""
+
+COMPARED = ("inside", "inside_low_pass", "alpha_iou", "outside")
+"""Measures that the clutter is compared in."""
+
+MAX_BYTES = 1 << 24
+"""Larger result files are refused."""
+
+CURVE = 60
+"""About so many points of a training's log are kept."""
+
+
+def measured(checkpoint, model, data=None, seed=0):
+    """Every number that the claims need of one checkpoint, as JSON: see `shipped`.
+
+    Raises ValueError, OSError: see `held_out.held_out`.
+    """
+    with held_out.open_split(data, model, evaluate.TRIPLES) as held:
+        columns = measures.measure(model, held)
+        with evaluate.trained_on(model, held) as source:
+            trained = source and measures.measure(model, source)
+        result = evaluate.report(checkpoint, model, held, columns, seed, trained)
+    result = {key: value for key, value in result.items() if key != "swaps"}
+    with shoots.opened("controlled", CONTROLLED, model) as one_change:
+        result["controlled"] = kinds(measures.measure(model, one_change, cycle=False), seed)
+    with shoots.opened("clutter", CLUTTER, model) as street:
+        result["clutter"] = harder(measures.measure(model, street, cycle=False), columns, seed)
+    result["speed"] = speed(model)
+    return result
+
+
+def kinds(columns, seed=0):
+    """The error by kind of change, and how much lower a change of color has it than the others.
+
+    Returns {kinds: as `evaluate.summarize_kinds`, color_less: kind -> {value, low, high}}.
+    """
+    weights = interval.draws(columns, seed)
+    color = within(measures.CHANGED, "kind_color")
+    others = {kind: within(measures.CHANGED, f"kind_{kind}")
+              for kind in ("texture", *measures.SHAPE)}
+    return {"kinds": evaluate.summarize_kinds(columns, seed),
+            "color_less": {kind: interval.estimate(
+                lambda c, w, other=other: color(c, w) - other(c, w), columns, weights)
+                for kind, other in others.items()}}
+
+
+def harder(street, studio, seed=0):
+    """Measures before a street, and how far above those of the studio: {n, measures, gap}."""
+    weights = interval.draws(street, seed), interval.draws(studio, seed + 1)
+    chosen = [m for m in measures.known(street) if m.name in COMPARED]
+    return {"n": len(street["person"]),
+            "measures": {m.name: interval.estimate(m.of, street, weights[0]) for m in chosen},
+            "gap": {m.name: interval.gap(m.of, street, weights[0], studio, weights[1])
+                    for m in chosen}}
+
+
+def speed(model):
+    """Swaps a second in batches of 16, compilation apart: {value, low, high, device, cores}.
+
+    The interval is the least and the greatest of the repetitions on whatever else the machine
+    was doing.
+    """
+    rng, size = np.random.default_rng(0), (model.config.height, model.config.width)
+    x, y, z = rng.integers(0, 256, (3, TIMED, *size, 3), np.uint8)
+    masks = {} if model.config.mask == "none" else {"mask": np.full((TIMED, *size), 255, np.uint8)}
+    model.swap(x, y, z, **masks)
+    rates = []
+    for _ in range(REPETITIONS):
+        start = time.perf_counter()
+        model.swap(x, y, z, **masks)
+        rates.append(TIMED / (time.perf_counter() - start))
+    backend = getattr(model, "backend", None)
+    return {"value": float(np.median(rates)), "low": min(rates), "high": max(rates),
+            "device": str(getattr(backend, "device", "unknown")).lower(), "cores": os.cpu_count()}
+
+
+def condensed(path):
+    """A training's log in little: {points, samples}.
+
+    points: [{step, losses: their means since the last point}]; samples: the held-out scores.
+    Raises ValueError for a file without steps, OSError.
+    """
+    from cagan_theano.learning.run_folder import parse_log
+    lines = log_lines(list(parse_log(Path(path).read_text("utf-8", "replace"))))
+    if not lines:
+        raise ValueError(f"{path}: holds no training steps; give the log.jsonl of a run folder")
+    parts = np.array_split(np.arange(len(lines)), min(CURVE, len(lines)))
+    return {"points": [point([lines[n] for n in part]) for part in parts],
+            "samples": study.curves(lines)}
+
+
+def point(lines):
+    """The mean of each loss over some lines of a log, at their last step."""
+    names = dict.fromkeys(name for line in lines for name in line
+                          if name not in ("step", *SCORES, *OLD_SCORES))
+    return {"step": lines[-1]["step"], **{name: round(float(np.mean(
+        [line[name] for line in lines if name in line])), 5) for name in names}}
+
+
+def read_results(path):
+    """A results file; None where it is missing; ValueError where it is damaged."""
+    path = Path(path)
+    if not path.is_file():
+        return None
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError("too large")
+        value = json.loads(path.read_text("utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError("no object")
+        return value
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: is not a results file ({error}); remove it and measure "
+                         "again") from error
+
+
+def read_training(path):
+    """A training's condensed log (`condensed`); None where it is missing; ValueError as `read_results`."""
+    found = read_results(path)
+    with naming(path):
+        return found and condensed_log(found)
+
+
+def read_studies(folder):
+    """The studies of a folder by file name: ablations_*.json."""
+    paths = sorted(Path(folder).glob("ablations_*.json"))
+    return {path.name: read_results(path) for path in paths}
+
+
+def write_json(path, value):
+    """Store a JSON file and say so."""
+    write_atomically(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    click.echo(f"wrote {path}")
+
+
+def shipped(path, checkpoint, again, backend, device):
+    """The numbers of a checkpoint: those stored at `path` where they are of it, else measured."""
+    from cagan_theano.checkpoint import load_checkpoint
+    stored = None if again else read_results(path)
+    if stored and stored.get("sha256") == load_checkpoint(checkpoint).sha256:
+        click.echo(f"{path}: is of these weights; nothing is measured again (--again does)")
+        return stored
+    found = measured(checkpoint, weights.load_model(checkpoint, backend, device))
+    write_json(path, found)
+    return found
+
+
+@click.command(cls=Command)
+@options.checkpoint_option("128x96")
+@click.option("--results", type=click.Path(file_okay=False), default="docs/results", show_default=True,
+              help="Folder of shipped.json, training.json and the "
+                                                "studies ablations_*.json.")
+@click.option("--out", type=Output("a text"), default="docs/claims.md", show_default=True,
+              help="The document.")
+@click.option("--log", type=click.Path(dir_okay=False),
+              help="log.jsonl of the checkpoint's training, condensed into training.json.")
+@click.option("--again", is_flag=True, help="Measure, even where the numbers are there.")
+@options.backend_option
+@options.device_option
+def command(checkpoint, results, out, log, again, backend, device):
+    """Write docs/claims.md from a checkpoint and the stored studies."""
+    results = Path(results)
+    results.mkdir(parents=True, exist_ok=True)
+    if log:
+        write_json(results / "training.json", condensed(log))
+    found = shipped(results / "shipped.json", checkpoint, again, backend, device)
+    write_atomically(results / "shipped.png", chart.summary(found))
+    training = read_training(results / "training.json")
+    document = verdicts.document(found, read_studies(results), training)
+    write_atomically(out, document)
+    click.echo(f"wrote {out}")

@@ -1,0 +1,166 @@
+"""The plan of a study: a TOML file of trainings with one thing changed, read and checked.
+
+    title = "..."
+    baseline = "paper"            # the run that the others are compared with
+    steps = 10000
+    seeds = [0, 1]                # each run is trained with each of them
+
+    [photoshoot]                  # the pictures, rendered once
+    pairs = 4000
+    size = "128x96"
+    seed = 0
+    held_out = 200
+
+    [config]                      # options of every run (cagan_theano.config.Config)
+    batch_size = 16
+
+    [runs.no_cycle]
+    about = "without the cycle loss"
+    config = { gamma_c = 0.0 }    # what this run changes
+    clutter = true                # its pictures are taken in the street (default: false)
+"""
+
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from cagan_theano.config import Config
+from cagan_theano.io.hdf5 import shown
+from cagan_theano.io.text import one_line
+from data_prep.store import check_size
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
+MAX_BYTES = 1 << 20
+PLANS = Path(__file__).with_name("plans")
+EXAMPLES = "shipped ones are first, readings"
+TOP = {"title": str, "about": str, "baseline": str, "steps": int, "seeds": list,
+       "photoshoot": dict, "config": dict, "runs": dict}
+SHOOT = {"pairs": 2000, "size": "128x96", "seed": 0, "held_out": 200}
+RUN = {"about": str, "config": dict, "clutter": bool}
+FIXED = ("steps", "seed", "height", "width")
+"""Options that the plan sets elsewhere."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One run of a plan: its name, a sentence, the options it changes, its background."""
+
+    name: str
+    about: str
+    changes: dict
+    clutter: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked plan; shoot is the [photoshoot] table with size as (height, width)."""
+
+    path: str
+    title: str
+    about: str
+    baseline: str
+    steps: int
+    seeds: tuple
+    shoot: dict
+    common: dict
+    runs: tuple
+
+    def config(self, reading, seed):
+        """The `Config` of a run with one of the seeds."""
+        height, width = self.shoot["size"]
+        return made({"height": height, "width": width, **self.common, **reading.changes,
+                     "steps": self.steps, "seed": seed}, f"{self.path}: run {reading.name}")
+
+    def named(self, names):
+        """The runs of these names (all without any), in the plan's order; ValueError for others."""
+        known = [reading.name for reading in self.runs]
+        for name in names:
+            need(name in known, self.path, f"has no run {name!r}; choose from {', '.join(known)}")
+        return [reading for reading in self.runs if not names or reading.name in names]
+
+
+def read_plan(path):
+    """The `Plan` of a TOML file.
+
+    Raises ValueError naming the file and what is wrong in it.
+    """
+    shipped = PLANS / f"{path}.toml"
+    if not Path(path).exists() and shipped in PLANS.glob("*.toml"):
+        path = shipped
+    need(Path(path).is_file(), path, f"no such plan; {EXAMPLES}")
+    need(Path(path).stat().st_size <= MAX_BYTES, path, "is too large for a plan")
+    try:
+        table = tomllib.loads(Path(path).read_text("utf-8"))
+    except (ValueError, RecursionError) as error:  # TOML's, UTF-8's, and int's of 4301 digits
+        raise ValueError(f"{path}: is not TOML ({one_line(error)}); {EXAMPLES}") from None
+    check_table(table, TOP, path, "the plan")
+    for key in ("baseline", "steps", "runs"):
+        need(key in table, path, f"{key} is missing")
+    plan = Plan(str(path), table.get("title", Path(path).stem), table.get("about", ""),
+                table["baseline"], table["steps"], tuple(table.get("seeds", [0])),
+                read_shoot(table.get("photoshoot", {}), path), table.get("config", {}),
+                tuple(read_run(path, name, run) for name, run in table["runs"].items()))
+    check_plan(plan)
+    return plan
+
+
+def read_shoot(table, path):
+    """The [photoshoot] table with its defaults, size as (height, width)."""
+    check_table(table, {key: type(value) for key, value in SHOOT.items()}, path, "[photoshoot]")
+    shoot = {**SHOOT, **table}
+    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", shoot["size"])
+    need(match, path, f"size {shown(shoot['size'])} is not HEIGHTxWIDTH such as 128x96")
+    size = int(match[1]), int(match[2])
+    check_size(*size, str(path))
+    need(shoot["pairs"] >= 1 and shoot["held_out"] >= 4 and shoot["seed"] >= 0, path,
+         "pairs must be at least 1, held_out at least 4, seed at least 0")
+    return {**shoot, "size": size}
+
+
+def read_run(path, name, table):
+    """The `Reading` of one [runs.NAME] table."""
+    need(NAME.fullmatch(name), path, f"run {shown(name)}: use small letters, digits, _ . and - only")
+    need(isinstance(table, dict), path, f"run {name} is not a table")
+    check_table(table, RUN, path, f"run {name}")
+    return Reading(name, table.get("about", ""), table.get("config", {}),
+                   table.get("clutter", False))
+
+
+def check_table(table, allowed, path, what):
+    """Raise ValueError for an unknown key or a value of another type."""
+    for key, value in table.items():
+        need(key in allowed, path, f"{what} has the unknown key {shown(key)}; known are "
+                                   f"{', '.join(allowed)}")
+        need(type(value) is allowed[key], path,
+             f"{what}: {key} must be of type {allowed[key].__name__}")
+
+
+def check_plan(plan):
+    """Raise ValueError unless every run is a valid configuration, the baseline among them."""
+    plan.named([plan.baseline])
+    whole = all(type(seed) is int for seed in plan.seeds)
+    need(plan.seeds and whole and len(set(plan.seeds)) == len(plan.seeds), plan.path,
+         "seeds must be different whole numbers")
+    for options in (plan.common, *(reading.changes for reading in plan.runs)):
+        for name in FIXED:
+            need(name not in options, plan.path, f"{name} is set for all runs alike: give steps "
+                                                 "and seeds at the top, size in [photoshoot]")
+    for reading in plan.runs:
+        for seed in plan.seeds:
+            plan.config(reading, seed)
+
+
+def made(options, what):
+    """A `Config` from a dict; ValueError that begins with `what`."""
+    try:
+        return Config.from_json(json.dumps(options))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what}: {error}") from error
+
+
+def need(condition, path, fault):
+    """Raise ValueError on the plan unless a condition holds."""
+    if not condition:
+        raise ValueError(f"{path}: {fault}")

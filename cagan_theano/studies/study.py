@@ -1,0 +1,215 @@
+"""What a study's trainings show: differences from the baseline, a table, a plot, a grid of swaps."""
+
+import io
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from cagan_theano.evaluation import interval
+from cagan_theano.evaluation.interval import average, share
+from cagan_theano.io import sheet
+from cagan_theano.io.text import literal
+from cagan_theano.learning.scores import SCORES, log_lines, score_names
+
+MEASURES = {
+    "inside": (SCORES["inside"], "lower"),
+    "inside_low_pass": (share("low_inside", "unchanged_low_inside"), "lower"),
+    "ssim_inside": (average("ssim_inside"), "higher"),
+    "alpha_iou": (SCORES["alpha_iou"], "higher"),
+    "outside": (SCORES["outside"], "lower"),
+    "cycle": (average("cycle"), "lower"),
+}
+"""Compared measures: name -> (statistic, which is better); defined in docs/evaluation.md."""
+
+
+def columns_of(report):
+    """The columns of an evaluation's JSON as arrays, None as nan."""
+    return {name: np.array(values, float) for name, values in report["swaps"].items()}
+
+
+def several(statistic, runs):
+    """Statistic: the mean over trainings, dicts of columns of the same swaps."""
+    def mean(_columns, weights):
+        return np.mean([statistic(columns, weights) for columns in runs], axis=0)
+    return mean
+
+
+def compared(runs, baseline, seed=0):
+    """Each measure's mean over seeds, its seeds, and its difference from the baseline.
+
+    runs, baseline: lists of columns, one for each seed, of the same swaps in the same order.
+    Returns measure -> {value, low, high, seeds, difference: {value, low, high, seeds}}; the
+    intervals resample people or garments, the seeds being given beside them.
+    """
+    weights = interval.draws(runs[0], seed)
+    ones, found = np.ones(len(runs[0]["person"])), {}
+    for name, (statistic, _) in MEASURES.items():
+        here, there = several(statistic, runs), several(statistic, baseline)
+        each = [float(statistic(columns, ones)) for columns in runs]
+        base = [float(statistic(columns, ones)) for columns in baseline]
+        change = interval.estimate(lambda c, w, a=here, b=there: a(c, w) - b(c, w), runs[0],
+                                   weights)
+        found[name] = interval.estimate(here, runs[0], weights) | {
+            "seeds": each,
+            "difference": change | {"seeds": [a - b for a, b in zip(each, base)]}}
+    return found
+
+
+def better(name, difference):
+    """ "better", "worse" or "-": an interval without 0, two seeds at least, all of one sign."""
+    low, high, seeds = (difference[key] for key in ("low", "high", "seeds"))
+    if len(seeds) < 2 or low is None or low <= 0 <= high or len({np.sign(s) for s in seeds}) > 1:
+        return "-"
+    down = high < 0
+    return "better" if down == (MEASURES[name][1] == "lower") else "worse"
+
+
+def curves(log):
+    """The log's held-out scores: a list of {step, inside, outside, alpha_iou}.
+
+    Of lines that an older program wrote: {step, error, iou, outside}, which `scores.OLD_SCORES` tells.
+    """
+    return [{"step": line["step"], **{key: round(line[key], 5) for key in score_names(line)}}
+            for line in log_lines(log) if score_names(line)]
+
+
+def score(point, name):
+    """A point's `inside` or `alpha_iou`, or what an older log had in its place."""
+    return point[name] if name in point else point[{"inside": "error", "alpha_iou": "iou"}[name]]
+
+
+def markdown(results):
+    """The results of a study as one table in Markdown."""
+    head = ["run", "changed", *MEASURES]
+    lines = [f"{results['title']}: {results['trainings']} trainings of {results['steps']} steps; "
+             f"{results['n']} held-out swaps of {results['people']} people.", "",
+             "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for name, run in results["runs"].items():
+        cells = [cell(measure, run["measures"][measure], name == results["baseline"])
+                 for measure in MEASURES]
+        seeds = len(run["seeds"])
+        first = f"{name} ({seeds} seed{'s' * (seeds > 1)})"
+        lines.append("| " + " | ".join([first, changes(run), *cells]) + " |")
+    lines += ["", "Mean over the seeds; for the baseline with the 95 % interval over people or "
+              "garments, for the others with the difference from the baseline and its interval. "
+              "Better or worse: the interval is without 0, and two seeds or more agree. "
+              "Defined in docs/evaluation.md."]
+    missing = [f"{name} ({seeds})" for name, seeds in results["missing"].items()]
+    return "\n".join(lines + (["", f"Not trained yet: {', '.join(missing)}."] if missing else []))
+
+
+def changes(run):
+    """What a run changes, as text."""
+    text = [f"{key}={value}" for key, value in run["changes"].items()]
+    return ", ".join(text + ["clutter"] * run["clutter"]) or "nothing"
+
+
+def cell(name, entry, is_baseline):
+    """One number of the table with its interval."""
+    if is_baseline:
+        return f"{entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
+    change = entry["difference"]
+    verdict = better(name, change)
+    text = f"{entry['value']:.3f}: {change['value']:+.3f} ({change['low']:+.3f} to " \
+           f"{change['high']:+.3f})"
+    return text if verdict == "-" else f"{text} **{verdict}**"
+
+
+WORDS = {"better": "#20639b", "worse": "#c2571a", "-": "#9a9a9a"}
+"""Colors of the plot."""
+
+
+def plot(results):
+    """Every run's differences from the baseline as points and intervals: PNG bytes.
+
+    results: the JSON of a study.  A small mark is a seed, the line the interval of the mean.
+    """
+    runs = {name: run for name, run in results["runs"].items() if name != results["baseline"]}
+    with sheet.style():
+        figure = Figure(figsize=(13, 1.8 + 0.24 * len(runs)), dpi=130, facecolor="white",
+                        layout="constrained")
+        for axes, measure in zip(figure.subplots(1, len(MEASURES), sharey=True), MEASURES):
+            plot_measure(axes, measure, runs)
+        axes.set_yticks(range(len(runs)), map(literal, runs))
+        axes.set_ylim(max(len(runs), 1) - 0.5, -0.5)
+        figure.suptitle(literal(f"{results['title']}: difference from the run {results['baseline']!r}, ")
+                        + f"{results['n']} held-out swaps.  Dots: seeds; line: 95 % interval; in "
+                        "color: without 0, and two seeds or more agree", size=12, x=0.01, ha="left")
+        data = io.BytesIO()
+        figure.savefig(data, format="png", dpi=130)
+    return data.getvalue()
+
+
+def plot_measure(axes, measure, runs):
+    """One column of `plot`."""
+    axes.axvline(0, color=sheet.INK, linewidth=0.8)
+    for place, run in enumerate(runs.values()):
+        change = run["measures"][measure]["difference"]
+        color = WORDS[better(measure, change)]
+        if change["low"] is not None:
+            axes.hlines(place, change["low"], change["high"], color=color, linewidth=1.6)
+        axes.plot(change["seeds"], [place] * len(change["seeds"]), ".", color=color, markersize=5)
+    sign = "less" if MEASURES[measure][1] == "lower" else "more"
+    axes.set_title(f"{measure}\n({sign} is better)", size=11)
+    axes.grid(axis="y", color="#eeeeee", linewidth=0.6)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(labelsize=9.5, width=0.5, length=0)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+
+
+NAMES_WIDTH = 420
+"""Device pixels for the runs' names at the left of the grid."""
+
+FEW = 12
+"""Lines of a grid whose panels are large."""
+
+
+def grid(pictures, rows, note):
+    """One picture of the same swaps under each run: PNG bytes.
+
+    pictures: x_i, y_j [n, H, W, 3] uint8, truth the same or None.  rows: run name -> (x_ij
+    [n, H, W, 3] uint8, alpha [n, H, W] float) of its first seed.  Above: x_i, y_j and the truth.
+    """
+    gray = {name: np.repeat(sheet.as_bytes(alpha)[..., None], 3, axis=-1)
+            for name, (_, alpha) in rows.items()}
+    lines = {"input and article": (pictures["x_i"], pictures["y_j"])}
+    if pictures["truth"] is not None:
+        lines["true swap"] = (pictures["truth"], None)
+    lines |= {name: (x_ij, gray[name]) for name, (x_ij, _) in rows.items()}
+    with sheet.style():
+        figure = drawn(lines, note)
+        canvas, data = FigureCanvasAgg(figure), io.BytesIO()
+        canvas.print_png(data)
+    return data.getvalue()
+
+
+def drawn(lines, note):
+    """The figure of `grid`: a name and, for each swap, a pair of panels to a line.
+
+    Where there are many runs the panels are half as high.
+    """
+    first = next(iter(lines.values()))[0]
+    scale = sheet.scale_for(first[0], 256 if len(lines) <= FEW else 128)
+    height, width = (side * scale for side in first.shape[1:3])
+    pair, gap = 2 * width + 6, sheet.GAP
+    wide = 2 * sheet.MARGIN + NAMES_WIDTH + len(first) * (pair + gap)
+    caption = sheet.Caption(CAPTION, note, wide - 2 * sheet.MARGIN)
+    tall = 2 * sheet.MARGIN + len(lines) * (height + gap) + caption.height
+    figure = sheet.blank(wide, tall)
+    for r, (name, (left, right)) in enumerate(lines.items()):
+        top = sheet.MARGIN + r * (height + gap)
+        sheet.write(figure, literal(name), sheet.MARGIN, top + height / 2, sheet.LABEL_SIZE, va="center")
+        for c in range(len(first)):
+            x = sheet.MARGIN + NAMES_WIDTH + c * (pair + gap)
+            sheet.place(figure, left[c], x, top, scale, name=f"{r},{c}")
+            if right is not None:
+                sheet.place(figure, right[c], x + width + 6, top, scale, name=f"{r},{c}'")
+    caption.write(figure, sheet.MARGIN, sheet.MARGIN + len(lines) * (height + gap))
+    return figure
+
+
+CAPTION = (r"The same held-out swaps under each run, one seed: above, the human $x_i$ and the "
+           r"article $y_j$; then, for each run, the generated $x_i^j$ and its mask $\alpha_i^j$ "
+           r"(white: painted).")

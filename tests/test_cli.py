@@ -1,0 +1,62 @@
+"""The one command line: every command is in it, says what its module says, and is found by name."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cagan_theano import cli, load, weights
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_shows_its_help(name):
+    command = cli.find(name)
+    assert isinstance(command, click.Command)
+    done = CliRunner().invoke(cli.cagan, [name, "--help"])
+    assert done.exit_code == 0 and "Usage: cagan " + name in done.output
+    with_underscores = CliRunner().invoke(cli.cagan, [name.replace("-", "_"), "--help"])
+    assert with_underscores.exit_code == 0
+
+
+def test_help_lists_every_command_once():
+    lines = CliRunner().invoke(cli.cagan, ["--help"]).output.splitlines()
+    listed = [line.split()[0] for line in lines if line.startswith("  ") and len(line.split()) > 2]
+    for name in cli.COMMANDS:
+        assert listed.count(name) == 1, name
+
+
+def test_an_unknown_command_is_an_error():
+    done = subprocess.run([sys.executable, "-m", "cagan_theano", "figure7"], cwd=ROOT,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode != 0 and "No such command 'figure7'" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("old", ["train", "ship", "export"])
+def test_earlier_names_work(old):
+    done = subprocess.run([sys.executable, "-m", f"cagan_theano.{old}", "--help"], cwd=ROOT,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0 and "Usage:" in done.stdout
+
+
+def test_weights_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert weights.find("128x96") == weights.shipped("cagan", "128x96")
+    assert weights.find("dress_128x96") == weights.shipped("dress", "128x96")
+    assert weights.find("mine.h5") == Path("mine.h5")
+    assert load("dress_128x96").config.height == 128
+    with pytest.raises(FileNotFoundError, match="dress_64x48"):
+        load("dress_64x48")
+    (tmp_path / "128x96").write_text("a file of that name")
+    assert weights.find("128x96") == Path("128x96")
+
+
+def test_a_child_finds_the_package_where_it_stands(tmp_path):
+    done = subprocess.run([sys.executable, "-c", "import cagan_theano; print(cagan_theano.__file__)"],
+                          cwd=tmp_path, env=weights.child_environment(), capture_output=True, text=True)
+    assert done.stdout.strip() == str(ROOT / "cagan_theano" / "__init__.py")

@@ -1,0 +1,78 @@
+"""The package as a wheel: the commands work in any folder, weights included, and write only there."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder that holds nothing but what the wheel installs."""
+    folder = tmp_path_factory.mktemp("wheel")
+    words = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    done = subprocess.run([sys.executable, *words, "--wheel-dir", folder, ROOT],
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def run(installed, place, *words):
+    """A finished `cagan` of the installed package, started in a folder."""
+    keep = ("PYTHONPATH", "PYTHONHOME")
+    environment = {name: value for name, value in os.environ.items() if name not in keep}
+    environment |= {"PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run([sys.executable, "-m", "cagan_theano", *map(str, words)], cwd=place,
+                          env=environment, capture_output=True, text=True)  # fmt: skip
+
+
+def test_what_is_installed(installed):
+    assert {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")} == {
+        "cagan_theano", "data_prep"}  # fmt: skip
+    (points,) = installed.glob("*.dist-info/entry_points.txt")
+    assert "cagan = cagan_theano.cli:run" in points.read_text()
+    names = {path.name for path in (installed / "cagan_theano" / "checkpoints").iterdir()}
+    assert {"cagan_128x96.h5", "dress_128x96.h5", "heldout_128x96.h5", "README.md"} <= names
+
+
+def test_help_imports_no_network(installed, tmp_path):
+    code = ("import sys\nfrom cagan_theano.cli import cagan\n"
+            "cagan.main(['--help'], standalone_mode=False)\n"
+            "print(*{'jax', 'aesara', 'scipy', 'matplotlib'} & set(sys.modules))")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(installed)})  # fmt: skip
+    assert done.returncode == 0 and "figure4" in done.stdout, done.stderr
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_figure_and_swap_in_an_empty_folder(installed, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in installed.rglob("*")}
+    done = run(installed, tmp_path, "figure4", "--weights", "dress", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert Image.open(tmp_path / "figures" / "figure4.png").size[0] > 500
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (96, 128), (200, 30, 30)).save(photo)
+    done = run(installed, tmp_path, "swap", "--human", photo, "--wearing", photo, "--article", photo,
+               "--checkpoint", "dress_128x96", "--out", "swapped.png", "--device", "cpu")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert Image.open(tmp_path / "swapped.png").size == (96, 128)
+    assert {path.name for path in tmp_path.iterdir()} == {"figures", "photo.png", "swapped.png"}
+    assert {path: path.stat().st_mtime_ns for path in installed.rglob("*")} == before
+
+
+def test_plans_and_vectors_are_installed(installed, tmp_path):
+    done = run(installed, tmp_path, "ablations", "first", "--list")
+    assert done.returncode == 0, done.stderr
+    code = "from cagan_theano.interop import vectors; print(vectors.SHIPPED.is_file(), vectors.SHIPPED)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(installed)})  # fmt: skip
+    assert done.stdout.startswith(f"True {installed}"), done.stderr
