@@ -35,10 +35,19 @@ MAX_BYTES = 4 << 30
 SMALL, RATIO = 16 << 20, 64  # a file may declare 16 MiB, or 64 times its own size
 MAX_TEXT = 60_000  # HDF5 keeps an attribute of up to 64 KiB in the object header
 CURE = "copy or download the file again, or use another checkpoint"
-METADATA = {"data": {"pairs": int, "height": int, "width": int, "provenance": {}}, "versions": {},
-            "init": {"sha256": str, "step": int, "height": int, "width": int, "note": str},
-            "seconds": NUMBER, "seed": int, "finished": bool, "averaged": bool, "note": str,
-            "backend": str, "device": str, "program": str}
+METADATA = {
+    "data": {"pairs": int, "height": int, "width": int, "provenance": {}},
+    "versions": {},
+    "init": {"sha256": str, "step": int, "height": int, "width": int, "note": str},
+    "seconds": NUMBER,
+    "seed": int,
+    "finished": bool,
+    "averaged": bool,
+    "note": str,
+    "backend": str,
+    "device": str,
+    "program": str,
+}
 NAME = re.compile(r"[A-Za-z0-9_.]{1,99}(/[A-Za-z0-9_.]{1,99}){0,3}")
 
 
@@ -67,8 +76,11 @@ class Checkpoint:
     def swapping_G(self):
         """Name -> array of the weights to swap with: moving averages where there are any, else G."""
         prefix = f"{AVERAGE}/"
-        average = {name[len(prefix):]: array for name, array in (self.optimizer or {}).items()
-                   if name.startswith(prefix)}
+        average = {
+            name[len(prefix) :]: array
+            for name, array in (self.optimizer or {}).items()
+            if name.startswith(prefix)
+        }
         return average or self.G
 
 
@@ -149,8 +161,10 @@ def contents_sha256(texts, step, arrays):
 
 
 def _texts_of(checkpoint):
-    texts = {"config": checkpoint.config.to_json(),
-             "metadata": json.dumps(checkpoint.metadata, sort_keys=True)}
+    texts = {
+        "config": checkpoint.config.to_json(),
+        "metadata": json.dumps(checkpoint.metadata, sort_keys=True),
+    }
     return texts if checkpoint.sampler is None else {**texts, "sampler": checkpoint.sampler}
 
 
@@ -194,8 +208,11 @@ def _limit(size):
 
 
 def _arrays_of(checkpoint, dtype):
-    arrays = {f"{network}/{name}": np.asarray(value).astype(dtype)
-              for network in ("G", "D") for name, value in getattr(checkpoint, network).items()}
+    arrays = {
+        f"{network}/{name}": np.asarray(value).astype(dtype)
+        for network in ("G", "D")
+        for name, value in getattr(checkpoint, network).items()
+    }
     for name, value in (checkpoint.optimizer or {}).items():
         arrays[f"optimizer/{name}"] = np.asarray(value)
     return arrays
@@ -210,8 +227,9 @@ def _file_image(texts, step, arrays, digest, compress):
     # Random-looking float32 bits do not compress; float16 weights do, a little.
     filters = {"compression": "gzip", "shuffle": True} if compress else {}
     with h5py.File("checkpoint", "w", driver="core", backing_store=False) as file:
-        file.attrs.update({"format": FORMAT, "version": VERSION, "step": int(step),
-                           "sha256": digest, **texts})
+        file.attrs.update(
+            {"format": FORMAT, "version": VERSION, "step": int(step), "sha256": digest, **texts}
+        )
         for name, array in arrays.items():
             file.create_dataset(name, data=array, **(filters if array.ndim else {}))
         file.flush()
@@ -224,12 +242,13 @@ def _file_image(texts, step, arrays, digest, compress):
 def _read(file, path):
     """Return (texts, step, arrays, sha256) of an open file, checked one by one."""
     if attribute(file, "format") != FORMAT:
-        raise ValueError(f"{path}: is no checkpoint of cagan_theano; give a file that "
-                         "the training wrote")
+        raise ValueError(f"{path}: is no checkpoint of cagan_theano; give a file that the training wrote")
     version = _integer(file, "version", path)
     if version != VERSION:
-        raise ValueError(f"{path}: has format version {version}, this program reads version "
-                         f"{VERSION}; use the program's release that wrote it")
+        raise ValueError(
+            f"{path}: has format version {version}, this program reads version "
+            f"{VERSION}; use the program's release that wrote it"
+        )
     texts = {name: _text(file, name, path) for name in TEXTS if name in file.attrs}
     if not {"config", "metadata"} <= set(texts):
         raise _damaged(path, "its configuration or metadata is missing")
@@ -261,8 +280,7 @@ def _arrays(file, path):
     size, limit = _bytes_of(datasets), _limit(path.stat().st_size)
     if size > limit:
         raise _damaged(path, f"it declares {size} bytes of arrays, the limit is {limit}")
-    return {name: np.asarray(_checked(dataset, name, path)[()])
-            for name, dataset in datasets.items()}
+    return {name: np.asarray(_checked(dataset, name, path)[()]) for name, dataset in datasets.items()}
 
 
 def _collect(parent, name, datasets, seen, path):
@@ -299,8 +317,10 @@ def _checkpoint_of(path, texts, step, arrays, digest):
     try:
         config = Config.from_json(texts["config"])
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: its configuration is not understood ({_line(error)}); "
-                         "use the program's release that wrote it") from error
+        raise ValueError(
+            f"{path}: its configuration is not understood ({_line(error)}); "
+            "use the program's release that wrote it"
+        ) from error
     try:
         metadata = _metadata(texts["metadata"])
     except ValueError as error:
@@ -310,8 +330,16 @@ def _checkpoint_of(path, texts, step, arrays, digest):
         group, _, rest = name.partition("/")
         weights = group != "optimizer"
         groups[group][rest] = array.astype("float32") if weights else array
-    return Checkpoint(config, step, groups["G"], groups["D"], groups["optimizer"] or None,
-                      texts.get("sampler"), metadata, digest)
+    return Checkpoint(
+        config,
+        step,
+        groups["G"],
+        groups["D"],
+        groups["optimizer"] or None,
+        texts.get("sampler"),
+        metadata,
+        digest,
+    )
 
 
 def _metadata(text):
@@ -321,8 +349,9 @@ def _metadata(text):
         check_provenance((metadata.get("data") or {}).get("provenance", {}))
     except ValueError as error:
         raise ValueError(f"its metadata is not understood ({error})") from error
-    if metadata.get("seconds", 0) < 0 or not all(isinstance(v, str) for v in
-                                                 metadata.get("versions", {}).values()):
+    if metadata.get("seconds", 0) < 0 or not all(
+        isinstance(v, str) for v in metadata.get("versions", {}).values()
+    ):
         raise ValueError("its metadata is not understood (seconds below 0, or a version that is no text)")
     return metadata
 

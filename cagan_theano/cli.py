@@ -94,8 +94,14 @@ def version(ctx, _, wanted):
 
 
 @click.command(cls=Lazy, context_settings={"max_content_width": 100})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=version,
-              help="Show the version and exit.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=version,
+    help="Show the version and exit.",
+)
 def cagan():
     """CAGAN: swap fashion articles on photos of people, and replicate the paper.
 
@@ -106,5 +112,3 @@ def cagan():
 def run(name: str | None = None) -> None:
     """Run the command of a name, or the one that the command line names, on this process's arguments."""
     main(find(name) if name else cagan)
-
-

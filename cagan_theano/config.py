@@ -182,8 +182,7 @@ class Config:
         "(ours): gain of each channel, gamma and brightness, one draw for the person's pictures, "
         "one for the articles'",
         "none mentioned",
-        ("none", "mirror", "crop", "mirror+crop", "tone", "mirror+tone", "crop+tone",
-         "mirror+crop+tone"),
+        ("none", "mirror", "crop", "mirror+crop", "tone", "mirror+tone", "crop+tone", "mirror+crop+tone"),
     )
     seed: int = option(0, "seed of the initial weights and of the minibatches", "not stated")
 
@@ -302,8 +301,10 @@ def check_company(config: Config) -> None:
     if config.schedule == "alternate" and not config.adversarial_terms:
         raise ValueError("schedule='alternate': trains D by turns, and gamma_adv=0 has no D; use both")
     if config.gamma_region and config.mask == "overwrite":
-        raise ValueError("gamma_region: trains alpha, which mask='overwrite' takes from a mask; use "
-                         "mask none or prior, or gamma_region=0")
+        raise ValueError(
+            "gamma_region: trains alpha, which mask='overwrite' takes from a mask; use "
+            "mask none or prior, or gamma_region=0"
+        )
     if config.color != "rgb" and "tone" in config.augmentation:
         raise ValueError(f"augmentation={config.augmentation!r}: tone is of RGB; use color='rgb'")
 

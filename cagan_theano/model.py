@@ -43,8 +43,9 @@ def load(path, backend: str = "auto", device: str | None = None, **machine) -> "
         check_weights(checkpoint.config, G=checkpoint.swapping_G())
     G = build_networks(checkpoint.config).G
     set_values(G.params, checkpoint.swapping_G(), chosen)
-    return Model(checkpoint.config, G, chosen, checkpoint.step, checkpoint.metadata,
-                 checkpoint.sha256, str(path))
+    return Model(
+        checkpoint.config, G, chosen, checkpoint.step, checkpoint.metadata, checkpoint.sha256, str(path)
+    )
 
 
 class Model:
@@ -54,8 +55,16 @@ class Model:
     is its path, for messages.
     """
 
-    def __init__(self, config: Config, G: Generator, backend: Backend, step: int = 0,
-                 metadata: dict | None = None, sha256: str = "", name: str = "the network"):
+    def __init__(
+        self,
+        config: Config,
+        G: Generator,
+        backend: Backend,
+        step: int = 0,
+        metadata: dict | None = None,
+        sha256: str = "",
+        name: str = "the network",
+    ):
         self.config, self.G, self.backend, self.name = config, G, backend, name
         self.step, self.metadata, self.sha256 = step, metadata or {}, sha256
         self._compiled = {}
@@ -76,8 +85,10 @@ class Model:
             arrays["mask"] = checked(mask, "mask", ())
         for name, array in arrays.items():
             if array.shape[:3] != arrays["x_i"].shape[:3]:
-                raise ValueError(f"{name} has shape {array.shape}, x_i {arrays['x_i'].shape}; "
-                                 "give as many pictures, of the same size")
+                raise ValueError(
+                    f"{name} has shape {array.shape}, x_i {arrays['x_i'].shape}; "
+                    "give as many pictures, of the same size"
+                )
         check_image_size(*arrays["x_i"].shape[1:3])
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: must be at least 1")
@@ -97,15 +108,19 @@ class Model:
     def _takes(self, mask) -> bool:
         """Whether a mask is used; ValueError when it is missing or too much."""
         if (mask is None) != (self.config.mask == "none"):
-            raise ValueError("this model was trained without masks; leave mask out" if
-                             mask is not None else f"this model (mask={self.config.mask!r}) "
-                             "needs the mask of the garment that x_i shows")
+            raise ValueError(
+                "this model was trained without masks; leave mask out"
+                if mask is not None
+                else f"this model (mask={self.config.mask!r}) needs the mask of the garment that x_i shows"
+            )
         return mask is not None
 
     def _swap(self, arrays, batch_size) -> Swap:
         n, height, width = arrays[0].shape[:3]
-        whole = Swap(np.empty((n, height, width), np.float32),
-                     *(np.empty((n, height, width, 3), np.uint8) for _ in range(2)))
+        whole = Swap(
+            np.empty((n, height, width), np.float32),
+            *(np.empty((n, height, width, 3), np.uint8) for _ in range(2)),
+        )
         # A new batch size means a new compilation: small N take the next power of two, large N
         # full batches, and what is missing in the last is filled by repeating its last row.
         size = min(batch_size, 1 << max(0, n - 1).bit_length())
@@ -113,7 +128,7 @@ class Model:
             rows = np.minimum(np.arange(start, start + size), n - 1)
             part = self._swap_batch([a[rows] for a in arrays])
             for target, source in zip(whole, part):
-                target[start:start + size] = source[:n - start]
+                target[start : start + size] = source[: n - start]
         return whole
 
     def _swap_batch(self, arrays) -> Swap:
@@ -122,8 +137,10 @@ class Model:
         masks = [(encode(a)[:, None] + 1) / 2 for a in arrays[3:]]
         alpha, x_tilde_ij, x_ij = self._function(arrays[0].shape[1:3])(*pictures, *masks)
         if not all(np.isfinite(a).all() for a in (alpha, x_tilde_ij, x_ij)):
-            raise ValueError(f"{self.name}: its weights, though finite, give values that are not (NaN or "
-                             "infinity); use an earlier or another checkpoint")
+            raise ValueError(
+                f"{self.name}: its weights, though finite, give values that are not (NaN or "
+                "infinity); use an earlier or another checkpoint"
+            )
         return Swap(alpha[:, 0], *(decode(np.moveaxis(a, 1, -1), color) for a in (x_tilde_ij, x_ij)))
 
     def _function(self, size):
@@ -138,8 +155,9 @@ def checked(array, name: str, channels: tuple) -> np.ndarray:
     """The array [N, H, W, *channels] of uint8, or of float in [0, 1]; else a ValueError."""
     array = np.asarray(array)
     if array.ndim != 3 + len(channels) or array.shape[3:] != channels:
-        raise ValueError(f"{name} has shape {array.shape}; "
-                         f"[{', '.join(('N', 'H', 'W', *map(str, channels)))}] is needed")
+        raise ValueError(
+            f"{name} has shape {array.shape}; [{', '.join(('N', 'H', 'W', *map(str, channels)))}] is needed"
+        )
     if array.dtype != np.uint8 and array.dtype.kind != "f":
         raise ValueError(f"{name} is of type {array.dtype}; use uint8, or float in [0, 1]")
     if array.dtype != np.uint8 and not ((array >= 0) & (array <= 1)).all():  # NaN fails both

@@ -41,8 +41,9 @@ class Count(click.ParamType):
         return int(value)
 
 
-devices_option = click.option("--devices", type=Count(), default=1, show_default=True,
-                              help="Devices that share each minibatch.")
+devices_option = click.option(
+    "--devices", type=Count(), default=1, show_default=True, help="Devices that share each minibatch."
+)
 
 
 class Widths(click.ParamType):
@@ -79,11 +80,17 @@ def config_option(spec: dataclasses.Field):
     flag = "--" + spec.name.replace("_", "-")
     text = f"{spec.metadata['help']}  ({spec.metadata['source']})"
     if spec.type is bool:
-        return click.option(f"{flag}/--no-{flag[2:]}", spec.name, default=spec.default,
-                            show_default=True, help=text)
-    return click.option(flag, spec.name, default=spec.default, type=option_type(spec),
-                        show_default=",".join(map(str, spec.default))
-                        if spec.type is tuple else True, help=text)
+        return click.option(
+            f"{flag}/--no-{flag[2:]}", spec.name, default=spec.default, show_default=True, help=text
+        )
+    return click.option(
+        flag,
+        spec.name,
+        default=spec.default,
+        type=option_type(spec),
+        show_default=",".join(map(str, spec.default)) if spec.type is tuple else True,
+        help=text,
+    )
 
 
 def option_type(spec: dataclasses.Field):
@@ -115,43 +122,82 @@ def checkpoint_option(size, family="cagan"):
 
     meanings = "; ".join(f"{name}, {what}" for name, what in weights.FAMILIES.items())
     by_family = click.option(
-        "--weights", type=click.Choice(list(weights.FAMILIES)), default=family, is_eager=True,
-        show_default=True, help=f"Shipped weights: {meanings}.")
+        "--weights",
+        type=click.Choice(list(weights.FAMILIES)),
+        default=family,
+        is_eager=True,
+        show_default=True,
+        help=f"Shipped weights: {meanings}.",
+    )
     by_path = click.option(
-        "--checkpoint", type=click.Path(), callback=chosen,
-        help="Trained weights of your own, in the place of --weights.")
+        "--checkpoint",
+        type=click.Path(),
+        callback=chosen,
+        help="Trained weights of your own, in the place of --weights.",
+    )
     return lambda command: by_family(by_path(command))
 
 
-out_option = click.option("--out", type=click.Path(), default="figures",
-                          show_default="figures/", help="Folder of the PNG and the PDF.")
+out_option = click.option(
+    "--out",
+    type=click.Path(),
+    default="figures",
+    show_default="figures/",
+    help="Folder of the PNG and the PDF.",
+)
 
 
 def backend_option(command):
     """Decorator: --backend, and --no-cache, which asks for nothing from the command itself."""
-    choice = click.option("--backend", type=click.Choice(["auto", "jax", "c"]), default="auto",
-                          show_default=True, help="What compiles the graph.")
+    choice = click.option(
+        "--backend",
+        type=click.Choice(["auto", "jax", "c"]),
+        default="auto",
+        show_default=True,
+        help="What compiles the graph.",
+    )
     return choice(no_cache_option(command))
 
 
-device_option = click.option("--device", type=click.Choice(["cpu", "gpu"]), default=None,
-                             help="Where it runs.  [default: a GPU where there is one]")
+device_option = click.option(
+    "--device",
+    type=click.Choice(["cpu", "gpu"]),
+    default=None,
+    help="Where it runs.  [default: a GPU where there is one]",
+)
 
 
-data_option = click.option("--data", type=click.Path(), default=None,
-                           help="Photo file whose test split is shown.  [default: the shipped "
-                                "held-out photoshoot, or one rendered once and cached]")
+data_option = click.option(
+    "--data",
+    type=click.Path(),
+    default=None,
+    help="Photo file whose test split is shown.  [default: the shipped "
+    "held-out photoshoot, or one rendered once and cached]",
+)
 
 
-seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-                           help="Seed of the random choice of humans and articles.")
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of the random choice of humans and articles.",
+)
 
 
 def figure_options(size):
     """Decorator: the options that every figure of pictures has, in one order."""
+
     def decorate(command):
-        for option in (seed_option, out_option, data_option, device_option, backend_option,
-                       checkpoint_option(size)):
+        for option in (
+            seed_option,
+            out_option,
+            data_option,
+            device_option,
+            backend_option,
+            checkpoint_option(size),
+        ):
             command = option(command)
         return command
+
     return decorate

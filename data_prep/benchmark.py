@@ -59,6 +59,7 @@ def decode(path):
 
 def seconds(work, rounds):
     """(wall, processor) seconds of the fastest of several turns of a function."""
+
     def once():
         start = time.perf_counter(), time.process_time()
         work()
@@ -86,12 +87,15 @@ def benchmark(pairs, size, jobs, rounds):
         paths = make_photos(many, pairs)
         count = len(make_photos(few, FEW))
         bare = seconds(lambda: list(in_parallel(decode, paths, jobs)), rounds)
-        start, whole = (seconds(lambda src=src: ingest("folders", src, f"{folder}/out.h5",
-                                                       settings, options), rounds)
-                        for src in (few, many))
+        start, whole = (
+            seconds(lambda src=src: ingest("folders", src, f"{folder}/out.h5", settings, options), rounds)
+            for src in (few, many)
+        )
         mean = sum(map(os.path.getsize, paths)) / len(paths) / 1024
-    click.echo(f"{len(paths)} JPEGs of {WIDTH}x{HEIGHT} ({mean:.0f} KiB each), {jobs} threads, "
-               f"to {size[0]}x{size[1]}")
+    click.echo(
+        f"{len(paths)} JPEGs of {WIDTH}x{HEIGHT} ({mean:.0f} KiB each), {jobs} threads, "
+        f"to {size[0]}x{size[1]}"
+    )
     bare = np.array(bare) / len(paths)
     each = (np.array(whole) - start) / (len(paths) - count)
     for name, spent in (("decoding alone", bare), ("data_prep", each)):
@@ -100,8 +104,10 @@ def benchmark(pairs, size, jobs, rounds):
     fixed = np.array(start) - count * each
     click.echo(f"and {fixed[0]:.2f} s, {fixed[1]:.2f} s of processor time, whatever the number")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    click.echo(f"{each[0] / bare[0]:.2f} times the bare loop, {each[1] / bare[1]:.2f} times its "
-               f"processor time; at most {peak:.0f} MiB of memory")
+    click.echo(
+        f"{each[0] / bare[0]:.2f} times the bare loop, {each[1] / bare[1]:.2f} times its "
+        f"processor time; at most {peak:.0f} MiB of memory"
+    )
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ PRINT = 32  # side of the picture that is hashed: that of imagehash.phash
 THUMB = 8  # side of the colors that confirm a near repeat
 FLAT = 2.0  # standard deviation [levels] below which a photo is blank
 DIFFERENT = 12  # levels from the ground's color that are no shading of it
-NEARLY = .01  # share of different pixels below which a photo is nearly blank
-CUT = .25  # share of the lower edge that a body cut by it covers, at least
-FREE = .1  # share of the upper edge that it covers at most
-SKIN = .08  # share of skin-like pixels in the upper middle below which no face is searched
+NEARLY = 0.01  # share of different pixels below which a photo is nearly blank
+CUT = 0.25  # share of the lower edge that a body cut by it covers, at least
+FREE = 0.1  # share of the upper edge that it covers at most
+SKIN = 0.08  # share of skin-like pixels in the upper middle below which no face is searched
 FACE_HEIGHT = 176  # rows of the picture in which a face is searched
 FACE_LEAST, FACE_MOST = 24, 64  # side [pixels]: the smallest that the detector knows; a portrait
-DEGENERATE = .002, .98  # a mask that covers less or more shows no garment
+DEGENERATE = 0.002, 0.98  # a mask that covers less or more shows no garment
 
 _detector = threading.local()
 
@@ -47,7 +47,7 @@ def away_from_ground(small):
 
 
 def blankness(small, away):
-    """"blank: ..." for a small photo that shows nothing, else None; away: `away_from_ground`."""
+    """ "blank: ..." for a small photo that shows nothing, else None; away: `away_from_ground`."""
     if away.mean() >= NEARLY:
         return None
     if np.asarray(small).std(axis=(0, 1)).max() < FLAT:
@@ -56,7 +56,7 @@ def blankness(small, away):
 
 
 def personhood(image, small, away):
-    """"person: ..." for a garment's photo that seems to be one of a person, else None.
+    """ "person: ..." for a garment's photo that seems to be one of a person, else None.
 
     Two signs: something cut by the lower edge only, as a body is and a garment is not; a face.
     """
@@ -80,10 +80,15 @@ def has_face(image):
     if width < 2 * FACE_LEAST:
         return False
     upper = image.resize((width, FACE_HEIGHT), Image.Resampling.BOX).crop(
-        (width // 6, 0, width - width // 6, FACE_HEIGHT // 2))
+        (width // 6, 0, width - width // 6, FACE_HEIGHT // 2)
+    )
     found = detector().detect_multi_scale(
-        img=np.ascontiguousarray(upper), scale_factor=1.25, step_ratio=1.5,
-        min_size=(FACE_LEAST, FACE_LEAST), max_size=(FACE_MOST, FACE_MOST))
+        img=np.ascontiguousarray(upper),
+        scale_factor=1.25,
+        step_ratio=1.5,
+        min_size=(FACE_LEAST, FACE_LEAST),
+        max_size=(FACE_MOST, FACE_MOST),
+    )
     return bool(found)
 
 
@@ -91,6 +96,7 @@ def detector():
     """The face detector of this thread, loaded once."""
     if not hasattr(_detector, "cascade"):
         from skimage.feature import Cascade
+
         _detector.cascade = Cascade(cascade_file())
     return _detector.cascade
 
@@ -99,11 +105,12 @@ def detector():
 def cascade_file():
     """The file of the cascade that comes with scikit-image."""
     from skimage import data
+
     return data.lbp_frontal_face_cascade_filename()
 
 
 def degenerate(mask):
-    """"mask: ..." for a mask, uint8, that is empty or covers everything, else None."""
+    """ "mask: ..." for a mask, uint8, that is empty or covers everything, else None."""
     share = (np.asarray(mask) > 127).mean()
     if share < DEGENERATE[0]:
         return "mask: shows no garment"

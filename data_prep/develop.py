@@ -11,7 +11,7 @@ from data_prep import checks
 from data_prep.picture import decode, decode_labels, fit
 from data_prep.store import pack
 
-ASPECT = .02  # the most that the shapes of a photo and of its mask may differ
+ASPECT = 0.02  # the most that the shapes of a photo and of its mask may differ
 
 
 class Task(NamedTuple):
@@ -58,11 +58,16 @@ def develop(source, task, size, how):
     phash, colors = checks.print_of(image)
     mask, mask_fault = read_mask(source, task, image, size, how)
     return Developed(
-        checks.blankness(small, away), mask_fault,
+        checks.blankness(small, away),
+        mask_fault,
         checks.personhood(image, small, away) if task.role == "y" else None,
-        hashlib.sha256(data).digest(), phash, colors,
+        hashlib.sha256(data).digest(),
+        phash,
+        colors,
         image.height < size[0] and image.width < size[1],
-        pack(fit(image, *size, how)), mask)
+        pack(fit(image, *size, how)),
+        mask,
+    )
 
 
 def kind_of(error):
@@ -79,8 +84,9 @@ def read_mask(source, task, image, size, how):
     except ValueError as error:
         return None, f"mask: {error}"
     if abs(whole.width * image.height / (whole.height * image.width) - 1) > ASPECT:
-        return None, (f"mask: {task.mask}: is {whole.width}x{whole.height}, which is not the "
-                      "shape of the photo")
+        return None, (
+            f"mask: {task.mask}: is {whole.width}x{whole.height}, which is not the shape of the photo"
+        )
     fault = checks.degenerate(whole)
     return (None, fault) if fault else (pack(fit(whole, *size, how, fill=0)), None)
 

@@ -40,7 +40,7 @@ class Settings:
     size: tuple[int, int] = (128, 96)
     fit: str = "pad"
     split: str = "given"
-    share: float = .1
+    share: float = 0.1
     seed: int = 0
     masks: bool = True
     drop_doubts: bool = True
@@ -62,8 +62,9 @@ def find(layout, source, options=None):
     for record in layout.records(source, **(options or {})):
         getattr(found, kinds.get(type(record), "unpaired")).append(record)
     found.pairs = list(dict.fromkeys(found.pairs))
-    found.faults += [Fault(folder or ".", "is a link out of SRC: not followed")
-                     for folder in dict.fromkeys(source.refused)]
+    found.faults += [
+        Fault(folder or ".", "is a link out of SRC: not followed") for folder in dict.fromkeys(source.refused)
+    ]
     return found
 
 
@@ -81,20 +82,31 @@ def ingest(name, src, out, settings=None, options=None):
     report = Report(name, src, out, settings, options, source.base, VERSION)
     report.found(found)
     if not found.pairs:
-        raise ValueError(f"{src}: holds no pairs of the layout {name} ({report.why_none()}); "
-                         "`python -m data_prep detect` tells which layout it has")
+        raise ValueError(
+            f"{src}: holds no pairs of the layout {name} ({report.why_none()}); "
+            "`python -m data_prep detect` tells which layout it has"
+        )
     with Work(f"{out}.work", [VERSION, settings.size, settings.fit, source.root]) as work, quiet():
         tasks = tasks_of(found.pairs, settings.masks)
         develop_all(source, tasks, work, settings)
         facts = {task[:2]: work.facts(key_of(task)) for task in tasks}
-        plan = make_plan(found.pairs, found.unpaired, facts, split=settings.split,
-                         share=settings.share, seed=settings.seed, masks=settings.masks,
-                         drop_doubts=settings.drop_doubts)
+        plan = make_plan(
+            found.pairs,
+            found.unpaired,
+            facts,
+            split=settings.split,
+            share=settings.share,
+            seed=settings.seed,
+            masks=settings.masks,
+            drop_doubts=settings.drop_doubts,
+        )
         report.planned(plan, facts)
         if not plan.kept:
             report.write_facts()
-            raise ValueError(f"{src}: none of {len(found.pairs)} pairs can be used "
-                             f"({report.why_none()}); see {report.facts_path}")
+            raise ValueError(
+                f"{src}: none of {len(found.pairs)} pairs can be used "
+                f"({report.why_none()}); see {report.facts_path}"
+            )
         pictures = {task[:2]: key_of(task) for task in tasks}
         report.draw(plan, lambda photo: work.pictures(pictures[photo]))
         write(out, plan, work, pictures, report, settings)
@@ -106,16 +118,17 @@ def tasks_of(pairs, masks):
     """The `Task`s of all photos of some pairs, each once; masks: whether theirs are wanted."""
     tasks = {}
     for pair in pairs:
-        for task in (Task("x", pair.person, *((pair.parse, pair.labels) if masks else ())),
-                     Task("y", pair.garment, pair.garment_mask if masks else None)):
+        for task in (
+            Task("x", pair.person, *((pair.parse, pair.labels) if masks else ())),
+            Task("y", pair.garment, pair.garment_mask if masks else None),
+        ):
             tasks.setdefault(task[:2], task)
     return list(tasks.values())
 
 
 def key_of(task):
     """A task as the text that the work file knows it by."""
-    return printable("|".join((task.role, task.photo, task.mask or "",
-                               ",".join(map(str, task.labels)))))
+    return printable("|".join((task.role, task.photo, task.mask or "", ",".join(map(str, task.labels)))))
 
 
 def develop_all(source, tasks, work, settings):
@@ -126,9 +139,12 @@ def develop_all(source, tasks, work, settings):
     bar = tqdm(total=len(tasks), initial=len(tasks) - len(missing), unit="photo", desc="reading")
     try:
         with bar:
-            groups = (missing[n:n + GROUP] for n in range(0, len(missing), GROUP))
-            run = in_parallel(lambda group: [develop(source, task, settings.size, settings.fit)
-                                             for task in group], groups, settings.jobs)
+            groups = (missing[n : n + GROUP] for n in range(0, len(missing), GROUP))
+            run = in_parallel(
+                lambda group: [develop(source, task, settings.size, settings.fit) for task in group],
+                groups,
+                settings.jobs,
+            )
             for group, results in run:
                 for task, developed in zip(group, results):
                     work.put(key_of(task), stamps[key_of(task)], developed)
@@ -136,8 +152,7 @@ def develop_all(source, tasks, work, settings):
         work.save()
     except KeyboardInterrupt:
         work.save()
-        raise KeyboardInterrupt("interrupted; what was read is kept, the same command goes on"
-                                ) from None
+        raise KeyboardInterrupt("interrupted; what was read is kept, the same command goes on") from None
 
 
 def stamp_of(source, task):
@@ -182,5 +197,12 @@ def add(writer, kept, work, pictures):
     x, mask = work.pictures(pictures["x", pair.person])
     y, y_mask = work.pictures(pictures["y", pair.garment])
     images = [image and Packed(image) for image in (x, y, mask, y_mask)]
-    writer.add(kept.split, *images[:2], kept.person, kept.garment, mask=images[2], y_mask=images[3],
-               files=(pair.person, pair.garment))
+    writer.add(
+        kept.split,
+        *images[:2],
+        kept.person,
+        kept.garment,
+        mask=images[2],
+        y_mask=images[3],
+        files=(pair.person, pair.garment),
+    )

@@ -8,13 +8,14 @@ from data_prep.store import check_size
 
 
 def parse_size(_context, _parameter, text):
-    """"128x96" -> (128, 96): height and width in pixels."""
+    """ "128x96" -> (128, 96): height and width in pixels."""
     try:
         height, width = (int(side) for side in text.lower().split("x"))
         check_size(height, width)
     except ValueError as error:
-        raise click.BadParameter(f"{text!r}: give HEIGHTxWIDTH such as 128x96, both "
-                                 "multiples of 16") from error
+        raise click.BadParameter(
+            f"{text!r}: give HEIGHTxWIDTH such as 128x96, both multiples of 16"
+        ) from error
     return height, width
 
 
@@ -23,5 +24,4 @@ def cpus():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-size_option = click.option("--size", default="128x96", callback=parse_size,
-                           help="HEIGHTxWIDTH in pixels.")
+size_option = click.option("--size", default="128x96", callback=parse_size, help="HEIGHTxWIDTH in pixels.")

@@ -24,8 +24,19 @@ GAP = 2.0
 # Hamming's window shrinks nearly as well as the bicubic filter and takes two thirds of its time.
 SHRINK, ENLARGE = Image.Resampling.HAMMING, Image.Resampling.BICUBIC
 # What Pillow's decoders raise on bytes that are no picture.
-DAMAGE = (OSError, SyntaxError, EOFError, ValueError, TypeError, KeyError, IndexError,
-          OverflowError, ZeroDivisionError, MemoryError, struct.error)
+DAMAGE = (
+    OSError,
+    SyntaxError,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    ZeroDivisionError,
+    MemoryError,
+    struct.error,
+)
 
 
 def read_picture(path, height: int, width: int, how: str = "pad") -> np.ndarray:
@@ -86,11 +97,13 @@ def opened(stream, name, formats):
                 raise Image.DecompressionBombError
             yield image
     except Image.UnidentifiedImageError as error:
-        raise ValueError(f"{name}: is no image of a known format; give a "
-                         f"{'PNG or JPEG' if 'JPEG' in formats else 'PNG'}") from error
+        raise ValueError(
+            f"{name}: is no image of a known format; give a {'PNG or JPEG' if 'JPEG' in formats else 'PNG'}"
+        ) from error
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{name}: has more than {MAX_PIXELS // 10**6} million pixels; "
-                         "scale it down") from error
+        raise ValueError(
+            f"{name}: has more than {MAX_PIXELS // 10**6} million pixels; scale it down"
+        ) from error
     except DAMAGE as error:
         raise ValueError(f"{name}: is a damaged image ({error}); copy it again") from error
 
@@ -143,8 +156,10 @@ def decode_labels(stream, name) -> np.ndarray:
         mode = image.mode
         labels = np.asarray(image.convert("L") if mode == "1" else image)
     if mode not in ("P", "L", "1"):
-        raise ValueError(f"{name}: is a picture in color (mode {mode}) and no label map; give one "
-                         "with a palette or in gray")
+        raise ValueError(
+            f"{name}: is a picture in color (mode {mode}) and no label map; give one "
+            "with a palette or in gray"
+        )
     return labels
 
 

@@ -69,8 +69,10 @@ class Planner:
         """Drop pairs of which a photo or a wanted mask cannot be used."""
         self.sift(lambda pair: next((f.fault for f in self.of(pair) if f.fault), None))
         if masks:
-            wanted = {"parse": any(p.parse for p in self.pairs),
-                      "garment_mask": any(p.garment_mask for p in self.pairs)}
+            wanted = {
+                "parse": any(p.parse for p in self.pairs),
+                "garment_mask": any(p.garment_mask for p in self.pairs),
+            }
             self.sift(lambda pair: self.mask_fault(pair, wanted))
         if drop_doubts:
             self.sift(lambda pair: self.of(pair)[1].doubt)
@@ -95,28 +97,29 @@ class Planner:
 
     def find_repeats(self):
         """Find near repeats among all photos in use; returns how many."""
-        facts = {photo: fact for pair in self.pairs
-                 for photo, fact in zip(self.photos(pair), self.of(pair))}
+        facts = {photo: fact for pair in self.pairs for photo, fact in zip(self.photos(pair), self.of(pair))}
         photos = list(facts)
         if not photos:
             return 0
-        found = near_repeats([fact.phash for fact in facts.values()],
-                             np.stack([np.frombuffer(fact.colors, np.uint8)
-                                       for fact in facts.values()]),
-                             [digest for _, digest in photos])
-        self.near = {photos[a]: [photos[b] for b in sorted(others)]
-                     for a, others in neighbours(found).items()}
+        found = near_repeats(
+            [fact.phash for fact in facts.values()],
+            np.stack([np.frombuffer(fact.colors, np.uint8) for fact in facts.values()]),
+            [digest for _, digest in photos],
+        )
+        self.near = {
+            photos[a]: [photos[b] for b in sorted(others)] for a, others in neighbours(found).items()
+        }
         return len(found)
 
     def sift_person_garments(self):
         """Drop pairs whose garment photo is also a photo of a person, in another pair or this."""
-        people = {photo: pair.person for pair in reversed(self.pairs)
-                  for photo in self.photos(pair)[:1]}
+        people = {photo: pair.person for pair in reversed(self.pairs) for photo in self.photos(pair)[:1]}
 
         def why(pair):
             near = self.near.get(self.photos(pair)[1], ())
             twin = next((photo for photo in near if photo[0] == "x"), None)
             return twin and f"person: the garment's photo is that of a person, {people[twin]}"
+
         self.sift(why)
 
     def sift_repeats(self):
@@ -132,6 +135,7 @@ class Planner:
                 return None
             other = seen[tuple(groups.find(photo) for photo in self.photos(pair))]
             return f"repeat: of {other.person} with {other.garment}"
+
         self.sift(why)
 
     def photo_groups(self):
@@ -156,8 +160,11 @@ class Planner:
             if pair.split == "test" or not crossing:
                 return None
             other = taken[crossing[0]]
-            return (f"crossing: {WORDS[crossing[0][0]]} is in the test split, too "
-                    f"({other.person} with {other.garment})")
+            return (
+                f"crossing: {WORDS[crossing[0][0]]} is in the test split, too "
+                f"({other.person} with {other.garment})"
+            )
+
         self.sift(why)
 
     def things_near(self, pair):
@@ -176,12 +183,15 @@ class Planner:
         return groups
 
 
-WORDS = {"x": "the person's photo", "y": "the garment's photo", "person": "the person",
-         "product": "the product"}
+WORDS = {
+    "x": "the person's photo",
+    "y": "the garment's photo",
+    "person": "the person",
+    "product": "the product",
+}
 
 
-def make_plan(pairs, unpaired, facts, *, split="given", share=.1, seed=0, masks=True,
-              drop_doubts=True):
+def make_plan(pairs, unpaired, facts, *, split="given", share=0.1, seed=0, masks=True, drop_doubts=True):
     """Decide on every pair: a `Plan`.
 
     split: "given" by the data set where it has one, else by "product"; or all "train" or "test".
@@ -199,8 +209,9 @@ def make_plan(pairs, unpaired, facts, *, split="given", share=.1, seed=0, masks=
     splits = choose_splits(planner, groups, split, share, seed)
     kept = number_pairs(planner, groups, splits)
     triples = match_triples(kept, unpaired)
-    doubts = [Drop(k.pair, facts["y", k.pair.garment].doubt) for k in kept
-              if facts["y", k.pair.garment].doubt]
+    doubts = [
+        Drop(k.pair, facts["y", k.pair.garment].doubt) for k in kept if facts["y", k.pair.garment].doubt
+    ]
     return Plan(kept, planner.dropped, triples, len(unpaired) - len(triples), repeats, doubts)
 
 
@@ -233,8 +244,14 @@ def number_pairs(planner, groups, splits):
         for pair, own in zip(planner.pairs, splits):
             if own == split:
                 person, garment = (groups.find(photo) for photo in planner.photos(pair))
-                kept.append(Kept(pair, split, people.setdefault(person, len(people)),
-                                 garments.setdefault(garment, len(garments))))
+                kept.append(
+                    Kept(
+                        pair,
+                        split,
+                        people.setdefault(person, len(people)),
+                        garments.setdefault(garment, len(garments)),
+                    )
+                )
     return kept
 
 

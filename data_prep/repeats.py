@@ -57,7 +57,7 @@ def similar_within(rows, hashes, colors):
     """The similar pairs among some rows, a block of them against all others at a time."""
     size = max(1, AT_ONCE // len(rows))
     for start in range(0, len(rows), size):
-        block = rows[start:start + size]
+        block = rows[start : start + size]
         near = bit_count(hashes[block, None] ^ hashes[rows]) <= DISTANCE
         at_a, at_b = near.nonzero()
         a, b = block[at_a], rows[at_b]

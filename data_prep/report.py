@@ -38,33 +38,45 @@ class Report:
         self.facts_path, self.sheet_path = f"{stem}.report.json", f"{stem}.sheet.png"
         self.arguments = dataclasses.asdict(settings) | {
             name: printable(value) if isinstance(value, str) else value
-            for name, value in (options or {}).items()}
+            for name, value in (options or {}).items()
+        }
         del self.arguments["jobs"]  # which does not change the file
-        self.facts = {"layout": name, "source": os.fspath(src), "begins at": base or ".",
-                      "file": os.path.basename(self.out), "arguments": self.arguments}
+        self.facts = {
+            "layout": name,
+            "source": os.fspath(src),
+            "begins at": base or ".",
+            "file": os.path.basename(self.out),
+            "arguments": self.arguments,
+        }
         self.counts, self.digest, self.sheet, self.version = {}, "", None, version
         self._before = {}
 
     def found(self, found):
         """Take what the layout found."""
-        self.counts = {"pairs listed": len(found.pairs), "unpaired rows": len(found.unpaired),
-                       "faults": len(found.faults)}
+        self.counts = {
+            "pairs listed": len(found.pairs),
+            "unpaired rows": len(found.unpaired),
+            "faults": len(found.faults),
+        }
         self.facts["faults"] = [fault._asdict() for fault in found.faults[:LISTED]]
 
     def planned(self, plan, facts):
         """Take what was decided.  facts: (role, photo) -> `Developed`."""
         splits = collections.Counter(kept.split for kept in plan.kept)
         kinds = collections.Counter(kind_of(drop.why) for drop in plan.dropped)
-        photos = [("x", k.pair.person) for k in plan.kept] + [("y", k.pair.garment)
-                                                             for k in plan.kept]
+        photos = [("x", k.pair.person) for k in plan.kept] + [("y", k.pair.garment) for k in plan.kept]
         self.counts |= {
-            "train": splits["train"], "test": splits["test"],
+            "train": splits["train"],
+            "test": splits["test"],
             "persons": len({kept.person for kept in plan.kept}),
             "garments": len({kept.garment for kept in plan.kept}),
-            "swaps to try": len(plan.triples), "unpaired rows without both pairs": plan.lost,
+            "swaps to try": len(plan.triples),
+            "unpaired rows without both pairs": plan.lost,
             "near repeats among photos": plan.repeats,
             "photos smaller than the size": sum(facts[p].enlarged for p in dict.fromkeys(photos)),
-            "doubtful and kept": len(plan.doubts), "dropped": dict(sorted(kinds.items()))}
+            "doubtful and kept": len(plan.doubts),
+            "dropped": dict(sorted(kinds.items())),
+        }
         self.facts["dropped"] = [entry(drop) for drop in plan.dropped[:LISTED]]
         self.facts["doubtful and kept"] = [entry(drop) for drop in plan.doubts[:LISTED]]
         digest = hashlib.sha256(b"".join(facts[photo].digest for photo in photos))
@@ -72,25 +84,33 @@ class Report:
 
     def provenance(self):
         """What the data file says of where it is from: no path, no time."""
-        return {"program": f"data_prep {self.name}", "version": self.version,
-                "arguments": self.arguments, "counts": self.counts, "photos": self.digest}
+        return {
+            "program": f"data_prep {self.name}",
+            "version": self.version,
+            "arguments": self.arguments,
+            "counts": self.counts,
+            "photos": self.digest,
+        }
 
     def why_none(self):
         """The commonest reasons for which nothing is left, in a few words."""
-        reasons = [f"{count} {kind}" for kind, count in
-                   sorted(self.counts.get("dropped", {}).items(), key=lambda item: -item[1])[:3]]
+        reasons = [
+            f"{count} {kind}"
+            for kind, count in sorted(self.counts.get("dropped", {}).items(), key=lambda item: -item[1])[:3]
+        ]
         if not reasons and self.facts["faults"]:
             first = self.facts["faults"][0]
-            reasons = [f"faults: {self.counts['faults']}, the first: "
-                       f"{first['what']}: {first['why']}"]
+            reasons = [f"faults: {self.counts['faults']}, the first: {first['what']}: {first['why']}"]
         return ", ".join(reasons) or "nothing looks like it"
 
     def lines(self):
         """The summary as lines of text."""
         c = self.counts
-        yield (f"wrote {self.out}: {c['train']} pairs to train on, {c['test']} in the test split, "
-               f"{c['swaps to try']} swaps to try; {c['persons']} persons, "
-               f"{c['garments']} garments")
+        yield (
+            f"wrote {self.out}: {c['train']} pairs to train on, {c['test']} in the test split, "
+            f"{c['swaps to try']} swaps to try; {c['persons']} persons, "
+            f"{c['garments']} garments"
+        )
         for kind, count in c["dropped"].items():
             yield f"  left out {count}: {MEANINGS.get(kind, kind)}"
         if c["faults"]:
@@ -101,6 +121,7 @@ class Report:
 
     def draw(self, plan, pictures):
         """Draw the sheet.  pictures: (role, photo) -> (pixels, mask), packed or None."""
+
         def photo(role, path):
             pixels, mask = pictures((role, path))
             height, width = self.settings.size
@@ -108,20 +129,26 @@ class Report:
             return outlined(shown, mask and unpack(mask, (height, width)))
 
         def cell(pair, *more):
-            return Cell((photo("x", pair.person), photo("y", pair.garment)),
-                        (pair.person, pair.garment, *more))
+            return Cell(
+                (photo("x", pair.person), photo("y", pair.garment)), (pair.person, pair.garment, *more)
+            )
 
-        kept = [cell(k.pair, f"{k.split}, garment {k.garment}")
-                for k in spread(plan.kept, SHOWN)]
+        kept = [cell(k.pair, f"{k.split}, garment {k.garment}") for k in spread(plan.kept, SHOWN)]
         dropped = [cell(drop.pair, drop.why) for drop in of_each_kind(plan.dropped, SHOWN_DROPPED)]
         c, total = self.counts, len(plan.kept)
-        title = [f"{os.path.basename(self.out)}: {c['train']} pairs to train on, {c['test']} in "
-                 f"the test split, {len(plan.dropped)} left out",
-                 f"layout {self.name}; {self.settings.size[0]}x{self.settings.size[1]} pixels, "
-                 f"{self.settings.fit}; person left, garment right; masks outlined in red"]
-        self.sheet = draw_sheet(title, [(f"Kept: {len(kept)} of {total}, evenly spaced", kept),
-                                        (f"Left out: {len(dropped)} of {len(plan.dropped)}, "
-                                         "some of each kind", dropped)])
+        title = [
+            f"{os.path.basename(self.out)}: {c['train']} pairs to train on, {c['test']} in "
+            f"the test split, {len(plan.dropped)} left out",
+            f"layout {self.name}; {self.settings.size[0]}x{self.settings.size[1]} pixels, "
+            f"{self.settings.fit}; person left, garment right; masks outlined in red",
+        ]
+        self.sheet = draw_sheet(
+            title,
+            [
+                (f"Kept: {len(kept)} of {total}, evenly spaced", kept),
+                (f"Left out: {len(dropped)} of {len(plan.dropped)}, some of each kind", dropped),
+            ],
+        )
 
     def write_facts(self):
         """Write the JSON report."""
@@ -167,6 +194,7 @@ def of_each_kind(drops, count):
     kinds = collections.defaultdict(list)
     for drop in drops:
         kinds[kind_of(drop.why)].append(drop)
-    turns = sorted((turn, kind, drop) for kind, those in kinds.items()
-                   for turn, drop in enumerate(those[:count]))
+    turns = sorted(
+        (turn, kind, drop) for kind, those in kinds.items() for turn, drop in enumerate(those[:count])
+    )
     return [drop for _, _, drop in sorted(turns[:count], key=lambda row: row[1:])]

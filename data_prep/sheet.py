@@ -44,10 +44,14 @@ class Sizes(NamedTuple):
 def draw_sheet(title, sections):
     """A PIL image: lines of title, then for each (heading, cells) its pairs in rows."""
     sizes = sizes_of([cell for _, cells in sections for cell in cells])
-    sections = [(heading, [wrapped(cell, sizes.cell) for cell in cells])
-                for heading, cells in sections if cells]
-    height = 2 * MARGIN + LINE * (len(title) + 1) + sum(
-        sum(row_height(row, sizes) for row in rows_of(cells)) + 3 * LINE for _, cells in sections)
+    sections = [
+        (heading, [wrapped(cell, sizes.cell) for cell in cells]) for heading, cells in sections if cells
+    ]
+    height = (
+        2 * MARGIN
+        + LINE * (len(title) + 1)
+        + sum(sum(row_height(row, sizes) for row in rows_of(cells)) + 3 * LINE for _, cells in sections)
+    )
     width = 2 * MARGIN + COLUMNS * (sizes.cell + GAP) - GAP
     sheet = Image.new("RGB", (width, height), "white")
     pen, top = ImageDraw.Draw(sheet), MARGIN
@@ -76,7 +80,7 @@ def sizes_of(cells):
 
 def rows_of(cells):
     """The cells in rows of COLUMNS."""
-    return [cells[at:at + COLUMNS] for at in range(0, len(cells), COLUMNS)]
+    return [cells[at : at + COLUMNS] for at in range(0, len(cells), COLUMNS)]
 
 
 def row_height(row, sizes):
@@ -98,7 +102,7 @@ def shortened(text, letters):
     """A text of so many letters at most: a name keeps its end, a sentence its beginning."""
     if len(text) <= letters:
         return text
-    return text[:letters - 3] + "..." if ": " in text else "..." + text[3 - letters:]
+    return text[: letters - 3] + "..." if ": " in text else "..." + text[3 - letters :]
 
 
 def drawable(text):
@@ -129,5 +133,7 @@ def write(pen, left, top, text, color, size):
 def font(size):
     """DejaVu Sans, which comes with matplotlib and knows most alphabets."""
     import matplotlib
-    return ImageFont.truetype(os.path.join(matplotlib.get_data_path(), "fonts", "ttf",
-                                           "DejaVuSans.ttf"), size)
+
+    return ImageFont.truetype(
+        os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size
+    )

@@ -4,8 +4,7 @@ import os
 import unicodedata
 from pathlib import PurePosixPath
 
-ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif",
-           ".jp2", ".ppm")
+ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".jp2", ".ppm")
 MAX_FILE = 256 << 20  # bytes of an image file
 MAX_LIST = 256 << 20  # bytes of a list of pairs
 MAX_LINE = 4096  # characters of a line of a list
@@ -89,12 +88,15 @@ class Source:
             return (), ()
         try:
             with os.scandir(place) as found:
-                rows = sorted((entry.name, entry.is_dir()) for entry in found
-                              if not entry.name.startswith("."))
+                rows = sorted(
+                    (entry.name, entry.is_dir()) for entry in found if not entry.name.startswith(".")
+                )
         except OSError:
             return (), ()
-        return (tuple(name for name, is_folder in rows if is_folder),
-                tuple(name for name, is_folder in rows if not is_folder))
+        return (
+            tuple(name for name, is_folder in rows if is_folder),
+            tuple(name for name, is_folder in rows if not is_folder),
+        )
 
     def folders(self, folder=""):
         """Names of the folders in a folder."""

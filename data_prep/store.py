@@ -14,6 +14,7 @@ Layout::
 One image per chunk, gzip 1 + shuffle + fletcher32 checksums, no timestamps: the same
 contents give the same file.
 """
+
 import contextlib
 import functools
 import json
@@ -48,11 +49,14 @@ def check_size(height, width, who="size"):
     """Raise ValueError unless 16 divides both sides and both are in 16..4096."""
     for side in (height, width):
         if side % MULTIPLE or not MULTIPLE <= side <= MAX_SIDE:
-            raise ValueError(f"{who}: {height}x{width} is not usable; both sides must be "
-                             f"multiples of {MULTIPLE} from {MULTIPLE} to {MAX_SIDE}")
+            raise ValueError(
+                f"{who}: {height}x{width} is not usable; both sides must be "
+                f"multiples of {MULTIPLE} from {MULTIPLE} to {MAX_SIDE}"
+            )
 
 
 # ---------------------------------------------------------------- writing
+
 
 class Packed(bytes):
     """One image as a chunk of the file holds it: `pack`ed."""
@@ -116,12 +120,12 @@ class PhotoWriter:
         check_target(self.path)
         self._target = atomic_file(self.path)
         self._file = h5py.File(self._target.__enter__(), "w")
-        self._file.attrs.update(format=FORMAT, version=VERSION, height=self.height,
-                                width=self.width, provenance=self._provenance)
+        self._file.attrs.update(
+            format=FORMAT, version=VERSION, height=self.height, width=self.width, provenance=self._provenance
+        )
         return self
 
-    def add(self, split, x, y, person, garment, mask=None, attributes=None, y_mask=None,
-            files=None):
+    def add(self, split, x, y, person, garment, mask=None, attributes=None, y_mask=None, files=None):
         """Append one pair to ``split`` ("train" or "test").
 
         x, y: [H,W,3] uint8; mask, y_mask: [H,W] uint8 or None; each may also be `pack`ed.
@@ -157,13 +161,22 @@ class PhotoWriter:
         if not isinstance(image, Packed):
             image = np.asarray(image)
             if image.shape != shape or image.dtype != np.uint8:
-                raise ValueError(f"{self.path}: {name} must be uint8 {list(shape)}, "
-                                 f"not {image.dtype} {list(image.shape)}")
+                raise ValueError(
+                    f"{self.path}: {name} must be uint8 {list(shape)}, not {image.dtype} {list(image.shape)}"
+                )
             image = pack(image)
         if name not in self._rows:
             self._rows[name] = self._file.create_dataset(
-                name, (0,) + shape, "u1", maxshape=(None,) + shape, chunks=(1,) + shape,
-                compression="gzip", compression_opts=1, shuffle=True, fletcher32=True)
+                name,
+                (0,) + shape,
+                "u1",
+                maxshape=(None,) + shape,
+                chunks=(1,) + shape,
+                compression="gzip",
+                compression_opts=1,
+                shuffle=True,
+                fletcher32=True,
+            )
         rows = self._rows[name].id
         row = rows.shape[0]
         rows.set_extent((row + 1,) + shape)
@@ -172,15 +185,21 @@ class PhotoWriter:
     def _write_columns(self):
         for name, values in self._columns.items():
             dtype = "u1" if "/attributes/" in name else "i4"
-            column = self._file.create_dataset(name, data=np.asarray(values, dtype),
-                                               fletcher32=True, chunks=(len(values),))
+            column = self._file.create_dataset(
+                name, data=np.asarray(values, dtype), fletcher32=True, chunks=(len(values),)
+            )
             if name in self._names:
                 column.attrs["names"] = json.dumps(self._names[name])
         for name, values in self._texts.items():
             text = np.asarray(values, "S")
             text = text.view(np.uint8).reshape(len(text), text.itemsize)
-            self._file.create_dataset(name, data=text, fletcher32=True, compression="gzip",
-                                      chunks=(min(len(text), TEXT_ROWS), text.shape[1]))
+            self._file.create_dataset(
+                name,
+                data=text,
+                fletcher32=True,
+                compression="gzip",
+                chunks=(min(len(text), TEXT_ROWS), text.shape[1]),
+            )
 
     def __exit__(self, *error):
         try:
@@ -212,6 +231,7 @@ def check_target(path):
 
 # ---------------------------------------------------------------- reading
 
+
 class Rows:
     """A dataset read lazily: ``rows[a:b]`` reads rows a..b; ``load()`` reads them all."""
 
@@ -227,8 +247,10 @@ class Rows:
         try:
             return self._dataset[rows]
         except OSError as error:  # h5py reports a failed checksum as OSError
-            raise ValueError(f"{self._path}: {self._dataset.name} is damaged (a checksum "
-                             f"or a chunk failed); copy the file again or {REMAKE}") from error
+            raise ValueError(
+                f"{self._path}: {self._dataset.name} is damaged (a checksum "
+                f"or a chunk failed); copy the file again or {REMAKE}"
+            ) from error
 
     def load(self):
         """All rows as one numpy array."""
@@ -239,6 +261,7 @@ class Rows:
 class Triples:
     """Swaps: i, j [M] int32 (rows of the split); where the truth is known, x_ij [M,H,W,3] and
     mask [M,H,W] uint8, else None."""
+
     i: np.ndarray
     j: np.ndarray
     x_ij: Rows | None
@@ -250,6 +273,7 @@ class Photos:
     """One split: x, y [N,H,W,3] uint8 Rows; mask, y_mask [N,H,W] uint8 Rows or None; person,
     garment [N] int32; attributes: name -> [N] uint8 codes, names: name -> list of words;
     x_file, y_file: [N] names of the files, or None."""
+
     x: Rows
     y: Rows
     mask: Rows | None
@@ -279,7 +303,7 @@ def empty_pictures(shape) -> np.ndarray:
     size = int(np.prod(shape))
     room = np.empty(size + 63, np.uint8)
     first = -room.ctypes.data % 64
-    return room[first:first + size].reshape(shape)
+    return room[first : first + size].reshape(shape)
 
 
 class PhotoFile:
@@ -298,8 +322,7 @@ class PhotoFile:
             self._validate()
         except (KeyError, TypeError, OSError, RuntimeError) as error:  # h5py's own complaints
             self._file.close()
-            raise ValueError(f"{self.path}: is damaged inside; copy it again or "
-                             f"{REMAKE}") from error
+            raise ValueError(f"{self.path}: is damaged inside; copy it again or {REMAKE}") from error
         except BaseException:
             self._file.close()
             raise
@@ -319,22 +342,33 @@ class PhotoFile:
     def split(self, name):
         """The ``Photos`` of "train" or "test"; ValueError if the file has none of it."""
         if name not in self.splits:
-            raise ValueError(f"{self.path}: has no {name} photos (only "
-                             f"{', '.join(self.splits) or 'nothing'}); {REMAKE}")
+            raise ValueError(
+                f"{self.path}: has no {name} photos (only {', '.join(self.splits) or 'nothing'}); {REMAKE}"
+            )
         group = self._file[name]
         rows = functools.partial(self._rows_of, group)
         codes = group.get("attributes", {})
-        return Photos(rows("x"), rows("y"), rows("mask"), self._read(group["person"]),
-                      self._read(group["garment"]),
-                      {key: self._read(codes[key]) for key in codes},
-                      {key: json.loads(attribute(codes[key], "names")) for key in codes},
-                      self._triples(group), rows("y_mask"), *self._files(group))
+        return Photos(
+            rows("x"),
+            rows("y"),
+            rows("mask"),
+            self._read(group["person"]),
+            self._read(group["garment"]),
+            {key: self._read(codes[key]) for key in codes},
+            {key: json.loads(attribute(codes[key], "names")) for key in codes},
+            self._triples(group),
+            rows("y_mask"),
+            *self._files(group),
+        )
 
     def datasets(self):
         """(name, `Rows`) of every array in the file, by name."""
         found = []
-        self._file.visititems(lambda name, item: found.append((name, Rows(self.path, item)))
-                              if isinstance(item, h5py.Dataset) else None)
+        self._file.visititems(
+            lambda name, item: (
+                found.append((name, Rows(self.path, item))) if isinstance(item, h5py.Dataset) else None
+            )
+        )
         return sorted(found, key=lambda row: row[0])
 
     def _rows_of(self, group, key):
@@ -349,8 +383,12 @@ class PhotoFile:
         if "triples" not in group:
             return None
         part = group["triples"]
-        return Triples(self._read(part["i"]), self._read(part["j"]),
-                       self._rows_of(part, "x_ij"), self._rows_of(part, "mask"))
+        return Triples(
+            self._read(part["i"]),
+            self._read(part["j"]),
+            self._rows_of(part, "x_ij"),
+            self._rows_of(part, "mask"),
+        )
 
     def _read(self, dataset):
         return Rows(self.path, dataset).load()
@@ -362,12 +400,14 @@ class PhotoFile:
     # ------------------------------------------------------------ validation
 
     def _validate(self):
-        attrs = {key: attribute(self._file, key)
-                 for key in ("format", "version", "height", "width", "provenance")}
-        self._need(attrs["format"] == FORMAT, "is not a photo file of this program",
-                   f"give a file {ANY}")
-        self._need(attrs["version"] == VERSION,
-                   f"has version {shown(attrs['version'])}, this program reads {VERSION}")
+        attrs = {
+            key: attribute(self._file, key) for key in ("format", "version", "height", "width", "provenance")
+        }
+        self._need(attrs["format"] == FORMAT, "is not a photo file of this program", f"give a file {ANY}")
+        self._need(
+            attrs["version"] == VERSION,
+            f"has version {shown(attrs['version'])}, this program reads {VERSION}",
+        )
         self.height, self.width = (self._side(attrs, key) for key in ("height", "width"))
         check_size(self.height, self.width, self.path)
         self.provenance = self._json(attrs["provenance"], dict, "provenance")
@@ -403,8 +443,18 @@ class PhotoFile:
     def _check_split(self, name):
         group = self._file[name]
         self._need(isinstance(group, h5py.Group), f"{name} is not a group")
-        allowed = {"x", "y", "mask", "y_mask", "person", "garment", "attributes", "x_file",
-                   "y_file", "triples"}
+        allowed = {
+            "x",
+            "y",
+            "mask",
+            "y_mask",
+            "person",
+            "garment",
+            "attributes",
+            "x_file",
+            "y_file",
+            "triples",
+        }
         self._check_links(group, allowed)
         rows = self._rows(group, "x")
         self._check_images(group, ("x", "y"), rows)
@@ -420,8 +470,7 @@ class PhotoFile:
     def _rows(self, group, key):
         self._need(isinstance(group.get(key), h5py.Dataset), f"{group.name}/{key} is missing")
         shape = group[key].shape
-        self._need(bool(shape) and 0 < shape[0] <= MAX_ROWS,
-                   f"{group.name}/{key} has no rows or too many")
+        self._need(bool(shape) and 0 < shape[0] <= MAX_ROWS, f"{group.name}/{key} has no rows or too many")
         return shape[0]
 
     def _check_images(self, group, keys, rows):
@@ -431,16 +480,16 @@ class PhotoFile:
 
     def _check_text(self, group, key, rows):
         length = (getattr(group[key], "shape", None) or (0,))[-1]
-        self._need(0 < length <= MAX_NAME,
-                   f"{group.name}/{key} does not hold names of 1 to {MAX_NAME} bytes")
+        self._need(0 < length <= MAX_NAME, f"{group.name}/{key} does not hold names of 1 to {MAX_NAME} bytes")
         self._check(group, key, (rows, length), "u1")
 
     def _check(self, group, key, shape, dtype):
         name, data = f"{group.name}/{key}", group.get(key)
         self._need(isinstance(data, h5py.Dataset), f"{name} is missing")
-        self._need(data.shape == shape and data.dtype == np.dtype(dtype),
-                   f"{name} is {data.dtype} {list(data.shape or ())}, "
-                   f"expected {np.dtype(dtype)} {list(shape)}")
+        self._need(
+            data.shape == shape and data.dtype == np.dtype(dtype),
+            f"{name} is {data.dtype} {list(data.shape or ())}, expected {np.dtype(dtype)} {list(shape)}",
+        )
         found = fault(data)
         self._need(found is None, f"{name} {found}")
 
@@ -452,8 +501,9 @@ class PhotoFile:
         for key in codes:
             self._check(codes, key, (rows,), "u1")
             names = self._json(attribute(codes[key], "names"), list, f"{codes.name}/{key} names")
-            self._need(self._read(codes[key]).max() < len(names),
-                       f"{codes.name}/{key} has a code without a name")
+            self._need(
+                self._read(codes[key]).max() < len(names), f"{codes.name}/{key} has a code without a name"
+            )
 
     def _check_triples(self, group, rows):
         part = group["triples"]
@@ -465,13 +515,14 @@ class PhotoFile:
         for key in ("i", "j"):
             self._check(part, key, (count,), "i4")
         i, j = self._read(part["i"]), self._read(part["j"])
-        self._need(min(i.min(), j.min()) >= 0 and max(i.max(), j.max()) < rows,
-                   f"{part.name} points to rows that do not exist")
+        self._need(
+            min(i.min(), j.min()) >= 0 and max(i.max(), j.max()) < rows,
+            f"{part.name} points to rows that do not exist",
+        )
         garment = self._read(group["garment"])
         self._need((garment[i] != garment[j]).all(), f"{part.name} swaps a garment with itself")
 
     def _check_disjoint(self):
         for key in ("person", "garment"):
             train, test = (self._read(self._file[name][key]) for name in SPLITS)
-            self._need(not np.intersect1d(train, test).size,
-                       f"a {key} of test also occurs in train")
+            self._need(not np.intersect1d(train, test).size, f"a {key} of test also occurs in train")

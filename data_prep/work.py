@@ -36,11 +36,11 @@ class Kept:
             self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._begin()
         except sqlite3.OperationalError as error:
-            raise ValueError(f"{self.path}: cannot be used ({error}); is another run writing it?"
-                             ) from error
+            raise ValueError(f"{self.path}: cannot be used ({error}); is another run writing it?") from error
         except sqlite3.DatabaseError as error:
-            raise ValueError(f"{self.path}: is no work file of this program; remove it, or choose "
-                             "another OUT") from error
+            raise ValueError(
+                f"{self.path}: is no work file of this program; remove it, or choose another OUT"
+            ) from error
         return self
 
     def __exit__(self, *_):
@@ -89,8 +89,10 @@ class Work(Kept):
 
     def put(self, key, stamp, developed):
         """Keep a `Developed`."""
-        row = [printable(value) if isinstance(value, str) else value
-               for value in developed._replace(phash=developed.phash.to_bytes(8, "big"))]
+        row = [
+            printable(value) if isinstance(value, str) else value
+            for value in developed._replace(phash=developed.phash.to_bytes(8, "big"))
+        ]
         self._insert((key, stamp, *row))
 
     def facts(self, key):
@@ -102,8 +104,7 @@ class Work(Kept):
 
     def pictures(self, key):
         """(pixels, mask) of a key, packed, each None where it has none."""
-        return self._base.execute("SELECT pixels, mask FROM photo WHERE key = ?",
-                                  (key,)).fetchone()
+        return self._base.execute("SELECT pixels, mask FROM photo WHERE key = ?", (key,)).fetchone()
 
 
 class Renders(Kept):
@@ -122,6 +123,8 @@ class Renders(Kept):
 
     def __iter__(self):
         for facts, *pictures in self._base.execute(
-                f"SELECT facts, {', '.join(PICTURES)} FROM row ORDER BY number"):
-            yield json.loads(facts) | {name: Packed(picture) for name, picture
-                                       in zip(PICTURES, pictures) if picture is not None}
+            f"SELECT facts, {', '.join(PICTURES)} FROM row ORDER BY number"
+        ):
+            yield json.loads(facts) | {
+                name: Packed(picture) for name, picture in zip(PICTURES, pictures) if picture is not None
+            }

@@ -46,8 +46,9 @@ def write_photos(path, count=12, triples=True, masks=True, split="test", provena
     """Write `count` pairs, two to a person, and the swap of each garment for the third next."""
     with PhotoWriter(path, HEIGHT, WIDTH, provenance) as writer:
         for row in range(count):
-            writer.add(split, human(row // 2, row), article(row), row // 2, row,
-                       mask=body_mask() if masks else None)
+            writer.add(
+                split, human(row // 2, row), article(row), row // 2, row, mask=body_mask() if masks else None
+            )
         for row in range(count if triples else 0):
             j = (row + 3) % count
             writer.add_triple(row, j, human(row // 2, j), body_mask())
@@ -74,5 +75,6 @@ class ToyModel:
         height, width = x_i.shape[1:3]
         paint = np.broadcast_to(y_j[:, height // 2, width // 2][:, None, None], x_i.shape)
         mixed = alpha[..., None] * paint + (1 - alpha[..., None]) * x_i
-        return SimpleNamespace(alpha=alpha.astype(np.float32), x_tilde_ij=paint.copy(),
-                               x_ij=np.round(mixed).astype(np.uint8))
+        return SimpleNamespace(
+            alpha=alpha.astype(np.float32), x_tilde_ij=paint.copy(), x_ij=np.round(mixed).astype(np.uint8)
+        )

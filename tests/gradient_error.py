@@ -16,8 +16,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-LOWERINGS = {"exact": ("c", "float64", False), "shipped": ("jax", "float32", False),
-             "XLA's convolutions": ("jax", "float32", True), "C linker": ("c", "float32", False)}
+LOWERINGS = {
+    "exact": ("c", "float64", False),
+    "shipped": ("jax", "float32", False),
+    "XLA's convolutions": ("jax", "float32", True),
+    "C linker": ("c", "float32", False),
+}
 """Name -> back end, type, whether XLA is given every convolution whole."""
 
 
@@ -29,6 +33,7 @@ def gradients(name, pictures):
     from cagan_theano.compat import aesara
     from cagan_theano.learning.batches import Batch
     from cagan_theano.learning.functions import build_networks, losses_of_D, losses_of_G
+
     checkpoint = load_checkpoint(ROOT / "checkpoints" / "cagan_128x96.h5")
     config = checkpoint.config.replace(batch_size=pictures)
     backend = choose_backend(kind, "cpu", **({"reference": True} if reference else {}))
@@ -40,9 +45,14 @@ def gradients(name, pictures):
     images = [aesara.tensor.TensorType(dtype, a.shape)() for a in arrays]
     batch = Batch(*images, images[2], None)
     losses = {"D": losses_of_D(networks, batch, config), "G": losses_of_G(networks, batch, config)}
-    wanted = {f"{n}/{p}": g for n in "DG" for p, g in zip(
-        getattr(networks, n).params,
-        aesara.grad(losses[n][f"loss_{n}"], list(getattr(networks, n).params.values())))}
+    wanted = {
+        f"{n}/{p}": g
+        for n in "DG"
+        for p, g in zip(
+            getattr(networks, n).params,
+            aesara.grad(losses[n][f"loss_{n}"], list(getattr(networks, n).params.values())),
+        )
+    }
     function = aesara.function(images, list(wanted.values()), mode=backend.mode)
     return dict(zip(wanted, map(np.asarray, function(*(a.astype(dtype) for a in arrays)))))
 
@@ -50,6 +60,7 @@ def gradients(name, pictures):
 def inputs_of(pictures, config):
     """x_i, y_i, y_j [N, 3, H, W]: smooth random pictures, as the network knows them."""
     from scipy.ndimage import gaussian_filter
+
     noise = np.random.default_rng(0).normal(size=(3, pictures, 3, config.height, config.width))
     smooth = gaussian_filter(noise, (0, 0, 0, 4, 4))
     return np.clip(smooth / smooth.std() / 2, -1, 1)
@@ -65,12 +76,15 @@ def main(pictures, one, out):
         np.savez(out, **gradients(one, pictures))
         return
     import tempfile
+
     with tempfile.TemporaryDirectory() as folder:
         found = {}
         for name in LOWERINGS:
             path = str(Path(folder) / f"{len(found)}.npz")
-            subprocess.run([sys.executable, __file__, "--pictures", str(pictures), "--one", name, "--out",
-                            path], check=True)
+            subprocess.run(
+                [sys.executable, __file__, "--pictures", str(pictures), "--one", name, "--out", path],
+                check=True,
+            )
             found[name] = dict(np.load(path))
     exact = found.pop("exact")
     assert exact["G/encoder1.W"].dtype == np.float64
@@ -79,8 +93,9 @@ def main(pictures, one, out):
 
 def worst(values, exact):
     """{network: [error, parameter]} of the worst gradient of G and of D."""
-    errors = {name: float(np.abs(values[name] - g).max() / max(np.abs(g).max(), 1e-30))
-              for name, g in exact.items()}
+    errors = {
+        name: float(np.abs(values[name] - g).max() / max(np.abs(g).max(), 1e-30)) for name, g in exact.items()
+    }
     return {n: max((round(e, 8), name) for name, e in errors.items() if name.startswith(n)) for n in "GD"}
 
 

@@ -15,10 +15,12 @@ COUNT = 10
 @functools.cache
 def shots(count=COUNT):
     """(x, y, mask) of some people, each in a garment of their own: uint8 arrays."""
+
     def one(n):
         garment = shoot.garment_of(7, "train", n)
         x, mask = render.render_worn(shoot.sitter_of(7, "train", n), garment, SIZE)
         return x, render.render_article(garment, SIZE), mask
+
     rows, garments = [], set()
     for n in range(3 * count):
         if len(rows) < count and shoot.casting(n)[1] not in garments:
@@ -68,8 +70,10 @@ def viton_hd(root, parse="image-parse-v3", masks="cloth-mask", label=5, ending="
             save(f"{root}/{split}/cloth/{name}{ending}", y)
             save(f"{root}/{split}/{masks}/{name}{ending}", article_mask(y))
             save_labels(f"{root}/{split}/{parse}/{name}.png", mask, label)
-        write_list(f"{root}/{split}_pairs.txt", [(f"{a}{ending}", f"{b}{ending}")
-                                                 for a, b in zip(names, names[1:] + names[:1])])
+        write_list(
+            f"{root}/{split}_pairs.txt",
+            [(f"{a}{ending}", f"{b}{ending}") for a, b in zip(names, names[1:] + names[:1])],
+        )
 
 
 def gp_vton(root):
@@ -81,8 +85,10 @@ def gp_vton(root):
         Path(f"{base}/{split}_pairs.txt").unlink()
         kind = "" if split == "train" else "_paired"
         write_list(f"{base}/{split}_pairs{kind}_1018.txt", [(n, n, "Upper-clothes") for n in names])
-    write_list(f"{base}/test_pairs_unpaired_1018.txt",
-               [(a, b, "Upper-clothes") for a, b in zip(names, names[1:] + names[:1])])
+    write_list(
+        f"{base}/test_pairs_unpaired_1018.txt",
+        [(a, b, "Upper-clothes") for a, b in zip(names, names[1:] + names[:1])],
+    )
 
 
 def cp_vton(root):
@@ -94,11 +100,15 @@ def cp_vton(root):
             save(f"{root}/{split}/cloth/{n:06d}_1.jpg", y)
             save(f"{root}/{split}/cloth-mask/{n:06d}_1.jpg", article_mask(y))
             save_labels(f"{root}/{split}/image-parse/{n:06d}_0.png", mask, 6)
-    write_list(f"{root}/train_pairs.txt",
-               [(f"image\\{n:06d}_0.jpg", f"cloth\\{n:06d}_1.jpg") for n in range(7)],
-               newline="\r\n", last=False)
-    write_list(f"{root}/test_pairs.txt",
-               [(f"{a:06d}_0.jpg", f"{b:06d}_1.jpg") for a, b in ((7, 9), (8, 7), (9, 8))])
+    write_list(
+        f"{root}/train_pairs.txt",
+        [(f"image\\{n:06d}_0.jpg", f"cloth\\{n:06d}_1.jpg") for n in range(7)],
+        newline="\r\n",
+        last=False,
+    )
+    write_list(
+        f"{root}/test_pairs.txt", [(f"{a:06d}_0.jpg", f"{b:06d}_1.jpg") for a, b in ((7, 9), (8, 7), (9, 8))]
+    )
 
 
 def dresscode(root):
@@ -113,8 +123,9 @@ def dresscode(root):
         names = [(f"{n:06d}_0.jpg", f"{n:06d}_1.jpg") for n in numbers]
         write_list(f"{folder}/train_pairs.txt", names[2:], "\t", last=False)
         write_list(f"{folder}/test_pairs_paired.txt", names[:2], "   ")
-        write_list(f"{folder}/test_pairs_unpaired.txt",
-                   [(names[0][0], names[1][1]), (names[1][0], names[0][1])])
+        write_list(
+            f"{folder}/test_pairs_unpaired.txt", [(names[0][0], names[1][1]), (names[1][0], names[0][1])]
+        )
 
 
 def mpv(root):
@@ -124,9 +135,11 @@ def mpv(root):
         x, y, mask = shots()[n]
         name = f"RE{n:03d}D05M-Q11"
         folder = f"{root}/MPV_192_256/all/RE{n:03d}D05M"
-        for view, photo, seen in (("half_front", x, mask),
-                                  ("whole_front", x[:, ::-1], mask[:, ::-1]),
-                                  ("half_back", shots()[(n + 1) % 8][0], mask)):
+        for view, photo, seen in (
+            ("half_front", x, mask),
+            ("whole_front", x[:, ::-1], mask[:, ::-1]),
+            ("half_back", shots()[(n + 1) % 8][0], mask),
+        ):
             save(f"{folder}/{name}@8=person_{view}.jpg", photo)
             parsing = folder.replace("/all/", "/all_parsing/")
             save_labels(f"{parsing}/{name}@8=person_{view}.png", seen, 5)
@@ -134,8 +147,7 @@ def mpv(root):
         save(f"{folder}/{name}@9=cloth_front_mask.jpg", article_mask(y))
         base = f"RE{n:03d}D05M\\{name}"
         other = f"RE{6 + (n + 1) % 2:03d}D05M\\RE{6 + (n + 1) % 2:03d}D05M-Q11"
-        views = [f"{base}@8=person_{view}.jpg"
-                 for view in ("half_front", "whole_front", "half_back")]
+        views = [f"{base}@8=person_{view}.jpg" for view in ("half_front", "whole_front", "half_back")]
         split = "train" if n < 6 else "test"
         rows.append((views[0], views[1], f"{base}@9=cloth_front.jpg", split))
         rows.append((views[0], views[2], f"{base}@9=cloth_front.jpg", split))

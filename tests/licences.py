@@ -1,6 +1,6 @@
 """The licences of what the pins install, from the installed packages' own metadata.
 
-    python tests/licences.py docs/licences.md      (in an environment of the Makefile)
+python tests/licences.py docs/licences.md      (in an environment of the Makefile)
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Writes tests/golden/exported, whose reading later versions of jax are tested with.
 
-    PYTHONPATH=.:tests python tests/make_golden_export.py
+PYTHONPATH=.:tests python tests/make_golden_export.py
 """
 
 import shutil

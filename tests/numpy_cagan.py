@@ -63,8 +63,7 @@ def taps(x, kernel, stride, size):
     """The view of padded x under each place (a, b) of a kernel."""
     for a in range(kernel):
         for b in range(kernel):
-            rows, columns = (slice(start, start + stride * side, stride)
-                             for start, side in zip((a, b), size))
+            rows, columns = (slice(start, start + stride * side, stride) for start, side in zip((a, b), size))
             yield a, b, x[:, :, rows, columns]
 
 
@@ -74,8 +73,7 @@ def correlate(x, W, stride):
     pad = (k - 1) // 2
     size = [(side + 2 * pad - k) // stride + 1 for side in x.shape[2:]]
     x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
-    return sum(np.einsum("nchw,kc->nkhw", view, W[:, :, a, b])
-               for a, b, view in taps(x, k, stride, size))
+    return sum(np.einsum("nchw,kc->nkhw", view, W[:, :, a, b]) for a, b, view in taps(x, k, stride, size))
 
 
 def spread(g, W, stride, size):
@@ -102,18 +100,22 @@ def convolution(x, W, b=None, stride=2, flipped=False):
     """`correlate` on nodes; flipped: a true convolution."""
     turn = (lambda W: W[:, :, ::-1, ::-1]) if flipped else (lambda W: W)
     size, k = x.value.shape[2:], W.value.shape[2]
-    y = Node(correlate(x.value, turn(W.value), stride),
-             (x, lambda g: spread(g, turn(W.value), stride, size)),
-             (W, lambda g: turn(kernel_gradient(x.value, g, k, stride))))
+    y = Node(
+        correlate(x.value, turn(W.value), stride),
+        (x, lambda g: spread(g, turn(W.value), stride, size)),
+        (W, lambda g: turn(kernel_gradient(x.value, g, k, stride))),
+    )
     return y if b is None else along_channels(y, b)
 
 
 def deconvolution(x, W, b=None):
     """`spread` on nodes, to twice the size; W [C, K, k, k]."""
     size, k = [2 * side for side in x.value.shape[2:]], W.value.shape[2]
-    y = Node(spread(x.value, W.value, 2, size),
-             (x, lambda g: correlate(g, W.value, 2)),
-             (W, lambda g: kernel_gradient(g, x.value, k, 2)))
+    y = Node(
+        spread(x.value, W.value, 2, size),
+        (x, lambda g: correlate(g, W.value, 2)),
+        (W, lambda g: kernel_gradient(g, x.value, k, 2)),
+    )
     return y if b is None else along_channels(y, b)
 
 
@@ -133,8 +135,7 @@ def norm(x, gain, shift, epsilon, outside):
         g = g * gain.value[:, None, None]
         return (g - g.mean((2, 3), keepdims=True) - z * (g * z).mean((2, 3), keepdims=True)) / root
 
-    scaled = Node(z * gain.value[:, None, None], (x, pull),
-                  (gain, lambda g: (g * z).sum((0, 2, 3))))
+    scaled = Node(z * gain.value[:, None, None], (x, pull), (gain, lambda g: (g * z).sum((0, 2, 3))))
     return along_channels(scaled, shift)
 
 
@@ -155,31 +156,40 @@ def tanh(x):
 def join(*nodes):
     """Concatenate along channels."""
     ends = np.cumsum([0, *(n.value.shape[1] for n in nodes)])
-    return Node(np.concatenate([n.value for n in nodes], 1), *(
-        (n, lambda g, a=a, b=b: g[:, a:b]) for n, a, b in zip(nodes, ends, ends[1:])))
+    return Node(
+        np.concatenate([n.value for n in nodes], 1),
+        *((n, lambda g, a=a, b=b: g[:, a:b]) for n, a, b in zip(nodes, ends, ends[1:])),
+    )
 
 
 def channels(x, a, b):
     """Channels a to b."""
+
     def pull(g):
         whole = np.zeros_like(x.value)
         whole[:, a:b] = g
         return whole
+
     return Node(x.value[:, a:b], (x, pull))
 
 
 def half(x):
     """Average of 2x2 blocks."""
     n, c, h, w = x.value.shape
-    return Node(x.value.reshape(n, c, h // 2, 2, w // 2, 2).mean((3, 5)),
-                (x, lambda g: g.repeat(2, 2).repeat(2, 3) / 4))
+    return Node(
+        x.value.reshape(n, c, h // 2, 2, w // 2, 2).mean((3, 5)),
+        (x, lambda g: g.repeat(2, 2).repeat(2, 3) / 4),
+    )
 
 
 def blend(alpha, painted, x):
     """alpha painted + (1 - alpha) x."""
-    return Node(alpha.value * painted.value + (1 - alpha.value) * x.value,
-                (alpha, lambda g: (g * (painted.value - x.value)).sum(1, keepdims=True)),
-                (painted, lambda g: g * alpha.value), (x, lambda g: g * (1 - alpha.value)))
+    return Node(
+        alpha.value * painted.value + (1 - alpha.value) * x.value,
+        (alpha, lambda g: (g * (painted.value - x.value)).sum(1, keepdims=True)),
+        (painted, lambda g: g * alpha.value),
+        (x, lambda g: g * (1 - alpha.value)),
+    )
 
 
 def minus_log_sigmoid(x, sign):
@@ -220,8 +230,7 @@ class Implementation:
 
     def linear(self, network, name, h, up=False):
         """(De)convolution and norm, where the layer has one."""
-        W, b, gain, shift = (self.weights.get(f"{network}/{name}.{p}")
-                             for p in ("W", "b", "gain", "shift"))
+        W, b, gain, shift = (self.weights.get(f"{network}/{name}.{p}") for p in ("W", "b", "gain", "shift"))
         kind = "deconvolution" if up else "convolution"
         h = deconvolution(h, W, b) if up else convolution(h, W, b, 2, self.mistakes.flipped)
         self.seen[f"{name}.{kind}"] = h
@@ -264,18 +273,25 @@ class Implementation:
         x_i, y_i, y_j = map(Node, pictures)
         alpha, x_tilde, x_ij = self.G(x_i, y_i, y_j)
         first = join(x_i, y_i)
-        in_D, back_in_G = (first if wrong else None for wrong in (self.mistakes.fake_copies_real,
-                                                                  self.mistakes.cycle_copies_first))
-        terms = {"adv_D_real": minus_log_sigmoid(self.D(x_i, y_i), 1),
-                 "adv_D_fake": minus_log_sigmoid(self.D(Node(x_ij.value), y_j, in_D), -1),
-                 "adv_D_mismatch": minus_log_sigmoid(self.D(x_i, y_j), -1)}
+        in_D, back_in_G = (
+            first if wrong else None
+            for wrong in (self.mistakes.fake_copies_real, self.mistakes.cycle_copies_first)
+        )
+        terms = {
+            "adv_D_real": minus_log_sigmoid(self.D(x_i, y_i), 1),
+            "adv_D_fake": minus_log_sigmoid(self.D(Node(x_ij.value), y_j, in_D), -1),
+            "adv_D_mismatch": minus_log_sigmoid(self.D(x_i, y_j), -1),
+        }
         terms["loss_D"] = terms["adv_D_real"] + terms["adv_D_fake"] + terms["adv_D_mismatch"]
         back = x_tilde if self.mistakes.cycle_from_x_tilde else x_ij
-        terms |= {"adv_G": minus_log_sigmoid(self.D(x_ij, y_j), 1),
-                  "L_id": mean_absolute(alpha, Node(np.zeros_like(alpha.value))),
-                  "L_cyc": mean_absolute(x_i, self.G(back, y_j, y_i, back_in_G)[2])}
-        terms["loss_G"] = (terms["adv_G"] + terms["L_id"] * self.config["gamma_i"]
-                           + terms["L_cyc"] * self.config["gamma_c"])
+        terms |= {
+            "adv_G": minus_log_sigmoid(self.D(x_ij, y_j), 1),
+            "L_id": mean_absolute(alpha, Node(np.zeros_like(alpha.value))),
+            "L_cyc": mean_absolute(x_i, self.G(back, y_j, y_i, back_in_G)[2]),
+        }
+        terms["loss_G"] = (
+            terms["adv_G"] + terms["L_id"] * self.config["gamma_i"] + terms["L_cyc"] * self.config["gamma_c"]
+        )
         return terms
 
     def losses(self, *pictures):
@@ -284,8 +300,7 @@ class Implementation:
     def gradient(self, network, pictures):
         """Of one network's loss by its parameters."""
         backward(self.nodes(*pictures)[f"loss_{network}"])
-        return {name: node.gradient for name, node in self.weights.items()
-                if name.startswith(network)}
+        return {name: node.gradient for name, node in self.weights.items() if name.startswith(network)}
 
     def gradients(self, *pictures):
         return self.gradient("D", pictures) | self.gradient("G", pictures)

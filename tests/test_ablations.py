@@ -54,11 +54,20 @@ def toy_training(words, **_):
     given = dict(zip(words, words[1:]))
     folder = RunFolder(given["--run"])
     with folder:
-        values = {"gamma_c": float(given.get("--gamma-c", 1)),
-                  "copies_d": "--no-copies-d" not in words}
-        folder.write_config(Config(height=32, width=32, steps=int(given["--steps"]), g_kernel=3,
-                                   batch_size=4, seed=int(given.get("--seed", 0)), **values,
-                                   g_widths=(8, 8, 10, 12), d_widths=(8, 8, 10, 12)))
+        values = {"gamma_c": float(given.get("--gamma-c", 1)), "copies_d": "--no-copies-d" not in words}
+        folder.write_config(
+            Config(
+                height=32,
+                width=32,
+                steps=int(given["--steps"]),
+                g_kernel=3,
+                batch_size=4,
+                seed=int(given.get("--seed", 0)),
+                **values,
+                g_widths=(8, 8, 10, 12),
+                d_widths=(8, 8, 10, 12),
+            )
+        )
         folder.checkpoint_path(int(given["--steps"])).write_bytes(b"")
         folder.open_log(0)
         folder.log({"step": 2, "error": 0.5, "iou": 0.25, "outside": 0.125})
@@ -108,8 +117,7 @@ def test_the_command_trains_what_is_missing_and_compares(plan, tmp_path, toys, c
     assert change["value"] == pytest.approx(0.5, abs=0.01) and change["low"] > 0
     zero = found["runs"]["paper"]["measures"]["inside"]["difference"]
     assert (zero["value"], zero["low"], zero["high"]) == (0, 0, 0)
-    assert found["runs"]["paper"]["curves"][0] == [
-        {"step": 2, "error": 0.5, "iou": 0.25, "outside": 0.125}]
+    assert found["runs"]["paper"]["curves"][0] == [{"step": 2, "error": 0.5, "iou": 0.25, "outside": 0.125}]
     assert "| no_cycle (2 seeds) | gamma_c=0.0, copies_d=False |" in (out / "table.md").read_text()
     assert str(tmp_path) not in (out / "results.json").read_text()
     assert pixels(out / "grid.png").shape[0] > 4 * 256 and pixels(out / "grid.png").std() > 10
@@ -138,28 +146,46 @@ def test_a_run_is_resumed_and_another_configuration_is_refused(plan, tmp_path, t
 
 def test_the_options_give_the_very_configuration():
     from cagan_theano.learning.train import train
-    config = Config(g_widths=(8, 8, 10, 12), copies_d=False, norm_affine=False, adam="theano",
-                    d_kernel=5, gamma_i=0.0, seed=3)
+
+    config = Config(
+        g_widths=(8, 8, 10, 12),
+        copies_d=False,
+        norm_affine=False,
+        adam="theano",
+        d_kernel=5,
+        gamma_i=0.0,
+        seed=3,
+    )
     words = ["--data", "x", "--run", "y", *ablations.options_of(config)]
     given = train.make_context("train", words).params
-    assert {n: given[n] for n in ("g_widths", "copies_d", "norm_affine", "adam", "d_kernel",
-                                  "gamma_i", "seed")} == dict(
-        g_widths=(8, 8, 10, 12), copies_d=False, norm_affine=False, adam="theano", d_kernel=5,
-        gamma_i=0.0, seed=3)
+    assert {
+        n: given[n] for n in ("g_widths", "copies_d", "norm_affine", "adam", "d_kernel", "gamma_i", "seed")
+    } == dict(
+        g_widths=(8, 8, 10, 12),
+        copies_d=False,
+        norm_affine=False,
+        adam="theano",
+        d_kernel=5,
+        gamma_i=0.0,
+        seed=3,
+    )
     assert ablations.options_of(Config()) == []
 
 
-@pytest.mark.parametrize("old, new, fault", [
-    ("steps = 4", "steps = 'many'", "steps must be of type int"),
-    ("gamma_c = 0.0", "gamma_k = 0.0", "run no_cycle: unknown configuration field 'gamma_k'"),
-    ("gamma_c = 0.0", "seed = 0", "seed is set for all runs alike"),
-    ("[runs.no_cycle]", "[runs.'../up']", "run '../up': use small letters"),
-    ('baseline = "paper"', 'baseline = "none"', "has no run 'none'; choose from paper, no_cycle"),
-    ("seeds = [0, 1]", "seeds = [0, 0]", "seeds must be different whole numbers"),
-    ('size = "32x32"', 'size = "33x32"', "both sides must be multiples of 16"),
-    ("pairs = 12", "pair = 12", "[photoshoot] has the unknown key 'pair'"),
-    ("[runs.paper]", "[runs.paper", "is not TOML"),
-])
+@pytest.mark.parametrize(
+    "old, new, fault",
+    [
+        ("steps = 4", "steps = 'many'", "steps must be of type int"),
+        ("gamma_c = 0.0", "gamma_k = 0.0", "run no_cycle: unknown configuration field 'gamma_k'"),
+        ("gamma_c = 0.0", "seed = 0", "seed is set for all runs alike"),
+        ("[runs.no_cycle]", "[runs.'../up']", "run '../up': use small letters"),
+        ('baseline = "paper"', 'baseline = "none"', "has no run 'none'; choose from paper, no_cycle"),
+        ("seeds = [0, 1]", "seeds = [0, 0]", "seeds must be different whole numbers"),
+        ('size = "32x32"', 'size = "33x32"', "both sides must be multiples of 16"),
+        ("pairs = 12", "pair = 12", "[photoshoot] has the unknown key 'pair'"),
+        ("[runs.paper]", "[runs.paper", "is not TOML"),
+    ],
+)
 def test_a_wrong_plan_is_one_line(plan, capsys, old, new, fault):
     assert old in PLAN
     plan.write_text(PLAN.replace(old, new))
@@ -180,6 +206,7 @@ def test_shipped_plans_hold_every_reading():
     assert len(plan.seeds) >= 2 and len(first.seeds) >= 2
     changed = {name for reading in plan.runs for name in reading.changes}
     import dataclasses
+
     for spec in dataclasses.fields(Config):  # every value of every option with choices
         for choice in spec.metadata["choices"]:
             value = getattr(plan.config(plan.runs[0], 0), spec.name)
@@ -193,10 +220,18 @@ def columns(inside, seed):
     """Columns of 40 swaps with an error about `inside`."""
     noise = np.random.default_rng(seed).normal(0, 0.01, 40)
     people = np.arange(40)
-    return {"person": people, "article": people, "unchanged_inside": np.ones(40),
-            "error_inside": inside + noise, "low_inside": inside + noise,
-            "unchanged_low_inside": np.ones(40), "ssim_inside": 1 - inside + noise,
-            "iou": 1 - inside + noise, "error_outside": 0.1 * noise, "cycle": inside + noise}
+    return {
+        "person": people,
+        "article": people,
+        "unchanged_inside": np.ones(40),
+        "error_inside": inside + noise,
+        "low_inside": inside + noise,
+        "unchanged_low_inside": np.ones(40),
+        "ssim_inside": 1 - inside + noise,
+        "iou": 1 - inside + noise,
+        "error_outside": 0.1 * noise,
+        "cycle": inside + noise,
+    }
 
 
 def test_compared_is_the_mean_difference_over_seeds():
@@ -252,12 +287,10 @@ def test_a_real_training_of_a_tiny_plan(plan, tmp_path, capfd):
     plan.write_text(short)
     out = tmp_path / "study"
     with pytest.raises(SystemExit) as done:
-        main(ablations.command,
-             [str(plan), "--out", str(out), "--device", "cpu", "--only", "paper"])
+        main(ablations.command, [str(plan), "--out", str(out), "--device", "cpu", "--only", "paper"])
     assert done.value.code == 0, capfd.readouterr().err
     found = json.loads((out / "results.json").read_text())
     base = found["runs"]["paper"]
     assert found["n"] == 6 and found["missing"] == {"no_cycle": [0]}
     assert [point["step"] for point in base["curves"][0]] == [1, 2]
-    assert RunFolder(out / "paper_seed0").read_config() == read_plan(plan).config(
-        read_plan(plan).runs[0], 0)
+    assert RunFolder(out / "paper_seed0").read_config() == read_plan(plan).config(read_plan(plan).runs[0], 0)

@@ -24,21 +24,27 @@ def test_a_plain_upright_photo_needs_none():
     assert advice.advice(plain(400, 300), region(30, 90)) == []
 
 
-@pytest.mark.parametrize("photo, word", [
-    (plain(300, 400), "wider than high"),
-    (plain(90, 70), "only 70x90 pixels"),
-    (np.random.default_rng(0).integers(0, 256, (400, 300, 3), np.uint8), "busy"),
-])
+@pytest.mark.parametrize(
+    "photo, word",
+    [
+        (plain(300, 400), "wider than high"),
+        (plain(90, 70), "only 70x90 pixels"),
+        (np.random.default_rng(0).integers(0, 256, (400, 300, 3), np.uint8), "busy"),
+    ],
+)
 def test_what_departs_is_named(photo, word):
     lines = advice.advice(photo, region(30, 90))
     assert len(lines) == 1 and word in lines[0]
 
 
-@pytest.mark.parametrize("alpha, word", [
-    (np.zeros(SIZE), "hardly anything"),
-    (np.ones(SIZE), "more than half"),
-    (region(60, 72, 10, 90), "small in the frame"),
-])
+@pytest.mark.parametrize(
+    "alpha, word",
+    [
+        (np.zeros(SIZE), "hardly anything"),
+        (np.ones(SIZE), "more than half"),
+        (region(60, 72, 10, 90), "small in the frame"),
+    ],
+)
 def test_what_was_painted_tells(alpha, word):
     lines = advice.advice(plain(400, 300), alpha)
     assert len(lines) == 1 and word in lines[0]

@@ -69,8 +69,11 @@ def test_the_table_and_the_plot(rows, tmp_path):
 
 def test_growth(tmp_path, monkeypatch, capsys):
     worker = tmp_path / "fake.py"
-    worker.write_text(FAKE.replace('"run": [seconds] * int(count)', '"run": [case["batch"] / 4]')
-                      .replace('"memory": 2**20', '"memory": 2**20 * (1 + case["pairs"])'))
+    worker.write_text(
+        FAKE.replace('"run": [seconds] * int(count)', '"run": [case["batch"] / 4]').replace(
+            '"memory": 2**20', '"memory": 2**20 * (1 + case["pairs"])'
+        )
+    )
     monkeypatch.setattr(benchmark, "WORKER", [str(worker)])
     document = tmp_path / "doc.md"
     document.write_text(f"{growth.BEGIN}\n{growth.END}\n")
@@ -112,8 +115,9 @@ def test_multiplications_are_counted_as_loops_would():
     def layers(network, weights):
         boxes = network.shapes(32, 64)
         names = [name for name in weights if name.endswith(".W")]
-        return [counted(name, boxes[n][1], boxes[n + 1][1], weights[name].shape)
-                for n, name in enumerate(names)]
+        return [
+            counted(name, boxes[n][1], boxes[n + 1][1], weights[name].shape) for n, name in enumerate(names)
+        ]
 
     g, d = layers(networks.G, checkpoint.G), layers(networks.D, checkpoint.D)
     G, D = sum(g), sum(d)

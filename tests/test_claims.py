@@ -20,48 +20,93 @@ ROOT = weights.PACKAGE.parent
 
 def entry(value, low=None, high=None):
     """A value with its interval."""
-    return {"value": value, "low": value if low is None else low,
-            "high": value if high is None else high, "meaning": "m"}
+    return {
+        "value": value,
+        "low": value if low is None else low,
+        "high": value if high is None else high,
+        "meaning": "m",
+    }
 
 
 def shipped(step=10000, **changed):
     """Results of good weights, with some measures changed."""
     good = {m.name: 0.5 for m in measures.MEASURES} | {
-        "inside": 0.3, "inside_low_pass": 0.2, "alpha_iou": 0.9, "outside": 0.01,
-        "color_correlation": 0.95}
+        "inside": 0.3,
+        "inside_low_pass": 0.2,
+        "alpha_iou": 0.9,
+        "outside": 0.01,
+        "color_correlation": 0.95,
+    }
     numbers = {name: entry(value) for name, value in (good | changed).items()}
     band = {"of_flat": entry(1.1), "of_unchanged": entry(0.8)}
     gap = {name: {"gap": entry(0.01)} for name in evaluate.GAP}
-    return {"checkpoint": "toy.h5", "sha256": "ab" * 32, "step": step, "n": 9, "people": 3,
-            "garments": 5, "interval": "95%", "config": json.loads(Config().to_json()),
-            "metadata": {"data": {"pairs": 7}}, "measures": numbers, "gap": gap,
-            "bands": dict.fromkeys(measures.BAND_NAMES, band),
-            "controlled": {"kinds": {}, "color_less": dict.fromkeys(
-                ("texture", "cut", "neckline", "sleeve"), entry(-0.2, -0.3, -0.1))},
-            "clutter": {"n": 4, "measures": dict.fromkeys(claims.COMPARED, entry(0.5)),
-                        "gap": dict.fromkeys(claims.COMPARED, entry(-0.1, -0.2, -0.05))},
-            "speed": {**entry(2000), "device": "gpu", "cores": 2}}
+    return {
+        "checkpoint": "toy.h5",
+        "sha256": "ab" * 32,
+        "step": step,
+        "n": 9,
+        "people": 3,
+        "garments": 5,
+        "interval": "95%",
+        "config": json.loads(Config().to_json()),
+        "metadata": {"data": {"pairs": 7}},
+        "measures": numbers,
+        "gap": gap,
+        "bands": dict.fromkeys(measures.BAND_NAMES, band),
+        "controlled": {
+            "kinds": {},
+            "color_less": dict.fromkeys(("texture", "cut", "neckline", "sleeve"), entry(-0.2, -0.3, -0.1)),
+        },
+        "clutter": {
+            "n": 4,
+            "measures": dict.fromkeys(claims.COMPARED, entry(0.5)),
+            "gap": dict.fromkeys(claims.COMPARED, entry(-0.1, -0.2, -0.05)),
+        },
+        "speed": {**entry(2000), "device": "gpu", "cores": 2},
+    }
 
 
 def difference(value, low, high, seeds):
     """A difference from the baseline."""
-    return {"value": 1.0, "low": 1.0, "high": 1.0, "seeds": [1.0] * len(seeds),
-            "difference": {"value": value, "low": low, "high": high, "seeds": seeds}}
+    return {
+        "value": 1.0,
+        "low": 1.0,
+        "high": 1.0,
+        "seeds": [1.0] * len(seeds),
+        "difference": {"value": value, "low": low, "high": high, "seeds": seeds},
+    }
 
 
 def study_of(steps=10000, **runs):
     """A study at the paper's scale whose runs change `inside` by (low, high)."""
     same = difference(0, 0, 0, [0, 0])
+
     def run(ends):
         low, high = ends
         middle = (low + high) / 2
-        return {"about": "", "changes": {}, "clutter": False, "seeds": [0, 1], "curves": [[]],
-                "measures": {"inside": difference(middle, low, high, [middle, middle]),
-                             "alpha_iou": same}}
-    return {"title": "Toy", "about": "", "plan": "toy.toml", "baseline": "paper", "steps": steps,
-            "n": 9, "people": 3, "trainings": 4, "config": {}, "missing": {},
-            "photoshoot": {"size": [128, 96], "pairs": 7},
-            "runs": {name: run(ends) for name, ends in {"paper": (0, 0), **runs}.items()}}
+        return {
+            "about": "",
+            "changes": {},
+            "clutter": False,
+            "seeds": [0, 1],
+            "curves": [[]],
+            "measures": {"inside": difference(middle, low, high, [middle, middle]), "alpha_iou": same},
+        }
+
+    return {
+        "title": "Toy",
+        "about": "",
+        "plan": "toy.toml",
+        "baseline": "paper",
+        "steps": steps,
+        "n": 9,
+        "people": 3,
+        "trainings": 4,
+        "config": {},
+        "missing": {},
+        "photoshoot": {"size": [128, 96], "pairs": 7},
+        "runs": {name: run(ends) for name, ends in {"paper": (0, 0), **runs}.items()},
+    }
 
 
 def verdict(title, *arguments):
@@ -81,15 +126,27 @@ def test_rules_look_at_the_whole_interval():
     assert verdicts.mixed(REPRODUCED, NOT) == PARTLY and verdicts.mixed(NOT, NOT) == NOT
 
 
-@pytest.mark.parametrize("title, changed, wanted", [
-    ("Swaps", {}, REPRODUCED), ("Swaps", {"inside": 0.6}, PARTLY), ("Swaps", {"inside": 1.2}, NOT),
-    ("Masks", {}, REPRODUCED), ("Masks", {"alpha_iou": 0.7}, PARTLY),
-    ("Masks", {"alpha_iou": 0.2}, NOT), ("The rest", {"outside": 0.02}, PARTLY),
-    ("The rest", {"outside": 0.2}, NOT), ("Colors", {}, REPRODUCED),
-    ("Colors", {"color_correlation": 0.1}, NOT), ("10000", {}, REPRODUCED),
-    ("A receptive", {}, REPRODUCED), ("A receptive", {"inside": 0.9}, UNKNOWN),
-    ("Thousands", {}, REPRODUCED), ("Unseen", {}, REPRODUCED), ("Clutter", {}, PARTLY),
-])
+@pytest.mark.parametrize(
+    "title, changed, wanted",
+    [
+        ("Swaps", {}, REPRODUCED),
+        ("Swaps", {"inside": 0.6}, PARTLY),
+        ("Swaps", {"inside": 1.2}, NOT),
+        ("Masks", {}, REPRODUCED),
+        ("Masks", {"alpha_iou": 0.7}, PARTLY),
+        ("Masks", {"alpha_iou": 0.2}, NOT),
+        ("The rest", {"outside": 0.02}, PARTLY),
+        ("The rest", {"outside": 0.2}, NOT),
+        ("Colors", {}, REPRODUCED),
+        ("Colors", {"color_correlation": 0.1}, NOT),
+        ("10000", {}, REPRODUCED),
+        ("A receptive", {}, REPRODUCED),
+        ("A receptive", {"inside": 0.9}, UNKNOWN),
+        ("Thousands", {}, REPRODUCED),
+        ("Unseen", {}, REPRODUCED),
+        ("Clutter", {}, PARTLY),
+    ],
+)
 def test_verdicts_on_finished_weights(title, changed, wanted):
     assert verdict(title, shipped(**changed), {}, None) == wanted
 
@@ -131,13 +188,17 @@ def test_color_must_be_easier_than_every_other_kind():
     assert verdict("In-place", shipped(), {}, None) == REPRODUCED
     assert verdict("In-place", found, {}, None) == PARTLY
     found["controlled"]["color_less"] = dict.fromkeys(
-        ("texture", "cut", "neckline", "sleeve"), entry(0.1, 0.05, 0.2))
+        ("texture", "cut", "neckline", "sleeve"), entry(0.1, 0.05, 0.2)
+    )
     assert verdict("In-place", found, {}, None) == NOT
 
 
 def test_verdicts_of_studies():
-    good = {"ablations_a.json": study_of(no_identity=(0.1, 0.2), no_cycle=(0.1, 0.2),
-                                         no_copies=(-0.1, 0.2), alpha_tv=(-0.2, -0.1))}
+    good = {
+        "ablations_a.json": study_of(
+            no_identity=(0.1, 0.2), no_cycle=(0.1, 0.2), no_copies=(-0.1, 0.2), alpha_tv=(-0.2, -0.1)
+        )
+    }
     both = "Both regularizations"
     assert verdict(both, None, good, None) == REPRODUCED
     assert verdict("The stored", None, good, None) == NOT  # an interval with 0
@@ -148,13 +209,15 @@ def test_verdicts_of_studies():
     assert verdict(both, None, small, None) == PARTLY
     assert verdict(both, None, {}, None) == UNKNOWN
     # a small study shows a claim in part, and refutes none
-    unseen = {"ablations_a.json": study_of(500, no_identity=(-0.2, -0.1), no_copies=(-0.2, -0.1),
-                                           no_cycle=(0.1, 0.2))}
+    unseen = {
+        "ablations_a.json": study_of(
+            500, no_identity=(-0.2, -0.1), no_copies=(-0.2, -0.1), no_cycle=(0.1, 0.2)
+        )
+    }
     assert verdict("The stored", None, unseen, None) == UNKNOWN
     assert verdict(both, None, unseen, None) == PARTLY  # one of the two
     # the longest study speaks
-    assert verdict(both, None, {**small, "ablations_b.json": good["ablations_a.json"]},
-                   None) == REPRODUCED
+    assert verdict(both, None, {**small, "ablations_b.json": good["ablations_a.json"]}, None) == REPRODUCED
 
 
 @pytest.mark.parametrize("runs, words", [
@@ -194,9 +257,11 @@ def test_scale_names_what_is_smaller():
 def test_the_document_is_that_of_the_stored_results():
     """docs/claims.md is generated: the results in docs/results give it byte for byte."""
     folder = ROOT / "docs/results"
-    text = verdicts.document(claims.read_results(folder / "shipped.json"),
-                             claims.read_studies(folder),
-                             claims.read_training(folder / "training.json"))
+    text = verdicts.document(
+        claims.read_results(folder / "shipped.json"),
+        claims.read_studies(folder),
+        claims.read_training(folder / "training.json"),
+    )
     assert (ROOT / "docs/claims.md").read_text() == text, "run python replicate/claims.py"
     for link in re.findall(r"\]\(((?:results/|\w+\.md)[^)#]*)\)", text):
         assert (ROOT / "docs" / link).exists(), link
@@ -206,8 +271,10 @@ def test_the_document_is_that_of_the_stored_results():
 
 def test_a_log_is_condensed_to_means(tmp_path):
     scores = {"error": 0.5, "outside": 0.1}
-    lines = [{"step": n + 1, "loss_D": n % 2,
-              **({"iou": n / 600, **scores} if n % 30 == 29 else {})} for n in range(600)]
+    lines = [
+        {"step": n + 1, "loss_D": n % 2, **({"iou": n / 600, **scores} if n % 30 == 29 else {})}
+        for n in range(600)
+    ]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = claims.condensed(tmp_path / "log.jsonl")
     assert len(found["points"]) == 60 and found["points"][-1] == {"step": 600, "loss_D": 0.5}
@@ -235,14 +302,22 @@ def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(claims, name, value)
     model = ToyModel(0.5)
     model.config, model.loaded = Config(height=32, width=32), 0
-    model.metadata = {"data": {"pairs": 9, "provenance": {
-        "program": "data_prep photoshoot", "version": shoots.shoot.VERSION, "seed": 3,
-        "arguments": {"pairs": 9, "size": [32, 32], "held_out": 8, "clutter": False}}}}
+    model.metadata = {
+        "data": {
+            "pairs": 9,
+            "provenance": {
+                "program": "data_prep photoshoot",
+                "version": shoots.shoot.VERSION,
+                "seed": 3,
+                "arguments": {"pairs": 9, "size": [32, 32], "held_out": 8, "clutter": False},
+            },
+        }
+    }
     monkeypatch.setattr(weights, "load_model", lambda *_: model)
-    monkeypatch.setattr("cagan_theano.checkpoint.load_checkpoint",
-                        lambda _path: SimpleNamespace(sha256=model.sha256))
-    arguments = ["--checkpoint", "toy.h5", "--results", str(tmp_path / "r"), "--out",
-                 str(tmp_path / "c.md")]
+    monkeypatch.setattr(
+        "cagan_theano.checkpoint.load_checkpoint", lambda _path: SimpleNamespace(sha256=model.sha256)
+    )
+    arguments = ["--checkpoint", "toy.h5", "--results", str(tmp_path / "r"), "--out", str(tmp_path / "c.md")]
     for again in (["wrote"], ["is of these weights"]):
         with pytest.raises(SystemExit) as done:
             main(claims.command, arguments)
@@ -251,8 +326,7 @@ def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
         assert again[0] in text.out.splitlines()[0]
     found = json.loads((tmp_path / "r/shipped.json").read_text())
     assert "swaps" not in found and found["n"] == 6 and found["trained_n"] == 5
-    assert {k: e["n"] for k, e in found["controlled"]["kinds"].items()} == dict.fromkeys(
-        shoots.FIELDS, 4)
+    assert {k: e["n"] for k, e in found["controlled"]["kinds"].items()} == dict.fromkeys(shoots.FIELDS, 4)
     assert found["clutter"]["n"] == 4 and found["speed"]["value"] > 0
     text = (tmp_path / "c.md").read_text()
     assert "step 7 of 10000 (**unfinished**)" in text and str(tmp_path) not in text

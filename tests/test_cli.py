@@ -57,6 +57,11 @@ def test_weights_by_name(tmp_path, monkeypatch):
 
 
 def test_a_child_finds_the_package_where_it_stands(tmp_path):
-    done = subprocess.run([sys.executable, "-c", "import cagan_theano; print(cagan_theano.__file__)"],
-                          cwd=tmp_path, env=weights.child_environment(), capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", "import cagan_theano; print(cagan_theano.__file__)"],
+        cwd=tmp_path,
+        env=weights.child_environment(),
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout.strip() == str(ROOT / "cagan_theano" / "__init__.py")

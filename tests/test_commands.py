@@ -49,15 +49,15 @@ def error(capsys, command, *words):
 ])  # fmt: skip
 def test_errors_of_train(capsys, tmp_path, data, options, fault):
     run = tmp_path / "run"
-    line = error(capsys, train, "--data", data, "--run", run, "--batch-size", "2", "--device",
-                 "cpu", *options)
+    line = error(
+        capsys, train, "--data", data, "--run", run, "--batch-size", "2", "--device", "cpu", *options
+    )
     assert fault in line and not run.exists()
 
 
 @pytest.mark.skipif(jax.default_backend() == "gpu", reason="there is a GPU")
 def test_a_gpu_where_there_is_none(capsys, tmp_path, data):
-    assert "gpu" in error(capsys, train, "--data", data, "--run", tmp_path / "r", "--device",
-                          "gpu").lower()
+    assert "gpu" in error(capsys, train, "--data", data, "--run", tmp_path / "r", "--device", "gpu").lower()
 
 
 def test_errors_of_ship(capsys, tmp_path):
@@ -79,8 +79,7 @@ def test_help_of_train_names_settings_and_defaults():
 
 
 def test_a_failing_process_says_one_line():
-    done = process("-m", "cagan_theano", "train", "--data", "none.h5", "--run", "none", "--device",
-                   "cpu")
+    done = process("-m", "cagan_theano", "train", "--data", "none.h5", "--run", "none", "--device", "cpu")
     assert done.returncode == 1 and "none.h5: no such file" in done.stderr
     assert "Traceback" not in done.stderr and not (ROOT / "none").exists()
 
@@ -88,7 +87,18 @@ def test_a_failing_process_says_one_line():
 def test_swapping_with_a_checkpoint_that_is_none(tmp_path):
     text = tmp_path / "a.jpg"
     text.write_text("no image")
-    done = process("replicate/swap.py", "--human", text, "--wearing", text, "--article", text,
-                   "--out", tmp_path / "o.png", "--checkpoint", tmp_path / "none.h5")
+    done = process(
+        "replicate/swap.py",
+        "--human",
+        text,
+        "--wearing",
+        text,
+        "--article",
+        text,
+        "--out",
+        tmp_path / "o.png",
+        "--checkpoint",
+        tmp_path / "none.h5",
+    )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1 and not (tmp_path / "o.png").exists()

@@ -181,8 +181,12 @@ os.access = lambda path, mode: str(path) != os.environ["ELSEWHERE"] and allowed(
 def test_a_user_without_a_home_of_his_own_can_work(state, tmp_path):
     (tmp_path / "tmp").mkdir()
     (tmp_path / "home").mkdir()
-    code = state + "before = os.environ.get('HOME')\n" + STEP + (
-        "print(os.environ.get('HOME') == before, aesara.config.base_compiledir)")
+    code = (
+        state
+        + "before = os.environ.get('HOME')\n"
+        + STEP
+        + ("print(os.environ.get('HOME') == before, aesara.config.base_compiledir)")
+    )
     lines = printed(code, TMPDIR=str(tmp_path / "tmp"), ELSEWHERE=str(tmp_path / "home")).splitlines()
     assert lines[1].startswith(f"True {tmp_path / 'tmp' / 'cagan_home_'}")
     left = list((tmp_path / "tmp").glob("cagan*")) + list((tmp_path / "home").iterdir())

@@ -19,8 +19,10 @@ def shipped():
 
 def checkpoint_of(vectors, **more):
     """A checkpoint with the weights of golden vectors."""
-    G, D = ({name: value.astype("float32") for name, value in
-             vectors.below(f"weights/{network}").items()} for network in "GD")
+    G, D = (
+        {name: value.astype("float32") for name, value in vectors.below(f"weights/{network}").items()}
+        for network in "GD"
+    )
     return Checkpoint(vectors.config, 7, G, D, metadata={"note": "toy"}, **more)
 
 
@@ -75,18 +77,25 @@ def lying_header(path):
 FINE = dict(format="cagan_theano", config="{}", step="1", metadata="{}")
 
 
-@pytest.mark.parametrize("make, fault", [
-    (garbage, "is no checkpoint in safetensors"),
-    (lying_header, "is no checkpoint in safetensors"),
-    (lambda path: write(path, {"a": np.zeros(1)}), "was not written by cagan_theano"),
-    (lambda path: write(path, {"../a": np.zeros(1)}, **FINE), "no checkpoint has, such as '../a'"),
-    (lambda path: write(path, {"G/a.W": np.zeros(1)}, **{**FINE, "config": '{"colour": 1}'}),
-     "unknown configuration field 'colour'"),
-    (lambda path: write(path, {"G/a.W": np.zeros(1)}, **{**FINE, "step": "x"}), "is no checkpoint"),
-    (lambda path: write(path, {"G/a.W": np.zeros(1)}, **{**FINE, "metadata": "[" * 99999}),
-     "is no checkpoint"),
-    (lambda path: write(path, {"G/a.W": np.full(1, np.nan)}, **FINE), "not finite"),
-])
+@pytest.mark.parametrize(
+    "make, fault",
+    [
+        (garbage, "is no checkpoint in safetensors"),
+        (lying_header, "is no checkpoint in safetensors"),
+        (lambda path: write(path, {"a": np.zeros(1)}), "was not written by cagan_theano"),
+        (lambda path: write(path, {"../a": np.zeros(1)}, **FINE), "no checkpoint has, such as '../a'"),
+        (
+            lambda path: write(path, {"G/a.W": np.zeros(1)}, **{**FINE, "config": '{"colour": 1}'}),
+            "unknown configuration field 'colour'",
+        ),
+        (lambda path: write(path, {"G/a.W": np.zeros(1)}, **{**FINE, "step": "x"}), "is no checkpoint"),
+        (
+            lambda path: write(path, {"G/a.W": np.zeros(1)}, **{**FINE, "metadata": "[" * 99999}),
+            "is no checkpoint",
+        ),
+        (lambda path: write(path, {"G/a.W": np.full(1, np.nan)}, **FINE), "not finite"),
+    ],
+)
 def test_a_bad_safetensors_file_is_one_line(tmp_path, capsys, make, fault):
     source, out = tmp_path / "bad.safetensors", tmp_path / "out.h5"
     make(source)
@@ -94,13 +103,16 @@ def test_a_bad_safetensors_file_is_one_line(tmp_path, capsys, make, fault):
     assert code == 1 and fault in text and len(text.splitlines()) == 1 and not out.exists()
 
 
-@pytest.mark.parametrize("source, out, fault", [
-    ("none.h5", "a.onnx", "no such checkpoint"),
-    ("none.safetensors", "a.h5", "there is no such file"),
-    ("a.pt", "a.h5", "the ending '.pt' is not known here; use .h5 or .safetensors"),
-    ("a.h5", "a.pt", "write .safetensors and read it with safetensors.torch.load_file"),
-    ("a.h5", "a.txt", "use .h5 or .safetensors or .onnx"),
-])
+@pytest.mark.parametrize(
+    "source, out, fault",
+    [
+        ("none.h5", "a.onnx", "no such checkpoint"),
+        ("none.safetensors", "a.h5", "there is no such file"),
+        ("a.pt", "a.h5", "the ending '.pt' is not known here; use .h5 or .safetensors"),
+        ("a.h5", "a.pt", "write .safetensors and read it with safetensors.torch.load_file"),
+        ("a.h5", "a.txt", "use .h5 or .safetensors or .onnx"),
+    ],
+)
 def test_wrong_names_are_one_line(capsys, source, out, fault):
     code, _, text = run(capsys, source, out)
     assert code == 1 and fault in text and len(text.splitlines()) == 1
@@ -118,10 +130,12 @@ READINGS = [
 def agree(vectors):
     """The ONNX model of the vectors' G gives their alpha, x_tilde_ij and x_ij, in float32."""
     from cagan_theano.interop import onnx_network
+
     model = onnx_network.generator_model(checkpoint_of(vectors))
     names = [i.name for i in model.graph.input]
-    found = onnx_network.run(model, {name: vectors.arrays[f"inputs/{name}"].astype("float32")
-                                     for name in names})
+    found = onnx_network.run(
+        model, {name: vectors.arrays[f"inputs/{name}"].astype("float32") for name in names}
+    )
     for name, value in found.items():
         np.testing.assert_allclose(value, vectors.arrays[f"layers/G/{name}"], atol=1e-5)
     return model
@@ -150,6 +164,7 @@ def test_onnx_takes_any_batch_and_size(tmp_path, capsys, shipped, with_onnx):
     import onnx
 
     from cagan_theano.interop import onnx_network
+
     source, out = tmp_path / "a.h5", tmp_path / "a.onnx"
     save_checkpoint(source, checkpoint_of(shipped))
     code, text, _ = run(capsys, source, out)  # which compares with ours at another size
@@ -159,8 +174,7 @@ def test_onnx_takes_any_batch_and_size(tmp_path, capsys, shipped, with_onnx):
     assert onnx_network.run(model, inputs)["x_ij"].shape == (5, 3, 64, 48)
 
 
-def test_an_onnx_model_that_differs_is_not_written(tmp_path, capsys, shipped, with_onnx,
-                                                   monkeypatch):
+def test_an_onnx_model_that_differs_is_not_written(tmp_path, capsys, shipped, with_onnx, monkeypatch):
     source, out = tmp_path / "a.h5", tmp_path / "a.onnx"
     save_checkpoint(source, checkpoint_of(shipped))
     monkeypatch.setattr(convert, "difference", lambda *_: 0.1)
@@ -170,6 +184,7 @@ def test_an_onnx_model_that_differs_is_not_written(tmp_path, capsys, shipped, wi
 
 def test_weights_that_lack_a_parameter(shipped, with_onnx):
     from cagan_theano.interop import onnx_network
+
     checkpoint = checkpoint_of(shipped)
     del checkpoint.G["decoder2.W"]
     with pytest.raises(ValueError, match="lack 'decoder2.W'"):

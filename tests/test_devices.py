@@ -105,9 +105,7 @@ def test_more_devices_than_there_are():
         choose_backend("jax", "cpu", devices=0)
 
 
-@pytest.mark.parametrize(
-    "text", ["node", "node:1", "node:1,2", "node:x,2,0", "node:1,2,2", ":1,2,0"]
-)
+@pytest.mark.parametrize("text", ["node", "node:1", "node:1,2", "node:x,2,0", "node:1,2,2", ":1,2,0"])
 def test_a_cluster_that_is_none(text):
     with pytest.raises(ValueError, match=f"--cluster {text}: "):
         placing.parse_cluster(text)

@@ -55,8 +55,11 @@ def opened_files(path):
 
 def test_one_door_opens_every_hdf5_file():
     """All others only write: a file that is read passes `cagan_theano.io.hdf5.open_file`."""
-    found = {path.relative_to(ROOT).as_posix(): list(opened_files(path))
-             for top in ("cagan_theano", "data_prep", "replicate") for path in (ROOT / top).rglob("*.py")}
+    found = {
+        path.relative_to(ROOT).as_posix(): list(opened_files(path))
+        for top in ("cagan_theano", "data_prep", "replicate")
+        for path in (ROOT / top).rglob("*.py")
+    }
     readers = {name for name, modes in found.items() if set(modes) - {"w"}}
     assert readers == {"cagan_theano/io/hdf5.py"} and sum(map(len, found.values())) > 3
 
@@ -75,8 +78,10 @@ def test_every_reader_comes_through_the_door(read, tmp_path, monkeypatch):
 @pytest.fixture
 def no_weights(monkeypatch):
     """No network may be given weights."""
+
     def refuse(*_, **__):
         raise AssertionError("weights were made before they were compared")
+
     monkeypatch.setattr(layers.aesara, "shared", refuse)
 
 
@@ -104,6 +109,7 @@ def test_a_run_folder_that_asks_for_gigabytes_is_compared_first(tmp_path, no_wei
 
 def test_shapes_without_weights_are_those_with(no_weights, monkeypatch):
     from cagan_theano.learning.functions import sized_networks
+
     sized = sized_networks(SMALL)
     assert all(value is None for network in sized for value in network.params.values())
     monkeypatch.undo()
@@ -140,8 +146,12 @@ def test_metadata_of_wrong_types_are_refused_where_they_are_read_and_written(met
 
 
 def test_good_metadata_and_unknown_keys_stay(tmp_path):
-    good = {"data": {"pairs": 1, "provenance": {"program": "other", "counts": {"a": [1, None]}}},
-            "seconds": 1, "versions": {"a": "1"}, "mine": {"x": [1.5]}}
+    good = {
+        "data": {"pairs": 1, "provenance": {"program": "other", "counts": {"a": [1, None]}}},
+        "seconds": 1,
+        "versions": {"a": "1"},
+        "mine": {"x": [1.5]},
+    }
     save_checkpoint(tmp_path / "a.h5", toy(metadata=good))
     assert load_checkpoint(tmp_path / "a.h5").metadata == good
 
@@ -203,7 +213,7 @@ def test_a_safetensors_file_that_could_not_be_kept(names, texts, fault, out, tmp
 # --- texts
 
 
-@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "9" * 5000, "a = \"\ud800\""])
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "9" * 5000, 'a = "\ud800"'])
 def test_a_plan_that_toml_cannot_read(text, tmp_path):
     (tmp_path / "p.toml").write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(ValueError, match="p.toml: is not TOML") as caught:
@@ -254,8 +264,9 @@ def test_golden_vectors_that_lack_what_a_comparison_begins_with(change, fault, t
 @pytest.mark.parametrize("line", ["a " * 2047, "\\ " * 2047, "a b c"])
 def test_a_long_pair_list_takes_time_in_proportion(line, tmp_path):
     """2 MB; what took 2 s a megabyte for each line of spaces takes a hundredth of it."""
-    (tmp_path / "pairs.txt").write_text((line + "\n") * (2_000_000 // len(line)
-                                                        if len(line) > 99 else 50_000))
+    (tmp_path / "pairs.txt").write_text(
+        (line + "\n") * (2_000_000 // len(line) if len(line) > 99 else 50_000)
+    )
     began = time.process_time()
     find(LAYOUTS["list"], Source(tmp_path), {"listed": "pairs.txt"})
     assert time.process_time() - began < 2
@@ -283,8 +294,12 @@ def test_finite_weights_that_give_none_are_an_error(part, value, tmp_path):
 
 def test_the_tests_that_fidelity_names_are_there():
     named = set(re.findall(r"`(test_\w+)", (ROOT / "docs/fidelity.md").read_text()))
-    there = {node.name for path in (ROOT / "tests").glob("test_*.py")
-             for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
+    there = {
+        node.name
+        for path in (ROOT / "tests").glob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
     assert len(named) > 9 and named <= there, named - there
 
 

@@ -44,7 +44,7 @@ def test_low_pass_is_the_plain_loop(size):
             for dr in range(-(size // 2), size - size // 2):
                 for dc in range(-(size // 2), size - size // 2):
                     total += picture[min(max(r + dr, 0), 11), min(max(c + dc, 0), 10)]
-            np.testing.assert_allclose(filtered[r, c], total / size ** 2, rtol=1e-10)
+            np.testing.assert_allclose(filtered[r, c], total / size**2, rtol=1e-10)
 
 
 def test_low_pass_removes_stripes_of_its_own_period():
@@ -60,8 +60,7 @@ def test_low_pass_window_grows_with_the_picture():
 def test_garment_region_joins_both_masks_above_the_level():
     mask_i = np.array([[0, 127, 128, 255]], np.uint8)
     mask_ij = np.array([[255, 0, 0, 127]], np.uint8)
-    np.testing.assert_array_equal(metrics.garment_region(mask_i, mask_ij),
-                                  [[True, False, True, True]])
+    np.testing.assert_array_equal(metrics.garment_region(mask_i, mask_ij), [[True, False, True, True]])
 
 
 def test_change_region_wants_more_than_eight_levels_in_some_channel():
@@ -82,7 +81,7 @@ def test_ssim_by_its_formula_on_flat_and_equal_pictures():
     picture, truth, _ = pictures(2, 16, 16)
     np.testing.assert_allclose(metrics.ssim_map(picture, picture), 1.0)
     a, b = 0.3, 0.7  # flat: only the luminance term differs from 1
-    expected = (2 * a * b + 0.01 ** 2) / (a * a + b * b + 0.01 ** 2)
+    expected = (2 * a * b + 0.01**2) / (a * a + b * b + 0.01**2)
     flat = metrics.ssim_map(np.full((16, 16, 3), a), np.full((16, 16, 3), b))
     np.testing.assert_allclose(flat[8, 8], expected, rtol=1e-9)
     assert metrics.ssim_map(picture, truth).mean() < 0.3
@@ -91,16 +90,19 @@ def test_ssim_by_its_formula_on_flat_and_equal_pictures():
 def test_ssim_at_one_pixel_is_the_formula_with_gaussian_weights():
     picture, truth, _ = pictures(3, 21, 21)
     steps = np.arange(-5, 6)
-    weights = np.exp(-steps ** 2 / (2 * 1.5 ** 2))
+    weights = np.exp(-(steps**2) / (2 * 1.5**2))
     weights = np.outer(weights, weights) / weights.sum() ** 2
     values = []
     for channel in range(3):
         a, b = (p[5:16, 5:16, channel] for p in (picture, truth))
         mean_a, mean_b = (weights * a).sum(), (weights * b).sum()
-        var_a, var_b = (weights * a * a).sum() - mean_a ** 2, (weights * b * b).sum() - mean_b ** 2
+        var_a, var_b = (weights * a * a).sum() - mean_a**2, (weights * b * b).sum() - mean_b**2
         both = (weights * a * b).sum() - mean_a * mean_b
-        values.append((2 * mean_a * mean_b + 1e-4) * (2 * both + 9e-4)
-                      / ((mean_a ** 2 + mean_b ** 2 + 1e-4) * (var_a + var_b + 9e-4)))
+        values.append(
+            (2 * mean_a * mean_b + 1e-4)
+            * (2 * both + 9e-4)
+            / ((mean_a**2 + mean_b**2 + 1e-4) * (var_a + var_b + 9e-4))
+        )
     assert metrics.ssim_map(picture, truth)[10, 10] == pytest.approx(np.mean(values), rel=1e-6)
 
 
@@ -252,8 +254,7 @@ def test_average_precision_of_a_small_ranking():
 def test_kernel_distance_by_loops_and_near_0_for_one_kind():
     a, b = np.random.default_rng(8).normal(size=(2, 5, 3))
     kernel = lambda x, y: (sum(p * q for p, q in zip(x, y)) / 3 + 1) ** 3  # noqa: E731
-    same = [sum(kernel(x[m], x[n]) for m in range(5) for n in range(5) if m != n) / 20
-            for x in (a, b)]
+    same = [sum(kernel(x[m], x[n]) for m in range(5) for n in range(5) if m != n) / 20 for x in (a, b)]
     cross = sum(kernel(p, q) for p in a for q in b) / 25
     assert metrics.kernel_distance(a, b) == pytest.approx(sum(same) - 2 * cross)
     rng = np.random.default_rng(9)
@@ -264,14 +265,25 @@ def test_kernel_distance_by_loops_and_near_0_for_one_kind():
 
 def attributes(pattern, cut=0, neckline=0, sleeve=0, front=0):
     """Stored attributes of one garment."""
-    return {name: (code, list("abc")) for name, code in
-            dict(pattern=pattern, cut=cut, neckline=neckline, sleeve=sleeve, front=front).items()}
+    return {
+        name: (code, list("abc"))
+        for name, code in dict(
+            pattern=pattern, cut=cut, neckline=neckline, sleeve=sleeve, front=front
+        ).items()
+    }
 
 
 def test_kinds_of_change_part_the_swaps(tmp_path):
-    garments = [attributes(0), attributes(0), attributes(1), attributes(0, cut=2),
-                attributes(0, neckline=1), attributes(0, sleeve=1), attributes(0, front=2),
-                attributes(1, sleeve=1)]
+    garments = [
+        attributes(0),
+        attributes(0),
+        attributes(1),
+        attributes(0, cut=2),
+        attributes(0, neckline=1),
+        attributes(0, sleeve=1),
+        attributes(0, front=2),
+        attributes(1, sleeve=1),
+    ]
     with PhotoWriter(tmp_path / "k.h5", HEIGHT, WIDTH, {}) as writer:
         for row, words in enumerate(garments):
             writer.add("test", human(0, row), article(row), 0, row, body_mask(), words)
@@ -285,6 +297,7 @@ def test_kinds_of_change_part_the_swaps(tmp_path):
 
 def test_save_images_writes_folders_that_metric_tools_read(tmp_path, monkeypatch, capsys):
     from PIL import Image
+
     monkeypatch.setattr(weights, "load_model", lambda *_: ToyModel(0.0))
     data, folder = write_photos(tmp_path / "toy.h5"), tmp_path / "images"
     code, _, _ = run(capsys, "--data", data, "--save-images", folder)
@@ -328,4 +341,5 @@ def test_the_log_s_scores_are_the_evaluation_s(tmp_path):
     assert len(held_out.x_i) == len(photos.triples.i) > 4
     assert set(logged) == set(SCORES) <= set(measured)
     assert {n: pytest.approx(value) for n, value in logged.items()} == {
-        n: measured[n]["value"] for n in logged}
+        n: measured[n]["value"] for n in logged
+    }

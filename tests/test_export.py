@@ -105,9 +105,7 @@ def test_training_and_swaps_without_aesara_are_those_with_it(
     np.testing.assert_allclose(made["alpha"], swap.alpha, atol=1e-6)
     assert np.abs(made["x_ij"].astype(int) - swap.x_ij).max() <= 1
     with PhotoFile(tiny_data) as file:
-        np.testing.assert_array_equal(
-            made["y_j"], [file.split("test").y[int(j)] for j in made["j"]]
-        )
+        np.testing.assert_array_equal(made["y_j"], [file.split("test").y[int(j)] for j in made["j"]])
 
 
 def test_the_programs_for_cuda_are_read_back(folder):
@@ -148,7 +146,9 @@ def line_of(folder, tiny_data, tmp_path, capsys, state=None):
     with pytest.raises(SystemExit) as left:
         main(run_exported.command, [str(word) for word in words])
     error = capsys.readouterr().err
-    assert left.value.code == 1 and error.startswith("Error: ") and error.count("\n") == 1 and len(error) < 500
+    assert (
+        left.value.code == 1 and error.startswith("Error: ") and error.count("\n") == 1 and len(error) < 500
+    )
     assert not (tmp_path / "o.npz").exists()
     return error
 
@@ -210,9 +210,7 @@ def replaced(folder, tmp_path, program: bytes):
     return copy
 
 
-def test_a_program_that_calls_the_host_is_refused_before_it_is_compiled(
-    folder, tiny_data, tmp_path, capsys
-):
+def test_a_program_that_calls_the_host_is_refused_before_it_is_compiled(folder, tiny_data, tmp_path, capsys):
     import jax
 
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -270,9 +268,7 @@ def test_what_jax_0_7_1_wrote_runs(tmp_path):
     checkpoint = load_checkpoint(GOLDEN / "state.h5")
     functions.put({f"G/{name}": array for name, array in checkpoint.G.items()})
     rng = np.random.default_rng(0)
-    given = {
-        name: rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8) for name in ("x_i", "y_i", "y_j")
-    }
+    given = {name: rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8) for name in ("x_i", "y_i", "y_j")}
     made = run_exported.paint(functions, given, "rgb")
     swap = load(GOLDEN / "state.h5", "jax", "cpu").swap(*given.values(), batch_size=2)
     assert np.ptp(swap.alpha) > 0.01

@@ -228,12 +228,14 @@ def test_a_picture_that_asks_for_more_memory_than_there_is(tmp_path):
     whole = path.read_bytes()
     header = b"IHDR" + struct.pack(">II", 9999, 9999) + whole[24:29]
     path.write_bytes(whole[:12] + header + struct.pack(">I", zlib.crc32(header)) + whole[33:])
-    script = ("import resource, sys\n"
-              "from data_prep.picture import read_picture\n"
-              "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
-              "resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20),) * 2)\n"
-              "try:\n    read_picture(sys.argv[1], 16, 16)\n"
-              "except ValueError as error:\n    print(error)\n")
+    script = (
+        "import resource, sys\n"
+        "from data_prep.picture import read_picture\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20),) * 2)\n"
+        "try:\n    read_picture(sys.argv[1], 16, 16)\n"
+        "except ValueError as error:\n    print(error)\n"
+    )
     done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True,
                           cwd=Path(__file__).parents[1], check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr

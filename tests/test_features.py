@@ -39,7 +39,8 @@ def test_no_person_is_on_both_sides():
     assert found["fake_to_real"] == found["real_to_real"]
     expected = 2 * (0.4 * (1 / 4 + 1) ** 3 + 0.6) - 2
     assert (found["real_to_real"]["low"], found["real_to_real"]["high"]) == pytest.approx(
-        (expected, expected))
+        (expected, expected)
+    )
     with pytest.raises(ValueError, match="at least 4 people"):
         features.kernel_report("x", colors, real[:9], real[:9], person[:9])
 
@@ -59,10 +60,14 @@ def write_pooling_network(path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     info = lambda name, shape: onnx.helper.make_tensor_value_info(  # noqa: E731
-        name, onnx.TensorProto.FLOAT, shape)
-    graph = onnx.helper.make_graph([onnx.helper.make_node("GlobalAveragePool", ["x"], ["f"])],
-                                   "pool", [info("x", ["n", 3, "h", "w"])],
-                                   [info("f", ["n", 3, 1, 1])])
+        name, onnx.TensorProto.FLOAT, shape
+    )
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("GlobalAveragePool", ["x"], ["f"])],
+        "pool",
+        [info("x", ["n", 3, "h", "w"])],
+        [info("f", ["n", 3, 1, 1])],
+    )
     opset = [onnx.helper.make_opsetid("", 17)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), path)
 

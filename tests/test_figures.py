@@ -24,8 +24,7 @@ from cagan_theano.learning.functions import build_networks
 from data_prep.store import PhotoFile
 
 ROOT = Path(__file__).resolve().parents[1]
-FIGURES = {"figure2": figure2, "figure3": figure3, "figure4": figure4, "figure5": figure5,
-           "figure6": figure6}
+FIGURES = {"figure2": figure2, "figure3": figure3, "figure4": figure4, "figure5": figure5, "figure6": figure6}
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +38,7 @@ def checkpoint(tmp_path_factory):
     """An untrained checkpoint of a tiny network."""
     config = tiny_config(height=HEIGHT, width=WIDTH)
     networks = build_networks(config)
-    G, D = ({name: value.get_value() for name, value in network.params.items()}
-            for network in networks)
+    G, D = ({name: value.get_value() for name, value in network.params.items()} for network in networks)
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.h5"
     save_checkpoint(path, Checkpoint(config, 5, G, D, metadata={"note": "untrained"}))
     return path
@@ -69,8 +67,11 @@ def noise(count, height=16, width=16):
 
 def panels(figure):
     """name -> (array shown, label) of each panel."""
-    return {axes.get_label(): (axes.images[0].get_array(), axes.get_xlabel())
-            for axes in figure.axes if axes.images}
+    return {
+        axes.get_label(): (axes.images[0].get_array(), axes.get_xlabel())
+        for axes in figure.axes
+        if axes.images
+    }
 
 
 def words(figure):
@@ -80,6 +81,7 @@ def words(figure):
 
 # ---------------------------------------------------------------- the sheet
 
+
 @pytest.mark.parametrize("shape, scale", [((32, 32), 3), ((16, 48), 5)])
 def test_pixels_of_the_png_are_the_picture_enlarged(shape, scale):
     pictures = noise(4, *shape)
@@ -88,14 +90,14 @@ def test_pixels_of_the_png_are_the_picture_enlarged(shape, scale):
     step_h, step_w = (side * scale + sheet.GAP for side in shape)
     for n, picture in enumerate(pictures):
         top, left = sheet.MARGIN + n // 2 * step_h, sheet.MARGIN + n % 2 * step_w
-        shown = page[top:top + shape[0] * scale, left:left + shape[1] * scale]
+        shown = page[top : top + shape[0] * scale, left : left + shape[1] * scale]
         np.testing.assert_array_equal(shown, np.kron(picture, np.ones((scale, scale, 1), np.uint8)))
 
 
 def test_alpha_is_drawn_from_black_to_white():
     alpha = np.linspace(0, 1, 256).reshape(16, 16)
     page = sheet.rendered(sheet.grid([[alpha]], ("",), "", "", 1))
-    shown = page[sheet.MARGIN:sheet.MARGIN + 16, sheet.MARGIN:sheet.MARGIN + 16]
+    shown = page[sheet.MARGIN : sheet.MARGIN + 16, sheet.MARGIN : sheet.MARGIN + 16]
     np.testing.assert_allclose(shown[..., 0], alpha * 255, atol=1)
     assert (shown == shown[..., :1]).all()
 
@@ -116,14 +118,20 @@ def test_nothing_is_written_over_the_edge_or_over_another_text():
     assert (page[frame] == 255).all()
     boxes = [text.get_window_extent() for text in figure.texts]
     boxes += [axes.xaxis.label.get_window_extent() for axes in figure.axes if axes.get_xlabel()]
-    assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n]
-                   if min(a.y1, b.y1) - max(a.y0, b.y0) > 12)  # a formula's index may touch a line
+    assert not any(
+        a.overlaps(b)
+        for n, a in enumerate(boxes)
+        for b in boxes[:n]
+        if min(a.y1, b.y1) - max(a.y0, b.y0) > 12
+    )  # a formula's index may touch a line
 
 
 def test_save_is_deterministic_and_carries_the_facts(tmp_path):
     facts = {"Title": "Figure 9", "Seed": "4"}
-    first, second = (sheet.save(sheet.grid([noise(2)], ("a", "b"), "Caption.", "", 2),
-                                tmp_path / name / "figure9", facts) for name in "ab")
+    first, second = (
+        sheet.save(sheet.grid([noise(2)], ("a", "b"), "Caption.", "", 2), tmp_path / name / "figure9", facts)
+        for name in "ab"
+    )
     for one, other in zip(first, second):
         assert one.read_bytes() == other.read_bytes()
     assert Image.open(first[0]).text.items() >= facts.items()
@@ -131,6 +139,7 @@ def test_save_is_deterministic_and_carries_the_facts(tmp_path):
 
 
 # ---------------------------------------------------------------- the choice of pictures
+
 
 def test_chosen_swaps_are_random_distinct_and_repeatable(data):
     with held_out.open_split(data, None) as held:
@@ -174,6 +183,7 @@ def test_masks_reach_only_a_network_that_uses_them(data):
 
 
 # ---------------------------------------------------------------- the figures
+
 
 def test_figure4_panels():
     y_i, x_i, x_ij, y_j = (noise(n, 32, 24)[:3] for n in (3, 4, 5, 6))
@@ -235,8 +245,15 @@ def test_figure2_panels_and_error():
     x_i, y_i, y_j, x_ij, back = noise(5, 32, 24)
     figure = figure2.draw(x_i, y_i, y_j, x_ij, back, 0.12345)
     found = {name: shown for name, (shown, _) in panels(figure).items()}
-    expected = {"x_i": x_i, "x_ij": x_ij, "back": back, "(i) 0": y_i, "(i) 1": y_j,
-                "(ii) 0": y_j, "(ii) 1": y_i}
+    expected = {
+        "x_i": x_i,
+        "x_ij": x_ij,
+        "back": back,
+        "(i) 0": y_i,
+        "(i) 1": y_j,
+        "(ii) 0": y_j,
+        "(ii) 1": y_i,
+    }
     assert found.keys() == expected.keys()
     for name, picture in expected.items():
         np.testing.assert_array_equal(found[name], picture)
@@ -259,14 +276,36 @@ def test_figure3_states_the_sizes_of_the_paper():
     networks = build_networks(Config())
     figure = figure3.draw(networks.G, networks.D, 128, 96)
     assert sizes(figure) == [
-        "9x128x96", "64x64x48", "128x32x24", "256x16x12", "512x8x6",
-        "512x16x12", "256x32x24", "128x64x48", "4x128x96",
-        "6x128x96", "64x64x48", "128x32x24", "256x16x12", "512x8x6", "1x8x6"]
+        "9x128x96",
+        "64x64x48",
+        "128x32x24",
+        "256x16x12",
+        "512x8x6",
+        "512x16x12",
+        "256x32x24",
+        "128x64x48",
+        "4x128x96",
+        "6x128x96",
+        "64x64x48",
+        "128x32x24",
+        "256x16x12",
+        "512x8x6",
+        "1x8x6",
+    ]
     assert r"sees 63$\times$63 pixels" in words(figure)
 
 
-@pytest.mark.parametrize("changes", [{}, {"copies_mode": "append"}, {"copies_d": False},
-                                     {"copies_g": "none"}, {"d_kernel": 5}, {"d_widths": (8, 8, 8)}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"copies_mode": "append"},
+        {"copies_d": False},
+        {"copies_g": "none"},
+        {"d_kernel": 5},
+        {"d_widths": (8, 8, 8)},
+    ],
+)
 def test_figure3_slices_add_up_and_copies_stand_last(changes):
     config = tiny_config(**changes)
     G, D = build_networks(config)
@@ -284,8 +323,19 @@ def test_figure3_slices_add_up_and_copies_stand_last(changes):
 def test_script_runs_from_the_command_line(name, tmp_path, data, checkpoint):
     """A real process, a real (untrained) network, and every fact in PNG and PDF."""
     given = [] if name == "figure3" else ["--data", data, "--seed", "3"]
-    subprocess.run([sys.executable, ROOT / "replicate" / f"{name}.py", "--checkpoint", checkpoint,
-                    "--out", tmp_path / "out", *given], cwd=tmp_path, check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            ROOT / "replicate" / f"{name}.py",
+            "--checkpoint",
+            checkpoint,
+            "--out",
+            tmp_path / "out",
+            *given,
+        ],
+        cwd=tmp_path,
+        check=True,
+    )
     picture = Image.open(tmp_path / "out" / f"{name}.png")
     facts = picture.text
     with PhotoFile.open(data):  # the data file is left in order
@@ -310,8 +360,10 @@ def test_commands_repeat_byte_for_byte(tmp_path, data, toy):
 
 # ---------------------------------------------------------------- the held-out photoshoot
 
+
 def test_held_out_photoshoot_is_rendered_once_for_the_seed_of_training(tmp_path, monkeypatch):
     from data_prep.photoshoot import shoot
+
     calls = []
 
     def fake(path, pairs, size, seed, held_out, clutter, wardrobe):
@@ -325,9 +377,15 @@ def test_held_out_photoshoot_is_rendered_once_for_the_seed_of_training(tmp_path,
     first = held_out.rendered(model)
     assert held_out.rendered(model) == first and len(calls) == 1
     assert calls[0] == (0, (HEIGHT, WIDTH), 0, held_out.HELD_OUT, False, "paper")
-    model.metadata = {"data": {"provenance": {
-        "program": "data_prep photoshoot", "seed": 11,
-        "arguments": {"clutter": True, "wardrobe": "shop"}}}}
+    model.metadata = {
+        "data": {
+            "provenance": {
+                "program": "data_prep photoshoot",
+                "seed": 11,
+                "arguments": {"clutter": True, "wardrobe": "shop"},
+            }
+        }
+    }
     held_out.rendered(model)
     assert calls[1] == (0, (HEIGHT, WIDTH), 11, held_out.HELD_OUT, True, "shop")
     first.write_bytes(first.read_bytes()[:1000])  # a damaged one is made anew
@@ -336,6 +394,7 @@ def test_held_out_photoshoot_is_rendered_once_for_the_seed_of_training(tmp_path,
 
 
 # ---------------------------------------------------------------- bad input
+
 
 def failure(capsys, command, *arguments):
     """The one line that a failing command writes."""
@@ -353,8 +412,7 @@ def test_missing_or_damaged_checkpoint_is_one_line(name, tmp_path, data, capsys)
         path = tmp_path / "bad.h5"
         if content:
             path.write_bytes(content)
-        line = failure(capsys, FIGURES[name].command, "--checkpoint", path, "--out",
-                       tmp_path / "out", *given)
+        line = failure(capsys, FIGURES[name].command, "--checkpoint", path, "--out", tmp_path / "out", *given)
         assert "bad.h5" in line
     assert not (tmp_path / "out").exists()
 
@@ -381,6 +439,7 @@ def test_folder_that_cannot_be_made_is_one_line(tmp_path, data, toy, capsys):
 
 # ---------------------------------------------------------------- swap.py
 
+
 @pytest.fixture
 def photos(tmp_path):
     """Image files of a person, of what it wears, and of another article."""
@@ -395,6 +454,7 @@ class FileModel(ToyModel):
 
     def swap_files(self, *paths):
         from data_prep.picture import read_picture
+
         return self.swap(*(read_picture(path, HEIGHT, WIDTH)[None] for path in paths))
 
 
@@ -406,8 +466,7 @@ def file_toy(monkeypatch):
 
 def test_swap_writes_result_mask_and_grid(tmp_path, photos, file_toy):
     files = [tmp_path / name for name in ("out.png", "alpha.png", "grid.png")]
-    assert run(swap.command, *photos, "--out", files[0], "--alpha-out", files[1], "--grid",
-               files[2]) == 0
+    assert run(swap.command, *photos, "--out", files[0], "--alpha-out", files[1], "--grid", files[2]) == 0
     np.testing.assert_array_equal(np.asarray(Image.open(files[0])), human(2, 9))
     alpha = np.asarray(Image.open(files[1]))
     assert alpha.shape == (HEIGHT, WIDTH) and set(np.unique(alpha)) == {0, 255}
@@ -429,6 +488,7 @@ def test_swap_keeps_size_and_detail_outside_alpha(tmp_path, photos, file_toy):
 def test_scaled_up_alpha_lies_where_the_photo_was_padded(size):
     """Reading a photo down and scaling up again brings its smooth brightness back to its place."""
     from data_prep.picture import fit
+
     width, height = size
     across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
     photo = np.repeat((60 + 60 * across + 80 * down)[..., None], 3, axis=-1).astype(np.uint8)
@@ -443,18 +503,28 @@ def test_scaled_up_alpha_lies_where_the_photo_was_padded(size):
 def test_swap_bad_input_is_one_line_and_leaves_nothing(tmp_path, photos, file_toy, capsys):
     out, no_image = tmp_path / "out.png", tmp_path / "no.png"
     no_image.write_text("no image")
-    assert "no.png: is no image" in failure(
-        capsys, swap.command, *photos, "--human", no_image, "--out", out)
+    assert "no.png: is no image" in failure(capsys, swap.command, *photos, "--human", no_image, "--out", out)
     assert "gone.png" in failure(
-        capsys, swap.command, *photos, "--article", tmp_path / "gone.png", "--out", out)
+        capsys, swap.command, *photos, "--article", tmp_path / "gone.png", "--out", out
+    )
     assert "out.xyz" in failure(capsys, swap.command, *photos, "--out", tmp_path / "out.xyz")
-    assert "nowhere" in failure(
-        capsys, swap.command, *photos, "--out", tmp_path / "nowhere" / "out.png")
+    assert "nowhere" in failure(capsys, swap.command, *photos, "--out", tmp_path / "nowhere" / "out.png")
     assert not out.exists()
 
 
 def test_swap_script_runs_with_a_real_network(tmp_path, photos, checkpoint):
     out = tmp_path / "out.jpg"
-    subprocess.run([sys.executable, ROOT / "replicate" / "swap.py", *map(str, photos), "--out", out,
-                    "--checkpoint", checkpoint], cwd=tmp_path, check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            ROOT / "replicate" / "swap.py",
+            *map(str, photos),
+            "--out",
+            out,
+            "--checkpoint",
+            checkpoint,
+        ],
+        cwd=tmp_path,
+        check=True,
+    )
     assert Image.open(out).size == (WIDTH, HEIGHT) and Image.open(out).format == "JPEG"

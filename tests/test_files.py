@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 def failing(number, only=lambda *_: True):
     """A call that the system refuses, where `only` says so of its arguments."""
+
     def call(*arguments):
         if only(*arguments):
             raise OSError(number, os.strerror(number))
@@ -80,11 +81,13 @@ def test_no_error_of_the_system_reaches_the_user_bare(error, fault, capsys):
 
 def test_ctrl_c_while_the_process_exits_changes_nothing():
     """Libraries have exit handlers; one that an interrupt would break stands in for jax's."""
-    script = ("import atexit, os, signal, time, click\n"
-              "from cagan_theano.io.command import main\n"
-              "def late():\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(.1)\n"
-              "@click.command()\ndef command():\n    atexit.register(late)\n    click.echo('done')\n"
-              "main(command)\n")
+    script = (
+        "import atexit, os, signal, time, click\n"
+        "from cagan_theano.io.command import main\n"
+        "def late():\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(.1)\n"
+        "@click.command()\ndef command():\n    atexit.register(late)\n    click.echo('done')\n"
+        "main(command)\n"
+    )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 

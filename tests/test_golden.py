@@ -28,8 +28,9 @@ def test_the_shipped_vectors_are_what_aesara_gives_here(shipped):
     assert list(made.arrays) == list(shipped.arrays)
     for name, array in shipped.arrays.items():
         room = 1e-12 if name.startswith(("weights", "inputs")) else 1e-9
-        np.testing.assert_allclose(made.arrays[name], array, rtol=0, err_msg=name,
-                                   atol=room * max(np.abs(array).max(), 1e-3))
+        np.testing.assert_allclose(
+            made.arrays[name], array, rtol=0, err_msg=name, atol=room * max(np.abs(array).max(), 1e-3)
+        )
 
 
 @BOTH
@@ -39,10 +40,13 @@ def test_the_compiled_updates_in_float32_follow_the_vectors(shipped, jax_backend
     from cagan_theano.learning.functions import build_networks, compile_functions
     from cagan_theano.learning.trainer import set_values, values_of
 
-    inputs = {name: np.moveaxis(np.rint((array + 1) * 127.5).astype(np.uint8), 1, -1)
-              for name, array in shipped.below("inputs").items()}
-    photos = SimpleNamespace(x=np.concatenate([inputs["x_i"]] * 2), mask=None,
-                             y=np.concatenate([inputs["y_i"], inputs["y_j"]]))
+    inputs = {
+        name: np.moveaxis(np.rint((array + 1) * 127.5).astype(np.uint8), 1, -1)
+        for name, array in shipped.below("inputs").items()
+    }
+    photos = SimpleNamespace(
+        x=np.concatenate([inputs["x_i"]] * 2), mask=None, y=np.concatenate([inputs["y_i"], inputs["y_j"]])
+    )
     networks = build_networks(shipped.config)
     for name, network in networks._asdict().items():
         set_values(network.params, shipped.below(f"weights/{name}"), jax_backend)
@@ -56,11 +60,13 @@ def test_the_compiled_updates_in_float32_follow_the_vectors(shipped, jax_backend
             for name in set(shipped.below("losses")) - {"adv_G", "L_id", "L_cyc", "loss_G"}:
                 assert losses[name] == pytest.approx(float(shipped.below("losses")[name]), rel=1e-5)
         if n < conformance.JUDGED:
-            found = {f"after{n + 1}/{name}/{p}": value for name, network in networks._asdict().items()
-                     for p, value in values_of(network.params).items()}
+            found = {
+                f"after{n + 1}/{name}/{p}": value
+                for name, network in networks._asdict().items()
+                for p, value in values_of(network.params).items()
+            }
             for name in found:
-                row = conformance.row(name, found, shipped.arrays[name], shipped,
-                                      conformance.TOLERANCE)
+                row = conformance.row(name, found, shipped.arrays[name], shipped, conformance.TOLERANCE)
                 assert row.judged and not row.fault, row
 
 
@@ -75,17 +81,20 @@ def test_numpy_alone_gives_every_vector(shipped):
     assert all(row.given for row in rows)
 
 
-@pytest.mark.parametrize("mistake, first", [
-    ("flipped", "layers/G/encoder1.convolution"),
-    ("epsilon_outside", "layers/G/encoder2.norm"),
-    ("swapped", "layers/G/encoder1.convolution"),
-    ("copies_before_activation", "layers/G/encoder1.box"),
-    ("cycle_from_x_tilde", "losses/L_cyc"),
-    ("fake_copies_real", "losses/adv_D_fake"),
-    ("cycle_copies_first", "losses/L_cyc"),
-    ("biased", "after1/D/layer1.W"),
-    ("updated_late", "after1/G/encoder1.W"),
-])
+@pytest.mark.parametrize(
+    "mistake, first",
+    [
+        ("flipped", "layers/G/encoder1.convolution"),
+        ("epsilon_outside", "layers/G/encoder2.norm"),
+        ("swapped", "layers/G/encoder1.convolution"),
+        ("copies_before_activation", "layers/G/encoder1.box"),
+        ("cycle_from_x_tilde", "losses/L_cyc"),
+        ("fake_copies_real", "losses/adv_D_fake"),
+        ("cycle_copies_first", "losses/L_cyc"),
+        ("biased", "after1/D/layer1.W"),
+        ("updated_late", "after1/G/encoder1.W"),
+    ],
+)
 def test_a_mistake_is_found_where_it_is(shipped, mistake, first):
     rows = rows_of(shipped, **{mistake: True})
     assert conformance.first_departure(rows).name == first
@@ -97,11 +106,14 @@ def test_a_mistake_is_found_where_it_is(shipped, mistake, first):
 ], ids=["beta2", "epsilon", "amsgrad", "decay"])  # fmt: skip
 def test_these_settings_of_adam_are_told_apart_in_float64_alone(shipped, settings, mistakes):
     """docs/compare.md says so: they pass at the tolerance that float32 needs, and not at 1e-9."""
+
     def factory(config, weights):
         return Implementation(Mistakes(**mistakes), config | settings, weights)
 
-    rough, fine = (conformance.first_departure(conformance.compare(factory, shipped, tolerance))
-                   for tolerance in (conformance.TOLERANCE, 1e-9))
+    rough, fine = (
+        conformance.first_departure(conformance.compare(factory, shipped, tolerance))
+        for tolerance in (conformance.TOLERANCE, 1e-9)
+    )
     assert rough is None and fine.name.startswith("after")
 
 
@@ -151,8 +163,11 @@ class Partial:
 
     def discriminate(self, x, y):
         answer = self.inner.discriminate(x, y)
-        return {"layer1.convolution": answer["layer1.convolution"][:1],
-                "layer2.norm": answer["layer2.norm"] * np.nan, "head": answer["head"]}
+        return {
+            "layer1.convolution": answer["layer1.convolution"][:1],
+            "layer2.norm": answer["layer2.norm"] * np.nan,
+            "head": answer["head"],
+        }
 
 
 def test_what_is_not_given_is_no_departure_but_wrong_shapes_and_nan_are(shipped):
@@ -167,8 +182,9 @@ def test_ten_updates_are_judged_in_float64_and_shown_in_float32(shipped):
     name = "after10/G/encoder1.W"
     start, value = shipped.arrays["weights/G/encoder1.W"], shipped.arrays[name]
     found = {name: start + 1.2 * (value - start)}
-    fine, rough = (conformance.row(name, found, value, shipped, tolerance)
-                   for tolerance in (1e-9, conformance.TOLERANCE))
+    fine, rough = (
+        conformance.row(name, found, value, shipped, tolerance) for tolerance in (1e-9, conformance.TOLERANCE)
+    )
     assert fine.departs and fine.judged and not rough.departs and not rough.judged
     assert rough.error == pytest.approx(0.2) and "no limit" in conformance.report([rough])
 
@@ -191,8 +207,10 @@ def test_every_vector_has_a_hint(shipped):
 
 
 def test_the_command_says_what_departs_first(capsys):
-    for factory, code, words in (("test_golden:right", 0, "All 149 arrays agree; 35 are shown"),
-                                 ("test_golden:wrong", 1, "First to depart: after1/D/layer1.W")):
+    for factory, code, words in (
+        ("test_golden:right", 0, "All 149 arrays agree; 35 are shown"),
+        ("test_golden:wrong", 1, "First to depart: after1/D/layer1.W"),
+    ):
         with pytest.raises(SystemExit) as left:
             main(compare.command, ["--golden", factory])
         assert left.value.code == code and words in capsys.readouterr().out
@@ -202,13 +220,16 @@ right = partial(Implementation, Mistakes())
 wrong = partial(Implementation, Mistakes(biased=True))
 
 
-@pytest.mark.parametrize("options, fault", [
-    (["--golden", "nothing"], "nothing: is not of the form package.module:name"),
-    (["--golden", "no_such:f"], "no_such:f: cannot be imported"),
-    (["--golden", "json:nothing"], "module json has no callable nothing"),
-    (["--golden", "json:loads", "--vectors", "none.h5"], "none.h5: there are no such golden"),
-    (["--golden", "json:loads", "--vectors", __file__], "is no readable HDF5 file"),
-])
+@pytest.mark.parametrize(
+    "options, fault",
+    [
+        (["--golden", "nothing"], "nothing: is not of the form package.module:name"),
+        (["--golden", "no_such:f"], "no_such:f: cannot be imported"),
+        (["--golden", "json:nothing"], "module json has no callable nothing"),
+        (["--golden", "json:loads", "--vectors", "none.h5"], "none.h5: there are no such golden"),
+        (["--golden", "json:loads", "--vectors", __file__], "is no readable HDF5 file"),
+    ],
+)
 def test_errors_are_one_line(capsys, options, fault):
     with pytest.raises(SystemExit):
         main(compare.command, options)
@@ -254,16 +275,19 @@ def promising(file):
     file.create_dataset("inputs/x_i", shape=(1000, 1000), dtype="float64", chunks=(10, 10))
 
 
-@pytest.mark.parametrize("change, fault", [
-    (linked, "is missing, or a link"),
-    (retyped, "plain float64"),
-    (promising, "declares 8000000 bytes and does not hold them"),
-    (lambda file: file.attrs.modify("order", "[" * 9000), "is not understood"),
-    (lambda file: file.attrs.modify("version", 9), "no file of cagan_theano golden"),
-    (lambda file: file.attrs.modify("order", '["../x"]'), "is missing, or a link"),
-    (lambda file: file.attrs.modify("config", "{}x"), "is not understood"),
-    (lambda file: file.attrs.modify("about", "[]"), "not of the right form"),
-])
+@pytest.mark.parametrize(
+    "change, fault",
+    [
+        (linked, "is missing, or a link"),
+        (retyped, "plain float64"),
+        (promising, "declares 8000000 bytes and does not hold them"),
+        (lambda file: file.attrs.modify("order", "[" * 9000), "is not understood"),
+        (lambda file: file.attrs.modify("version", 9), "no file of cagan_theano golden"),
+        (lambda file: file.attrs.modify("order", '["../x"]'), "is missing, or a link"),
+        (lambda file: file.attrs.modify("config", "{}x"), "is not understood"),
+        (lambda file: file.attrs.modify("about", "[]"), "not of the right form"),
+    ],
+)
 def test_a_damaged_file_is_refused(tmp_path, change, fault):
     path = damaged(SHIPPED, tmp_path / "bad.h5", change)
     with pytest.raises(ValueError, match=fault):
@@ -271,8 +295,9 @@ def test_a_damaged_file_is_refused(tmp_path, change, fault):
 
 
 def test_written_vectors_come_back(tmp_path, shipped):
-    few = shipped._replace(arrays={name: array for name, array in shipped.arrays.items()
-                                   if name.startswith("inputs/")})
+    few = shipped._replace(
+        arrays={name: array for name, array in shipped.arrays.items() if name.startswith("inputs/")}
+    )
     write_vectors(tmp_path / "few.h5", few)
     back = read_vectors(tmp_path / "few.h5")
     assert back.config == few.config and back.about == few.about

@@ -68,7 +68,7 @@ def test_a_module_imports_only_from_those_before_it(name):
 def cycle(name, seen=()):
     """The first cycle of imports that begins at a module, as a list of names; None."""
     if name in seen:
-        return [*seen[seen.index(name):], name]
+        return [*seen[seen.index(name) :], name]
     return next(filter(None, (cycle(other, (*seen, name)) for other in GRAPH[name])), None)
 
 
@@ -117,8 +117,10 @@ def test_only_compat_imports_aesara_and_only_its_back_end_jax():
 
 
 def test_importing_the_package_does_no_work():
-    code = ("import sys, cagan_theano; cagan_theano.__version__; dir(cagan_theano); "
-            "print(*{'aesara', 'jax', 'numpy', 'h5py', 'PIL', 'click'} & set(sys.modules))")
+    code = (
+        "import sys, cagan_theano; cagan_theano.__version__; dir(cagan_theano); "
+        "print(*{'aesara', 'jax', 'numpy', 'h5py', 'PIL', 'click'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "")
 

@@ -63,7 +63,8 @@ def png_of_16_bits(picture):
     parts = ((b"IHDR", head), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in parts)
+        for kind, data in parts
+    )
 
 
 def half_size(picture):
@@ -156,11 +157,16 @@ def faulty(tmp_path_factory):
     root = tmp_path_factory.mktemp("faults")
     tree = Tree(root / "tree")
     broken, odd = add_broken(tree), add_odd(tree)
-    tree.finish("one_column.jpg", "..\\..\\etc\\passwd 00000_00.jpg", "/etc/passwd 00000_00.jpg",
-                "C:\\photos\\a.jpg 00000_00.jpg", "", "nowhere.jpg 00000_00.jpg")
+    tree.finish(
+        "one_column.jpg",
+        "..\\..\\etc\\passwd 00000_00.jpg",
+        "/etc/passwd 00000_00.jpg",
+        "C:\\photos\\a.jpg 00000_00.jpg",
+        "",
+        "nowhere.jpg 00000_00.jpg",
+    )
     trees.save(tree.train / "cloth/alone.jpg", fresh(70)[1])
-    done = CliRunner().invoke(cli, ["viton-hd", str(tree.root), str(root / "out.h5")],
-                              catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["viton-hd", str(tree.root), str(root / "out.h5")], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return broken, odd, json.loads((root / "out.report.json").read_text()), root / "out.h5"
 
@@ -188,8 +194,12 @@ def test_every_other_pair_is_kept_in_its_right_colors(faulty):
 def test_bad_lines_of_a_list_and_lonely_files_are_reported(faulty):
     faults = {fault["what"]: fault["why"] for fault in faulty[2]["faults"]}
     texts = list(faults.values())
-    for part in ("has one column", "climbs out of the folder", "/etc/passwd: is an absolute path",
-                 "C:\\photos\\a.jpg: is an absolute path"):
+    for part in (
+        "has one column",
+        "climbs out of the folder",
+        "/etc/passwd: is an absolute path",
+        "C:\\photos\\a.jpg: is an absolute path",
+    ):
         assert sum(part in text for text in texts) == 1
     assert faults["train/cloth/alone.jpg"] == "no photo shows it worn"
 
@@ -206,8 +216,9 @@ def test_without_masks_their_faults_do_not_matter(faulty, tmp_path):
 
 
 def test_doubtful_garments_can_be_kept(faulty, tmp_path):
-    report = ingest("viton-hd", Path(faulty[3]).parent / "tree", tmp_path / "o.h5",
-                    Settings(drop_doubts=False))
+    report = ingest(
+        "viton-hd", Path(faulty[3]).parent / "tree", tmp_path / "o.h5", Settings(drop_doubts=False)
+    )
     doubts = json.loads((tmp_path / "o.report.json").read_text())["doubtful and kept"]
     assert [Path(row["person"]).stem for row in doubts] == ["person as garment"]
     # the garment's photo that is the person's own is no matter of doubt
@@ -215,6 +226,7 @@ def test_doubtful_garments_can_be_kept(faulty, tmp_path):
 
 
 # --- one clear error
+
 
 def error(capsys, *words):
     """The one line on stderr of a command that fails."""
@@ -262,8 +274,7 @@ def test_no_usable_pair_is_one_error_and_a_report(capsys, tree, tmp_path):
         for folder in ("a", "b"):
             (tmp_path / folder).mkdir(exist_ok=True)
             (tmp_path / folder / f"{n}.jpg").write_bytes(b"")
-    line = error(capsys, "folders", tmp_path, tmp_path / "o.h5", "--persons", "a", "--garments",
-                 "b")
+    line = error(capsys, "folders", tmp_path, tmp_path / "o.h5", "--persons", "a", "--garments", "b")
     assert "none of 3 pairs can be used (3 unreadable)" in line and "o.report.json" in line
     assert len(json.loads((tmp_path / "o.report.json").read_text())["dropped"]) == 3
     assert not (tmp_path / "o.h5").exists()
@@ -272,8 +283,13 @@ def test_no_usable_pair_is_one_error_and_a_report(capsys, tree, tmp_path):
 def test_two_files_for_one_id(tree, tmp_path):
     trees.two_folders(tmp_path)
     trees.save(tmp_path / "clothes/shirt no 1.jpg", trees.shots()[9][1])
-    report = ingest("folders", tmp_path, tmp_path / "o.h5", Settings(split="train"),
-                    {"persons": "my people", "garments": "clothes"})
+    report = ingest(
+        "folders",
+        tmp_path,
+        tmp_path / "o.h5",
+        Settings(split="train"),
+        {"persons": "my people", "garments": "clothes"},
+    )
     assert report.counts["train"] == 7
     faults = [(fault["what"], fault["why"]) for fault in report.facts["faults"]]
     assert ("clothes/shirt no 1.jpg", "two files for the id shirt no 1") in faults
@@ -315,6 +331,7 @@ def stop_after(monkeypatch, count):
             raise KeyboardInterrupt
         done.append(task.photo)
         return develop(source, task, *rest)
+
     monkeypatch.setattr(ingestion, "develop", interrupted)
     return done
 
@@ -361,6 +378,7 @@ def test_the_file_is_whole_or_absent(tree, tmp_path, monkeypatch, error):
         if len(calls) == 5:
             raise error
         return add(*args, **options)
+
     monkeypatch.setattr(PhotoWriter, "add", failing)
     with pytest.raises(type(error)):
         ingest("folders", tree, tmp_path / "o.h5", Settings(), OPTIONS)
@@ -370,6 +388,7 @@ def test_the_file_is_whole_or_absent(tree, tmp_path, monkeypatch, error):
 @pytest.mark.parametrize("before", [None, b'{"mine": 1}'])
 def test_the_report_of_a_file_that_is_not_made_does_not_stay(tree, tmp_path, monkeypatch, before):
     """The disk fills as the data file is closed, after its report was written."""
+
     def full(self):
         raise OSError(28, "No space left on device")
 

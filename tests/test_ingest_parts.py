@@ -26,7 +26,7 @@ GREEN, WHITE = (30, 160, 60), (240, 240, 240)
 # --- shape and resizing
 
 
-def disk(width, height, radius=.3):
+def disk(width, height, radius=0.3):
     """A round green disk in the middle of a picture."""
     y, x = np.mgrid[:height, :width]
     inside = np.hypot(x - (width - 1) / 2, y - (height - 1) / 2) < radius * min(width, height)
@@ -46,10 +46,10 @@ def test_a_round_picture_stays_round(tmp_path, size, how, ending):
     trees.save(tmp_path / f"a.{ending}", disk(*size))
     wide, high = extent(read_picture(tmp_path / f"a.{ending}", 128, 96, how))
     scale = (min if how == "pad" else max)(96 / size[0], 128 / size[1])
-    diameter = .6 * min(size) * scale
-    assert abs(wide - high) < .06 * high + .5
+    diameter = 0.6 * min(size) * scale
+    assert abs(wide - high) < 0.06 * high + 0.5
     if how == "pad" or diameter < 96:
-        assert abs(wide - diameter) < .06 * diameter + 1
+        assert abs(wide - diameter) < 0.06 * diameter + 1
 
 
 def test_pad_keeps_the_whole_and_crop_the_middle(tmp_path):
@@ -77,7 +77,7 @@ def test_a_jpeg_read_at_a_quarter_is_the_same_picture(tmp_path):
     assert decode(io.BytesIO(data), "a", (128, 96)).size == (192, 256)
     small = read_picture(tmp_path / "a.jpg", 128, 96).astype(int)
     whole = np.asarray(fit(open_rgb(tmp_path / "a.jpg"), 128, 96)).astype(int)
-    assert np.abs(small - whole).mean() < .7 and np.abs(small - trees.shots()[0][0]).mean() < 2
+    assert np.abs(small - whole).mean() < 0.7 and np.abs(small - trees.shots()[0][0]).mean() < 2
 
 
 # --- the stored form
@@ -117,8 +117,10 @@ def rows_of(tmp_path, content, files=()):
     """The rows of a list with this content, told which files there are."""
     (tmp_path / "l.txt").write_bytes(content)
     knows = (lambda column, name: name in files) if files else lambda column, name: True
-    return [row[1] if not isinstance(row, Fault) else row.why
-            for row in list_rows(Source(tmp_path), "l.txt", knows)]
+    return [
+        row[1] if not isinstance(row, Fault) else row.why
+        for row in list_rows(Source(tmp_path), "l.txt", knows)
+    ]
 
 
 @pytest.mark.parametrize("content, expected", [
@@ -153,9 +155,12 @@ def test_near_repeats_are_those_of_a_plain_loop():
         colors[row] = np.clip(colors[row - 60].astype(int) + shift, 0, 255)
     hashes[110:], colors[110:] = hashes[60:70], colors[60:70]
     digests = [bytes([n if n < 110 else n - 50]) for n in range(120)]  # ten are copies
-    expected = [(a, b) for a, b in itertools.combinations(range(120), 2)
-                if bin(int(hashes[a]) ^ int(hashes[b])).count("1") <= DISTANCE
-                and max(abs(int(p) - int(q)) for p, q in zip(colors[a], colors[b])) <= COLOR]
+    expected = [
+        (a, b)
+        for a, b in itertools.combinations(range(120), 2)
+        if bin(int(hashes[a]) ^ int(hashes[b])).count("1") <= DISTANCE
+        and max(abs(int(p) - int(q)) for p, q in zip(colors[a], colors[b])) <= COLOR
+    ]
     found = near_repeats(hashes, colors, digests)
     assert [tuple(row) for row in found.tolist()] == expected and 10 < len(expected) < 60
 
@@ -167,10 +172,13 @@ def test_photos_again_at_other_sizes_and_qualities_are_near_repeats():
         content = io.BytesIO()
         image.resize((72, 96), Image.Resampling.BICUBIC).save(content, "JPEG", quality=85)
         return Image.open(content)
+
     prints = [checks.print_of(p) for p in [*pictures, *map(again, pictures)]]
-    found = near_repeats([p for p, _ in prints],
-                         np.stack([np.frombuffer(c, np.uint8) for _, c in prints]),
-                         [bytes([n]) for n in range(len(prints))])
+    found = near_repeats(
+        [p for p, _ in prints],
+        np.stack([np.frombuffer(c, np.uint8) for _, c in prints]),
+        [bytes([n]) for n in range(len(prints))],
+    )
     assert found.tolist() == [[n, n + len(pictures)] for n in range(len(pictures))]
 
 
@@ -183,8 +191,13 @@ def random_sets(draw):
     pairs, facts = [], {}
     for n in range(draw(st.integers(1, 14))):
         split = draw(st.sampled_from(["", "train", "test"]) if n % 5 else st.just("train"))
-        pair = Pair(f"x{n}", f"y{n - draw(st.integers(0, 1))}", f"p{n - draw(st.integers(0, 2))}",
-                    f"q{n - draw(st.integers(0, 2))}", split)
+        pair = Pair(
+            f"x{n}",
+            f"y{n - draw(st.integers(0, 1))}",
+            f"p{n - draw(st.integers(0, 2))}",
+            f"q{n - draw(st.integers(0, 2))}",
+            split,
+        )
         pairs.append(pair)
         for key in (("x", pair.person), ("y", pair.garment)):
             value = draw(st.integers(0, 60))
@@ -194,7 +207,7 @@ def random_sets(draw):
     return pairs, facts
 
 
-@given(random_sets(), st.sampled_from(["given", "product"]), st.floats(0, .9))
+@given(random_sets(), st.sampled_from(["given", "product"]), st.floats(0, 0.9))
 @settings(max_examples=200, deadline=None)
 def test_nothing_crosses_a_split(random_set, split, share):
     pairs, facts = random_set
@@ -204,8 +217,7 @@ def test_nothing_crosses_a_split(random_set, split, share):
     for a, b in itertools.product(train, test):
         assert a.pair.product != b.pair.product and a.pair.person_id != b.pair.person_id
         assert (a.person, a.garment) != (b.person, b.garment)
-        for role, p, q in (("x", a.pair.person, b.pair.person),
-                           ("y", a.pair.garment, b.pair.garment)):
+        for role, p, q in (("x", a.pair.person, b.pair.person), ("y", a.pair.garment, b.pair.garment)):
             apart = bin(facts[role, p].phash ^ facts[role, q].phash).count("1")
             assert p != q and apart > DISTANCE
     assert not {k.garment for k in train} & {k.garment for k in test}
@@ -216,22 +228,28 @@ def plain(pairs):
     """Facts of photos that resemble no other."""
     photos = {key for pair in pairs for key in (("x", pair.person), ("y", pair.garment))}
     rng = np.random.default_rng(1)
-    return {key: Developed(digest=repr(key).encode(), phash=int(rng.integers(0, 2**63)),
-                           colors=bytes(12)) for key in sorted(photos)}
+    return {
+        key: Developed(digest=repr(key).encode(), phash=int(rng.integers(0, 2**63)), colors=bytes(12))
+        for key in sorted(photos)
+    }
 
 
 def test_a_split_by_product_holds_out_its_share():
     pairs = [Pair(f"x{n}", f"y{n // 2}", f"x{n}", f"q{n // 2}") for n in range(200)]
-    plans = [make_plan(pairs, [], plain(pairs), share=.2, seed=seed) for seed in (0, 0, 1)]
+    plans = [make_plan(pairs, [], plain(pairs), share=0.2, seed=seed) for seed in (0, 0, 1)]
     tests = [{k.pair.product for k in plan.kept if k.split == "test"} for plan in plans]
     assert [len(test) for test in tests] == [20, 20, 20] and tests[0] == tests[1] != tests[2]
 
 
 def test_swaps_need_both_pairs_and_two_garments():
-    pairs = [Pair(f"x{n}", f"y{n}", f"x{n}", f"q{n}", "test" if n < 4 else "train")
-             for n in range(6)]
-    unpaired = [Unpaired("x0", "y1"), Unpaired("x1", "y1"), Unpaired("x2", "y5"),
-                Unpaired("x3", "none"), Unpaired("x3", "y0")]
+    pairs = [Pair(f"x{n}", f"y{n}", f"x{n}", f"q{n}", "test" if n < 4 else "train") for n in range(6)]
+    unpaired = [
+        Unpaired("x0", "y1"),
+        Unpaired("x1", "y1"),
+        Unpaired("x2", "y5"),
+        Unpaired("x3", "none"),
+        Unpaired("x3", "y0"),
+    ]
     plan = make_plan(pairs, unpaired, plain(pairs))
     assert plan.triples == [(0, 1), (3, 0)] and plan.lost == 3
 
@@ -261,14 +279,15 @@ def test_rendered_garments_are_no_persons_and_no_photo_is_blank():
     assert garments == [(None, None)] * trees.COUNT
     assert not any(blank for blank, _ in persons)
     # missed: a head or a body that is cut off or far, a photo in a white frame
-    assert sum(bool(person) for _, person in persons) >= .5 * trees.COUNT
+    assert sum(bool(person) for _, person in persons) >= 0.5 * trees.COUNT
 
 
-@pytest.mark.parametrize("level, size, blank", [(0, 0, True), (6, 40, True), (60, 3, True),
-                                                (60, 30, False), (20, 40, False)])
+@pytest.mark.parametrize(
+    "level, size, blank", [(0, 0, True), (6, 40, True), (60, 3, True), (60, 30, False), (20, 40, False)]
+)
 def test_blank_and_nearly_blank(level, size, blank):
     picture = np.full((128, 96, 3), 245, np.uint8)
-    picture[40:40 + size, 30:30 + size] -= np.uint8(level)
+    picture[40 : 40 + size, 30 : 30 + size] -= np.uint8(level)
     small = checks.small_of(Image.fromarray(picture))
     assert (checks.blankness(small, checks.away_from_ground(small)) is not None) == blank
 
@@ -282,6 +301,7 @@ def test_results_come_in_order_and_few_are_held():
     def work(item):
         started.append(item)
         return -item
+
     for item, result in in_parallel(work, range(300), 3):
         assert result == -item and item == len(held)
         held.append(item)
@@ -314,12 +334,15 @@ def test_swaps_without_a_truth_are_read(tmp_path):
 
 FAULTS = {
     "/test/triples/mask is missing": lambda file: file["test/triples"].create_dataset(
-        "x_ij", data=np.zeros((2, 16, 16, 3), np.uint8)),
+        "x_ij", data=np.zeros((2, 16, 16, 3), np.uint8)
+    ),
     "/test/x_file is uint8": lambda file: replace(file, "test/x_file", np.zeros((2, 4), np.uint8)),
-    "/test/y_file does not hold names": lambda file: replace(file, "test/y_file",
-                                                             np.zeros((3, 600), np.uint8)),
-    "/test/y_mask is uint8": lambda file: file.create_dataset("test/y_mask",
-                                                              data=np.zeros((3, 8, 8), np.uint8)),
+    "/test/y_file does not hold names": lambda file: replace(
+        file, "test/y_file", np.zeros((3, 600), np.uint8)
+    ),
+    "/test/y_mask is uint8": lambda file: file.create_dataset(
+        "test/y_mask", data=np.zeros((3, 8, 8), np.uint8)
+    ),
     "a garment with itself": lambda file: replace(file, "test/triples/j", np.int32([0, 0])),
 }
 

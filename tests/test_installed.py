@@ -45,9 +45,11 @@ def test_what_is_installed(installed):
 
 
 def test_help_imports_no_network(installed, tmp_path):
-    code = ("import sys\nfrom cagan_theano.cli import cagan\n"
-            "cagan.main(['--help'], standalone_mode=False)\n"
-            "print(*{'jax', 'aesara', 'scipy', 'matplotlib'} & set(sys.modules))")
+    code = (
+        "import sys\nfrom cagan_theano.cli import cagan\n"
+        "cagan.main(['--help'], standalone_mode=False)\n"
+        "print(*{'jax', 'aesara', 'scipy', 'matplotlib'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(installed)})  # fmt: skip
     assert done.returncode == 0 and "figure4" in done.stdout, done.stderr

@@ -12,15 +12,19 @@ from cagan_theano.evaluation import interval
 def columns(values, person=None, article=None):
     """Columns of swaps, each by default of its own person and garment."""
     each = np.arange(len(values))
-    return {"e": np.asarray(values, float), "person": each if person is None else person,
-            "article": each if article is None else article}
+    return {
+        "e": np.asarray(values, float),
+        "person": each if person is None else person,
+        "article": each if article is None else article,
+    }
 
 
 def test_interval_is_that_of_scipy():
     noise = np.random.default_rng(0).gamma(2, 3, 150)
     key = "rng" if "rng" in inspect.signature(stats.bootstrap).parameters else "random_state"
-    theirs = stats.bootstrap((noise,), np.mean, n_resamples=20000, method="percentile",
-                             **{key: np.random.default_rng(1)}).confidence_interval
+    theirs = stats.bootstrap(
+        (noise,), np.mean, n_resamples=20000, method="percentile", **{key: np.random.default_rng(1)}
+    ).confidence_interval
     swaps = columns(noise)
     found = interval.estimate(interval.average("e"), swaps, interval.draws(swaps, 0, 20000))
     assert found["value"] == pytest.approx(noise.mean())
@@ -45,10 +49,15 @@ def test_swaps_of_one_person_count_as_one():
 def test_too_few_swaps_have_no_interval():
     one = columns([3.0])
     assert interval.estimate(interval.average("e"), one, interval.draws(one)) == {
-        "value": 3.0, "low": None, "high": None}
-    empty = interval.estimate(interval.within(interval.average("e"), "none"),
-                              columns([1, 2]) | {"none": np.zeros(2, bool)},
-                              interval.draws(columns([1, 2])))
+        "value": 3.0,
+        "low": None,
+        "high": None,
+    }
+    empty = interval.estimate(
+        interval.within(interval.average("e"), "none"),
+        columns([1, 2]) | {"none": np.zeros(2, bool)},
+        interval.draws(columns([1, 2])),
+    )
     assert empty == {"value": None, "low": None, "high": None}
 
 

@@ -36,9 +36,7 @@ def loop_over_field(values, field):
 def test_loss_of_D(field, adversarial):
     config = small_config(field=field, adversarial=adversarial)
     real, fake, mismatch = (logits(n) for n in range(3))
-    terms = evaluate(
-        lambda *zs: list(losses.discriminator_loss(*zs, config)), real, fake, mismatch
-    )
+    terms = evaluate(lambda *zs: list(losses.discriminator_loss(*zs, config)), real, fake, mismatch)
 
     def negative(z):
         return 1 - log_d(z) if adversarial == "literal" else log_d(-z)
@@ -97,12 +95,8 @@ def test_identity_loss_is_the_mean_of_alpha():
 def test_total_variation_is_the_loop():
     alpha = np.abs(random_images(2, 1, 5, 4))
     loss = evaluate(lambda a: losses.identity_loss(a, small_config(alpha_norm="tv")), alpha)
-    down = [
-        abs(p[0, r + 1, c] - p[0, r, c]) for p in alpha for r in range(4) for c in range(4)
-    ]
-    right = [
-        abs(p[0, r, c + 1] - p[0, r, c]) for p in alpha for r in range(5) for c in range(3)
-    ]
+    down = [abs(p[0, r + 1, c] - p[0, r, c]) for p in alpha for r in range(4) for c in range(4)]
+    right = [abs(p[0, r, c + 1] - p[0, r, c]) for p in alpha for r in range(5) for c in range(3)]
     assert loss == pytest.approx(np.mean(down) + np.mean(right), rel=1e-5)
 
 
@@ -116,7 +110,5 @@ def test_cycle_loss(norm, power):
 
 def test_absolute_value_has_gradient_0_at_0():
     x = np.array([-2, 0, 3], np.float32)
-    y, g = evaluate(
-        lambda x: [losses.absolute(x), aesara.grad(losses.absolute(x).sum(), x)], x
-    )
+    y, g = evaluate(lambda x: [losses.absolute(x), aesara.grad(losses.absolute(x).sum(), x)], x)
     assert y.tolist() == [2, 0, 3] and g.tolist() == [-1, 0, 1]

@@ -16,9 +16,7 @@ pytest.importorskip("jax")
 from cagan_theano.backends import lowering  # noqa: E402
 
 # every pair that a layer may be; a 1x1 kernel of stride 2 would skip pixels
-CASES = pytest.mark.parametrize(
-    "kernel, stride", [(1, 1), (3, 1), (4, 1), (5, 1), (3, 2), (4, 2), (5, 2)]
-)
+CASES = pytest.mark.parametrize("kernel, stride", [(1, 1), (3, 1), (4, 1), (5, 1), (3, 2), (4, 2), (5, 2)])
 SIZE = (8, 12)
 
 
@@ -84,6 +82,4 @@ def test_a_convolution_that_is_not_ours_is_refused(jax_backend):
         filter_flip=False,
     )  # fmt: skip
     with pytest.raises(NotImplementedError, match="no JAX lowering"):
-        evaluate(
-            op, random_images(1, 3, 8, 8), random_images(4, 3, 3, 3), mode=jax_backend.mode
-        )
+        evaluate(op, random_images(1, 3, 8, 8), random_images(4, 3, 3, 3), mode=jax_backend.mode)

@@ -91,8 +91,9 @@ def test_another_size(model):
 def with_logit(path, logit):
     """A model of which every alpha has this logit, or one nearby."""
     model = cagan_theano.load(path, backend="jax", device="cpu")
-    name = next(n for n, v in model.G.params.items()
-                if n.endswith(".b") and np.shape(v.get_value()) == (4,))  # of the last layer
+    name = next(
+        n for n, v in model.G.params.items() if n.endswith(".b") and np.shape(v.get_value()) == (4,)
+    )  # of the last layer
     bias = np.array(model.G.params[name].get_value())
     bias[0] = logit
     model.G.params[name].set_value(bias)

@@ -79,6 +79,7 @@ SLOPES = pytest.mark.parametrize("slope", [0.0, 0.2, 1.0])
 
 def norm(x, gain, shift, slope):
     """Instance norm and activation in float64, in Python's own words."""
+
     def plane(values, gain, shift):
         z = (values - values.mean()) / np.sqrt(values.var() + 1e-5) * gain + shift
         return np.where(z > 0, z, slope * z)
@@ -240,9 +241,15 @@ def test_other_sources_are_other_kernels(toy):
     assert other.code.seven() == 8 and other.kernels != made.kernels
 
 
-@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:5000],
-                                    lambda data: data[:-1] + bytes([data[-1] ^ 1]),
-                                    lambda data: data[:4096] + bytes(4096) + data[8192:]])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[:5000],
+        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+        lambda data: data[:4096] + bytes(4096) + data[8192:],
+    ],
+)
 def test_a_damaged_library_is_made_again_not_loaded(damage, toy):
     native.library(jax, toy[0])
     path = only(toy[0])

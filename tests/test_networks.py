@@ -190,12 +190,15 @@ def test_instance_norm_states_the_sizes_that_it_and_its_gradient_make(affine):
     gradients = aesara.grad(y.sum(), wrt)
     nodes = y.owner, gradients[0].owner
     assert [node.op.backward for node in nodes] == [False, True]
-    stated = [at.stack(sizes) for node in nodes for sizes in
-              node.op.infer_shape(None, node, [tuple(v.shape) for v in node.inputs])]
+    stated = [
+        at.stack(sizes)
+        for node in nodes
+        for sizes in node.op.infer_shape(None, node, [tuple(v.shape) for v in node.inputs])
+    ]
     made = [y, *gradients]
     function = aesara.function([x], stated + made, mode=aesara.compile.mode.Mode("py", None))
     found = function(random_images(2, 4, 6, 5))
-    assert [tuple(s) for s in found[:len(made)]] == [v.shape for v in found[len(made):]]
+    assert [tuple(s) for s in found[: len(made)]] == [v.shape for v in found[len(made) :]]
 
 
 @BOTH
@@ -310,9 +313,7 @@ def test_alpha_0_keeps_the_photo_to_the_bit(jax_backend):
     G = Generator(small_config(), np.random.default_rng(0))
     G.output.b.set_value(np.array([-1e4, 0, 0, 0], np.float32))
     images = [random_images(2, 3, 32, 32, seed=n) for n in range(3)]
-    alpha, x_ij = evaluate(
-        lambda *xs: [G(*xs).alpha, G(*xs).x_ij], *images, mode=jax_backend.mode
-    )
+    alpha, x_ij = evaluate(lambda *xs: [G(*xs).alpha, G(*xs).x_ij], *images, mode=jax_backend.mode)
     assert not alpha.any() and np.array_equal(x_ij, images[0])
 
 

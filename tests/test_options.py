@@ -73,4 +73,3 @@ def test_compiled_updates_of_every_reading(company, tiny_photos, jax_backend):
         after = moved[name] if name.startswith("G/") else value
         assert np.isfinite(after).all()
         assert (after != world.start[name]).any(), name
-

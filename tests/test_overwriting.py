@@ -60,16 +60,39 @@ def test_a_swap_does_not_replace_its_photo(output, path, tmp_path, capsys, monke
     (tmp_path / "hard.jpg").hardlink_to(photo)
     article = save(tmp_path / "b.jpg", "JPEG")
     more = [] if output == "--out" else ["--out", "o.png"]
-    said = refused(capsys, swap.command, "--human", "a.jpg", "--wearing", article, "--article", article,
-                   output, path, *more)
+    said = refused(
+        capsys,
+        swap.command,
+        "--human",
+        "a.jpg",
+        "--wearing",
+        article,
+        "--article",
+        article,
+        output,
+        path,
+        *more,
+    )
     assert "is read by this command (--human" in said and "name another file" in said
 
 
 def test_two_results_do_not_replace_each_other(tmp_path, capsys):
     photo = save(tmp_path / "a.jpg", "JPEG")
     out = tmp_path / "o.png"
-    said = refused(capsys, swap.command, "--human", photo, "--wearing", photo, "--article", photo,
-                   "--out", out, "--alpha-out", f"{tmp_path}/./o.png")
+    said = refused(
+        capsys,
+        swap.command,
+        "--human",
+        photo,
+        "--wearing",
+        photo,
+        "--article",
+        photo,
+        "--out",
+        out,
+        "--alpha-out",
+        f"{tmp_path}/./o.png",
+    )
     assert "is to be written twice" in said and not out.exists()
 
 
@@ -89,8 +112,7 @@ def test_no_command_replaces_its_input(command, words, tmp_path, capsys):
 def test_data_are_not_replaced_unless_that_is_said(words, tmp_path, capsys):
     data = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=0)
     words = [word.format(data, tmp_path) for word in words]
-    assert "a.h5: exists already; name another file, or give --overwrite" in refused(
-        capsys, prep.cli, *words)
+    assert "a.h5: exists already; name another file, or give --overwrite" in refused(capsys, prep.cli, *words)
 
 
 def test_data_are_replaced_where_that_is_said(tmp_path):
@@ -117,8 +139,23 @@ def test_not_even_then_is_another_kind_of_file_replaced(make, tmp_path, capsys):
 def test_a_file_may_be_called_as_a_choice_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as left:
-        main(prep.cli, ["photoshoot", "shop", "--wardrobe", "shop", "--pairs", "1", "--held-out", "0",
-                        "--size", "16x16", "--jobs", "1"])
+        main(
+            prep.cli,
+            [
+                "photoshoot",
+                "shop",
+                "--wardrobe",
+                "shop",
+                "--pairs",
+                "1",
+                "--held-out",
+                "0",
+                "--size",
+                "16x16",
+                "--jobs",
+                "1",
+            ],
+        )
     assert left.value.code == 0 and kind_of("shop") == "an HDF5 file (cagan_theano photos)"
 
 
@@ -144,8 +181,10 @@ def test_exported_functions_replace_nothing_either(words, fault, tmp_path, capsy
     checkpoint(tmp_path / "old.h5")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(SystemExit) as left:
-        main(run_exported.command, [*(word.format(tmp_path) for word in words), "--functions",
-                                    str(tmp_path), "--data", str(data)])
+        main(
+            run_exported.command,
+            [*(word.format(tmp_path) for word in words), "--functions", str(tmp_path), "--data", str(data)],
+        )
     assert left.value.code == 1 and fault in capsys.readouterr().err
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -199,8 +238,12 @@ def commands():
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             for command in vars(importlib.import_module(name)).values():
                 if isinstance(command, click.Command):
-                    yield from ((name, inner) for inner in (
-                        command.commands.values() if isinstance(command, click.Group) else [command]))
+                    yield from (
+                        (name, inner)
+                        for inner in (
+                            command.commands.values() if isinstance(command, click.Group) else [command]
+                        )
+                    )
 
 
 def test_every_command_is_guarded():
@@ -211,5 +254,6 @@ def test_every_command_is_guarded():
         for param in command.params:
             files = isinstance(param.type, click.Path) and param.type.file_okay
             if param.name in ("target", "sheet", "plot", "alpha_out", "grid") or (
-                    param.name == "out" and files and param.type.dir_okay is False):
+                param.name == "out" and files and param.type.dir_okay is False
+            ):
                 assert isinstance(param.type, Output), (module, command.name, param.name)

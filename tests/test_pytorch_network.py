@@ -18,8 +18,18 @@ from cagan_theano.interop.vectors import SHIPPED, read_vectors  # noqa: E402
 SMALL = Config(**golden.SMALL)
 READINGS = [
     dict(g_kernel=3, d_kernel=5, copies_mode="append", activation="leaky", norm_affine=False),
-    dict(g_kernel=4, copies_g="y_j", copies_d=False, adversarial="literal", field="sum",
-         alpha_norm="tv", cycle_norm="l2", mask="prior", adam="theano", epsilon=1e-3),
+    dict(
+        g_kernel=4,
+        copies_g="y_j",
+        copies_d=False,
+        adversarial="literal",
+        field="sum",
+        alpha_norm="tv",
+        cycle_norm="l2",
+        mask="prior",
+        adam="theano",
+        epsilon=1e-3,
+    ),
     dict(copies_g="none", mask="overwrite", mismatch="apart", d_widths=(8, 10, 12)),
 ]
 NAMES = ["append-leaky", "literal-prior", "overwrite-apart"]
@@ -34,12 +44,16 @@ def fault(vectors, tolerance, dtype=torch.float64, **settings):
     return first and conformance.report(rows)
 
 
-@pytest.mark.parametrize("tolerance, settings", [
-    (1e-10, dict()),
-    (1e-10, dict(channels_last=True)),
-    (1e-4, dict(dtype=torch.float32)),
-    (1e-4, dict(dtype=torch.float32, channels_last=True)),
-], ids=["float64", "float64-last", "float32", "float32-last"])
+@pytest.mark.parametrize(
+    "tolerance, settings",
+    [
+        (1e-10, dict()),
+        (1e-10, dict(channels_last=True)),
+        (1e-4, dict(dtype=torch.float32)),
+        (1e-4, dict(dtype=torch.float32, channels_last=True)),
+    ],
+    ids=["float64", "float64-last", "float32", "float32-last"],
+)
 def test_layers_losses_gradients_and_updates_are_those_of_aesara(tolerance, settings):
     assert not fault(read_vectors(SHIPPED), tolerance, **settings)
 
@@ -52,8 +66,7 @@ def test_every_reading_is_that_of_aesara(changes, monkeypatch):
 
 def arrays(names=3):
     """Float64 pictures of the small configuration as tensors."""
-    return [torch.tensor(random_images(2, 3, 32, 16, seed=n), dtype=torch.float64)
-            for n in range(names)]
+    return [torch.tensor(random_images(2, 3, 32, 16, seed=n), dtype=torch.float64) for n in range(names)]
 
 
 def test_step_is_update_D_then_update_G():

@@ -35,8 +35,10 @@ def ours(config, tiny_photos, jax_backend, tmp_path_factory):
 def test_the_same_losses_and_a_checkpoint(ours, tiny_data, tmp_path, capsys):
     out, log = tmp_path / "twin.h5", tmp_path / "log.jsonl"
     with pytest.raises(SystemExit) as left:
-        main(pytorch_train.command, ["--data", str(tiny_data), "--init", str(ours[0]), "--out",
-                                     str(out), "--log", str(log)])
+        main(
+            pytorch_train.command,
+            ["--data", str(tiny_data), "--init", str(ours[0]), "--out", str(out), "--log", str(log)],
+        )
     assert left.value.code == 0 and "wrote" in capsys.readouterr().out
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
@@ -63,8 +65,10 @@ def test_alternate_trains_one_network_at_a_time(ours, tiny_photos):
         before = training.checkpoint({})
         losses, after = training.advance(), training.checkpoint({})
         assert f"loss_{moves}" in losses and f"loss_{stays}" not in losses
-        same = {name: all(np.array_equal(getattr(before, name)[p], v)
-                          for p, v in getattr(after, name).items()) for name in "GD"}
+        same = {
+            name: all(np.array_equal(getattr(before, name)[p], v) for p, v in getattr(after, name).items())
+            for name in "GD"
+        }
         assert same[stays] and not same[moves]
 
 
@@ -77,6 +81,8 @@ def test_errors_are_one_line(ours, tiny_data, tiny_photos, tmp_path, capsys):
     save_checkpoint(late, dataclasses.replace(start, step=3))
     for init, fault in ((late, "is of step 3"), (tmp_path / "none.h5", "no such checkpoint")):
         with pytest.raises(SystemExit):
-            main(pytorch_train.command, ["--data", str(tiny_data), "--init", str(init), "--out",
-                                         str(tmp_path / "out.h5")])
+            main(
+                pytorch_train.command,
+                ["--data", str(tiny_data), "--init", str(init), "--out", str(tmp_path / "out.h5")],
+            )
         assert fault in capsys.readouterr().err

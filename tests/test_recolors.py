@@ -20,8 +20,18 @@ from data_prep.store import PhotoFile
 
 SIZE = (192, 256)  # width, height of a drawn photo: 3:4, as the files are
 # a pullover with one sleeve that stands off, so that it does not look like its mirror image
-GARMENT = [(66, 70), (126, 70), (150, 130), (140, 134), (128, 100), (128, 180), (64, 180),
-           (64, 100), (30, 150), (22, 142)]
+GARMENT = [
+    (66, 70),
+    (126, 70),
+    (150, 130),
+    (140, 134),
+    (128, 100),
+    (128, 180),
+    (64, 180),
+    (64, 100),
+    (30, 150),
+    (22, 142),
+]
 POCKET = (72, 90, 92, 115)  # on the left, darker than the garment
 SKIN, TROUSERS = (190, 140, 110), (60, 60, 70)
 RED, BLUE, GREEN, WHITE = (200, 40, 40), (40, 60, 190), (40, 160, 70), (243, 243, 243)
@@ -34,8 +44,9 @@ def photo(color, garment=GARMENT, trousers=TROUSERS, ground=(255, 255, 255), shi
     pen.ellipse((78 + shift, 20, 114 + shift, 72), SKIN)
     pen.rectangle((70 + shift, 170, 122 + shift, 255), trousers)
     pen.polygon([(x + shift, y) for x, y in garment], color)
-    pen.rectangle((POCKET[0] + shift, POCKET[1], POCKET[2] + shift, POCKET[3]),
-                  tuple(level // 2 for level in color))
+    pen.rectangle(
+        (POCKET[0] + shift, POCKET[1], POCKET[2] + shift, POCKET[3]), tuple(level // 2 for level in color)
+    )
     return image
 
 
@@ -58,15 +69,19 @@ def save(folder, **photos):
 def folder(tmp_path_factory):
     """Three styles of three colors that can be used."""
     base, shifts = tmp_path_factory.mktemp("shop"), {"mh01": -8, "mh02": 0, "wt01": 8}
-    return save(base, **{f"{style}_{name}": photo(color, shift=shift)
-                         for style, shift in shifts.items()
-                         for name, color in (("red", RED), ("blue", BLUE), ("white", WHITE))})
+    return save(
+        base,
+        **{
+            f"{style}_{name}": photo(color, shift=shift)
+            for style, shift in shifts.items()
+            for name, color in (("red", RED), ("blue", BLUE), ("white", WHITE))
+        },
+    )
 
 
 def made(src, out, *words):
     """What the command printed that made a file."""
-    done = CliRunner().invoke(cli, ["recolors", str(src), str(out), *map(str, words)],
-                              catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["recolors", str(src), str(out), *map(str, words)], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -76,11 +91,19 @@ def read(path):
     with PhotoFile(path) as file:
         part = file.split("test")
         fields = {name: getattr(part, name).load() for name in ("x", "y", "mask", "y_mask")}
-        triples = SimpleNamespace(i=part.triples.i, j=part.triples.j, mask=part.triples.mask.load(),
-                                  x_ij=part.triples.x_ij.load())
-        return SimpleNamespace(**fields, person=part.person, garment=part.garment, triples=triples,
-                               files=part.x_file, provenance=file.provenance,
-                               attributes=part.attributes, names=part.names)
+        triples = SimpleNamespace(
+            i=part.triples.i, j=part.triples.j, mask=part.triples.mask.load(), x_ij=part.triples.x_ij.load()
+        )
+        return SimpleNamespace(
+            **fields,
+            person=part.person,
+            garment=part.garment,
+            triples=triples,
+            files=part.x_file,
+            provenance=file.provenance,
+            attributes=part.attributes,
+            names=part.names,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +131,8 @@ def away(mask):
 @pytest.mark.both_worlds
 def test_the_region_is_where_the_garment_was_drawn(data):
     for row, shift in enumerate((-8, 0, 8)):
-        for mask in data.mask[3 * row:3 * row + 3]:
-            assert overlap(mask > 127, drawn(shift)) > .98
+        for mask in data.mask[3 * row : 3 * row + 3]:
+            assert overlap(mask > 127, drawn(shift)) > 0.98
 
 
 def test_both_sizes_have_one_region(folder, data, tmp_path):
@@ -117,7 +140,7 @@ def test_both_sizes_have_one_region(folder, data, tmp_path):
     small = read(tmp_path / "s.h5")
     for mask, other in zip(small.mask, data.mask):
         halved = other.reshape(128, 2, 96, 2).mean(axis=(1, 3))
-        assert overlap(mask > 127, halved > 127) > .97
+        assert overlap(mask > 127, halved > 127) > 0.97
 
 
 @pytest.mark.both_worlds
@@ -137,15 +160,15 @@ def test_articles_are_cut_mirrored_and_on_their_ground(data):
     for row, (y, mask) in enumerate(zip(data.y, data.y_mask)):
         assert (y[away(mask)] == 246).all()
         rows, columns = (np.flatnonzero(mask.max(axis=axis) > 127) for axis in (1, 0))
-        assert abs(columns[-1] - columns[0] + 1 - .78 * 192) <= 3  # wider than high, for its frame
+        assert abs(columns[-1] - columns[0] + 1 - 0.78 * 192) <= 3  # wider than high, for its frame
         assert abs(rows.mean() - 127.5) < 2 and abs(columns.mean() - 95.5) < 2
         color = (BLUE, RED, WHITE)[row % 3]  # files are in order of their names
         pocket = np.abs(y - np.array(color) // 2).max(axis=-1) < 3
-        mirrored = 95.5 + (86 - 82) * .78 * 192 / 129  # middles of garment and pocket, its width
+        mirrored = 95.5 + (86 - 82) * 0.78 * 192 / 129  # middles of garment and pocket, its width
         assert pocket.sum() > 300
         assert abs(np.flatnonzero(pocket.any(axis=0)).mean() - mirrored) < 1.5
         seen = np.abs(y - np.array(color)).max(axis=-1) < 3
-        assert overlap(seen | pocket, mask > 127) > .9  # its seam is blended
+        assert overlap(seen | pocket, mask > 127) > 0.9  # its seam is blended
 
 
 def test_an_oracle_is_scored_as_one_and_the_unchanged_image_as_none(folder, tmp_path):
@@ -166,26 +189,31 @@ def stand_in(held, answer):
     def swap(x_i, y_i, y_j):
         assert len(x_i) == len(answers)  # one part
         return SimpleNamespace(x_ij=answers, alpha=triples.mask.load() / 255.0)
+
     return SimpleNamespace(swap=swap, config=SimpleNamespace(mask="none"))
 
 
 # --- smaller, on gray
 
 
-@pytest.mark.parametrize("shrink", [.75, .875])
+@pytest.mark.parametrize("shrink", [0.75, 0.875])
 def test_shrunk_is_the_whole_photo_smaller_in_the_middle(folder, data, tmp_path, shrink):
     made(folder, tmp_path / "o.h5", "--size", "256x192", "--shrink", shrink)
     small = read(tmp_path / "o.h5")
     high, wide = round(256 * shrink), round(192 * shrink)
     top, left = (256 - high) // 2, (192 - wide) // 2
-    inner = np.s_[top:top + high, left:left + wide]
+    inner = np.s_[top : top + high, left : left + wide]
     for row, file in enumerate(data.files):
         np.testing.assert_array_equal(small.x[row][inner], read_picture(folder / file, high, wide))
         rest = small.x[row].copy()
         rest[inner] = 255
         assert (rest == 255).all() and overlap(  # the mask goes with it
-            small.mask[row] > 127, np.pad(resized(drawn((row // 3 - 1) * 8), high, wide), (
-                (top, 256 - high - top), (left, 192 - wide - left)))) > .97
+            small.mask[row] > 127,
+            np.pad(
+                resized(drawn((row // 3 - 1) * 8), high, wide),
+                ((top, 256 - high - top), (left, 192 - wide - left)),
+            ),
+        ) > 0.97
     np.testing.assert_array_equal(small.triples.x_ij, small.x[small.triples.j])
     np.testing.assert_array_equal(small.y, data.y)
 
@@ -196,14 +224,14 @@ def resized(region, height, width):
 
 
 def test_a_gray_ground_is_the_same_in_photo_and_truth(folder, data, tmp_path):
-    made(folder, tmp_path / "o.h5", "--size", "256x192", "--ground", 200, "--shrink", .875)
-    made(folder, tmp_path / "w.h5", "--size", "256x192", "--shrink", .875)
+    made(folder, tmp_path / "o.h5", "--size", "256x192", "--ground", 200, "--shrink", 0.875)
+    made(folder, tmp_path / "w.h5", "--size", "256x192", "--shrink", 0.875)
     gray, white = read(tmp_path / "o.h5"), read(tmp_path / "w.h5")
     assert (gray.x[:, :8] == 200).all() and (gray.x[:, 40, 20] == 200).all()
     inner = gray.mask == 255
     for row in range(9):  # the white pullover too keeps its color, but for the seam
         same = (gray.x[row] == white.x[row]).all(axis=-1)
-        assert same[inner[row]].mean() > .97
+        assert same[inner[row]].mean() > 0.97
     i, j = gray.triples.i, gray.triples.j
     np.testing.assert_array_equal(gray.triples.x_ij, gray.x[j])
     for truth, x_i, mask in zip(gray.triples.x_ij, gray.x[i], gray.mask[i]):
@@ -214,8 +242,6 @@ def test_a_gray_ground_is_the_same_in_photo_and_truth(folder, data, tmp_path):
 
 
 # --- what is left out
-
-
 
 
 def striped(color):
@@ -264,13 +290,14 @@ def test_damaged_photos_links_and_other_names_are_left_out(folder, tmp_path):
 
 
 def test_trousers_of_one_color_are_not_the_garment(tmp_path):
-    save(tmp_path, tee_blue=photo(BLUE), tee_green=photo(GREEN),
-         tee_red=photo(RED, trousers=(200, 180, 60)))
+    save(tmp_path, tee_blue=photo(BLUE), tee_green=photo(GREEN), tee_red=photo(RED, trousers=(200, 180, 60)))
     made(tmp_path, tmp_path / "o.h5", "--size", "256x192")
     made_of = read(tmp_path / "o.h5")
-    assert all(overlap(mask > 127, drawn()) > .96 for mask in made_of.mask)
-    assert len(made_of.x) == 3 and {*zip(made_of.triples.i.tolist(), made_of.triples.j.tolist())
-                                    } == {(0, 1), (1, 0)}  # to red the trousers change as well
+    assert all(overlap(mask > 127, drawn()) > 0.96 for mask in made_of.mask)
+    assert len(made_of.x) == 3 and {*zip(made_of.triples.i.tolist(), made_of.triples.j.tolist())} == {
+        (0, 1),
+        (1, 0),
+    }  # to red the trousers change as well
 
 
 # --- names and choice
@@ -289,16 +316,26 @@ def test_names(path, style, color):
 
 
 def test_the_main_photo_is_taken_wherever_it_lies(tmp_path):
-    names = ["m/h/mh01-black_main_2.jpg", "m/h/mh01-black_main.jpg", "m/h/mh01-black_main_1.jpg",
-             "cache/a/m/h/mh01-black_main_1.jpg", "m/h/mh01-gray_main_2.jpg",
-             "m/h/mh01-gray_main.jpg", "w/t/wt01-red.jpg", "w/t/wt01-red_main_1.jpg",
-             "w/t/wt01-red_alt1.jpg"]
+    names = [
+        "m/h/mh01-black_main_2.jpg",
+        "m/h/mh01-black_main.jpg",
+        "m/h/mh01-black_main_1.jpg",
+        "cache/a/m/h/mh01-black_main_1.jpg",
+        "m/h/mh01-gray_main_2.jpg",
+        "m/h/mh01-gray_main.jpg",
+        "w/t/wt01-red.jpg",
+        "w/t/wt01-red_main_1.jpg",
+        "w/t/wt01-red_alt1.jpg",
+    ]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     found = find(Source(tmp_path))
-    assert found.styles == {"mh01": ["m/h/mh01-black_main_1.jpg", "m/h/mh01-gray_main.jpg"],
-                            "wt01": ["w/t/wt01-red.jpg"]} and found.others == 1
+    assert (
+        found.styles
+        == {"mh01": ["m/h/mh01-black_main_1.jpg", "m/h/mh01-gray_main.jpg"], "wt01": ["w/t/wt01-red.jpg"]}
+        and found.others == 1
+    )
     assert list(find(Source(tmp_path), ("wt", "x")).styles) == ["wt01"]
 
 
@@ -307,7 +344,7 @@ def test_styles_take_turns():
     rows = chosen(pairs, 100, 0)
     every = {(n, *way) for n, part in enumerate(pairs) for a, b in part for way in ((a, b), (b, a))}
     assert len(rows) == 12 and {*rows} == every
-    assert [sorted(row[0] for row in rows[at:at + 3]) for at in (0, 3)] == [[0, 1, 2]] * 2
+    assert [sorted(row[0] for row in rows[at : at + 3]) for at in (0, 3)] == [[0, 1, 2]] * 2
     assert chosen(pairs, 5, 0) == rows[:5] and chosen(pairs, 100, 1) != rows
 
 
@@ -328,14 +365,14 @@ def test_provenance_and_bytes_know_neither_place_nor_time(folder, tmp_path):
     about = read(tmp_path / "a" / "a.h5").provenance
     assert about["program"] == "data_prep recolors" and about["seed"] == 3
     assert about["articles"] == "cut from the photos, mirrored"
-    assert about["arguments"] == {"size": [128, 96], "triples": 200, "only": [], "shrink": 1.0,
-                                  "ground": 210}
+    assert about["arguments"] == {"size": [128, 96], "triples": 200, "only": [], "shrink": 1.0, "ground": 210}
 
 
 def test_the_sheet_shows_them(folder, tmp_path):
     made(folder, tmp_path / "o.h5")
-    done = CliRunner().invoke(cli, ["inspect", str(tmp_path / "o.h5"), "--sheet",
-                                    str(tmp_path / "o.png")], catch_exceptions=False)
+    done = CliRunner().invoke(
+        cli, ["inspect", str(tmp_path / "o.h5"), "--sheet", str(tmp_path / "o.png")], catch_exceptions=False
+    )
     assert "18 true swaps, masks, garment masks" in done.output
     sheet = np.asarray(Image.open(tmp_path / "o.png"))
     assert (np.abs(sheet - np.array(RED)).max(axis=-1) < 3).sum() > 5000

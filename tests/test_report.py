@@ -53,12 +53,27 @@ class Outline(HTMLParser):
 def world(tmp_path):
     """A checkpoint, one of its figures and one of another's, an evaluation, a comparison, a run."""
     config = Config(steps=10, gamma_c=0.5, copies_d=False)
-    data = {"pairs": 40, "provenance": {"program": "data_prep photoshoot", "seed": 3, "version": shoot.VERSION,
-                                        "arguments": {"clutter": True, "held_out": 8}}}
+    data = {
+        "pairs": 40,
+        "provenance": {
+            "program": "data_prep photoshoot",
+            "seed": 3,
+            "version": shoot.VERSION,
+            "arguments": {"clutter": True, "held_out": 8},
+        },
+    }
     weights = {"encoder1.W": np.zeros((1, 2), "float32")}
     path = tmp_path / "toy.h5"
-    sha256 = save_checkpoint(path, Checkpoint(config, 7, weights, weights, metadata={
-        "note": EVIL, "data": data, "versions": {"numpy": "1.0"}, "seconds": 5400.0}))
+    sha256 = save_checkpoint(
+        path,
+        Checkpoint(
+            config,
+            7,
+            weights,
+            weights,
+            metadata={"note": EVIL, "data": data, "versions": {"numpy": "1.0"}, "seconds": 5400.0},
+        ),
+    )
     figures, results = tmp_path / "figures", tmp_path / "results"
     figures.mkdir()
     for name, digest in (("figure4", sha256), ("figure10", "f" * 64)):
@@ -67,8 +82,15 @@ def world(tmp_path):
             facts.add_text(*fact)
         Image.fromarray(human(0, 0)).save(figures / f"{name}.png", pnginfo=facts)
     entry = {"value": 0.5, "low": 0.4, "high": 0.6, "meaning": EVIL}
-    evaluation = {"sha256": sha256, "n": 12, "data": "d.h5", "interval": "95%", "checkpoint": "c",
-                  "step": 7, "measures": {"outside": entry, "inside": {**entry, "low": None}}}
+    evaluation = {
+        "sha256": sha256,
+        "n": 12,
+        "data": "d.h5",
+        "interval": "95%",
+        "checkpoint": "c",
+        "step": 7,
+        "measures": {"outside": entry, "inside": {**entry, "low": None}},
+    }
     (tmp_path / "evaluation.json").write_text(json.dumps(evaluation))
     run = RunFolder(tmp_path / "run")
     with run:
@@ -76,9 +98,15 @@ def world(tmp_path):
         run.open_log(0)
         for step in range(1, 6):
             run.log({"step": step, "loss_D": 2.0, "loss_G": 1.0 / step})
-    return SimpleNamespace(path=path, figures=figures, results=results, folder=tmp_path,
-                           evaluation=tmp_path / "evaluation.json", run=tmp_path / "run",
-                           stored=evaluation)
+    return SimpleNamespace(
+        path=path,
+        figures=figures,
+        results=results,
+        folder=tmp_path,
+        evaluation=tmp_path / "evaluation.json",
+        run=tmp_path / "run",
+        stored=evaluation,
+    )
 
 
 def made(world, **more):
@@ -92,8 +120,7 @@ def test_a_whole_page_loads_and_runs_nothing(world):
     assert all(source.startswith(("data:image/png;base64,", "#")) for source in outline.sources)
     assert not {"script", "link", "iframe"} & outline.tags
     assert not re.search(r"url\(|@import|onload|onerror", page)
-    assert outline.headings == ["Weights", "Measures", "Training", "Figures", "Settings",
-                                "To make it again"]
+    assert outline.headings == ["Weights", "Measures", "Training", "Figures", "Settings", "To make it again"]
     anchors = [source[1:] for source in outline.sources if source.startswith("#")]
     assert len(anchors) == 6 and all(f'<section id="{anchor}">' in page for anchor in anchors)
     assert made(world) == made(world)
@@ -117,8 +144,12 @@ def test_the_numbers_and_the_settings_that_differ_are_there(world):
 
 
 def test_data_of_an_older_photoshoot_are_said_to_be_gone():
-    origin = {"program": "data_prep photoshoot", "seed": 3, "version": 2,
-              "arguments": {"wardrobe": "shop", "true_swaps": 9}}
+    origin = {
+        "program": "data_prep photoshoot",
+        "seed": 3,
+        "version": 2,
+        "arguments": {"wardrobe": "shop", "true_swaps": 9},
+    }
     checkpoint = SimpleNamespace(config=Config(), metadata={"data": {"pairs": 40, "provenance": origin}})
     comment, command, *_ = report.commands_of("c.h5", checkpoint, [])
     assert comment.startswith("# ") and "version 2 of the photoshoot" in comment
@@ -144,8 +175,9 @@ def test_claims_with_their_verdicts(world, monkeypatch):
         assert shipped["n"] == 12 and set(studies) == {"ablations_a.json"} and training is None
         return SimpleNamespace(verdict="partly", remark="few steps", entries=entry)
 
-    verdicts = SimpleNamespace(CLAIMS=[SimpleNamespace(title="It learns", where="section 4",
-                                                       rule="below 0.3", judge=judge)])
+    verdicts = SimpleNamespace(
+        CLAIMS=[SimpleNamespace(title="It learns", where="section 4", rule="below 0.3", judge=judge)]
+    )
     monkeypatch.setitem(sys.modules, "cagan_theano.studies.verdicts", verdicts)
     monkeypatch.setattr(studies, "verdicts", verdicts, raising=False)
     world.results.mkdir()
@@ -164,27 +196,44 @@ def test_the_comparison_has_ours_first_and_the_baselines_last(world):
 
     entry = {"value": 0.5, "low": 0.4, "high": 0.6, "above_ours": {"low": 0.1, "high": 0.2}}
     names = ("other", "flat fill", "ours", "unchanged")
-    stored = {"n": 3, "ours": "ours", "systems": ["other"],
-              "measures": {name: dict.fromkeys(WITHOUT_ALPHA, entry) for name in names}}
+    stored = {
+        "n": 3,
+        "ours": "ours",
+        "systems": ["other"],
+        "measures": {name: dict.fromkeys(WITHOUT_ALPHA, entry) for name in names},
+    }
     (world.figures / "compare.json").write_text(json.dumps(stored))
     page = made(world)
-    heads = re.findall(r"<th>([^<]*)</th>", page[page.index('id="comparison"'):])[:5]
+    heads = re.findall(r"<th>([^<]*)</th>", page[page.index('id="comparison"') :])[:5]
     assert heads == ["measure", "ours", "other", "unchanged", "flat fill"]
     assert "0.500 [0.400, 0.600]*" in page
 
 
-@pytest.mark.parametrize("name, content, fault", [
-    ("evaluation.json", "{", "is not JSON"),
-    ("evaluation.json", "[]", "holds no JSON object"),
-    ("evaluation.json", '{"n": 1}', "has not the form of its program's results"),
-    ("figures/figure2.png", "no picture", "is no PNG"),
-])
+@pytest.mark.parametrize(
+    "name, content, fault",
+    [
+        ("evaluation.json", "{", "is not JSON"),
+        ("evaluation.json", "[]", "holds no JSON object"),
+        ("evaluation.json", '{"n": 1}', "has not the form of its program's results"),
+        ("figures/figure2.png", "no picture", "is no PNG"),
+    ],
+)
 def test_damaged_files_are_one_line(world, capsys, name, content, fault):
     (world.folder / name).write_text(content)
     out = world.folder / "out.html"
     with pytest.raises(SystemExit):
-        main(report.command, [str(out), "--checkpoint", str(world.path), "--evaluation",
-                              str(world.evaluation), "--figures", str(world.figures)])
+        main(
+            report.command,
+            [
+                str(out),
+                "--checkpoint",
+                str(world.path),
+                "--evaluation",
+                str(world.evaluation),
+                "--figures",
+                str(world.figures),
+            ],
+        )
     text = capsys.readouterr().err
     assert fault in text and len(text.splitlines()) == 1 and not out.exists()
 
@@ -207,13 +256,20 @@ def test_curves_of_stored_results_have_losses_and_held_out_scores(tmp_path, monk
     points, samples = [{"step": 5, "loss_D": 1.0}], [{"step": 9, "error": 0.4, "iou": 0.8}]
     (tmp_path / "training.json").write_text(json.dumps({"points": points, "samples": samples}))
     drawn = []
-    monkeypatch.setattr("cagan_theano.learning.samples.loss_curves",
-                        lambda log, title: drawn.append(log) or b"\x89PNG")
+    monkeypatch.setattr(
+        "cagan_theano.learning.samples.loss_curves", lambda log, title: drawn.append(log) or b"\x89PNG"
+    )
     (curve,) = report.curves_of(report.Files(), None, tmp_path)
     assert drawn == [points + samples] and "held-out scores" in curve["title"]
 
 
-SHELL = "1; touch {0}/pwned #", "$(touch {0}/pwned)", "`touch {0}/pwned`", "1' ; touch {0}/pwned; '", "a\ntouch {0}/pwned"
+SHELL = (
+    "1; touch {0}/pwned #",
+    "$(touch {0}/pwned)",
+    "`touch {0}/pwned`",
+    "1' ; touch {0}/pwned; '",
+    "a\ntouch {0}/pwned",
+)
 
 
 @pytest.mark.parametrize("number", range(len(SHELL)))
@@ -222,8 +278,9 @@ def test_what_a_checkpoint_says_is_never_a_shell_s_to_run(number, tmp_path):
     evil = SHELL[number].format(tmp_path)
     given = {"held_out": evil, "wardrobe": evil, "true_swaps": evil}
     provenance = {"program": "data_prep photoshoot", "version": evil, "seed": evil, "arguments": given}
-    checkpoint = SimpleNamespace(config=Config(steps=10), metadata={
-        "data": {"pairs": evil, "provenance": provenance}})
+    checkpoint = SimpleNamespace(
+        config=Config(steps=10), metadata={"data": {"pairs": evil, "provenance": provenance}}
+    )
     figures = [{"name": f"figure{evil.replace('/', '')}.png"}]
     lines = report.commands_of(f"{evil.replace('/', '')}.h5", checkpoint, figures)
     script = 'python() { printf "%s\\0" "$@"; }\n' + "\n".join(lines)
@@ -238,6 +295,16 @@ def test_names_that_are_no_proper_text_are_written_escaped(tmp_path, monkeypatch
     weights = {"encoder1.W": np.zeros((1, 2), "float32")}
     save_checkpoint(path, Checkpoint(Config(), 7, weights, weights))
     with pytest.raises(SystemExit) as left:
-        main(report.command, [str(tmp_path / "o.html"), "--checkpoint", str(path), "--figures",
-                              str(tmp_path), "--results", str(tmp_path)])
+        main(
+            report.command,
+            [
+                str(tmp_path / "o.html"),
+                "--checkpoint",
+                str(path),
+                "--figures",
+                str(tmp_path),
+                "--results",
+                str(tmp_path),
+            ],
+        )
     assert left.value.code == 0 and r"to\udcff$y$" in (tmp_path / "o.html").read_text()

@@ -74,9 +74,7 @@ def test_what_a_kill_left_half_written_goes_with_the_next_start(tmp_path):
 def test_a_second_training_removes_nothing_of_the_first(tmp_path):
     with RunFolder(tmp_path / "run") as first:
         (first.checkpoints / PART).write_bytes(b"being written")
-        with pytest.raises(ValueError, match="another training is running here"), RunFolder(
-            first.path
-        ):
+        with pytest.raises(ValueError, match="another training is running here"), RunFolder(first.path):
             pass
         assert (first.checkpoints / PART).exists()
 
@@ -124,11 +122,16 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
 
 def test_the_lock_goes_with_the_process_that_holds_it(tmp_path):
     folder = born(tmp_path / "run", 0)
-    code = ("import sys, time; from cagan_theano.learning.run_folder import RunFolder\n"
-            "with RunFolder(sys.argv[1]): print('held', flush=True); time.sleep(60)")
-    holder = subprocess.Popen([sys.executable, "-c", code, str(folder.path)],
-                              stdout=subprocess.PIPE, text=True,
-                              env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    code = (
+        "import sys, time; from cagan_theano.learning.run_folder import RunFolder\n"
+        "with RunFolder(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder.path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     try:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(ValueError, match="another training is running here"), folder:
@@ -198,6 +201,9 @@ def test_a_log_that_cannot_be_written_is_named(number, call, tmp_path, monkeypat
         else:
             folder._log = Broken()
         with pytest.raises(OSError, match=f"log.jsonl: cannot be written .{os.strerror(number)}"):
-            {"open_log": lambda: folder.open_log(0), "log": lambda: folder.log({"step": 1}),
-             "flush_log": folder.flush_log}[call]()
+            {
+                "open_log": lambda: folder.open_log(0),
+                "log": lambda: folder.log({"step": 1}),
+                "flush_log": folder.flush_log,
+            }[call]()
         monkeypatch.undo()

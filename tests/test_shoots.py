@@ -21,8 +21,11 @@ def test_a_controlled_garment_differs_in_its_kind_alone():
         setting = shoot.Setting(5, SIZE, wardrobe=wardrobe)
         for _, (worn, *others) in itertools.islice(shoots.wearers(setting), 6):
             for garment, (kind, fields) in zip(others, shoots.FIELDS.items()):
-                different = {field.name for field in dataclasses.fields(worn)
-                             if getattr(worn, field.name) != getattr(garment, field.name)}
+                different = {
+                    field.name
+                    for field in dataclasses.fields(worn)
+                    if getattr(worn, field.name) != getattr(garment, field.name)
+                }
                 assert fields[0] in different <= set(fields), kind
 
 
@@ -30,8 +33,11 @@ def test_a_controlled_garment_is_one_that_its_wardrobe_has():
     """What no shop sells is no garment: a knitted hoodie, a zip through a print, a tank with sleeves."""
     sold = [shoot.garment_of(5, "test", row, "shop") for row in range(300)]
     assert all(map(shoots.is_sold, sold))
-    for kind, changes in (("hoodie", dict(pattern="knit")), ("tank", dict(sleeve="long")),
-                          ("pullover", dict(pattern="print", front="half-zip"))):
+    for kind, changes in (
+        ("hoodie", dict(pattern="knit")),
+        ("tank", dict(sleeve="long")),
+        ("pullover", dict(pattern="print", front="half-zip")),
+    ):
         garment = next(g for g in sold if g.kind == kind)
         assert not shoots.is_sold(dataclasses.replace(garment, **changes))
 
@@ -51,7 +57,9 @@ def test_controlled_shoot_has_every_kind_for_every_person(tmp_path):
         held = held_out.HeldOutSplit("c.h5", photos, file.provenance)
         kinds = measures.kinds_of(photos, measures.all_swaps(held))
         assert {name: int(chosen.sum()) for name, chosen in kinds.items()} == {
-            **dict.fromkeys(shoots.FIELDS, 4), "several": 0}
+            **dict.fromkeys(shoots.FIELDS, 4),
+            "several": 0,
+        }
         x, triples = photos.x.load(), photos.triples
         np.testing.assert_array_equal(triples.x_ij.load(), x[triples.j])  # the truth is worn
         color = np.flatnonzero(kinds["color"])[0]
@@ -82,8 +90,9 @@ def test_clutter_shoot_is_the_street(tmp_path):
 
 def model_of(provenance, pairs):
     """A network that remembers its training data."""
-    return SimpleNamespace(config=Config(height=32, width=32),
-                           metadata={"data": {"provenance": provenance, "pairs": pairs}})
+    return SimpleNamespace(
+        config=Config(height=32, width=32), metadata={"data": {"provenance": provenance, "pairs": pairs}}
+    )
 
 
 def test_the_training_set_is_rendered_again_only_for_its_own_held_out_split(tmp_path, monkeypatch, capsys):
@@ -103,8 +112,10 @@ def test_the_training_set_is_rendered_again_only_for_its_own_held_out_split(tmp_
         with evaluate.trained_on(model_of({**origin, "version": 2}, 9), held) as trained:
             assert trained is None
         said = [line for line in capsys.readouterr().err.splitlines() if "no comparison" in line]
-        assert said == ["no comparison with the training set: it was rendered by version 2 of the "
-                        f"photoshoot, this is version {shoot.VERSION}"]
+        assert said == [
+            "no comparison with the training set: it was rendered by version 2 of the "
+            f"photoshoot, this is version {shoot.VERSION}"
+        ]
 
 
 def test_the_setting_of_older_training_data():

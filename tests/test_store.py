@@ -1,4 +1,5 @@
 """The photo file: what is written is read back, and every broken file is refused in one line."""
+
 import json
 import os
 
@@ -22,8 +23,15 @@ def write(path, train=3, test=2, swaps=0):
     with PhotoWriter(path, *SIZE, {"seed": 7}) as writer:
         for split, count, start in (("train", train, 0), ("test", test, 100)):
             for n in range(start, start + count):
-                writer.add(split, picture(10 + n), picture(20 + n), n, n + 5,
-                           picture(30 + n, ()), {"neckline": (n % 2, NAMES)})
+                writer.add(
+                    split,
+                    picture(10 + n),
+                    picture(20 + n),
+                    n,
+                    n + 5,
+                    picture(30 + n, ()),
+                    {"neckline": (n % 2, NAMES)},
+                )
         if test:
             writer.add_triple(0, 1, picture(40), picture(41, ()))
         for n in range(swaps):
@@ -62,11 +70,14 @@ def test_train_triples_are_read_back(tmp_path):
         assert len(test.i) == 1
 
 
-@pytest.mark.parametrize("name, change, fault", [
-    ("i", lambda a: a + 5, "/train/triples points to rows that do not exist"),
-    ("j", lambda a: a * 0, "/train/triples swaps a garment with itself"),
-    ("mask", lambda a: a[:1], "/train/triples/mask is uint8"),
-])
+@pytest.mark.parametrize(
+    "name, change, fault",
+    [
+        ("i", lambda a: a + 5, "/train/triples points to rows that do not exist"),
+        ("j", lambda a: a * 0, "/train/triples swaps a garment with itself"),
+        ("mask", lambda a: a[:1], "/train/triples/mask is uint8"),
+    ],
+)
 def test_reader_refuses_train_triples(tmp_path, name, change, fault):
     path = write(tmp_path / "swaps.h5", swaps=2)
     with h5py.File(path, "r+") as file:
@@ -119,10 +130,12 @@ def test_writer_refuses_a_size(tmp_path, size):
 
 def replace(name, change):
     """A fault: dataset ``name`` is replaced by ``change`` of its contents."""
+
     def spoil(file):
         data = np.asarray(change(file[name][...]))
         del file[name]
         file.create_dataset(name, data=data)
+
     return spoil
 
 
@@ -134,7 +147,7 @@ def external(file):
 def external_storage(file):
     shape = file["train/mask"].shape
     del file["train/mask"]
-    file.create_dataset("train/mask", shape, "u1", external=[("/dev/zero", 0, 10 ** 6)])
+    file.create_dataset("train/mask", shape, "u1", external=[("/dev/zero", 0, 10**6)])
 
 
 def soft(file):
@@ -161,8 +174,9 @@ FAULTS = {
     "a person of test also": replace("test/person", lambda a: a * 0),
     "a garment of test also": replace("test/garment", lambda a: a - 100),
     "neckline names is missing": replace("train/attributes/neckline", lambda a: a),
-    "a code without a name":
-        lambda f: f["train/attributes/neckline"].attrs.__setitem__("names", json.dumps(["a"])),
+    "a code without a name": lambda f: f["train/attributes/neckline"].attrs.__setitem__(
+        "names", json.dumps(["a"])
+    ),
 }
 
 

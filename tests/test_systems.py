@@ -60,9 +60,11 @@ def run(capsys, *options):
 
 def test_measures_of_known_systems(held, half_done):
     swaps = systems.all_swaps(held)
-    made = {"ours": systems.from_model(half_done, held),
-            "perfect": systems.from_callable(perfect, "perfect"),
-            "lazy": systems.from_callable(lambda x_i, y_i, y_j: x_i, "lazy")}
+    made = {
+        "ours": systems.from_model(half_done, held),
+        "perfect": systems.from_callable(perfect, "perfect"),
+        "lazy": systems.from_callable(lambda x_i, y_i, y_j: x_i, "lazy"),
+    }
     columns, kept = systems.compare(made, held, swaps, [0, 5])
     found = systems.summarize(columns)
     inside = {name: entry["inside"]["value"] for name, entry in found.items()}
@@ -82,8 +84,7 @@ def test_inputs_out_and_another_systems_folder_back(tmp_path, capsys, photos, ha
     assert run(capsys, "--inputs", inputs, "--data", photos)[0] == 0
     answers.mkdir()
     for path in (inputs / "x_i").iterdir():
-        pictures = (np.asarray(Image.open(inputs / name / path.name))[None]
-                    for name in ("x_i", "y_i", "y_j"))
+        pictures = (np.asarray(Image.open(inputs / name / path.name))[None] for name in ("x_i", "y_i", "y_j"))
         Image.fromarray(perfect(*pictures)[0]).save(answers / path.name)
     np.testing.assert_array_equal(Image.open(inputs / "x_i" / "000003.png"), human(1, 3))
     np.testing.assert_array_equal(Image.open(inputs / "y_j" / "000003.png"), article(6))
@@ -99,16 +100,24 @@ def test_inputs_out_and_another_systems_folder_back(tmp_path, capsys, photos, ha
 
 def test_pictures_without_truth_are_shown_and_not_measured(tmp_path, capsys, half_done):
     photos = write_photos(tmp_path / "toys.h5", triples=False, masks=False)
-    code, text, _ = run(capsys, "--against", "other=test_systems:perfect", "--data", photos,
-                        "--out", tmp_path / "out", "--rows", 2)
+    code, text, _ = run(
+        capsys,
+        "--against",
+        "other=test_systems:perfect",
+        "--data",
+        photos,
+        "--out",
+        tmp_path / "out",
+        "--rows",
+        2,
+    )
     assert code == 0 and "nothing is measured" in text
     assert json.loads((tmp_path / "out" / "compare.json").read_text())["measures"] == {}
     assert (tmp_path / "out" / "compare.png").exists()
 
 
 def test_the_figure_has_a_column_for_each_system(held, half_done):
-    made = {"ours": systems.from_model(half_done, held),
-            "perfect": systems.from_callable(perfect, "perfect")}
+    made = {"ours": systems.from_model(half_done, held), "perfect": systems.from_callable(perfect, "perfect")}
     swaps = systems.all_swaps(held)
     shown = systems.choose(held, swaps, 3, 0)
     assert len({held.photos.person[swaps.i[n]] for n in shown}) == 3
@@ -121,16 +130,19 @@ def test_the_figure_has_a_column_for_each_system(held, half_done):
     np.testing.assert_array_equal(panels["1,5"].images[0].get_array(), kept["truth"][shown[1]])
 
 
-@pytest.mark.parametrize("options, fault", [
-    ([], "nothing to compare; give --golden, --against or --inputs"),
-    (["--against", "folder"], "is not NAME=FOLDER"),
-    (["--against", "$x=folder"], "is not NAME=FOLDER"),
-    (["--against", "ours=folder"], "the name 'ours' is taken"),
-    (["--against", "a=none"], "none: there is no such folder"),
-    (["--against", "a=test_systems:floats"], "returns float64; uint8 RGB is needed"),
-    (["--against", "a=test_systems:small"], "has shape (12, 16, 32, 3), not (12, 32, 32, 3)"),
-    (["--inputs", "."], "exists and is not empty"),
-])
+@pytest.mark.parametrize(
+    "options, fault",
+    [
+        ([], "nothing to compare; give --golden, --against or --inputs"),
+        (["--against", "folder"], "is not NAME=FOLDER"),
+        (["--against", "$x=folder"], "is not NAME=FOLDER"),
+        (["--against", "ours=folder"], "the name 'ours' is taken"),
+        (["--against", "a=none"], "none: there is no such folder"),
+        (["--against", "a=test_systems:floats"], "returns float64; uint8 RGB is needed"),
+        (["--against", "a=test_systems:small"], "has shape (12, 16, 32, 3), not (12, 32, 32, 3)"),
+        (["--inputs", "."], "exists and is not empty"),
+    ],
+)
 def test_errors_are_one_line(tmp_path, capsys, photos, half_done, options, fault):
     code, _, text = run(capsys, *options, "--data", photos, "--out", tmp_path)
     line = text.split("\r")[-1]  # behind the progress bar

@@ -259,8 +259,9 @@ def test_other_pixels_of_the_same_description_are_refused(go, begun, data, tmp_p
     with PhotoFile(data) as file, PhotoWriter(inverted, 32, 32, file.provenance) as writer:
         photos = file.split("train")
         for n in range(len(photos)):
-            writer.add("train", 255 - photos.x[n], photos.y[n], photos.person[n], photos.garment[n],
-                       photos.mask[n])
+            writer.add(
+                "train", 255 - photos.x[n], photos.y[n], photos.person[n], photos.garment[n], photos.mask[n]
+            )
     result = resume(go, run, "--data", str(inverted))
     assert "few.h5: holds other pixels than the data that this training" in str(result.exception)
     assert resume(go, run).return_value == 0

@@ -29,9 +29,14 @@ class Backend(NamedTuple):
     kernels: str = ""
 
 
-def choose_backend(name: str = "auto", device: str | None = None, precision: str = "float32",
-                   devices: int | str = 1, cluster: str | None = None,
-                   reference: bool = False) -> Backend:
+def choose_backend(
+    name: str = "auto",
+    device: str | None = None,
+    precision: str = "float32",
+    devices: int | str = 1,
+    cluster: str | None = None,
+    reference: bool = False,
+) -> Backend:
     """The back end by name; "auto" takes JAX where it is installed, else C.
 
     device: None (the best there is), "cpu" or "gpu".
@@ -53,8 +58,11 @@ def choose_backend(name: str = "auto", device: str | None = None, precision: str
     plain = (precision, devices, cluster, reference) == ("float32", 1, None, False)
     if name == "c" and not plain:
         raise ValueError("backend c computes in float32 on one device; use --backend jax")
-    settings = {} if name == "c" else dict(
-        precision=precision, devices=devices, cluster=cluster, reference=reference)
+    settings = (
+        {}
+        if name == "c"
+        else dict(precision=precision, devices=devices, cluster=cluster, reference=reference)
+    )
     return import_module(f"cagan_theano.backends.{name}").create(device, **settings)
 
 

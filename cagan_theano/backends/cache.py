@@ -91,8 +91,10 @@ def prepared(folder: Path | None) -> Path | None:
         # a link's own place counts as much as the one that it leads to
         found = made(folder) or made(folder.resolve())
         if found:
-            tell(f"{folder}: is not used as compile cache, for {found}; everything is compiled anew "
-                 f"at each start until that is mended, or {VARIABLE} names another folder")
+            tell(
+                f"{folder}: is not used as compile cache, for {found}; everything is compiled anew "
+                f"at each start until that is mended, or {VARIABLE} names another folder"
+            )
         elif os.access(folder, os.W_OK):
             return folder
     return None

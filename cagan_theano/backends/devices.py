@@ -99,8 +99,7 @@ def choose(jax, kind: str | None, count: int | str) -> list:
         )
     if jax.process_count() > 1 and wanted < len(found):
         raise ValueError(
-            f"--devices {count}: several processes use all their {len(found)} "
-            f"devices; use --devices {ALL}"
+            f"--devices {count}: several processes use all their {len(found)} devices; use --devices {ALL}"
         )
     return found[:wanted]
 
@@ -136,8 +135,7 @@ def parse_cluster(text: str) -> dict:
     if not (host and port.isdecimal() and len(numbers) == 2
             and all(number.strip().isdecimal() for number in numbers)):  # fmt: skip
         raise ValueError(
-            f"--cluster {text}: is neither auto nor HOST:PORT,PROCESSES,INDEX, such "
-            "as node0:9876,2,0"
+            f"--cluster {text}: is neither auto nor HOST:PORT,PROCESSES,INDEX, such as node0:9876,2,0"
         )
     processes, index = map(int, numbers)
     if not index < processes:

@@ -43,8 +43,13 @@ class Target(NamedTuple):
 CPU = Target()
 
 
-def create(device: str | None = None, precision: str = "float32", devices: int | str = 1,
-           cluster: str | None = None, reference: bool = False) -> Backend:
+def create(
+    device: str | None = None,
+    precision: str = "float32",
+    devices: int | str = 1,
+    cluster: str | None = None,
+    reference: bool = False,
+) -> Backend:
     """The JAX back end; see `cagan_theano.backends.choose_backend` for the settings.
 
     Raises ValueError, with the cure, where jax is missing or sees no such devices.
@@ -66,8 +71,14 @@ def create(device: str | None = None, precision: str = "float32", devices: int |
         "cpu", "float32", False, 1) and native.available()  # fmt: skip
     target = Target(first.platform, precision, reference, compiled)
     name = "CPU" if first.platform == "cpu" else first.device_kind
-    return Backend("jax", describe(name, placement), mode(target, placement), put_on(placement),
-                   jax.process_index(), kernels(target))
+    return Backend(
+        "jax",
+        describe(name, placement),
+        mode(target, placement),
+        put_on(placement),
+        jax.process_index(),
+        kernels(target),
+    )
 
 
 def kernels(target: Target) -> str:
@@ -222,8 +233,7 @@ def convolution(op, target: Target = CPU, **kwargs):
     check(op)
 
     def convolve(images, kernels):
-        return lowering.convolve(images, kernels, op.subsample[0], pad(op),
-                                 compiled=target.compiled)
+        return lowering.convolve(images, kernels, op.subsample[0], pad(op), compiled=target.compiled)
 
     return rounded(convolve, target)
 
@@ -233,8 +243,15 @@ def gradient_of_input(op, target: Target = CPU, **kwargs):
     check(op)
 
     def deconvolve(kernels, gradients):
-        return lowering.deconvolve(gradients, kernels, op.subsample[0], pad(op), op.imshp[2:],
-                                   reference=whole(target), compiled=target.compiled)
+        return lowering.deconvolve(
+            gradients,
+            kernels,
+            op.subsample[0],
+            pad(op),
+            op.imshp[2:],
+            reference=whole(target),
+            compiled=target.compiled,
+        )
 
     return rounded(deconvolve, target)
 
@@ -244,8 +261,15 @@ def gradient_of_weights(op, target: Target = CPU, **kwargs):
     check(op)
 
     def correlate(images, gradients):
-        return lowering.weight_gradient(images, gradients, op.subsample[0], pad(op), op.kshp[2],
-                                        reference=whole(target), compiled=target.compiled)
+        return lowering.weight_gradient(
+            images,
+            gradients,
+            op.subsample[0],
+            pad(op),
+            op.kshp[2],
+            reference=whole(target),
+            compiled=target.compiled,
+        )
 
     return rounded(correlate, target)
 

@@ -79,9 +79,7 @@ def even(images) -> bool:
     return not any(side % 2 for side in images.shape[2:])
 
 
-def deconvolve(
-    gradients, kernels, stride: int, pad: int, size: tuple, reference=False, compiled=False
-):
+def deconvolve(gradients, kernels, stride: int, pad: int, size: tuple, reference=False, compiled=False):
     """The transpose of `convolve`: [N, K, H', W'] -> [N, C, *size]."""
     whole = tuple(stride * side for side in gradients.shape[2:]) == tuple(size)
     if compiled and single(gradients) and whole and native.pays(kernels.shape, stride, pad):
@@ -115,18 +113,14 @@ def phase_of_output(g, kernels, phase: tuple, stride: int, pad: int):
     Output row u = stride q - pad + t collects input row q through tap t; for u = stride r + a that
     is row q = r + (a + pad - t) / stride, wherever it divides.
     """
-    taps = [
-        [t for t in range(kernels.shape[2])[::-1] if (a + pad - t) % stride == 0] for a in phase
-    ]
+    taps = [[t for t in range(kernels.shape[2])[::-1] if (a + pad - t) % stride == 0] for a in phase]
     offsets = [[(a + pad - t) // stride for t in ts] for a, ts in zip(phase, taps)]
     part = kernels[:, :, jnp.array(taps[0])][:, :, :, jnp.array(taps[1])].transpose(2, 3, 0, 1)
     pads = [(-min(o), max(o)) for o in offsets]
     return lax.conv_general_dilated(g, part, (1, 1), pads, dimension_numbers=NHWC)
 
 
-def weight_gradient(
-    images, gradients, stride: int, pad: int, kernel: int, reference=False, compiled=False
-):
+def weight_gradient(images, gradients, stride: int, pad: int, kernel: int, reference=False, compiled=False):
     """The gradient of `convolve` for its kernels: [K, C, kernel, kernel]."""
     whole = all(h == stride * g for h, g in zip(images.shape[2:], gradients.shape[2:]))
     shape = gradients.shape[1], images.shape[1], kernel, kernel
@@ -136,8 +130,7 @@ def weight_gradient(
         return dilated_weight_gradient(images, gradients, stride, pad, kernel)
     x, g = images.transpose(1, 2, 3, 0), gradients.transpose(2, 3, 0, 1)  # N is what is summed
     parts = [
-        [phase_of_kernel(x, g, (a, b), stride, pad, kernel) for b in range(stride)]
-        for a in range(stride)
+        [phase_of_kernel(x, g, (a, b), stride, pad, kernel) for b in range(stride)] for a in range(stride)
     ]
     rows = [interleave(row, stride, pad, kernel, axis=2) for row in parts]
     return interleave(rows, stride, pad, kernel, axis=1).transpose(3, 0, 1, 2)
@@ -145,10 +138,7 @@ def weight_gradient(
 
 def dilated_weight_gradient(images, gradients, stride: int, pad: int, kernel: int):
     """`weight_gradient` as XLA does it itself: a convolution with a dilated kernel."""
-    ends = [
-        (g - 1) * stride + kernel - side - pad
-        for side, g in zip(images.shape[2:], gradients.shape[2:])
-    ]
+    ends = [(g - 1) * stride + kernel - side - pad for side, g in zip(images.shape[2:], gradients.shape[2:])]
     y = lax.conv_general_dilated(
         images.transpose(1, 2, 3, 0), gradients.transpose(2, 3, 0, 1), (1, 1),
         [(pad, end) for end in ends], rhs_dilation=(stride,) * 2, dimension_numbers=NHWC,
@@ -169,9 +159,7 @@ def phase_of_kernel(x, g, phase: tuple, stride: int, pad: int, kernel: int):
         low = -((taps[0] - pad - a) // stride)
         pads.append((low, len(taps) - 1 - low))
     a, b = phase
-    return lax.conv_general_dilated(
-        x[:, a::stride, b::stride], g, (1, 1), pads, dimension_numbers=NHWC
-    )
+    return lax.conv_general_dilated(x[:, a::stride, b::stride], g, (1, 1), pads, dimension_numbers=NHWC)
 
 
 def interleave(phases: list, stride: int, pad: int, kernel: int, axis: int):

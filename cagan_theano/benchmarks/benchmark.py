@@ -50,8 +50,7 @@ class Case(NamedTuple):
 class Worker:
     """A contender's process.  A context manager; `first`: seconds to its first result."""
 
-    def __init__(self, kind: str, case: Case, checkpoint, device: str, cache: str, python: str,
-                 **more):
+    def __init__(self, kind: str, case: Case, checkpoint, device: str, cache: str, python: str, **more):
         self.kind, about = kind, {**case._asdict(), "checkpoint": str(checkpoint), "device": device}
         caches = {
             "CAGAN_THEANO_CACHE": f"{cache}/ours",
@@ -181,9 +180,7 @@ def checked(worker: Worker, others: list) -> dict:
 
 def limit_of(kind: str) -> float:
     """How far the numbers of a kind may be from another's."""
-    return next(
-        (v for name, v in TOLERANCE.items() if f"precision={name}" in kind), TOLERANCE["float32"]
-    )
+    return next((v for name, v in TOLERANCE.items() if f"precision={name}" in kind), TOLERANCE["float32"])
 
 
 def table(results: list) -> str:
@@ -255,9 +252,7 @@ def machine(device: str) -> str:
 
     name = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").is_file():
-        found = [
-            text for text in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in text
-        ]
+        found = [text for text in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in text]
         name = found[0].split(":")[1].strip() if found else name
     known = versions()
     shown = ", ".join(f"{key} {known[key]}" for key in ("python", "jax", "aesara", "numpy"))
@@ -268,9 +263,7 @@ def update(path, text: str, begin: str, end: str) -> None:
     """Put the text between the two marks of a document."""
     whole = Path(path).read_text()
     if whole.count(begin) != 1 or whole.count(end) != 1:
-        raise ValueError(
-            f"{path}: has no place for the tables; it needs the lines {begin} and {end}"
-        )
+        raise ValueError(f"{path}: has no place for the tables; it needs the lines {begin} and {end}")
     before, after = whole.split(begin)[0], whole.split(end)[1]
     write_atomically(path, f"{before}{begin}\n{text}\n{end}{after}")
 
@@ -347,9 +340,7 @@ def update(path, text: str, begin: str, end: str) -> None:
     show_default=True,
     help="Where all of them run.",
 )
-def command(
-    tasks, sizes, batches, kinds, rounds, repeats, torch_python, document, checkpoint, out, device
-):
+def command(tasks, sizes, batches, kinds, rounds, repeats, torch_python, document, checkpoint, out, device):
     """Time this package beside PyTorch and ONNX Runtime."""
     loaded, about, out = load_checkpoint(checkpoint), machine(device), Path(out)
     pythons, results = {"torch": torch_python, "onnx": torch_python}, []

@@ -42,9 +42,7 @@ def check_visible() -> None:
 @click.command(cls=Command)
 @size_option
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Minibatch.")
-@click.option(
-    "--steps", type=click.IntRange(1), default=10, show_default=True, help="Steps to compare."
-)
+@click.option("--steps", type=click.IntRange(1), default=10, show_default=True, help="Steps to compare.")
 @options.checkpoint_option("128x96")
 def command(size, batch, steps, checkpoint):
     """Compare the losses of a training on the GPU with those on the CPU."""

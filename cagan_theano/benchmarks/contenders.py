@@ -51,8 +51,7 @@ class Inputs:
         """x_i, y_i, y_j [N, 3, H, W] float32 in [-1, 1]."""
         chosen = self.x[self.i], self.y[self.i], self.y[self.j]
         return [
-            np.ascontiguousarray(p.transpose(0, 3, 1, 2)) / np.float32(127.5) - np.float32(1)
-            for p in chosen
+            np.ascontiguousarray(p.transpose(0, 3, 1, 2)) / np.float32(127.5) - np.float32(1) for p in chosen
         ]
 
 
@@ -205,9 +204,7 @@ def obey(kind: str, run, device: str, lines, say) -> None:
     """Answer each line until there is no more."""
     answers = {
         "run": lambda n: [timed(run) for _ in range(n)],
-        "numbers": lambda n: [
-            np.asarray(run(), np.float64).ravel()[:4096].tolist() for _ in range(n)
-        ],
+        "numbers": lambda n: [np.asarray(run(), np.float64).ravel()[:4096].tolist() for _ in range(n)],
         "matmul": lambda n: matmul(kind, device),
         "memory": lambda n: memory(kind, device),
     }
@@ -238,9 +235,7 @@ def main(kind: str, case: str) -> int:
         run = KINDS[name](Inputs(case), case["task"], settings)
         first = np.asarray(run().tolist() if case["device"] == "gpu" else run(), np.float64)
     except Exception as error:  # noqa: BLE001 (whatever a framework raises is its answer)
-        say(
-            {"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
-        )
+        say({"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"})
         return 1
     say({"first": time.perf_counter() - start, "numbers": first.ravel()[:200_000].tolist()})
     obey(name, run, case["device"], sys.stdin, say)

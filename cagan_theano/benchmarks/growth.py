@@ -107,14 +107,28 @@ def draw(series: dict, about: str):
 
 
 @click.command(cls=Command, context_settings={"max_content_width": 100})
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True,
-              help="Steps of a point, whose median counts.")
-@click.option("--update", "document", type=click.Path(dir_okay=False),
-              help="Also put the tables into this document, between its two marks.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Steps of a point, whose median counts.",
+)
+@click.option(
+    "--update",
+    "document",
+    type=click.Path(dir_okay=False),
+    help="Also put the tables into this document, between its two marks.",
+)
 @options.checkpoint_option("128x96")
 @options.out_option
-@click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True,
-              help="Where the steps run.")
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "gpu"]),
+    default="cpu",
+    show_default=True,
+    help="Where the steps run.",
+)
 def command(rounds, document, checkpoint, out, device):
     """Measure how a step's time and memory grow."""
     points = [(name, point) for name, series in SERIES.items() for point in series]

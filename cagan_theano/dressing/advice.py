@@ -42,8 +42,9 @@ def unlike_ground(photo):
     height, width = photo.shape[:2]
     deep, wide = max(1, round(STRIP * height)), max(1, round(STRIP * width))
     upper = photo[: height // 2]
-    strip = np.concatenate([part.reshape(-1, 3) for part in
-                            (upper[:deep], upper[deep:, :wide], upper[deep:, -wide:])]).astype(int)
+    strip = np.concatenate(
+        [part.reshape(-1, 3) for part in (upper[:deep], upper[deep:, :wide], upper[deep:, -wide:])]
+    ).astype(int)
     return float((np.abs(strip - np.median(strip, axis=0)).max(axis=1) > UNLIKE).mean())
 
 

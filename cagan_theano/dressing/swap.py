@@ -22,8 +22,15 @@ from data_prep.picture import open_rgb, read_picture
 LABELS = ("$y_i$", "$x_i$", r"$\alpha_i^j$", "$x_i^j$ (generated)", "$y_j$")
 PANEL_HEIGHT = 512
 FILE = click.Path(dir_okay=False)
-WRITES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF",
-          ".tiff": "TIFF", ".bmp": "BMP"}
+WRITES = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
 PNG_LEVEL = 4  # swaps as small as of zlib's levels above it (measured), in half their time
 
 
@@ -37,8 +44,10 @@ def paste(original, alpha, x_tilde_ij):
     """
     photo = np.asarray(original, np.float32)
     weight = scaled_up(alpha, original.size)[..., None]
-    paint = np.stack([scaled_up(channel.astype(np.float32), original.size)
-                      for channel in np.moveaxis(x_tilde_ij, -1, 0)], axis=-1)
+    paint = np.stack(
+        [scaled_up(channel.astype(np.float32), original.size) for channel in np.moveaxis(x_tilde_ij, -1, 0)],
+        axis=-1,
+    )
     weight = np.clip(weight, 0, 1)
     return np.rint(np.clip(weight * paint + (1 - weight) * photo, 0, 255)).astype(np.uint8)
 
@@ -50,7 +59,7 @@ def scaled_up(channel, size):
     left, top = (whole[0] - width) // 2, (whole[1] - height) // 2
     image = Image.fromarray(np.ascontiguousarray(channel, np.float32))
     large = image.resize(whole, Image.Resampling.BICUBIC)
-    return np.asarray(large)[top:top + height, left:left + width]
+    return np.asarray(large)[top : top + height, left : left + width]
 
 
 def draw(y_i, x_i, alpha, x_ij, y_j, note=""):
@@ -58,8 +67,7 @@ def draw(y_i, x_i, alpha, x_ij, y_j, note=""):
 
     Parameters: pictures [H, W, 3] uint8; alpha [H, W] in [0, 1]; note, small print.
     """
-    return sheet.grid([[y_i, x_i, alpha, x_ij, y_j]], LABELS, "", note,
-                      sheet.scale_for(x_i, PANEL_HEIGHT))
+    return sheet.grid([[y_i, x_i, alpha, x_ij, y_j]], LABELS, "", note, sheet.scale_for(x_i, PANEL_HEIGHT))
 
 
 def image_bytes(picture, path):
@@ -69,8 +77,9 @@ def image_bytes(picture, path):
     """
     ending = Path(path).suffix.lower()
     if ending not in WRITES:
-        raise ValueError(f"{path}: is not the name of an image that can be written here; end it in "
-                         + ", ".join(WRITES))
+        raise ValueError(
+            f"{path}: is not the name of an image that can be written here; end it in " + ", ".join(WRITES)
+        )
     content = io.BytesIO()
     Image.fromarray(picture).save(content, WRITES[ending], quality=95, compress_level=PNG_LEVEL)
     return content.getvalue()
@@ -87,14 +96,18 @@ def check_names(*paths):
 
 @click.command(cls=Command)
 @click.option("--human", type=FILE, required=True, help="Photo x_i of the person.")
-@click.option("--wearing", type=FILE, required=True,
-              help="Photo y_i, alone, of the article that the person wears.")
+@click.option(
+    "--wearing", type=FILE, required=True, help="Photo y_i, alone, of the article that the person wears."
+)
 @click.option("--article", type=FILE, required=True, help="Photo y_j of the article to put on.")
 @click.option("--out", type=Output(), required=True, help="Result x_i^j (PNG, JPEG, ...).")
 @click.option("--alpha-out", type=Output(), help="Also write the mask alpha, white where painted.")
 @click.option("--grid", type=Output(), help="Also write a sheet of inputs, mask and result.")
-@click.option("--keep-size", is_flag=True,
-              help="Paint into the photo at its own resolution.  [default: the checkpoint's size]")
+@click.option(
+    "--keep-size",
+    is_flag=True,
+    help="Paint into the photo at its own resolution.  [default: the checkpoint's size]",
+)
 @options.checkpoint_option("128x96", "dress")
 @options.backend_option
 @options.device_option

@@ -205,8 +205,7 @@ def unfinished(found, out: Path, faults: list):
             faults.append(
                 (
                     entry.human,
-                    f"would be written to {entry.result}, as would "
-                    f"{results[entry.result].human}; rename one",
+                    f"would be written to {entry.result}, as would {results[entry.result].human}; rename one",
                 )
             )
         elif not (out / entry.result).exists():
@@ -229,8 +228,7 @@ def check_settings(out: Path, model, keep_size: bool) -> None:
         except (ValueError, RecursionError):
             known = False
         if not known:
-            raise ValueError(f"{out}: was begun with another checkpoint or --keep-size; "
-                             "name another folder")
+            raise ValueError(f"{out}: was begun with another checkpoint or --keep-size; name another folder")
     else:
         write_atomically(path, json.dumps(settings) + "\n")
 
@@ -252,9 +250,7 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
         return [
             result
             for start in range(0, len(jobs), batch_size)
-            for result in paint(
-                *(np.stack(p) for p in zip(*padded(pictures[start : start + batch_size])))
-            )
+            for result in paint(*(np.stack(p) for p in zip(*padded(pictures[start : start + batch_size]))))
         ]
 
     def padded(rows):
@@ -270,9 +266,7 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
 
 
 @click.command(cls=Command)
-@click.option(
-    "--humans", type=click.Path(file_okay=False), required=True, help="Photos x_i of people."
-)
+@click.option("--humans", type=click.Path(file_okay=False), required=True, help="Photos x_i of people.")
 @click.option(
     "--wearing",
     type=click.Path(file_okay=False),

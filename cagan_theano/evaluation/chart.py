@@ -39,9 +39,11 @@ def ordered(found, names):
 
 def title(result):
     """Which weights, on what, and what the whiskers are."""
-    return (f"{result['checkpoint']}, step {result['step']}, sha256 {result['sha256'][:12]}: "
-            f"{result['n']} held-out swaps of {result['people']} people "
-            f"({result['data']}).  Whiskers: 95 %, bootstrap over people or garments, the wider")
+    return (
+        f"{result['checkpoint']}, step {result['step']}, sha256 {result['sha256'][:12]}: "
+        f"{result['n']} held-out swaps of {result['people']} people "
+        f"({result['data']}).  Whiskers: 95 %, bootstrap over people or garments, the wider"
+    )
 
 
 def clean(axes):
@@ -56,8 +58,16 @@ def clean(axes):
 def missing(axes):
     """Say that a panel's numbers are not known."""
     axes.set(xticks=[], yticks=[])
-    axes.text(0.5, 0.5, "not known for these pictures", ha="center", va="center", size=11,
-              color=sheet.FAINT, transform=axes.transAxes)
+    axes.text(
+        0.5,
+        0.5,
+        "not known for these pictures",
+        ha="center",
+        va="center",
+        size=11,
+        color=sheet.FAINT,
+        transform=axes.transAxes,
+    )
 
 
 def bars(axes, places, entries, color, label=None, width=0.26):
@@ -96,8 +106,11 @@ def errors(axes, result):
     found, names = result["measures"], ("inside", "inside_low_pass")
     if "inside" not in found:
         return False
-    places = pairs(axes, ([found[n] for n in names], OURS, "CAGAN"),
-                   ([found[f"{n}_flat"] for n in names], FLAT, "flat fill of the true place"))
+    places = pairs(
+        axes,
+        ([found[n] for n in names], OURS, "CAGAN"),
+        ([found[f"{n}_flat"] for n in names], FLAT, "flat fill of the true place"),
+    )
     axes.axhline(1, color=UNCHANGED, linewidth=1, linestyle="--")
     axes.set_xlim(-0.5, 1.5)
     axes.legend(frameon=False, fontsize=10, loc="upper right", bbox_to_anchor=(1, 0.94))
@@ -112,15 +125,21 @@ def similarity(axes, result):
     if "ssim_inside" not in found:
         return False
     places = range(2)
-    for shift, ending, color, label in ((-0.28, "", OURS, "CAGAN"), (0, "_flat", FLAT, "flat fill"),
-                                        (0.28, "_unchanged", UNCHANGED, "unchanged image")):
-        bars(axes, [p + shift for p in places],
-             [found.get(f"{name}{ending}") for name in ("ssim_inside", "ssim_outside")],
-             color, label)
+    for shift, ending, color, label in (
+        (-0.28, "", OURS, "CAGAN"),
+        (0, "_flat", FLAT, "flat fill"),
+        (0.28, "_unchanged", UNCHANGED, "unchanged image"),
+    ):
+        bars(
+            axes,
+            [p + shift for p in places],
+            [found.get(f"{name}{ending}") for name in ("ssim_inside", "ssim_outside")],
+            color,
+            label,
+        )
     labels(axes, places, ("inside", "outside"))
     axes.set_ylim(0, 1.25)
-    axes.legend(frameon=False, fontsize=10, loc="upper left", ncols=3, columnspacing=1,
-                handlelength=1.2)
+    axes.legend(frameon=False, fontsize=10, loc="upper left", ncols=3, columnspacing=1, handlelength=1.2)
     return True
 
 
@@ -133,13 +152,25 @@ def precision_recall(axes, result):
     axes.plot(curve["recall"], curve["precision"], color=OURS, linewidth=1.8)
     point = found["alpha_recall"]["value"], found["alpha_precision"]["value"]
     axes.plot(*point, "o", color=BAD, markersize=7)
-    axes.annotate(rf"$\alpha > 0.5$: IoU {found['alpha_iou']['value']:.2f}", point, (0.3, 0.44),
-                  textcoords="axes fraction", color=BAD, size=11,
-                  arrowprops=dict(arrowstyle="-", color=BAD, linewidth=0.8))
-    axes.text(0.3, 0.36, f"average precision {found['alpha_average_precision']['value']:.3f}",
-              size=11, transform=axes.transAxes)
-    axes.axhline(curve["precision"][0], color=UNCHANGED, linewidth=1, linestyle="--",
-                 label="painting everything")
+    axes.annotate(
+        rf"$\alpha > 0.5$: IoU {found['alpha_iou']['value']:.2f}",
+        point,
+        (0.3, 0.44),
+        textcoords="axes fraction",
+        color=BAD,
+        size=11,
+        arrowprops=dict(arrowstyle="-", color=BAD, linewidth=0.8),
+    )
+    axes.text(
+        0.3,
+        0.36,
+        f"average precision {found['alpha_average_precision']['value']:.3f}",
+        size=11,
+        transform=axes.transAxes,
+    )
+    axes.axhline(
+        curve["precision"][0], color=UNCHANGED, linewidth=1, linestyle="--", label="painting everything"
+    )
     axes.legend(frameon=False, fontsize=10, loc="center left", bbox_to_anchor=(0.03, 0.6))
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.03))
     return True
@@ -152,8 +183,11 @@ def frequencies(axes, result):
     if not found:
         return False
     entries = list(found.values())
-    places = pairs(axes, ([e["of_unchanged"] for e in entries], OURS, "of the unchanged image's"),
-                   ([e["of_flat"] for e in entries], FLAT, "of the flat fill's"))
+    places = pairs(
+        axes,
+        ([e["of_unchanged"] for e in entries], OURS, "of the unchanged image's"),
+        ([e["of_flat"] for e in entries], FLAT, "of the flat fill's"),
+    )
     axes.axhline(1, color=UNCHANGED, linewidth=1, linestyle="--")
     axes.set_ylim(0, 1.25 * max(entry["value"] for e in found.values() for entry in e.values()))
     axes.legend(frameon=False, fontsize=10, loc="upper right")
@@ -183,10 +217,11 @@ def gap(axes, result):
         return False
     entries = list(found.values())
     places = pairs(
-        axes, ([e["held_out"] for e in entries], OURS, f"held out (n = {result['n']})"),
-        ([e["trained"] for e in entries], UNCHANGED, f"trained on (n = {result['trained_n']})"))
-    axes.set_ylim(0, 1.35 * max(e[k]["value"] for e in found.values()
-                                for k in ("held_out", "trained")))
+        axes,
+        ([e["held_out"] for e in entries], OURS, f"held out (n = {result['n']})"),
+        ([e["trained"] for e in entries], UNCHANGED, f"trained on (n = {result['trained_n']})"),
+    )
+    axes.set_ylim(0, 1.35 * max(e[k]["value"] for e in found.values() for k in ("held_out", "trained")))
     axes.legend(frameon=False, fontsize=10, loc="upper right")
     labels(axes, places, [name.replace("_", "\n", 1) for name in found])
     axes.tick_params(axis="x", labelsize=9)

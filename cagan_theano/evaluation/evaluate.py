@@ -31,8 +31,7 @@ from cagan_theano.evaluation.measures import (
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
 
-__all__ = ["BAND_NAMES", "MEASURES", "Measure", "average", "measure", "report", "share",
-           "summarize", "table"]
+__all__ = ["BAND_NAMES", "MEASURES", "Measure", "average", "measure", "report", "share", "summarize", "table"]
 
 TRIPLES = 200
 """Held-out swaps that are rendered when no data file is given."""
@@ -48,8 +47,9 @@ def summarize(columns, seed=0, resamples=RESAMPLES):
     None for its ends where there are fewer than two swaps.
     """
     weights = interval.draws(columns, seed, resamples)
-    return {m.name: {**interval.estimate(m.of, columns, weights), "meaning": m.meaning}
-            for m in known(columns)}
+    return {
+        m.name: {**interval.estimate(m.of, columns, weights), "meaning": m.meaning} for m in known(columns)
+    }
 
 
 def summarize_bands(columns, seed=0):
@@ -57,8 +57,10 @@ def summarize_bands(columns, seed=0):
     if "band_finest" not in columns:
         return {}
     weights = interval.draws(columns, seed)
-    return {name: {key: interval.estimate(of, columns, weights) for key, of in shares.items()}
-            for name, shares in band_measures()}
+    return {
+        name: {key: interval.estimate(of, columns, weights) for key, of in shares.items()}
+        for name, shares in band_measures()
+    }
 
 
 def summarize_kinds(columns, seed=0):
@@ -67,18 +69,24 @@ def summarize_kinds(columns, seed=0):
     for kind in KINDS:
         count = int(columns.get(f"kind_{kind}", np.zeros(1)).sum())
         if count and "iou" in columns:
-            found[kind] = {"n": count} | {name: interval.estimate(of, columns, weights)
-                                          for name, of in kind_measures(kind).items()}
+            found[kind] = {"n": count} | {
+                name: interval.estimate(of, columns, weights) for name, of in kind_measures(kind).items()
+            }
     return found
 
 
 def summarize_gap(held_out, trained, seed=0):
     """Held-out beside trained-on swaps: a dict of measure -> {held_out, trained, gap}."""
     weights = interval.draws(held_out, seed), interval.draws(trained, seed + 1)
-    return {m.name: {"held_out": interval.estimate(m.of, held_out, weights[0]),
-                     "trained": interval.estimate(m.of, trained, weights[1]),
-                     "gap": interval.gap(m.of, held_out, weights[0], trained, weights[1])}
-            for m in known(trained) if m.name in GAP and m in known(held_out)}
+    return {
+        m.name: {
+            "held_out": interval.estimate(m.of, held_out, weights[0]),
+            "trained": interval.estimate(m.of, trained, weights[1]),
+            "gap": interval.gap(m.of, held_out, weights[0], trained, weights[1]),
+        }
+        for m in known(trained)
+        if m.name in GAP and m in known(held_out)
+    }
 
 
 def curve(columns):
@@ -90,8 +98,7 @@ def curve(columns):
         return {}
     precision, recall = metrics.precision_recall(columns["alpha_counts"].sum(axis=0))
     thresholds = np.arange(-1, metrics.ALPHA_LEVELS) / metrics.ALPHA_LEVELS
-    return {"threshold": numbers(thresholds), "precision": numbers(precision),
-            "recall": numbers(recall)}
+    return {"threshold": numbers(thresholds), "precision": numbers(precision), "recall": numbers(recall)}
 
 
 @contextlib.contextmanager
@@ -105,6 +112,7 @@ def trained_on(model, held):
     """
     from cagan_theano.evaluation import shoots
     from data_prep.store import PhotoFile
+
     origin = held_out.origin_of(model)
     if shoots.was_shot(model):
         count = min(TRAINED, model.metadata["data"].get("pairs", 0))
@@ -124,10 +132,14 @@ def trained_on(model, held):
 
 def same_shoot(held, origin):
     """Whether two provenances are of the same photoshoot but for how many pictures there are."""
+
     def common_part(provenance):
         given = provenance.get("arguments") or {}
-        return ([provenance.get(key) for key in ("program", "version", "seed")]
-                + [given.get("clutter", False), given.get("wardrobe", "paper")])
+        return [provenance.get(key) for key in ("program", "version", "seed")] + [
+            given.get("clutter", False),
+            given.get("wardrobe", "paper"),
+        ]
+
     return common_part(held) == common_part(origin)
 
 
@@ -145,13 +157,18 @@ def report(checkpoint, model, held, columns, seed, trained=None):
     """
     about = provenance.facts("Evaluation", checkpoint, model, held, seed, {})
     return {
-        "checkpoint": about["Checkpoint"], "sha256": model.sha256, "step": model.step,
-        "config": json.loads(model.config.to_json()), "metadata": model.metadata,
-        "data": about["Data"], "provenance": held.provenance, "n": len(columns["person"]),
+        "checkpoint": about["Checkpoint"],
+        "sha256": model.sha256,
+        "step": model.step,
+        "config": json.loads(model.config.to_json()),
+        "metadata": model.metadata,
+        "data": about["Data"],
+        "provenance": held.provenance,
+        "n": len(columns["person"]),
         "people": len(np.unique(columns["person"])),
         "garments": len(np.unique(columns["article"])),
         "interval": f"{CONFIDENCE:.0%} percentile bootstrap, the wider of people and garments "
-                    f"resampled, seed {seed}",
+        f"resampled, seed {seed}",
         "low_pass": f"box of {metrics.low_pass_size(held.photos.x.shape[1])} pixels",
         "measures": summarize(columns, seed),
         "bands": summarize_bands(columns, seed),
@@ -159,27 +176,49 @@ def report(checkpoint, model, held, columns, seed, trained=None):
         "gap": {} if trained is None else summarize_gap(columns, trained, seed),
         "trained_n": 0 if trained is None else len(trained["person"]),
         "precision_recall": curve(columns),
-        "swaps": {name: [numbers(row) for row in values] for name, values in columns.items()
-                  if name != "alpha_counts"},
+        "swaps": {
+            name: [numbers(row) for row in values]
+            for name, values in columns.items()
+            if name != "alpha_counts"
+        },
     }
 
 
 def table(result):
     """The measures as lines of text."""
-    lines = [f"{result['checkpoint']} (sha256 {result['sha256'][:12]}, step {result['step']}) on "
-             f"{result['n']} held-out swaps of {result['data']}; low-pass: {result['low_pass']}",
-             f"{result['people']} people, {result['garments']} new garments; {result['interval']}",
-             "", line("measure", None)]
+    lines = [
+        f"{result['checkpoint']} (sha256 {result['sha256'][:12]}, step {result['step']}) on "
+        f"{result['n']} held-out swaps of {result['data']}; low-pass: {result['low_pass']}",
+        f"{result['people']} people, {result['garments']} new garments; {result['interval']}",
+        "",
+        line("measure", None),
+    ]
     lines += [line(name, entry, entry["meaning"]) for name, entry in result["measures"].items()]
-    lines += [line(f"band {name}", entry["of_unchanged"],
-                   f"error / unchanged image's; / flat fill's: {shown(entry['of_flat']['value'])}")
-              for name, entry in result["bands"].items()]
-    lines += [line(f"kind {name}", entry["changed"], f"`changed` of these {entry['n']} swaps; "
-                   f"alpha_iou {shown(entry['alpha_iou']['value'])}")
-              for name, entry in result["kinds"].items()]
-    lines += [line(f"gap {name}", entry["gap"], f"held-out less trained-on "
-                   f"({shown(entry['held_out']['value'])} less {shown(entry['trained']['value'])})")
-              for name, entry in result["gap"].items()]
+    lines += [
+        line(
+            f"band {name}",
+            entry["of_unchanged"],
+            f"error / unchanged image's; / flat fill's: {shown(entry['of_flat']['value'])}",
+        )
+        for name, entry in result["bands"].items()
+    ]
+    lines += [
+        line(
+            f"kind {name}",
+            entry["changed"],
+            f"`changed` of these {entry['n']} swaps; alpha_iou {shown(entry['alpha_iou']['value'])}",
+        )
+        for name, entry in result["kinds"].items()
+    ]
+    lines += [
+        line(
+            f"gap {name}",
+            entry["gap"],
+            f"held-out less trained-on "
+            f"({shown(entry['held_out']['value'])} less {shown(entry['trained']['value'])})",
+        )
+        for name, entry in result["gap"].items()
+    ]
     return "\n".join(lines + kernel_lines(result))
 
 
@@ -188,9 +227,11 @@ def kernel_lines(result):
     found = result.get("kernel_distance")
     if not found:
         return []
-    return [f"kernel distance on the features of {found['features']}:",
-            line("generated to real", found["fake_to_real"]),
-            line("real to real", found["real_to_real"], "the floor")]
+    return [
+        f"kernel distance on the features of {found['features']}:",
+        line("generated to real", found["fake_to_real"]),
+        line("real to real", found["real_to_real"], "the floor"),
+    ]
 
 
 def line(name, entry, meaning=""):
@@ -232,6 +273,7 @@ def png(picture):
     import io
 
     from PIL import Image
+
     data = io.BytesIO()
     Image.fromarray(picture).save(data, "PNG")
     return data.getvalue()
@@ -257,16 +299,18 @@ def evaluate(checkpoint, model, held, seed=0, count=None, keep=(), features=None
     """
     collected = Collected() if features else None
     keepers = [k for k in (*keep, collected) if k]
-    columns = measure(model, held, all_swaps(held, limit(held, count), seed),
-                      lambda *part: [k(*part) for k in keepers])
+    columns = measure(
+        model, held, all_swaps(held, limit(held, count), seed), lambda *part: [k(*part) for k in keepers]
+    )
     with trained_on(model, held) as source:
         trained = source and measure(model, source, all_swaps(source, TRAINED, seed))
     result = report(checkpoint, model, held, columns, seed, trained)
     if features:
         from cagan_theano.evaluation.features import kernel_report
+
         result["kernel_distance"] = kernel_report(
-            *features, np.concatenate(collected.real), np.concatenate(collected.fake),
-            columns["person"], seed)
+            *features, np.concatenate(collected.real), np.concatenate(collected.fake), columns["person"], seed
+        )
     return result
 
 
@@ -282,15 +326,32 @@ def limit(held, count):
 @options.data_option
 @click.option("--out", type=Output("JSON"), help="Also write everything as JSON.")
 @click.option("--plot", type=Output("a PNG picture"), help="Also draw a summary (PNG).")
-@click.option("--save-images", type=click.Path(), metavar="FOLDER",
-              help="Write real/, fake/ and truth/ as PNGs, for other metric tools.")
-@click.option("--features", type=click.Path(dir_okay=False), metavar="ONNX",
-              help="Image network on whose features a kernel distance is taken.")
-@click.option("--swaps", "count", type=click.IntRange(1), default=None,
-              help=f"At most that many swaps.  [default: every true swap of the file; {TRIPLES} "
-                   "where none is known]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-              help="Seed of the bootstrap, and of the choice of swaps where no truth is known.")
+@click.option(
+    "--save-images",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="Write real/, fake/ and truth/ as PNGs, for other metric tools.",
+)
+@click.option(
+    "--features",
+    type=click.Path(dir_okay=False),
+    metavar="ONNX",
+    help="Image network on whose features a kernel distance is taken.",
+)
+@click.option(
+    "--swaps",
+    "count",
+    type=click.IntRange(1),
+    default=None,
+    help=f"At most that many swaps.  [default: every true swap of the file; {TRIPLES} where none is known]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of the bootstrap, and of the choice of swaps where no truth is known.",
+)
 @options.backend_option
 @options.device_option
 def command(checkpoint, data, out, plot, save_images, features, count, seed, backend, device):
@@ -299,6 +360,7 @@ def command(checkpoint, data, out, plot, save_images, features, count, seed, bac
     Without true swaps: the way back, and alpha against stored masks.
     """
     from cagan_theano.evaluation.features import load_network
+
     network = load_network(features) if features else None
     images = ImageFolders(save_images) if save_images else None
     model = weights.load_model(checkpoint, backend, device)
@@ -317,5 +379,6 @@ def write_results(result, out, plot):
         click.echo(f"wrote {out}")
     if plot:
         from cagan_theano.evaluation.chart import summary
+
         write_atomically(plot, summary(result))
         click.echo(f"wrote {plot}")

@@ -34,20 +34,25 @@ def load_network(path):
     try:
         import onnxruntime
     except ImportError as error:
-        raise ValueError(f"{path}: reading ONNX needs onnxruntime; python -m pip install "
-                         "onnxruntime") from error
+        raise ValueError(
+            f"{path}: reading ONNX needs onnxruntime; python -m pip install onnxruntime"
+        ) from error
     content = read_bounded(path)
     try:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         taken = session.get_inputs()[0]
         order, size = layout(taken.shape)
     except Exception as error:  # onnxruntime has no public base class of its errors
-        raise ValueError(f"{path}: is not an ONNX network of RGB images; export one with a single "
-                         "input [N, 3, H, W] or [N, H, W, 3]") from error
+        raise ValueError(
+            f"{path}: is not an ONNX network of RGB images; export one with a single "
+            "input [N, 3, H, W] or [N, H, W, 3]"
+        ) from error
 
     def features(pictures):
-        parts = [session.run(None, {taken.name: prepared(pictures[at:at + BATCH], order, size)})[0]
-                 for at in range(0, len(pictures), BATCH)]
+        parts = [
+            session.run(None, {taken.name: prepared(pictures[at : at + BATCH], order, size)})[0]
+            for at in range(0, len(pictures), BATCH)
+        ]
         return flat(np.concatenate(parts), order)
 
     return f"{Path(path).name} (sha256 {hashlib.sha256(content).hexdigest()[:12]})", features
@@ -72,8 +77,8 @@ def layout(shape):
 def prepared(pictures, order, size):
     """Pictures [n, H, W, 3] uint8 as the network's input, float32."""
     from PIL import Image
-    scaled = [np.asarray(Image.fromarray(p).resize(size[::-1], Image.Resampling.BICUBIC))
-              for p in pictures]
+
+    scaled = [np.asarray(Image.fromarray(p).resize(size[::-1], Image.Resampling.BICUBIC)) for p in pictures]
     mean, deviation = (np.array(v, np.float32) for v in IMAGENET)
     batch = (np.stack(scaled).astype(np.float32) / 255 - mean) / deviation
     return np.ascontiguousarray(np.moveaxis(batch, -1, 1)) if order == "NCHW" else batch
@@ -97,12 +102,11 @@ def kernel_report(name, features, real, fake, person, seed=0):
     """
     people = np.unique(person)
     if len(people) < 4:
-        raise ValueError("--features: at least 4 people are needed to part them in halves; give "
-                         "more photos")
+        raise ValueError("--features: at least 4 people are needed to part them in halves; give more photos")
     rng, a, b = np.random.default_rng(seed), features(real), features(fake)
     found = {"fake_to_real": [], "real_to_real": []}
     for _ in range(SPLITS):
-        one = np.isin(person, rng.permutation(people)[:len(people) // 2])
+        one = np.isin(person, rng.permutation(people)[: len(people) // 2])
         found["fake_to_real"].append(metrics.kernel_distance(b[one], a[~one]))
         found["real_to_real"].append(metrics.kernel_distance(a[one], a[~one]))
     return {"features": name, "splits": SPLITS} | {k: middle(v) for k, v in found.items()}

@@ -39,6 +39,7 @@ def open_split(data, model, count=HELD_OUT):
     or one without a test split.
     """
     from data_prep.store import PhotoFile
+
     path = data or shipped(model, count) or rendered(model, count)
     with PhotoFile.open(path) as file:
         yield HeldOutSplit(str(path), file.split("test"), file.provenance)
@@ -66,6 +67,7 @@ def rendered(model, count=HELD_OUT):
     size, ending = setting.size, "" if count == HELD_OUT else f"_{count}"
     path = renderings() / f"heldout_{size[0]}x{size[1]}{ending}.h5"
     from data_prep.photoshoot import shoot
+
     if not is_made(path, shoot.provenance(setting, 0, count)):
         path.parent.mkdir(parents=True, exist_ok=True)
         shoot.shoot(path, 0, size, setting.seed, count, setting.clutter, wardrobe=setting.wardrobe)
@@ -85,6 +87,7 @@ def shoot_setting(model):
     no other.
     """
     from data_prep.photoshoot.shoot import Setting
+
     size, origin = (model.config.height, model.config.width), origin_of(model)
     if origin.get("program") != "data_prep photoshoot":
         return Setting(0, size)
@@ -100,6 +103,7 @@ def origin_of(model):
 def is_made(path, provenance):
     """Whether a photo file is there, whole, and made as wanted."""
     from data_prep.store import PhotoFile
+
     try:
         with PhotoFile.open(path) as file:
             return file.provenance == provenance
@@ -116,8 +120,7 @@ def choose_swaps(held, count, seed):
     rng, photos = np.random.default_rng(seed), held.photos
     i, j, triple = candidates(photos, rng)
     order = rng.permutation(len(i))
-    kept = np.concatenate(
-        spread(order, [photos.person[i], photos.garment[i], photos.garment[j]]))[:count]
+    kept = np.concatenate(spread(order, [photos.person[i], photos.garment[i], photos.garment[j]]))[:count]
     need(held, len(kept) == count, f"has only {len(kept)} held-out swaps, {count} are wanted")
     return Choice(i[kept], j[kept], None if triple is None else triple[kept])
 
@@ -127,10 +130,10 @@ def candidates(photos, rng):
     if photos.triples is not None:
         known = None if photos.triples.x_ij is None else np.arange(len(photos.triples.i))
         return photos.triples.i, photos.triples.j, known
-    i = np.array([row for row in range(len(photos)) if
-                  (photos.garment != photos.garment[row]).any()], dtype=int)
-    j = np.array([rng.choice(np.flatnonzero(photos.garment != photos.garment[row]))
-                  for row in i], dtype=int)
+    i = np.array(
+        [row for row in range(len(photos)) if (photos.garment != photos.garment[row]).any()], dtype=int
+    )
+    j = np.array([rng.choice(np.flatnonzero(photos.garment != photos.garment[row])) for row in i], dtype=int)
     return i, j, None
 
 
@@ -145,8 +148,11 @@ def choose_matrix(held, humans, articles, seed):
     i = spread(order, [photos.person, photos.garment])[0][:humans]
     free = order[~np.isin(photos.garment[order], photos.garment[i])]
     j = spread(free, [photos.garment])[0][:articles]
-    need(held, len(i) == humans and len(j) == articles,
-         f"has too few held-out people or garments for {humans} humans and {articles} articles")
+    need(
+        held,
+        len(i) == humans and len(j) == articles,
+        f"has too few held-out people or garments for {humans} humans and {articles} articles",
+    )
     return i, j
 
 
@@ -170,8 +176,9 @@ def spread(order, columns):
 def need(held, condition, fault):
     """Raise ValueError on a data file unless a condition holds."""
     if not condition:
-        raise ValueError(f"{held.path}: {fault}; give another --data, or leave it out for the "
-                         "held-out photoshoot")
+        raise ValueError(
+            f"{held.path}: {fault}; give another --data, or leave it out for the held-out photoshoot"
+        )
 
 
 def pictures(rows, chosen):
@@ -191,8 +198,14 @@ def swap(model, held, i, j):
     Raises ValueError when the network needs masks and the file has none.
     """
     photos = held.photos
-    return dress(model, held, pictures(photos.x, i), pictures(photos.y, i), pictures(photos.y, j),
-                 rows_or_none(photos.mask, i))
+    return dress(
+        model,
+        held,
+        pictures(photos.x, i),
+        pictures(photos.y, i),
+        pictures(photos.y, j),
+        rows_or_none(photos.mask, i),
+    )
 
 
 def dress(model, held, x_i, y_i, y_j, mask):

@@ -11,8 +11,23 @@ import numpy as np
 
 from cagan_theano.learning.scores import average, mean, share
 
-__all__ = ["CONFIDENCE", "GROUPS", "RESAMPLES", "average", "difference", "draws", "ends", "estimate",
-           "gap", "mean", "number", "resample", "share", "spread", "within"]
+__all__ = [
+    "CONFIDENCE",
+    "GROUPS",
+    "RESAMPLES",
+    "average",
+    "difference",
+    "draws",
+    "ends",
+    "estimate",
+    "gap",
+    "mean",
+    "number",
+    "resample",
+    "share",
+    "spread",
+    "within",
+]
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -72,15 +87,16 @@ def estimate(statistic, columns, weights):
     weights: from `draws`.  Fewer than two groups make no interval.
     """
     count = len(columns[GROUPS[0]])
-    low, high = (ends(spread(statistic, columns, weights)) if count > 1 else (None, None))
+    low, high = ends(spread(statistic, columns, weights)) if count > 1 else (None, None)
     return {"value": number(statistic(columns, np.ones(count))), "low": low, "high": high}
 
 
 def gap(statistic, columns, weights, others, other_weights):
     """How much a statistic is above that of other, independent swaps: {value, low, high}."""
     here, there = (statistic(c, np.ones(len(c[GROUPS[0]]))) for c in (columns, others))
-    samples = [a - b for a, b in zip(spread(statistic, columns, weights),
-                                     spread(statistic, others, other_weights))]
+    samples = [
+        a - b for a, b in zip(spread(statistic, columns, weights), spread(statistic, others, other_weights))
+    ]
     low, high = ends(samples)
     return {"value": number(here - there), "low": low, "high": high}
 

@@ -45,7 +45,8 @@ def color_correlation(columns, weights):
 def of_alpha(counts, summary):
     """Statistic: a summary of alpha's pooled histograms (a column of `metrics.alpha_counts`)."""
     return lambda columns, weights: summary(
-        np.tensordot(weights, columns[counts].astype(float), axes=(-1, 0)))
+        np.tensordot(weights, columns[counts].astype(float), axes=(-1, 0))
+    )
 
 
 def precision_at_half(counts):
@@ -61,50 +62,58 @@ def recall_at_half(counts):
 CHANGED = share("error_changed", "unchanged_changed")
 
 WITH_TRUTH = (
-    Measure("inside", "error inside the garments' region / that of the unchanged image",
-            SCORES["inside"]),
+    Measure("inside", "error inside the garments' region / that of the unchanged image", SCORES["inside"]),
     Measure("inside_flat", "the same of the flat fill", share("flat_inside", "unchanged_inside")),
-    Measure("inside_low_pass", "error inside after the low-pass / that of the unchanged image",
-            share("low_inside", "unchanged_low_inside")),
-    Measure("inside_low_pass_flat", "the same of the flat fill",
-            share("flat_low_inside", "unchanged_low_inside")),
-    Measure("changed", "error where the truth differs from x_i / that of the unchanged image",
-            CHANGED),
-    Measure("changed_low_pass", "the same after the low-pass",
-            share("low_changed", "unchanged_low_changed")),
-    Measure("outside", "error outside the garments' region, of the range",
-            SCORES["outside"]),
+    Measure(
+        "inside_low_pass",
+        "error inside after the low-pass / that of the unchanged image",
+        share("low_inside", "unchanged_low_inside"),
+    ),
+    Measure(
+        "inside_low_pass_flat", "the same of the flat fill", share("flat_low_inside", "unchanged_low_inside")
+    ),
+    Measure("changed", "error where the truth differs from x_i / that of the unchanged image", CHANGED),
+    Measure("changed_low_pass", "the same after the low-pass", share("low_changed", "unchanged_low_changed")),
+    Measure("outside", "error outside the garments' region, of the range", SCORES["outside"]),
     Measure("outside_unchanged", "the same of the unchanged image", average("unchanged_outside")),
     Measure("ssim_inside", "SSIM inside", average("ssim_inside")),
-    Measure("ssim_inside_unchanged", "the same of the unchanged image",
-            average("unchanged_ssim_inside")),
+    Measure("ssim_inside_unchanged", "the same of the unchanged image", average("unchanged_ssim_inside")),
     Measure("ssim_inside_flat", "the same of the flat fill", average("flat_ssim_inside")),
     Measure("ssim_outside", "SSIM outside", average("ssim_outside")),
-    Measure("ssim_outside_unchanged", "the same of the unchanged image",
-            average("unchanged_ssim_outside")),
-    Measure("color_correlation", "correlation of the new garment's mean colors with the truth's",
-            color_correlation),
+    Measure("ssim_outside_unchanged", "the same of the unchanged image", average("unchanged_ssim_outside")),
+    Measure(
+        "color_correlation",
+        "correlation of the new garment's mean colors with the truth's",
+        color_correlation,
+    ),
     Measure("alpha_iou", "IoU of alpha > 0.5 with the garments' region", SCORES["alpha_iou"]),
-    Measure("alpha_iou_changed", "IoU of alpha > 0.5 with where the truth differs",
-            average("iou_changed")),
+    Measure("alpha_iou_changed", "IoU of alpha > 0.5 with where the truth differs", average("iou_changed")),
     Measure("alpha_iou_everything", "IoU of painting everything: the floor", average("region")),
-    Measure("alpha_precision", "share of alpha > 0.5 that is in the region",
-            of_alpha("alpha_counts", precision_at_half)),
-    Measure("alpha_recall", "share of the region that has alpha > 0.5",
-            of_alpha("alpha_counts", recall_at_half)),
-    Measure("alpha_average_precision", "area under alpha's precision-recall curve",
-            of_alpha("alpha_counts", metrics.average_precision)),
+    Measure(
+        "alpha_precision",
+        "share of alpha > 0.5 that is in the region",
+        of_alpha("alpha_counts", precision_at_half),
+    ),
+    Measure(
+        "alpha_recall", "share of the region that has alpha > 0.5", of_alpha("alpha_counts", recall_at_half)
+    ),
+    Measure(
+        "alpha_average_precision",
+        "area under alpha's precision-recall curve",
+        of_alpha("alpha_counts", metrics.average_precision),
+    ),
 )
 """Measures that need the true swap and masks."""
 
 OTHERS = (
-    Measure("alpha_iou_worn", "IoU of alpha > 0.5 with the worn garment's mask in x_i",
-            average("iou_worn")),
-    Measure("cycle_inside", "error of the way back, inside the worn garment, of the range",
-            average("cycle_inside")),
+    Measure("alpha_iou_worn", "IoU of alpha > 0.5 with the worn garment's mask in x_i", average("iou_worn")),
+    Measure(
+        "cycle_inside",
+        "error of the way back, inside the worn garment, of the range",
+        average("cycle_inside"),
+    ),
     Measure("cycle", "error of the way back x_i -> x_ij -> x_i, of the range", average("cycle")),
-    Measure("alpha_mean", "mean of alpha: the share of the picture that is painted",
-            average("alpha_mean")),
+    Measure("alpha_mean", "mean of alpha: the share of the picture that is painted", average("alpha_mean")),
 )
 """Measures that need no truth; the first two need the mask of the garment that x_i shows."""
 
@@ -130,8 +139,10 @@ def kinds_of(photos, swaps):
     if not {"pattern", "cut", "neckline", "sleeve"} <= set(photos.attributes):
         return {}
     shape = [name for name in SHAPE if name in photos.attributes]
-    differs = {name: photos.attributes[name][swaps.i] != photos.attributes[name][swaps.j]
-               for name in ("pattern", *shape)}
+    differs = {
+        name: photos.attributes[name][swaps.i] != photos.attributes[name][swaps.j]
+        for name in ("pattern", *shape)
+    }
     count = sum(changed.astype(int) for changed in differs.values())
     kinds = {"color": count == 0, "texture": differs["pattern"] & (count == 1)}
     kinds |= {name: differs[name] & (count == 1) for name in shape}
@@ -164,26 +175,34 @@ def measure(model, held, swaps=None, keep=None, cycle=True):
     parts = np.array_split(np.arange(count), max(1, round(count / PART)))
     for part in tqdm(parts, desc="evaluate", unit="part", leave=False):
         pictures = read(held, swaps, part)
-        swap = held_out.dress(model, held, pictures["x_i"], pictures["y_i"], pictures["y_j"],
-                            pictures["mask_i"])
-        back = held_out.dress(model, held, swap.x_ij, pictures["y_j"], pictures["y_i"],
-                            pictures["mask_i"]) if cycle else None
+        swap = held_out.dress(
+            model, held, pictures["x_i"], pictures["y_i"], pictures["y_j"], pictures["mask_i"]
+        )
+        back = (
+            held_out.dress(model, held, swap.x_ij, pictures["y_j"], pictures["y_i"], pictures["mask_i"])
+            if cycle
+            else None
+        )
         if keep:
             keep(part[0], pictures["x_i"], swap.x_ij, pictures["truth"])
         rows += [measure_swap(n, pictures, swap, back) for n in range(len(part))]
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     columns |= {"person": held.photos.person[swaps.i], "article": held.photos.garment[swaps.j]}
-    return columns | {f"kind_{name}": chosen
-                      for name, chosen in kinds_of(held.photos, swaps).items()}
+    return columns | {f"kind_{name}": chosen for name, chosen in kinds_of(held.photos, swaps).items()}
 
 
 def read(held, swaps, part):
     """The stored pictures of some swaps by name, None for what the file does not hold."""
     photos, triples = held.photos, held.photos.triples
     i, j = swaps.i[part], swaps.j[part]
-    found = {"x_i": held_out.pictures(photos.x, i), "y_i": held_out.pictures(photos.y, i),
-             "y_j": held_out.pictures(photos.y, j), "mask_i": held_out.rows_or_none(photos.mask, i),
-             "truth": None, "mask_ij": None}
+    found = {
+        "x_i": held_out.pictures(photos.x, i),
+        "y_i": held_out.pictures(photos.y, i),
+        "y_j": held_out.pictures(photos.y, j),
+        "mask_i": held_out.rows_or_none(photos.mask, i),
+        "truth": None,
+        "mask_ij": None,
+    }
     if swaps.triple is not None and photos.mask is not None:
         found["truth"] = held_out.pictures(triples.x_ij, swaps.triple[part])
         found["mask_ij"] = held_out.pictures(triples.mask, swaps.triple[part])
@@ -202,8 +221,9 @@ def measure_swap(n, pictures, swap, back):
         columns |= measure_cycle(x_i, back.x_ij[n] / 255.0, worn)
     if one["truth"] is not None:
         flat = metrics.flat_fill(x_i, one["y_j"] / 255.0, one["mask_ij"])
-        columns |= measure_triple(x_i, swap.x_ij[n] / 255.0, one["truth"] / 255.0, alpha,
-                                  one["mask_i"], one["mask_ij"], flat)
+        columns |= measure_triple(
+            x_i, swap.x_ij[n] / 255.0, one["truth"] / 255.0, alpha, one["mask_i"], one["mask_ij"], flat
+        )
     return columns
 
 
@@ -255,15 +275,23 @@ def errors(name, picture, truth, inside, changed):
 def band_measures():
     """Each frequency band's error as a share of the unchanged image's and of the flat fill's."""
     for name in BAND_NAMES:
-        yield name, {"of_unchanged": share(f"band_{name}", f"unchanged_band_{name}"),
-                     "of_flat": share(f"band_{name}", f"flat_band_{name}")}
+        yield (
+            name,
+            {
+                "of_unchanged": share(f"band_{name}", f"unchanged_band_{name}"),
+                "of_flat": share(f"band_{name}", f"flat_band_{name}"),
+            },
+        )
 
 
 def kind_measures(kind):
     """Measures of the swaps of one kind of change."""
     column = f"kind_{kind}"
-    return {"changed": within(CHANGED, column), "inside": within(MEASURES[0].of, column),
-            "alpha_iou": within(SCORES["alpha_iou"], column)}
+    return {
+        "changed": within(CHANGED, column),
+        "inside": within(MEASURES[0].of, column),
+        "alpha_iou": within(SCORES["alpha_iou"], column),
+    }
 
 
 def known(columns):

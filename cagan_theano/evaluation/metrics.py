@@ -12,10 +12,29 @@ from skimage.metrics import structural_similarity
 from cagan_theano.learning.sampling import MASK_LEVEL
 from cagan_theano.learning.scores import garment_region, mean_error, overlap
 
-__all__ = ["ALPHA_LEVELS", "BANDS", "MASK_LEVEL", "alpha_counts", "article_color", "average_precision",
-           "band_errors", "bands", "change_region", "correlation", "flat_fill", "garment_region",
-           "kernel_distance", "low_pass", "low_pass_size", "mean_color", "mean_error", "mean_over",
-           "overlap", "precision_recall", "ssim_map"]
+__all__ = [
+    "ALPHA_LEVELS",
+    "BANDS",
+    "MASK_LEVEL",
+    "alpha_counts",
+    "article_color",
+    "average_precision",
+    "band_errors",
+    "bands",
+    "change_region",
+    "correlation",
+    "flat_fill",
+    "garment_region",
+    "kernel_distance",
+    "low_pass",
+    "low_pass_size",
+    "mean_color",
+    "mean_error",
+    "mean_over",
+    "overlap",
+    "precision_recall",
+    "ssim_map",
+]
 
 CHANGE_LEVEL = 8 / 255
 """A pixel counts as changed where a channel of truth and input differ by more than this."""
@@ -63,8 +82,15 @@ def ssim_map(picture, truth):
     [H, W, 3] in [0, 1].  Returns [H, W].
     """
     _, similarity = structural_similarity(
-        picture, truth, channel_axis=-1, data_range=1.0, gaussian_weights=True, sigma=1.5,
-        use_sample_covariance=False, full=True)
+        picture,
+        truth,
+        channel_axis=-1,
+        data_range=1.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+    )
     return similarity.mean(axis=-1)
 
 
@@ -125,8 +151,10 @@ def bands(picture):
     picture [H, W, C].
     """
     scale = picture.shape[0] / 128
-    smooth = [gaussian_filter(picture, (sigma * scale, sigma * scale, 0), mode="nearest",
-                              truncate=3.0) for sigma in BANDS]
+    smooth = [
+        gaussian_filter(picture, (sigma * scale, sigma * scale, 0), mode="nearest", truncate=3.0)
+        for sigma in BANDS
+    ]
     return np.stack([a - b for a, b in zip([picture, *smooth], smooth)] + [smooth[-1]])
 
 
@@ -144,8 +172,7 @@ def alpha_counts(alpha, region):
     (k - 1) / 100 in bins k and above.
     """
     level = np.ceil(np.asarray(alpha, np.float64) * ALPHA_LEVELS).astype(int)
-    return np.stack([np.bincount(level[part], minlength=1 + ALPHA_LEVELS)
-                     for part in (region, ~region)])
+    return np.stack([np.bincount(level[part], minlength=1 + ALPHA_LEVELS) for part in (region, ~region)])
 
 
 def precision_recall(counts):
@@ -175,6 +202,7 @@ def kernel_distance(a, b):
     (2018), which this is only when the features are that network's.  About 0 for two samples of
     one kind, and then as often below 0 as above.
     """
+
     def kernel(x, y):
         return (x @ y.T / x.shape[1] + 1) ** 3
 

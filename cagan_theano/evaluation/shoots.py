@@ -120,9 +120,18 @@ def progress(count):
 
 def provenance(name, setting, count):
     """What the file says of itself."""
-    return dict(program=PROGRAM, version=shoot.VERSION, seed=setting.seed,
-                arguments=dict(shoot=name, count=count, size=list(setting.size),
-                               clutter=setting.clutter, wardrobe=setting.wardrobe))
+    return dict(
+        program=PROGRAM,
+        version=shoot.VERSION,
+        seed=setting.seed,
+        arguments=dict(
+            shoot=name,
+            count=count,
+            size=list(setting.size),
+            clutter=setting.clutter,
+            wardrobe=setting.wardrobe,
+        ),
+    )
 
 
 def make(path, name, setting, count):
@@ -157,8 +166,10 @@ def older(model):
     origin = held_out.origin_of(model)
     if origin.get("program") != "data_prep photoshoot" or was_shot(model):
         return ""
-    return (f"it was rendered by version {origin.get('version', 'unknown')} of the photoshoot, this is "
-            f"version {shoot.VERSION}")
+    return (
+        f"it was rendered by version {origin.get('version', 'unknown')} of the photoshoot, this is "
+        f"version {shoot.VERSION}"
+    )
 
 
 @click.command(cls=Command)
@@ -167,8 +178,7 @@ def older(model):
 @overwrite_option
 @click.option("--count", default=40, show_default=True, help="People (controlled) or pairs.")
 @click.option("--size", default="128x96", show_default=True, help="HEIGHTxWIDTH in pixels.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-              help="Seed of the photoshoot.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the photoshoot.")
 @click.option("--wardrobe", type=click.Choice(list(WARDROBES)), default="paper", show_default=True)
 def command(name, out, count, size, seed, wardrobe):
     """Render true swaps that measure one thing.

@@ -19,14 +19,21 @@ from cagan_theano.io import sheet
 from cagan_theano.io.files import write_atomically
 from data_prep.picture import open_rgb
 
-__all__ = ["all_swaps", "choose", "compare", "draw", "export", "open_system", "parse",
-           "summarize", "table"]
+__all__ = ["all_swaps", "choose", "compare", "draw", "export", "open_system", "parse", "summarize", "table"]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,15}")
 OURS = "ours"
 BASELINES = ("unchanged", "flat fill")
-WITHOUT_ALPHA = ("inside", "inside_low_pass", "changed", "changed_low_pass", "outside",
-                 "ssim_inside", "ssim_outside", "color_correlation")
+WITHOUT_ALPHA = (
+    "inside",
+    "inside_low_pass",
+    "changed",
+    "changed_low_pass",
+    "outside",
+    "ssim_inside",
+    "ssim_outside",
+    "color_correlation",
+)
 """Measures (`replicate/measures.py`) that any picture has; a system's alpha is not known."""
 
 ALPHA = ("iou", "iou_changed", "alpha_counts")
@@ -38,8 +45,10 @@ def parse(text):
     """(name, target) of "NAME=TARGET"; ValueError for another form or a name already taken."""
     name, _, target = text.partition("=")
     if not (NAME.fullmatch(name) and target):
-        raise ValueError(f"{text}: is not NAME=FOLDER, NAME=MODULE:CALLABLE or NAME=CHECKPOINT.h5; "
-                         "a name has up to 16 letters, digits, spaces and . _ + -")
+        raise ValueError(
+            f"{text}: is not NAME=FOLDER, NAME=MODULE:CALLABLE or NAME=CHECKPOINT.h5; "
+            "a name has up to 16 letters, digits, spaces and . _ + -"
+        )
     if name in (OURS, *BASELINES):
         raise ValueError(f"{text}: the name {name!r} is taken; choose another")
     return name, target
@@ -61,36 +70,41 @@ def open_system(target, held, load_callable, backend, device):
 
 def from_folder(folder):
     """Pictures FOLDER/000000.png ..., numbered as `export` numbers the swaps."""
+
     def read(first, x_i, *_):
         found = [np.asarray(open_rgb(folder / f"{first + n:06d}.png")) for n in range(len(x_i))]
         for n, picture in enumerate(found):
             check(picture, x_i[0].shape, folder / f"{first + n:06d}.png")
         return np.stack(found)
+
     return read
 
 
 def from_model(model, held):
     """A network of this package."""
-    return lambda _first, x_i, y_i, y_j, mask_i: held_out.dress(model, held, x_i, y_i, y_j,
-                                                              mask_i).x_ij
+    return lambda _first, x_i, y_i, y_j, mask_i: held_out.dress(model, held, x_i, y_i, y_j, mask_i).x_ij
 
 
 def from_callable(function, name):
     """function(x_i, y_i, y_j) -> x_ij, all uint8 [n, H, W, 3]."""
+
     def call(_first, x_i, y_i, y_j, _mask):
         x_ij = np.asarray(function(x_i.copy(), y_i.copy(), y_j.copy()))
         check(x_ij, x_i.shape, name)
         if x_ij.dtype != np.uint8:
             raise ValueError(f"{name}: returns {x_ij.dtype}; uint8 RGB is needed")
         return x_ij
+
     return call
 
 
 def check(picture, shape, name):
     """Raise ValueError unless a picture, or several, has the size of the photos."""
     if picture.shape != shape:
-        raise ValueError(f"{name}: has shape {picture.shape}, not {shape}; give the pictures at "
-                         "the size of the exported ones")
+        raise ValueError(
+            f"{name}: has shape {picture.shape}, not {shape}; give the pictures at "
+            "the size of the exported ones"
+        )
 
 
 def export(held, swaps, folder):
@@ -130,8 +144,7 @@ def compare(systems, held, swaps, shown=()):
         made = {name: system(first, *inputs) for name, system in systems.items()}
         made |= baselines(pictures)
         for name, x_ij in made.items():
-            rows.setdefault(name, []).extend(
-                measured(x_ij[n], pictures, n) for n in range(len(part)))
+            rows.setdefault(name, []).extend(measured(x_ij[n], pictures, n) for n in range(len(part)))
         keep(kept, {**pictures, **made}, first, part, shown)
     return {name: stacked(values, held, swaps) for name, values in rows.items()}, kept
 
@@ -147,8 +160,10 @@ def baselines(pictures):
     """The unchanged image and the flat fill, where the truth is known."""
     if pictures["truth"] is None:
         return {}
-    flat = [np.rint(255 * metrics.flat_fill(x_i / 255.0, y_j / 255.0, mask)).astype(np.uint8)
-            for x_i, y_j, mask in zip(pictures["x_i"], pictures["y_j"], pictures["mask_ij"])]
+    flat = [
+        np.rint(255 * metrics.flat_fill(x_i / 255.0, y_j / 255.0, mask)).astype(np.uint8)
+        for x_i, y_j, mask in zip(pictures["x_i"], pictures["y_j"], pictures["mask_ij"])
+    ]
     return dict(zip(BASELINES, (pictures["x_i"], np.stack(flat))))
 
 
@@ -158,17 +173,23 @@ def measured(x_ij, pictures, n):
         return {}
     x_i = pictures["x_i"][n] / 255.0
     columns = measures.measure_triple(
-        x_i, x_ij / 255.0, pictures["truth"][n] / 255.0, np.zeros(x_i.shape[:2]),
-        pictures["mask_i"][n], pictures["mask_ij"][n], x_i)
-    return {name: value for name, value in columns.items()
-            if name not in ALPHA and not name.startswith("flat_")}
+        x_i,
+        x_ij / 255.0,
+        pictures["truth"][n] / 255.0,
+        np.zeros(x_i.shape[:2]),
+        pictures["mask_i"][n],
+        pictures["mask_ij"][n],
+        x_i,
+    )
+    return {
+        name: value for name, value in columns.items() if name not in ALPHA and not name.startswith("flat_")
+    }
 
 
 def stacked(rows, held, swaps):
     """Rows as columns, with the groups that are resampled."""
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return columns | {"person": held.photos.person[swaps.i],
-                      "article": held.photos.garment[swaps.j]}
+    return columns | {"person": held.photos.person[swaps.i], "article": held.photos.garment[swaps.j]}
 
 
 def summarize(columns, seed=0):
@@ -180,9 +201,14 @@ def summarize(columns, seed=0):
         return {}
     weights = interval.draws(columns[OURS], seed)
     chosen = [m for m in measures.known(columns[OURS]) if m.name in WITHOUT_ALPHA]
-    return {name: {m.name: interval.estimate(m.of, own, weights) | {
-        "above_ours": interval.estimate(interval.difference(m.of, columns[OURS]), own, weights)}
-        for m in chosen} for name, own in columns.items()}
+    return {
+        name: {
+            m.name: interval.estimate(m.of, own, weights)
+            | {"above_ours": interval.estimate(interval.difference(m.of, columns[OURS]), own, weights)}
+            for m in chosen
+        }
+        for name, own in columns.items()
+    }
 
 
 def table(summary, count):
@@ -190,10 +216,15 @@ def table(summary, count):
     if not summary:
         return "No true swap is known for these pictures: nothing is measured."
     names = list(summary)
-    lines = [f"{count} swaps; value [95 % interval], *: differs from {OURS}, swap by swap",
-             "", f"{'measure':<20}" + "".join(f"{name:>24}" for name in names)]
-    lines += [f"{measure:<20}" + "".join(f"{cell(summary[name][measure]):>24}" for name in names)
-              for measure in summary[OURS]]
+    lines = [
+        f"{count} swaps; value [95 % interval], *: differs from {OURS}, swap by swap",
+        "",
+        f"{'measure':<20}" + "".join(f"{name:>24}" for name in names),
+    ]
+    lines += [
+        f"{measure:<20}" + "".join(f"{cell(summary[name][measure]):>24}" for name in names)
+        for measure in summary[OURS]
+    ]
     meanings = {m.name: m.meaning for m in measures.WITH_TRUTH}
     return "\n".join([*lines, "", *(f"{name}: {meanings[name]}" for name in summary[OURS])])
 

@@ -1,6 +1,6 @@
 """Figure 2: the cycle, x_i -> x_i^j -> back to x_i, with the error that L_cyc holds small.
 
-    python replicate/figure2.py [--checkpoint H5] [--data H5] [--out FOLDER] [--seed N]
+python replicate/figure2.py [--checkpoint H5] [--data H5] [--out FOLDER] [--seed N]
 """
 
 import click
@@ -20,7 +20,8 @@ CAPTION = (
     r"$\mathbf{Figure~2.}$ The cycle loss. (i) G swaps article $y_i$ for $y_j$ on the human $x_i$; "
     r"(ii) G swaps $y_j$ for $y_i$ on its own output, and what comes back should be $x_i$. "
     r"$L_{cyc}$ is the mean absolute difference of colors scaled to [-1,1], here for one held-out "
-    "human and article drawn at random.")
+    "human and article drawn at random."
+)
 
 
 def cycle_error(x_i, back):
@@ -43,8 +44,7 @@ def draw(x_i, y_i, y_j, x_ij, back, error, note=""):
     text = sheet.Caption(CAPTION, note, 2 * step + wide)
     bottom = sheet.MARGIN + high + 240
     with sheet.style():
-        figure = sheet.blank(2 * step + wide + 2 * sheet.MARGIN,
-                             bottom + text.height + sheet.MARGIN)
+        figure = sheet.blank(2 * step + wide + 2 * sheet.MARGIN, bottom + text.height + sheet.MARGIN)
         places = [sheet.MARGIN + n * step for n in range(3)]
         labels = ("$x_i$", r"$x_i^j=G(x_i,y_i,y_j)$", r"$G(x_i^j,y_j,y_i)$")
         for left, picture, label, name in zip(places, (x_i, x_ij, back), labels, HUMANS):
@@ -64,8 +64,9 @@ def pass_of_g(figure, articles, left, scale, high, number, labels):
     wide = articles[0].shape[1] * scale
     first = left + BETWEEN
     for n, (article, label) in enumerate(zip(articles, labels)):
-        sheet.place(figure, article, first + n * (wide + sheet.GAP), sheet.MARGIN, scale, label,
-                    f"{number} {n}")
+        sheet.place(
+            figure, article, first + n * (wide + sheet.GAP), sheet.MARGIN, scale, label, f"{number} {n}"
+        )
     y = sheet.MARGIN + high - 40
     right = first + 2 * wide + sheet.GAP + BETWEEN
     arrow(figure, (left + 14, y), (right - 14, y))
@@ -78,16 +79,27 @@ def way_back(figure, left, right, high, error):
     arrow(figure, (right, y), (right, top), "-", sheet.ACCENT)
     arrow(figure, (right, y), (left, y), "-", sheet.ACCENT)
     arrow(figure, (left, y), (left, top), "-|>", sheet.ACCENT)
-    sheet.write(figure, rf"$L_{{cyc}}=\|x_i-G(x_i^j,y_j,y_i)\|={error:.3f}$", (left + right) / 2,
-                y + 12, 10, ha="center", va="top", color=sheet.ACCENT)
+    sheet.write(
+        figure,
+        rf"$L_{{cyc}}=\|x_i-G(x_i^j,y_j,y_i)\|={error:.3f}$",
+        (left + right) / 2,
+        y + 12,
+        10,
+        ha="center",
+        va="top",
+        color=sheet.ACCENT,
+    )
 
 
 def arrow(figure, start, end, style="-|>", color=sheet.INK):
     """An arrow between two places in device pixels."""
     width, height = figure.get_size_inches() * sheet.DPI
     start, end = ((x / width, 1 - y / height) for x, y in (start, end))
-    figure.add_artist(FancyArrowPatch(start, end, arrowstyle=style, color=color, linewidth=0.9,
-                                      mutation_scale=8, shrinkA=0, shrinkB=0))
+    figure.add_artist(
+        FancyArrowPatch(
+            start, end, arrowstyle=style, color=color, linewidth=0.9, mutation_scale=8, shrinkA=0, shrinkB=0
+        )
+    )
 
 
 @click.command(cls=Command)
@@ -97,13 +109,20 @@ def command(checkpoint, backend, device, data, out, seed):
     model = weights.load_model(checkpoint, backend, device)
     with held_out.open_split(data, model) as held:
         chosen = held_out.choose_swaps(held, 1, seed)
-        x_i, y_i, mask = (held_out.rows_or_none(rows, chosen.i) for rows in
-                          (held.photos.x, held.photos.y, held.photos.mask))
+        x_i, y_i, mask = (
+            held_out.rows_or_none(rows, chosen.i) for rows in (held.photos.x, held.photos.y, held.photos.mask)
+        )
         y_j = held_out.pictures(held.photos.y, chosen.j)
         x_ij = held_out.dress(model, held, x_i, y_i, y_j, mask).x_ij
         back = held_out.dress(model, held, x_ij, y_j, y_i, mask).x_ij
-        figure = draw(x_i[0], y_i[0], y_j[0], x_ij[0], back[0], cycle_error(x_i, back),
-                      provenance.note(checkpoint, model, seed))
-        about = provenance.facts("Figure 2", checkpoint, model, held, seed,
-                             {"i": chosen.i, "j": chosen.j})
+        figure = draw(
+            x_i[0],
+            y_i[0],
+            y_j[0],
+            x_ij[0],
+            back[0],
+            cycle_error(x_i, back),
+            provenance.note(checkpoint, model, seed),
+        )
+        about = provenance.facts("Figure 2", checkpoint, model, held, seed, {"i": chosen.i, "j": chosen.j})
     provenance.finish(figure, out, "figure2", about)

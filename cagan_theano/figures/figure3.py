@@ -1,6 +1,6 @@
 """Figure 3: the architecture of G and D, drawn from the networks' own stated sizes.
 
-    python replicate/figure3.py [--checkpoint H5] [--out FOLDER]
+python replicate/figure3.py [--checkpoint H5] [--out FOLDER]
 """
 
 from pathlib import Path
@@ -16,12 +16,20 @@ from cagan_theano.io import sheet
 from cagan_theano.io.command import Command
 from cagan_theano.io.text import printable
 
-COLORS = {"input": "#c9ccd1", "learned": "#6f9bc8", "deconvolution": "#7fb38a", "copies": "#e0893b",
-          "output": "#b7a6d6"}
-LEGEND = (("input", "images"), ("learned", "convolution of stride 2"),
-          ("deconvolution", "deconvolution of stride 1/2"),
-          ("copies", "downsampled copies, the last 6 channels"),
-          ("output", "output of the last layer"))
+COLORS = {
+    "input": "#c9ccd1",
+    "learned": "#6f9bc8",
+    "deconvolution": "#7fb38a",
+    "copies": "#e0893b",
+    "output": "#b7a6d6",
+}
+LEGEND = (
+    ("input", "images"),
+    ("learned", "convolution of stride 2"),
+    ("deconvolution", "deconvolution of stride 1/2"),
+    ("copies", "downsampled copies, the last 6 channels"),
+    ("output", "output of the last layer"),
+)
 FIELD = "#b3202c"
 DEPTH = (0.42, 0.26)
 """How far a step into the depth (a picture's width) goes right and up on the sheet."""
@@ -42,10 +50,11 @@ def boxes_of_generator(G, height, width):
     """The boxes of G from input to output.  Source: Figure 3, left."""
     shapes = G.shapes(height, width)
     boxes = [Box(*shapes[0], (("input", shapes[0][1][0]),))]
-    boxes += [Box(*box, learned("learned", box[1][0], layer.copied))
-              for layer, box in zip(G.encoder, shapes[1:])]
+    boxes += [
+        Box(*box, learned("learned", box[1][0], layer.copied)) for layer, box in zip(G.encoder, shapes[1:])
+    ]
     skips = boxes[1:-1]
-    for layer, box in zip(G.decoder, shapes[len(boxes):]):
+    for layer, box in zip(G.decoder, shapes[len(boxes) :]):
         own = layer.deconvolution.channels
         boxes.append(Box(*box, (("deconvolution", own), *skips.pop().slices)))
     return [*boxes, Box(*shapes[-1], (("output", shapes[-1][1][0]),))]
@@ -55,14 +64,16 @@ def boxes_of_discriminator(D, height, width):
     """The boxes of D from input to the field of logits.  Source: Figure 3, right."""
     shapes = D.shapes(height, width)
     boxes = [Box(*shapes[0], (("input", shapes[0][1][0]),))]
-    boxes += [Box(*box, learned("learned", box[1][0], layer.copied))
-              for layer, box in zip(D.layers, shapes[1:])]
+    boxes += [
+        Box(*box, learned("learned", box[1][0], layer.copied)) for layer, box in zip(D.layers, shapes[1:])
+    ]
     return [*boxes, Box(*shapes[-1], (("output", shapes[-1][1][0]),))]
 
 
 def learned(kind, channels, copied):
     """The slices of a layer's box: what it learns and, last, the copied channels."""
     from cagan_theano.config import COPIED_CHANNELS
+
     if not copied:
         return ((kind, channels),)
     return (kind, channels - COPIED_CHANNELS), ("copies", COPIED_CHANNELS)
@@ -70,7 +81,7 @@ def learned(kind, channels, copied):
 
 def thickness(channels):
     """Width on the sheet of that many channels, by their square root: 512 must not hide 9."""
-    return 2.0 * channels ** 0.5
+    return 2.0 * channels**0.5
 
 
 def at_depth(x, y, depth):
@@ -111,15 +122,18 @@ def draw_box(axes, box, x, middle):
 
 def side(x, bottom, height, width):
     """The corners of a box's right side: the picture's own plane."""
-    return [(x, bottom), at_depth(x, bottom, width), at_depth(x, bottom + height, width),
-            (x, bottom + height)]
+    return [
+        (x, bottom),
+        at_depth(x, bottom, width),
+        at_depth(x, bottom + height, width),
+        (x, bottom + height),
+    ]
 
 
 def paint(axes, corners, kind, light):
     """One face of a box, its color made lighter or darker."""
     color = [min(1.0, part * light) for part in to_rgb(COLORS[kind])]
-    axes.add_patch(Polygon(corners, facecolor=color, edgecolor=sheet.INK, linewidth=0.35,
-                           joinstyle="round"))
+    axes.add_patch(Polygon(corners, facecolor=color, edgecolor=sheet.INK, linewidth=0.35, joinstyle="round"))
 
 
 def size_of(box):
@@ -140,8 +154,17 @@ def draw_line(axes, boxes, xs, middle, ends):
 
 def arrow(axes, start, end, **settings):
     """A thin arrow on the sheet."""
-    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=6, shrinkA=0,
-                                   shrinkB=0, **{"linewidth": 0.7, "color": sheet.INK} | settings))
+    axes.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>",
+            mutation_scale=6,
+            shrinkA=0,
+            shrinkB=0,
+            **{"linewidth": 0.7, "color": sheet.INK} | settings,
+        )
+    )
 
 
 def draw_skips(axes, boxes, xs, tops, decoders):
@@ -151,8 +174,13 @@ def draw_skips(axes, boxes, xs, tops, decoders):
         source, target = n + 1, last - n
         start, end = (xs[k] + span(boxes[k]) / 2 for k in (source, target))
         level = max(tops) + 12 - 11 * n
-        axes.plot([start, start, end], [tops[source] + 2, level, level], color="#4d6f96", lw=0.8,
-                  solid_joinstyle="round")
+        axes.plot(
+            [start, start, end],
+            [tops[source] + 2, level, level],
+            color="#4d6f96",
+            lw=0.8,
+            solid_joinstyle="round",
+        )
         arrow(axes, (end, level), (end, tops[target] + 2), color="#4d6f96", linewidth=0.8)
 
 
@@ -177,21 +205,26 @@ def draw_legend(axes, boxes, left, top):
     kinds = {kind for box in boxes for kind, _ in box.slices}
     for n, (kind, words) in enumerate(entry for entry in LEGEND if entry[0] in kinds):
         y = top - 15 * n
-        axes.add_patch(Rectangle((left, y), 14, 8, facecolor=COLORS[kind], edgecolor=sheet.INK,
-                                 linewidth=0.35))
+        axes.add_patch(
+            Rectangle((left, y), 14, 8, facecolor=COLORS[kind], edgecolor=sheet.INK, linewidth=0.35)
+        )
         axes.text(left + 20, y + 4, words, size=SIZE, va="center_baseline")
 
 
 def caption(G, D):
     """What the sheet shows, in our words."""
-    g_kernel, d_kernel, head = (rf"{kernel}$\times${kernel}" for kernel in (
-        G.config.g_kernel, D.layers[0].convolution.kernel, D.head.kernel))
+    g_kernel, d_kernel, head = (
+        rf"{kernel}$\times${kernel}"
+        for kernel in (G.config.g_kernel, D.layers[0].convolution.kernel, D.head.kernel)
+    )
     field = D.receptive_field()
-    return (r"$\mathbf{Figure~3.}$ The generator $G$, an encoder-decoder with skip connections, "
-            r"and the patch discriminator $D$; labels are channels$\times$height$\times$width. "
-            r"Heights and depths are to scale, thickness grows with the square root of the "
-            rf"channels. Kernels are {g_kernel} in $G$ and {d_kernel} in $D$, whose head of {head} has "
-            rf"stride 1, so that one logit of $D$ sees {field}$\times${field} pixels (red).")
+    return (
+        r"$\mathbf{Figure~3.}$ The generator $G$, an encoder-decoder with skip connections, "
+        r"and the patch discriminator $D$; labels are channels$\times$height$\times$width. "
+        r"Heights and depths are to scale, thickness grows with the square root of the "
+        rf"channels. Kernels are {g_kernel} in $G$ and {d_kernel} in $D$, whose head of {head} has "
+        rf"stride 1, so that one logit of $D$ sees {field}$\times${field} pixels (red)."
+    )
 
 
 def draw(G, D, height, width, note=""):
@@ -227,8 +260,9 @@ def draw(G, D, height, width, note=""):
 def drawing(figure, across, up, tall):
     """Axes over the sheet's upper part in which a picture element is as wide as it is high."""
     wide, high = figure.get_size_inches() * sheet.DPI
-    axes = figure.add_axes([sheet.MARGIN / wide, 1 - (sheet.MARGIN + tall) / high, INSIDE / wide,
-                            tall / high], label="networks")
+    axes = figure.add_axes(
+        [sheet.MARGIN / wide, 1 - (sheet.MARGIN + tall) / high, INSIDE / wide, tall / high], label="networks"
+    )
     axes.set(xlim=across, ylim=up)
     axes.axis("off")
     return axes
@@ -241,12 +275,18 @@ def command(checkpoint, out):
     """Draw Figure 3: the boxes of G and D with their real sizes."""
     from cagan_theano.checkpoint import load_checkpoint
     from cagan_theano.learning.functions import sized_networks
+
     stored = load_checkpoint(checkpoint)
     config = stored.config
     small = f"{Path(checkpoint).name}, sha256 {stored.sha256[:12]}: sizes as its layers state them"
     networks = sized_networks(config)
     figure = draw(networks.G, networks.D, config.height, config.width, small)
-    about = {"Title": "Figure 3", "Software": "cagan_theano", "Step": str(stored.step),
-             "Checkpoint": printable(Path(checkpoint).name), "Checkpoint-SHA256": stored.sha256,
-             "Config": config.to_json()}
+    about = {
+        "Title": "Figure 3",
+        "Software": "cagan_theano",
+        "Step": str(stored.step),
+        "Checkpoint": printable(Path(checkpoint).name),
+        "Checkpoint-SHA256": stored.sha256,
+        "Config": config.to_json(),
+    }
     provenance.finish(figure, out, "figure3", about)

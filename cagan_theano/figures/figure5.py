@@ -1,6 +1,6 @@
 """Figure 5: the mask alpha that CAGAN learns without being shown one.
 
-    python replicate/figure5.py [--checkpoint H5] [--data H5] [--out FOLDER] [--seed N] [--truth]
+python replicate/figure5.py [--checkpoint H5] [--data H5] [--out FOLDER] [--seed N] [--truth]
 """
 
 import click
@@ -26,24 +26,31 @@ def draw(x_i, y_i, alpha, y_j, x_ij, truth=None, note=""):
         columns.append(truth)
         labels.append("true swap")
     height, width = x_i.shape[1:3]
-    return sheet.grid(list(zip(*columns)), labels, caption(height, width, truth is not None), note,
-                      sheet.scale_for(x_i[0], PANEL_HEIGHT))
+    return sheet.grid(
+        list(zip(*columns)),
+        labels,
+        caption(height, width, truth is not None),
+        note,
+        sheet.scale_for(x_i[0], PANEL_HEIGHT),
+    )
 
 
 def caption(height, width, truth):
     """What the sheet shows, in our words."""
-    more = (" The true swap is the renderer's own picture, which the network is never given."
-            if truth else "")
-    return (r"$\mathbf{Figure~5.}$ The mask $\alpha_i^j$ (white: painted anew) is learned "
-            r"without any segmentation to learn from; $x_i^j$ is $x_i$ repainted there with "
-            rf"article $y_j$ in the place of $y_i$.{more} Resolution {height}$\times${width}; "
-            "held-out humans and articles drawn at random. Panel order reconstructed.")
+    more = " The true swap is the renderer's own picture, which the network is never given." if truth else ""
+    return (
+        r"$\mathbf{Figure~5.}$ The mask $\alpha_i^j$ (white: painted anew) is learned "
+        r"without any segmentation to learn from; $x_i^j$ is $x_i$ repainted there with "
+        rf"article $y_j$ in the place of $y_i$.{more} Resolution {height}$\times${width}; "
+        "held-out humans and articles drawn at random. Panel order reconstructed."
+    )
 
 
 @click.command(cls=Command)
 @options.figure_options("256x192")
-@click.option("--rows", type=click.IntRange(1, 100), default=2, show_default=True,
-              help="Humans, one in each row.")
+@click.option(
+    "--rows", type=click.IntRange(1, 100), default=2, show_default=True, help="Humans, one in each row."
+)
 @click.option("--truth", is_flag=True, help="Add a column with the true swap where it is known.")
 def command(checkpoint, backend, device, data, out, seed, rows, truth):
     """Draw Figure 5: x_i | y_i | alpha | y_j | x_i^j for randomly chosen humans."""
@@ -53,8 +60,14 @@ def command(checkpoint, backend, device, data, out, seed, rows, truth):
         true = held_out.truth(held, chosen) if truth else None
         swap = held_out.swap(model, held, chosen.i, chosen.j)
         photos, small = held.photos, provenance.note(checkpoint, model, seed)
-        figure = draw(held_out.pictures(photos.x, chosen.i), held_out.pictures(photos.y, chosen.i),
-                      swap.alpha, held_out.pictures(photos.y, chosen.j), swap.x_ij, true, small)
-        about = provenance.facts("Figure 5", checkpoint, model, held, seed,
-                             {"i": chosen.i, "j": chosen.j})
+        figure = draw(
+            held_out.pictures(photos.x, chosen.i),
+            held_out.pictures(photos.y, chosen.i),
+            swap.alpha,
+            held_out.pictures(photos.y, chosen.j),
+            swap.x_ij,
+            true,
+            small,
+        )
+        about = provenance.facts("Figure 5", checkpoint, model, held, seed, {"i": chosen.i, "j": chosen.j})
     provenance.finish(figure, out, "figure5", about)

@@ -1,6 +1,6 @@
 """Figure 6: (c) different articles on the same human, (d) the same article on different humans.
 
-    python replicate/figure6.py [--checkpoint H5] [--data H5] [--out FOLDER] [--seed N]
+python replicate/figure6.py [--checkpoint H5] [--data H5] [--out FOLDER] [--seed N]
 """
 
 import click
@@ -19,7 +19,8 @@ CAPTION = (
     r"$\mathbf{Figure~6.}$ Humans and articles combined. (c) Different articles on the same "
     r"human: above, the articles $y_j$; left, the humans $x_i$ in what they wear; between, the "
     r"generated $x_i^j$. (d) The same article on different humans. Held-out humans and articles "
-    "drawn at random; layout reconstructed, parts (a) and (b) of the paper are not known.")
+    "drawn at random; layout reconstructed, parts (a) and (b) of the paper are not known."
+)
 
 
 def draw(humans, articles, matrix, article, others, row, note=""):
@@ -39,10 +40,26 @@ def draw(humans, articles, matrix, article, others, row, note=""):
     bottom = top_d + 2 * step_h
     with sheet.style():
         figure = sheet.blank(width + 2 * sheet.MARGIN, bottom + text.height + sheet.MARGIN)
-        table(figure, "c", articles, humans, matrix, sheet.MARGIN, scale,
-              (r"articles $y_j$ $\rightarrow$", r"humans $x_i$ $\downarrow$"))
-        table(figure, "d", others, article[None], row[None], top_d, scale,
-              (r"humans $x_i$ $\rightarrow$", r"article $y_j$ $\downarrow$"))
+        table(
+            figure,
+            "c",
+            articles,
+            humans,
+            matrix,
+            sheet.MARGIN,
+            scale,
+            (r"articles $y_j$ $\rightarrow$", r"humans $x_i$ $\downarrow$"),
+        )
+        table(
+            figure,
+            "d",
+            others,
+            article[None],
+            row[None],
+            top_d,
+            scale,
+            (r"humans $x_i$ $\rightarrow$", r"article $y_j$ $\downarrow$"),
+        )
         text.write(figure, sheet.MARGIN, bottom)
     return figure
 
@@ -52,11 +69,13 @@ def table(figure, part, above, left, inside, top, scale, words):
     step_h, step_w = (side * scale + sheet.GAP for side in above.shape[1:3])
     cells = {(0, c): picture for c, picture in enumerate(above, start=1)}
     cells |= {(r, 0): picture for r, picture in enumerate(left, start=1)}
-    cells |= {(r, c): picture for r, line in enumerate(inside, start=1)
-              for c, picture in enumerate(line, start=1)}
+    cells |= {
+        (r, c): picture for r, line in enumerate(inside, start=1) for c, picture in enumerate(line, start=1)
+    }
     for (r, c), picture in cells.items():
-        sheet.place(figure, picture, sheet.MARGIN + c * step_w, top + r * step_h, scale,
-                    name=f"{part},{r},{c}")
+        sheet.place(
+            figure, picture, sheet.MARGIN + c * step_w, top + r * step_h, scale, name=f"{part},{r},{c}"
+        )
     right, bottom = sheet.MARGIN + step_w - 2 * sheet.GAP, top + step_h - 2 * sheet.GAP
     sheet.write(figure, f"({part})", sheet.MARGIN, top, 11, va="top", fontweight="bold")
     sheet.write(figure, words[0], right, top + step_h // 2, 9, ha="right", va="center")
@@ -72,10 +91,20 @@ def results(model, held, i, j):
 
 @click.command(cls=Command)
 @options.figure_options("128x96")
-@click.option("--humans", type=click.IntRange(1, 20), default=2, show_default=True,
-              help="Humans of part (c), one in each row.")
-@click.option("--articles", type=click.IntRange(1, 20), default=5, show_default=True,
-              help="Articles of part (c), and as many humans of part (d).")
+@click.option(
+    "--humans",
+    type=click.IntRange(1, 20),
+    default=2,
+    show_default=True,
+    help="Humans of part (c), one in each row.",
+)
+@click.option(
+    "--articles",
+    type=click.IntRange(1, 20),
+    default=5,
+    show_default=True,
+    help="Articles of part (c), and as many humans of part (d).",
+)
 def command(checkpoint, backend, device, data, out, seed, humans, articles):
     """Draw Figure 6: (c) different articles on the same human, (d) one article on several."""
     model = weights.load_model(checkpoint, backend, device)
@@ -84,9 +113,16 @@ def command(checkpoint, backend, device, data, out, seed, humans, articles):
         others, article = held_out.choose_matrix(held, articles, 1, seed + 1)
         matrix, row = results(model, held, i, j), results(model, held, others, article)[:, 0]
         photos, small = held.photos, provenance.note(checkpoint, model, seed)
-        figure = draw(held_out.pictures(photos.x, i), held_out.pictures(photos.y, j), matrix,
-                      held_out.pictures(photos.y, article)[0], held_out.pictures(photos.x, others),
-                      row, small)
-        about = provenance.facts("Figure 6", checkpoint, model, held, seed,
-                             {"c_i": i, "c_j": j, "d_i": others, "d_j": article})
+        figure = draw(
+            held_out.pictures(photos.x, i),
+            held_out.pictures(photos.y, j),
+            matrix,
+            held_out.pictures(photos.y, article)[0],
+            held_out.pictures(photos.x, others),
+            row,
+            small,
+        )
+        about = provenance.facts(
+            "Figure 6", checkpoint, model, held, seed, {"c_i": i, "c_j": j, "d_i": others, "d_j": article}
+        )
     provenance.finish(figure, out, "figure6", about)

@@ -52,6 +52,7 @@ def compare_golden(factory, path, tolerance, every):
 def compare_pictures(against, inputs, checkpoint, data, settings):
     """Open the held-out pictures; write them for other systems, and compare with those given."""
     from cagan_theano.evaluation import systems  # which wants more packages than golden vectors do
+
     named = [systems.parse(text) for text in against]
     model = weights.load_model(checkpoint, settings["backend"], settings["device"])
     with held_out.open_split(data, model, settings["count"]) as held:
@@ -69,50 +70,85 @@ def compare_systems(named, held, model, checkpoint, settings):
     named: (name, target) pairs; settings: the command's other options, by name.
     """
     from cagan_theano.evaluation import systems
+
     swaps = systems.all_swaps(held, settings["count"], settings["seed"])
     opened = {systems.OURS: systems.from_model(model, held)}
     for name, target in named:
-        opened[name] = systems.open_system(target, held, load_callable, settings["backend"],
-                                           settings["device"])
+        opened[name] = systems.open_system(
+            target, held, load_callable, settings["backend"], settings["device"]
+        )
     shown = systems.choose(held, swaps, settings["rows"], settings["seed"])
     columns, kept = systems.compare(opened, held, swaps, shown)
     summary = systems.summarize(columns, settings["seed"])
     click.echo(systems.table(summary, len(swaps.i)))
     small = provenance.note(checkpoint, model, settings["seed"])
-    about = provenance.facts("Comparison", checkpoint, model, held, settings["seed"],
-                         {"i": swaps.i[shown], "j": swaps.j[shown]})
-    provenance.finish(systems.draw(kept, shown, list(opened), f"{systems.OURS}: {small}"),
-                  settings["out"], "compare", about)
-    write_json(Path(settings["out"]) / "compare.json", summary, named, systems.OURS, about,
-               len(swaps.i))
+    about = provenance.facts(
+        "Comparison", checkpoint, model, held, settings["seed"], {"i": swaps.i[shown], "j": swaps.j[shown]}
+    )
+    provenance.finish(
+        systems.draw(kept, shown, list(opened), f"{systems.OURS}: {small}"), settings["out"], "compare", about
+    )
+    write_json(Path(settings["out"]) / "compare.json", summary, named, systems.OURS, about, len(swaps.i))
 
 
 def write_json(path, summary, named, ours, about, count):
     """Write all numbers and where they are from."""
-    result = {"n": count, "systems": [name for name, _ in named], "measures": summary,
-              "about": about, "ours": ours}
+    result = {
+        "n": count,
+        "systems": [name for name, _ in named],
+        "measures": summary,
+        "about": about,
+        "ours": ours,
+    }
     write_atomically(path, json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n")
     click.echo(f"wrote {path}")
 
 
 @click.command(cls=Command)
-@click.option("--golden", metavar="MODULE:FACTORY",
-              help="Re-implementation to compare layer by layer with golden vectors.")
-@click.option("--vectors", "path", type=click.Path(), default=vectors.SHIPPED,
-              show_default="tests/golden/cagan_32x16.h5", help="Golden vectors (golden.py).")
-@click.option("--tolerance", type=click.FloatRange(0, 1), default=conformance.TOLERANCE,
-              show_default=True, help="Largest error, of an array's largest value; of parameters "
-                                      "after n updates 100 n times as much, of their way.")
+@click.option(
+    "--golden",
+    metavar="MODULE:FACTORY",
+    help="Re-implementation to compare layer by layer with golden vectors.",
+)
+@click.option(
+    "--vectors",
+    "path",
+    type=click.Path(),
+    default=vectors.SHIPPED,
+    show_default="tests/golden/cagan_32x16.h5",
+    help="Golden vectors (golden.py).",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1),
+    default=conformance.TOLERANCE,
+    show_default=True,
+    help="Largest error, of an array's largest value; of parameters "
+    "after n updates 100 n times as much, of their way.",
+)
 @click.option("--every", is_flag=True, help="List every gradient and parameter.")
-@click.option("--against", multiple=True, metavar="NAME=SYSTEM",
-              help="System whose swaps are measured beside ours: a folder of PNGs, MODULE:CALLABLE "
-                   "or a checkpoint .h5.  May be given more than once.")
-@click.option("--inputs", type=click.Path(), metavar="FOLDER",
-              help="Only write x_i, y_i, y_j of the swaps as PNGs, for another system to dress.")
-@click.option("--swaps", "count", type=click.IntRange(1), default=SWAPS, show_default=True,
-              help="At most that many swaps.")
-@click.option("--rows", type=click.IntRange(1, 20), default=4, show_default=True,
-              help="Swaps in the figure.")
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="NAME=SYSTEM",
+    help="System whose swaps are measured beside ours: a folder of PNGs, MODULE:CALLABLE "
+    "or a checkpoint .h5.  May be given more than once.",
+)
+@click.option(
+    "--inputs",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="Only write x_i, y_i, y_j of the swaps as PNGs, for another system to dress.",
+)
+@click.option(
+    "--swaps",
+    "count",
+    type=click.IntRange(1),
+    default=SWAPS,
+    show_default=True,
+    help="At most that many swaps.",
+)
+@click.option("--rows", type=click.IntRange(1, 20), default=4, show_default=True, help="Swaps in the figure.")
 @options.figure_options("128x96")
 @click.pass_context
 def command(context, golden, path, tolerance, every, against, inputs, checkpoint, data, **settings):

@@ -24,11 +24,11 @@ FINE = 1e-6
 
 HINTS = {
     "convolution": "cross-correlation (the kernel is not flipped), (kernel - 1) // 2 zeros around, "
-                   "stride 2, inputs joined in the order x_i, y_i, y_j or x, y, a bias in layer 1",
+    "stride 2, inputs joined in the order x_i, y_i, y_j or x, y, a bias in layer 1",
     "deconvolution": "the transpose of a stride-2 convolution of 2H x 2W pictures, kernel not "
-                     "flipped, weights [channels in, channels out, kernel, kernel], no bias",
+    "flipped, weights [channels in, channels out, kernel, kernel], no bias",
     "norm": "over H and W of each picture and channel, variance divided by H W, epsilon inside the "
-            "root, then gain and shift",
+    "root, then gain and shift",
     "box": "activation, then the average-pooled copies (or, in the decoder, the skip) behind it",
     "output": "the deconvolution to 4 channels with a bias, order alpha, R, G, B",
     "head": "the stride-1 convolution to one logit, with a bias and no norm",
@@ -37,7 +37,7 @@ HINTS = {
     "x_ij": "alpha x_tilde_ij + (1 - alpha) x_i",
     "adv_D_real": "-log D(x_i, y_i), mean over places and minibatch",
     "adv_D_fake": "-log(1 - D(x_ij, y_j)), x_ij taken as a constant; the copies in D's layers are of "
-                  "x_ij and y_j, not of x_i and y_i",
+    "x_ij and y_j, not of x_i and y_i",
     "adv_D_mismatch": "-log(1 - D(x_i, y_j))",
     "loss_D": "the sum of its three terms, each of weight 1",
     "adv_G": "-log D(x_ij, y_j), with the D of the weights, not yet updated",
@@ -46,7 +46,7 @@ HINTS = {
     "loss_G": "adv_G + gamma_i L_id + gamma_c L_cyc",
     "gradients": "D's are of loss_D, G's of loss_G",
     "after": "Adam with both bias corrections, epsilon beside the corrected root; D first, then G "
-             "with the new D; moments kept from one update to the next",
+    "with the new D; moments kept from one update to the next",
 }
 
 
@@ -87,12 +87,17 @@ def compare(factory, vectors: Vectors, tolerance: float = TOLERANCE) -> list[Row
     """
     check_sizes(vectors.config)
     found = answers(factory, vectors)
-    expected = {name: array for name, array in vectors.arrays.items()
-                if name.split("/")[0] not in ("weights", "inputs", "updates")}
+    expected = {
+        name: array
+        for name, array in vectors.arrays.items()
+        if name.split("/")[0] not in ("weights", "inputs", "updates")
+    }
     unknown = sorted(set(found) - set(expected))
     if unknown:
-        raise ValueError(f"the implementation gives {unknown[0]!r}, which is not among the golden "
-                         "vectors; docs/compare.md has the names")
+        raise ValueError(
+            f"the implementation gives {unknown[0]!r}, which is not among the golden "
+            "vectors; docs/compare.md has the names"
+        )
     return [row(name, found, array, vectors, tolerance) for name, array in expected.items()]
 
 
@@ -103,8 +108,10 @@ def check_sizes(config):
     """
     layers = max(len(config.g_widths), len(config.d_widths))
     if config.height * config.width == 4**layers:
-        raise ValueError(f"pictures of {config.height}x{config.width}: the deepest norm sees one pixel, "
-                         "rounding beside rounding; make vectors of larger ones with replicate/golden.py")
+        raise ValueError(
+            f"pictures of {config.height}x{config.width}: the deepest norm sees one pixel, "
+            "rounding beside rounding; make vectors of larger ones with replicate/golden.py"
+        )
 
 
 def copied(arrays):
@@ -145,6 +152,7 @@ def updates_of(name):
 def config_of(vectors):
     """The configuration as a dict."""
     import dataclasses
+
     return dataclasses.asdict(vectors.config)
 
 
@@ -198,8 +206,10 @@ def report(rows, every: bool = False) -> str:
     """The comparison as lines of text: each layer and loss, the worst of each group of the rest."""
     shown = rows if every else summary(rows)
     lines = [f"{'array':<34}{'error':>10}  {'tolerance':>9}"]
-    lines += [f"{row.name:<34}{error_text(row):>10}  {tolerance_text(row):>9}  {row.fault}".rstrip()
-              for row in shown]
+    lines += [
+        f"{row.name:<34}{error_text(row):>10}  {tolerance_text(row):>9}  {row.fault}".rstrip()
+        for row in shown
+    ]
     return "\n".join([*lines, "", verdict(rows)])
 
 
@@ -220,8 +230,7 @@ def summary(rows):
         parts = row.name.split("/")
         long = parts[0] == "gradients" or parts[0].startswith("after")
         groups.setdefault("/".join(parts[:2]) if long else row.name, []).append(row)
-    return [max(group, key=lambda row: (row.departs, np.nan_to_num(row.error)))
-            for group in groups.values()]
+    return [max(group, key=lambda row: (row.departs, np.nan_to_num(row.error))) for group in groups.values()]
 
 
 def verdict(rows) -> str:
@@ -235,7 +244,9 @@ def verdict(rows) -> str:
         rest = f"; {missing} were not given" if missing else ""
         rest += f"; {shown} are shown and not judged, since rounding alone moves them" if shown else ""
         return f"All {len(judged)} arrays agree{rest}."
-    before = judged[:judged.index(first)]
+    before = judged[: judged.index(first)]
     behind = f"{before[-1].name}, before it, agrees" if before else "nothing before it was compared"
-    return (f"First to depart: {first.name} ({first.fault}, error {error_text(first)}); {behind}.\n"
-            f"There: {hint(first.name)}.")
+    return (
+        f"First to depart: {first.name} ({first.fault}, error {error_text(first)}); {behind}.\n"
+        f"There: {hint(first.name)}."
+    )

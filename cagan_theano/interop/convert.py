@@ -1,8 +1,8 @@
 """Convert a checkpoint: to and from safetensors, and G to ONNX.  No format that can hold code.
 
-    python replicate/convert.py CHECKPOINT.h5 OUT.safetensors
-    python replicate/convert.py WEIGHTS.safetensors OUT.h5
-    python replicate/convert.py CHECKPOINT.h5 OUT.onnx
+python replicate/convert.py CHECKPOINT.h5 OUT.safetensors
+python replicate/convert.py WEIGHTS.safetensors OUT.h5
+python replicate/convert.py CHECKPOINT.h5 OUT.onnx
 """
 
 import json
@@ -40,9 +40,13 @@ def to_safetensors(checkpoint: Checkpoint) -> bytes:
     arrays = {f"G/{name}": value for name, value in checkpoint.G.items()}
     arrays |= {f"D/{name}": value for name, value in checkpoint.D.items()}
     arrays |= {f"optimizer/{name}": value for name, value in (checkpoint.optimizer or {}).items()}
-    texts = {"format": FORMAT, "config": checkpoint.config.to_json(), "step": str(checkpoint.step),
-             "metadata": json.dumps(checkpoint.metadata, sort_keys=True),
-             "sampler": checkpoint.sampler}
+    texts = {
+        "format": FORMAT,
+        "config": checkpoint.config.to_json(),
+        "step": str(checkpoint.step),
+        "metadata": json.dumps(checkpoint.metadata, sort_keys=True),
+        "sampler": checkpoint.sampler,
+    }
     arrays = {name: np.array(value, order="C") for name, value in arrays.items()}
     return safetensors.numpy.save(arrays, {k: v for k, v in texts.items() if v is not None})
 
@@ -69,19 +73,24 @@ def from_safetensors(path) -> Checkpoint:
         if str(error).startswith(str(path)):
             raise
         reason = one_line(error)
-        raise ValueError(f"{path}: is no checkpoint in safetensors ({reason}); convert it from "
-                         "the .h5 again") from error
+        raise ValueError(
+            f"{path}: is no checkpoint in safetensors ({reason}); convert it from the .h5 again"
+        ) from error
 
 
 def check_names(path, texts, names):
     """Raise ValueError for a file of another program or for names that no checkpoint has."""
     if texts.get("format") != FORMAT:
-        raise ValueError(f"{path}: was not written by {FORMAT}: its format is "
-                         f"{shown(texts.get('format'))}; give a file that convert.py made")
+        raise ValueError(
+            f"{path}: was not written by {FORMAT}: its format is "
+            f"{shown(texts.get('format'))}; give a file that convert.py made"
+        )
     strange = [n for n in names if not NAME.fullmatch(n) or n.split("/")[0] not in GROUPS]
     if strange or len(names) > MAX_ARRAYS:
-        raise ValueError(f"{path}: has arrays that no checkpoint has, such as "
-                         f"{shown((strange or names)[0])}; give a file that convert.py made")
+        raise ValueError(
+            f"{path}: has arrays that no checkpoint has, such as "
+            f"{shown((strange or names)[0])}; give a file that convert.py made"
+        )
 
 
 def assembled(texts, arrays):
@@ -92,9 +101,15 @@ def assembled(texts, arrays):
         groups[group][rest] = array
     if not re.fullmatch(r"\d{1,19}", texts["step"]):
         raise ValueError(f"step is {shown(texts['step'])}, no whole number")
-    return Checkpoint(Config.from_json(texts["config"]), int(texts["step"]), groups["G"],
-                      groups["D"], groups["optimizer"] or None, texts.get("sampler"),
-                      json.loads(texts["metadata"]))
+    return Checkpoint(
+        Config.from_json(texts["config"]),
+        int(texts["step"]),
+        groups["G"],
+        groups["D"],
+        groups["optimizer"] or None,
+        texts.get("sampler"),
+        json.loads(texts["metadata"]),
+    )
 
 
 def to_onnx(checkpoint: Checkpoint) -> bytes:
@@ -103,13 +118,15 @@ def to_onnx(checkpoint: Checkpoint) -> bytes:
     Raises ValueError where onnx is missing, or when the two disagree.
     """
     from cagan_theano.interop import onnx_network
+
     model = onnx_network.generator_model(checkpoint)
     if is_installed("onnxruntime"):
         apart = difference(checkpoint, model)
         click.echo(f"onnxruntime against this package: outputs apart by at most {apart:.1e}")
         if not apart < 1e-3:
-            raise ValueError(f"the ONNX model differs from this package's G by {apart:.1e}; "
-                             "nothing was written")
+            raise ValueError(
+                f"the ONNX model differs from this package's G by {apart:.1e}; nothing was written"
+            )
     else:
         click.echo("not compared with this package's G: onnxruntime is not installed")
     return model.SerializeToString()
@@ -118,6 +135,7 @@ def to_onnx(checkpoint: Checkpoint) -> bytes:
 def difference(checkpoint, model) -> float:
     """The largest difference of an output (all lie in [-1, 1]) between an ONNX model and ours."""
     from cagan_theano.interop import onnx_network
+
     n, height, width = CHECKED
     rng = np.random.default_rng(0)
     names = ["x_i", "y_i", "y_j"] + ["m_i"] * (checkpoint.config.mask != "none")
@@ -134,6 +152,7 @@ def swap_of(checkpoint, height, width):
     from cagan_theano.backends import choose_backend
     from cagan_theano.learning.functions import build_networks, compile_swap
     from cagan_theano.learning.trainer import check_weights, set_values
+
     config, backend = checkpoint.config.replace(height=height, width=width), choose_backend()
     check_weights(config, G=checkpoint.G)
     G = build_networks(config).G
@@ -141,8 +160,9 @@ def swap_of(checkpoint, height, width):
     return compile_swap(G, config, backend)
 
 
-PICKLE = ("it is a pickle, which can hold code; write .safetensors and read it with "
-          "safetensors.torch.load_file")
+PICKLE = (
+    "it is a pickle, which can hold code; write .safetensors and read it with safetensors.torch.load_file"
+)
 WRITERS = {".safetensors": to_safetensors, ".onnx": to_onnx}
 READERS = {".h5": load_checkpoint, ".safetensors": from_safetensors}
 
@@ -151,8 +171,9 @@ def ending(path, known, cure=""):
     """The ending of a path; ValueError unless it is one of the known."""
     found = Path(path).suffix.lower()
     if found not in known:
-        raise ValueError(f"{path}: the ending {found!r} is not known here; "
-                         + (cure or f"use {' or '.join(known)}"))
+        raise ValueError(
+            f"{path}: the ending {found!r} is not known here; " + (cure or f"use {' or '.join(known)}")
+        )
     return found
 
 
@@ -174,8 +195,13 @@ def convert(source, out, dtype="float32") -> None:
 @click.argument("source", type=click.Path(dir_okay=False), metavar="CHECKPOINT")
 @click.argument("out", type=Output(data=True))
 @overwrite_option
-@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32",
-              show_default=True, help="Of the weights in an .h5; float16 holds no moments.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Of the weights in an .h5; float16 holds no moments.",
+)
 def command(source, out, dtype):
     """Convert CHECKPOINT (.h5 or .safetensors) to OUT (.h5, .safetensors, or G alone as .onnx)."""
     convert(source, out, dtype)

@@ -77,9 +77,7 @@ def export(ctx, out, checkpoint, swap_batch, only_swap, precision, **options):
     if out.exists():
         raise ValueError(f"{out}: exists already; name another folder")
     given = [
-        name
-        for name in options
-        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+        name for name in options if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
     ]
     if checkpoint and given:
         raise ValueError(
@@ -98,8 +96,10 @@ def export(ctx, out, checkpoint, swap_batch, only_swap, precision, **options):
 def check_exportable(config: Config) -> None:
     """Raise ValueError for a training that the exported functions do not know."""
     if config.ours():
-        raise ValueError(f"{config.ours()[0]}: updates are exported of the paper's method alone, "
-                         "without options of ours; export with --only-swap")
+        raise ValueError(
+            f"{config.ours()[0]}: updates are exported of the paper's method alone, "
+            "without options of ours; export with --only-swap"
+        )
 
 
 def prepare(config: Config, start: Checkpoint | None, path) -> Trainer:
@@ -177,9 +177,7 @@ def names_of(trainer: Trainer) -> dict:
     for network, params in trainer.networks._asdict().items():
         names |= {variable: f"{network}/{name}" for name, variable in params.params.items()}
     for network, adam in trainer.functions.optimizers.items():
-        names |= {
-            variable: f"optimizer/{network}/{name}" for name, variable in adam.moments.items()
-        }
+        names |= {variable: f"optimizer/{network}/{name}" for name, variable in adam.moments.items()}
     return names
 
 
@@ -212,9 +210,7 @@ def checkpoint_of(trainer: Trainer, start: Checkpoint | None) -> Checkpoint:
 def new_folder(out: Path):
     """Yield a folder beside `out` that becomes `out` when the block succeeds."""
     try:
-        partial = Path(
-            tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.absolute().parent)
-        )
+        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.absolute().parent))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{out}: its folder does not exist; create it first") from error
     try:

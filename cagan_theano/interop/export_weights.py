@@ -13,8 +13,9 @@ from cagan_theano.io.command import Command, Output, overwrite_option
 @click.argument("target", metavar="OUT.h5", type=Output(KIND, data=True))
 @overwrite_option
 @click.option("--note", help="A remark that replaces the run's own.")
-@click.option("--raw", is_flag=True, help="G's weights of the last step, also where there are moving "
-                                          "averages of them.")
+@click.option(
+    "--raw", is_flag=True, help="G's weights of the last step, also where there are moving averages of them."
+)
 def ship(source, target, note, raw):
     """Write the weights of RUN_CHECKPOINT to OUT.h5 as float16, without Adam's moments.
 

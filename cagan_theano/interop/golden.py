@@ -42,8 +42,10 @@ def draw_weights(config: Config, seed: int) -> dict:
     """Weights that hide no mistake: {"G": name -> array, "D": ...}, no bias or shift at 0."""
     rng = np.random.Generator(np.random.PCG64([seed, 1]))
     return {
-        network: {name: drawn(rng, name, variable.get_value(borrow=True).shape, net.params)
-                  for name, variable in net.params.items()}
+        network: {
+            name: drawn(rng, name, variable.get_value(borrow=True).shape, net.params)
+            for name, variable in net.params.items()
+        }
         for network, net in build_networks(config)._asdict().items()
     }
 
@@ -81,13 +83,17 @@ class Reference:
     def __init__(self, config: Config, weights: dict, inputs: dict, dtype: str = "float64"):
         self.config, self.weights, self.dtype = config, weights, dtype
         self.values = [array.astype(dtype) for array in inputs.values()]
-        self.inputs = {name: at.TensorType(dtype, array.shape)(name) for name, array in
-                       inputs.items()}
+        self.inputs = {name: at.TensorType(dtype, array.shape)(name) for name, array in inputs.items()}
         self.networks = self.build()
-        batch = Batch(*(self.inputs.get(name) for name in ("x_i", "y_i", "y_j")),
-                      self.inputs.get("y_k", self.inputs["y_j"]), self.inputs.get("m_i"))
-        self.losses = {"D": losses_of_D(self.networks, batch, config),
-                       "G": losses_of_G(self.networks, batch, config)}
+        batch = Batch(
+            *(self.inputs.get(name) for name in ("x_i", "y_i", "y_j")),
+            self.inputs.get("y_k", self.inputs["y_j"]),
+            self.inputs.get("m_i"),
+        )
+        self.losses = {
+            "D": losses_of_D(self.networks, batch, config),
+            "G": losses_of_G(self.networks, batch, config),
+        }
 
     def build(self):
         """G and D with the weights."""
@@ -99,8 +105,9 @@ class Reference:
 
     def evaluate(self, symbolic: dict) -> dict:
         """The values of named expressions on the minibatch."""
-        function = aesara.function(list(self.inputs.values()), list(symbolic.values()), mode=PLAIN,
-                                   on_unused_input="ignore")
+        function = aesara.function(
+            list(self.inputs.values()), list(symbolic.values()), mode=PLAIN, on_unused_input="ignore"
+        )
         return dict(zip(symbolic, map(np.asarray, function(*self.values))))
 
     def layers(self) -> dict:
@@ -117,19 +124,26 @@ class Reference:
 
     def terms(self) -> dict:
         """Each loss and each of its terms; the loss after its terms."""
-        order = ("adv_D_real", "adv_D_fake", "adv_D_mismatch", "loss_D", "adv_G", "L_id", "L_cyc",
-                 "loss_G")
+        order = ("adv_D_real", "adv_D_fake", "adv_D_mismatch", "loss_D", "adv_G", "L_id", "L_cyc", "loss_G")
         losses = {**self.losses["D"], **self.losses["G"]}
         return self.evaluate({name: losses[name] for name in order if name in losses})
 
     def gradients(self) -> dict:
         """The gradient of loss_D by D's parameters and of loss_G by G's: "D/layer1.W" ..."""
-        return self.evaluate({
-            f"{name}/{parameter}": gradient for name in ("D", "G") for parameter, gradient in
-            zip(self.params(name), aesara.grad(self.losses[name][f"loss_{name}"],
-                                               list(self.params(name).values()),
-                                               disconnected_inputs="ignore"))
-        })
+        return self.evaluate(
+            {
+                f"{name}/{parameter}": gradient
+                for name in ("D", "G")
+                for parameter, gradient in zip(
+                    self.params(name),
+                    aesara.grad(
+                        self.losses[name][f"loss_{name}"],
+                        list(self.params(name).values()),
+                        disconnected_inputs="ignore",
+                    ),
+                )
+            }
+        )
 
     def params(self, name):
         """The shared variables of G or D by name."""
@@ -144,8 +158,9 @@ class Reference:
         """The function that updates G or D on the minibatch and returns its loss."""
         loss = self.losses[name][f"loss_{name}"]
         updates = Adam(self.params(name), self.config).updates(loss)
-        return aesara.function(list(self.inputs.values()), loss, updates=updates, mode=PLAIN,
-                               on_unused_input="ignore")
+        return aesara.function(
+            list(self.inputs.values()), loss, updates=updates, mode=PLAIN, on_unused_input="ignore"
+        )
 
     def step(self) -> dict:
         """Update D, then G with the new D; returns their losses before."""
@@ -153,8 +168,11 @@ class Reference:
 
     def parameters(self) -> dict:
         """Copies of all parameters: "D/layer1.W" ... "G/encoder1.W" ..."""
-        return {f"{name}/{parameter}": variable.get_value() for name in ("D", "G")
-                for parameter, variable in self.params(name).items()}
+        return {
+            f"{name}/{parameter}": variable.get_value()
+            for name in ("D", "G")
+            for parameter, variable in self.params(name).items()
+        }
 
 
 class Watched:
@@ -194,10 +212,17 @@ def make(config: Config, seed: int = 0) -> Vectors:
     """Golden vectors of a configuration: its weights and inputs are drawn from the seed."""
     weights, inputs = draw_weights(config, seed), draw_inputs(config, seed)
     reference = Reference(config, weights, inputs)
-    arrays = {f"weights/{network}/{name}": value for network, values in weights.items()
-              for name, value in values.items()}
-    groups = {"inputs": inputs, "layers": reference.layers(), "losses": reference.terms(),
-              "gradients": reference.gradients()}
+    arrays = {
+        f"weights/{network}/{name}": value
+        for network, values in weights.items()
+        for name, value in values.items()
+    }
+    groups = {
+        "inputs": inputs,
+        "layers": reference.layers(),
+        "losses": reference.terms(),
+        "gradients": reference.gradients(),
+    }
     for group, values in groups.items():
         arrays |= {f"{group}/{name}": np.asarray(value) for name, value in values.items()}
     about = {"program": "replicate/golden.py", "seed": seed, "versions": versions()}
@@ -211,8 +236,7 @@ def history(reference) -> dict:
         losses.append(reference.step())
         if n in KEPT:
             arrays |= {f"after{n}/{name}": p for name, p in reference.parameters().items()}
-    return arrays | {f"updates/{name}": np.array([row[name] for row in losses])
-                     for name in losses[0]}
+    return arrays | {f"updates/{name}": np.array([row[name] for row in losses]) for name in losses[0]}
 
 
 def configuration(text: str) -> Config:
@@ -226,19 +250,25 @@ def configuration(text: str) -> Config:
         raise ValueError(f"--config: is not a JSON object; {cure}")
     config = Config.from_json(json.dumps({**SMALL, **changes}))
     if config.ours():
-        raise ValueError(f"--config: {config.ours()[0]} is ours; golden vectors are of the paper's "
-                         "method alone")
+        raise ValueError(
+            f"--config: {config.ours()[0]} is ours; golden vectors are of the paper's method alone"
+        )
     conformance.check_sizes(config)
     return config
 
 
 @click.command(cls=Command)
 @click.argument("out", type=Output())
-@click.option("--config", default="{}", show_default=True,
-              help="JSON object of settings (cagan_theano/config.py) that differ from the paper's; "
-                   f"where not given: {json.dumps(SMALL)}.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-              help="Seed of weights and inputs.")
+@click.option(
+    "--config",
+    default="{}",
+    show_default=True,
+    help="JSON object of settings (cagan_theano/config.py) that differ from the paper's; "
+    f"where not given: {json.dumps(SMALL)}.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of weights and inputs."
+)
 def command(out, config, seed):
     """Write to OUT (HDF5) what Aesara makes of drawn weights and inputs, in float64."""
     vectors = make(configuration(config), seed)

@@ -76,8 +76,7 @@ class Graph:
 
     def tensors(self):
         """The constants as ONNX tensors."""
-        return [self.onnx.numpy_helper.from_array(value, name)
-                for name, value in self.constants.items()]
+        return [self.onnx.numpy_helper.from_array(value, name) for name, value in self.constants.items()]
 
 
 def generator_graph(config: Config, weights: dict) -> Graph:
@@ -94,8 +93,7 @@ def generator_graph(config: Config, weights: dict) -> Graph:
     skips.pop()
     for n in range(1, len(config.g_widths)):
         layer, channels = f"decoder{n}", config.g_widths[-n - 1]
-        h = graph.norm(layer, graph.linear(layer, h, transposed=True), channels,
-                       config.norm_epsilon)
+        h = graph.norm(layer, graph.linear(layer, h, transposed=True), channels, config.norm_epsilon)
         h = graph.add("Concat", graph.add("Relu", h), skips.pop(), axis=1)
     finish(graph, config, graph.linear("output", h, transposed=True, bias=True))
     return graph
@@ -107,8 +105,7 @@ def encoder_layer(graph, config, layer, h, pair):
     h = graph.linear(layer, h, bias=first)
     if not first:
         h = graph.norm(layer, h, len(graph.weights[f"{layer}.W"]), config.norm_epsilon)
-    h = (graph.add("Relu", h) if config.activation == "relu"
-         else graph.add("LeakyRelu", h, alpha=0.2))
+    h = graph.add("Relu", h) if config.activation == "relu" else graph.add("LeakyRelu", h, alpha=0.2)
     return graph.add("Concat", h, pair, axis=1) if pair else h
 
 
@@ -142,18 +139,29 @@ def generator_model(checkpoint: Checkpoint):
     try:
         graph = generator_graph(config, checkpoint.G)
     except KeyError as error:
-        raise ValueError(f"the weights of G lack {error}; they belong to another "
-                         "configuration") from error
+        raise ValueError(f"the weights of G lack {error}; they belong to another configuration") from error
     names = ["x_i", "y_i", "y_j"] + ["m_i"] * (config.mask != "none")
     model = onnx.helper.make_model(
-        onnx.helper.make_graph(graph.nodes, "G", [value(onnx, name) for name in names],
-                               [value(onnx, name) for name in ("alpha", "x_tilde_ij", "x_ij")],
-                               graph.tensors()),
-        producer_name="cagan_theano", ir_version=IR_VERSION,
-        opset_imports=[onnx.helper.make_opsetid("", OPSET)])
-    onnx.helper.set_model_props(model, {
-        "config": config.to_json(), "step": str(checkpoint.step), "sha256": checkpoint.sha256,
-        "coding": f"{config.color}, byte / 127.5 - 1 (cagan_theano/color.py); m_i: 0 to 1"})
+        onnx.helper.make_graph(
+            graph.nodes,
+            "G",
+            [value(onnx, name) for name in names],
+            [value(onnx, name) for name in ("alpha", "x_tilde_ij", "x_ij")],
+            graph.tensors(),
+        ),
+        producer_name="cagan_theano",
+        ir_version=IR_VERSION,
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+    )
+    onnx.helper.set_model_props(
+        model,
+        {
+            "config": config.to_json(),
+            "step": str(checkpoint.step),
+            "sha256": checkpoint.sha256,
+            "coding": f"{config.color}, byte / 127.5 - 1 (cagan_theano/color.py); m_i: 0 to 1",
+        },
+    )
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -174,7 +182,6 @@ def run(model, inputs: dict) -> dict:
         import onnxruntime
     except ModuleNotFoundError as error:
         raise ValueError(f"{error}; python -m pip install onnxruntime") from error
-    session = onnxruntime.InferenceSession(model.SerializeToString(),
-                                           providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, inputs)))

@@ -1,6 +1,6 @@
 """The PyTorch twin under the protocol of `docs/compare.md`: a worked example of an adapter.
 
-    python replicate/compare.py --golden cagan_theano.interop.pytorch_adapter:create
+python replicate/compare.py --golden cagan_theano.interop.pytorch_adapter:create
 """
 
 from cagan_theano.interop import pytorch_network as twin
@@ -53,16 +53,20 @@ class Adapter:
         losses, found = self._losses(x_i, y_i, y_j, y_k, m_i), {}
         for name, network in self.networks._asdict().items():
             parameters = dict(network.named_parameters())
-            gradients = torch.autograd.grad(losses[f"loss_{name}"], list(parameters.values()),
-                                            retain_graph=True)
+            gradients = torch.autograd.grad(
+                losses[f"loss_{name}"], list(parameters.values()), retain_graph=True
+            )
             found |= {f"{name}/{p}": g for p, g in zip(parameters, gradients)}
         return arrays_of(found)
 
     def update(self, x_i, y_i, y_j, y_k=None, m_i=None):
         """One update of D, then one of G; all parameters after it."""
         self.trainer.step(*self.tensors(x_i, y_i, y_j, y_k, m_i))
-        return {f"{name}/{parameter}": value for name, network in self.networks._asdict().items()
-                for parameter, value in twin.weights_of(network).items()}
+        return {
+            f"{name}/{parameter}": value
+            for name, network in self.networks._asdict().items()
+            for parameter, value in twin.weights_of(network).items()
+        }
 
     def _losses(self, x_i, y_i, y_j, y_k, m_i):
         G, D = self.networks
@@ -71,8 +75,9 @@ class Adapter:
         D_terms = twin.discriminator_terms(D, x_i, generated.x_ij.detach(), y_i, y_j, y_k)
         G_terms = twin.generator_terms(G, D, generated, x_i, y_i, y_j, m_i)
         names = ("adv_D_real", "adv_D_fake", "adv_D_mismatch", "adv_G", "L_id", "L_cyc")
-        return dict(zip(names, (*D_terms, *G_terms)), loss_D=sum(D_terms),
-                    loss_G=twin.loss_of_G(G_terms, G.config))
+        return dict(
+            zip(names, (*D_terms, *G_terms)), loss_D=sum(D_terms), loss_G=twin.loss_of_G(G_terms, G.config)
+        )
 
 
 def watch(network, inputs):
@@ -86,6 +91,7 @@ def watch(network, inputs):
         def keep(_module, _inputs, output):
             last = name in ("output", "head")
             found[name if last else f"{name}.{'norm' if layer.epsilon else kind(layer)}"] = output
+
         return layer.register_forward_hook(keep)
 
     hooks = [hook(name, layer) for name, layer in network.named_children()]

@@ -41,8 +41,7 @@ class Layer(nn.Module):
     transpose doubles) a size, stride 1 keeps it.  Section 3.1.
     """
 
-    def __init__(self, config, in_channels, channels, kernel, stride=2, transposed=False,
-                 norm=True):
+    def __init__(self, config, in_channels, channels, kernel, stride=2, transposed=False, norm=True):
         super().__init__()
         self.stride, self.transposed, self.padding = stride, transposed, (kernel - 1) // 2
         self.channels, self.epsilon = channels, config.norm_epsilon if norm else None
@@ -187,9 +186,11 @@ def discriminator_terms(D, x_i, x_ij, y_i, y_j, y_k):
     logits = D(torch.cat([x_i, x_ij, x_i]), torch.cat([y_i, y_j, y_k]))
     real, fake, mismatch = logits.chunk(3)
     config = D.config
-    return (-over_field(F.logsigmoid(real), config),
-            -over_field(negative_term(fake, config), config),
-            -over_field(negative_term(mismatch, config), config))
+    return (
+        -over_field(F.logsigmoid(real), config),
+        -over_field(negative_term(fake, config), config),
+        -over_field(negative_term(mismatch, config), config),
+    )
 
 
 def adversarial_loss(fake, config):
@@ -214,8 +215,11 @@ def generator_terms(G, D, generated, x_i, y_i, y_j, m_i=None):
     """The terms adv_G, L_id, L_cyc of Eq. 1, of what G made of x_i, y_i, y_j."""
     x_ij, config = generated.x_ij, G.config
     cycled = G(x_ij, y_j, y_i, m_i).x_ij
-    return (adversarial_loss(D(x_ij, y_j), config), identity_loss(generated.alpha, config),
-            cycle_loss(x_i, cycled, config))
+    return (
+        adversarial_loss(D(x_ij, y_j), config),
+        identity_loss(generated.alpha, config),
+        cycle_loss(x_i, cycled, config),
+    )
 
 
 def loss_of_G(terms, config):
@@ -251,17 +255,26 @@ class Trainer:
     compiled: a mode of torch.compile such as "default", or None to run eagerly.
     """
 
-    def __init__(self, networks: Networks, device="cpu", dtype=torch.float32, channels_last=False,
-                 compiled: str | None = None):
+    def __init__(
+        self,
+        networks: Networks,
+        device="cpu",
+        dtype=torch.float32,
+        channels_last=False,
+        compiled: str | None = None,
+    ):
         self.G, self.D = networks
         self.config = config = self.G.config
         layout = torch.channels_last if channels_last else torch.contiguous_format
         for network in networks:
             network.to(device=device, dtype=dtype).to(memory_format=layout)
-        rates = dict(lr=config.learning_rate, betas=(config.beta1, config.beta2),
-                     eps=config.epsilon, fused=True)
-        self.optimizers = {name: torch.optim.Adam(network.parameters(), **rates)
-                           for name, network in networks._asdict().items()}
+        rates = dict(
+            lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=config.epsilon, fused=True
+        )
+        self.optimizers = {
+            name: torch.optim.Adam(network.parameters(), **rates)
+            for name, network in networks._asdict().items()
+        }
         self.steps = dict.fromkeys(networks._fields, 0)
         whole = (lambda f: f) if compiled is None else lambda f: torch.compile(f, mode=compiled)
         self.generate = whole(self.G)
@@ -353,10 +366,13 @@ def check_weights(network, weights) -> None:
     """Raise ValueError unless weights, parameter name -> array, are G's or D's in name and shape."""
     own = network.state_dict()
     wrong = sorted(set(own) ^ set(weights)) or [
-        name for name in own if tuple(own[name].shape) != weights[name].shape]
+        name for name in own if tuple(own[name].shape) != weights[name].shape
+    ]
     if wrong:
-        raise ValueError(f"parameter {wrong[0]} does not fit this architecture; use the "
-                         "configuration that the weights were trained with")
+        raise ValueError(
+            f"parameter {wrong[0]} does not fit this architecture; use the "
+            "configuration that the weights were trained with"
+        )
 
 
 def set_weights(network, weights) -> None:
@@ -369,11 +385,17 @@ def set_weights(network, weights) -> None:
 
 def weights_of(network) -> dict:
     """Copies of the weights of G or D: parameter name -> array, as a checkpoint names them."""
-    return {name: value.detach().cpu().contiguous().numpy().copy()
-            for name, value in network.state_dict().items()}
+    return {
+        name: value.detach().cpu().contiguous().numpy().copy() for name, value in network.state_dict().items()
+    }
 
 
 def checkpoint_of(networks, step=0, metadata=None) -> Checkpoint:
     """A `Checkpoint` for `cagan_theano.save_checkpoint`: weights alone, no moments."""
-    return Checkpoint(networks[0].config, step, weights_of(networks[0]), weights_of(networks[1]),
-                      metadata={"program": "cagan_theano.interop.pytorch_network", **(metadata or {})})
+    return Checkpoint(
+        networks[0].config,
+        step,
+        weights_of(networks[0]),
+        weights_of(networks[1]),
+        metadata={"program": "cagan_theano.interop.pytorch_network", **(metadata or {})},
+    )

@@ -40,11 +40,13 @@ class Training:
     def __init__(self, start, photos, device="cpu", **settings):
         self.twin, self.config = import_twin(), start.config
         if self.config.augmentation != "none":
-            raise ValueError(f"augmentation={self.config.augmentation!r}: the PyTorch twin has "
-                             "none; train both without")
+            raise ValueError(
+                f"augmentation={self.config.augmentation!r}: the PyTorch twin has none; train both without"
+            )
         if self.config.ours():
-            raise ValueError(f"{self.config.ours()[0]}: the PyTorch twin has the paper's method "
-                             "alone; train both without")
+            raise ValueError(
+                f"{self.config.ours()[0]}: the PyTorch twin has the paper's method alone; train both without"
+            )
         networks = self.twin.build_networks(self.config)
         for name, network in networks._asdict().items():
             self.twin.set_weights(network, getattr(start, name))
@@ -97,25 +99,28 @@ def train(training, steps) -> list:
 
 @click.command(cls=Command)
 @click.option("--data", required=True, help="The photo file of the run.")
-@click.option("--init", required=True, help="The run's checkpoint of step 0 (train it with --keep "
-                                            "large enough that it stays).")
+@click.option(
+    "--init",
+    required=True,
+    help="The run's checkpoint of step 0 (train it with --keep large enough that it stays).",
+)
 @click.option("--out", required=True, type=Output(KIND, data=True), help="Checkpoint to write.")
 @overwrite_option
-@click.option("--log", type=Output("JSON"),
-              help="Also write the losses, a line a step.")
+@click.option("--log", type=Output("JSON"), help="Also write the losses, a line a step.")
 @click.option("--steps", type=click.IntRange(1), help="Minibatches.  [default: the run's]")
 @click.option("--device", default="cpu", show_default=True, help="PyTorch's name of the device.")
 @click.option("--channels-last", is_flag=True, help="Weights and pictures in that memory format.")
-@click.option("--compile", "compiled", metavar="MODE", help="torch.compile in this mode: default, "
-                                                            "max-autotune ...")
+@click.option(
+    "--compile", "compiled", metavar="MODE", help="torch.compile in this mode: default, max-autotune ..."
+)
 def command(data, init, out, log, steps, device, channels_last, compiled):
     """Train the PyTorch twin on the minibatches of a run of this package."""
     from cagan_theano.learning.train import check_data, describe, read_photos
+
     import_twin()
     start = load_checkpoint(init)
     if start.step:
-        raise ValueError(f"{init}: is of step {start.step}; the twin begins where the run began, "
-                         "at step 0")
+        raise ValueError(f"{init}: is of step {start.step}; the twin begins where the run began, at step 0")
     with PhotoFile(data) as file:
         check_data(file, start.config)
         about, photos = describe(file), read_photos(file.split("train"), start.config)
@@ -123,9 +128,18 @@ def command(data, init, out, log, steps, device, channels_last, compiled):
     begun = time.monotonic()
     lines = train(training, steps or start.config.steps)
     versions = {"torch": training.twin.torch.__version__}
-    save_checkpoint(out, training.checkpoint({
-        "data": about, "seconds": time.monotonic() - begun, "versions": versions,
-        "device": device, "finished": training.done >= start.config.steps}))
+    save_checkpoint(
+        out,
+        training.checkpoint(
+            {
+                "data": about,
+                "seconds": time.monotonic() - begun,
+                "versions": versions,
+                "device": device,
+                "finished": training.done >= start.config.steps,
+            }
+        ),
+    )
     if log:
         write_atomically(log, "".join(json.dumps(line) + "\n" for line in lines))
     click.echo(f"wrote {out}")

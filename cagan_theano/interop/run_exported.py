@@ -98,16 +98,12 @@ class Functions:
         from jax import export
 
         if name not in self.manifest["functions"]:
-            raise ValueError(
-                f"{self.folder}: holds no {name}, only {', '.join(self.names())}; export it too"
-            )
+            raise ValueError(f"{self.folder}: holds no {name}, only {', '.join(self.names())}; export it too")
         data, about = self.program(name)
         function = self.manifest["functions"][name]
         (rows,) = export.symbolic_shape("rows")
         arguments = [
-            jax.ShapeDtypeStruct(
-                [rows if side is None else side for side in v["shape"]], v["dtype"]
-            )
+            jax.ShapeDtypeStruct([rows if side is None else side for side in v["shape"]], v["dtype"])
             for v in function["inputs"]
         ]
         results = [jax.ShapeDtypeStruct(v["shape"], v["dtype"]) for v in function["outputs"]]
@@ -336,9 +332,7 @@ def state_of(checkpoint: Checkpoint) -> dict:
             "from the exported state.h5"
         )
     groups = {"G": checkpoint.G, "D": checkpoint.D, "optimizer": checkpoint.optimizer}
-    return {
-        f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()
-    }
+    return {f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()}
 
 
 def arrays_of(photos, config) -> dict:
@@ -360,9 +354,7 @@ def check_photos(file: PhotoFile, photos, config) -> None:
             f"are for {config.height}x{config.width}; export others, or give other photos"
         )
     if config.mask != "none" and photos.mask is None:
-        raise ValueError(
-            f"{file.path}: has no masks, which mask={config.mask} needs; give photos with masks"
-        )
+        raise ValueError(f"{file.path}: has no masks, which mask={config.mask} needs; give photos with masks")
 
 
 def train(args) -> int:
@@ -437,17 +429,12 @@ def swap(args) -> int:
         i, j = choose(photos, args.count, args.seed)
         arrays = {"x_i": photos.x, "y_i": photos.y, "y_j": photos.y}
         rows = {"x_i": i, "y_i": i, "y_j": j}
-        given = {
-            name: np.stack([array[int(row)] for row in rows[name]])
-            for name, array in arrays.items()
-        }
+        given = {name: np.stack([array[int(row)] for row in rows[name]]) for name, array in arrays.items()}
         if checkpoint.config.mask != "none":
             given["m_i"] = np.stack([photos.mask[int(row)] for row in i])
     alpha, x_tilde_ij, x_ij = paint(functions, given, checkpoint.config.color)
     with atomic_file(args.out) as temporary, open(temporary, "wb") as target:
-        np.savez_compressed(
-            target, i=i, j=j, **given, alpha=alpha, x_tilde_ij=x_tilde_ij, x_ij=x_ij
-        )
+        np.savez_compressed(target, i=i, j=j, **given, alpha=alpha, x_tilde_ij=x_tilde_ij, x_ij=x_ij)
     print(f"wrote {args.out}")
     return 0
 
@@ -490,7 +477,9 @@ def functions_options(command):
     """Decorator: the options that both commands have."""
     for option in (
         click.option("--device", type=click.Choice(["cpu", "gpu"]), help="[default: the best there is]"),
-        click.option("--state", type=click.Path(), help="Checkpoint to start from.  [default: the exported one]"),
+        click.option(
+            "--state", type=click.Path(), help="Checkpoint to start from.  [default: the exported one]"
+        ),
         click.option("--data", type=click.Path(), required=True, help="Photo file (HDF5)."),
         click.option("--functions", type=click.Path(), required=True, help="Folder of exported functions."),
     ):
@@ -507,8 +496,9 @@ def command():
 @functions_options
 @click.option("--out", type=click.Path(), required=True, help="Checkpoint to write.")
 @click.option("--steps", type=click.IntRange(1), help="Steps to do now.  [default: all that are left]")
-@click.option("--checkpoint-every", type=click.IntRange(1), default=250, show_default=True,
-              help="Steps between saves.")
+@click.option(
+    "--checkpoint-every", type=click.IntRange(1), default=250, show_default=True, help="Steps between saves."
+)
 @click.option("--overwrite", is_flag=True, help="Write over a checkpoint that is there.")
 @click.option("--log", type=click.Path(), help="File of the losses.  [default: OUT.jsonl]")
 def train_command(**settings):
@@ -519,11 +509,13 @@ def train_command(**settings):
 @command.command("swap")
 @functions_options
 @click.option("--out", type=click.Path(), required=True, help="Archive of arrays (.npz) to write.")
-@click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True,
-              help="Whose photos.")
+@click.option(
+    "--split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Whose photos."
+)
 @click.option("--count", type=click.IntRange(1), default=16, show_default=True, help="Swaps to make.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-              help="Seed of the choice of articles.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the choice of articles."
+)
 def swap_command(**settings):
     """Dress people in other garments, and write what G makes of them."""
     return swap(SimpleNamespace(**settings))

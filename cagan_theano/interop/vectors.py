@@ -43,16 +43,21 @@ class Vectors(NamedTuple):
     def below(self, prefix: str) -> dict:
         """The arrays whose name begins with `prefix` and "/", by the rest of their name."""
         start = prefix + "/"
-        return {name.removeprefix(start): array for name, array in self.arrays.items()
-                if name.startswith(start)}
+        return {
+            name.removeprefix(start): array for name, array in self.arrays.items() if name.startswith(start)
+        }
 
 
 def write_vectors(path, vectors: Vectors) -> None:
     """Write golden vectors to `path`, whole or not at all.  Raises OSError."""
     with h5py.File("golden", "w", driver="core", backing_store=False) as file:
-        file.attrs.update(format=FORMAT, version=VERSION, config=vectors.config.to_json(),
-                          about=json.dumps(vectors.about, sort_keys=True),
-                          order=json.dumps(list(vectors.arrays)))
+        file.attrs.update(
+            format=FORMAT,
+            version=VERSION,
+            config=vectors.config.to_json(),
+            about=json.dumps(vectors.about, sort_keys=True),
+            order=json.dumps(list(vectors.arrays)),
+        )
         for name, array in vectors.arrays.items():
             filters = {"compression": "gzip", "shuffle": True} if array.ndim else {}
             file.create_dataset(name, data=array, **filters)
@@ -116,8 +121,13 @@ def check_arrays(config, shapes):
 
 def inputs_of(config):
     """Name -> channels of the pictures that a configuration's vectors begin with."""
-    return {"x_i": 3, "y_i": 3, "y_j": 3, **({"y_k": 3} if config.mismatch == "apart" else {}),
-            **({"m_i": 1} if config.mask != "none" else {})}
+    return {
+        "x_i": 3,
+        "y_i": 3,
+        "y_j": 3,
+        **({"y_k": 3} if config.mismatch == "apart" else {}),
+        **({"m_i": 1} if config.mask != "none" else {}),
+    }
 
 
 def _text(file, name, path):

@@ -1,4 +1,5 @@
 """Shared click plumbing: every user error is one line on stderr and exit code 1."""
+
 import os
 import signal
 import sys
@@ -87,7 +88,6 @@ def main(command, args=None):
     except click.ClickException as error:
         fail(error.format_message().replace("\n\t", " "))  # click lists choices so
     except (click.Abort, KeyboardInterrupt) as stop:  # click hides the one in the other
-        fail(str(stop.__cause__ or stop) or "interrupted; nothing half-written was left behind",
-             INTERRUPTED)
+        fail(str(stop.__cause__ or stop) or "interrupted; nothing half-written was left behind", INTERRUPTED)
     except (ValueError, OSError) as error:
         fail(told(error))

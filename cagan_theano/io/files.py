@@ -34,8 +34,7 @@ def atomic_file(path):
     """
     path = Path(path)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part",
-                                             dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -168,8 +167,10 @@ def told(error):
     if not isinstance(error, OSError) or error.errno is None:
         return str(error)
     name = error.filename if error.filename is not None else "a file or the terminal"
-    return (f"{os.fsdecode(name) if isinstance(name, bytes) else name}: cannot be used "
-            f"({error.strerror}); check the path, its permissions and the disk")
+    return (
+        f"{os.fsdecode(name) if isinstance(name, bytes) else name}: cannot be used "
+        f"({error.strerror}); check the path, its permissions and the disk"
+    )
 
 
 @contextlib.contextmanager
@@ -194,5 +195,4 @@ def _sync(path, ignored):
 
 def _unwritable(path, error):
     reason = error.strerror or str(error).splitlines()[0]
-    return type(error)(f"{path}: cannot be written ({reason}); free some space or choose "
-                       "another place")
+    return type(error)(f"{path}: cannot be written ({reason}); free some space or choose another place")

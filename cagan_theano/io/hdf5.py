@@ -4,6 +4,7 @@ HDF5 can keep an array in another file, run plug-in filters, declare more than i
 a kilobyte to a megabyte, again and again.  `open_file` is the one door of this project to them (a
 test looks for others), `attribute` and `fault` are asked before anything is read.
 """
+
 import math
 import mmap
 import os

@@ -2,6 +2,7 @@
 
 Checked once, where it is read (and before it is written), so that no reader of it meets another type.
 """
+
 import json
 import math
 import reprlib
@@ -72,8 +73,14 @@ def check_form(value, form, name="it"):
 
 def named(kinds):
     """Types in words."""
-    words = {dict: "an object", str: "a text", int: "a whole number", float: "a number",
-             bool: "true or false", type(None): "null"}
+    words = {
+        dict: "an object",
+        str: "a text",
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        type(None): "null",
+    }
     return " or ".join(words[kind] for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
 
 

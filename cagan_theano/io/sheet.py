@@ -34,10 +34,18 @@ FAINT = "#6b6b6b"
 ACCENT = "#c2571a"
 
 STYLE = {
-    "font.family": "STIXGeneral", "mathtext.fontset": "stix", "text.color": INK,
-    "axes.labelcolor": INK, "axes.edgecolor": INK, "axes.linewidth": 0.5,
-    "axes.labelsize": LABEL_SIZE, "pdf.fonttype": 42, "savefig.dpi": DPI, "figure.dpi": DPI,
-    "image.interpolation": "none", "text.usetex": False,
+    "font.family": "STIXGeneral",
+    "mathtext.fontset": "stix",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.linewidth": 0.5,
+    "axes.labelsize": LABEL_SIZE,
+    "pdf.fonttype": 42,
+    "savefig.dpi": DPI,
+    "figure.dpi": DPI,
+    "image.interpolation": "none",
+    "text.usetex": False,
 }
 """The fonts come with matplotlib, so that a figure looks alike on every machine."""
 
@@ -71,8 +79,9 @@ def place(figure, picture, left, top, scale, label="", name=""):
     width, height = figure.get_size_inches() * DPI
     rows, columns = picture.shape[:2]
     axes = figure.add_axes(
-        [left / width, 1 - (top + rows * scale) / height,
-         columns * scale / width, rows * scale / height], label=name)
+        [left / width, 1 - (top + rows * scale) / height, columns * scale / width, rows * scale / height],
+        label=name,
+    )
     axes.imshow(picture, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="none")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
@@ -120,8 +129,11 @@ class Caption:
     def __init__(self, text, note, width):
         self.lines = wrapped(text, width) if text else []
         self.small = wrapped(literal(note), width, NOTE_SIZE) if note else []
-        self.height = round(len(self.lines) * points(CAPTION_SIZE * LEADING)
-                            + len(self.small) * points(NOTE_SIZE * LEADING) + points(3))
+        self.height = round(
+            len(self.lines) * points(CAPTION_SIZE * LEADING)
+            + len(self.small) * points(NOTE_SIZE * LEADING)
+            + points(3)
+        )
 
     def write(self, figure, left, top):
         """Write it downward from y = top."""
@@ -158,9 +170,15 @@ def grid(rows, labels, caption, note, scale, gap=GAP):
         for r, row in enumerate(rows):
             for c, picture in enumerate(row):
                 if picture is not None:
-                    place(figure, picture, MARGIN + c * (cell_w + gap),
-                          MARGIN + r * (cell_h + gap), scale,
-                          labels[c] if r == len(rows) - 1 else "", f"{r},{c}")
+                    place(
+                        figure,
+                        picture,
+                        MARGIN + c * (cell_w + gap),
+                        MARGIN + r * (cell_h + gap),
+                        scale,
+                        labels[c] if r == len(rows) - 1 else "",
+                        f"{r},{c}",
+                    )
         text.write(figure, MARGIN, top)
     return figure
 
@@ -175,8 +193,7 @@ def save(figure, base, facts):
     """
     base = Path(base)
     base.parent.mkdir(parents=True, exist_ok=True)
-    pdf_facts = {"Title": facts["Title"], "Keywords": json.dumps(facts, sort_keys=True),
-                 "CreationDate": None}
+    pdf_facts = {"Title": facts["Title"], "Keywords": json.dumps(facts, sort_keys=True), "CreationDate": None}
     with style():
         png, pdf = io.BytesIO(), io.BytesIO()
         figure.savefig(png, format="png", dpi=DPI, metadata=facts)

@@ -24,7 +24,7 @@ def one_line(text):
     if len(line) <= LONGEST:
         return line
     gap = " ... "
-    return line[:HEAD] + gap + line[HEAD + len(gap) - LONGEST:]
+    return line[:HEAD] + gap + line[HEAD + len(gap) - LONGEST :]
 
 
 def escaped(character):

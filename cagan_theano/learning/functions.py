@@ -59,9 +59,7 @@ def losses_of_D(networks: Networks, batch: Batch, config: Config) -> OrderedDict
     logits = networks.D(image_shape(humans, config), image_shape(articles, config))
     n = config.batch_size
     terms = discriminator_loss(logits[:n], logits[n : 2 * n], logits[2 * n :], config)
-    return OrderedDict(
-        loss_D=sum(terms), adv_D_real=terms[0], adv_D_fake=terms[1], adv_D_mismatch=terms[2]
-    )
+    return OrderedDict(loss_D=sum(terms), adv_D_real=terms[0], adv_D_fake=terms[1], adv_D_mismatch=terms[2])
 
 
 def losses_of_G(networks: Networks, batch: Batch, config: Config) -> OrderedDict:
@@ -271,6 +269,4 @@ def swap_function(G: Generator, config: Config, backend: Backend, n: int | None 
     inputs = [image(name) for name in ("x_i", "y_i", "y_j")]
     if config.mask != "none":
         inputs.append(at.TensorType(dtype, (n, 1, config.height, config.width))("m_i"))
-    return aesara.function(
-        inputs, list(G(*inputs)), mode=backend.mode, on_unused_input="ignore"
-    )
+    return aesara.function(inputs, list(G(*inputs)), mode=backend.mode, on_unused_input="ignore")

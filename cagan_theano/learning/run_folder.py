@@ -42,16 +42,21 @@ class RunFolder:
 
         What a training leaves that was killed before it had written its config.json is no bar.
         """
-        if self.path.exists() and not (self.path.is_dir() and all(map(self._is_unborn,
-                                                                      self.path.rglob("*")))):
-            raise ValueError(f"{self.path}: exists already; continue it with --resume, or name "
-                             "another folder")
+        if self.path.exists() and not (
+            self.path.is_dir() and all(map(self._is_unborn, self.path.rglob("*")))
+        ):
+            raise ValueError(
+                f"{self.path}: exists already; continue it with --resume, or name another folder"
+            )
 
     def _is_unborn(self, path) -> bool:
         """Whether a path is one that a training writes before its config.json."""
         known = ("lock", "samples", "checkpoints")
-        return not path.is_symlink() and (path in [self.path / name for name in known] or path == self.checkpoint_path(0)
-                or is_temporary(path))
+        return not path.is_symlink() and (
+            path in [self.path / name for name in known]
+            or path == self.checkpoint_path(0)
+            or is_temporary(path)
+        )
 
     def check_links(self) -> None:
         """Raise ValueError where one of a training's own files or folders is a link."""
@@ -61,15 +66,18 @@ class RunFolder:
                 own += folder.iterdir()
         for path in own:
             if path.is_symlink():
-                raise ValueError(f"{path}: is a link, and none in a run folder is followed; put in its "
-                                 "place what it leads to")
+                raise ValueError(
+                    f"{path}: is a link, and none in a run folder is followed; put in its "
+                    "place what it leads to"
+                )
 
     def check_old(self) -> None:
         """Raise FileNotFoundError unless a training was begun here, ValueError where it has links."""
         self.check_links()
         if not self.begun():
-            raise FileNotFoundError(f"{self.path}: holds no training to resume; check the path, "
-                                    "or start one without --resume")
+            raise FileNotFoundError(
+                f"{self.path}: holds no training to resume; check the path, or start one without --resume"
+            )
 
     def __enter__(self):
         """Take the lock; then no one else writes here, and what a killed one left half done goes."""
@@ -86,13 +94,15 @@ class RunFolder:
                     path.unlink()
         except BlockingIOError as error:
             self._lock.close()
-            raise ValueError(f"{self.path}: another training is running here; wait for it, stop "
-                             "it, or name another folder") from error
+            raise ValueError(
+                f"{self.path}: another training is running here; wait for it, stop it, or name another folder"
+            ) from error
         except OSError as error:
             if self._lock:
                 self._lock.close()
-            raise type(error)(f"{self.path}: cannot be written ({error.strerror}); choose another "
-                              "place") from error
+            raise type(error)(
+                f"{self.path}: cannot be written ({error.strerror}); choose another place"
+            ) from error
         return self
 
     def __exit__(self, *_):
@@ -112,8 +122,9 @@ class RunFolder:
         try:
             return Config.from_json(path.read_text())
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{path}: {error}; take the configuration of another run, or start "
-                             "anew") from error
+            raise ValueError(
+                f"{path}: {error}; take the configuration of another run, or start anew"
+            ) from error
 
     # --- checkpoints
 
@@ -145,8 +156,7 @@ class RunFolder:
                 aside = path.with_name(path.name + ".broken")
                 path.replace(aside)
                 warn(f"{error} (set aside as {aside.name})")
-        raise ValueError(f"{self.checkpoints}: holds no whole checkpoint; start anew in another "
-                         "folder")
+        raise ValueError(f"{self.checkpoints}: holds no whole checkpoint; start anew in another folder")
 
     # --- log
 

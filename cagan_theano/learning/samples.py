@@ -100,7 +100,7 @@ def mosaic(columns, scale: int, gap: int) -> np.ndarray:
     for c, column in enumerate(columns):
         for r, picture in enumerate(column):
             top, left = gap + r * (height + gap), gap + c * (width + gap)
-            sheet[top:top + height, left:left + width] = picture
+            sheet[top : top + height, left : left + width] = picture
     return sheet
 
 
@@ -114,8 +114,15 @@ def draw_sheet(sheet: np.ndarray, labels, title: str, gap: int) -> bytes:
     figure.figimage(sheet, 0, 0, origin="upper")
     step = (width - gap) / len(labels)
     for c, label in enumerate(labels):
-        figure.text((gap / 2 + (c + 0.5) * step) / width, 1 - (head - 8) / height, label,
-                    size=12, color=INK, ha="center", va="baseline")
+        figure.text(
+            (gap / 2 + (c + 0.5) * step) / width,
+            1 - (head - 8) / height,
+            label,
+            size=12,
+            color=INK,
+            ha="center",
+            va="baseline",
+        )
     figure.text(gap / width, 1 - 6 / height, literal(title), size=8.5, color=INK, va="top")
     return png(figure)
 
@@ -130,10 +137,12 @@ def loss_curves(log: list[dict], title: str) -> bytes | None:
     log = log_lines(log)
     if not log:
         return None
-    panels = {"discriminator": ("loss_D", "adv_D_real", "adv_D_fake", "adv_D_mismatch"),
-              "generator": ("loss_G", "adv_G"),
-              "regularizers": ("L_id", "L_cyc", "L_truth", "L_region"),
-              "held-out swaps": ("inside", "alpha_iou", "error", "iou")}  # the last two: old logs
+    panels = {
+        "discriminator": ("loss_D", "adv_D_real", "adv_D_fake", "adv_D_mismatch"),
+        "generator": ("loss_G", "adv_G"),
+        "regularizers": ("L_id", "L_cyc", "L_truth", "L_region"),
+        "held-out swaps": ("inside", "alpha_iou", "error", "iou"),
+    }  # the last two: old logs
     figure = Figure(figsize=(10, 6.4), dpi=DPI, facecolor="white", layout="constrained")
     for axes, (name, keys) in zip(figure.subplots(2, 2).flat, panels.items()):
         for key, color in zip(keys, COLORS):
@@ -158,7 +167,7 @@ def draw_curve(axes, log, key: str, color: str) -> None:
     mean = np.convolve(values, np.full(window, 1 / window), mode="valid")
     if window > 1:
         axes.plot(steps, values, color=color, alpha=0.18, linewidth=0.6)
-    axes.plot(steps[window - 1:], mean, color=color, linewidth=1.4, label=key)
+    axes.plot(steps[window - 1 :], mean, color=color, linewidth=1.4, label=key)
 
 
 def png(figure) -> bytes:

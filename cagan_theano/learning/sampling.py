@@ -123,13 +123,17 @@ def ways(triples, n: int, config: Config) -> np.ndarray:
     n: photos, behind which the m true swaps stand among the pictures of people.
     """
     if triples is None or triples.x_ij is None:
-        raise ValueError(f"holds no true swaps to train on, which {truth_options(config)} needs; "
-                         "render some with --true-swaps of `python -m data_prep photoshoot`")
+        raise ValueError(
+            f"holds no true swaps to train on, which {truth_options(config)} needs; "
+            "render some with --true-swaps of `python -m data_prep photoshoot`"
+        )
     i, j = (np.asarray(rows, np.int32) for rows in (triples.i, triples.j))
     swapped = np.arange(n, n + len(i), dtype=np.int32)
     if 2 * len(i) < config.batch_size:
-        raise ValueError(f"{len(i)} true swaps, both ways, are fewer than a batch of "
-                         f"{config.batch_size}; render more with --true-swaps")
+        raise ValueError(
+            f"{len(i)} true swaps, both ways, are fewer than a batch of "
+            f"{config.batch_size}; render more with --true-swaps"
+        )
     return np.concatenate([[i, j, i, swapped], [j, i, swapped, i]], axis=1)
 
 

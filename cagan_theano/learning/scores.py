@@ -62,14 +62,19 @@ def average(column):
 
 def share(error, of):
     """Statistic: mean error as a share of another column's mean (a ratio of means)."""
+
     def ratio(columns, weights):
         with np.errstate(invalid="ignore", divide="ignore"):
             return mean(columns[error], weights) / mean(columns[of], weights)
+
     return ratio
 
 
-SCORES = {"inside": share("error_inside", "unchanged_inside"), "outside": average("error_outside"),
-          "alpha_iou": average("iou")}
+SCORES = {
+    "inside": share("error_inside", "unchanged_inside"),
+    "outside": average("error_outside"),
+    "alpha_iou": average("iou"),
+}
 """What the log and the evaluation both tell, by its name in both."""
 
 OLD_SCORES = ("error", "iou", "outside")
@@ -79,11 +84,15 @@ now, the change outside of the region (from x_i, not from the truth)."""
 
 def columns_of(x_i, x_ij, truth, alpha, region) -> dict:
     """The columns of `SCORES`: of swaps [M, H, W, 3] uint8, alpha [M, H, W], region bool [M, H, W]."""
-    rows = [{"error_inside": mean_error(made, true, inside),
-             "unchanged_inside": mean_error(given, true, inside),
-             "error_outside": mean_error(made, true, ~inside), "iou": overlap(a, inside)}
-            for given, made, true, a, inside in zip(x_i / 255.0, x_ij / 255.0, truth / 255.0, alpha,
-                                                    region)]
+    rows = [
+        {
+            "error_inside": mean_error(made, true, inside),
+            "unchanged_inside": mean_error(given, true, inside),
+            "error_outside": mean_error(made, true, ~inside),
+            "iou": overlap(a, inside),
+        }
+        for given, made, true, a, inside in zip(x_i / 255.0, x_ij / 255.0, truth / 255.0, alpha, region)
+    ]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -111,10 +120,12 @@ def log_lines(values) -> list[dict]:
     """The lines of a log that have a step, and of these what are numbers; ValueError for no list."""
     if not isinstance(values, list):
         raise ValueError("is no list of a log's lines")
-    lines = ({name: value for name, value in line.items() if is_number(value)}
-             for line in values if isinstance(line, dict))
-    return [line for line in lines if isinstance(line.get("step"), int)
-            and 0 <= line["step"] < MAX_STEP]
+    lines = (
+        {name: value for name, value in line.items() if is_number(value)}
+        for line in values
+        if isinstance(line, dict)
+    )
+    return [line for line in lines if isinstance(line.get("step"), int) and 0 <= line["step"] < MAX_STEP]
 
 
 def condensed_log(value) -> dict:

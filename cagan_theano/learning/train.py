@@ -33,8 +33,10 @@ from data_prep.store import PhotoFile, empty_pictures
 HELD_OUT = 16  # triples that are scored; the sheets show the first few
 SHOWN = ("loss_D", "loss_G", "L_id", "L_cyc", "L_truth", "L_region")  # beside the progress bar
 
-OTHER_DATA = ("the data that this training was begun with; give the same photo file, or begin a new run "
-              "from its weights with --init")
+OTHER_DATA = (
+    "the data that this training was begun with; give the same photo file, or begin a new run "
+    "from its weights with --init"
+)
 USUAL = {"precision": "float32", "devices": 1, "cluster": None}  # how a back end computes
 
 
@@ -74,49 +76,102 @@ class Settings:
 @click.option("--data", required=True, help="Photo file (HDF5) with a train split.")
 @click.option("--run", required=True, help="Folder of this training; it must not exist yet.")
 @click.option("--resume", is_flag=True, help="Continue the training in --run, bit for bit.")
-@click.option("--other-kernels", is_flag=True,
-              help="With --resume: go on though other kernels computed the run so far (another back "
-                   "end, precision or compiler).  Its bits then depend on both.")
+@click.option(
+    "--other-kernels",
+    is_flag=True,
+    help="With --resume: go on though other kernels computed the run so far (another back "
+    "end, precision or compiler).  Its bits then depend on both.",
+)
 @click.option("--init", help="Checkpoint whose weights to start from, of any picture size.")
-@click.option("--backend", type=click.Choice(("auto", *BACKENDS)), default="auto",
-              show_default=True, help="Aesara's linker; auto: jax where it is installed.")
+@click.option(
+    "--backend",
+    type=click.Choice(("auto", *BACKENDS)),
+    default="auto",
+    show_default=True,
+    help="Aesara's linker; auto: jax where it is installed.",
+)
 @click.option("--device", type=click.Choice(("cpu", "gpu")), help="[default: the best there is]")
-@click.option("--sample-every", type=click.IntRange(1), default=250, show_default=True,
-              help="Steps between sheets of held-out swaps.")
-@click.option("--checkpoint-every", type=click.IntRange(1), default=250, show_default=True,
-              help="Steps between checkpoints.")
-@click.option("--keep", type=click.IntRange(1), default=3, show_default=True,
-              help="Newest checkpoints to keep.")
+@click.option(
+    "--sample-every",
+    type=click.IntRange(1),
+    default=250,
+    show_default=True,
+    help="Steps between sheets of held-out swaps.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=click.IntRange(1),
+    default=250,
+    show_default=True,
+    help="Steps between checkpoints.",
+)
+@click.option(
+    "--keep", type=click.IntRange(1), default=3, show_default=True, help="Newest checkpoints to keep."
+)
 @click.option("--note", default="", help="A remark that the checkpoints carry.")
 @precision_option
 @devices_option
-@click.option("--cluster", metavar="HOST:PORT,PROCESSES,INDEX|auto",
-              help="Train together with other processes, on other hosts too: where process 0 "
-                   "listens, how many there are, which this is; auto: as the batch system says.  "
-                   "Needs --devices all and one --run that all can read; process 0 alone writes.")
+@click.option(
+    "--cluster",
+    metavar="HOST:PORT,PROCESSES,INDEX|auto",
+    help="Train together with other processes, on other hosts too: where process 0 "
+    "listens, how many there are, which this is; auto: as the batch system says.  "
+    "Needs --devices all and one --run that all can read; process 0 alone writes.",
+)
 @no_cache_option
 @config_options()
 @click.pass_context
-def train(ctx, data, run, resume, other_kernels, init, backend, device, sample_every, checkpoint_every, keep,
-          note, precision, devices, cluster, **options):
+def train(
+    ctx,
+    data,
+    run,
+    resume,
+    other_kernels,
+    init,
+    backend,
+    device,
+    sample_every,
+    checkpoint_every,
+    keep,
+    note,
+    precision,
+    devices,
+    cluster,
+    **options,
+):
     """Train CAGAN on a photo file; the defaults are the paper's settings.
 
     Ctrl-C stops after the step at hand and saves; --resume goes on from there.  With --resume,
     the settings are those of the run; only --steps may change.  The size of the pictures is
     that of the data.
     """
-    settings = Settings(data, run, resume, init, backend, device, sample_every, checkpoint_every,
-                        keep, note, {"precision": precision, "devices": devices,
-                                     "cluster": cluster}, other_kernels)
-    given = {name: value for name, value in options.items()
-             if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT}
+    settings = Settings(
+        data,
+        run,
+        resume,
+        init,
+        backend,
+        device,
+        sample_every,
+        checkpoint_every,
+        keep,
+        note,
+        {"precision": precision, "devices": devices, "cluster": cluster},
+        other_kernels,
+    )
+    given = {
+        name: value
+        for name, value in options.items()
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+    }
     with Signals() as signals:
         try:
             return (resume_run if resume else new_run)(settings, given, signals)
         except Stopped as stopped:
             how = f"go on with: {settings.resume_command()}"
-            click.echo("stopped at once; " + (how if RunFolder(run).begun() else
-                       "nothing was written"), err=True)
+            click.echo(
+                "stopped at once; " + (how if RunFolder(run).begun() else "nothing was written"), err=True
+            )
             return stopped.exit_code
 
 
@@ -155,8 +210,7 @@ def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
     with contextlib.nullcontext() if backend.process else folder, PhotoFile(settings.data) as file:
         config = same_settings(folder.read_config(), given, settings.run)
         check_data(file, config)
-        path, checkpoint = folder.newest_checkpoint(lambda text: tqdm.write(
-            f"Warning: {one_line(text)}"))
+        path, checkpoint = folder.newest_checkpoint(lambda text: tqdm.write(f"Warning: {one_line(text)}"))
         check_steps(config, checkpoint.step)
         check_same_data(file, checkpoint.metadata)
         check_same_kernels(path, checkpoint.metadata, backend, settings.other_kernels)
@@ -192,16 +246,20 @@ def same_settings(stored: Config, given: dict, run: str) -> Config:
     """The stored configuration with a new number of steps; ValueError for any other change."""
     for name, value in given.items():
         if name != "steps" and getattr(stored, name) != value:
-            raise ValueError(f"{run}: was begun with {name}={getattr(stored, name)}, not {value}; "
-                             f"leave --{name.replace('_', '-')} out, or begin a new run")
+            raise ValueError(
+                f"{run}: was begun with {name}={getattr(stored, name)}, not {value}; "
+                f"leave --{name.replace('_', '-')} out, or begin a new run"
+            )
     return stored.replace(steps=given.get("steps", stored.steps))
 
 
 def check_steps(config: Config, done: int) -> None:
     """Raise ValueError where a training has done more steps than are asked for."""
     if config.steps < done:
-        raise ValueError(f"--steps {config.steps}: the training has done {done} steps already; give a "
-                         "larger number, or leave --steps out")
+        raise ValueError(
+            f"--steps {config.steps}: the training has done {done} steps already; give a "
+            "larger number, or leave --steps out"
+        )
 
 
 def check_same_kernels(path, metadata: dict, backend, consent: bool) -> None:
@@ -210,9 +268,11 @@ def check_same_kernels(path, metadata: dict, backend, consent: bool) -> None:
     if known is None:
         click.echo(f"{path}: records no kernels; whether these ({now}) computed it is not checked")
     elif known != now and not consent:
-        raise ValueError(f"{path}: was computed by other kernels ({reprlib.repr(known)}) than are here "
-                         f"({now}), so that the bits would differ; go on where those are (a compiler, "
-                         "the same --backend and --precision), or consent with --other-kernels")
+        raise ValueError(
+            f"{path}: was computed by other kernels ({reprlib.repr(known)}) than are here "
+            f"({now}), so that the bits would differ; go on where those are (a compiler, "
+            "the same --backend and --precision), or consent with --other-kernels"
+        )
 
 
 def changed_kernels(metadata: dict, backend) -> dict:
@@ -227,16 +287,22 @@ def changed_kernels(metadata: dict, backend) -> dict:
 def check_data(file: PhotoFile, config: Config) -> None:
     """Raise ValueError when the photos do not serve this configuration."""
     if (file.height, file.width) != (config.height, config.width):
-        raise ValueError(f"{file.path}: has photos of {file.height}x{file.width}, not "
-                         f"{config.height}x{config.width}; use another file or leave --height "
-                         "and --width out")
+        raise ValueError(
+            f"{file.path}: has photos of {file.height}x{file.width}, not "
+            f"{config.height}x{config.width}; use another file or leave --height "
+            "and --width out"
+        )
     photos = file.split("train")
     if len(photos) < config.batch_size:
-        raise ValueError(f"{file.path}: has {len(photos)} pairs to train on, fewer than a batch "
-                         f"of {config.batch_size}; use a smaller --batch-size or more photos")
+        raise ValueError(
+            f"{file.path}: has {len(photos)} pairs to train on, fewer than a batch "
+            f"of {config.batch_size}; use a smaller --batch-size or more photos"
+        )
     if config.mask != "none" and photos.mask is None:
-        raise ValueError(f"{file.path}: has no masks, which --mask {config.mask} needs; use "
-                         "--mask none or photos with masks")
+        raise ValueError(
+            f"{file.path}: has no masks, which --mask {config.mask} needs; use "
+            "--mask none or photos with masks"
+        )
     if config.needs_truth:
         check_truth(file, photos, config)
 
@@ -244,16 +310,22 @@ def check_data(file: PhotoFile, config: Config) -> None:
 def check_truth(file: PhotoFile, photos, config: Config) -> None:
     """Raise ValueError when the photos lack what the terms for true swaps need."""
     if config.gamma_region and photos.mask is None:
-        raise ValueError(f"{file.path}: has no masks, which --gamma-region needs; use "
-                         "--gamma-region 0 or photos with masks")
+        raise ValueError(
+            f"{file.path}: has no masks, which --gamma-region needs; use "
+            "--gamma-region 0 or photos with masks"
+        )
     with naming(file.path):
         ways(photos.triples, len(photos), config)
 
 
 def describe(file: PhotoFile) -> dict:
     """What a checkpoint remembers of its data."""
-    return {"pairs": len(file.split("train")), "height": file.height, "width": file.width,
-            "provenance": file.provenance}
+    return {
+        "pairs": len(file.split("train")),
+        "height": file.height,
+        "width": file.width,
+        "provenance": file.provenance,
+    }
 
 
 def check_same_data(file: PhotoFile, metadata: dict) -> None:
@@ -285,8 +357,10 @@ def read_data(file: PhotoFile, config: Config) -> tuple:
 def prepare(file: PhotoFile, photos, held_out, config: Config, backend) -> Trainer:
     """The trainer of photos that were read from a file; see `read_data`."""
     if held_out is not None and config.mask != "none" and held_out.m_i is None:
-        raise ValueError(f"{file.path}: has no test masks, which --mask {config.mask} needs; use "
-                         "--mask none or photos with masks")
+        raise ValueError(
+            f"{file.path}: has no test masks, which --mask {config.mask} needs; use "
+            "--mask none or photos with masks"
+        )
     with naming(file.path):
         trainer = Trainer(config, photos, backend)
     if held_out is None:
@@ -330,11 +404,11 @@ def read_rows(columns, color: str, bar, digest, chunk: int = 256) -> np.ndarray:
     rest = target
     for source in columns:
         for start in range(0, len(source), chunk):
-            pictures = source[start:start + chunk]
+            pictures = source[start : start + chunk]
             feed(digest, pictures)
-            rest[start:start + chunk][:len(source) - start] = to_bytes(pictures, color)
+            rest[start : start + chunk][: len(source) - start] = to_bytes(pictures, color)
             bar.update(min(chunk, len(source) - start))
-        rest = rest[len(source):]
+        rest = rest[len(source) :]
     return target
 
 
@@ -344,15 +418,27 @@ def start_from(trainer: Trainer, path: str) -> dict:
     with naming(path):
         trainer.start_from(checkpoint.swapping_G(), checkpoint.D)
     config = checkpoint.config
-    return {"sha256": checkpoint.sha256, "step": checkpoint.step, "height": config.height,
-            "width": config.width, "note": checkpoint.metadata.get("note", "")}
+    return {
+        "sha256": checkpoint.sha256,
+        "step": checkpoint.step,
+        "height": config.height,
+        "width": config.width,
+        "note": checkpoint.metadata.get("note", ""),
+    }
 
 
 class Loop:
     """Step, log, snapshot, until the configured number of steps or a signal."""
 
-    def __init__(self, trainer: Trainer, folder: RunFolder, held_out, metadata: dict,
-                 settings: Settings, signals: Signals):
+    def __init__(
+        self,
+        trainer: Trainer,
+        folder: RunFolder,
+        held_out,
+        metadata: dict,
+        settings: Settings,
+        signals: Signals,
+    ):
         self.trainer, self.folder, self.held_out = trainer, folder, held_out
         self.metadata, self.settings, self.signals = metadata, settings, signals
         self.config = trainer.config
@@ -375,8 +461,13 @@ class Loop:
 
     def progress_bar(self):
         """A bar over the steps, rarely drawn where no one watches."""
-        return tqdm(initial=self.trainer.step, total=self.config.steps, unit="step",
-                    smoothing=0.05, mininterval=0.5 if sys.stderr.isatty() else 30)
+        return tqdm(
+            initial=self.trainer.step,
+            total=self.config.steps,
+            unit="step",
+            smoothing=0.05,
+            mininterval=0.5 if sys.stderr.isatty() else 30,
+        )
 
     def finished(self) -> bool:
         """Whether all steps are done."""
@@ -406,9 +497,11 @@ class Loop:
     def diverged(self, what) -> ValueError:
         """The error of a training that has diverged: where it may go on from."""
         last = self.folder.checkpoint_path(self.folder.steps()[-1])
-        return ValueError(f"step {self.trainer.step}: {what}: training diverged; the last good "
-                          f"checkpoint is {last}; begin a new run from it with --init and a smaller "
-                          "--learning-rate")
+        return ValueError(
+            f"step {self.trainer.step}: {what}: training diverged; the last good "
+            f"checkpoint is {last}; begin a new run from it with --init and a smaller "
+            "--learning-rate"
+        )
 
     def sample(self) -> dict:
         """Draw the sheet of held-out swaps; returns their scores."""
@@ -435,10 +528,16 @@ class Loop:
     def save(self) -> None:
         """Write a checkpoint of this step and remove those beyond the newest few."""
         trainer = self.trainer
-        metadata = {**self.metadata, "seconds": round(time.monotonic() - self.start, 1),
-                    "finished": self.finished(), "seed": self.config.seed,
-                    "versions": versions(), "backend": trainer.backend.name,
-                    "device": trainer.backend.device, "kernels": trainer.backend.kernels}
+        metadata = {
+            **self.metadata,
+            "seconds": round(time.monotonic() - self.start, 1),
+            "finished": self.finished(),
+            "seed": self.config.seed,
+            "versions": versions(),
+            "backend": trainer.backend.name,
+            "device": trainer.backend.device,
+            "kernels": trainer.backend.kernels,
+        }
         checkpoint = Checkpoint(config=self.config, metadata=metadata, **trainer.state())
         self.folder.flush_log()
         save_checkpoint(self.folder.checkpoint_path(trainer.step), checkpoint)
@@ -450,6 +549,5 @@ class Loop:
         if self.finished():
             click.echo(f"{self.config.steps} steps are done: {path}")
             return 0
-        click.echo(f"stopped after step {step}; go on with: {self.settings.resume_command()}",
-                   err=True)
+        click.echo(f"stopped after step {step}; go on with: {self.settings.resume_command()}", err=True)
         return self.signals.exit_code

@@ -73,8 +73,10 @@ class Trainer:
         Raises ValueError, before anything changes, when names or shapes are not this training's.
         """
         if state.optimizer is None or state.sampler is None:
-            raise ValueError("holds weights only, no moments or random state; a training can "
-                             "start from it (--init), not resume")
+            raise ValueError(
+                "holds weights only, no moments or random state; a training can "
+                "start from it (--init), not resume"
+            )
         check_values(self._moments(), state.optimizer)
         self.start_from(state.G, state.D)
         set_values(self._moments(), state.optimizer, self.backend)
@@ -138,13 +140,17 @@ def check_shapes(shapes: Mapping, values: Mapping) -> None:
     """Raise ValueError unless `values` has just the names and shapes of `shapes`."""
     for name in sorted(set(shapes) ^ set(values)):
         lack = "lacks" if name in shapes else "has the unknown"
-        raise ValueError(f"{lack} parameter {name}: it belongs to another architecture; use the "
-                         "options that it was trained with")
+        raise ValueError(
+            f"{lack} parameter {name}: it belongs to another architecture; use the "
+            "options that it was trained with"
+        )
     for name, needed in shapes.items():
         found = np.shape(values[name])
         if tuple(needed) != found:
-            raise ValueError(f"parameter {name} has shape {found}, {tuple(needed)} is needed; use the "
-                             "widths and kernels that it was trained with")
+            raise ValueError(
+                f"parameter {name} has shape {found}, {tuple(needed)} is needed; use the "
+                "widths and kernels that it was trained with"
+            )
 
 
 def set_values(variables: Mapping, values: Mapping, backend: Backend) -> None:

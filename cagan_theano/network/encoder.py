@@ -15,13 +15,9 @@ class EncoderLayer:
         self.copied, self.name = copied, name
         replaced = COPIED_CHANNELS if copied and config.copies_mode == "replace" else 0
         learned = channels - replaced
-        self.convolution = Convolution(
-            parameters, name, in_channels, learned, kernel, bias=not norm
-        )
+        self.convolution = Convolution(parameters, name, in_channels, learned, kernel, bias=not norm)
         self.norm = (
-            InstanceNorm(parameters, name, learned, config.norm_epsilon, config.norm_affine)
-            if norm
-            else None
+            InstanceNorm(parameters, name, learned, config.norm_epsilon, config.norm_affine) if norm else None
         )
         self.activation = {"relu": relu, "leaky": leaky_relu}[config.activation]
 

@@ -31,12 +31,8 @@ class DecoderLayer:
 
     def __init__(self, parameters, name, config, in_channels, channels):
         self.name = name
-        self.deconvolution = Deconvolution(
-            parameters, name, in_channels, channels, config.g_kernel
-        )
-        self.norm = InstanceNorm(
-            parameters, name, channels, config.norm_epsilon, config.norm_affine
-        )
+        self.deconvolution = Deconvolution(parameters, name, in_channels, channels, config.g_kernel)
+        self.norm = InstanceNorm(parameters, name, channels, config.norm_epsilon, config.norm_affine)
 
     def output_shape(self, shape: Shape, skip: Shape) -> Shape:
         """(C, H, W) and the skip's size -> (channels + skip's, 2H, 2W)."""
@@ -75,9 +71,7 @@ class Generator:
             layer = DecoderLayer(self.params, f"decoder{n}", config, channels, config.g_widths[-n - 1])
             channels = config.g_widths[-n - 1] + widths[-n - 1]
             self.decoder.append(layer)
-        self.output = Deconvolution(
-            self.params, "output", channels, 4, config.g_kernel, bias=True
-        )
+        self.output = Deconvolution(self.params, "output", channels, 4, config.g_kernel, bias=True)
 
     def shapes(self, height: int, width: int) -> list[tuple[str, Shape]]:
         """The boxes of G in Figure 3, input to [alpha, R, G, B], by the sizes the layers state."""

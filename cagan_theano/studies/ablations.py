@@ -35,14 +35,14 @@ SAMPLES = 10
 def data_of(plan, reading, out):
     """Path of the photo file of a run; rendered where it is missing.  Raises OSError."""
     from data_prep.photoshoot import shoot
+
     given, ending = plan.shoot, "_clutter" if reading.clutter else ""
     height, width = given["size"]
     path = out / f"photos_{height}x{width}_{given['pairs']}_{given['seed']}{ending}.h5"
     setting = shoot.Setting(given["seed"], (height, width), reading.clutter)
     if not held_out.is_made(path, shoot.provenance(setting, given["pairs"], given["held_out"])):
         path.parent.mkdir(parents=True, exist_ok=True)
-        shoot.shoot(path, given["pairs"], given["size"], given["seed"], given["held_out"],
-                    reading.clutter)
+        shoot.shoot(path, given["pairs"], given["size"], given["seed"], given["held_out"], reading.clutter)
     return path
 
 
@@ -58,16 +58,28 @@ def state(plan, out, reading, seed):
         return "missing"
     same = {"steps": plan.steps}  # a longer plan resumes a shorter one
     if folder.read_config().replace(**same) != wanted:
-        raise ValueError(f"{folder.path}: was trained with other settings than the plan's "
-                         f"{reading.name}; give another --out, or remove it")
+        raise ValueError(
+            f"{folder.path}: was trained with other settings than the plan's "
+            f"{reading.name}; give another --out, or remove it"
+        )
     return "done" if plan.steps in folder.steps() else "begun" if folder.steps() else "missing"
 
 
 def training_command(plan, out, reading, seed, device=None):
     """The command line, as a list of words, that trains a run or continues it."""
     folder = run_of(out, reading, seed).path
-    words = [sys.executable, "-m", "cagan_theano", "train", "--data", str(data_of(plan, reading, out)),
-             "--run", str(folder), "--steps", str(plan.steps)]
+    words = [
+        sys.executable,
+        "-m",
+        "cagan_theano",
+        "train",
+        "--data",
+        str(data_of(plan, reading, out)),
+        "--run",
+        str(folder),
+        "--steps",
+        str(plan.steps),
+    ]
     words += ["--device", device] if device else []
     every = str(max(1, plan.steps // SAMPLES))
     words += ["--keep", "1", "--sample-every", every, "--checkpoint-every", every]
@@ -96,8 +108,10 @@ def train(plan, out, reading, seed, device):
     words = training_command(plan, out, reading, seed, device)
     failed = subprocess.run(words, env=weights.child_environment(), check=False).returncode
     if failed:
-        raise ValueError(f"{run_of(out, reading, seed).path}: the training ended with exit code "
-                         f"{failed}; its own message is above; the same command goes on")
+        raise ValueError(
+            f"{run_of(out, reading, seed).path}: the training ended with exit code "
+            f"{failed}; its own message is above; the same command goes on"
+        )
 
 
 def evaluated(plan, out, reading, seed, device):
@@ -129,8 +143,7 @@ def measured(path, model, held):
     report = evaluate.report(path, model, held, columns, 0)
     swaps = measures.all_swaps(held, SHOWN)
     pictures = measures.read(held, swaps, np.arange(len(swaps.i)))
-    swap = held_out.dress(model, held, pictures["x_i"], pictures["y_i"], pictures["y_j"],
-                        pictures["mask_i"])
+    swap = held_out.dress(model, held, pictures["x_i"], pictures["y_i"], pictures["y_j"], pictures["mask_i"])
     shown = {key: pictures[key] for key in ("x_i", "y_j", "truth")}
     return report, shown | {"x_ij": swap.x_ij, "alpha": swap.alpha}
 
@@ -149,16 +162,19 @@ def gather(plan, out, device=None):
     """
     done = {r.name: [s for s in plan.seeds if state(plan, out, r, s) == "done"] for r in plan.runs}
     if not done[plan.baseline]:
-        raise ValueError(f"{plan.path}: the baseline {plan.baseline} is not trained yet; leave "
-                         "--only out, or name it")
+        raise ValueError(
+            f"{plan.path}: the baseline {plan.baseline} is not trained yet; leave --only out, or name it"
+        )
     reports, grids = {}, {}
     for reading in (r for r in plan.runs if done[r.name]):
         found = [evaluated(plan, out, reading, seed, device) for seed in done[reading.name]]
         reports[reading.name], grids[reading.name] = [f[0] for f in found], found[0][1]
     first = grids[plan.baseline]
-    return (results(plan, out, done, reports),
-            {key: first[key] for key in ("x_i", "y_j", "truth")},
-            {name: (shown["x_ij"], shown["alpha"]) for name, shown in grids.items()})
+    return (
+        results(plan, out, done, reports),
+        {key: first[key] for key in ("x_i", "y_j", "truth")},
+        {name: (shown["x_ij"], shown["alpha"]) for name, shown in grids.items()},
+    )
 
 
 def results(plan, out, done, reports):
@@ -167,29 +183,42 @@ def results(plan, out, done, reports):
     base, runs = reports[plan.baseline][0], {}
     for reading in (r for r in plan.runs if r.name in reports):
         seeds = done[reading.name]
-        paired = [columns[plan.baseline][k] for k, seed in enumerate(done[plan.baseline])
-                  if seed in seeds] or columns[plan.baseline]
+        paired = [
+            columns[plan.baseline][k] for k, seed in enumerate(done[plan.baseline]) if seed in seeds
+        ] or columns[plan.baseline]
         runs[reading.name] = {
-            "about": reading.about, "changes": reading.changes, "clutter": reading.clutter,
-            "seeds": seeds, "sha256": [r["sha256"] for r in reports[reading.name]],
+            "about": reading.about,
+            "changes": reading.changes,
+            "clutter": reading.clutter,
+            "seeds": seeds,
+            "sha256": [r["sha256"] for r in reports[reading.name]],
             "seconds": [r["metadata"].get("seconds") for r in reports[reading.name]],
             "measures": study.compared(columns[reading.name], paired),
-            "curves": [study.curves(run_of(out, reading, seed).read_log()) for seed in seeds]}
+            "curves": [study.curves(run_of(out, reading, seed).read_log()) for seed in seeds],
+        }
     missing = {r.name: [s for s in plan.seeds if s not in done[r.name]] for r in plan.runs}
-    return {"title": plan.title, "about": plan.about, "plan": Path(plan.path).name,
-            "baseline": plan.baseline, "steps": plan.steps, "n": base["n"],
-            "people": base["people"], "trainings": sum(map(len, reports.values())),
-            "photoshoot": {**plan.shoot, "size": list(plan.shoot["size"])},
-            "config": plan.common, "versions": base["metadata"].get("versions"), "runs": runs,
-            "missing": {name: seeds for name, seeds in missing.items() if seeds}}
+    return {
+        "title": plan.title,
+        "about": plan.about,
+        "plan": Path(plan.path).name,
+        "baseline": plan.baseline,
+        "steps": plan.steps,
+        "n": base["n"],
+        "people": base["people"],
+        "trainings": sum(map(len, reports.values())),
+        "photoshoot": {**plan.shoot, "size": list(plan.shoot["size"])},
+        "config": plan.common,
+        "versions": base["metadata"].get("versions"),
+        "runs": runs,
+        "missing": {name: seeds for name, seeds in missing.items() if seeds},
+    }
 
 
 def show_state(plan, out, chosen):
     """One line for each training: its run, seed and state."""
     for reading in chosen:
         for seed in plan.seeds:
-            click.echo(f"{reading.name:<24}seed {seed:<4}{state(plan, out, reading, seed):<9}"
-                       f"{reading.about}")
+            click.echo(f"{reading.name:<24}seed {seed:<4}{state(plan, out, reading, seed):<9}{reading.about}")
 
 
 def write_study(plan, out, device, copy=None):
@@ -199,12 +228,19 @@ def write_study(plan, out, device, copy=None):
     note = f"{plan.title}; {plan.steps} steps, seed {plan.seeds[0]}"
     grid = study.grid(pictures, rows, note)
     plot = study.plot(found)
-    files = {out / "results.json": text, out / "table.md": study.markdown(found) + "\n",
-             out / "grid.png": grid, out / "differences.png": plot}
+    files = {
+        out / "results.json": text,
+        out / "table.md": study.markdown(found) + "\n",
+        out / "grid.png": grid,
+        out / "differences.png": plot,
+    }
     if copy:
         copy = Path(copy)
-        files |= {copy: text, copy.with_suffix(".png"): grid,
-                  copy.with_name(f"{copy.stem}_differences.png"): plot}
+        files |= {
+            copy: text,
+            copy.with_suffix(".png"): grid,
+            copy.with_name(f"{copy.stem}_differences.png"): plot,
+        }
     for path, content in files.items():
         write_atomically(path, content)
         click.echo(f"wrote {path}")
@@ -213,15 +249,23 @@ def write_study(plan, out, device, copy=None):
 
 @click.command(cls=Command)
 @click.argument("plan", type=click.Path(dir_okay=False))
-@click.option("--out", type=click.Path(file_okay=False), default=None,
-              help="Folder of run folders and results.  [default: runs/ablations_PLAN]")
-@click.option("--only", multiple=True, metavar="NAME",
-              help="Train this run only; may be given several times.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False),
+    default=None,
+    help="Folder of run folders and results.  [default: runs/ablations_PLAN]",
+)
+@click.option(
+    "--only", multiple=True, metavar="NAME", help="Train this run only; may be given several times."
+)
 @click.option("--list", "listed", is_flag=True, help="Show what is done and what is missing.")
 @click.option("--no-training", is_flag=True, help="Compare what is there; train nothing.")
-@click.option("--results", type=click.Path(dir_okay=False),
-              help="A second place for the results and, beside it, their pictures, such as "
-                   "docs/results/ablations_NAME.json.")
+@click.option(
+    "--results",
+    type=click.Path(dir_okay=False),
+    help="A second place for the results and, beside it, their pictures, such as "
+    "docs/results/ablations_NAME.json.",
+)
 @options.device_option
 def command(plan, out, only, listed, no_training, results, device):
     """Train every run of PLAN that is missing, evaluate all, and compare them.

@@ -71,22 +71,25 @@ def kinds(columns, seed=0):
     """
     weights = interval.draws(columns, seed)
     color = within(measures.CHANGED, "kind_color")
-    others = {kind: within(measures.CHANGED, f"kind_{kind}")
-              for kind in ("texture", *measures.SHAPE)}
-    return {"kinds": evaluate.summarize_kinds(columns, seed),
-            "color_less": {kind: interval.estimate(
-                lambda c, w, other=other: color(c, w) - other(c, w), columns, weights)
-                for kind, other in others.items()}}
+    others = {kind: within(measures.CHANGED, f"kind_{kind}") for kind in ("texture", *measures.SHAPE)}
+    return {
+        "kinds": evaluate.summarize_kinds(columns, seed),
+        "color_less": {
+            kind: interval.estimate(lambda c, w, other=other: color(c, w) - other(c, w), columns, weights)
+            for kind, other in others.items()
+        },
+    }
 
 
 def harder(street, studio, seed=0):
     """Measures before a street, and how far above those of the studio: {n, measures, gap}."""
     weights = interval.draws(street, seed), interval.draws(studio, seed + 1)
     chosen = [m for m in measures.known(street) if m.name in COMPARED]
-    return {"n": len(street["person"]),
-            "measures": {m.name: interval.estimate(m.of, street, weights[0]) for m in chosen},
-            "gap": {m.name: interval.gap(m.of, street, weights[0], studio, weights[1])
-                    for m in chosen}}
+    return {
+        "n": len(street["person"]),
+        "measures": {m.name: interval.estimate(m.of, street, weights[0]) for m in chosen},
+        "gap": {m.name: interval.gap(m.of, street, weights[0], studio, weights[1]) for m in chosen},
+    }
 
 
 def speed(model):
@@ -105,8 +108,13 @@ def speed(model):
         model.swap(x, y, z, **masks)
         rates.append(TIMED / (time.perf_counter() - start))
     backend = getattr(model, "backend", None)
-    return {"value": float(np.median(rates)), "low": min(rates), "high": max(rates),
-            "device": str(getattr(backend, "device", "unknown")).lower(), "cores": os.cpu_count()}
+    return {
+        "value": float(np.median(rates)),
+        "low": min(rates),
+        "high": max(rates),
+        "device": str(getattr(backend, "device", "unknown")).lower(),
+        "cores": os.cpu_count(),
+    }
 
 
 def condensed(path):
@@ -116,20 +124,23 @@ def condensed(path):
     Raises ValueError for a file without steps, OSError.
     """
     from cagan_theano.learning.run_folder import parse_log
+
     lines = log_lines(list(parse_log(Path(path).read_text("utf-8", "replace"))))
     if not lines:
         raise ValueError(f"{path}: holds no training steps; give the log.jsonl of a run folder")
     parts = np.array_split(np.arange(len(lines)), min(CURVE, len(lines)))
-    return {"points": [point([lines[n] for n in part]) for part in parts],
-            "samples": study.curves(lines)}
+    return {"points": [point([lines[n] for n in part]) for part in parts], "samples": study.curves(lines)}
 
 
 def point(lines):
     """The mean of each loss over some lines of a log, at their last step."""
-    names = dict.fromkeys(name for line in lines for name in line
-                          if name not in ("step", *SCORES, *OLD_SCORES))
-    return {"step": lines[-1]["step"], **{name: round(float(np.mean(
-        [line[name] for line in lines if name in line])), 5) for name in names}}
+    names = dict.fromkeys(
+        name for line in lines for name in line if name not in ("step", *SCORES, *OLD_SCORES)
+    )
+    return {
+        "step": lines[-1]["step"],
+        **{name: round(float(np.mean([line[name] for line in lines if name in line])), 5) for name in names},
+    }
 
 
 def read_results(path):
@@ -145,8 +156,7 @@ def read_results(path):
             raise ValueError("no object")
         return value
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: is not a results file ({error}); remove it and measure "
-                         "again") from error
+        raise ValueError(f"{path}: is not a results file ({error}); remove it and measure again") from error
 
 
 def read_training(path):
@@ -171,6 +181,7 @@ def write_json(path, value):
 def shipped(path, checkpoint, again, backend, device):
     """The numbers of a checkpoint: those stored at `path` where they are of it, else measured."""
     from cagan_theano.checkpoint import load_checkpoint
+
     stored = None if again else read_results(path)
     if stored and stored.get("sha256") == load_checkpoint(checkpoint).sha256:
         click.echo(f"{path}: is of these weights; nothing is measured again (--again does)")
@@ -182,13 +193,21 @@ def shipped(path, checkpoint, again, backend, device):
 
 @click.command(cls=Command)
 @options.checkpoint_option("128x96")
-@click.option("--results", type=click.Path(file_okay=False), default="docs/results", show_default=True,
-              help="Folder of shipped.json, training.json and the "
-                                                "studies ablations_*.json.")
-@click.option("--out", type=Output("a text"), default="docs/claims.md", show_default=True,
-              help="The document.")
-@click.option("--log", type=click.Path(dir_okay=False),
-              help="log.jsonl of the checkpoint's training, condensed into training.json.")
+@click.option(
+    "--results",
+    type=click.Path(file_okay=False),
+    default="docs/results",
+    show_default=True,
+    help="Folder of shipped.json, training.json and the studies ablations_*.json.",
+)
+@click.option(
+    "--out", type=Output("a text"), default="docs/claims.md", show_default=True, help="The document."
+)
+@click.option(
+    "--log",
+    type=click.Path(dir_okay=False),
+    help="log.jsonl of the checkpoint's training, condensed into training.json.",
+)
 @click.option("--again", is_flag=True, help="Measure, even where the numbers are there.")
 @options.backend_option
 @options.device_option

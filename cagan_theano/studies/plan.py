@@ -1,23 +1,23 @@
 """The plan of a study: a TOML file of trainings with one thing changed, read and checked.
 
-    title = "..."
-    baseline = "paper"            # the run that the others are compared with
-    steps = 10000
-    seeds = [0, 1]                # each run is trained with each of them
+title = "..."
+baseline = "paper"            # the run that the others are compared with
+steps = 10000
+seeds = [0, 1]                # each run is trained with each of them
 
-    [photoshoot]                  # the pictures, rendered once
-    pairs = 4000
-    size = "128x96"
-    seed = 0
-    held_out = 200
+[photoshoot]                  # the pictures, rendered once
+pairs = 4000
+size = "128x96"
+seed = 0
+held_out = 200
 
-    [config]                      # options of every run (cagan_theano.config.Config)
-    batch_size = 16
+[config]                      # options of every run (cagan_theano.config.Config)
+batch_size = 16
 
-    [runs.no_cycle]
-    about = "without the cycle loss"
-    config = { gamma_c = 0.0 }    # what this run changes
-    clutter = true                # its pictures are taken in the street (default: false)
+[runs.no_cycle]
+about = "without the cycle loss"
+config = { gamma_c = 0.0 }    # what this run changes
+clutter = true                # its pictures are taken in the street (default: false)
 """
 
 import json
@@ -35,8 +35,16 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 MAX_BYTES = 1 << 20
 PLANS = Path(__file__).with_name("plans")
 EXAMPLES = "shipped ones are first, readings"
-TOP = {"title": str, "about": str, "baseline": str, "steps": int, "seeds": list,
-       "photoshoot": dict, "config": dict, "runs": dict}
+TOP = {
+    "title": str,
+    "about": str,
+    "baseline": str,
+    "steps": int,
+    "seeds": list,
+    "photoshoot": dict,
+    "config": dict,
+    "runs": dict,
+}
 SHOOT = {"pairs": 2000, "size": "128x96", "seed": 0, "held_out": 200}
 RUN = {"about": str, "config": dict, "clutter": bool}
 FIXED = ("steps", "seed", "height", "width")
@@ -70,8 +78,17 @@ class Plan:
     def config(self, reading, seed):
         """The `Config` of a run with one of the seeds."""
         height, width = self.shoot["size"]
-        return made({"height": height, "width": width, **self.common, **reading.changes,
-                     "steps": self.steps, "seed": seed}, f"{self.path}: run {reading.name}")
+        return made(
+            {
+                "height": height,
+                "width": width,
+                **self.common,
+                **reading.changes,
+                "steps": self.steps,
+                "seed": seed,
+            },
+            f"{self.path}: run {reading.name}",
+        )
 
     def named(self, names):
         """The runs of these names (all without any), in the plan's order; ValueError for others."""
@@ -98,10 +115,17 @@ def read_plan(path):
     check_table(table, TOP, path, "the plan")
     for key in ("baseline", "steps", "runs"):
         need(key in table, path, f"{key} is missing")
-    plan = Plan(str(path), table.get("title", Path(path).stem), table.get("about", ""),
-                table["baseline"], table["steps"], tuple(table.get("seeds", [0])),
-                read_shoot(table.get("photoshoot", {}), path), table.get("config", {}),
-                tuple(read_run(path, name, run) for name, run in table["runs"].items()))
+    plan = Plan(
+        str(path),
+        table.get("title", Path(path).stem),
+        table.get("about", ""),
+        table["baseline"],
+        table["steps"],
+        tuple(table.get("seeds", [0])),
+        read_shoot(table.get("photoshoot", {}), path),
+        table.get("config", {}),
+        tuple(read_run(path, name, run) for name, run in table["runs"].items()),
+    )
     check_plan(plan)
     return plan
 
@@ -114,8 +138,11 @@ def read_shoot(table, path):
     need(match, path, f"size {shown(shoot['size'])} is not HEIGHTxWIDTH such as 128x96")
     size = int(match[1]), int(match[2])
     check_size(*size, str(path))
-    need(shoot["pairs"] >= 1 and shoot["held_out"] >= 4 and shoot["seed"] >= 0, path,
-         "pairs must be at least 1, held_out at least 4, seed at least 0")
+    need(
+        shoot["pairs"] >= 1 and shoot["held_out"] >= 4 and shoot["seed"] >= 0,
+        path,
+        "pairs must be at least 1, held_out at least 4, seed at least 0",
+    )
     return {**shoot, "size": size}
 
 
@@ -124,29 +151,32 @@ def read_run(path, name, table):
     need(NAME.fullmatch(name), path, f"run {shown(name)}: use small letters, digits, _ . and - only")
     need(isinstance(table, dict), path, f"run {name} is not a table")
     check_table(table, RUN, path, f"run {name}")
-    return Reading(name, table.get("about", ""), table.get("config", {}),
-                   table.get("clutter", False))
+    return Reading(name, table.get("about", ""), table.get("config", {}), table.get("clutter", False))
 
 
 def check_table(table, allowed, path, what):
     """Raise ValueError for an unknown key or a value of another type."""
     for key, value in table.items():
-        need(key in allowed, path, f"{what} has the unknown key {shown(key)}; known are "
-                                   f"{', '.join(allowed)}")
-        need(type(value) is allowed[key], path,
-             f"{what}: {key} must be of type {allowed[key].__name__}")
+        need(key in allowed, path, f"{what} has the unknown key {shown(key)}; known are {', '.join(allowed)}")
+        need(type(value) is allowed[key], path, f"{what}: {key} must be of type {allowed[key].__name__}")
 
 
 def check_plan(plan):
     """Raise ValueError unless every run is a valid configuration, the baseline among them."""
     plan.named([plan.baseline])
     whole = all(type(seed) is int for seed in plan.seeds)
-    need(plan.seeds and whole and len(set(plan.seeds)) == len(plan.seeds), plan.path,
-         "seeds must be different whole numbers")
+    need(
+        plan.seeds and whole and len(set(plan.seeds)) == len(plan.seeds),
+        plan.path,
+        "seeds must be different whole numbers",
+    )
     for options in (plan.common, *(reading.changes for reading in plan.runs)):
         for name in FIXED:
-            need(name not in options, plan.path, f"{name} is set for all runs alike: give steps "
-                                                 "and seeds at the top, size in [photoshoot]")
+            need(
+                name not in options,
+                plan.path,
+                f"{name} is set for all runs alike: give steps and seeds at the top, size in [photoshoot]",
+            )
     for reading in plan.runs:
         for seed in plan.seeds:
             plan.config(reading, seed)

@@ -31,8 +31,10 @@ def columns_of(report):
 
 def several(statistic, runs):
     """Statistic: the mean over trainings, dicts of columns of the same swaps."""
+
     def mean(_columns, weights):
         return np.mean([statistic(columns, weights) for columns in runs], axis=0)
+
     return mean
 
 
@@ -49,11 +51,11 @@ def compared(runs, baseline, seed=0):
         here, there = several(statistic, runs), several(statistic, baseline)
         each = [float(statistic(columns, ones)) for columns in runs]
         base = [float(statistic(columns, ones)) for columns in baseline]
-        change = interval.estimate(lambda c, w, a=here, b=there: a(c, w) - b(c, w), runs[0],
-                                   weights)
+        change = interval.estimate(lambda c, w, a=here, b=there: a(c, w) - b(c, w), runs[0], weights)
         found[name] = interval.estimate(here, runs[0], weights) | {
             "seeds": each,
-            "difference": change | {"seeds": [a - b for a, b in zip(each, base)]}}
+            "difference": change | {"seeds": [a - b for a, b in zip(each, base)]},
+        }
     return found
 
 
@@ -71,8 +73,11 @@ def curves(log):
 
     Of lines that an older program wrote: {step, error, iou, outside}, which `scores.OLD_SCORES` tells.
     """
-    return [{"step": line["step"], **{key: round(line[key], 5) for key in score_names(line)}}
-            for line in log_lines(log) if score_names(line)]
+    return [
+        {"step": line["step"], **{key: round(line[key], 5) for key in score_names(line)}}
+        for line in log_lines(log)
+        if score_names(line)
+    ]
 
 
 def score(point, name):
@@ -83,19 +88,25 @@ def score(point, name):
 def markdown(results):
     """The results of a study as one table in Markdown."""
     head = ["run", "changed", *MEASURES]
-    lines = [f"{results['title']}: {results['trainings']} trainings of {results['steps']} steps; "
-             f"{results['n']} held-out swaps of {results['people']} people.", "",
-             "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines = [
+        f"{results['title']}: {results['trainings']} trainings of {results['steps']} steps; "
+        f"{results['n']} held-out swaps of {results['people']} people.",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|" + " --- |" * len(head),
+    ]
     for name, run in results["runs"].items():
-        cells = [cell(measure, run["measures"][measure], name == results["baseline"])
-                 for measure in MEASURES]
+        cells = [cell(measure, run["measures"][measure], name == results["baseline"]) for measure in MEASURES]
         seeds = len(run["seeds"])
         first = f"{name} ({seeds} seed{'s' * (seeds > 1)})"
         lines.append("| " + " | ".join([first, changes(run), *cells]) + " |")
-    lines += ["", "Mean over the seeds; for the baseline with the 95 % interval over people or "
-              "garments, for the others with the difference from the baseline and its interval. "
-              "Better or worse: the interval is without 0, and two seeds or more agree. "
-              "Defined in docs/evaluation.md."]
+    lines += [
+        "",
+        "Mean over the seeds; for the baseline with the 95 % interval over people or "
+        "garments, for the others with the difference from the baseline and its interval. "
+        "Better or worse: the interval is without 0, and two seeds or more agree. "
+        "Defined in docs/evaluation.md.",
+    ]
     missing = [f"{name} ({seeds})" for name, seeds in results["missing"].items()]
     return "\n".join(lines + (["", f"Not trained yet: {', '.join(missing)}."] if missing else []))
 
@@ -112,8 +123,7 @@ def cell(name, entry, is_baseline):
         return f"{entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
     change = entry["difference"]
     verdict = better(name, change)
-    text = f"{entry['value']:.3f}: {change['value']:+.3f} ({change['low']:+.3f} to " \
-           f"{change['high']:+.3f})"
+    text = f"{entry['value']:.3f}: {change['value']:+.3f} ({change['low']:+.3f} to {change['high']:+.3f})"
     return text if verdict == "-" else f"{text} **{verdict}**"
 
 
@@ -128,15 +138,21 @@ def plot(results):
     """
     runs = {name: run for name, run in results["runs"].items() if name != results["baseline"]}
     with sheet.style():
-        figure = Figure(figsize=(13, 1.8 + 0.24 * len(runs)), dpi=130, facecolor="white",
-                        layout="constrained")
+        figure = Figure(
+            figsize=(13, 1.8 + 0.24 * len(runs)), dpi=130, facecolor="white", layout="constrained"
+        )
         for axes, measure in zip(figure.subplots(1, len(MEASURES), sharey=True), MEASURES):
             plot_measure(axes, measure, runs)
         axes.set_yticks(range(len(runs)), map(literal, runs))
         axes.set_ylim(max(len(runs), 1) - 0.5, -0.5)
-        figure.suptitle(literal(f"{results['title']}: difference from the run {results['baseline']!r}, ")
-                        + f"{results['n']} held-out swaps.  Dots: seeds; line: 95 % interval; in "
-                        "color: without 0, and two seeds or more agree", size=12, x=0.01, ha="left")
+        figure.suptitle(
+            literal(f"{results['title']}: difference from the run {results['baseline']!r}, ")
+            + f"{results['n']} held-out swaps.  Dots: seeds; line: 95 % interval; in "
+            "color: without 0, and two seeds or more agree",
+            size=12,
+            x=0.01,
+            ha="left",
+        )
         data = io.BytesIO()
         figure.savefig(data, format="png", dpi=130)
     return data.getvalue()
@@ -172,8 +188,9 @@ def grid(pictures, rows, note):
     pictures: x_i, y_j [n, H, W, 3] uint8, truth the same or None.  rows: run name -> (x_ij
     [n, H, W, 3] uint8, alpha [n, H, W] float) of its first seed.  Above: x_i, y_j and the truth.
     """
-    gray = {name: np.repeat(sheet.as_bytes(alpha)[..., None], 3, axis=-1)
-            for name, (_, alpha) in rows.items()}
+    gray = {
+        name: np.repeat(sheet.as_bytes(alpha)[..., None], 3, axis=-1) for name, (_, alpha) in rows.items()
+    }
     lines = {"input and article": (pictures["x_i"], pictures["y_j"])}
     if pictures["truth"] is not None:
         lines["true swap"] = (pictures["truth"], None)
@@ -210,6 +227,8 @@ def drawn(lines, note):
     return figure
 
 
-CAPTION = (r"The same held-out swaps under each run, one seed: above, the human $x_i$ and the "
-           r"article $y_j$; then, for each run, the generated $x_i^j$ and its mask $\alpha_i^j$ "
-           r"(white: painted).")
+CAPTION = (
+    r"The same held-out swaps under each run, one seed: above, the human $x_i$ and the "
+    r"article $y_j$; then, for each run, the generated $x_i^j$ and its mask $\alpha_i^j$ "
+    r"(white: painted)."
+)

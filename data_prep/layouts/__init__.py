@@ -20,8 +20,21 @@ from data_prep.layouts import (
     viton_hd,
 )
 
-LAYOUTS = {module.NAME: module for module in (
-    viton_hd, cp_vton, dresscode, mpv, mpv3d, lookbook, deepfashion, keras_cagan, listed, folders)}
+LAYOUTS = {
+    module.NAME: module
+    for module in (
+        viton_hd,
+        cp_vton,
+        dresscode,
+        mpv,
+        mpv3d,
+        lookbook,
+        deepfashion,
+        keras_cagan,
+        listed,
+        folders,
+    )
+}
 
 
 def begin(source, layout):

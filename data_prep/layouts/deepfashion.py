@@ -12,16 +12,18 @@ TITLE = "DeepFashion In-shop: img/WOMEN/Dresses/id_00000002/02_{1_front,6_flat}.
 LIST = "list_eval_partition.txt"
 SPLITS = {"train": "train", "query": "test", "gallery": "test"}
 PATTERN = re.compile(r"(.*/)?(\w+)/(\w+)/(id_\d{1,12})/(\d+)_(1_front|6_flat)\.\w{3,4}")
-OPTIONS = (click.option("--category", multiple=True,
-                        help="Only these, such as Sweaters; may be given again.  [default: all]"),)
+OPTIONS = (
+    click.option(
+        "--category", multiple=True, help="Only these, such as Sweaters; may be given again.  [default: all]"
+    ),
+)
 
 
 def place_of(source):
     """(folder that holds img/, path of the list or None), None where there is no img/."""
     for folder in ("", "Img", "Anno", "In-shop"):
         if any(source.has(join(folder, f"img/{who}")) for who in ("WOMEN", "MEN")):
-            found = source.first(join(place, LIST) for place in dict.fromkeys(
-                (folder, "", "Eval", "Anno")))
+            found = source.first(join(place, LIST) for place in dict.fromkeys((folder, "", "Eval", "Anno")))
             return folder, found
     return None
 
@@ -51,7 +53,7 @@ def records(source, category=()):
 def make_pair(item, color, views, split):
     """The pair of one item and color; every photo of an item may show the same person."""
     if len(views) < 2:
-        (view, path), = views.items()
+        ((view, path),) = views.items()
         return Fault(path, f"there is no {'flat' if view == '1_front' else 'frontal'} view")
     return Pair(views["1_front"], views["6_flat"], item, f"{item}/{color}", split)
 
@@ -68,8 +70,10 @@ def listed_photos(source, folder, listed):
                 continue
             yield join(folder, path), SPLITS[columns[2]]
         elif number > 2:  # the first two are the count and the header
-            yield Fault(f"{listed}, line {number}", "has not three columns of which the last is "
-                                                    "train, query or gallery")
+            yield Fault(
+                f"{listed}, line {number}",
+                "has not three columns of which the last is train, query or gallery",
+            )
 
 
 def found_photos(source, folder):

@@ -8,8 +8,15 @@ from data_prep.source import stem
 NAME = "dresscode"
 TITLE = "DressCode: {upper_body,lower_body,dresses}/images/048462_{0,1}.jpg"
 LABELS = {"upper_body": (4,), "lower_body": (5, 6), "dresses": (7,)}  # of the ATR kind
-OPTIONS = (click.option("--category", type=click.Choice(list(LABELS)), multiple=True,
-                        default=("upper_body",), help="Which garments; may be given again."),)
+OPTIONS = (
+    click.option(
+        "--category",
+        type=click.Choice(list(LABELS)),
+        multiple=True,
+        default=("upper_body",),
+        help="Which garments; may be given again.",
+    ),
+)
 
 
 def matches(source):
@@ -28,8 +35,7 @@ def records(source, category=("upper_body",)):
 
 def category_records(source, category):
     """Rows of train_pairs.txt and test_pairs_paired.txt are true, those of unpaired lists not."""
-    lists = [name for name in source.entries(category)[1]
-             if "pairs" in name and name.endswith(".txt")]
+    lists = [name for name in source.entries(category)[1] if "pairs" in name and name.endswith(".txt")]
     if not lists:
         for name in source.images(f"{category}/images"):
             if stem(name).endswith("_0"):
@@ -61,7 +67,7 @@ def number(path):
 
 def make_pair(source, category, person, split):
     """The pair of a person's photo, by its number."""
-    own, ending = number(person), person[person.rfind("."):]
+    own, ending = number(person), person[person.rfind(".") :]
     garment = same_file(source, f"{category}/images", f"{own}_1{ending}")
     parse = None
     if source.has(f"{category}/label_maps"):

@@ -8,9 +8,11 @@ from data_prep.source import stem
 NAME = "folders"
 TITLE = "Two folders of your own, matched by name (--persons DIR --garments DIR)"
 PARSE_OPTION = click.option("--parse", help="Folder of label maps called like the persons.")
-OPTIONS = (click.option("--persons", required=True, help="Folder of the persons, within SRC."),
-           click.option("--garments", required=True, help="Folder of the garments, within SRC."),
-           PARSE_OPTION)
+OPTIONS = (
+    click.option("--persons", required=True, help="Folder of the persons, within SRC."),
+    click.option("--garments", required=True, help="Folder of the garments, within SRC."),
+    PARSE_OPTION,
+)
 
 
 def matches(source):
@@ -35,8 +37,7 @@ def check_folder(source, folder):
 
 def match(source, persons, garments, person_id, garment_id, parse=None):
     """Pairs of two folders by the ids that two functions take from the stems (None: no id)."""
-    left, right = (by_id(source, folder, of) for folder, of in
-                   ((persons, person_id), (garments, garment_id)))
+    left, right = (by_id(source, folder, of) for folder, of in ((persons, person_id), (garments, garment_id)))
     for name in sorted(left.keys() | right.keys()):
         people, clothes = left.get(name, []), right.get(name, [])
         if len(people) == len(clothes) == 1:

@@ -23,5 +23,6 @@ def matches(source):
 def records(source):
     """Matched by ID."""
     persons, articles = folders(source) or ("imgs/1", "imgs/5")
-    return match(source, persons, articles, lambda name: name.removesuffix("_1"),
-                 lambda name: name.removesuffix("_5"))
+    return match(
+        source, persons, articles, lambda name: name.removesuffix("_1"), lambda name: name.removesuffix("_5")
+    )

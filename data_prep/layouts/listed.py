@@ -8,10 +8,12 @@ from data_prep.source import join, stem
 
 NAME = "list"
 TITLE = "Any list of two columns, person and garment (--list FILE)"
-OPTIONS = (click.option("--list", "listed", required=True, help="The list, within SRC."),
-           click.option("--persons", default="", help="Folder of the first column, within SRC."),
-           click.option("--garments", default="", help="Folder of the second column."),
-           PARSE_OPTION)
+OPTIONS = (
+    click.option("--list", "listed", required=True, help="The list, within SRC."),
+    click.option("--persons", default="", help="Folder of the first column, within SRC."),
+    click.option("--garments", default="", help="Folder of the second column."),
+    PARSE_OPTION,
+)
 
 
 def matches(source):
@@ -23,8 +25,9 @@ def records(source, listed, persons="", garments="", parse=None):
     """Every row; the garment's path is the product."""
     folders = [source.resolve(folder) for folder in (persons, garments)]
     seen = {}
-    for row in list_rows(source, source.resolve(listed),
-                         lambda column, name: source.has(join(folders[column], name))):
+    for row in list_rows(
+        source, source.resolve(listed), lambda column, name: source.has(join(folders[column], name))
+    ):
         if isinstance(row, Fault):
             yield row
             continue

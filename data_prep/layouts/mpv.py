@@ -16,8 +16,9 @@ def lists(source):
 def matches(source):
     """Whether there is a list of poses, or a folder of MPV's names."""
     folders = source.folders("all")[:3]
-    return bool(lists(source)) or any("=person_" in name for folder in folders
-                                      for name in source.images(f"all/{folder}"))
+    return bool(lists(source)) or any(
+        "=person_" in name for folder in folders for name in source.images(f"all/{folder}")
+    )
 
 
 def records(source):

@@ -12,8 +12,9 @@ def own(name):
     return name.removesuffix(PERSON) + GARMENT if name.endswith(PERSON) else None
 
 
-RULES = tree.Rules(own, product=lambda name: name.partition("@")[0], parse_ending="_label",
-                   mask_ending="_mask", labels=(5,))
+RULES = tree.Rules(
+    own, product=lambda name: name.partition("@")[0], parse_ending="_label", mask_ending="_mask", labels=(5,)
+)
 
 
 def matches(source):

@@ -70,7 +70,7 @@ def split_line(line, knows):
         return parts
     line = line.strip()
     for gap in itertools.islice(re.finditer(r"\s+", line), GAPS):  # each asks for names as long as the line
-        first, second = line[:gap.start()], line[gap.end():]
+        first, second = line[: gap.start()], line[gap.end() :]
         if knows(0, clean(first)) and knows(1, clean(second)):
             return [first, second]
     return parts

@@ -18,8 +18,13 @@ from data_prep.source import join, stem
 PERSONS = ("image", "person")
 GARMENTS = ("cloth", "clothes")
 # The folder of the label maps -> the labels that are upper clothes.
-PARSES = {"image-parse-v3": LIP, "image-parse-new": LIP, "image-parse": LIP, "person-parse": LIP,
-          "parse-bytedance": (5, 21, 22)}
+PARSES = {
+    "image-parse-v3": LIP,
+    "image-parse-new": LIP,
+    "image-parse": LIP,
+    "person-parse": LIP,
+    "parse-bytedance": (5, 21, 22),
+}
 GARMENT_MASKS = ("cloth-mask", "cloth_mask", "cloth_mask-bytedance")
 
 
@@ -62,21 +67,24 @@ def parts(source):
 
 def part_of(source, folder, split):
     """The `Part` in a folder, None where persons or garments are missing."""
+
     def first(names):
         return source.first(join(folder, name) for name in names)
 
     persons, garments = first(PERSONS), first(GARMENTS)
     if not persons or not garments:
         return None
-    return Part(split, lists(source, folder, split), persons, garments, first(PARSES),
-                first(GARMENT_MASKS))
+    return Part(split, lists(source, folder, split), persons, garments, first(PARSES), first(GARMENT_MASKS))
 
 
 def lists(source, folder, split):
     """The lists of pairs of a split, beside its folder or inside of it."""
-    return tuple(join(place, name) for place in dict.fromkeys(("", folder))
-                 for name in source.entries(place)[1]
-                 if name.endswith(".txt") and "pairs" in name and name.startswith(split))
+    return tuple(
+        join(place, name)
+        for place in dict.fromkeys(("", folder))
+        for name in source.entries(place)[1]
+        if name.endswith(".txt") and "pairs" in name and name.startswith(split)
+    )
 
 
 def follows(source, own):
@@ -101,8 +109,7 @@ def part_records(source, part, rules):
     worn, unpaired = {}, {}  # person -> garment or None, and the rows to try on
     for path in part.lists:
         for row in list_rows(source, path, knows_in(source, part)):
-            fault = row if isinstance(row, Fault) else take_row(source, part, rules, row, worn,
-                                                                unpaired)
+            fault = row if isinstance(row, Fault) else take_row(source, part, rules, row, worn, unpaired)
             if fault:
                 yield fault
     if not part.lists:
@@ -143,7 +150,7 @@ def make_pair(source, part, rules, person, garment):
         own = rules.own(stem(person))
         if own is None:
             return Fault(person, "its name does not tell which garment is worn")
-        garment = same_file(source, part.garments, f"{own}{person[person.rfind('.'):]}")
+        garment = same_file(source, part.garments, f"{own}{person[person.rfind('.') :]}")
     parse, mask = None, None
     if part.parse:
         parse = same_file(source, part.parse, stem(person) + rules.parse_ending + ".png")

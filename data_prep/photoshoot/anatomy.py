@@ -40,11 +40,11 @@ class Anatomy:
         counts = [int(data[f"count/{part}"]) for part in PARTS]
         starts = np.concatenate([[0], np.cumsum(counts)])
         self.rows = {part: slice(a, b) for part, a, b in zip(PARTS, starts[:-1], starts[1:])}
-        self.faces = {part: data[f"faces/{part}"].astype(np.int32) - a
-                      for part, a in zip(PARTS, starts[:-1])}
+        self.faces = {part: data[f"faces/{part}"].astype(np.int32) - a for part, a in zip(PARTS, starts[:-1])}
         self.weights = np.zeros((starts[-1], len(self.bones)), np.float32)
-        np.put_along_axis(self.weights, data["skin_bones"].astype(int),
-                          data["skin_weights"].astype(np.float32), 1)
+        np.put_along_axis(
+            self.weights, data["skin_bones"].astype(int), data["skin_weights"].astype(np.float32), 1
+        )
         self.count = int(starts[-1])
 
     def shares(self, build):
@@ -74,8 +74,8 @@ class Anatomy:
     def shaped(self, build):
         """(points [V,3], heads [bones,3], tails [bones,3]) of a build at rest: arms at 45 degrees."""
         moved = self.base + (self.shares(build) @ self._moves).reshape(-1, 3)
-        ends = moved[self.count:].reshape(2, -1, 3)
-        return moved[:self.count], ends[0], ends[1]
+        ends = moved[self.count :].reshape(2, -1, 3)
+        return moved[: self.count], ends[0], ends[1]
 
     def transforms(self, heads, turns):
         """[bones,3,4] of a pose. turns: bone -> rotation [3,3] about its head, in rest axes."""
@@ -89,8 +89,9 @@ class Anatomy:
 
 def compose(outer, inner):
     """The affine map [3,4] that does ``inner`` first."""
-    return np.concatenate([outer[:, :3] @ inner[:, :3],
-                           (outer[:, :3] @ inner[:, 3] + outer[:, 3])[:, None]], 1)
+    return np.concatenate(
+        [outer[:, :3] @ inner[:, :3], (outer[:, :3] @ inner[:, 3] + outer[:, 3])[:, None]], 1
+    )
 
 
 def skinned(points, weights, transforms):

@@ -33,14 +33,14 @@ def subdivided(quads, count):
     unique = np.stack([unique // count, unique % count], 1)
     inverse = inverse.reshape(4, -1)
     e, f = len(unique), len(quads)
-    row = np.concatenate([np.arange(count), count + np.repeat(np.arange(e), 2),
-                          count + e + np.repeat(np.arange(f), 4)])
+    row = np.concatenate(
+        [np.arange(count), count + np.repeat(np.arange(e), 2), count + e + np.repeat(np.arange(f), 4)]
+    )
     column = np.concatenate([np.arange(count), unique.ravel(), quads.ravel()])
-    value = np.concatenate([np.ones(count), np.full(2 * e, .5), np.full(4 * f, .25)])
+    value = np.concatenate([np.ones(count), np.full(2 * e, 0.5), np.full(4 * f, 0.25)])
     made = sparse.csr_matrix((value, (row, column)), (count + e + f, count))
     corner, middle = quads.T, count + e + np.arange(f)
-    small = [np.stack([corner[k], count + inverse[k], middle, count + inverse[k - 1]], 1)
-             for k in range(4)]
+    small = [np.stack([corner[k], count + inverse[k], middle, count + inverse[k - 1]], 1) for k in range(4)]
     return made, triangles(np.concatenate(small))
 
 
@@ -81,13 +81,15 @@ def cut(surface, field):
         pq, pr = start + np.arange(n), start + n + np.arange(n)
         a += [p, p]
         b += [q, r]
-        parts += [np.stack([p, pq, pr], 1)] if count == 1 else [
-            np.stack([pq, q, r], 1), np.stack([pq, r, pr], 1)]
+        parts += (
+            [np.stack([p, pq, pr], 1)] if count == 1 else [np.stack([pq, q, r], 1), np.stack([pq, r, pr], 1)]
+        )
     a, b = np.concatenate(a), np.concatenate(b)
     t = field[a] / (field[a] - field[b])
     n = len(surface)
-    new = sparse.csr_matrix((np.concatenate([1 - t, t]),
-                             (np.tile(np.arange(len(a)), 2), np.concatenate([a, b]))), (len(a), n))
+    new = sparse.csr_matrix(
+        (np.concatenate([1 - t, t]), (np.tile(np.arange(len(a)), 2), np.concatenate([a, b]))), (len(a), n)
+    )
     mapping = sparse.vstack([sparse.identity(n, format="csr"), new]).tocsr()
     return pruned(mapping, np.concatenate(parts), surface)
 
@@ -105,8 +107,11 @@ def pruned(mapping, faces, surface):
     used[faces] = True
     place = np.cumsum(used) - 1
     chosen = mapping[np.flatnonzero(used)]
-    return Surface((chosen @ surface.map).tocsr(), place[faces].astype(np.int32),
-                   {name: (chosen @ value).astype(np.float32) for name, value in surface.coords.items()})
+    return Surface(
+        (chosen @ surface.map).tocsr(),
+        place[faces].astype(np.int32),
+        {name: (chosen @ value).astype(np.float32) for name, value in surface.coords.items()},
+    )
 
 
 def border(faces):
@@ -136,14 +141,22 @@ class Marks:
 def template():
     """(points of all parts at rest, `Marks`) of the average body that garments are cut on."""
     body = anatomy()
-    points, heads, _ = body.shaped(Build(.5, .15, (1 / 3, 1 / 3, 1 / 3)))
+    points, heads, _ = body.shaped(Build(0.5, 0.15, (1 / 3, 1 / 3, 1 / 3)))
     at = {bone: heads[row].astype(float) for row, bone in enumerate(body.bones)}
     arm = at["wrist.L"] - at["upperarm01.L"]
     reach = float(np.linalg.norm(arm))
     hip = at["upperleg01.L"][2]
-    return points, Marks(neck=at["neck01"][2] + .035, chest=at["spine01"][2], waist=at["spine03"][2],
-                         hip=hip, crotch=hip - .075, shoulder=at["upperarm01.L"], arm=arm / reach,
-                         reach=reach, middle=float(at["spine02"][1]) - .02)
+    return points, Marks(
+        neck=at["neck01"][2] + 0.035,
+        chest=at["spine01"][2],
+        waist=at["spine03"][2],
+        hip=hip,
+        crotch=hip - 0.075,
+        shoulder=at["upperarm01.L"],
+        arm=arm / reach,
+        reach=reach,
+        middle=float(at["spine02"][1]) - 0.02,
+    )
 
 
 def coordinates(points, weights):
@@ -166,9 +179,18 @@ def coordinates(points, weights):
     outer = np.array([marks.arm[2], 0, -marks.arm[0]]) * -1
     round_arm = np.arctan2(across @ outer, -across[:, 1])
     round_torso = np.arctan2(points[:, 0], -(points[:, 1] - marks.middle))
-    return {"x": points[:, 0], "y": points[:, 1], "z": points[:, 2], "arm": arm, "t": t,
-            "round_arm": round_arm, "round_torso": round_torso, "head": share("head", "neck03", "jaw"),
-            "hand": share("wrist", "finger", "metacarpal"), "leg": share("leg", "foot")}
+    return {
+        "x": points[:, 0],
+        "y": points[:, 1],
+        "z": points[:, 2],
+        "arm": arm,
+        "t": t,
+        "round_arm": round_arm,
+        "round_torso": round_torso,
+        "head": share("head", "neck03", "jaw"),
+        "hand": share("wrist", "finger", "metacarpal"),
+        "leg": share("leg", "foot"),
+    }
 
 
 @functools.cache
@@ -181,7 +203,7 @@ def suit():
     inner = np.ones(made.shape[0], np.float32)
     inner[border(faces).ravel()] = 0
     for _ in range(2):  # round the facets off
-        made = sparse.diags(1 - .5 * inner) @ made + sparse.diags(.5 * inner) @ (smooth @ made)
+        made = sparse.diags(1 - 0.5 * inner) @ made + sparse.diags(0.5 * inner) @ (smooth @ made)
     made = made.tocsr()
     points = made @ template()[0][rows]
     return Surface(made, faces.astype(np.int32), coordinates(points, made @ body.weights[rows]))

@@ -12,11 +12,11 @@ from data_prep.photoshoot.numeric import look_up, smoothstep
 from data_prep.photoshoot.tailor import hem_height, neck_field
 
 UNIT = 1.57  # meters in a body unit
-AROUND = .0732  # body units in a radian around the torso
-SLEEVE_AROUND = .03  # and around a sleeve
+AROUND = 0.0732  # body units in a radian around the torso
+SLEEVE_AROUND = 0.03  # and around a sleeve
 GRID = 80  # resolution of a fold map
-FRONT = (-.23, .23, .0, .62)  # left, right, top, bottom of the torso's fold map [body units]
-SLEEVE = .37  # a sleeve's length [body units]
+FRONT = (-0.23, 0.23, 0.0, 0.62)  # left, right, top, bottom of the torso's fold map [body units]
+SLEEVE = 0.37  # a sleeve's length [body units]
 
 
 def creases(x, y, strokes):
@@ -25,9 +25,9 @@ def creases(x, y, strokes):
     for cx, cy, angle, length, width, height, bow in np.asarray(strokes, np.float32):
         c, s = np.cos(angle), np.sin(angle)
         along = (x - cx) * c + (y - cy) * s
-        off = ((y - cy) * c - (x - cx) * s + bow * along ** 2) / width
-        fade = np.exp(-(along / length) ** 2)
-        total += height * fade * (np.exp(-off ** 2) - .6 * np.exp(-(off - 1.5) ** 2))
+        off = ((y - cy) * c - (x - cx) * s + bow * along**2) / width
+        fade = np.exp(-((along / length) ** 2))
+        total += height * fade * (np.exp(-(off**2)) - 0.6 * np.exp(-((off - 1.5) ** 2)))
     return total
 
 
@@ -35,37 +35,117 @@ def torso_folds(garment, rng):
     """[GRID,GRID] relief [body units] over FRONT: pulls at the armpits, crumples at the waist, long
     drapes in loose cloth, gathers above a rib."""
     left, right, top, bottom = FRONT
-    x, y = (grid.astype(np.float32) for grid in np.meshgrid(np.linspace(left, right, GRID), np.linspace(top, bottom, GRID)))
-    loose = .5 + 30 * garment.ease
-    wide = .8 + .6 * garment.stiff
+    x, y = (
+        grid.astype(np.float32)
+        for grid in np.meshgrid(np.linspace(left, right, GRID), np.linspace(top, bottom, GRID))
+    )
+    loose = 0.5 + 30 * garment.ease
+    wide = 0.8 + 0.6 * garment.stiff
     hem = (template()[1].neck - hem_height(garment)) / UNIT
     u, n = rng.uniform, rng.normal
-    strokes = [(side * u(.07, .13), u(.12, .21), np.pi / 2 + side * u(.1, .9), u(.035, .08), u(.006, .011),
-                u(.0015, .005) * loose ** .5, side * n(3, 3)) for side in (-1, 1) for _ in range(4)]
-    strokes += [(side * u(.0, .14), u(.24, hem), side * u(-.6, .5), u(.025, .08), u(.006, .013),
-                 u(.0015, .0045) * loose, n(-2, 3)) for side in (-1, 1) for _ in range(int(4 + 5 * loose))]
-    strokes += [(u(-.14, .14), u(.20, hem), np.pi / 2 + n(0, .3), u(.06, .15), u(.010, .020),
-                 u(.002, .0055) * loose, n(0, 1.5)) for _ in range(6)]
-    strokes += [(u(-.2, .2), u(.0, hem), u(0, np.pi), u(.02, .06), u(.005, .010), u(.0005, .0025), n(0, 4))
-                for _ in range(14)]
+    strokes = [
+        (
+            side * u(0.07, 0.13),
+            u(0.12, 0.21),
+            np.pi / 2 + side * u(0.1, 0.9),
+            u(0.035, 0.08),
+            u(0.006, 0.011),
+            u(0.0015, 0.005) * loose**0.5,
+            side * n(3, 3),
+        )
+        for side in (-1, 1)
+        for _ in range(4)
+    ]
+    strokes += [
+        (
+            side * u(0.0, 0.14),
+            u(0.24, hem),
+            side * u(-0.6, 0.5),
+            u(0.025, 0.08),
+            u(0.006, 0.013),
+            u(0.0015, 0.0045) * loose,
+            n(-2, 3),
+        )
+        for side in (-1, 1)
+        for _ in range(int(4 + 5 * loose))
+    ]
+    strokes += [
+        (
+            u(-0.14, 0.14),
+            u(0.20, hem),
+            np.pi / 2 + n(0, 0.3),
+            u(0.06, 0.15),
+            u(0.010, 0.020),
+            u(0.002, 0.0055) * loose,
+            n(0, 1.5),
+        )
+        for _ in range(6)
+    ]
+    strokes += [
+        (u(-0.2, 0.2), u(0.0, hem), u(0, np.pi), u(0.02, 0.06), u(0.005, 0.010), u(0.0005, 0.0025), n(0, 4))
+        for _ in range(14)
+    ]
     if garment.rib:
         at = hem - garment.rib / UNIT
-        strokes += [(u(-.14, .14), at - u(.008, .03), np.pi / 2 + n(0, .3), u(.012, .03), u(.005, .009),
-                     u(.001, .003) * loose, 0) for _ in range(14)]
+        strokes += [
+            (
+                u(-0.14, 0.14),
+                at - u(0.008, 0.03),
+                np.pi / 2 + n(0, 0.3),
+                u(0.012, 0.03),
+                u(0.005, 0.009),
+                u(0.001, 0.003) * loose,
+                0,
+            )
+            for _ in range(14)
+        ]
     return creases(x, y, [(*q[:4], q[4] * wide, 2.4 * q[5], q[6]) for q in strokes]).astype(np.float32)
 
 
 def sleeve_folds(garment, rng, bend):
     """[GRID,GRID] relief of a sleeve (rows: along 0..1, columns: around -pi..pi); bend: the elbow's [rad]."""
-    around, along = (grid.astype(np.float32) for grid in np.meshgrid(np.linspace(-.11, .11, GRID), np.linspace(0, 1, GRID) * SLEEVE))
-    loose = .5 + 30 * garment.ease
+    around, along = (
+        grid.astype(np.float32)
+        for grid in np.meshgrid(np.linspace(-0.11, 0.11, GRID), np.linspace(0, 1, GRID) * SLEEVE)
+    )
+    loose = 0.5 + 30 * garment.ease
     u, n = rng.uniform, rng.normal
-    strokes = [(u(-.11, .11), n(.5, .08) * SLEEVE, n(0, .5), u(.02, .05), u(.005, .010),
-                u(.0015, .0036) * loose * (1 + .6 * bend), n(0, 6)) for _ in range(int(7 + 6 * bend))]
-    strokes += [(u(-.11, .11), u(.62, .95) * SLEEVE, n(0, .35), u(.02, .05), u(.005, .009),
-                 u(.0012, .0034) * loose, n(0, 6)) for _ in range(int(6 + 4 * loose))]
-    strokes += [(u(-.11, .11), u(.05, .35) * SLEEVE, np.pi / 2 + n(0, .5), u(.03, .07), u(.007, .012),
-                 u(.0015, .0036) * loose, n(0, 3)) for _ in range(6)]
+    strokes = [
+        (
+            u(-0.11, 0.11),
+            n(0.5, 0.08) * SLEEVE,
+            n(0, 0.5),
+            u(0.02, 0.05),
+            u(0.005, 0.010),
+            u(0.0015, 0.0036) * loose * (1 + 0.6 * bend),
+            n(0, 6),
+        )
+        for _ in range(int(7 + 6 * bend))
+    ]
+    strokes += [
+        (
+            u(-0.11, 0.11),
+            u(0.62, 0.95) * SLEEVE,
+            n(0, 0.35),
+            u(0.02, 0.05),
+            u(0.005, 0.009),
+            u(0.0012, 0.0034) * loose,
+            n(0, 6),
+        )
+        for _ in range(int(6 + 4 * loose))
+    ]
+    strokes += [
+        (
+            u(-0.11, 0.11),
+            u(0.05, 0.35) * SLEEVE,
+            np.pi / 2 + n(0, 0.5),
+            u(0.03, 0.07),
+            u(0.007, 0.012),
+            u(0.0015, 0.0036) * loose,
+            n(0, 3),
+        )
+        for _ in range(6)
+    ]
     return creases(around, along, [(*q[:5], 2.2 * q[5], q[6]) for q in strokes]).astype(np.float32)
 
 
@@ -75,7 +155,7 @@ class Fabric:
     rng: of the folds, which a sitting makes anew; bends: the elbows' angles (left, right) [rad].
     """
 
-    def __init__(self, garment, rng, bends=(.3, .3)):
+    def __init__(self, garment, rng, bends=(0.3, 0.3)):
         self.garment = garment
         self.front, self.rear = torso_folds(garment, rng), torso_folds(garment, rng)
         self.sleeves = [sleeve_folds(garment, rng, bend) for bend in bends]
@@ -85,14 +165,14 @@ class Fabric:
     def paint(self, c):
         """(color [n,3], relief [n] in meters, gloss [n]) at points with template coordinates ``c``."""
         a, s = c["round_torso"] * AROUND, (template()[1].neck - c["z"]) / UNIT
-        arm = smoothstep(.35, .65, c["arm"])
+        arm = smoothstep(0.35, 0.65, c["arm"])
         t = np.clip(c["t"], 0, 1)
         relief = (1 - arm) * self._torso(a, s) + arm * self._sleeve(c, t)
-        across = np.where(c["arm"] > .5, c["round_arm"] * SLEEVE_AROUND, a)
+        across = np.where(c["arm"] > 0.5, c["round_arm"] * SLEEVE_AROUND, a)
         relief = relief + pattern.knit(self.garment, across, s + arm * t * SLEEVE)
         color = self._colors(c, a, s, t)
         color, relief = self._trims(c, a, s, t, color, relief)
-        return color, relief * UNIT, np.full(len(a), .04 + .3 * self.garment.shine ** 2)
+        return color, relief * UNIT, np.full(len(a), 0.04 + 0.3 * self.garment.shine**2)
 
     def _torso(self, a, s):
         left, right, top, bottom = FRONT
@@ -101,12 +181,12 @@ class Fabric:
         half = np.pi * AROUND
         front = look_up(self.front, row, (a - left) / (right - left) * n)
         behind = look_up(self.rear, row, (np.sign(a) * half - a - left) / (right - left) * n)
-        back = smoothstep(.10, .13, np.abs(a))
+        back = smoothstep(0.10, 0.13, np.abs(a))
         return front + (behind - front) * back
 
     def _sleeve(self, c, t):
         n = GRID - 1
-        column = (c["round_arm"] / np.pi * .5 + .5) * n
+        column = (c["round_arm"] / np.pi * 0.5 + 0.5) * n
         left, right = (look_up(table, t * n, column) for table in self.sleeves)
         return np.where(c["x"] > 0, left, right)
 
@@ -114,8 +194,8 @@ class Fabric:
         """[n] 0 on the torso .. 1 on the sleeve, by the armhole's seam or a raglan's."""
         if self.garment.raglan:
             high = template()[1].neck - c["z"]
-            return smoothstep(-.004, .004, np.abs(c["x"]) - np.interp(high, [.0, .20], [.07, .175]))
-        return smoothstep(.40, .47, c["arm"])
+            return smoothstep(-0.004, 0.004, np.abs(c["x"]) - np.interp(high, [0.0, 0.20], [0.07, 0.175]))
+        return smoothstep(0.40, 0.47, c["arm"])
 
     def _colors(self, c, a, s, t):
         g = self.garment
@@ -132,67 +212,72 @@ class Fabric:
     def _trims(self, c, a, s, t, color, relief):
         """Ribs, hems, seams, zips, buttons, pockets and cords."""
         g, marks = self.garment, template()[1]
-        arm = c["arm"] > .5
+        arm = c["arm"] > 0.5
         up = np.where(arm, (g.end - t) * marks.reach, (self.hem - s) * UNIT)  # above hem or cuff [m]
         edge = np.where(arm & (g.sleeve not in ("long", "rolled")), 0, g.rib)  # shorter sleeves have no cuffs
-        band = (edge > 0) * (1 - smoothstep(edge - .002, edge + .002, up))
-        around = np.where(arm, c["round_arm"] * .028, a)
-        relief = relief * (1 - .7 * band) + band * .0007 * np.cos(2 * np.pi * around / .0075)
-        relief = relief - .0013 * np.exp(-((up - np.maximum(edge, .02)) / .003) ** 2)  # the hem's seam
+        band = (edge > 0) * (1 - smoothstep(edge - 0.002, edge + 0.002, up))
+        around = np.where(arm, c["round_arm"] * 0.028, a)
+        relief = relief * (1 - 0.7 * band) + band * 0.0007 * np.cos(2 * np.pi * around / 0.0075)
+        relief = relief - 0.0013 * np.exp(-(((up - np.maximum(edge, 0.02)) / 0.003) ** 2))  # the hem's seam
         if g.trim == "cuffs":
             color = color + band[:, None] * (g.color("cuff") - color)
         away = neck_field(c, g)
         if g.neckline in ("crew", "v-neck", "scoop"):
-            rim = .022 if g.kind in ("pullover", "cardigan") else .012
-            near = 1 - smoothstep(rim - .002, rim + .002, away)
+            rim = 0.022 if g.kind in ("pullover", "cardigan") else 0.012
+            near = 1 - smoothstep(rim - 0.002, rim + 0.002, away)
             color = color + near[:, None] * (g.color("collar") - color)
-            relief = relief - .0012 * np.exp(-((away - rim) / .003) ** 2)
+            relief = relief - 0.0012 * np.exp(-(((away - rim) / 0.003) ** 2))
         if g.sleeve != "sleeveless":
             seam = self.on_sleeve(c)
-            relief = relief - .0012 * 4 * seam * (1 - seam)
+            relief = relief - 0.0012 * 4 * seam * (1 - seam)
         color, relief = self._front(c, s, color, relief)
         return self._pockets(c, a, s, color, relief)
 
     def _front(self, c, s, color, relief):
         g, marks = self.garment, template()[1]
-        front = (c["y"] < marks.middle) & (c["arm"] < .5)
+        front = (c["y"] < marks.middle) & (c["arm"] < 0.5)
         down = s * UNIT
-        reach = {"zip": 9, "open": 9, "buttons": 9, "half-zip": .20, "placket": .16}.get(g.front, 0)
+        reach = {"zip": 9, "open": 9, "buttons": 9, "half-zip": 0.20, "placket": 0.16}.get(g.front, 0)
         on = front & (down < reach)
         x = np.abs(c["x"])
         if g.front in ("zip", "half-zip"):
-            teeth = on * np.exp(-(c["x"] / .0045) ** 4)
-            metal = np.array([.62, .62, .63]) if g.details["lined"] else np.asarray(g.colors[0]) * .45
-            color = color + (.85 * teeth)[:, None] * (metal - color)
-            relief = relief - .0012 * on * np.exp(-((x - .012) / .003) ** 2)
+            teeth = on * np.exp(-((c["x"] / 0.0045) ** 4))
+            metal = np.array([0.62, 0.62, 0.63]) if g.details["lined"] else np.asarray(g.colors[0]) * 0.45
+            color = color + (0.85 * teeth)[:, None] * (metal - color)
+            relief = relief - 0.0012 * on * np.exp(-(((x - 0.012) / 0.003) ** 2))
         if g.front in ("buttons", "placket"):
-            relief = relief - .001 * on * np.exp(-((x - .014) / .003) ** 2)
-            row = (down % .075) - .0375
-            button = on * (np.hypot(c["x"], row) < .0065)
-            color = color + (button * .8)[:, None] * (np.asarray(g.colors[2]) * .5 + .3 - color)
+            relief = relief - 0.001 * on * np.exp(-(((x - 0.014) / 0.003) ** 2))
+            row = (down % 0.075) - 0.0375
+            button = on * (np.hypot(c["x"], row) < 0.0065)
+            color = color + (button * 0.8)[:, None] * (np.asarray(g.colors[2]) * 0.5 + 0.3 - color)
         if g.strings:
             for side in (-1, 1):
-                cord = front * np.exp(-((c["x"] - side * (.028 + .012 * np.sin(down * 14 + side))) / .004) ** 2)
-                cord = cord * (down > g.deep * .6) * (down < g.deep + .13 + .03 * side)
-                color = color + (.9 * cord)[:, None] * (np.asarray(g.colors[2]) * .4 + .55 - color)
-                relief = relief + .0022 * cord
+                cord = front * np.exp(
+                    -(((c["x"] - side * (0.028 + 0.012 * np.sin(down * 14 + side))) / 0.004) ** 2)
+                )
+                cord = cord * (down > g.deep * 0.6) * (down < g.deep + 0.13 + 0.03 * side)
+                color = color + (0.9 * cord)[:, None] * (np.asarray(g.colors[2]) * 0.4 + 0.55 - color)
+                relief = relief + 0.0022 * cord
         return color, relief
 
     def _pockets(self, c, a, s, color, relief):
         g, marks = self.garment, template()[1]
-        front = ((c["y"] < marks.middle) & (c["arm"] < .5)).astype(np.float32)
+        front = ((c["y"] < marks.middle) & (c["arm"] < 0.5)).astype(np.float32)
         x, up = np.abs(c["x"]), (self.hem - s) * UNIT - g.rib
         if g.pocket == "kangaroo":
-            t = np.clip((.17 - up) / .17, 0, 1)
-            half = .075 + .055 * smoothstep(.1, .75, t)
-            inner = np.minimum(half - x, np.minimum(.17 - up, up + .001))
-            relief = relief + front * .0016 * smoothstep(-.002, .003, inner)
-            color = color * (1 - front * .18 * np.exp(-((half - x) / .005) ** 2) * (t > .05) * (t < .8))[:, None]
+            t = np.clip((0.17 - up) / 0.17, 0, 1)
+            half = 0.075 + 0.055 * smoothstep(0.1, 0.75, t)
+            inner = np.minimum(half - x, np.minimum(0.17 - up, up + 0.001))
+            relief = relief + front * 0.0016 * smoothstep(-0.002, 0.003, inner)
+            color = (
+                color
+                * (1 - front * 0.18 * np.exp(-(((half - x) / 0.005) ** 2)) * (t > 0.05) * (t < 0.8))[:, None]
+            )
         if g.pocket == "welt":
-            line = np.exp(-((x - .10 - .25 * (up - .12)) / .004) ** 2) * (np.abs(up - .12) < .06)
-            color = color * (1 - front * .4 * line)[:, None]
-            relief = relief - front * .002 * line
+            line = np.exp(-(((x - 0.10 - 0.25 * (up - 0.12)) / 0.004) ** 2)) * (np.abs(up - 0.12) < 0.06)
+            color = color * (1 - front * 0.4 * line)[:, None]
+            relief = relief - front * 0.002 * line
         if g.pocket == "chest":
-            inner = np.minimum(.05 - np.abs(c["x"] - .085), .055 - np.abs(s * UNIT - .20))
-            relief = relief + front * .0012 * smoothstep(-.002, .002, inner)
+            inner = np.minimum(0.05 - np.abs(c["x"] - 0.085), 0.055 - np.abs(s * UNIT - 0.20))
+            relief = relief + front * 0.0012 * smoothstep(-0.002, 0.002, inner)
         return color, relief

@@ -38,7 +38,7 @@ class Figure:
     def __init__(self, build, pose, smile=0.0):
         body = anatomy()
         if smile:
-            local = dict(build.local, smile=smile * .8, open=max(0, smile - .5) * .3)
+            local = dict(build.local, smile=smile * 0.8, open=max(0, smile - 0.5) * 0.3)
             build = build.__class__(**{**build.__dict__, "local": local})
         self.rest, self.heads, _ = body.shaped(build)
         self.marks = landmarks(self.rest, self.heads)
@@ -86,15 +86,18 @@ class Figure:
         rows = body.rows["suit"]
         if sitter.below == "skirt":
             surface = skirt()
-            points = skinned(surface.map @ self.rest[body.rows["skirt"]],
-                             surface.map @ body.weights[body.rows["skirt"]], self.transforms)
+            points = skinned(
+                surface.map @ self.rest[body.rows["skirt"]],
+                surface.map @ body.weights[body.rows["skirt"]],
+                self.transforms,
+            )
             return [Part("below", points.astype(np.float32), surface.faces, surface.coords)]
         surface = below_surface(round(sitter.waist, 2), sitter.below == "shorts")
         rest = (surface.map @ self.rest[rows]).astype(np.float32)
         out = normals(rest, surface.faces)
-        wide = {"leggings": .0015, "jeans": .004, "trousers": .007, "shorts": .012}[sitter.below]
-        drop = smoothstep(0, .3, marks.hip - surface.coords["z"])
-        points = rest + (.002 + wide * (.1 + drop))[:, None] * out
+        wide = {"leggings": 0.0015, "jeans": 0.004, "trousers": 0.007, "shorts": 0.012}[sitter.below]
+        drop = smoothstep(0, 0.3, marks.hip - surface.coords["z"])
+        points = rest + (0.002 + wide * (0.1 + drop))[:, None] * out
         points = skinned(points, surface.map @ body.weights[rows], self.transforms).astype(np.float32)
         return [Part("below", points, surface.faces, surface.coords)]
 
@@ -107,15 +110,19 @@ class Figure:
             hidden |= covered(c, garment, unzipped)
         for sign, (name, _) in zip((1, -1), sitter.pose.arms):
             if name == "pocket":
-                hidden |= (c["hand"] > .35) & (c["x"] * sign > 0)
+                hidden |= (c["hand"] > 0.35) & (c["x"] * sign > 0)
         if sitter.below != "skirt":
             marks = template()[1]
-            end = marks.crotch - .10 if sitter.below == "shorts" else -FAR
-            hidden |= (c["z"] < marks.hip + sitter.waist - .03) & (c["arm"] < .3) & (c["z"] > end + .03)
+            end = marks.crotch - 0.10 if sitter.below == "shorts" else -FAR
+            hidden |= (c["z"] < marks.hip + sitter.waist - 0.03) & (c["arm"] < 0.3) & (c["z"] > end + 0.03)
         faces = body.faces["body"]
         faces = triangles(faces[~hidden[faces].all(1)])
-        return [Part("skin", self.points["body"], faces.astype(np.int32), c),
-                Part("eyes", self.points["eyes"], triangles(body.faces["eyes"]).astype(np.int32), eye_coordinates())]
+        return [
+            Part("skin", self.points["body"], faces.astype(np.int32), c),
+            Part(
+                "eyes", self.points["eyes"], triangles(body.faces["eyes"]).astype(np.int32), eye_coordinates()
+            ),
+        ]
 
     def locks(self, sitter):
         """Parts of the hair."""
@@ -128,8 +135,10 @@ def landmarks(rest, heads):
     points = rest[body.rows["suit"]]
     at = {bone: heads[row] for row, bone in enumerate(body.bones)}
     ring = marks_of(points, suit_arm())
-    rings = {name: at[bone][2] for name, bone in
-             (("hip", "upperleg01.L"), ("waist", "spine03"), ("chest", "spine01"))}
+    rings = {
+        name: at[bone][2]
+        for name, bone in (("hip", "upperleg01.L"), ("waist", "spine03"), ("chest", "spine01"))
+    }
     return {name: dict(ring(z), z=z) for name, z in rings.items()} | {"chin": at["head"][2]}
 
 
@@ -160,25 +169,27 @@ def eye_coordinates():
 
 def covered(c, garment, unzipped):
     """Whether points lie well below a garment's cloth."""
-    marks, margin = template()[1], .03
-    on_arm = c["arm"] > .5
+    marks, margin = template()[1], 0.03
+    on_arm = c["arm"] > 0.5
     inside = np.where(on_arm, True, c["z"] > hem_height(garment) + margin)
     if garment.sleeve == "sleeveless":
         inside &= armhole_field(c) > margin
     else:
-        inside &= np.where(c["arm"] > .1, (garment.end - c["t"]) * marks.reach > margin, True)
+        inside &= np.where(c["arm"] > 0.1, (garment.end - c["t"]) * marks.reach > margin, True)
     inside &= neck_field(c, garment) > margin
     inside &= opening_field(c, garment, unzipped) > margin
-    return inside & (c["head"] < .1) & (c["hand"] < .5)
+    return inside & (c["head"] < 0.1) & (c["hand"] < 0.5)
 
 
 @functools.lru_cache(64)
 def below_surface(waist, shorts):
     """The suit from the waist down to the knees or thighs."""
     marks, surface = template()[1], suit()
-    surface = cut(surface, np.where(surface.coords["arm"] > .5, -FAR, marks.hip + waist - surface.coords["z"]))
+    surface = cut(
+        surface, np.where(surface.coords["arm"] > 0.5, -FAR, marks.hip + waist - surface.coords["z"])
+    )
     if shorts:
-        surface = cut(surface, surface.coords["z"] - (marks.crotch - .10))
+        surface = cut(surface, surface.coords["z"] - (marks.crotch - 0.10))
     return surface
 
 
@@ -186,8 +197,12 @@ def below_surface(waist, shorts):
 def skirt():
     """The anatomy's skirt as a `Surface`."""
     from scipy import sparse
+
     body, rows = anatomy(), anatomy().rows["skirt"]
     count = rows.stop - rows.start
     points = template()[0][rows]
-    return Surface(sparse.identity(count, format="csr"), triangles(body.faces["skirt"]).astype(np.int32),
-                   coordinates(points, body.weights[rows]))
+    return Surface(
+        sparse.identity(count, format="csr"),
+        triangles(body.faces["skirt"]).astype(np.int32),
+        coordinates(points, body.weights[rows]),
+    )

@@ -17,8 +17,18 @@ from data_prep.photoshoot.cloth import (
     template,
 )
 
-THICK = {"long": .014, "waves": .020, "bob": .018, "bun": .010, "ponytail": .009, "curls": .042, "short": .016,
-         "quiff": .022, "crop": .006, "bald": .0}
+THICK = {
+    "long": 0.014,
+    "waves": 0.020,
+    "bob": 0.018,
+    "bun": 0.010,
+    "ponytail": 0.009,
+    "curls": 0.042,
+    "short": 0.016,
+    "quiff": 0.022,
+    "crop": 0.006,
+    "bald": 0.0,
+}
 FALLING = ("long", "waves", "bob")
 
 
@@ -28,20 +38,36 @@ def head_marks():
     body, (points, _) = anatomy(), template()
     skull = points[body.rows["body"]]
     share = body.weights[body.rows["body"]][:, body.bones.index("head")]
-    skull = skull[share > .9]
+    skull = skull[share > 0.9]
     eyes = points[body.rows["eyes"]]
-    return dict(top=float(skull[:, 2].max()), y=float((skull[:, 1].min() + skull[:, 1].max()) / 2),
-                back=float(skull[:, 1].max()), front=float(skull[:, 1].min()), eye=float(eyes[:, 2].mean()),
-                eye_x=float(np.abs(eyes[:, 0]).mean()), low=float(skull[:, 2].min()))
+    return dict(
+        top=float(skull[:, 2].max()),
+        y=float((skull[:, 1].min() + skull[:, 1].max()) / 2),
+        back=float(skull[:, 1].max()),
+        front=float(skull[:, 1].min()),
+        eye=float(eyes[:, 2].mean()),
+        eye_x=float(np.abs(eyes[:, 0]).mean()),
+        low=float(skull[:, 2].min()),
+    )
 
 
 def scalp_field(c, line=0.0):
     """Distance [m] above the hairline, negative on the face and the neck."""
     h = head_marks()
     y = c["y"] - h["y"]
-    low = np.interp(y, [-.09, -.055, -.03, .005, .03, .10],
-                    [h["eye"] + .062, h["eye"] + .050, h["eye"] + .022, h["eye"] - .012, h["eye"] - .05, h["eye"] - .085])
-    return np.where(c["head"] > .5, c["z"] - low - line, -FAR)
+    low = np.interp(
+        y,
+        [-0.09, -0.055, -0.03, 0.005, 0.03, 0.10],
+        [
+            h["eye"] + 0.062,
+            h["eye"] + 0.050,
+            h["eye"] + 0.022,
+            h["eye"] - 0.012,
+            h["eye"] - 0.05,
+            h["eye"] - 0.085,
+        ],
+    )
+    return np.where(c["head"] > 0.5, c["z"] - low - line, -FAR)
 
 
 @functools.lru_cache(32)
@@ -50,9 +76,12 @@ def scalp(line):
     body = anatomy()
     rows = body.rows["body"]
     count = rows.stop - rows.start
-    made = Surface(sparse.identity(count, format="csr"), triangles(body.faces["body"]).astype(np.int32),
-                   coordinates(template()[0][rows], body.weights[rows]))
-    made = cut(made, np.where(made.coords["head"] > .5, 1., -1.))
+    made = Surface(
+        sparse.identity(count, format="csr"),
+        triangles(body.faces["body"]).astype(np.int32),
+        coordinates(template()[0][rows], body.weights[rows]),
+    )
+    made = cut(made, np.where(made.coords["head"] > 0.5, 1.0, -1.0))
     return cut(made, scalp_field(made.coords, line))
 
 
@@ -82,7 +111,7 @@ def cap(figure, person, rng):
     surface = scalp(round(person.hairline, 3))
     points = (surface.map @ figure.points["body"]).astype(np.float32)
     out = normals(points, surface.faces)
-    over = np.clip(scalp_field(surface.coords, person.hairline) / .05, 0, 1)
+    over = np.clip(scalp_field(surface.coords, person.hairline) / 0.05, 0, 1)
     noise = rng.normal(size=len(points)).astype(np.float32)
     mean = averaging_of(round(person.hairline, 3))
     for _ in range(2 if person.style == "curls" else 5):
@@ -90,10 +119,10 @@ def cap(figure, person, rng):
     noise /= noise.std()
     thick = THICK[person.style] * person.volume
     if person.style == "quiff":
-        front = np.clip((head_marks()["y"] - surface.coords["y"]) / .08, 0, 1)
-        thick = thick * (.5 + 1.4 * front * over)
-    rough = .25 if person.style == "curls" else .10
-    points += (.002 + thick * np.sqrt(over) * (1 + rough * noise))[:, None] * out
+        front = np.clip((head_marks()["y"] - surface.coords["y"]) / 0.08, 0, 1)
+        thick = thick * (0.5 + 1.4 * front * over)
+    rough = 0.25 if person.style == "curls" else 0.10
+    points += (0.002 + thick * np.sqrt(over) * (1 + rough * noise))[:, None] * out
     return points, surface.faces, hair_coordinates(surface.coords)
 
 
@@ -114,28 +143,32 @@ def falling(figure, sitter, rng):
     person, h, body = sitter.person, head_marks(), anatomy()
     surface = strands()
     c = surface.coords
-    long = .02 if person.style == "bob" else person.length
+    long = 0.02 if person.style == "bob" else person.length
     end = h["low"] - long
-    field = c["z"] - end - .02 * np.sin(40 * c["x"])
-    face = (c["y"] < h["front"] + .075) & (np.abs(c["x"]) < .075) & (c["z"] > h["low"] - .06)
+    field = c["z"] - end - 0.02 * np.sin(40 * c["x"])
+    face = (c["y"] < h["front"] + 0.075) & (np.abs(c["x"]) < 0.075) & (c["z"] > h["low"] - 0.06)
     if person.fringe:
-        face &= c["z"] < h["eye"] + .030
-    field = np.where(face, -1., field)
+        face &= c["z"] < h["eye"] + 0.030
+    field = np.where(face, -1.0, field)
     for sign, shown in zip((1, -1), sitter.front_hair):
-        before = (c["y"] < h["y"] + .0) & (c["z"] < h["low"] + .02) & (c["x"] * sign > 0)
+        before = (c["y"] < h["y"] + 0.0) & (c["z"] < h["low"] + 0.02) & (c["x"] * sign > 0)
         if not shown:
-            field = np.where(before, -1., field)
+            field = np.where(before, -1.0, field)
     made = cut(surface, field)
     rows = body.rows["hair"]
     rest = (made.map @ figure.rest[rows]).astype(np.float32)
-    out = rest - np.array([0, h["y"] + .01, 0])
+    out = rest - np.array([0, h["y"] + 0.01, 0])
     out[:, 2] = 0
     out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-3)
-    wave = np.sin(made.coords["z"] * (70 if person.style == "waves" else 25) + 3 * np.sign(made.coords["x"]) + rng.uniform(0, 6))
-    size = .006 * person.volume + (.012 if person.style == "waves" else .003) * wave
-    below = np.clip((h["low"] + .02 - made.coords["z"]) / .06, 0, 1)
-    rest += (size - .008)[:, None] * out
-    rest[:, 1] -= .040 * below * (made.coords["y"] < h["y"])
+    wave = np.sin(
+        made.coords["z"] * (70 if person.style == "waves" else 25)
+        + 3 * np.sign(made.coords["x"])
+        + rng.uniform(0, 6)
+    )
+    size = 0.006 * person.volume + (0.012 if person.style == "waves" else 0.003) * wave
+    below = np.clip((h["low"] + 0.02 - made.coords["z"]) / 0.06, 0, 1)
+    rest += (size - 0.008)[:, None] * out
+    rest[:, 1] -= 0.040 * below * (made.coords["y"] < h["y"])
     points = skinned(rest, made.map @ body.weights[rows], figure.transforms).astype(np.float32)
     return points, made.faces, hair_coordinates(made.coords)
 
@@ -144,16 +177,26 @@ def knot(figure, person, rng):
     """A bun on the crown or the nape, or a tail that may fall over a shoulder."""
     h = head_marks()
     row = anatomy().bones.index("head")
-    high = rng.uniform(-.02, .075)
-    start = np.array([0, h["back"] + .012, h["top"] - .075 + high])
+    high = rng.uniform(-0.02, 0.075)
+    start = np.array([0, h["back"] + 0.012, h["top"] - 0.075 + high])
     if person.style == "bun":
-        path = start + np.array([[0, .0, 0], [0, .012, .004], [0, .03, .008], [0, .048, .01], [0, .058, .01]])
-        radius = np.array([.015, .035, .042, .032, .004]) * (.8 + .4 * person.volume)
+        path = start + np.array(
+            [[0, 0.0, 0], [0, 0.012, 0.004], [0, 0.03, 0.008], [0, 0.048, 0.01], [0, 0.058, 0.01]]
+        )
+        radius = np.array([0.015, 0.035, 0.042, 0.032, 0.004]) * (0.8 + 0.4 * person.volume)
     else:
-        side = rng.choice([-1, 0, 1]) * rng.uniform(.06, .12)
-        path = start + np.array([[0, 0, 0], [side * .1, .035, -.01], [side * .5, .045, -.09], [side, .02, -.19],
-                                 [side * 1.15, -.02 - .5 * abs(side), -.29], [side * 1.15, -.03 - abs(side), -.34]])
-        radius = np.array([.015, .026, .032, .030, .022, .003]) * (.8 + .4 * person.volume)
+        side = rng.choice([-1, 0, 1]) * rng.uniform(0.06, 0.12)
+        path = start + np.array(
+            [
+                [0, 0, 0],
+                [side * 0.1, 0.035, -0.01],
+                [side * 0.5, 0.045, -0.09],
+                [side, 0.02, -0.19],
+                [side * 1.15, -0.02 - 0.5 * abs(side), -0.29],
+                [side * 1.15, -0.03 - abs(side), -0.34],
+            ]
+        )
+        radius = np.array([0.015, 0.026, 0.032, 0.030, 0.022, 0.003]) * (0.8 + 0.4 * person.volume)
     points, faces, coords = tube(path, radius)
     shift = figure.transforms[row]
     scale = figure.rest[anatomy().rows["body"]]
@@ -165,20 +208,26 @@ def knot(figure, person, rng):
 def tube(path, radius, around=14, rounds=5):
     """(points, faces, coords) of a tube along a path [k,3] with radii [k], smoothly."""
     from scipy.interpolate import CubicSpline
+
     k = np.arange(len(path))
     fine = np.linspace(0, k[-1], rounds * len(path))
-    line, size = CubicSpline(k, path)(fine), np.maximum(CubicSpline(k, radius)(fine), .002)
+    line, size = CubicSpline(k, path)(fine), np.maximum(CubicSpline(k, radius)(fine), 0.002)
     step = np.gradient(line, axis=0)
     step /= np.linalg.norm(step, axis=1, keepdims=True)
-    first = np.cross(step, [1., .01, .02])
+    first = np.cross(step, [1.0, 0.01, 0.02])
     first /= np.linalg.norm(first, axis=1, keepdims=True)
     second = np.cross(step, first)
     angle = np.linspace(0, 2 * np.pi, around)
-    points = line[:, None] + size[:, None, None] * (np.cos(angle)[None, :, None] * first[:, None]
-                                                    + np.sin(angle)[None, :, None] * second[:, None])
+    points = line[:, None] + size[:, None, None] * (
+        np.cos(angle)[None, :, None] * first[:, None] + np.sin(angle)[None, :, None] * second[:, None]
+    )
     index = np.arange(points.shape[0] * around).reshape(-1, around)
     quads = np.stack([index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]], -1).reshape(-1, 4)
     flat = points.reshape(-1, 3)
-    coords = {"x": flat[:, 0].astype(np.float32), "y": flat[:, 1].astype(np.float32),
-              "z": flat[:, 2].astype(np.float32), "side": np.tile(angle, len(line)).astype(np.float32)}
+    coords = {
+        "x": flat[:, 0].astype(np.float32),
+        "y": flat[:, 1].astype(np.float32),
+        "z": flat[:, 2].astype(np.float32),
+        "side": np.tile(angle, len(line)).astype(np.float32),
+    }
     return flat, triangles(quads).astype(np.int32), coords

@@ -7,12 +7,12 @@ from data_prep.photoshoot.hair import head_marks, scalp_field
 from data_prep.photoshoot.numeric import look_up, smoothstep
 from data_prep.photoshoot.pattern import blots
 
-LIP = np.array([.74, .36, .36])
+LIP = np.array([0.74, 0.36, 0.36])
 
 
 def bell(value, width):
     """A Gaussian of height 1."""
-    return np.exp(-(value / width) ** 2)
+    return np.exp(-((value / width) ** 2))
 
 
 def skin(c, sitter):
@@ -20,43 +20,55 @@ def skin(c, sitter):
     person, h = sitter.person, head_marks()
     n = len(c["x"])
     x, z = np.abs(c["x"]), c["z"] - h["eye"]
-    front = (c["y"] < h["y"] - .02) & (c["head"] > .5)
+    front = (c["y"] < h["y"] - 0.02) & (c["head"] > 0.5)
     color = np.tile(person.skin.astype(np.float32), (n, 1))
     noise = look_up(blots(person.seed % 997, 6), (c["z"] * 300) % 127, (c["x"] * 300 + c["y"] * 200) % 127)
-    color *= 1 + .025 * noise[:, None] * np.array([.6, 1, 1.2])
-    cheeks = front * bell(x - .042, .022) * bell(z + .036, .02)
-    nose = front * bell(x, .012) * bell(z + .045, .012)
-    color *= 1 - (.10 * cheeks + .06 * nose)[:, None] * np.array([0, 1, .9])
-    hands = smoothstep(.3, .9, c["hand"])
-    color *= 1 - .06 * hands[:, None] * np.array([0, 1, 1])
-    mouth = h["eye"] - .0715
-    curve = .0025 * bell(x, .006) - .004 * (x / .025) ** 2
-    lips = front * smoothstep(.0275, .022, x) * smoothstep(.0095, .0060, np.abs(c["z"] - mouth - curve) + .010 * (x / .03) ** 2)
-    share = (.35 + .45 * person.lips) * lips
-    color = color + share[:, None] * (person.skin * LIP / .62 - color)
-    line = front * smoothstep(.026, .020, x) * bell(c["z"] - mouth, .0014)
-    color *= 1 - .45 * line[:, None]
-    rise = .006 * smoothstep(.012, .034, x) - .010 * smoothstep(.034, .052, x)
-    thick = (.0030 if person.build.male < .5 else .0042) * (1 - .5 * smoothstep(.03, .05, x))
-    brow = front * smoothstep(.010, .016, x) * smoothstep(.052, .046, x) * bell(z - .0195 - rise, thick)
-    color = color + (.6 * brow)[:, None] * (person.hair * .8 + .06 - color)
-    eye = front * bell(x - h["eye_x"], .017) * bell(z, .0115)
-    color *= 1 - (.14 * eye)[:, None]
-    lash = front * bell(x - h["eye_x"], .0150) * bell(z - .0055 + 14 * (x - h["eye_x"]) ** 2, .0022)
-    color *= 1 - (.5 * lash)[:, None]
+    color *= 1 + 0.025 * noise[:, None] * np.array([0.6, 1, 1.2])
+    cheeks = front * bell(x - 0.042, 0.022) * bell(z + 0.036, 0.02)
+    nose = front * bell(x, 0.012) * bell(z + 0.045, 0.012)
+    color *= 1 - (0.10 * cheeks + 0.06 * nose)[:, None] * np.array([0, 1, 0.9])
+    hands = smoothstep(0.3, 0.9, c["hand"])
+    color *= 1 - 0.06 * hands[:, None] * np.array([0, 1, 1])
+    mouth = h["eye"] - 0.0715
+    curve = 0.0025 * bell(x, 0.006) - 0.004 * (x / 0.025) ** 2
+    lips = (
+        front
+        * smoothstep(0.0275, 0.022, x)
+        * smoothstep(0.0095, 0.0060, np.abs(c["z"] - mouth - curve) + 0.010 * (x / 0.03) ** 2)
+    )
+    share = (0.35 + 0.45 * person.lips) * lips
+    color = color + share[:, None] * (person.skin * LIP / 0.62 - color)
+    line = front * smoothstep(0.026, 0.020, x) * bell(c["z"] - mouth, 0.0014)
+    color *= 1 - 0.45 * line[:, None]
+    rise = 0.006 * smoothstep(0.012, 0.034, x) - 0.010 * smoothstep(0.034, 0.052, x)
+    thick = (0.0030 if person.build.male < 0.5 else 0.0042) * (1 - 0.5 * smoothstep(0.03, 0.05, x))
+    brow = front * smoothstep(0.010, 0.016, x) * smoothstep(0.052, 0.046, x) * bell(z - 0.0195 - rise, thick)
+    color = color + (0.6 * brow)[:, None] * (person.hair * 0.8 + 0.06 - color)
+    eye = front * bell(x - h["eye_x"], 0.017) * bell(z, 0.0115)
+    color *= 1 - (0.14 * eye)[:, None]
+    lash = front * bell(x - h["eye_x"], 0.0150) * bell(z - 0.0055 + 14 * (x - h["eye_x"]) ** 2, 0.0022)
+    color *= 1 - (0.5 * lash)[:, None]
     if person.beard:
-        jaw = (c["head"] > .3) * smoothstep(-.052, -.075, z - .45 * np.maximum(c["y"] - h["front"] - .06, -.02)) \
-            * smoothstep(h["y"] + .02, h["y"] - .015, c["y"]) * smoothstep(-.150, -.125, z)
-        lip = front * bell(z + .058, .006) * smoothstep(.036, .028, x)
-        hairy = np.clip(np.maximum(jaw, lip * .9) - .8 * lips, 0, 1) * person.beard
-        color = color + (.8 * hairy)[:, None] * (person.hair * .9 - color)
-    stubble = smoothstep(-.004, .008, scalp_field(c, person.hairline)) * (.35 if person.style == "bald" else .85)
-    color = color + stubble[:, None] * (person.hair - color) * (person.style != "bald" or person.build.male > .5)
+        jaw = (
+            (c["head"] > 0.3)
+            * smoothstep(-0.052, -0.075, z - 0.45 * np.maximum(c["y"] - h["front"] - 0.06, -0.02))
+            * smoothstep(h["y"] + 0.02, h["y"] - 0.015, c["y"])
+            * smoothstep(-0.150, -0.125, z)
+        )
+        lip = front * bell(z + 0.058, 0.006) * smoothstep(0.036, 0.028, x)
+        hairy = np.clip(np.maximum(jaw, lip * 0.9) - 0.8 * lips, 0, 1) * person.beard
+        color = color + (0.8 * hairy)[:, None] * (person.hair * 0.9 - color)
+    stubble = smoothstep(-0.004, 0.008, scalp_field(c, person.hairline)) * (
+        0.35 if person.style == "bald" else 0.85
+    )
+    color = color + stubble[:, None] * (person.hair - color) * (
+        person.style != "bald" or person.build.male > 0.5
+    )
     if person.glasses:
-        ring = np.abs(np.hypot((x - h["eye_x"]) / 1.15, z + .004) - .0215)
-        frame = front * np.maximum(smoothstep(.0032, .0018, ring), bell(z - .004, .002) * (x < .014))
-        color = color + (.9 * frame)[:, None] * (.08 - color)
-    return color, np.zeros(n), np.full(n, .06)
+        ring = np.abs(np.hypot((x - h["eye_x"]) / 1.15, z + 0.004) - 0.0215)
+        frame = front * np.maximum(smoothstep(0.0032, 0.0018, ring), bell(z - 0.004, 0.002) * (x < 0.014))
+        color = color + (0.9 * frame)[:, None] * (0.08 - color)
+    return color, np.zeros(n), np.full(n, 0.06)
 
 
 def eyes(c, sitter):
@@ -64,10 +76,10 @@ def eyes(c, sitter):
     n = len(c["x"])
     r = np.hypot(c["x"], c["z"])
     r = np.where(c["y"] < 0, r, 1)
-    color = np.tile(np.array([.78, .75, .73]), (n, 1))
-    color = color + smoothstep(.0068, .0060, r)[:, None] * (sitter.person.eye - color)
-    color = color * (1 - .9 * smoothstep(.0030, .0024, r))[:, None]
-    return color * .92, np.zeros(n), np.full(n, .5)
+    color = np.tile(np.array([0.78, 0.75, 0.73]), (n, 1))
+    color = color + smoothstep(0.0068, 0.0060, r)[:, None] * (sitter.person.eye - color)
+    color = color * (1 - 0.9 * smoothstep(0.0030, 0.0024, r))[:, None]
+    return color * 0.92, np.zeros(n), np.full(n, 0.5)
 
 
 def hair(c, sitter):
@@ -77,9 +89,9 @@ def hair(c, sitter):
     across = c["side"] * 40
     strand = look_up(blots(person.seed % 991, 1.5), across % 127, (c["z"] * 60 * fine / 3) % 127)
     broad = look_up(blots(person.seed % 983, 5), across % 127, (c["z"] * 90 * coarse) % 127)
-    level = np.clip(1 + .10 * strand + .14 * broad, .4, 1.7)
+    level = np.clip(1 + 0.10 * strand + 0.14 * broad, 0.4, 1.7)
     color = person.hair * level[:, None]
-    return color, .0006 * strand + .0014 * broad, np.full(len(level), .22)
+    return color, 0.0006 * strand + 0.0014 * broad, np.full(len(level), 0.22)
 
 
 def below(c, sitter):
@@ -92,18 +104,18 @@ def below(c, sitter):
     leg = np.abs(c["x"])
     wide = look_up(blots(seed, 5), (c["z"] * 240) % 127, (c["x"] * 160 + c["y"] * 90) % 127)
     fine = look_up(blots(seed + 1, 2), (c["z"] * 400) % 127, (c["x"] * 300 + c["y"] * 200) % 127)
-    relief = .0022 * wide * (.4 if sitter.below == "leggings" else 1) + .0006 * fine
+    relief = 0.0022 * wide * (0.4 if sitter.below == "leggings" else 1) + 0.0006 * fine
     if sitter.below == "jeans":
-        faded = .16 * bell(leg - .10, .05) * smoothstep(.1, .25, down) * (c["y"] < marks.middle)
-        color = color * (1 + .06 * fine + faded)[:, None]
+        faded = 0.16 * bell(leg - 0.10, 0.05) * smoothstep(0.1, 0.25, down) * (c["y"] < marks.middle)
+        color = color * (1 + 0.06 * fine + faded)[:, None]
     front = c["y"] < marks.middle
     if sitter.below in ("jeans", "trousers"):
-        fly = front * bell(c["x"] - .004, .0022) * (down < .18)
-        pocket = front * bell(leg - .10 - .5 * (down - .06), .0035) * (down < .14) * (down > .03)
-        relief = relief - .002 * (fly + pocket)
-        color = color * (1 - .25 * (fly + pocket))[:, None]
-    band = smoothstep(.042, .036, down)
-    relief = relief + .002 * band
+        fly = front * bell(c["x"] - 0.004, 0.0022) * (down < 0.18)
+        pocket = front * bell(leg - 0.10 - 0.5 * (down - 0.06), 0.0035) * (down < 0.14) * (down > 0.03)
+        relief = relief - 0.002 * (fly + pocket)
+        color = color * (1 - 0.25 * (fly + pocket))[:, None]
+    band = smoothstep(0.042, 0.036, down)
+    relief = relief + 0.002 * band
     if sitter.belt:
-        color = color + (band * (down > .004))[:, None] * (np.array([.16, .11, .08]) - color)
-    return color, relief, np.full(n, .05)
+        color = color + (band * (down > 0.004))[:, None] * (np.array([0.16, 0.11, 0.08]) - color)
+    return color, relief, np.full(n, 0.05)

@@ -13,12 +13,20 @@ from scipy.ndimage import gaussian_filter
 from data_prep.photoshoot.numeric import look_up, smoothstep
 
 PRINT_GRID = 96  # resolution of a print's stencil
-EDGE = .0016  # softness of the borders between colors [body units]
-SLEEVE_START = .055  # s at the top of the sleeve: stripes meet near the armpit
-CHEST = .12  # a print reaches so far to either side [body units]
+EDGE = 0.0016  # softness of the borders between colors [body units]
+SLEEVE_START = 0.055  # s at the top of the sleeve: stripes meet near the armpit
+CHEST = 0.12  # a print reaches so far to either side [body units]
 NOISE = 128  # resolution of `blots`
-GLYPHS = ("0110100111111001", "1110111010011110", "0111100010000111", "1111111010001111",
-          "1001111110011001", "1000100010001111", "1111100110011111", "1001011001101001")
+GLYPHS = (
+    "0110100111111001",
+    "1110111010011110",
+    "0111100010000111",
+    "1111111010001111",
+    "1001111110011001",
+    "1000100010001111",
+    "1111100110011111",
+    "1001011001101001",
+)
 
 
 def albedo(garment, a, s, hem, sleeve):
@@ -46,7 +54,7 @@ def stripes(garment, _a, s, _hem, _sleeve):
     d = garment.details
     phase = s / d["period"] + d["phase"]
     soft = EDGE / d["period"]
-    stripe = smoothstep(-soft, soft, d["duty"] / 2 - np.abs(phase % 1 - .5)) * _above(s - d["top"])
+    stripe = smoothstep(-soft, soft, d["duty"] / 2 - np.abs(phase % 1 - 0.5)) * _above(s - d["top"])
     odd = np.floor(phase) % 2 if d["third"] else 0.0
     return stripe * (1 - odd), stripe * odd
 
@@ -56,15 +64,15 @@ def blocks(garment, a, s, hem, sleeve):
     d = garment.details
     kind = d["kind"]
     if kind == "yoke":
-        return _above(d["at"] - s),
+        return (_above(d["at"] - s),)
     if kind == "band":
-        return _above(d["width"] / 2 - np.abs(s - d["at"] - .03)),
+        return (_above(d["width"] / 2 - np.abs(s - d["at"] - 0.03)),)
     if kind == "hem":
-        return _above(s - hem + d["width"] + .04),
+        return (_above(s - hem + d["width"] + 0.04),)
     if sleeve:
-        return np.zeros_like(s),
-    across = {"halves": a, "sides": np.abs(a) - .07, "diagonal": a * .9 + (s - d["at"] - .06)}
-    return _above(across[kind]),
+        return (np.zeros_like(s),)
+    across = {"halves": a, "sides": np.abs(a) - 0.07, "diagonal": a * 0.9 + (s - d["at"] - 0.06)}
+    return (_above(across[kind]),)
 
 
 def chest_print(garment, a, s, _hem, _sleeve):
@@ -73,8 +81,8 @@ def chest_print(garment, a, s, _hem, _sleeve):
     c, r = (np.cos(d["angle"]), np.sin(d["angle"])) if d["kind"] < 6 else (1, 0)  # letters stay level
     u = np.where(np.abs(a) < CHEST, a - d.get("side", 0), 9) / d["size"]
     v = (s - d["at"]) / d["size"]
-    column = (.5 + .5 * (u * c + v * r)) * (PRINT_GRID - 1)
-    row = (.5 + .5 * (v * c - u * r)) * (PRINT_GRID - 1)
+    column = (0.5 + 0.5 * (u * c + v * r)) * (PRINT_GRID - 1)
+    row = (0.5 + 0.5 * (v * c - u * r)) * (PRINT_GRID - 1)
     return tuple(look_up(layer, row, column) for layer in stencil(d["kind"], tuple(d["letters"])))
 
 
@@ -83,12 +91,12 @@ def all_over(garment, a, s, _hem, _sleeve):
     kind, period = garment.details["kind"], garment.details["period"]
     u, v = a / period, s / period
     if kind == "dots":
-        return smoothstep(.36, .30, np.hypot(u % 1 - .5, v % 1 - .5)),
+        return (smoothstep(0.36, 0.30, np.hypot(u % 1 - 0.5, v % 1 - 0.5)),)
     if kind == "checks":
-        return .5 * (u % 1 < .5) + .5 * (v % 1 < .5),
+        return (0.5 * (u % 1 < 0.5) + 0.5 * (v % 1 < 0.5),)
     noise = blots(garment.seed % 1000, 4 if kind == "flowers" else 7)
     field = look_up(noise, v * 18 % (NOISE - 1), u * 18 % (NOISE - 1))
-    return smoothstep(.5, .6, field), smoothstep(.6, .7, -field)
+    return smoothstep(0.5, 0.6, field), smoothstep(0.6, 0.7, -field)
 
 
 MAKERS = {"stripes": stripes, "blocks": blocks, "print": chest_print, "all-over": all_over}
@@ -97,27 +105,29 @@ MAKERS = {"stripes": stripes, "blocks": blocks, "print": chest_print, "all-over"
 @functools.lru_cache(64)
 def stencil(kind, letters):
     """Two [PRINT_GRID,PRINT_GRID] masks, of the second and third color, of print ``kind``, 0..9."""
-    v, u = np.mgrid[-1:1:PRINT_GRID * 1j, -1:1:PRINT_GRID * 1j]
+    v, u = np.mgrid[-1 : 1 : PRINT_GRID * 1j, -1 : 1 : PRINT_GRID * 1j]
     r, angle = np.hypot(u, v), np.arctan2(v, u)
     none = np.zeros_like(u)
 
     def level(value):
-        return smoothstep(-.03, .03, value)
+        return smoothstep(-0.03, 0.03, value)
 
     masks = [
-        lambda: (level(.85 - r), level(.5 - r)),
-        lambda: (level(.85 - r) - level(.6 - r), none),
-        lambda: (level(.5 + .36 * np.cos(5 * (angle + np.pi / 2)) - r * .95), none),
-        lambda: (level(.9 - np.abs(u) - np.abs(v)), level(.45 - np.abs(u) - np.abs(v))),
-        lambda: (level(np.minimum(.7 - v, v + .8 - 1.6 * np.abs(u))), none),
-        lambda: (level(.8 - np.maximum(np.abs(u), np.abs(v))), level(.8 - r) * level(v)),
-        lambda: (level(.18 - np.abs(v - .35)) * level(.95 - np.abs(u)),
-                 level(.18 - np.abs(v + .25)) * level(.95 - np.abs(u))),
-        lambda: (level(.93 - r) * level(np.sin(v * 13)), none),
+        lambda: (level(0.85 - r), level(0.5 - r)),
+        lambda: (level(0.85 - r) - level(0.6 - r), none),
+        lambda: (level(0.5 + 0.36 * np.cos(5 * (angle + np.pi / 2)) - r * 0.95), none),
+        lambda: (level(0.9 - np.abs(u) - np.abs(v)), level(0.45 - np.abs(u) - np.abs(v))),
+        lambda: (level(np.minimum(0.7 - v, v + 0.8 - 1.6 * np.abs(u))), none),
+        lambda: (level(0.8 - np.maximum(np.abs(u), np.abs(v))), level(0.8 - r) * level(v)),
+        lambda: (
+            level(0.18 - np.abs(v - 0.35)) * level(0.95 - np.abs(u)),
+            level(0.18 - np.abs(v + 0.25)) * level(0.95 - np.abs(u)),
+        ),
+        lambda: (level(0.93 - r) * level(np.sin(v * 13)), none),
         lambda: (word(u, v, letters), none),
-        lambda: (word(u, v, letters[:2]), level(.06 - np.abs(v - .75)) * level(.9 - np.abs(u))),
+        lambda: (word(u, v, letters[:2]), level(0.06 - np.abs(v - 0.75)) * level(0.9 - np.abs(u))),
     ][kind]()
-    return tuple((mask * (np.maximum(abs(u), abs(v)) < .97)).astype(np.float32) for mask in masks)
+    return tuple((mask * (np.maximum(abs(u), abs(v)) < 0.97)).astype(np.float32) for mask in masks)
 
 
 def word(u, v, letters):
@@ -125,7 +135,7 @@ def word(u, v, letters):
     tall = 2.0 / len(letters)
     slot = np.clip(((u + 1) / 2 * len(letters)).astype(int), 0, len(letters) - 1)
     column = (((u + 1) / 2 * len(letters)) % 1 * 5).astype(int)
-    row = np.floor((v / tall + .5) * 4).astype(int)
+    row = np.floor((v / tall + 0.5) * 4).astype(int)
     bits = np.array([[int(bit) for bit in GLYPHS[n]] for n in letters]).reshape(-1, 4, 4)
     valid = (column < 4) & (row >= 0) & (row < 4)
     return valid * bits[slot, np.clip(row, 0, 3), np.clip(column, 0, 3)].astype(float)
@@ -138,11 +148,11 @@ def knit(garment, a, s):
     d = garment.details
     x = 2 * np.pi * a / d["period"]
     if d["kind"] == "rib":
-        return .0009 * np.cos(x)
+        return 0.0009 * np.cos(x)
     if d["kind"] == "waffle":
-        return .0008 * np.cos(x) * np.cos(2 * np.pi * s / d["period"])
+        return 0.0008 * np.cos(x) * np.cos(2 * np.pi * s / d["period"])
     twist = np.sin(2 * np.pi * s / (1.6 * d["period"]))
-    return .0010 * np.cos(x + .8 * twist * (np.cos(.5 * x) > 0)) * (np.cos(.5 * x + .8) > -.6)
+    return 0.0010 * np.cos(x + 0.8 * twist * (np.cos(0.5 * x) > 0)) * (np.cos(0.5 * x + 0.8) > -0.6)
 
 
 @functools.lru_cache(64)

@@ -11,20 +11,61 @@ from data_prep.photoshoot.pose import Pose, sample_pose
 SKINS = {  # sRGB, light to dark, with their shares, by the main ancestry
     "caucasian": [(246, 218, 198), (238, 202, 178), (228, 186, 158), (214, 168, 136)],
     "asian": [(244, 214, 184), (232, 194, 158), (212, 168, 130), (190, 144, 108)],
-    "african": [(176, 124, 92), (142, 96, 70), (110, 74, 54), (82, 54, 42)]}
-HAIRS = [(22, 18, 17), (38, 28, 24), (62, 42, 30), (96, 66, 42), (140, 102, 62), (190, 152, 102),
-         (220, 190, 142), (116, 54, 32), (150, 146, 140)]
-HAIR_SHARES = {"caucasian": (.08, .17, .2, .17, .12, .1, .08, .05, .03),
-               "asian": (.5, .3, .12, .04, 0, 0, 0, .01, .03), "african": (.6, .26, .08, .02, 0, .01, 0, 0, .03)}
+    "african": [(176, 124, 92), (142, 96, 70), (110, 74, 54), (82, 54, 42)],
+}
+HAIRS = [
+    (22, 18, 17),
+    (38, 28, 24),
+    (62, 42, 30),
+    (96, 66, 42),
+    (140, 102, 62),
+    (190, 152, 102),
+    (220, 190, 142),
+    (116, 54, 32),
+    (150, 146, 140),
+]
+HAIR_SHARES = {
+    "caucasian": (0.08, 0.17, 0.2, 0.17, 0.12, 0.1, 0.08, 0.05, 0.03),
+    "asian": (0.5, 0.3, 0.12, 0.04, 0, 0, 0, 0.01, 0.03),
+    "african": (0.6, 0.26, 0.08, 0.02, 0, 0.01, 0, 0, 0.03),
+}
 EYES = [(60, 40, 28), (92, 66, 42), (84, 110, 130), (96, 114, 84)]
-TROUSERS = [(26, 26, 30), (34, 38, 50), (44, 58, 88), (72, 92, 126), (112, 134, 164), (62, 62, 66), (100, 100, 104),
-            (150, 136, 114), (196, 188, 172), (228, 226, 222), (82, 78, 60), (60, 48, 40)]
-LONG_STYLES = {"long": .34, "waves": .22, "bob": .12, "bun": .10, "ponytail": .14, "curls": .08}
-SHORT_STYLES = {"short": .40, "quiff": .22, "crop": .22, "bald": .06, "curls": .10}
-FACE = ("head-oval", "head-rectangular", "head-round", "head-square", "head-triangular", "head-fat-incr",
-        "head-fat-decr", "head-scale-depth-incr", "head-scale-vert-incr", "chin-width-incr",
-        "chin-prominent-incr", "chin-height-incr", "nose-scale-horiz-incr", "nose-scale-vert-incr",
-        "nose-hump-incr", "mouth-scale-horiz-incr", "mouth-scale-vert-incr", "neck-scale-horiz-decr")
+TROUSERS = [
+    (26, 26, 30),
+    (34, 38, 50),
+    (44, 58, 88),
+    (72, 92, 126),
+    (112, 134, 164),
+    (62, 62, 66),
+    (100, 100, 104),
+    (150, 136, 114),
+    (196, 188, 172),
+    (228, 226, 222),
+    (82, 78, 60),
+    (60, 48, 40),
+]
+LONG_STYLES = {"long": 0.34, "waves": 0.22, "bob": 0.12, "bun": 0.10, "ponytail": 0.14, "curls": 0.08}
+SHORT_STYLES = {"short": 0.40, "quiff": 0.22, "crop": 0.22, "bald": 0.06, "curls": 0.10}
+FACE = (
+    "head-oval",
+    "head-rectangular",
+    "head-round",
+    "head-square",
+    "head-triangular",
+    "head-fat-incr",
+    "head-fat-decr",
+    "head-scale-depth-incr",
+    "head-scale-vert-incr",
+    "chin-width-incr",
+    "chin-prominent-incr",
+    "chin-height-incr",
+    "nose-scale-horiz-incr",
+    "nose-scale-vert-incr",
+    "nose-hump-incr",
+    "mouth-scale-horiz-incr",
+    "mouth-scale-vert-incr",
+    "neck-scale-horiz-decr",
+)
 
 
 @dataclass(frozen=True)
@@ -67,80 +108,165 @@ class Sitter:
     clutter: bool = False
 
 
-def tinted(rng, table, shares=None, spread=.02):
+def tinted(rng, table, shares=None, spread=0.02):
     """A color of a table of sRGB levels, varied a little, in 0..1."""
-    color = np.array(table[rng.choice(len(table), p=None if shares is None else np.array(shares) / sum(shares))]) / 255
-    return np.clip(color * rng.uniform(.93, 1.06) + rng.normal(0, spread / 2, 3), .03, .98)
+    color = (
+        np.array(table[rng.choice(len(table), p=None if shares is None else np.array(shares) / sum(shares))])
+        / 255
+    )
+    return np.clip(color * rng.uniform(0.93, 1.06) + rng.normal(0, spread / 2, 3), 0.03, 0.98)
 
 
 def sample_person(rng):
     """Draw a ``Person``."""
-    woman = rng.random() < .56
-    race = pick(rng, {"caucasian": .5, "asian": .2, "african": .3})
-    races = np.array([.12, .12, .12]) * rng.random(3)
-    races[("african", "asian", "caucasian").index(race)] += .8
+    woman = rng.random() < 0.56
+    race = pick(rng, {"caucasian": 0.5, "asian": 0.2, "african": 0.3})
+    races = np.array([0.12, 0.12, 0.12]) * rng.random(3)
+    races[("african", "asian", "caucasian").index(race)] += 0.8
     u, n = rng.uniform, rng.normal
-    male = float(np.clip(n(.06 if woman else .96, .06), 0, 1))
-    local = {str(name): u(0, .7) for name in rng.choice(FACE, 5, replace=False)}
-    build = Build(male, float(np.clip(rng.exponential(.16), 0, .8)), tuple(races / races.sum()),
-                  muscle=float(np.clip(n(.0 if woman else .2, .35), -1, 1)),
-                  weight=float(np.clip(n(-.25, .4), -1, 1)), height=float(np.clip(n(.1, .4), -1, 1)),
-                  proportions=float(u(-.3, .6)), cup=float(np.clip(n(-.1, .5), -1, 1)), local=local)
+    male = float(np.clip(n(0.06 if woman else 0.96, 0.06), 0, 1))
+    local = {str(name): u(0, 0.7) for name in rng.choice(FACE, 5, replace=False)}
+    build = Build(
+        male,
+        float(np.clip(rng.exponential(0.16), 0, 0.8)),
+        tuple(races / races.sum()),
+        muscle=float(np.clip(n(0.0 if woman else 0.2, 0.35), -1, 1)),
+        weight=float(np.clip(n(-0.25, 0.4), -1, 1)),
+        height=float(np.clip(n(0.1, 0.4), -1, 1)),
+        proportions=float(u(-0.3, 0.6)),
+        cup=float(np.clip(n(-0.1, 0.5), -1, 1)),
+        local=local,
+    )
     style = pick(rng, LONG_STYLES if woman else SHORT_STYLES)
-    if not woman and rng.random() < .06:
+    if not woman and rng.random() < 0.06:
         style = pick(rng, LONG_STYLES)
-    old = build.old > .45
+    old = build.old > 0.45
     shares = np.array(HAIR_SHARES[race]) + (np.eye(9)[8] * 1.2 if old else 0)
-    return Person(build, tinted(rng, SKINS[race], None, .014), tinted(rng, HAIRS, shares), style,
-                  volume=u(.6, 1.4), length=u(.02, .30), hairline=n(0, .006), fringe=bool(woman and rng.random() < .2),
-                  beard=float((not woman) * (rng.random() < .45) * u(.2, 1)), lips=float(u(.3, 1) if woman else u(0, .3)),
-                  eye=tinted(rng, EYES, (.5, .2, .2, .1)), glasses=bool(rng.random() < .06),
-                  seed=int(rng.integers(2 ** 31)))
+    return Person(
+        build,
+        tinted(rng, SKINS[race], None, 0.014),
+        tinted(rng, HAIRS, shares),
+        style,
+        volume=u(0.6, 1.4),
+        length=u(0.02, 0.30),
+        hairline=n(0, 0.006),
+        fringe=bool(woman and rng.random() < 0.2),
+        beard=float((not woman) * (rng.random() < 0.45) * u(0.2, 1)),
+        lips=float(u(0.3, 1) if woman else u(0, 0.3)),
+        eye=tinted(rng, EYES, (0.5, 0.2, 0.2, 0.1)),
+        glasses=bool(rng.random() < 0.06),
+        seed=int(rng.integers(2**31)),
+    )
 
 
 def sample_sitter(rng, person=None, clutter=False):
     """Draw a ``Sitter``; a new person too unless one is given."""
     person = person or sample_person(rng)
-    woman = person.build.male < .5
-    below = pick(rng, dict(trousers=.3, jeans=.32, leggings=.18, shorts=.12, skirt=.08) if woman else
-                 dict(trousers=.42, jeans=.42, shorts=.16))
-    color = tinted(rng, TROUSERS) if rng.random() < .75 else sample_color(rng)
+    woman = person.build.male < 0.5
+    below = pick(
+        rng,
+        dict(trousers=0.3, jeans=0.32, leggings=0.18, shorts=0.12, skirt=0.08)
+        if woman
+        else dict(trousers=0.42, jeans=0.42, shorts=0.16),
+    )
+    color = tinted(rng, TROUSERS) if rng.random() < 0.75 else sample_color(rng)
     inner = sample_garment(rng, "shop")
-    fields = dict(inner.__dict__, kind="t-shirt", cut="fitted", neckline=str(rng.choice(["crew", "v-neck", "scoop"])),
-                  sleeve="short", front="closed", wide=.08, deep=rng.uniform(.05, .1), ease=.002, flare=0., rib=0.,
-                  hem=rng.uniform(-.08, .02), pocket="none", strings=False, end=.3,
-                  pattern="plain" if inner.pattern in ("knit", "print") else inner.pattern)
-    sides = rng.choice(4, p=[.34, .18, .18, .30])
-    return Sitter(person, sample_pose(rng), smile=float(np.clip(rng.normal(.25, .35), 0, 1)), below=below,
-                  below_color=color, waist=rng.uniform(.03, .15), belt=bool(rng.random() < .2), inner=Garment(**fields),
-                  unzipped=float(rng.random() ** 2 if rng.random() < .6 else 0),
-                  front_hair=(bool(sides in (1, 3)), bool(sides in (2, 3))), camera=sample_camera(rng),
-                  light=sample_light(rng), photo=sample_photo(rng), seed=int(rng.integers(2 ** 31)), clutter=clutter)
+    fields = dict(
+        inner.__dict__,
+        kind="t-shirt",
+        cut="fitted",
+        neckline=str(rng.choice(["crew", "v-neck", "scoop"])),
+        sleeve="short",
+        front="closed",
+        wide=0.08,
+        deep=rng.uniform(0.05, 0.1),
+        ease=0.002,
+        flare=0.0,
+        rib=0.0,
+        hem=rng.uniform(-0.08, 0.02),
+        pocket="none",
+        strings=False,
+        end=0.3,
+        pattern="plain" if inner.pattern in ("knit", "print") else inner.pattern,
+    )
+    sides = rng.choice(4, p=[0.34, 0.18, 0.18, 0.30])
+    return Sitter(
+        person,
+        sample_pose(rng),
+        smile=float(np.clip(rng.normal(0.25, 0.35), 0, 1)),
+        below=below,
+        below_color=color,
+        waist=rng.uniform(0.03, 0.15),
+        belt=bool(rng.random() < 0.2),
+        inner=Garment(**fields),
+        unzipped=float(rng.random() ** 2 if rng.random() < 0.6 else 0),
+        front_hair=(bool(sides in (1, 3)), bool(sides in (2, 3))),
+        camera=sample_camera(rng),
+        light=sample_light(rng),
+        photo=sample_photo(rng),
+        seed=int(rng.integers(2**31)),
+        clutter=clutter,
+    )
 
 
 def sample_camera(rng):
     """Framing: height of the view [m], place of the head, distance, elevation."""
     crop = rng.random()
-    top = rng.uniform(.015, .11) if crop < .82 else (-rng.uniform(.03, .13) if crop < .92 else -rng.uniform(.15, .24))
-    return dict(span=float(rng.uniform(.72, 1.28)), top=float(top), aside=float(rng.normal(0, .045)),
-                distance=float(rng.uniform(2.5, 5.0)), rise=float(rng.normal(-.05, .10)), roll=float(rng.normal(0, .012)))
+    top = (
+        rng.uniform(0.015, 0.11)
+        if crop < 0.82
+        else (-rng.uniform(0.03, 0.13) if crop < 0.92 else -rng.uniform(0.15, 0.24))
+    )
+    return dict(
+        span=float(rng.uniform(0.72, 1.28)),
+        top=float(top),
+        aside=float(rng.normal(0, 0.045)),
+        distance=float(rng.uniform(2.5, 5.0)),
+        rise=float(rng.normal(-0.05, 0.10)),
+        roll=float(rng.normal(0, 0.012)),
+    )
 
 
 def sample_light(rng):
     """A key light of any softness from either side, ambient light around it, and their colors."""
-    direction = np.array([rng.normal(0, .55), -1, rng.uniform(.15, .95)])
-    warm = rng.normal(0, .025)
-    return dict(key=direction / np.linalg.norm(direction), strength=float(rng.uniform(.12, .85)), soft=float(rng.uniform(.1, .5)),
-                ambient=float(rng.uniform(.85, 1.15)), floor=float(rng.uniform(.4, 1.0)), side=float(rng.normal(0, .25)),
-                tint=np.array([1 + warm, 1, 1 - warm]), bounce=float(rng.uniform(0, .3)))
+    direction = np.array([rng.normal(0, 0.55), -1, rng.uniform(0.15, 0.95)])
+    warm = rng.normal(0, 0.025)
+    return dict(
+        key=direction / np.linalg.norm(direction),
+        strength=float(rng.uniform(0.12, 0.85)),
+        soft=float(rng.uniform(0.1, 0.5)),
+        ambient=float(rng.uniform(0.85, 1.15)),
+        floor=float(rng.uniform(0.4, 1.0)),
+        side=float(rng.normal(0, 0.25)),
+        tint=np.array([1 + warm, 1, 1 - warm]),
+        bounce=float(rng.uniform(0, 0.3)),
+    )
 
 
 def sample_photo(rng):
     """Backdrop and what camera and shop make of the picture."""
     white = rng.random()
-    level = 1.0 if white < .40 else rng.uniform(.93, .99) if white < .62 else rng.uniform(.84, .93) if white < .9 else rng.uniform(.55, .85)
-    return dict(level=float(level), tone=rng.normal(0, .008, 3), falloff=float(rng.uniform(0, .10) * (level < 1)),
-                center=(float(rng.normal(.5, .2)), float(rng.normal(.4, .2))), wall=float(rng.uniform(0, .25) * (rng.random() < .4)),
-                exposure=float(rng.normal(.92, .08)), contrast=float(rng.normal(.0, .12)), saturation=float(rng.normal(1, .12)),
-                blur=float(rng.uniform(.15, .55)), sharpen=float(rng.uniform(0, .5)), noise=float(rng.uniform(0, .008)),
-                quality=int(rng.integers(70, 97)), border=tuple(rng.uniform(0, .12, 4) * (rng.random(4) < .5)) if rng.random() < .3 else None)
+    level = (
+        1.0
+        if white < 0.40
+        else rng.uniform(0.93, 0.99)
+        if white < 0.62
+        else rng.uniform(0.84, 0.93)
+        if white < 0.9
+        else rng.uniform(0.55, 0.85)
+    )
+    return dict(
+        level=float(level),
+        tone=rng.normal(0, 0.008, 3),
+        falloff=float(rng.uniform(0, 0.10) * (level < 1)),
+        center=(float(rng.normal(0.5, 0.2)), float(rng.normal(0.4, 0.2))),
+        wall=float(rng.uniform(0, 0.25) * (rng.random() < 0.4)),
+        exposure=float(rng.normal(0.92, 0.08)),
+        contrast=float(rng.normal(0.0, 0.12)),
+        saturation=float(rng.normal(1, 0.12)),
+        blur=float(rng.uniform(0.15, 0.55)),
+        sharpen=float(rng.uniform(0, 0.5)),
+        noise=float(rng.uniform(0, 0.008)),
+        quality=int(rng.integers(70, 97)),
+        border=tuple(rng.uniform(0, 0.12, 4) * (rng.random(4) < 0.5)) if rng.random() < 0.3 else None,
+    )

@@ -7,7 +7,7 @@ import numpy as np
 from data_prep.photoshoot.anatomy import frame, rotation
 
 ARMS = ("hang", "ease", "hip", "pocket", "front", "crossed", "face", "back", "thigh", "collar")
-SHARES = (.30, .16, .15, .13, .06, .05, .04, .05, .04, .02)
+SHARES = (0.30, 0.16, 0.15, 0.13, 0.06, 0.05, 0.04, 0.05, 0.04, 0.02)
 
 
 @dataclass(frozen=True)
@@ -25,27 +25,39 @@ class Pose:
 
 def sample_pose(rng):
     """Draw a ``Pose``: mostly frontal, up to 40 degrees turned."""
-    turn = np.clip(rng.normal(0, .30), -.7, .7)
-    both = rng.random() < .3
+    turn = np.clip(rng.normal(0, 0.30), -0.7, 0.7)
+    both = rng.random() < 0.3
     names = [str(rng.choice(ARMS, p=SHARES)) for _ in range(2)]
     if both or "crossed" in names:
         name = "crossed" if "crossed" in names else names[0]
         names = [name, name]
     return Pose(
         turn=float(turn),
-        spine=(rng.normal(0, .05), rng.normal(0, .045), rng.normal(0, .12)),
-        head=(rng.normal(.02, .09), rng.normal(0, .07),
-              float(np.clip(rng.normal(-turn * .6, .28), -.8, .8))),
-        hips=rng.normal(0, .05), legs=(rng.normal(0, .05), rng.normal(0, .05)),
+        spine=(rng.normal(0, 0.05), rng.normal(0, 0.045), rng.normal(0, 0.12)),
+        head=(
+            rng.normal(0.02, 0.09),
+            rng.normal(0, 0.07),
+            float(np.clip(rng.normal(-turn * 0.6, 0.28), -0.8, 0.8)),
+        ),
+        hips=rng.normal(0, 0.05),
+        legs=(rng.normal(0, 0.05), rng.normal(0, 0.05)),
         arms=tuple((name, tuple(rng.uniform(-1, 1, 8))) for name in names),
-        shrug=(rng.normal(0, .05), rng.normal(0, .05)))
+        shrug=(rng.normal(0, 0.05), rng.normal(0, 0.05)),
+    )
 
 
 def mannequin_pose(rng):
     """An invisible body's pose: upright, both arms alike."""
     wide = rng.uniform(-1, 1, 8)
-    return Pose(rng.normal(0, .05) * (rng.random() < .5), (0., 0., 0.), (0., 0., 0.), 0., (0., 0.),
-                (("mannequin", tuple(wide)),) * 2, (0., 0.))
+    return Pose(
+        rng.normal(0, 0.05) * (rng.random() < 0.5),
+        (0.0, 0.0, 0.0),
+        (0.0, 0.0, 0.0),
+        0.0,
+        (0.0, 0.0),
+        (("mannequin", tuple(wide)),) * 2,
+        (0.0, 0.0),
+    )
 
 
 def turns_of(pose, heads, bones, marks):
@@ -57,15 +69,17 @@ def turns_of(pose, heads, bones, marks):
     forward, side, twist = pose.spine
     turns = {}
     for bone in ("spine04", "spine03", "spine02"):
-        turns[bone] = (rotation((0, 0, 1), twist / 3) @ rotation((1, 0, 0), forward / 3)
-                       @ rotation((0, 1, 0), side / 3))
+        turns[bone] = (
+            rotation((0, 0, 1), twist / 3) @ rotation((1, 0, 0), forward / 3) @ rotation((0, 1, 0), side / 3)
+        )
     nod, tilt, look = pose.head
     for bone in ("neck02", "head"):
-        turns[bone] = (rotation((0, 0, 1), look / 2) @ rotation((1, 0, 0), nod / 2)
-                       @ rotation((0, 1, 0), tilt / 2))
+        turns[bone] = (
+            rotation((0, 0, 1), look / 2) @ rotation((1, 0, 0), nod / 2) @ rotation((0, 1, 0), tilt / 2)
+        )
     turns["root"] = rotation((0, 0, 1), pose.turn) @ rotation((0, 1, 0), pose.hips)
     for n, (letter, sign) in enumerate((("L", 1), ("R", -1))):
-        turns[f"upperleg01.{letter}"] = rotation((0, 1, 0), -pose.hips + sign * (.10 + pose.legs[n]))
+        turns[f"upperleg01.{letter}"] = rotation((0, 1, 0), -pose.hips + sign * (0.10 + pose.legs[n]))
         turns[f"clavicle.{letter}"] = rotation((0, 1, 0), -sign * pose.shrug[n])
         turns |= _arm(pose.arms[n], letter, sign, heads, at, marks)
     return turns
@@ -76,8 +90,9 @@ def marks_of(points, weights_of):
 
     points: [n,3] of the suit; weights_of: its shares of arms [n].
     """
+
     def ring(z):
-        near = (np.abs(points[:, 2] - z) < .025) & (weights_of < .3)
+        near = (np.abs(points[:, 2] - z) < 0.025) & (weights_of < 0.3)
         part = points[near]
         return dict(x=np.abs(part[:, 0]).max(), front=part[:, 1].min(), back=part[:, 1].max())
 
@@ -87,41 +102,54 @@ def marks_of(points, weights_of):
 def _goal(name, k, sign, S, reach, marks):
     """(where the wrist goes, where the elbow points, finger curl, wrist bend) in rest axes."""
     hip, waist, chest = marks["hip"], marks["waist"], marks["chest"]
-    out = np.array([sign, 0., 0.])
+    out = np.array([sign, 0.0, 0.0])
     if name == "hang":
-        to = S + reach * _unit([sign * (.075 + .05 * k[0]), -.02 + .05 * k[1], -1]) * (.985 + .01 * k[2])
-        return to, out * .3 + [0, 1, 0], .45 + .2 * k[3], .05
+        to = S + reach * _unit([sign * (0.075 + 0.05 * k[0]), -0.02 + 0.05 * k[1], -1]) * (
+            0.985 + 0.01 * k[2]
+        )
+        return to, out * 0.3 + [0, 1, 0], 0.45 + 0.2 * k[3], 0.05
     if name == "ease":
-        to = S + reach * _unit([sign * (.12 + .08 * k[0]), -.16 + .14 * k[1], -1]) * (.95 + .03 * k[2])
-        return to, out * .8 + [0, 1, 0], .5 + .2 * k[3], .1
+        to = S + reach * _unit([sign * (0.12 + 0.08 * k[0]), -0.16 + 0.14 * k[1], -1]) * (0.95 + 0.03 * k[2])
+        return to, out * 0.8 + [0, 1, 0], 0.5 + 0.2 * k[3], 0.1
     if name == "thigh":
-        to = np.array([sign * (hip["x"] - .0 + .03 * k[0]), hip["front"] - .055, hip["z"] - .04 + .03 * k[2]])
-        return to, out * .9 + [0, 1, 0], .25 + .2 * k[3], .15
+        to = np.array(
+            [sign * (hip["x"] - 0.0 + 0.03 * k[0]), hip["front"] - 0.055, hip["z"] - 0.04 + 0.03 * k[2]]
+        )
+        return to, out * 0.9 + [0, 1, 0], 0.25 + 0.2 * k[3], 0.15
     if name == "hip":
-        to = np.array([sign * (waist["x"] + .085 + .02 * k[0]), -.050 + .03 * k[1],
-                       waist["z"] - .07 + .045 * k[2]])
-        return to, out + [0, .35 + .3 * k[3], .0], .5 + .2 * k[4], .55
+        to = np.array(
+            [
+                sign * (waist["x"] + 0.085 + 0.02 * k[0]),
+                -0.050 + 0.03 * k[1],
+                waist["z"] - 0.07 + 0.045 * k[2],
+            ]
+        )
+        return to, out + [0, 0.35 + 0.3 * k[3], 0.0], 0.5 + 0.2 * k[4], 0.55
     if name == "pocket":
-        to = np.array([sign * (hip["x"] - .002 + .02 * k[0]), -.055 + .03 * k[1], hip["z"] + .055 + .03 * k[2]])
-        return to, out + [0, .7 + .3 * k[3], 0], .5, .1
+        to = np.array(
+            [sign * (hip["x"] - 0.002 + 0.02 * k[0]), -0.055 + 0.03 * k[1], hip["z"] + 0.055 + 0.03 * k[2]]
+        )
+        return to, out + [0, 0.7 + 0.3 * k[3], 0], 0.5, 0.1
     if name == "front":
-        to = np.array([sign * (.055 + .025 * k[0]), waist["front"] - .07, waist["z"] - .10 + .06 * k[2]])
-        return to, out + [0, .5, -.3], .6 + .2 * k[3], .2
+        to = np.array([sign * (0.055 + 0.025 * k[0]), waist["front"] - 0.07, waist["z"] - 0.10 + 0.06 * k[2]])
+        return to, out + [0, 0.5, -0.3], 0.6 + 0.2 * k[3], 0.2
     if name == "crossed":
-        over = .03 * sign
-        to = np.array([-sign * (.10 + .02 * k[0]), chest["front"] - .075 - over, chest["z"] - .13 + .03 * k[2]])
-        return to, out + [0, .1, -.8], .3, .0
+        over = 0.03 * sign
+        to = np.array(
+            [-sign * (0.10 + 0.02 * k[0]), chest["front"] - 0.075 - over, chest["z"] - 0.13 + 0.03 * k[2]]
+        )
+        return to, out + [0, 0.1, -0.8], 0.3, 0.0
     if name == "face":
-        to = np.array([sign * (.115 + .03 * k[0]), -.07 + .03 * k[1], marks["chin"] + .02 + .07 * k[2]])
-        return to, out * .8 + [0, -.2, -1], .6, .1
+        to = np.array([sign * (0.115 + 0.03 * k[0]), -0.07 + 0.03 * k[1], marks["chin"] + 0.02 + 0.07 * k[2]])
+        return to, out * 0.8 + [0, -0.2, -1], 0.6, 0.1
     if name == "back":
-        to = np.array([sign * (.07 + .04 * k[0]), waist["back"] + .05, waist["z"] - .03 + .06 * k[2]])
-        return to, out + [0, .6, 0], .4, .1
+        to = np.array([sign * (0.07 + 0.04 * k[0]), waist["back"] + 0.05, waist["z"] - 0.03 + 0.06 * k[2]])
+        return to, out + [0, 0.6, 0], 0.4, 0.1
     if name == "collar":
-        to = np.array([sign * (.07 + .03 * k[0]), chest["front"] - .06, chest["z"] + .05 + .05 * k[2]])
-        return to, out + [0, 0, -1], .7, .2
+        to = np.array([sign * (0.07 + 0.03 * k[0]), chest["front"] - 0.06, chest["z"] + 0.05 + 0.05 * k[2]])
+        return to, out + [0, 0, -1], 0.7, 0.2
     down = -2.3 + 1.0 * k[0]  # a mannequin's arms: spread a little, nearly straight
-    return S + reach * (.985 + .01 * k[1]) * _unit([sign, -.1, down]), out * .2 + [0, 1, 0], .2, .0
+    return S + reach * (0.985 + 0.01 * k[1]) * _unit([sign, -0.1, down]), out * 0.2 + [0, 1, 0], 0.2, 0.0
 
 
 def _unit(v):
@@ -136,25 +164,29 @@ def _arm(arm, letter, sign, heads, at, marks):
     upper, lower = np.linalg.norm(E - S), np.linalg.norm(W - E)
     goal, pole, curl, cock = _goal(name, k, sign, S, upper + lower, marks)
     gap = goal - S
-    far = np.clip(np.linalg.norm(gap), abs(upper - lower) + .02, (upper + lower) * .998)
+    far = np.clip(np.linalg.norm(gap), abs(upper - lower) + 0.02, (upper + lower) * 0.998)
     axis = _unit(gap)
-    along = (upper ** 2 - lower ** 2 + far ** 2) / (2 * far)
-    height = np.sqrt(max(upper ** 2 - along ** 2, 1e-6))
+    along = (upper**2 - lower**2 + far**2) / (2 * far)
+    height = np.sqrt(max(upper**2 - along**2, 1e-6))
     pole = pole - (pole @ axis) * axis
     elbow = S + along * axis + height * _unit(pole)
     wrist = S + far * axis
     plane = np.cross(elbow - S, wrist - elbow)
     # the rest arm is nearly straight; its elbow would flex forward
-    rest_plane = np.cross(E - S, np.array([0, -1., 0]))
+    rest_plane = np.cross(E - S, np.array([0, -1.0, 0]))
     first = frame(elbow - S, plane) @ frame(E - S, rest_plane).T
     whole = frame(wrist - elbow, plane) @ frame(W - E, rest_plane).T
-    turns = {f"upperarm01.{letter}": first.astype(np.float32),
-             f"lowerarm01.{letter}": (first.T @ whole).astype(np.float32)}
+    turns = {
+        f"upperarm01.{letter}": first.astype(np.float32),
+        f"lowerarm01.{letter}": (first.T @ whole).astype(np.float32),
+    }
     forearm = _unit(W - E)
     knuckles = _unit(heads[at[f"metacarpal4.{letter}"]] - heads[at[f"metacarpal1.{letter}"]])
-    roll = .5 * k[5] + {"hang": -.9, "ease": -.9, "hip": -.3, "crossed": .2}.get(name, 0)
-    turns[f"wrist.{letter}"] = rotation(forearm, sign * roll) @ rotation(knuckles, -sign * cock * (.7 + .3 * k[6]))
+    roll = 0.5 * k[5] + {"hang": -0.9, "ease": -0.9, "hip": -0.3, "crossed": 0.2}.get(name, 0)
+    turns[f"wrist.{letter}"] = rotation(forearm, sign * roll) @ rotation(
+        knuckles, -sign * cock * (0.7 + 0.3 * k[6])
+    )
     for finger in range(2, 6):
         for link in (1, 2, 3):  # the outer fingers curl more
-            turns[f"finger{finger}-{link}.{letter}"] = rotation(knuckles, -sign * curl * (.8 + .1 * finger))
+            turns[f"finger{finger}-{link}.{letter}"] = rotation(knuckles, -sign * curl * (0.8 + 0.1 * finger))
     return turns

@@ -9,7 +9,12 @@ from data_prep.photoshoot.garment import pick
 from data_prep.photoshoot.person import sample_light, sample_photo
 from data_prep.photoshoot.pose import Pose, mannequin_pose, sample_pose
 
-WAYS = {"invisible": .46, "posed": .24, "flat": .22, "hanger": .08}  # posed: an invisible body of any pose
+WAYS = {
+    "invisible": 0.46,
+    "posed": 0.24,
+    "flat": 0.22,
+    "hanger": 0.08,
+}  # posed: an invisible body of any pose
 
 
 @dataclass(frozen=True)
@@ -30,17 +35,45 @@ class ProductView:
 def sample_view(rng):
     """Draw a `ProductView`; a garment has one."""
     way = pick(rng, WAYS)
-    male = float(rng.random() < .5)
-    build = Build(male, .1, (.2, .2, .6), muscle=.1, weight=float(rng.normal(-.2, .2)), proportions=.6,
-                  cup=float(rng.normal(-.2, .3)))
+    male = float(rng.random() < 0.5)
+    build = Build(
+        male,
+        0.1,
+        (0.2, 0.2, 0.6),
+        muscle=0.1,
+        weight=float(rng.normal(-0.2, 0.2)),
+        proportions=0.6,
+        cup=float(rng.normal(-0.2, 0.3)),
+    )
     light = sample_light(rng)
-    light.update(key=np.array([rng.normal(0, .3), -1, rng.uniform(.3, .8)]), strength=rng.uniform(.2, .7),
-                 soft=.4, side=rng.normal(0, .1), tint=np.ones(3) + rng.normal(0, .008, 3))
+    light.update(
+        key=np.array([rng.normal(0, 0.3), -1, rng.uniform(0.3, 0.8)]),
+        strength=rng.uniform(0.2, 0.7),
+        soft=0.4,
+        side=rng.normal(0, 0.1),
+        tint=np.ones(3) + rng.normal(0, 0.008, 3),
+    )
     light["key"] = light["key"] / np.linalg.norm(light["key"])
     photo = sample_photo(rng)
-    level = 1.0 if rng.random() < .45 else rng.uniform(.90, .99)
-    photo.update(level=level, falloff=0., wall=float(rng.uniform(0, .35) * (way == "flat" or rng.random() < .3)),
-                 border=None, blur=rng.uniform(.1, .3), noise=rng.uniform(0, .003), quality=int(rng.integers(82, 98)))
+    level = 1.0 if rng.random() < 0.45 else rng.uniform(0.90, 0.99)
+    photo.update(
+        level=level,
+        falloff=0.0,
+        wall=float(rng.uniform(0, 0.35) * (way == "flat" or rng.random() < 0.3)),
+        border=None,
+        blur=rng.uniform(0.1, 0.3),
+        noise=rng.uniform(0, 0.003),
+        quality=int(rng.integers(82, 98)),
+    )
     pose = sample_pose(rng) if way == "posed" else mannequin_pose(rng)
-    return ProductView(way, build, pose, float(rng.random() ** 2 * (rng.random() < .25)), fill=rng.uniform(.5, .97),
-                       off=(rng.normal(0, .02), rng.normal(0, .025)), roll=rng.normal(0, .012), light=light, photo=photo)
+    return ProductView(
+        way,
+        build,
+        pose,
+        float(rng.random() ** 2 * (rng.random() < 0.25)),
+        fill=rng.uniform(0.5, 0.97),
+        off=(rng.normal(0, 0.02), rng.normal(0, 0.025)),
+        roll=rng.normal(0, 0.012),
+        light=light,
+        photo=photo,
+    )

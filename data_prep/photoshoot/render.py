@@ -31,7 +31,7 @@ def linear(color):
 def coded(light):
     """Linear light as sRGB in 0..1, with a soft shoulder above .8."""
     value = np.clip(light, 0, None)
-    value = np.where(value > .75, .75 + .30 * np.tanh((value - .75) / .30), value)
+    value = np.where(value > 0.75, 0.75 + 0.30 * np.tanh((value - 0.75) / 0.30), value)
     return np.clip(value, 0, 1) ** (1 / 2.2)
 
 
@@ -40,7 +40,12 @@ def paint(parts, view, light, shaders):
     outs = [normals(part.points, part.faces) for part in parts]
     seen = scene.look(parts, view, light, outs)
     k = len(seen.pixel)
-    color, relief, gloss, wrap = np.zeros((k, 3), np.float32), np.zeros(k, np.float32), np.zeros(k, np.float32), np.zeros(k, np.float32)
+    color, relief, gloss, wrap = (
+        np.zeros((k, 3), np.float32),
+        np.zeros(k, np.float32),
+        np.zeros(k, np.float32),
+        np.zeros(k, np.float32),
+    )
     for n, part in enumerate(parts):
         rows, corners, shares = seen.of(n)
         if len(rows):
@@ -49,19 +54,19 @@ def paint(parts, view, light, shaders):
                 if name in c:
                     c[name] = _angle(part.coords[name][corners], shares)
             color[rows], relief[rows], gloss[rows] = shaders[part.material](c, seen.inside[rows])
-            wrap[rows] = 1.0 if part.material == "skin" else .55
+            wrap[rows] = 1.0 if part.material == "skin" else 0.55
     normal = scene.bumped(seen, relief, view)
     ambient, key = scene.irradiance(seen, normal, light, wrap)
     dark = scene.hollows(seen, relief, view)
     skin = np.array([n for n, part in enumerate(parts) if part.material in ("skin",)])
     rgb = linear(color) * ((ambient + key) * dark)[:, None]
     bleed = np.isin(seen.part, skin)
-    rgb[bleed] = linear(color[bleed]) * ((ambient + key)[bleed, None] ** np.array([.85, 1.04, 1.12]))
+    rgb[bleed] = linear(color[bleed]) * ((ambient + key)[bleed, None] ** np.array([0.85, 1.04, 1.12]))
     half = light["key"] - view.rays[seen.pixel]
     half /= np.linalg.norm(half, axis=1, keepdims=True)
     spark = np.maximum((normal * half).sum(1), 0) ** 18 * seen.key * light["strength"]
-    rim = (1 - np.abs((normal * view.rays[seen.pixel]).sum(1))) ** 3 * ambient * .10
-    rgb += ((gloss * .45 * spark) + gloss * rim)[:, None]
+    rim = (1 - np.abs((normal * view.rays[seen.pixel]).sum(1))) ** 3 * ambient * 0.10
+    rgb += ((gloss * 0.45 * spark) + gloss * rim)[:, None]
     rgb *= light["tint"] / scene.reference(light)
     picture = np.zeros((view.shape[0] * view.shape[1], 3), np.float32)
     alpha, garment = np.zeros(len(picture), np.float32), np.zeros(len(picture), np.float32)
@@ -92,16 +97,18 @@ def garment_shader(fabric):
 
     def body(c, inside):
         color, relief, gloss = fabric.paint(c)
-        lining = .8 * g.color("lining")
+        lining = 0.8 * g.color("lining")
         color = np.where(inside[:, None], lining, color)
         return color, np.where(inside, 0, relief), np.where(inside, 0, gloss)
 
     def collar(c, inside):
         n = len(c["turn"])
         rib = g.neckline in ("turtleneck", "stand")
-        color = np.where(inside[:, None], .85 * g.color("lining"), g.color("collar")) * np.ones((n, 1))
-        relief = .0007 * np.cos(c["turn"] * 60) * rib + .0016 * np.sin(c["turn"] * 7 + 5 * c["along"]) * (g.neckline == "hood")
-        return color, relief, np.full(n, .05)
+        color = np.where(inside[:, None], 0.85 * g.color("lining"), g.color("collar")) * np.ones((n, 1))
+        relief = 0.0007 * np.cos(c["turn"] * 60) * rib + 0.0016 * np.sin(c["turn"] * 7 + 5 * c["along"]) * (
+            g.neckline == "hood"
+        )
+        return color, relief, np.full(n, 0.05)
 
     return {"top": body, "top collar": collar}
 
@@ -118,7 +125,11 @@ def shaders_of(sitter, fabric, inner):
 
 def is_open(garment, unzipped):
     """Whether a garment shows what is worn below it."""
-    return garment.front == "open" or garment.front in ("zip", "half-zip", "buttons", "placket") and unzipped > .1
+    return (
+        garment.front == "open"
+        or garment.front in ("zip", "half-zip", "buttons", "placket")
+        and unzipped > 0.1
+    )
 
 
 def render_worn(sitter, garment, size):
@@ -155,8 +166,13 @@ def render_article(garment, size):
     if view.way == "hanger":
         parts.append(hanger(figure))
     fabric = Fabric(garment, np.random.default_rng([garment.seed, 12]), figure.bends())
-    shaders = garment_shader(fabric) | {"hanger": lambda c, inside: (
-        np.full((len(inside), 3), .3), np.zeros(len(inside)), np.full(len(inside), .3))}
+    shaders = garment_shader(fabric) | {
+        "hanger": lambda c, inside: (
+            np.full((len(inside), 3), 0.3),
+            np.zeros(len(inside)),
+            np.full(len(inside), 0.3),
+        )
+    }
     seen = fitted(np.concatenate([part.points for part in parts]), view, size)
     rgb, alpha, cloth = paint(parts, seen, view.light, shaders)
     return developed(rgb, alpha, cloth, view.photo, garment.seed, size)[0]
@@ -168,33 +184,45 @@ def fitted(points, view, size):
     fill = view.fill
     span = max((high[2] - low[2]) / fill, (high[0] - low[0]) / fill * size[0] / size[1])
     center = (low + high) / 2 + np.array([view.off[0] * span, 0, view.off[1] * span])
-    return scene.camera((size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE), span, center, 4.0, 0., view.roll)
+    return scene.camera((size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE), span, center, 4.0, 0.0, view.roll)
 
 
 def flattened(part):
     """A part laid flat: its depth is taken out, but for a trace that keeps the layers apart."""
     points = part.points.copy()
-    points[:, 1] *= .10
+    points[:, 1] *= 0.10
     return replace(part, points=points)
 
 
 def hanger(figure):
     """A clothes hanger's hook above the neck."""
-    neck = figure.joint("neck01") + np.array([0, .0, .02])
-    path = neck + np.array([[-.08, 0, -.045], [-.02, 0, .0], [0, 0, .03], [.0, 0, .07], [.02, 0, .10], [.045, 0, .09], [.045, 0, .065]])
-    points, faces, coords = tube(path, np.full(len(path), .004), 8, 3)
+    neck = figure.joint("neck01") + np.array([0, 0.0, 0.02])
+    path = neck + np.array(
+        [
+            [-0.08, 0, -0.045],
+            [-0.02, 0, 0.0],
+            [0, 0, 0.03],
+            [0.0, 0, 0.07],
+            [0.02, 0, 0.10],
+            [0.045, 0, 0.09],
+            [0.045, 0, 0.065],
+        ]
+    )
+    points, faces, coords = tube(path, np.full(len(path), 0.004), 8, 3)
     return Part("hanger", points.astype(np.float32), faces, coords)
 
 
 def portrait(figure, camera, size):
     """The camera's view of a figure, head at the top."""
     body = figure.points["body"]
-    head = body[:, 2].max() + .012
-    deepest = head - figure.points["body"][:, 2].min() - .06  # the mesh ends above the ankles
-    span = min(camera["span"], deepest / max(1 - camera["top"], .5))
-    middle = .65 * figure.joint("spine01")[0] + .35 * figure.joint("head")[0]
-    center = np.array([middle + camera["aside"] * span, figure.joint("spine02")[1], head + camera["top"] * span - span / 2])
-    return scene.camera(size, span, center, camera["distance"], camera["rise"] * .3, camera["roll"])
+    head = body[:, 2].max() + 0.012
+    deepest = head - figure.points["body"][:, 2].min() - 0.06  # the mesh ends above the ankles
+    span = min(camera["span"], deepest / max(1 - camera["top"], 0.5))
+    middle = 0.65 * figure.joint("spine01")[0] + 0.35 * figure.joint("head")[0]
+    center = np.array(
+        [middle + camera["aside"] * span, figure.joint("spine02")[1], head + camera["top"] * span - span / 2]
+    )
+    return scene.camera(size, span, center, camera["distance"], camera["rise"] * 0.3, camera["roll"])
 
 
 def developed(rgb, alpha, cloth, photo, seed, size, clutter=False):
@@ -214,13 +242,13 @@ def developed(rgb, alpha, cloth, photo, seed, size, clutter=False):
 def backdrop(size, photo, alpha):
     """[h,w,3] the ground: a level, a soft falloff, a soft shadow of the sitter."""
     height, width = size
-    y, x = (np.arange(height) + .5) / height, (np.arange(width) + .5) / width
+    y, x = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width
     far = (x[None] - photo["center"][0]) ** 2 + (y[:, None] - photo["center"][1]) ** 2
     level = photo["level"] * (1 - photo["falloff"] * far)
     if photo["wall"]:
         shadow = gaussian_filter(np.roll(alpha, (height // 40, width // 16), (0, 1)), height / 16)
         level = level * (1 - photo["wall"] * shadow)
-    tone = np.array(photo["tone"]) * (photo["level"] < .995)
+    tone = np.array(photo["tone"]) * (photo["level"] < 0.995)
     return np.clip(level[..., None] * (1 + tone), 0, 1)
 
 
@@ -228,7 +256,7 @@ def graded(picture, photo):
     """Contrast and saturation; white stays white."""
     gray = picture.mean(-1, keepdims=True)
     picture = gray + photo["saturation"] * (picture - gray)
-    curve = picture + photo["contrast"] * (picture - .5) * 4 * picture * (1 - picture)
+    curve = picture + photo["contrast"] * (picture - 0.5) * 4 * picture * (1 - picture)
     return np.clip(curve, 0, 1)
 
 
@@ -243,18 +271,18 @@ def framed(picture, border, level):
     small = np.stack([np.asarray(Image.fromarray(c).resize((w, h), Image.BOX)) for c in channels], -1)
     out = np.full((height, width, small.shape[-1]), level, np.float32)
     x, y = left + (inner_w - w) // 2, top + (inner_h - h) // 2
-    out[y:y + h, x:x + w] = small
+    out[y : y + h, x : x + w] = small
     return out if picture.ndim == 3 else out[..., 0]
 
 
 def lens(picture, photo, seed):
     """Blur, the shop's sharpening, and the sensor's noise."""
     scale = picture.shape[0] / 128
-    soft = gaussian_filter(picture, (photo["blur"] * scale * .8, photo["blur"] * scale * .8, 0))
+    soft = gaussian_filter(picture, (photo["blur"] * scale * 0.8, photo["blur"] * scale * 0.8, 0))
     if photo["sharpen"]:
-        soft = soft + photo["sharpen"] * (soft - gaussian_filter(soft, (.9 * scale, .9 * scale, 0)))
+        soft = soft + photo["sharpen"] * (soft - gaussian_filter(soft, (0.9 * scale, 0.9 * scale, 0)))
     grain = np.random.default_rng([seed, 4]).standard_normal(picture.shape, np.float32)
-    dark = np.clip(1.05 - picture, 0, 1) ** .5
+    dark = np.clip(1.05 - picture, 0, 1) ** 0.5
     return np.clip(soft + photo["noise"] * grain * dark, 0, 1)
 
 

@@ -11,17 +11,19 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 AMBIENT_RAYS, KEY_RAYS = 28, 8
-EVEN, TILT = .5, .25  # weights of the ambient light and of its direction
+EVEN, TILT = 0.5, 0.25  # weights of the ambient light and of its direction
 KEY_GAIN = 1.15  # of the key light at full strength
-LIFT = .004  # rays to the light start off the surface [m]
-GRAIN = .006  # reach of the darkening of hollows in cloth [m]
+LIFT = 0.004  # rays to the light start off the surface [m]
+GRAIN = 0.006  # reach of the darkening of hollows in cloth [m]
 
 
 def directions(count):
     """[count,3] unit vectors spread evenly over the sphere (a Fibonacci spiral)."""
-    k = np.arange(count) + .5
-    polar, around = np.arccos(1 - 2 * k / count), np.pi * (1 + 5 ** .5) * k
-    return np.stack([np.cos(around) * np.sin(polar), np.sin(around) * np.sin(polar), np.cos(polar)], 1).astype(np.float32)
+    k = np.arange(count) + 0.5
+    polar, around = np.arccos(1 - 2 * k / count), np.pi * (1 + 5**0.5) * k
+    return np.stack(
+        [np.cos(around) * np.sin(polar), np.sin(around) * np.sin(polar), np.cos(polar)], 1
+    ).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,13 @@ def camera(size, span, center, distance, rise=0.0, roll=0.0):
     eye = np.array([center[0], center[1] - distance, center[2] + rise * distance])
     ahead = center - eye
     ahead /= np.linalg.norm(ahead)
-    right = np.cross(ahead, [0, 0, 1.])
+    right = np.cross(ahead, [0, 0, 1.0])
     right /= np.linalg.norm(right)
     up = np.cross(right, ahead)
     right, up = np.cos(roll) * right + np.sin(roll) * up, np.cos(roll) * up - np.sin(roll) * right
     far = np.linalg.norm(center - eye)
-    v = (.5 - (np.arange(height) + .5) / height) * span
-    u = ((np.arange(width) + .5) / width - .5) * span * width / height
+    v = (0.5 - (np.arange(height) + 0.5) / height) * span
+    u = ((np.arange(width) + 0.5) / width - 0.5) * span * width / height
     rays = (ahead * far + u[None, :, None] * right + v[:, None, None] * up).reshape(-1, 3)
     rays = (rays / np.linalg.norm(rays, axis=1, keepdims=True)).astype(np.float32)
     return View(np.broadcast_to(eye.astype(np.float32), rays.shape).copy(), rays, (height, width))
@@ -86,6 +88,7 @@ def look(parts, view, light, part_normals):
     """What a `View` sees of ``parts`` (with points and faces) in a light: `Seen`."""
     from embreex import rtcore_scene
     from embreex.mesh_construction import TriangleMesh
+
     counts = np.cumsum([0] + [len(part.points) for part in parts])
     points = np.concatenate([part.points for part in parts]).astype(np.float32)
     faces = np.concatenate([part.faces + start for part, start in zip(parts, counts)]).astype(np.int32)
@@ -109,14 +112,24 @@ def look(parts, view, light, part_normals):
     seen_points, behind = (np.flatnonzero(side) for side in met)
     ambient, key = np.zeros((2, len(points), 4), np.float32), np.zeros((2, len(points)), np.float32)
     # a point's light is that of its outer side; the inner side is traced only where it is seen
-    ambient[0, seen_points], key[0, seen_points] = reached(world, points[seen_points], whole[seen_points], light)
+    ambient[0, seen_points], key[0, seen_points] = reached(
+        world, points[seen_points], whole[seen_points], light
+    )
     if inside.any():
         ambient[1, behind], key[1, behind] = reached(world, points[behind], -whole[behind], light)
     side = inside.astype(int)
     part = owner[triangle]
-    return Seen(pixel, part, corners - counts[part][:, None], shares, place, normal, inside,
-                blended(ambient.reshape(-1, 4), corners + side[:, None] * len(points), shares),
-                blended(key.ravel(), corners + side[:, None] * len(points), shares))
+    return Seen(
+        pixel,
+        part,
+        corners - counts[part][:, None],
+        shares,
+        place,
+        normal,
+        inside,
+        blended(ambient.reshape(-1, 4), corners + side[:, None] * len(points), shares),
+        blended(key.ravel(), corners + side[:, None] * len(points), shares),
+    )
 
 
 def reached(world, points, out, light):
@@ -128,21 +141,21 @@ def reached(world, points, out, light):
     keys = (keys / np.linalg.norm(keys, axis=1, keepdims=True)).astype(np.float32)
     rays = np.concatenate([sky, keys])
     start = points + LIFT * out
-    faces_it = (out @ rays.T) > -.05
+    faces_it = (out @ rays.T) > -0.05
     n, k = np.nonzero(faces_it)
     shut = world.run(start[n], rays[k], query="OCCLUDED") >= 0
     open_ = np.zeros(faces_it.shape, np.float32)
     open_[n, k] = ~shut
-    free = open_[:, :len(sky)] * level
+    free = open_[:, : len(sky)] * level
     basis = np.concatenate([np.ones((len(sky), 1)), 2 * sky], 1).astype(np.float32)
-    return 2 * free @ basis / len(sky), open_[:, len(sky):].mean(1)
+    return 2 * free @ basis / len(sky), open_[:, len(sky) :].mean(1)
 
 
 def sky_level(sky, light):
     """[rays] brightness of the surroundings by direction: a bright room, darker below and behind."""
-    low = .5 - .5 * sky[:, 2]
+    low = 0.5 - 0.5 * sky[:, 2]
     behind = np.clip(sky[:, 1], 0, 1)
-    level = light["ambient"] * (1 - low + low * light["floor"]) * (1 - .45 * behind)
+    level = light["ambient"] * (1 - low + low * light["floor"]) * (1 - 0.45 * behind)
     return (level * (1 + light["side"] * sky[:, 0])).astype(np.float32)
 
 
@@ -171,7 +184,7 @@ def bumped(seen, relief, view):
         ahead = ahead.ravel()[seen.pixel]
         fine = (ahead >= 0) & (seen.part[ahead] == seen.part)
         step = seen.place[ahead] - seen.place
-        fine &= (step * step).sum(1) < .03 ** 2
+        fine &= (step * step).sum(1) < 0.03**2
         rise = np.where(fine, relief[ahead] - relief, 0)
         steps.append((np.where(fine[:, None], step, 0), rise))
     (dx, rx), (dy, ry) = steps
@@ -180,7 +193,7 @@ def bumped(seen, relief, view):
     slope = (rx[:, None] * one + ry[:, None] * two) / np.where(np.abs(area) < 1e-9, 1, area)[:, None]
     slope[np.abs(area) < 1e-9] = 0
     size = np.linalg.norm(slope, axis=1, keepdims=True)
-    normal = seen.normal - slope / (1 + .6 * size)
+    normal = seen.normal - slope / (1 + 0.6 * size)
     return normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
 
@@ -190,9 +203,11 @@ def hollows(seen, relief, view):
     field, weight = (np.zeros(height * width, np.float32) for _ in range(2))
     field[seen.pixel], weight[seen.pixel] = relief, 1
     pixel = np.linalg.norm(seen.place.max(0) - seen.place.min(0)) / max(height, width)
-    sigma = max(GRAIN * 3 / max(pixel, 1e-4), .6)
-    soft = gaussian_filter(field.reshape(height, width), sigma) / np.maximum(gaussian_filter(weight.reshape(height, width), sigma), 1e-3)
-    return 1 + np.clip(11 * (relief - soft.ravel()[seen.pixel]), -.22, .08)
+    sigma = max(GRAIN * 3 / max(pixel, 1e-4), 0.6)
+    soft = gaussian_filter(field.reshape(height, width), sigma) / np.maximum(
+        gaussian_filter(weight.reshape(height, width), sigma), 1e-3
+    )
+    return 1 + np.clip(11 * (relief - soft.ravel()[seen.pixel]), -0.22, 0.08)
 
 
 def irradiance(seen, normal, light, wrap):
@@ -202,5 +217,5 @@ def irradiance(seen, normal, light, wrap):
     """
     ambient = np.maximum(seen.ambient[:, 0] * EVEN + TILT * (seen.ambient[:, 1:] * normal).sum(1), 0)
     facing = normal @ light["key"].astype(np.float32)
-    lit = np.maximum((facing + .35 * wrap) / (1 + .35 * wrap), 0)
+    lit = np.maximum((facing + 0.35 * wrap) / (1 + 0.35 * wrap), 0)
     return ambient, light["strength"] * KEY_GAIN * seen.key * lit

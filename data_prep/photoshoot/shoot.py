@@ -5,6 +5,7 @@ Finished rows are kept beside OUT, so that an interrupted shoot goes on; OUT app
 Every item has its own random state, ``SeedSequence(seed, spawn_key=(split, kind, index))``,
 so that a picture depends neither on how many are made nor on how many processes make them.
 """
+
 import contextlib
 import dataclasses
 import functools
@@ -32,7 +33,7 @@ BLOCK_GARMENTS = (0, 1, 2, 2, 3, 4)  # six pairs: two persons sit three times ea
 GARMENTS_PER_BLOCK = 5  # ... and the third garment is worn by both of them
 SITTINGS = 3
 RECOLORED = 4  # every fourth garment is the one before it in other colors, as shops sell them
-ALIKE = .3  # share of the true swaps that are of one style in two colors
+ALIKE = 0.3  # share of the true swaps that are of one style in two colors
 TEST_IDS = 1_000_000_000  # ids of the test split start here: disjoint from those of train
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -116,8 +117,15 @@ def make_pair(setting, split, index):
     x, mask = render.render_worn(sitter, garment, setting.size)
     offset = TEST_IDS if split == "test" else 0
     person, product = (offset + number for number in casting(index))
-    return dict(split=split, x=x, y=render.render_article(garment, setting.size), mask=mask,
-                person=person, garment=product, attributes=attributes(garment))
+    return dict(
+        split=split,
+        x=x,
+        y=render.render_article(garment, setting.size),
+        mask=mask,
+        person=person,
+        garment=product,
+        attributes=attributes(garment),
+    )
 
 
 def make_triple(setting, split, count, index):
@@ -126,29 +134,34 @@ def make_triple(setting, split, count, index):
     Returns the arguments of ``PhotoWriter.add_triple``.
     """
     i, j = swap_of(setting.seed, split, index, count)
-    x_ij, mask = render.render_worn(sitter_of(setting.seed, split, i, setting.clutter),
-                                    garment_of(setting.seed, split, j, setting.wardrobe), setting.size)
+    x_ij, mask = render.render_worn(
+        sitter_of(setting.seed, split, i, setting.clutter),
+        garment_of(setting.seed, split, j, setting.wardrobe),
+        setting.size,
+    )
     return dict(i=i, j=j, x_ij=x_ij, mask=mask, split=split)
 
 
 def attributes(garment):
     """name -> (code, names) of one garment, as the store keeps them."""
-    return {name: (names.index(str(getattr(garment, name))), names)
-            for name, names in ATTRIBUTES.items()}
+    return {name: (names.index(str(getattr(garment, name))), names) for name, names in ATTRIBUTES.items()}
 
 
 def provenance(setting, pairs, held_out, true_swaps=0):
     """What a file says of itself: all that its pictures depend on."""
-    arguments = dict(pairs=pairs, size=list(setting.size), held_out=held_out,
-                     clutter=setting.clutter, wardrobe=setting.wardrobe)
+    arguments = dict(
+        pairs=pairs,
+        size=list(setting.size),
+        held_out=held_out,
+        clutter=setting.clutter,
+        wardrobe=setting.wardrobe,
+    )
     if true_swaps:  # a file without them is what it was before there were any
         arguments["true_swaps"] = true_swaps
-    return dict(program="data_prep photoshoot", version=VERSION, seed=setting.seed,
-                arguments=arguments)
+    return dict(program="data_prep photoshoot", version=VERSION, seed=setting.seed, arguments=arguments)
 
 
-def shoot(path, pairs, size, seed=0, held_out=512, clutter=False, jobs=None, true_swaps=0,
-          wardrobe="paper"):
+def shoot(path, pairs, size, seed=0, held_out=512, clutter=False, jobs=None, true_swaps=0, wardrobe="paper"):
     """Render ``pairs`` train pairs and ``held_out`` test pairs with as many true swaps.
 
     true_swaps: how many of the train pairs to render, too, for trainings that learn from them.
@@ -169,8 +182,9 @@ def shoot(path, pairs, size, seed=0, held_out=512, clutter=False, jobs=None, tru
             _render_all(tasks, total, kept, jobs)
         except KeyboardInterrupt:
             kept.save()
-            raise KeyboardInterrupt("interrupted; what was rendered is kept, the same command goes on"
-                                    ) from None
+            raise KeyboardInterrupt(
+                "interrupted; what was rendered is kept, the same command goes on"
+            ) from None
         with PhotoWriter(path, *size, about) as writer:
             for row in kept:
                 (writer.add if "x" in row else writer.add_triple)(**row)
@@ -180,8 +194,9 @@ def shoot(path, pairs, size, seed=0, held_out=512, clutter=False, jobs=None, tru
 def check_renderer():
     """Raise ValueError, with the cure, where the package that casts the rays is missing."""
     if importlib.util.find_spec("embreex") is None:
-        raise ValueError("the photoshoot needs the package embreex, which is not installed: "
-                         "pip install embreex")
+        raise ValueError(
+            "the photoshoot needs the package embreex, which is not installed: pip install embreex"
+        )
 
 
 def _render_all(tasks, total, kept, jobs):
@@ -201,8 +216,9 @@ def _check_counts(pairs, held_out, jobs, true_swaps):
     if 0 < held_out < 4:
         raise ValueError("--held-out must be 0 or at least 4: a swap needs another garment")
     if true_swaps < 0 or true_swaps and pairs < 4:
-        raise ValueError("--true-swaps must be at least 0 and needs at least 4 --pairs: a swap needs "
-                         "another garment")
+        raise ValueError(
+            "--true-swaps must be at least 0 and needs at least 4 --pairs: a swap needs another garment"
+        )
     if jobs < 1:
         raise ValueError("--jobs must be at least 1")
 

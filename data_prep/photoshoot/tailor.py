@@ -13,26 +13,26 @@ from data_prep.photoshoot.garment import STRAIGHT
 from data_prep.photoshoot.numeric import smoothstep
 
 LOOP = 56  # points around the neck
-NEAR = .004  # how close to the neck's border a point of its loop lies [m]
-LEAST = .005  # cloth never comes closer to the skin [m]
+NEAR = 0.004  # how close to the neck's border a point of its loop lies [m]
+LEAST = 0.005  # cloth never comes closer to the skin [m]
 
 
 def neck_field(c, garment):
     """Signed distance [m] to the neck's opening, negative inside it, by template coordinates."""
     marks = template()[1]
     if garment.neckline == "turtleneck":
-        return np.where(c["arm"] < .3, marks.neck + .012 - c["z"], FAR)
-    back = smoothstep(-.02, .05, c["y"] - marks.middle)
-    deep = garment.deep + (.022 - garment.deep) * back
+        return np.where(c["arm"] < 0.3, marks.neck + 0.012 - c["z"], FAR)
+    back = smoothstep(-0.02, 0.05, c["y"] - marks.middle)
+    deep = garment.deep + (0.022 - garment.deep) * back
     u = np.abs(c["x"]) / garment.wide
     v = (marks.neck - c["z"]) / deep
     if garment.neckline == "v-neck":
-        front = np.where(v > 0, 1.15 - u - v, 1.15 - np.sqrt(u * u + (.2 * v) ** 2))
-        round_ = 1 - np.sqrt(u * u + np.where(v > 0, v, .25 * v) ** 2)
+        front = np.where(v > 0, 1.15 - u - v, 1.15 - np.sqrt(u * u + (0.2 * v) ** 2))
+        round_ = 1 - np.sqrt(u * u + np.where(v > 0, v, 0.25 * v) ** 2)
         level = front + (round_ - front) * back
     else:
-        level = 1 - np.sqrt(u * u + np.where(v > 0, v, .25 * v) ** 2)
-    return np.where(c["arm"] < .5, -level * min(garment.wide, .08), FAR)
+        level = 1 - np.sqrt(u * u + np.where(v > 0, v, 0.25 * v) ** 2)
+    return np.where(c["arm"] < 0.5, -level * min(garment.wide, 0.08), FAR)
 
 
 def opening_field(c, garment, unzipped):
@@ -40,23 +40,23 @@ def opening_field(c, garment, unzipped):
     marks = template()[1]
     if garment.front == "closed" or (garment.front != "open" and unzipped <= 0):
         return np.full_like(c["z"], FAR)
-    top = marks.neck - .02
+    top = marks.neck - 0.02
     if garment.front == "open":
         low = smoothstep(top, marks.hip, c["z"])
-        wide = garment.gap * (.55 + .75 * low) + .012
+        wide = garment.gap * (0.55 + 0.75 * low) + 0.012
     else:
-        reach = {"zip": .34, "half-zip": .16, "placket": .12, "buttons": .12}[garment.front]
+        reach = {"zip": 0.34, "half-zip": 0.16, "placket": 0.12, "buttons": 0.12}[garment.front]
         bottom = top - reach * unzipped
-        wide = .055 * np.clip((c["z"] - bottom) / (top - bottom + 1e-6), 0, 1.2) - 1e-4
-        wide = np.where(c["z"] < bottom, -.01, wide)
-    front = (c["y"] < marks.middle) & (c["arm"] < .5)
+        wide = 0.055 * np.clip((c["z"] - bottom) / (top - bottom + 1e-6), 0, 1.2) - 1e-4
+        wide = np.where(c["z"] < bottom, -0.01, wide)
+    front = (c["y"] < marks.middle) & (c["arm"] < 0.5)
     return np.where(front, np.abs(c["x"]) - wide, FAR)
 
 
 def armhole_field(c):
     """Signed distance to a sleeveless garment's armholes, negative on the arm."""
     marks = template()[1]
-    limit = marks.shoulder[0] - .012 + .28 * np.clip(marks.shoulder[2] - .03 - c["z"], 0, .5)
+    limit = marks.shoulder[0] - 0.012 + 0.28 * np.clip(marks.shoulder[2] - 0.03 - c["z"], 0, 0.5)
     return limit - np.abs(c["x"])
 
 
@@ -69,10 +69,15 @@ def hem_height(garment):
 def cut_closed(key):
     """The `Surface` of a `Hashed` garment, its front closed: hem, cuffs or armholes, and neck."""
     garment, surface, reach = key.garment, suit(), template()[1].reach
-    surface = cut(surface, np.where(surface.coords["arm"] > .5, FAR, surface.coords["z"] - hem_height(garment)))
+    surface = cut(
+        surface, np.where(surface.coords["arm"] > 0.5, FAR, surface.coords["z"] - hem_height(garment))
+    )
     c = surface.coords
-    ends = armhole_field(c) if garment.sleeve == "sleeveless" else np.where(
-        c["arm"] > .5, (garment.end - c["t"]) * reach, FAR)
+    ends = (
+        armhole_field(c)
+        if garment.sleeve == "sleeveless"
+        else np.where(c["arm"] > 0.5, (garment.end - c["t"]) * reach, FAR)
+    )
     surface = cut(surface, ends)
     return cut(surface, neck_field(surface.coords, garment))
 
@@ -90,7 +95,7 @@ def fair(surface, edges):
     """`averaging` of a cut surface; points of its border follow the border alone, so that it stays even."""
     mean = averaging(surface.faces, len(surface))
     both = np.concatenate([edges, edges[:, ::-1]])
-    rim = sparse.csr_matrix((np.full(len(both), .5, np.float32), (both[:, 0], both[:, 1])), mean.shape)
+    rim = sparse.csr_matrix((np.full(len(both), 0.5, np.float32), (both[:, 0], both[:, 1])), mean.shape)
     inner = np.ones(len(surface), np.float32)
     inner[edges] = 0
     return (sparse.diags(inner) @ mean + rim).tocsr()
@@ -148,21 +153,22 @@ def drape(top, rest, ring):
     g, c = top.garment, top.surface.coords
     skin = (top.surface.map @ rest).astype(np.float32)
     out = normals(skin, top.surface.faces)
-    torso = 1 - smoothstep(.2, .8, c["arm"])
+    torso = 1 - smoothstep(0.2, 0.8, c["arm"])
     marks = template()[1]
     hem = hem_height(g)
     low = np.clip((marks.neck - c["z"]) / (marks.neck - hem), 0, 1)  # 0 neck .. 1 hem
-    ease = g.ease * (torso * (.35 + .9 * smoothstep(.1, .6, low)) + (1 - torso) * (.6 + .5 * c["t"]))
+    ease = g.ease * (torso * (0.35 + 0.9 * smoothstep(0.1, 0.6, low)) + (1 - torso) * (0.6 + 0.5 * c["t"]))
     points = skin + (LEAST + ease)[:, None] * out
-    points += (torso * _straight(points, c, torso, g, ring) * smoothstep(.2, .45, low))[:, None] * \
-        np.stack([out[:, 0], out[:, 1], np.zeros_like(low)], 1)
-    level = smoothstep(.5, 1, low) * torso * (g.flare - .014)
+    points += (torso * _straight(points, c, torso, g, ring) * smoothstep(0.2, 0.45, low))[:, None] * np.stack(
+        [out[:, 0], out[:, 1], np.zeros_like(low)], 1
+    )
+    level = smoothstep(0.5, 1, low) * torso * (g.flare - 0.014)
     points[:, 0] += np.sign(points[:, 0]) * level * np.abs(out[:, 0])
     rounds = int(6 + 900 * g.ease)
     for n in range(rounds):
-        points += .6 * (top.mean @ points - points)
+        points += 0.6 * (top.mean @ points - points)
         if n % 3 == 2 or n == rounds - 1:  # cloth stays outside the skin
-            inside = np.maximum(LEAST + .25 * ease - ((points - skin) * out).sum(1), 0)
+            inside = np.maximum(LEAST + 0.25 * ease - ((points - skin) * out).sum(1), 0)
             points += inside[:, None] * out
     return _gathered(points, skin, out, c, torso, g, hem)
 
@@ -173,11 +179,14 @@ def _straight(points, c, torso, g, ring):
     z = points[:, 2]
     share = np.clip((chest["z"] - z) / (chest["z"] - hip["z"]), 0, 1)
     side = np.abs(np.sin(c["round_torso"]))
-    line_x = chest["x"] * .96 + (hip["x"] - chest["x"] * .96) * share
-    line_y = np.where(c["round_torso"] ** 2 < 2.4, -(chest["front"] + (hip["front"] - chest["front"]) * share),
-                      chest["back"] + (hip["back"] - chest["back"]) * share)
+    line_x = chest["x"] * 0.96 + (hip["x"] - chest["x"] * 0.96) * share
+    line_y = np.where(
+        c["round_torso"] ** 2 < 2.4,
+        -(chest["front"] + (hip["front"] - chest["front"]) * share),
+        chest["back"] + (hip["back"] - chest["back"]) * share,
+    )
     own_x, own_y = np.abs(points[:, 0]), np.abs(points[:, 1])
-    gap = np.maximum(line_x - own_x, 0) * side ** 4 + np.maximum(np.abs(line_y) - own_y, 0) * (1 - side ** 2) ** 2
+    gap = np.maximum(line_x - own_x, 0) * side**4 + np.maximum(np.abs(line_y) - own_y, 0) * (1 - side**2) ** 2
     return STRAIGHT[g.cut] * gap
 
 
@@ -185,21 +194,21 @@ def _gathered(points, skin, out, c, torso, g, hem):
     """Ribs draw hem and cuffs in; the cloth above them hangs over a little."""
     if g.rib:
         up = c["z"] - hem
-        pull = torso * (1 - smoothstep(g.rib * .7, g.rib + .03, up))
-        close = skin + (LEAST + .35 * g.ease) * out
-        points += (.75 * pull)[:, None] * (close - points)
-        over = torso * np.exp(-((up - g.rib - .025) / .03) ** 2)
-        points[:, 2] -= .9 * g.ease * over
-        points += (.25 * g.ease * over)[:, None] * out
+        pull = torso * (1 - smoothstep(g.rib * 0.7, g.rib + 0.03, up))
+        close = skin + (LEAST + 0.35 * g.ease) * out
+        points += (0.75 * pull)[:, None] * (close - points)
+        over = torso * np.exp(-(((up - g.rib - 0.025) / 0.03) ** 2))
+        points[:, 2] -= 0.9 * g.ease * over
+        points += (0.25 * g.ease * over)[:, None] * out
     if g.sleeve == "sleeveless":
         return points
     reach = template()[1].reach
     back = (g.end - c["t"]) * reach
-    cuff = max(g.rib, .02) if g.sleeve in ("long", "rolled") else 0
+    cuff = max(g.rib, 0.02) if g.sleeve in ("long", "rolled") else 0
     if cuff:
-        pull = (1 - torso) * (1 - smoothstep(cuff * .7, cuff + .03, back))
-        close = skin + (LEAST + .2 * g.ease) * out
-        points += (.8 * pull)[:, None] * (close - points)
+        pull = (1 - torso) * (1 - smoothstep(cuff * 0.7, cuff + 0.03, back))
+        close = skin + (LEAST + 0.2 * g.ease) * out
+        points += (0.8 * pull)[:, None] * (close - points)
     return points
 
 
@@ -208,40 +217,48 @@ def worn(top, rest, weights, transforms, ring):
     points = drape(top, rest, ring)
     share = top.surface.map @ weights
     for _ in range(int(2 + 150 * top.garment.ease)):
-        share = share + .5 * (top.mean @ share - share)
+        share = share + 0.5 * (top.mean @ share - share)
     points = skinned(points, share, transforms).astype(np.float32)
     out = normals(points, top.surface.faces)
-    sag = top.garment.ease * np.maximum(-out[:, 2], 0) * smoothstep(.2, .8, top.surface.coords["arm"])
-    points[:, 2] -= .9 * sag
+    sag = top.garment.ease * np.maximum(-out[:, 2], 0) * smoothstep(0.2, 0.8, top.surface.coords["arm"])
+    points[:, 2] -= 0.9 * sag
     return points
 
 
 # ---------------------------------------------------------------- collars and hoods
 
+
 def profile(garment, turn, rng):
     """Points [LOOP,k,2] (outward, upward) [m] of what is sewn to the neck, by angle; None: nothing."""
-    back = smoothstep(.5, 2.6, np.abs(turn))[:, None]
-    front = 1 - smoothstep(.0, .9, np.abs(turn))[:, None]
+    back = smoothstep(0.5, 2.6, np.abs(turn))[:, None]
+    front = 1 - smoothstep(0.0, 0.9, np.abs(turn))[:, None]
     if garment.neckline == "turtleneck":
-        high = .045 + garment.deep
-        out, up = [0, 0, .001, .004, .009, .013, .012], [0, .4, .8, 1.02, .98, .55, .15]
+        high = 0.045 + garment.deep
+        out, up = [0, 0, 0.001, 0.004, 0.009, 0.013, 0.012], [0, 0.4, 0.8, 1.02, 0.98, 0.55, 0.15]
         return _scaled(out, np.array(up) * high, 1 + 0 * back)
     if garment.neckline == "stand":
-        high = .035 + garment.deep * .5
-        out, up = [0, .002, .004, .008, .011], [0, .5, 1, 1, .3]
+        high = 0.035 + garment.deep * 0.5
+        out, up = [0, 0.002, 0.004, 0.008, 0.011], [0, 0.5, 1, 1, 0.3]
         return _scaled(out, np.array(up) * high, 1 + 0 * back)
     if garment.neckline == "collar":
-        out = np.array([0, -.002, .002, .014, .026, .030])
-        up = np.array([0, .026, .034, .026, .002, -.016])
-        tips = 1 + front * rng.uniform(.2, .9)
-        return np.stack([np.broadcast_to(out, (LOOP, 6)) * tips, np.broadcast_to(up, (LOOP, 6)) * (1 + .2 * back)], 2)
+        out = np.array([0, -0.002, 0.002, 0.014, 0.026, 0.030])
+        up = np.array([0, 0.026, 0.034, 0.026, 0.002, -0.016])
+        tips = 1 + front * rng.uniform(0.2, 0.9)
+        return np.stack(
+            [np.broadcast_to(out, (LOOP, 6)) * tips, np.broadcast_to(up, (LOOP, 6)) * (1 + 0.2 * back)], 2
+        )
     if garment.neckline == "hood":
-        size = (.42 + .58 * back) * rng.uniform(.8, 1.15)
-        out = np.array([0, .000, .012, .040, .066, .078, .070, .045])
-        up = np.array([0, .028, .050, .056, .038, .006, -.040, -.075])
-        wave = 1 + .10 * np.sin(3 * turn + rng.uniform(0, 6))[:, None]
-        return np.stack([np.broadcast_to(out, (LOOP, 8)) * size * wave,
-                         np.broadcast_to(up, (LOOP, 8)) * (.45 + .55 * back) * wave], 2)
+        size = (0.42 + 0.58 * back) * rng.uniform(0.8, 1.15)
+        out = np.array([0, 0.000, 0.012, 0.040, 0.066, 0.078, 0.070, 0.045])
+        up = np.array([0, 0.028, 0.050, 0.056, 0.038, 0.006, -0.040, -0.075])
+        wave = 1 + 0.10 * np.sin(3 * turn + rng.uniform(0, 6))[:, None]
+        return np.stack(
+            [
+                np.broadcast_to(out, (LOOP, 8)) * size * wave,
+                np.broadcast_to(up, (LOOP, 8)) * (0.45 + 0.55 * back) * wave,
+            ],
+            2,
+        )
     return None
 
 
@@ -270,10 +287,16 @@ def collar(top, points, axis, unzipped, rng):
     apart = top.garment.front in ("zip", "open", "half-zip", "buttons", "placket")
     keep = np.ones(LOOP - 1, bool)
     if apart:
-        keep[np.abs(turn[:-1] + turn[1:]) / 2 < (.10 + .5 * unzipped if top.garment.front != "open" else .55)] = False
+        keep[
+            np.abs(turn[:-1] + turn[1:]) / 2
+            < (0.10 + 0.5 * unzipped if top.garment.front != "open" else 0.55)
+        ] = False
     if not keep.any():
         return None
     along = np.broadcast_to(np.linspace(0, 1, k), (LOOP, k))
     coords = {"turn": np.repeat(turn, k), "along": along.ravel()}
-    return (swept.reshape(-1, 3).astype(np.float32), triangles(quads[keep].reshape(-1, 4)).astype(np.int32),
-            {name: value.astype(np.float32) for name, value in coords.items()})
+    return (
+        swept.reshape(-1, 3).astype(np.float32),
+        triangles(quads[keep].reshape(-1, 4)).astype(np.int32),
+        {name: value.astype(np.float32) for name, value in coords.items()},
+    )

@@ -75,20 +75,23 @@ def recolor(src, out, settings=None):
     check_target(out)
     found = find(source, settings.only)
     if not found.styles:
-        raise ValueError(f"{src}: holds no photos called STYLE-COLOR"
-                         + (f" of styles {', '.join(settings.only)}" if settings.only else "")
-                         + f" ({found.others} of other names); rename them, tee-red.jpg say")
+        raise ValueError(
+            f"{src}: holds no photos called STYLE-COLOR"
+            + (f" of styles {', '.join(settings.only)}" if settings.only else "")
+            + f" ({found.others} of other names); rename them, tee-red.jpg say"
+        )
     with quiet():
         styles, left_out = examined(source, found.styles)
         left_out += [f"{folder}: is a link out of SRC" for folder in dict.fromkeys(source.refused)]
         if not styles:
-            raise ValueError(f"{src}: none of {len(found.styles)} styles can be used, the first is "
-                             f"left out for {left_out[0]}; give photos that differ in color only")
+            raise ValueError(
+                f"{src}: none of {len(found.styles)} styles can be used, the first is "
+                f"left out for {left_out[0]}; give photos that differ in color only"
+            )
         triples = chosen([style.pairs for style in styles], settings.triples, settings.seed)
         with PhotoWriter(out, *settings.size, provenance(styles, triples, settings)) as writer:
             write(writer, source, styles, triples, settings)
-    return Made(len(styles), sum(len(style.photos) for style in styles), len(triples),
-                found.others, left_out)
+    return Made(len(styles), sum(len(style.photos) for style in styles), len(triples), found.others, left_out)
 
 
 def provenance(styles, triples, settings):
@@ -96,13 +99,19 @@ def provenance(styles, triples, settings):
     digests = [digest for style in styles for digest in style.digests]
     arguments = dataclasses.asdict(settings)
     del arguments["seed"]  # which has a place of its own
-    return {"program": "data_prep recolors", "version": VERSION, "seed": settings.seed,
-            "arguments": arguments, "articles": "cut from the photos, mirrored",
-            "counts": {"styles": len(styles), "photos": len(digests), "triples": len(triples)},
-            "photos": hashlib.sha256(b"".join(digests)).hexdigest()}
+    return {
+        "program": "data_prep recolors",
+        "version": VERSION,
+        "seed": settings.seed,
+        "arguments": arguments,
+        "articles": "cut from the photos, mirrored",
+        "counts": {"styles": len(styles), "photos": len(digests), "triples": len(triples)},
+        "photos": hashlib.sha256(b"".join(digests)).hexdigest(),
+    }
 
 
 # ---------------------------------------------------------------- first pass: the garments
+
 
 def examined(source, styles):
     """([`Style`], ["NAME: why", ...]) of all styles found: name -> paths."""
@@ -125,8 +134,11 @@ def examine(source, name, paths):
         return None, [*left_out, f"{name}: its photos differ in size"]
     pictures = np.stack([coarse(image) for _, image, _ in photos])
     same = region.same_photo(pictures)
-    left_out += [f"{path}: is another photo than those of the other colors"
-                 for (path, *_), is_same in zip(photos, same) if not is_same]
+    left_out += [
+        f"{path}: is another photo than those of the other colors"
+        for (path, *_), is_same in zip(photos, same)
+        if not is_same
+    ]
     if same.sum() < 2:
         return None, [*left_out, f"{name}: no two of its colors are one photo"]
     garment, pairs = region.garment(pictures[same])
@@ -143,8 +155,7 @@ def readable(source, paths):
     for path in paths:
         try:
             data = source.read(path)
-            photos.append((path, decode(io.BytesIO(data), path, COARSE),
-                           hashlib.sha256(data).digest()))
+            photos.append((path, decode(io.BytesIO(data), path, COARSE), hashlib.sha256(data).digest()))
         except ValueError as error:
             left_out.append(str(error))
     return photos, left_out
@@ -166,12 +177,17 @@ def chosen(pairs, count, seed):
     order = rng.permutation(len(ways))
     columns = {style: rng.permutation(len(ways[style])) for style in order}
     turns = range(max(map(len, ways)))
-    rows = [(int(style), *ways[style][columns[style][turn]]) for turn in turns for style in order
-            if turn < len(ways[style])]
+    rows = [
+        (int(style), *ways[style][columns[style][turn]])
+        for turn in turns
+        for style in order
+        if turn < len(ways[style])
+    ]
     return rows[:count]
 
 
 # ---------------------------------------------------------------- second pass: the pictures
+
 
 def write(writer, source, styles, triples, settings):
     """Write each photo as a pair, then the swaps.  The truth of a swap is another pair's x."""
@@ -180,8 +196,15 @@ def write(writer, source, styles, triples, settings):
     with tqdm(total=len(styles) + len(triples), desc="writing") as bar:
         for person, style in enumerate(styles):
             attributes = {"category": (categories.index(category(style.name)), categories)}
-            write_pairs(writer, source, style, person, firsts[person], settings,
-                        attributes if len(categories) <= MAX_CATEGORIES else None)
+            write_pairs(
+                writer,
+                source,
+                style,
+                person,
+                firsts[person],
+                settings,
+                attributes if len(categories) <= MAX_CATEGORIES else None,
+            )
             bar.update()
         for style, a, b in triples:
             images = opened(source, styles[style], settings.size)
@@ -196,8 +219,7 @@ def write_pairs(writer, source, style, person, first, settings, attributes):
     x, mask = persons(images, style.garment, settings)
     for number, (path, image) in enumerate(zip(style.photos, images)):
         y, y_mask = article(image, mask_image(style.garment, image.size), settings.size)
-        writer.add("test", x[number], y, person, first + number, mask, attributes, y_mask,
-                   (path, path))
+        writer.add("test", x[number], y, person, first + number, mask, attributes, y_mask, (path, path))
 
 
 def opened(source, style, size):

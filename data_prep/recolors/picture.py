@@ -7,7 +7,7 @@ from scipy import ndimage
 from data_prep.picture import fit
 from data_prep.recolors.region import GROUND, reaching
 
-ARTICLE = .78  # share of the frame into which an article is fitted
+ARTICLE = 0.78  # share of the frame into which an article is fitted
 PAPER = (246, 246, 246)  # the ground of an article, that of the photoshoot
 DARK = 128  # of 255: as light as a pixel must be to have something of a white ground in it
 
@@ -19,15 +19,15 @@ def framed(image, size, share, fill):
     """
     height, width = (round(side * share) for side in size)
     canvas = Image.new(image.mode, size[::-1], fill)
-    canvas.paste(fit(image, height, width, fill=fill),
-                 ((size[1] - width) // 2, (size[0] - height) // 2))
+    canvas.paste(fit(image, height, width, fill=fill), ((size[1] - width) // 2, (size[0] - height) // 2))
     return np.asarray(canvas)
 
 
 def mask_image(region, size):
     """A region as a PIL image in mode L, as large as the photo: size (width, height)."""
     return Image.fromarray(np.where(region, np.uint8(255), np.uint8(0))).resize(
-        size, Image.Resampling.BILINEAR)
+        size, Image.Resampling.BILINEAR
+    )
 
 
 def article(image, mask, size):
@@ -38,8 +38,10 @@ def article(image, mask, size):
     """
     cut = Image.composite(image, Image.new("RGB", image.size, PAPER), mask)
     box = mask.getbbox()
-    return tuple(framed(ImageOps.mirror(part.crop(box)), size, ARTICLE, fill)
-                 for part, fill in ((cut, PAPER), (mask, 0)))
+    return tuple(
+        framed(ImageOps.mirror(part.crop(box)), size, ARTICLE, fill)
+        for part, fill in ((cut, PAPER), (mask, 0))
+    )
 
 
 def grounded(pictures, level):

@@ -13,13 +13,13 @@ from data_prep.picture import border_color
 
 WIDTH = 192  # pixels of the pictures that are compared
 LEVEL = 18  # of 255: a larger difference in some channel is a change, a smaller one compression
-SMALL = .1  # of the largest part: smaller parts are dropped
-LEAST, MOST = .02, .7  # share of the photo that a garment covers
-ALIKE = .9  # IoU of two figures on their ground that tells one photo in two colors from two photos
+SMALL = 0.1  # of the largest part: smaller parts are dropped
+LEAST, MOST = 0.02, 0.7  # share of the photo that a garment covers
+ALIKE = 0.9  # IoU of two figures on their ground that tells one photo in two colors from two photos
 TELLING = 45  # median change from which what two colors leave as it is, is not the garment
-MAJOR = .5  # of the region of all colors: what two that are to tell have changed at least
-PART = .05  # of the garment: what is larger matters
-GAP, WHOLE = 6, .85  # a garment is at least that share of itself with gaps of 12 pixels closed
+MAJOR = 0.5  # of the region of all colors: what two that are to tell have changed at least
+PART = 0.05  # of the garment: what is larger matters
+GAP, WHOLE = 6, 0.85  # a garment is at least that share of itself with gaps of 12 pixels closed
 GROUND = 248  # of 255: as dark as a white ground gets
 
 
@@ -61,15 +61,13 @@ def garment(pictures):
     which such a part differs is no swap of the garment alone.
     """
     whole = region = changed(pictures)
-    pairs = {pair: changed(pictures[list(pair)])
-             for pair in itertools.combinations(range(len(pictures)), 2)}
+    pairs = {pair: changed(pictures[list(pair)]) for pair in itertools.combinations(range(len(pictures)), 2)}
     for pair, own in pairs.items():
         if own.sum() >= MAJOR * whole.sum() and is_telling(pictures[list(pair)], own):
             region = region & ~large_parts(whole & ~own, whole)
     if region is not whole:
         region = without_small(ndimage.binary_opening(region))
-    return region, [pair for pair, own in pairs.items()
-                    if not large_parts(own & ~region, region).any()]
+    return region, [pair for pair, own in pairs.items() if not large_parts(own & ~region, region).any()]
 
 
 def is_telling(pair, own):

@@ -490,8 +490,7 @@ def versions() -> dict:
 @click.option("--steps", default=30, help="Steps of a run.")
 @click.option("--seed", default=0, help="Of the random moments.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the counts there, as JSON.")
-def main(forked_kills, light_kills, cold_kills, minutes, stop_count, limits, repeats, steps, seed,
-         out):
+def main(forked_kills, light_kills, cold_kills, minutes, stop_count, limits, repeats, steps, seed, out):
     """Kill, starve and disturb a tiny training; exit code 1 if a promise does not hold."""
     with tempfile.TemporaryDirectory(prefix="cagan_faults_") as scratch:
         os.environ["CAGAN_THEANO_CACHE"] = str(Path(scratch) / "compiled")

@@ -170,8 +170,9 @@ def watched(kind, seed, first, last, folder, progress, bar):
 @click.command(context_settings={"show_default": True})
 @click.option("--cases", default=100_000, help="Cases in all, shared among the kinds.")
 @click.option("--seed", default=0, help="Of the cases.")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(list(KINDS)),
-              help="Only these kinds.  [default: all]")
+@click.option(
+    "--kind", "kinds", multiple=True, type=click.Choice(list(KINDS)), help="Only these kinds.  [default: all]"
+)
 @click.option("--case", default=None, type=int, help="Only this case of --kind, traceback and all.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the counts there, as JSON.")
 def main(cases, seed, kinds, case, out):

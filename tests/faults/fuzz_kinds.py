@@ -64,32 +64,32 @@ def set_bytes(rng, data):
     """Some bytes, random or all alike, as a number that is too large would be."""
     at, n = rng.integers(len(data)), int(rng.choice([1, 2, 4, 8, 16]))
     new = rng.bytes(n) if rng.random() < 0.5 else EXTREMES[rng.integers(len(EXTREMES))] * n
-    data[at:at + n] = new
+    data[at : at + n] = new
 
 
 def add_number(rng, data):
     """A small number, added to a little-endian one of 4 bytes."""
     at = rng.integers(len(data))
-    value = int.from_bytes(data[at:at + 4], "little") + int(rng.integers(-16, 17))
-    data[at:at + 4] = (value % 2**32).to_bytes(4, "little")
+    value = int.from_bytes(data[at : at + 4], "little") + int(rng.integers(-16, 17))
+    data[at : at + 4] = (value % 2**32).to_bytes(4, "little")
 
 
 def cut(rng, data):
     """A piece is lost."""
     at = rng.integers(len(data))
-    del data[at:at + int(rng.integers(1, 64))]
+    del data[at : at + int(rng.integers(1, 64))]
 
 
 def truncate(rng, data):
     """The end is lost."""
     if rng.random() < 0.3:
-        del data[rng.integers(len(data)):]
+        del data[rng.integers(len(data)) :]
 
 
 def copy(rng, data):
     """A piece appears at another place as well."""
     a, b, n = rng.integers(len(data)), rng.integers(len(data)), int(rng.integers(1, 256))
-    data[b:b + n] = data[a:a + n]
+    data[b : b + n] = data[a : a + n]
 
 
 MUTATIONS = (flip_bit, flip_bit, set_bytes, set_bytes, add_number, add_number, cut, truncate, copy)
@@ -153,8 +153,12 @@ def checkpoint_contents(rng, folder):
     path.write_bytes(whole_checkpoints()[n][0])
     with h5py.File(path, "r+") as file:
         for _ in range(rng.integers(1, 4)):
-            change(rng, file, ("G", "D", "optimizer", "G/encoder1.W", "other"),
-                   ("config", "metadata", "sampler", "step", "sha256", "version", "format"))
+            change(
+                rng,
+                file,
+                ("G", "D", "optimizer", "G/encoder1.W", "other"),
+                ("config", "metadata", "sampler", "step", "sha256", "version", "format"),
+            )
         if rng.random() < 0.7:
             sign(file)
     return path
@@ -312,11 +316,17 @@ def odd_type(rng, file, name):
 
 def huge(rng, file, name):
     """An array that declares what no disk holds, with little or nothing stored."""
-    shape = [(1 << 40,), (1 << 20, 1 << 20), (10**6, 16, 16, 3), (0, 1 << 62),
-             (10_000_000, 16, 16)][rng.integers(5)]
+    shape = [(1 << 40,), (1 << 20, 1 << 20), (10**6, 16, 16, 3), (0, 1 << 62), (10_000_000, 16, 16)][
+        rng.integers(5)
+    ]
     chunks = tuple(min(side or 1, 1 << 10) for side in shape)
-    data = file.create_dataset(name, shape, str(rng.choice(["f4", "u1", "i4"])), chunks=chunks,
-                               compression="gzip" if rng.random() < 0.5 else None)
+    data = file.create_dataset(
+        name,
+        shape,
+        str(rng.choice(["f4", "u1", "i4"])),
+        chunks=chunks,
+        compression="gzip" if rng.random() < 0.5 else None,
+    )
     if rng.random() < 0.5 and data.size:
         data[(0,) * len(shape)] = 1
 
@@ -324,8 +334,9 @@ def huge(rng, file, name):
 def bomb(rng, file, name):
     """Zeros that gzip makes a thousand times smaller; the stream may hold more than is declared."""
     declared = int(rng.choice([4, 1 << 16, 1 << 20]))
-    data = file.create_dataset(name, (declared,), str(rng.choice(["f4", "u1"])), chunks=(declared,),
-                               compression="gzip")
+    data = file.create_dataset(
+        name, (declared,), str(rng.choice(["f4", "u1"])), chunks=(declared,), compression="gzip"
+    )
     data.id.write_direct_chunk((0,), bomb_stream(int(rng.choice([1, 16, 128]))))
 
 
@@ -341,15 +352,19 @@ def bomb_stream(mebibytes):
 def big_chunk(rng, file, name):
     """A small array in a chunk that would take all memory."""
     length = int(rng.choice([1 << 10, 1 << 24, (1 << 30) - 1]))
-    data = file.create_dataset(name, (4,), "f4", maxshape=(None,), chunks=(length,),
-                               compression="gzip")
+    data = file.create_dataset(name, (4,), "f4", maxshape=(None,), chunks=(length,), compression="gzip")
     data.id.write_direct_chunk((0,), bomb_stream(1))
 
 
 def filtered(rng, file, name):
     """An array behind filters that are unknown here, or too many."""
-    options = [dict(compression="lzf"), dict(scaleoffset=2), dict(compression="gzip"),
-               dict(fletcher32=True), dict(shuffle=True)][rng.integers(5)]
+    options = [
+        dict(compression="lzf"),
+        dict(scaleoffset=2),
+        dict(compression="gzip"),
+        dict(fletcher32=True),
+        dict(shuffle=True),
+    ][rng.integers(5)]
     file.create_dataset(name, data=np.arange(4, dtype="i4"), chunks=(4,), **options)
 
 
@@ -598,7 +613,7 @@ def golden_bytes(rng, folder):
     path, data = folder / "golden.h5", bytearray(mutate(rng, whole_vectors()))
     if rng.random() < 0.2:
         place = data.find(b"GCOL\1\0\0\0")
-        data[place + 24:place + 32] = bytes(8)
+        data[place + 24 : place + 32] = bytes(8)
     path.write_bytes(data)
     return path
 
@@ -609,11 +624,15 @@ def golden_contents(rng, folder):
     path.write_bytes(whole_vectors())
     with h5py.File(path, "r+") as file:
         for _ in range(rng.integers(1, 4)):
-            change(rng, file, ("inputs", "inputs/x_i", "weights/G/output.b", "after1/G", "losses/L_id"),
-                   ("config", "about", "order", "version", "format"))
+            change(
+                rng,
+                file,
+                ("inputs", "inputs/x_i", "weights/G/output.b", "after1/G", "losses/L_id"),
+                ("config", "about", "order", "version", "format"),
+            )
         if rng.random() < 0.5:
             names = [*json.loads(ORDER), "after0/x", "a/../b", "", "afterx/y", "inputs", 5, None]
-            kept = rng.permutation(len(names))[:rng.integers(len(names))]
+            kept = rng.permutation(len(names))[: rng.integers(len(names))]
             file.attrs["order"] = json.dumps([names[n] for n in kept])
     return path
 
@@ -647,8 +666,13 @@ def safe_tensors(rng, folder):
     arrays = {n: np.ones(rng.integers(1, 3), str(rng.choice(kinds)) if n == names[2] else "float32")
               for n in names}  # fmt: skip
     good = Config(**WIDTHS).to_json()
-    texts = {"format": "cagan_theano", "config": good if rng.random() < 0.7 else random_config(rng),
-             "step": "5", "metadata": json.dumps(random_metadata(rng)), "sampler": "{}"}
+    texts = {
+        "format": "cagan_theano",
+        "config": good if rng.random() < 0.7 else random_config(rng),
+        "step": "5",
+        "metadata": json.dumps(random_metadata(rng)),
+        "sampler": "{}",
+    }
     for key in rng.choice(list(texts), 2):
         odd = ("-1", "9" * 30, "9" * 5000, "", "1e3", "\0", "[]", "null", random_json(rng))
         if rng.random() < 0.5:
@@ -670,9 +694,22 @@ def read_safe_tensors(path, folder):
 
 def random_metadata(rng):
     """What a checkpoint may say of itself, with odd values."""
-    good = {"data": {"pairs": 9, "provenance": {"program": "data_prep photoshoot", "version": 2, "seed": 1,
-                                                "arguments": {"clutter": False}}},
-            "versions": {"numpy": "1"}, "seconds": 1.5, "note": "", "finished": True, "init": {"step": 1}}
+    good = {
+        "data": {
+            "pairs": 9,
+            "provenance": {
+                "program": "data_prep photoshoot",
+                "version": 2,
+                "seed": 1,
+                "arguments": {"clutter": False},
+            },
+        },
+        "versions": {"numpy": "1"},
+        "seconds": 1.5,
+        "note": "",
+        "finished": True,
+        "init": {"step": 1},
+    }
     part = (good, good["data"], good["data"]["provenance"])[rng.integers(3)]
     if rng.random() < 0.8:
         part[list(part)[rng.integers(len(part))]] = random_value(rng)
@@ -736,12 +773,17 @@ def read_plan_text(path, folder):
 
 def stored_log(rng, folder):
     """A log in little, and the lines of one, of odd values."""
-    def line():
-        return {name: random_value(rng) if rng.random() < 0.3 else int(rng.integers(99))
-                for name in ("step", "loss_D", "inside", "outside", "alpha_iou", "error", "iou")}
 
-    value = {"points": [line() for _ in range(rng.integers(4))],
-             "samples": [line() for _ in range(rng.integers(4))]}
+    def line():
+        return {
+            name: random_value(rng) if rng.random() < 0.3 else int(rng.integers(99))
+            for name in ("step", "loss_D", "inside", "outside", "alpha_iou", "error", "iou")
+        }
+
+    value = {
+        "points": [line() for _ in range(rng.integers(4))],
+        "samples": [line() for _ in range(rng.integers(4))],
+    }
     if rng.random() < 0.3:
         value[str(rng.choice(["points", "samples"]))] = random_value(rng)
     path = folder / "training.json"
@@ -754,6 +796,8 @@ def read_stored_log(path, folder):
     found = claims.read_training(path)
     verdicts.curve(found, 50)
     study.curves([*found["points"], *found["samples"]])
+
+
 # --- exported functions
 
 

@@ -87,8 +87,13 @@ def cold(arguments, log, before=None) -> Life:
     """The command in a new process.  before: called in it before the command is."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with open(log, "wb") as out:
-        process = subprocess.Popen([sys.executable, "-m", "cagan_theano", "train", *arguments],
-                                   stdout=out, stderr=out, env=environment, preexec_fn=before)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cagan_theano", "train", *arguments],
+            stdout=out,
+            stderr=out,
+            env=environment,
+            preexec_fn=before,
+        )
     return Life(process.pid, log)
 
 
@@ -248,5 +253,6 @@ def tiny_config(data):
 
     widths = tuple(map(int, WIDTHS.split(",")))
     with PhotoFile(data) as file:
-        return Config(height=file.height, width=file.width, g_widths=widths, d_widths=widths,
-                      g_kernel=3, batch_size=2)
+        return Config(
+            height=file.height, width=file.width, g_widths=widths, d_widths=widths, g_kernel=3, batch_size=2
+        )

@@ -72,9 +72,11 @@ def main(steps):
         photos = odd_photos(Path(folder) / "odd.h5")
         trainer = Trainer(CONFIG, photos, choose_backend("jax", "cpu"))
         (before, files), (after, files_after) = train(trainer, steps, folder)
-    click.echo(f"{steps} steps: memory {before / 2**20:.1f} MiB after a fifth of them, "
-               f"{after / 2**20:.1f} MiB at the end; {files} and {files_after} open files; "
-               "all losses finite")
+    click.echo(
+        f"{steps} steps: memory {before / 2**20:.1f} MiB after a fifth of them, "
+        f"{after / 2**20:.1f} MiB at the end; {files} and {files_after} open files; "
+        "all losses finite"
+    )
     sys.exit(after - before > GROWTH or files_after > files)
 
 

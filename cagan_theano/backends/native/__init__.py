@@ -25,8 +25,18 @@ import numpy as np
 
 from cagan_theano.backends import cache
 
-SOURCES = [Path(__file__).with_name(name) for name in (
-    "convolution.cc", "winograd.h", "direct.h", "convolution.h", "norm.cc", "adam.cc", "shared.h")]
+SOURCES = [
+    Path(__file__).with_name(name)
+    for name in (
+        "convolution.cc",
+        "winograd.h",
+        "direct.h",
+        "convolution.h",
+        "norm.cc",
+        "adam.cc",
+        "shared.h",
+    )
+]
 TARGETS = ("convolve", "deconvolve", "weight_gradient", "normalize", "normalize_again",
            "normalize_gradient", "descend", "after")  # fmt: skip
 COMPILERS = ("c++", "g++", "clang++")

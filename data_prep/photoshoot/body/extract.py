@@ -15,21 +15,56 @@ from pathlib import Path
 import numpy as np
 
 ANKLE = -5.2  # decimeters on the base mesh: nothing below is kept
-PARTS = {"body": "body", "suit": "helper-tights", "skirt": "helper-skirt", "hair": "helper-hair",
-         "eyes": ("helper-l-eye", "helper-r-eye")}
+PARTS = {
+    "body": "body",
+    "suit": "helper-tights",
+    "skirt": "helper-skirt",
+    "hair": "helper-hair",
+    "eyes": ("helper-l-eye", "helper-r-eye"),
+}
 SEXES, AGES, RACES = ("female", "male"), ("young", "old"), ("african", "asian", "caucasian")
 LEVELS = ("min", "average", "max")
-FACE = ("head/head-oval", "head/head-rectangular", "head/head-round", "head/head-square",
-        "head/head-triangular", "head/head-fat-incr", "head/head-fat-decr", "head/head-scale-depth-incr",
-        "head/head-scale-horiz-decr", "head/head-scale-vert-incr", "chin/chin-width-incr",
-        "chin/chin-prominent-incr", "chin/chin-height-incr", "nose/nose-scale-horiz-incr",
-        "nose/nose-scale-vert-incr", "nose/nose-hump-incr", "mouth/mouth-scale-horiz-incr",
-        "mouth/mouth-scale-vert-incr", "neck/neck-scale-horiz-decr", "neck/neck-scale-vert-incr")
-SMILE = {"smile": "mouth-corner-puller", "open": "mouth-open", "brows_up": "eyebrows-left-up",
-         "brows_down": "eyebrows-right-up"}
-MERGED = {"breast": "spine02", "toe": "foot", "tongue": "head", "special": "head", "orbicularis": "head",
-          "oris": "head", "levator": "head", "temporalis": "head", "risorius": "head", "oculi": "head",
-          "eye": "head"}
+FACE = (
+    "head/head-oval",
+    "head/head-rectangular",
+    "head/head-round",
+    "head/head-square",
+    "head/head-triangular",
+    "head/head-fat-incr",
+    "head/head-fat-decr",
+    "head/head-scale-depth-incr",
+    "head/head-scale-horiz-decr",
+    "head/head-scale-vert-incr",
+    "chin/chin-width-incr",
+    "chin/chin-prominent-incr",
+    "chin/chin-height-incr",
+    "nose/nose-scale-horiz-incr",
+    "nose/nose-scale-vert-incr",
+    "nose/nose-hump-incr",
+    "mouth/mouth-scale-horiz-incr",
+    "mouth/mouth-scale-vert-incr",
+    "neck/neck-scale-horiz-decr",
+    "neck/neck-scale-vert-incr",
+)
+SMILE = {
+    "smile": "mouth-corner-puller",
+    "open": "mouth-open",
+    "brows_up": "eyebrows-left-up",
+    "brows_down": "eyebrows-right-up",
+}
+MERGED = {
+    "breast": "spine02",
+    "toe": "foot",
+    "tongue": "head",
+    "special": "head",
+    "orbicularis": "head",
+    "oris": "head",
+    "levator": "head",
+    "temporalis": "head",
+    "risorius": "head",
+    "oculi": "head",
+    "eye": "head",
+}
 
 
 def shapes():
@@ -37,15 +72,21 @@ def shapes():
     found = {f"{r}-{s}-{a}": f"macrodetails/{r}-{s}-{a}" for r in RACES for s in SEXES for a in AGES}
     for sex in SEXES:
         for age in AGES:
-            found |= {f"{sex}-{age}-{m}muscle-{w}weight":
-                      f"macrodetails/universal-{sex}-{age}-{m}muscle-{w}weight"
-                      for m in LEVELS for w in LEVELS}
+            found |= {
+                f"{sex}-{age}-{m}muscle-{w}weight": f"macrodetails/universal-{sex}-{age}-{m}muscle-{w}weight"
+                for m in LEVELS
+                for w in LEVELS
+            }
         middle = f"{sex}-young-averagemuscle-averageweight"
-        found |= {f"{sex}-{e}proportions": f"macrodetails/proportions/{middle}-{e}proportions"
-                  for e in ("ideal", "uncommon")}
+        found |= {
+            f"{sex}-{e}proportions": f"macrodetails/proportions/{middle}-{e}proportions"
+            for e in ("ideal", "uncommon")
+        }
         found |= {f"{sex}-{e}height": f"macrodetails/height/{middle}-{e}height" for e in ("min", "max")}
-    found |= {f"{e}cup": f"breast/female-young-averagemuscle-averageweight-{e}cup-averagefirmness"
-              for e in ("min", "max")}
+    found |= {
+        f"{e}cup": f"breast/female-young-averagemuscle-averageweight-{e}cup-averagefirmness"
+        for e in ("min", "max")
+    }
     found |= {path.split("/")[1]: path for path in FACE}
     return found | {name: f"expression/units/caucasian/{path}" for name, path in SMILE.items()}
 
@@ -86,7 +127,7 @@ def joint(end, points):
     if end["strategy"] == "MEAN":
         return points[..., end["vertex_indices"], :].mean(-2)
     first, last = CUBES[end["cube_name"]]
-    return points[..., first:last + 1, :].mean(-2)
+    return points[..., first : last + 1, :].mean(-2)
 
 
 def keeper(bone, bones):
@@ -108,8 +149,12 @@ def main(source, target):
     rig = rig.get("bones", rig)
     weights = json.loads((source / "rigs/standard/weights.default.json").read_text())["weights"]
     bones = [bone for bone in ordered(rig) if keeper(bone, rig) == bone]
-    out = {"bones": np.array(bones), "parents": np.array(
-        [bones.index(keeper(rig[b]["parent"], rig)) if rig[b]["parent"] else -1 for b in bones], "i2")}
+    out = {
+        "bones": np.array(bones),
+        "parents": np.array(
+            [bones.index(keeper(rig[b]["parent"], rig)) if rig[b]["parent"] else -1 for b in bones], "i2"
+        ),
+    }
     chosen, faces = [], {}
     for part, names in PARTS.items():
         rows = np.concatenate([quads[name] for name in np.atleast_1d(names)])
@@ -128,8 +173,9 @@ def main(source, target):
     out["base"] = pick(base).astype("f4")
     names = shapes()
     out["shapes"] = np.array(list(names))
-    out["moves"] = np.stack([pick(read_target(source / "targets" / f"{path}.target.gz", len(base)))
-                             for path in names.values()]).astype("f2")
+    out["moves"] = np.stack(
+        [pick(read_target(source / "targets" / f"{path}.target.gz", len(base))) for path in names.values()]
+    ).astype("f2")
     dense = np.zeros((len(base), len(bones)))
     for bone, pairs in weights.items():
         for index, value in pairs:
