@@ -36,13 +36,16 @@ GPU_CONTENDERS := ours ours:precision=tf32 ours:precision=bfloat16 torch \
     torch:channels_last=1,precision=tf32 torch:compiled=default,channels_last=1,precision=tf32 \
     torch:compiled=default,channels_last=1,precision=bfloat16
 
+CODE := cagan_theano data_prep replicate tests
+
 FIGURES := figure2 figure3 figure4 figure5 figure6
 
 .DELETE_ON_ERROR:
-.PHONY: help python environment environments test figures $(FIGURES) photoshoot train gpu benchmark faults fuzz pins clean
+.PHONY: help python environment environments lint test figures $(FIGURES) photoshoot train gpu benchmark faults fuzz pins clean
 
 help:
 	@echo 'make test          run the tests in each environment that this Python can have'
+	@echo 'make lint          check style and format with ruff'
 	@echo 'make figures       redraw Figures 2 to 6 of the paper into figures/ (one: make figure4)'
 	@echo 'make photoshoot    render the training photos: PAIRS=$(PAIRS) SIZE=$(SIZE) SEED=$(SEED) DATA=...'
 	@echo 'make train         train on them, or continue: RUN=$(RUN) STEPS=$(STEPS)'
@@ -69,6 +72,10 @@ python:
 environment: $(READY)
 
 environments: $(foreach world,$(WORLDS),$(call stamp,$(world))) | python
+
+lint: $(READY)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
 
 test: environments
 	$(BIN)/python -m pytest -n 2

@@ -20,6 +20,7 @@ SECTIONS = {
     "Dress photos": {
         "swap": ("dressing.swap:command", "Dress the person in one photo."),
         "swap-folder": ("dressing.swap_folder:command", "Dress every person in a folder."),
+        "samples": ("dressing.samples:command", "Write sample pictures to try these on."),
     },
     "Data": {
         "data": ("data_prep.__main__:cli", "Render a photoshoot, read photos, inspect data files."),

@@ -1,4 +1,4 @@
-"""Files written whole on file systems that know less, errors that name their file, names that are no markup."""
+"""Files written whole where file systems know less, errors that name the file, names without markup."""
 
 import errno
 import os

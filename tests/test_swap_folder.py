@@ -178,3 +178,18 @@ def test_two_results_of_one_name_are_told(tmp_path):
     faults = []
     jobs = list(swap_folder.unfinished(swap_folder.all_jobs(folders, "png"), tmp_path, faults))
     assert len(jobs) == 1 and "rename one" in faults[0][1]
+
+
+def test_samples_are_what_a_folder_swap_takes(tmp_path, capsys):
+    from cagan_theano.dressing import samples
+
+    with pytest.raises(SystemExit) as left:
+        main(samples.command, [str(tmp_path / "s"), "--people", "2", "--articles", "3"])
+    assert left.value.code == 0, capsys.readouterr().err
+    found = {p.relative_to(tmp_path / "s").as_posix() for p in (tmp_path / "s").rglob("*.png")}
+    assert found == {"people/person_1.png", "people/person_2.png", "worn/person_1.png",
+                     "worn/person_2.png", *(f"shop/article_{n}.png" for n in (1, 2, 3))}  # fmt: skip
+    assert all(Image.open(tmp_path / "s" / name).size == (96, 128) for name in found)
+    with pytest.raises(SystemExit):
+        main(samples.command, [str(tmp_path / "s"), "--people", "2"])
+    assert "--overwrite" in capsys.readouterr().err

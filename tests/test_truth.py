@@ -64,13 +64,11 @@ def test_truth_and_detail_are_the_loops():
 @pytest.mark.both_worlds
 def test_detail_sees_edges_and_no_levels():
     picture = random_images(1, 3, 8, 8)
-    detail = lambda e: float(
-        evaluate(
-            lambda a, b: losses.detail_loss(a, b, (3, 8, 8)),  # noqa: E731
-            picture + e.astype("f4"),
-            picture,
-        )
-    )
+
+    def detail(e):
+        changed = picture + e.astype("f4")
+        return float(evaluate(lambda a, b: losses.detail_loss(a, b, (3, 8, 8)), changed, picture))
+
     assert detail(np.full((1, 3, 8, 8), 0.3)) == pytest.approx(0, abs=1e-6)
     edge = np.zeros((1, 3, 8, 8))
     edge[..., 4:] = 0.6  # on the grid of every octave: one of 7, of 3 and of 1 differences

@@ -1,6 +1,6 @@
 """What `replicate/benchmark.py` times: each network in a process of its own, which obeys its lines.
 
-    python replicate/contenders.py KIND JSON
+    python -m cagan_theano.benchmarks.contenders KIND JSON
 
 KIND: ours, torch or onnx, with settings after a colon: ours:precision=bfloat16, ours:reference=1,
 ours:devices=2, torch:compiled=default,channels_last=1.  JSON: checkpoint, height, width, batch, task

@@ -12,7 +12,7 @@ UNLIKE = 30
 """Levels of 255 by which a pixel of plain ground may differ from the strip's median."""
 
 BUSY = 0.4
-"""Share of the strip that is unlike, from which the ground is called busy: hair and arms reach into it, too."""
+"""Share of the strip that is unlike, from which the ground is called busy (hair and arms reach into it)."""
 
 PAINTED = (0.02, 0.55)
 """Share of the picture that alpha covers when a worn garment has been found."""

@@ -1,7 +1,7 @@
 """What is measured of a swap, and what of it stands in a table: columns, measures, kinds, bands.
 
 `measure` gives one row of columns for each swap; a `Measure` is a statistic of those columns
-(`replicate/interval.py`).  What each number means is defined in docs/evaluation.md.
+(`cagan_theano.evaluation.interval`).  What each number means is defined in docs/evaluation.md.
 """
 
 from collections.abc import Callable

@@ -34,7 +34,7 @@ WITHOUT_ALPHA = (
     "ssim_outside",
     "color_correlation",
 )
-"""Measures (`replicate/measures.py`) that any picture has; a system's alpha is not known."""
+"""Measures (`cagan_theano.evaluation.measures`) that any picture has; a system's alpha is not known."""
 
 ALPHA = ("iou", "iou_changed", "alpha_counts")
 LABELS = ("$y_i$", "$x_i$", "$y_j$")

@@ -1,4 +1,4 @@
-"""Compiled functions for machines without Aesara: python -m cagan_theano.interop.export_functions --out exported
+"""Compiled functions for machines without Aesara: cagan export-functions --out exported
 
 Writes a folder: update_D, update_G, update and swap as portable StableHLO for CPU and CUDA, with
 parameters, moments and photos as explicit inputs; state.h5, a checkpoint to start from; and

@@ -1,4 +1,4 @@
-"""Make a small checkpoint to ship: python -m cagan_theano.interop.export_weights RUN_CHECKPOINT OUT.h5"""
+"""Make a small checkpoint to ship: cagan export-weights RUN_CHECKPOINT OUT.h5"""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Train and swap with the functions that `python -m cagan_theano.interop.export_functions` wrote, without Aesara.
+"""Train and swap with the functions that `cagan export-functions` wrote, without Aesara.
 
     python replicate/run_exported.py train --functions exported --data train.h5 --out trained.h5
     python replicate/run_exported.py swap --functions exported --state trained.h5 --data train.h5 \

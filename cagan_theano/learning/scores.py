@@ -1,7 +1,8 @@
 """How near swaps are to the truth: one definition for the training's log and for the evaluation.
 
 Statistics are functions of columns (dict of name -> array [n], a number for each swap) and of
-weights [..., n]; `cagan_theano.evaluation.interval` takes their intervals.  docs/evaluation.md defines the measures.
+weights [..., n]; `cagan_theano.evaluation.interval` takes their intervals.  docs/evaluation.md defines
+the measures.
 """
 
 import math

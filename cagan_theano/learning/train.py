@@ -1,4 +1,4 @@
-"""The training command: python -m cagan_theano.learning.train --data train.h5 --run runs/name"""
+"""The training command: cagan train --data train.h5 --run runs/name"""
 
 import contextlib
 import dataclasses

@@ -3,7 +3,7 @@
     python replicate/ablations.py first [--only NAME] [--list]
 
 Runs what is missing and can be stopped and started again at any time.  Each training is a run
-folder of `python -m cagan_theano.learning.train`; the plan's format: replicate/plan.py.
+folder of `cagan train`; the plan's format: cagan_theano/studies/plan.py.
 """
 
 import dataclasses

@@ -309,7 +309,7 @@ def commands_of(path, checkpoint, figures) -> list:
     changed = [
         option for row in settings_of(checkpoint.config) if row["changed"] for option in option_of(row)
     ]
-    lines.append(shell("python -m cagan_theano.learning.train --data train.h5 --run runs/again", *changed))
+    lines.append(shell("python -m cagan_theano train --data train.h5 --run runs/again", *changed))
     name = f"checkpoints/{Path(path).name}"
     programs = [Path(figure["name"]).stem for figure in figures if figure["name"].startswith("figure")]
     return [

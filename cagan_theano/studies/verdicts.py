@@ -559,7 +559,7 @@ Weights: `{checkpoint}`, sha256 `{sha256}`, step {step} of {steps}{state}, {size
 Of the {total} claims: {counts}.
 
 *reproduced*, *partly* and *not* follow the rule that stands with each claim
-(`replicate/verdicts.py`). Weights or trainings that fall short of
+(`cagan_theano/studies/verdicts.py`). Weights or trainings that fall short of
 the paper's scale can show a claim, but not refute it: then it says *not yet measured*, or *partly*
 with the scale.
 """

@@ -1,0 +1,62 @@
+"""Pictures to try the swaps on: held-out people and articles of the photoshoot, as files.
+
+cagan samples samples
+cagan swap-folder --humans samples/people --wearing samples/worn --articles samples/shop --out dressed
+"""
+
+import io
+from pathlib import Path
+
+import click
+import numpy as np
+from PIL import Image
+
+from cagan_theano import weights
+from cagan_theano.evaluation.held_out import spread
+from cagan_theano.io.command import OVERWRITE, Command, overwrite_option
+from cagan_theano.io.files import check_absent, write_atomically
+from data_prep.store import PhotoFile
+
+
+def sample_pictures(path, people: int, articles: int) -> dict[str, np.ndarray]:
+    """Relative path -> picture [H, W, 3] uint8 of people, what they wear, and other articles.
+
+    path: a data file with a test split.  Raises FileNotFoundError, ValueError: no such file, or one
+    that has too few people and articles.
+    """
+    with PhotoFile.open(path) as file:
+        photos = file.split("test")
+        rows, _ = spread(np.arange(len(photos)), [photos.person, photos.garment])
+        if len(rows) < people + articles:
+            raise ValueError(f"{path}: has only {len(rows)} people in garments of their own")
+        found = {}
+        for number, row in enumerate(rows[:people], 1):
+            found[f"people/person_{number}.png"] = photos.x[int(row)]
+            found[f"worn/person_{number}.png"] = photos.y[int(row)]
+        for number, row in enumerate(rows[people : people + articles], 1):
+            found[f"shop/article_{number}.png"] = photos.y[int(row)]
+        return found
+
+
+@click.command(cls=Command)
+@click.argument("out", type=click.Path(file_okay=False))
+@overwrite_option
+@click.option("--people", type=click.IntRange(1, 20), default=3, show_default=True, help="People, dressed.")
+@click.option("--articles", type=click.IntRange(1, 20), default=4, show_default=True, help="Other articles.")
+@click.pass_context
+def command(ctx, out, people, articles):
+    """Write sample pictures into the folder OUT: people/, worn/ and shop/.
+
+    They are renderings that no shipped weights were trained on, 128x96 pixels.
+    """
+    pictures = sample_pictures(weights.held_out(128, 96), people, articles)
+    overwrite = ctx.meta.get(OVERWRITE)
+    for name in pictures:
+        check_absent(Path(out) / name, overwrite)
+    for name, picture in pictures.items():
+        path = Path(out) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()
+        Image.fromarray(picture).save(content, "PNG")
+        write_atomically(path, content.getvalue())
+    click.echo(f"wrote {len(pictures)} pictures into {out}")
