@@ -69,6 +69,10 @@ class Model:
         self.step, self.metadata, self.sha256 = step, metadata or {}, sha256
         self._compiled = {}
 
+    def __repr__(self):
+        size = f"{self.config.height}x{self.config.width}"
+        return f"Model({self.name!r}, {size}, step {self.step}, sha256 {self.sha256[:12] or 'unknown'})"
+
     def swap(self, x_i, y_i, y_j, mask=None, batch_size: int = 16) -> Swap:
         """Paint the humans x_i, who wear y_i, in the articles y_j.
 

@@ -14,6 +14,7 @@ from data_prep.layouts import LAYOUTS, detect, twin_folders
 from data_prep.options import size_option
 from data_prep.store import KIND, PhotoFile
 
+HELD_OUT, FEWEST = 512, 4  # test pairs by default; a swap needs another garment
 SHEET_COLUMNS = 6  # pairs in a row of the contact sheet
 
 
@@ -38,7 +39,13 @@ def cli():
 )
 @size_option
 @click.option("--seed", default=0, type=click.IntRange(0), help="Seed of everything random.")
-@click.option("--held-out", default=512, help="Test pairs, each with one true swap.")
+@click.option(
+    "--held-out",
+    type=click.IntRange(0),
+    default=None,
+    show_default=f"{HELD_OUT}, or as many as --pairs where those are fewer",
+    help="Test pairs, each with one true swap.",
+)
 @click.option("--true-swaps", default=0, help="True swaps of train pairs, to learn from.")
 @click.option("--clutter", is_flag=True, help="A street-like background instead of a studio.")
 @click.option(
@@ -55,6 +62,8 @@ def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, clutter, 
     """
     from data_prep.photoshoot.shoot import shoot
 
+    if held_out is None:
+        held_out = min(HELD_OUT, max(pairs, FEWEST))
     shoot(out, pairs, size, seed, held_out, clutter, jobs, true_swaps, wardrobe)
     swaps = f" with {true_swaps} true swaps" if true_swaps else ""
     click.echo(f"wrote {out}: {pairs} pairs to train on{swaps}, {held_out} held out")

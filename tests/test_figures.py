@@ -471,6 +471,10 @@ def test_swap_writes_result_mask_and_grid(tmp_path, photos, file_toy):
     alpha = np.asarray(Image.open(files[1]))
     assert alpha.shape == (HEIGHT, WIDTH) and set(np.unique(alpha)) == {0, 255}
     assert Image.open(files[2]).size[0] > 5 * 512
+    for path in files:
+        about = Image.open(path).text
+        assert about["Checkpoint-SHA256"] == "ab" * 32 and about["Step"] == "7"
+        assert str(tmp_path) not in str(about)
 
 
 def test_swap_keeps_size_and_detail_outside_alpha(tmp_path, photos, file_toy):

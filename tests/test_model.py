@@ -242,3 +242,8 @@ def test_a_cut_image(tmp_path, suffix):
     with pytest.raises(ValueError, match=r"a\..*: is a damaged image") as caught:
         open_rgb(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_says_what_it_is(model, path):
+    text = repr(model)
+    assert "tiny.h5" in text and "16x16" in text and "step 3" in text and model.sha256[:12] in text

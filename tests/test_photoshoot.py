@@ -237,3 +237,12 @@ def test_inspect(capsys, shot, tmp_path):
     code, out = run(capsys, "inspect", shot[0], "--sheet", tmp_path / "sheet.png")
     assert code == 0 and "train: 8 pairs, 3 persons" in out.out and "6 true swaps" in out.out
     assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("given, held_out", [(["--pairs", "6"], 6), (["--pairs", "0"], 4), ([], 512)])
+def test_no_more_is_held_out_than_trained_on(tmp_path, monkeypatch, given, held_out):
+    asked = []
+    monkeypatch.setattr(shoot, "shoot", lambda out, pairs, size, seed, count, *_: asked.append(count))
+    with pytest.raises(SystemExit) as left:
+        main(cli, ["photoshoot", str(tmp_path / "o.h5"), *given])
+    assert left.value.code == 0 and asked == [held_out]

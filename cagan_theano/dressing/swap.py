@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from cagan_theano import options, weights
 from cagan_theano.dressing import advice
@@ -70,9 +71,10 @@ def draw(y_i, x_i, alpha, x_ij, y_j, note=""):
     return sheet.grid([[y_i, x_i, alpha, x_ij, y_j]], LABELS, "", note, sheet.scale_for(x_i, PANEL_HEIGHT))
 
 
-def image_bytes(picture, path):
+def image_bytes(picture, path, about=None):
     """A picture, uint8 [H, W, 3] or [H, W], in the format that a file name asks for.
 
+    about: a dict of str -> str for the text chunks of a PNG; other formats leave it out.
     Raises ValueError for a name whose ending is not one of ``WRITES``.
     """
     ending = Path(path).suffix.lower()
@@ -81,7 +83,11 @@ def image_bytes(picture, path):
             f"{path}: is not the name of an image that can be written here; end it in " + ", ".join(WRITES)
         )
     content = io.BytesIO()
-    Image.fromarray(picture).save(content, WRITES[ending], quality=95, compress_level=PNG_LEVEL)
+    chunks = PngInfo()
+    for name, text in (about or {}).items():
+        chunks.add_text(name, text)
+    settings = {"quality": 95, "compress_level": PNG_LEVEL}
+    Image.fromarray(picture).save(content, WRITES[ending], pnginfo=chunks, **settings)
     return content.getvalue()
 
 
@@ -120,20 +126,21 @@ def command(human, wearing, article, out, alpha_out, grid, keep_size, checkpoint
     alpha, x_ij = swap.alpha[0], swap.x_ij[0]
     for line in advice.advice(np.asarray(originals[0]), alpha):
         click.echo(f"Note: {human}: {line}", err=True)
+    about = provenance.of_weights(checkpoint, model)
     if grid:
         size = model.config.height, model.config.width
         x_i, y_i, y_j = (read_picture(path, *size) for path in (human, wearing, article))
         drawn = draw(y_i, x_i, alpha, x_ij, y_j, provenance.note(checkpoint, model))
-        write(grid, sheet.rendered(drawn))
+        write(grid, sheet.rendered(drawn), about)
     if keep_size:
         x_ij = paste(originals[0], alpha, swap.x_tilde_ij[0])
         alpha = np.clip(scaled_up(alpha, originals[0].size), 0, 1)
-    write(out, x_ij)
+    write(out, x_ij, about)
     if alpha_out:
-        write(alpha_out, sheet.as_bytes(alpha))
+        write(alpha_out, sheet.as_bytes(alpha), about)
 
 
-def write(path, picture):
+def write(path, picture, about):
     """Write a picture whole or not at all, and say so."""
-    write_atomically(path, image_bytes(picture, path))
+    write_atomically(path, image_bytes(picture, path, about))
     click.echo(f"wrote {path}")

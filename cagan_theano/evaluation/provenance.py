@@ -17,15 +17,22 @@ def facts(title, checkpoint, model, held, seed, rows):
     """
     return {
         "Title": title,
-        "Software": "cagan_theano",
-        "Checkpoint": printable(Path(checkpoint).name),
-        "Checkpoint-SHA256": model.sha256,
+        **of_weights(checkpoint, model),
         "Checkpoint-Metadata": json.dumps(model.metadata, sort_keys=True),
-        "Step": str(model.step),
         "Seed": str(seed),
         "Data": printable(Path(held.path).name),
         "Data-Provenance": json.dumps(held.provenance, sort_keys=True),
         "Rows": json.dumps({name: [int(row) for row in value] for name, value in rows.items()}),
+    }
+
+
+def of_weights(checkpoint, model):
+    """Which weights made a picture: a dict of str -> str without time or path."""
+    return {
+        "Software": "cagan_theano",
+        "Checkpoint": printable(Path(checkpoint).name),
+        "Checkpoint-SHA256": model.sha256,
+        "Step": str(model.step),
     }
 
 
