@@ -42,7 +42,7 @@ SECTIONS = {
     },
     "Convert": {
         "convert": ("interop.convert:command", "Convert weights: HDF5, safetensors, ONNX."),
-        "export-weights": ("interop.export_weights:ship", "Write the weights alone, in float16."),
+        "export-weights": ("interop.export_weights:export_weights", "Write the weights alone, in float16."),
         "export-functions": ("interop.export_functions:export", "Export functions that need no Aesara."),
         "run-exported": ("interop.run_exported:command", "Train or swap with exported functions."),
     },

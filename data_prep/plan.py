@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_prep.repeats import Groups, near_repeats, neighbours
+from data_prep.near_duplicates import Groups, near_repeats, neighbours
 
 SPLITS = ("given", "product", "train", "test")
 
@@ -29,14 +29,14 @@ class Kept(NamedTuple):
 class Plan(NamedTuple):
     """kept: `Kept`, those to train on first; dropped: `Drop`; triples: (i, j) rows of the test
     split; lost: how many unpaired rows could not become triples; repeats: how many near repeats
-    were found; doubts: pairs that are kept although a check doubts their garment."""
+    were found; suspects: pairs that are kept although a check doubts their garment."""
 
     kept: list
     dropped: list
     triples: list
     lost: int
     repeats: int
-    doubts: list
+    suspects: list
 
 
 class Planner:
@@ -50,7 +50,7 @@ class Planner:
         self.pairs, self.facts, self.dropped = list(dict.fromkeys(pairs)), facts, []
         self.near = {}
 
-    def sift(self, why):
+    def filter_pairs(self, why):
         """Drop each pair for which why(pair) is a text."""
         kept = []
         for pair in self.pairs:
@@ -67,15 +67,15 @@ class Planner:
 
     def sift_photos(self, masks, drop_doubts):
         """Drop pairs of which a photo or a wanted mask cannot be used."""
-        self.sift(lambda pair: next((f.fault for f in self.of(pair) if f.fault), None))
+        self.filter_pairs(lambda pair: next((f.fault for f in self.of(pair) if f.fault), None))
         if masks:
             wanted = {
                 "parse": any(p.parse for p in self.pairs),
                 "garment_mask": any(p.garment_mask for p in self.pairs),
             }
-            self.sift(lambda pair: self.mask_fault(pair, wanted))
+            self.filter_pairs(lambda pair: self.mask_fault(pair, wanted))
         if drop_doubts:
-            self.sift(lambda pair: self.of(pair)[1].doubt)
+            self.filter_pairs(lambda pair: self.of(pair)[1].doubt)
 
     def mask_fault(self, pair, wanted):
         """Why a pair has not the masks that the others have, else None."""
@@ -120,7 +120,7 @@ class Planner:
             twin = next((photo for photo in near if photo[0] == "x"), None)
             return twin and f"person: the garment's photo is that of a person, {people[twin]}"
 
-        self.sift(why)
+        self.filter_pairs(why)
 
     def sift_repeats(self):
         """Drop pairs that show the same as an earlier one; those of the test split come first."""
@@ -136,7 +136,7 @@ class Planner:
             other = seen[tuple(groups.find(photo) for photo in self.photos(pair))]
             return f"repeat: of {other.person} with {other.garment}"
 
-        self.sift(why)
+        self.filter_pairs(why)
 
     def photo_groups(self):
         """`Groups` of the photos in use, near repeats together."""
@@ -165,7 +165,7 @@ class Planner:
                 f"({other.person} with {other.garment})"
             )
 
-        self.sift(why)
+        self.filter_pairs(why)
 
     def things_near(self, pair):
         """What no train pair may share with a test pair: all of it, and its near repeats."""
@@ -209,10 +209,10 @@ def make_plan(pairs, unpaired, facts, *, split="given", share=0.1, seed=0, masks
     splits = choose_splits(planner, groups, split, share, seed)
     kept = number_pairs(planner, groups, splits)
     triples = match_triples(kept, unpaired)
-    doubts = [
+    suspects = [
         Drop(k.pair, facts["y", k.pair.garment].doubt) for k in kept if facts["y", k.pair.garment].doubt
     ]
-    return Plan(kept, planner.dropped, triples, len(unpaired) - len(triples), repeats, doubts)
+    return Plan(kept, planner.dropped, triples, len(unpaired) - len(triples), repeats, suspects)
 
 
 def choose_splits(planner, groups, split, share, seed):

@@ -74,11 +74,11 @@ class Report:
             "unpaired rows without both pairs": plan.lost,
             "near repeats among photos": plan.repeats,
             "photos smaller than the size": sum(facts[p].enlarged for p in dict.fromkeys(photos)),
-            "doubtful and kept": len(plan.doubts),
+            "doubtful and kept": len(plan.suspects),
             "dropped": dict(sorted(kinds.items())),
         }
         self.facts["dropped"] = [entry(drop) for drop in plan.dropped[:LISTED]]
-        self.facts["doubtful and kept"] = [entry(drop) for drop in plan.doubts[:LISTED]]
+        self.facts["doubtful and kept"] = [entry(drop) for drop in plan.suspects[:LISTED]]
         digest = hashlib.sha256(b"".join(facts[photo].digest for photo in photos))
         self.digest = digest.hexdigest()
 

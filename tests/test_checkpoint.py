@@ -15,7 +15,7 @@ from conftest import tiny_config
 
 from cagan_theano import checkpoint as module
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from cagan_theano.interop.export_weights import ship
+from cagan_theano.interop.export_weights import export_weights
 from cagan_theano.io.files import write_atomically
 
 WEIGHTS = np.float32([[1.5, -1e-30], [np.pi, 3e7]])
@@ -234,7 +234,7 @@ def test_ship_makes_a_small_file_of_weights(tmp_path):
     big = {"a": np.random.default_rng(0).normal(0, 0.02, (100, 100)).astype(np.float32)}
     done = example(G=big, step=6, optimizer={"G/a/m": big["a"]})
     save_checkpoint(run, dataclasses.replace(done, config=tiny_config(steps=6)))
-    result = CliRunner().invoke(ship, [str(run), str(out), "--note", "shipped"])
+    result = CliRunner().invoke(export_weights, [str(run), str(out), "--note", "shipped"])
     assert result.exit_code == 0, result.output
     loaded = load_checkpoint(out)
     assert loaded.optimizer is None and loaded.sampler is None and loaded.step == 6

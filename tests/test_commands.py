@@ -8,7 +8,7 @@ import jax
 import pytest
 from conftest import write_tiny_photos
 
-from cagan_theano.interop.export_weights import ship
+from cagan_theano.interop.export_weights import export_weights
 from cagan_theano.io.command import main
 from cagan_theano.learning.train import train
 
@@ -62,8 +62,8 @@ def test_a_gpu_where_there_is_none(capsys, tmp_path, data):
 
 def test_errors_of_ship(capsys, tmp_path):
     out = tmp_path / "out.h5"
-    assert "no such checkpoint" in error(capsys, ship, tmp_path / "none.h5", out)
-    assert "is no readable HDF5 file" in error(capsys, ship, __file__, out)
+    assert "no such checkpoint" in error(capsys, export_weights, tmp_path / "none.h5", out)
+    assert "is no readable HDF5 file" in error(capsys, export_weights, __file__, out)
     assert not out.exists()
 
 

@@ -15,9 +15,9 @@ from data_prep import checks
 from data_prep.develop import Developed
 from data_prep.ingest import WINDOW, in_parallel
 from data_prep.layouts.records import Fault, Pair, Unpaired, list_rows
+from data_prep.near_duplicates import COLOR, DISTANCE, near_repeats
 from data_prep.picture import decode, fit, open_rgb, read_picture
 from data_prep.plan import make_plan
-from data_prep.repeats import COLOR, DISTANCE, near_repeats
 from data_prep.source import Source
 from data_prep.store import PhotoFile, PhotoWriter, pack, unpack
 

@@ -15,7 +15,7 @@ from cagan_theano.config import Config
 from cagan_theano.dressing import swap
 from cagan_theano.evaluation import evaluate
 from cagan_theano.interop import run_exported
-from cagan_theano.interop.export_weights import ship
+from cagan_theano.interop.export_weights import export_weights
 from cagan_theano.io.command import Command, Group, Output, main
 from cagan_theano.io.files import check_kind, kind_of, write_atomically
 from cagan_theano.studies import report
@@ -97,7 +97,7 @@ def test_two_results_do_not_replace_each_other(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("command, words", [
-    (report.command, ["{0}", "--checkpoint", "{0}"]), (ship, ["{0}", "{0}"]),
+    (report.command, ["{0}", "--checkpoint", "{0}"]), (export_weights, ["{0}", "{0}"]),
     (evaluate.command, ["--checkpoint", "{0}", "--out", "{0}"]),
     (prep.cli, ["inspect", "{0}", "--sheet", "{0}"])])  # fmt: skip
 def test_no_command_replaces_its_input(command, words, tmp_path, capsys):
@@ -133,7 +133,7 @@ def test_not_even_then_is_another_kind_of_file_replaced(make, tmp_path, capsys):
     assert "mine: is " in said and "name another file, or remove it" in said
     source = checkpoint(tmp_path / "source.h5")
     if make is not checkpoint:
-        refused(capsys, ship, source, path, "--overwrite")
+        refused(capsys, export_weights, source, path, "--overwrite")
 
 
 def test_a_file_may_be_called_as_a_choice_is(tmp_path, monkeypatch):
@@ -161,9 +161,9 @@ def test_a_file_may_be_called_as_a_choice_is(tmp_path, monkeypatch):
 
 def test_a_checkpoint_is_not_replaced_by_shipping(tmp_path, capsys):
     source, out = checkpoint(tmp_path / "a.h5"), checkpoint(tmp_path / "b.h5")
-    assert "b.h5: exists already" in refused(capsys, ship, source, out)
+    assert "b.h5: exists already" in refused(capsys, export_weights, source, out)
     with pytest.raises(SystemExit) as left:
-        main(ship, [str(source), str(out), "--overwrite"])
+        main(export_weights, [str(source), str(out), "--overwrite"])
     assert left.value.code == 0
 
 

@@ -1,4 +1,4 @@
-"""The PyTorch twin against golden vectors: from one set of weights the numbers of Aesara."""
+"""The PyTorch reference against golden vectors: from one set of weights the numbers of Aesara."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from network_toys import random_images  # noqa: E402
 from cagan_theano.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from cagan_theano.config import Config  # noqa: E402
 from cagan_theano.interop import conformance, golden, pytorch_adapter  # noqa: E402
-from cagan_theano.interop import pytorch_network as twin  # noqa: E402
+from cagan_theano.interop import pytorch_network as reference  # noqa: E402
 from cagan_theano.interop.vectors import SHIPPED, read_vectors  # noqa: E402
 
 SMALL = Config(**golden.SMALL)
@@ -72,42 +72,42 @@ def arrays(names=3):
 def test_step_is_update_D_then_update_G():
     results = []
     for joined in (True, False):
-        trainer = twin.Trainer(twin.build_networks(SMALL, 3), dtype=torch.float64)
+        trainer = reference.Trainer(reference.build_networks(SMALL, 3), dtype=torch.float64)
         for _ in range(2):
             if joined:
                 trainer.step(*arrays())
             else:
                 trainer.update_D(*arrays())
                 trainer.update_G(*arrays())
-        results.append({**twin.weights_of(trainer.G), **twin.weights_of(trainer.D)})
+        results.append({**reference.weights_of(trainer.G), **reference.weights_of(trainer.D)})
     for name, value in results[0].items():
         np.testing.assert_allclose(results[1][name], value, rtol=1e-12, atol=1e-15, err_msg=name)
 
 
 def test_the_updates_of_D_leave_no_gradient_in_G():
-    trainer = twin.Trainer(twin.build_networks(SMALL, 3), dtype=torch.float64)
+    trainer = reference.Trainer(reference.build_networks(SMALL, 3), dtype=torch.float64)
     trainer.update_D(*arrays())
     assert all(p.grad is None for p in trainer.G.parameters())
-    trainer = twin.Trainer(twin.build_networks(SMALL, 3), dtype=torch.float64)
+    trainer = reference.Trainer(reference.build_networks(SMALL, 3), dtype=torch.float64)
     trainer.update_G(*arrays())
     assert all(p.grad is None and p.requires_grad for p in trainer.D.parameters())
 
 
 def test_weights_to_and_from_a_checkpoint(tmp_path):
-    first = twin.build_networks(SMALL, 5)
-    save_checkpoint(tmp_path / "a.h5", twin.checkpoint_of(first, step=3))
-    second = twin.load(tmp_path / "a.h5")
+    first = reference.build_networks(SMALL, 5)
+    save_checkpoint(tmp_path / "a.h5", reference.checkpoint_of(first, step=3))
+    second = reference.load(tmp_path / "a.h5")
     assert load_checkpoint(tmp_path / "a.h5").step == 3
     for one, other in zip(first, second):
-        a, b = twin.weights_of(one), twin.weights_of(other)
+        a, b = reference.weights_of(one), reference.weights_of(other)
         assert a.keys() == b.keys() and all(np.array_equal(a[n], b[n]) for n in a)
-    wrong = {**twin.weights_of(first.G), "output.b": np.zeros(5)}
+    wrong = {**reference.weights_of(first.G), "output.b": np.zeros(5)}
     with pytest.raises(ValueError, match="parameter output.b does not fit"):
-        twin.set_weights(first.G, wrong)
+        reference.set_weights(first.G, wrong)
 
 
 def test_images_are_those_of_the_graph_without_a_copy():
     pixels = torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8).expand(2, 4, 5, 3).contiguous()
-    made = twin.images(pixels, torch.zeros(1))
+    made = reference.images(pixels, torch.zeros(1))
     assert made.shape == (2, 3, 4, 5) and made.is_contiguous(memory_format=torch.channels_last)
     np.testing.assert_allclose(made[0, :, 0, 0], [-1, -0.6, 1], atol=1e-6)

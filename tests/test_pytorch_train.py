@@ -1,4 +1,4 @@
-"""The PyTorch twin trained on the minibatches of our training: the same losses, step by step."""
+"""The PyTorch reference trained on the minibatches of our training: the same losses, step by step."""
 
 import dataclasses
 import json
@@ -33,7 +33,7 @@ def ours(config, tiny_photos, jax_backend, tmp_path_factory):
 
 
 def test_the_same_losses_and_a_checkpoint(ours, tiny_data, tmp_path, capsys):
-    out, log = tmp_path / "twin.h5", tmp_path / "log.jsonl"
+    out, log = tmp_path / "reference.h5", tmp_path / "log.jsonl"
     with pytest.raises(SystemExit) as left:
         main(
             pytorch_train.command,
@@ -74,7 +74,7 @@ def test_alternate_trains_one_network_at_a_time(ours, tiny_photos):
 
 def test_errors_are_one_line(ours, tiny_data, tiny_photos, tmp_path, capsys):
     start = load_checkpoint(ours[0])
-    with pytest.raises(ValueError, match="the PyTorch twin has none"):
+    with pytest.raises(ValueError, match="the PyTorch reference has none"):
         changed = dataclasses.replace(start, config=start.config.replace(augmentation="mirror"))
         pytorch_train.Training(changed, tiny_photos)
     late = tmp_path / "late.h5"

@@ -18,7 +18,7 @@ from cagan_theano.compat import abstract_conv, aesara
 from cagan_theano.config import Config
 from cagan_theano.interop import export_functions as export
 from cagan_theano.interop import golden
-from cagan_theano.interop.export_weights import ship
+from cagan_theano.interop.export_weights import export_weights
 from cagan_theano.learning import batches, losses, sampling, train
 from cagan_theano.learning.adam import left
 from cagan_theano.learning.batches import Batch
@@ -383,7 +383,7 @@ def test_the_averages_are_shipped_and_loaded(trainer, tmp_path):
     save_checkpoint(path, Checkpoint(trainer.config, **state))
     for raw, expected in (([], values_of(trainer.G.params)), (["--raw"], state["G"])):
         out = str(tmp_path / f"shipped{len(raw)}.h5")
-        CliRunner().invoke(ship, [str(path), out, *raw], catch_exceptions=False)
+        CliRunner().invoke(export_weights, [str(path), out, *raw], catch_exceptions=False)
         shipped = load_checkpoint(out)
         assert shipped.optimizer is None and shipped.metadata["averaged"] == (not raw)
         for name, value in expected.items():

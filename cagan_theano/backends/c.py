@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from cagan_theano.backends import Backend
-from cagan_theano.backends.expansion import expanding
+from cagan_theano.backends.expansion import inline_fused_ops
 from cagan_theano.compat import NUMPY_2, aesara
 
 
@@ -32,7 +32,7 @@ def mode():
     from aesara.compile.mode import FAST_RUN, Mode
     from aesara.link.vm import VMLinker
 
-    return Mode(VMLinker(use_cloop=True), expanding(FAST_RUN.provided_optimizer))
+    return Mode(VMLinker(use_cloop=True), inline_fused_ops(FAST_RUN.provided_optimizer))
 
 
 def configure(compiler: str) -> None:

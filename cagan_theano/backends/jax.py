@@ -12,11 +12,11 @@ import numpy as np
 
 from cagan_theano.backends import Backend, cache, lowering, native
 from cagan_theano.backends import devices as placing
-from cagan_theano.backends.expansion import expanding
-from cagan_theano.backends.recompute import After, Again, recomputing
+from cagan_theano.backends.expansion import inline_fused_ops
+from cagan_theano.backends.recompute import ControlDependency, RecomputedNorm, recomputing
 from cagan_theano.compat import abstract_conv, aesara
-from cagan_theano.learning.adam import Descent
-from cagan_theano.network.layers import Normalization
+from cagan_theano.learning.adam import AdamStep
+from cagan_theano.network.layers import FusedInstanceNorm
 
 # what XLA is told of its products; bfloat16 also rounds what a convolution is given
 PRODUCTS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": "tensorfloat32"}
@@ -58,7 +58,7 @@ def create(
         import jax
     except ModuleNotFoundError as error:
         raise ValueError(f"backend jax: {error}; install the pins of requirements/") from error
-    frugal()
+    limit_malloc_arenas()
     if cluster:
         placing.join_cluster(jax, cluster)
     placement = placing.Placement(placing.choose(jax, device, devices))
@@ -75,7 +75,7 @@ def create(
         "jax",
         describe(name, placement),
         mode(target, placement),
-        put_on(placement),
+        to_device(placement),
         jax.process_index(),
         kernels(target),
     )
@@ -89,7 +89,7 @@ def kernels(target: Target) -> str:
     return f"xla {target.platform} {target.precision}{reference}"
 
 
-def frugal() -> None:
+def limit_malloc_arenas() -> None:
     """Have glibc keep few heaps and give back what is free at their ends; elsewhere do nothing.
 
     What compiling took would else stay with the process: a tenth of a training's memory.
@@ -126,7 +126,7 @@ def mode(target: Target, placement):
     from aesara.compile.mode import JAX, Mode
 
     kept = JAX.excluding("conv_gemm", "AbstractConvCheck", "fusion", "inplace").provided_optimizer
-    return Mode(linker(target, placement), recomputing(kept) if target.compiled else expanding(kept))
+    return Mode(linker(target, placement), recomputing(kept) if target.compiled else inline_fused_ops(kept))
 
 
 def linker(target: Target, placement):
@@ -197,7 +197,7 @@ def at_precision(function, precision: str):
     return precise
 
 
-def put_on(placement):
+def to_device(placement):
     """The function that moves a shared variable's value to the devices; updates keep it there."""
 
     def put(variable) -> None:
@@ -216,10 +216,10 @@ def register() -> None:
         abstract_conv.AbstractConv2d: convolution,
         abstract_conv.AbstractConv2d_gradInputs: gradient_of_input,
         abstract_conv.AbstractConv2d_gradWeights: gradient_of_weights,
-        Normalization: normalization,
-        Descent: descent,
-        Again: normalization_again,
-        After: lambda op, **kwargs: native.after,
+        FusedInstanceNorm: normalization,
+        AdamStep: descent,
+        RecomputedNorm: normalization_again,
+        ControlDependency: lambda op, **kwargs: native.after,
         aesara.tensor.basic.Split: split,
         SpecifyShape: specify_shape,
     }
@@ -275,8 +275,8 @@ def gradient_of_weights(op, target: Target = CPU, **kwargs):
 
 
 def normalization(op, target: Target = CPU, **kwargs):
-    """Lower Normalization and its gradient, where their inner graphs did not take their places."""
-    epsilon, slope = op.facts
+    """Lower FusedInstanceNorm and its gradient, where their inner graphs did not take their places."""
+    epsilon, slope = op.attributes
 
     def normalize(x, *rest):
         affine = rest[:2] if len(rest) == (4 if op.backward else 2) else ()
@@ -297,20 +297,20 @@ def scale_of(x, affine: tuple) -> tuple:
 
 
 def normalization_again(op, target: Target = CPU, **kwargs):
-    """Lower Again, which is only for the compiled functions."""
+    """Lower RecomputedNorm, which is only for the compiled functions."""
 
     def normalize(until, x, *affine):
-        return native.normalize(x, *scale_of(x, affine), *op.facts, until=until)
+        return native.normalize(x, *scale_of(x, affine), *op.attributes, until=until)
 
     return normalize
 
 
 def descent(op, target: Target = CPU, **kwargs):
-    """Lower Descent, where its inner graph did not take its place."""
+    """Lower AdamStep, where its inner graph did not take its place."""
 
     def step(theta, *rest):
         if target.compiled and lowering.single(theta):
-            return native.descend(theta, *rest, *op.facts)
+            return native.descend(theta, *rest, *op.attributes)
         return lowered(op.fgraph, target)(theta, *rest)
 
     return step

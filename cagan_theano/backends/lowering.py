@@ -33,7 +33,7 @@ def nchw(images):
 def convolve(images, kernels, stride: int, pad: int, compiled: bool = False):
     """Cross-correlation of [N, C, H, W] with kernels [K, C, h, w]."""
     ours = compiled and single(images) and even(images)
-    if ours and native.pays(kernels.shape, stride, pad):
+    if ours and native.is_supported(kernels.shape, stride, pad):
         return native.convolve(images, kernels)
     y = lax.conv_general_dilated(
         nhwc(images), kernels.transpose(2, 3, 1, 0), (stride,) * 2, ((pad, pad),) * 2,
@@ -82,7 +82,7 @@ def even(images) -> bool:
 def deconvolve(gradients, kernels, stride: int, pad: int, size: tuple, reference=False, compiled=False):
     """The transpose of `convolve`: [N, K, H', W'] -> [N, C, *size]."""
     whole = tuple(stride * side for side in gradients.shape[2:]) == tuple(size)
-    if compiled and single(gradients) and whole and native.pays(kernels.shape, stride, pad):
+    if compiled and single(gradients) and whole and native.is_supported(kernels.shape, stride, pad):
         return native.deconvolve(gradients, kernels)
     if reference or stride == 1 or not whole or kernels.shape[1] <= FEW_CHANNELS:
         return dilated_deconvolve(gradients, kernels, stride, pad, size)
@@ -124,7 +124,7 @@ def weight_gradient(images, gradients, stride: int, pad: int, kernel: int, refer
     """The gradient of `convolve` for its kernels: [K, C, kernel, kernel]."""
     whole = all(h == stride * g for h, g in zip(images.shape[2:], gradients.shape[2:]))
     shape = gradients.shape[1], images.shape[1], kernel, kernel
-    if compiled and single(gradients) and whole and native.pays(shape, stride, pad):
+    if compiled and single(gradients) and whole and native.is_supported(shape, stride, pad):
         return native.weight_gradient(images, gradients, kernel)
     if reference or not whole:
         return dilated_weight_gradient(images, gradients, stride, pad, kernel)

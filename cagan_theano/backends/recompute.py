@@ -6,22 +6,22 @@ over it and saves, with the order of work that goes with it, much of a step's te
 """
 
 from cagan_theano.compat import abstract_conv, aesara
-from cagan_theano.network.layers import Normalization
+from cagan_theano.network.layers import FusedInstanceNorm
 
 LAST = 1000  # after all rewrites of Aesara
 CONVOLUTIONS = abstract_conv.AbstractConv2d, abstract_conv.AbstractConv2d_gradInputs
 
 
-class Again(aesara.graph.op.Op):
-    """A Normalization (x[, gain, shift]) made again, not before `until` is known.
+class RecomputedNorm(aesara.graph.op.Op):
+    """A FusedInstanceNorm (x[, gain, shift]) made again, not before `until` is known.
 
-    facts: the Normalization's.
+    attributes: the FusedInstanceNorm's.
     """
 
-    __props__ = ("facts",)
+    __props__ = ("attributes",)
 
-    def __init__(self, facts):
-        self.facts = facts
+    def __init__(self, attributes):
+        self.attributes = attributes
 
     def make_node(self, until, x, *affine):
         return aesara.graph.basic.Apply(self, [until, x, *affine], [x.type()])
@@ -30,7 +30,7 @@ class Again(aesara.graph.op.Op):
         raise NotImplementedError("is for XLA alone")
 
 
-class After(aesara.graph.op.Op):
+class ControlDependency(aesara.graph.op.Op):
     """x, when `done` is there too."""
 
     __props__ = ()
@@ -69,14 +69,14 @@ def recompute(fgraph, node):
     for client, place in fgraph.clients[back]:
         if isinstance(client, aesara.graph.basic.Apply) and isinstance(client.op, CONVOLUTIONS):
             inputs = list(client.inputs)
-            inputs[place] = After()(back, made)
+            inputs[place] = ControlDependency()(back, made)
             changed[client.outputs[0]] = client.op(*inputs)
     return changed
 
 
 def is_norm(variable) -> bool:
     """Whether this is a norm of the forward pass."""
-    return bool(variable.owner) and isinstance(variable.owner.op, Normalization) and (
+    return bool(variable.owner) and isinstance(variable.owner.op, FusedInstanceNorm) and (
         not variable.owner.op.backward)  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def holds_norm(variable) -> bool:
 def again(variable, until):
     """The same as the variable, its norms made again."""
     if is_norm(variable):
-        return Again(variable.owner.op.facts)(until, *variable.owner.inputs)
+        return RecomputedNorm(variable.owner.op.attributes)(until, *variable.owner.inputs)
     if is_joined(variable):
         axis, *parts = variable.owner.inputs
         return variable.owner.op(axis, *(again(part, until) for part in parts))

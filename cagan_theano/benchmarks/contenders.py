@@ -95,15 +95,15 @@ def torch(inputs: Inputs, task: str, settings: dict):
     """The same by PyTorch; settings: compiled (a mode), channels_last, precision."""
     import torch
 
-    from cagan_theano.interop import pytorch_network as twin
+    from cagan_theano.interop import pytorch_network as reference
 
     device = "cuda" if inputs.device == "gpu" else "cpu"
     precision = settings.get("precision", "float32")
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision != "float32"
-    networks = twin.build_networks(inputs.config)
-    twin.set_weights(networks.G, inputs.checkpoint.G)
-    twin.set_weights(networks.D, inputs.checkpoint.D)
-    trainer = twin.Trainer(
+    networks = reference.build_networks(inputs.config)
+    reference.set_weights(networks.G, inputs.checkpoint.G)
+    reference.set_weights(networks.D, inputs.checkpoint.D)
+    trainer = reference.Trainer(
         networks,
         device,
         channels_last=bool(int(settings.get("channels_last", 0))),
@@ -115,7 +115,7 @@ def torch(inputs: Inputs, task: str, settings: dict):
     i, j = (torch.from_numpy(rows).long().to(device) for rows in (inputs.i, inputs.j))
 
     def minibatch():
-        pictures = [twin.images(part, like) for part in (x[i], y[i], y[j])]
+        pictures = [reference.images(part, like) for part in (x[i], y[i], y[j])]
         if settings.get("channels_last") in (None, "0"):
             pictures = [picture.contiguous() for picture in pictures]
         return pictures

@@ -15,7 +15,7 @@ import numpy as np
 
 from cagan_theano import options, weights
 from cagan_theano.evaluation import held_out, interval, metrics, provenance
-from cagan_theano.evaluation.interval import CONFIDENCE, RESAMPLES, average, number, share
+from cagan_theano.evaluation.interval import CONFIDENCE, RESAMPLES, average, number, ratio
 from cagan_theano.evaluation.measures import (
     BAND_NAMES,
     GAP,
@@ -31,7 +31,7 @@ from cagan_theano.evaluation.measures import (
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
 
-__all__ = ["BAND_NAMES", "MEASURES", "Measure", "average", "measure", "report", "share", "summarize", "table"]
+__all__ = ["BAND_NAMES", "MEASURES", "Measure", "average", "measure", "report", "ratio", "summarize", "table"]
 
 TRIPLES = 200
 """Held-out swaps that are rendered when no data file is given."""

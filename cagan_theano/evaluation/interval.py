@@ -9,7 +9,7 @@ people (and whole garments), never single swaps.
 
 import numpy as np
 
-from cagan_theano.learning.scores import average, mean, share
+from cagan_theano.learning.scores import average, mean, ratio
 
 __all__ = [
     "CONFIDENCE",
@@ -24,7 +24,7 @@ __all__ = [
     "mean",
     "number",
     "resample",
-    "share",
+    "ratio",
     "spread",
     "within",
 ]

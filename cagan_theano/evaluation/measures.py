@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cagan_theano.evaluation import held_out, metrics
-from cagan_theano.evaluation.interval import average, share, within
+from cagan_theano.evaluation.interval import average, ratio, within
 from cagan_theano.learning.scores import SCORES
 
 PART = 64
@@ -59,21 +59,21 @@ def recall_at_half(counts):
     return metrics.precision_recall(counts)[1][..., HALF]
 
 
-CHANGED = share("error_changed", "unchanged_changed")
+CHANGED = ratio("error_changed", "unchanged_changed")
 
 WITH_TRUTH = (
     Measure("inside", "error inside the garments' region / that of the unchanged image", SCORES["inside"]),
-    Measure("inside_flat", "the same of the flat fill", share("flat_inside", "unchanged_inside")),
+    Measure("inside_flat", "the same of the flat fill", ratio("flat_inside", "unchanged_inside")),
     Measure(
         "inside_low_pass",
         "error inside after the low-pass / that of the unchanged image",
-        share("low_inside", "unchanged_low_inside"),
+        ratio("low_inside", "unchanged_low_inside"),
     ),
     Measure(
-        "inside_low_pass_flat", "the same of the flat fill", share("flat_low_inside", "unchanged_low_inside")
+        "inside_low_pass_flat", "the same of the flat fill", ratio("flat_low_inside", "unchanged_low_inside")
     ),
     Measure("changed", "error where the truth differs from x_i / that of the unchanged image", CHANGED),
-    Measure("changed_low_pass", "the same after the low-pass", share("low_changed", "unchanged_low_changed")),
+    Measure("changed_low_pass", "the same after the low-pass", ratio("low_changed", "unchanged_low_changed")),
     Measure("outside", "error outside the garments' region, of the range", SCORES["outside"]),
     Measure("outside_unchanged", "the same of the unchanged image", average("unchanged_outside")),
     Measure("ssim_inside", "SSIM inside", average("ssim_inside")),
@@ -278,8 +278,8 @@ def band_measures():
         yield (
             name,
             {
-                "of_unchanged": share(f"band_{name}", f"unchanged_band_{name}"),
-                "of_flat": share(f"band_{name}", f"flat_band_{name}"),
+                "of_unchanged": ratio(f"band_{name}", f"unchanged_band_{name}"),
+                "of_flat": ratio(f"band_{name}", f"flat_band_{name}"),
             },
         )
 

@@ -122,7 +122,7 @@ def copied(arrays):
 def answers(factory, vectors):
     """All that an implementation gives, by the names of the vectors."""
     inputs, found = vectors.below("inputs"), {}
-    twin = factory(config_of(vectors), copied(vectors.below("weights")))
+    reference = factory(config_of(vectors), copied(vectors.below("weights")))
     x_i, y_i, y_j = (inputs[name] for name in ("x_i", "y_i", "y_j"))
     extra = {name: inputs[name] for name in ("m_i", "y_k") if name in inputs}
     mask = {name: extra[name] for name in extra if name == "m_i"}
@@ -133,13 +133,13 @@ def answers(factory, vectors):
         "gradients": ("gradients", (x_i, y_i, y_j), extra),
     }
     for method, (group, arguments, keywords) in asked.items():
-        if hasattr(twin, method):
-            answer = getattr(twin, method)(*map(np.copy, arguments), **copied(keywords))
+        if hasattr(reference, method):
+            answer = getattr(reference, method)(*map(np.copy, arguments), **copied(keywords))
             found |= named(answer, group, method)
-    if hasattr(twin, "update"):
+    if hasattr(reference, "update"):
         kept = {updates_of(name) for name in vectors.arrays if name.startswith("after")}
         for n in range(1, max(kept, default=0) + 1):
-            answer = twin.update(*map(np.copy, (x_i, y_i, y_j)), **copied(extra))
+            answer = reference.update(*map(np.copy, (x_i, y_i, y_j)), **copied(extra))
             found |= named(answer, f"after{n}", "update") if n in kept else {}
     return found
 

@@ -16,7 +16,7 @@ from cagan_theano.io.command import Command, Output, overwrite_option
 @click.option(
     "--raw", is_flag=True, help="G's weights of the last step, also where there are moving averages of them."
 )
-def ship(source, target, note, raw):
+def export_weights(source, target, note, raw):
     """Write the weights of RUN_CHECKPOINT to OUT.h5 as float16, without Adam's moments.
 
     Where the run keeps moving averages of G's weights (--average), those are G's.

@@ -1,9 +1,9 @@
-"""The PyTorch twin under the protocol of `docs/compare.md`: a worked example of an adapter.
+"""The PyTorch reference under the protocol of `docs/compare.md`: a worked example of an adapter.
 
 python replicate/compare.py --golden cagan_theano.interop.pytorch_adapter:create
 """
 
-from cagan_theano.interop import pytorch_network as twin
+from cagan_theano.interop import pytorch_network as reference
 from cagan_theano.interop.pytorch_network import torch
 
 DTYPE = torch.float64
@@ -23,11 +23,11 @@ class Adapter:
     """NumPy in, NumPy out, around `cagan_theano.interop.pytorch_network`; settings: of its `Trainer`."""
 
     def __init__(self, config, weights, dtype=DTYPE, **settings):
-        self.dtype, self.networks = dtype, twin.build_networks(twin.Config(**config))
+        self.dtype, self.networks = dtype, reference.build_networks(reference.Config(**config))
         for name, network in self.networks._asdict().items():
             own = {parameter: weights[f"{name}/{parameter}"] for parameter in network.state_dict()}
-            twin.set_weights(network.to(dtype), own)
-        self.trainer = twin.Trainer(self.networks, dtype=dtype, **settings)
+            reference.set_weights(network.to(dtype), own)
+        self.trainer = reference.Trainer(self.networks, dtype=dtype, **settings)
 
     def tensors(self, *arrays):
         """Arrays as tensors; None stays None."""
@@ -65,18 +65,20 @@ class Adapter:
         return {
             f"{name}/{parameter}": value
             for name, network in self.networks._asdict().items()
-            for parameter, value in twin.weights_of(network).items()
+            for parameter, value in reference.weights_of(network).items()
         }
 
     def _losses(self, x_i, y_i, y_j, y_k, m_i):
         G, D = self.networks
         x_i, y_i, y_j, y_k, m_i = self.tensors(x_i, y_i, y_j, y_j if y_k is None else y_k, m_i)
         generated = G(x_i, y_i, y_j, m_i)
-        D_terms = twin.discriminator_terms(D, x_i, generated.x_ij.detach(), y_i, y_j, y_k)
-        G_terms = twin.generator_terms(G, D, generated, x_i, y_i, y_j, m_i)
+        D_terms = reference.discriminator_terms(D, x_i, generated.x_ij.detach(), y_i, y_j, y_k)
+        G_terms = reference.generator_terms(G, D, generated, x_i, y_i, y_j, m_i)
         names = ("adv_D_real", "adv_D_fake", "adv_D_mismatch", "adv_G", "L_id", "L_cyc")
         return dict(
-            zip(names, (*D_terms, *G_terms)), loss_D=sum(D_terms), loss_G=twin.loss_of_G(G_terms, G.config)
+            zip(names, (*D_terms, *G_terms)),
+            loss_D=sum(D_terms),
+            loss_G=reference.loss_of_G(G_terms, G.config),
         )
 
 

@@ -1,4 +1,4 @@
-"""The same G, D, losses and updates in PyTorch: a twin to compare with, and a base to go on from.
+"""The same G, D, losses and updates in PyTorch: a reference to compare with, and a base to go on from.
 
     from cagan_theano.interop.pytorch_network import Trainer, load
     trainer = Trainer(load("checkpoints/cagan_128x96.h5"))
@@ -170,7 +170,7 @@ def matting(logit, m_i, config):
 # --- losses: Equations 1 and 2, from logits ----------------------------------
 
 
-def over_field(values, config):
+def reduce_patches(values, config):
     """Join [N, 1, H', W'] over lambda, mu by config.field, and average over the minibatch."""
     return values.sum((1, 2, 3)).mean() if config.field == "sum" else values.mean()
 
@@ -187,16 +187,16 @@ def discriminator_terms(D, x_i, x_ij, y_i, y_j, y_k):
     real, fake, mismatch = logits.chunk(3)
     config = D.config
     return (
-        -over_field(F.logsigmoid(real), config),
-        -over_field(negative_term(fake, config), config),
-        -over_field(negative_term(mismatch, config), config),
+        -reduce_patches(F.logsigmoid(real), config),
+        -reduce_patches(negative_term(fake, config), config),
+        -reduce_patches(negative_term(mismatch, config), config),
     )
 
 
 def adversarial_loss(fake, config):
     """L_cGAN for G to minimise: -log D, or Eq. 2's letter 1 - log D."""
     log_d = F.logsigmoid(fake)
-    return over_field(1 - log_d if config.adversarial == "literal" else -log_d, config)
+    return reduce_patches(1 - log_d if config.adversarial == "literal" else -log_d, config)
 
 
 def identity_loss(alpha, config):

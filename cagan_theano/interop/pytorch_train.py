@@ -1,4 +1,4 @@
-"""Train the PyTorch twin as a run of this package was trained: its weights, minibatches and steps.
+"""Train the PyTorch reference as a run of this package was trained: its weights, minibatches and steps.
 
     python replicate/pytorch_train.py --data H5 --init RUN/checkpoints/step_0000000.h5 --out H5
 
@@ -21,8 +21,8 @@ from data_prep.store import PhotoFile
 SHOWN = ("loss_D", "loss_G", "L_id", "L_cyc")
 
 
-def import_twin():
-    """The module of the twin; ValueError, with the cure, where PyTorch is missing."""
+def import_reference():
+    """The module of the reference; ValueError, with the cure, where PyTorch is missing."""
     try:
         from cagan_theano.interop import pytorch_network
     except ModuleNotFoundError as error:
@@ -31,33 +31,31 @@ def import_twin():
 
 
 class Training:
-    """The twin with its photos on a device and the minibatches of a run of this package.
+    """The reference with its photos on a device and the minibatches of a run of this package.
 
-    start: a `Checkpoint` of step 0; photos: a split in memory; settings: of the twin's `Trainer`.
-    Raises ValueError for augmentation and options of ours, which the twin does not have.
+    start: a `Checkpoint` of step 0; photos: a split in memory; settings: of the reference's `Trainer`.
+    Raises ValueError for augmentation and options of ours, which the reference does not have.
     """
 
     def __init__(self, start, photos, device="cpu", **settings):
-        self.twin, self.config = import_twin(), start.config
+        self.reference, self.config = import_reference(), start.config
         if self.config.augmentation != "none":
             raise ValueError(
-                f"augmentation={self.config.augmentation!r}: the PyTorch twin has none; train both without"
+                f"augmentation={self.config.augmentation!r}: the PyTorch reference has none; train without"
             )
         if self.config.ours():
-            raise ValueError(
-                f"{self.config.ours()[0]}: the PyTorch twin has the paper's method alone; train both without"
-            )
-        networks = self.twin.build_networks(self.config)
+            raise ValueError(f"{self.config.ours()[0]}: the PyTorch reference has the paper's method alone")
+        networks = self.reference.build_networks(self.config)
         for name, network in networks._asdict().items():
-            self.twin.set_weights(network, getattr(start, name))
-        self.trainer = self.twin.Trainer(networks, device, **settings)
+            self.reference.set_weights(network, getattr(start, name))
+        self.trainer = self.reference.Trainer(networks, device, **settings)
         self.like = next(networks.G.parameters())
         self.x, self.y, self.mask = (self.resident(a) for a in (photos.x, photos.y, photos.mask))
         self.sampler, self.done = Sampler(self.config, photos.garment), 0
 
     def resident(self, pixels):
         """Bytes as a tensor on the device; None stays None."""
-        torch = self.twin.torch
+        torch = self.reference.torch
         return None if pixels is None else torch.as_tensor(pixels, device=self.like.device)
 
     def minibatch(self):
@@ -67,8 +65,8 @@ class Training:
         pixels = self.x[i], self.y[i], self.y[j], self.y[k]
         mask = None
         if self.config.mask != "none":
-            mask = (self.twin.images(self.mask[i][..., None], self.like) + 1) / 2
-        return *(self.twin.images(p, self.like) for p in pixels), mask
+            mask = (self.reference.images(self.mask[i][..., None], self.like) + 1) / 2
+        return *(self.reference.images(p, self.like) for p in pixels), mask
 
     def advance(self) -> dict:
         """One step of config.schedule; returns the losses by name, as tensors."""
@@ -82,8 +80,8 @@ class Training:
 
     def checkpoint(self, metadata):
         """The weights now, as a `Checkpoint`."""
-        networks = self.twin.Networks(self.trainer.G, self.trainer.D)
-        return self.twin.checkpoint_of(networks, self.done, metadata)
+        networks = self.reference.Networks(self.trainer.G, self.trainer.D)
+        return self.reference.checkpoint_of(networks, self.done, metadata)
 
 
 def train(training, steps) -> list:
@@ -114,20 +112,20 @@ def train(training, steps) -> list:
     "--compile", "compiled", metavar="MODE", help="torch.compile in this mode: default, max-autotune ..."
 )
 def command(data, init, out, log, steps, device, channels_last, compiled):
-    """Train the PyTorch twin on the minibatches of a run of this package."""
+    """Train the PyTorch reference on the minibatches of a run of this package."""
     from cagan_theano.learning.train import check_data, describe, read_photos
 
-    import_twin()
+    import_reference()
     start = load_checkpoint(init)
     if start.step:
-        raise ValueError(f"{init}: is of step {start.step}; the twin begins where the run began, at step 0")
+        raise ValueError(f"{init}: is of step {start.step}; the reference begins at step 0, as the run did")
     with PhotoFile(data) as file:
         check_data(file, start.config)
         about, photos = describe(file), read_photos(file.split("train"), start.config)
     training = Training(start, photos, device, channels_last=channels_last, compiled=compiled)
     begun = time.monotonic()
     lines = train(training, steps or start.config.steps)
-    versions = {"torch": training.twin.torch.__version__}
+    versions = {"torch": training.reference.torch.__version__}
     save_checkpoint(
         out,
         training.checkpoint(

@@ -6,7 +6,7 @@ import numpy as np
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.network.layers import Formula
+from cagan_theano.network.layers import FusedOp
 
 at = aesara.tensor
 
@@ -45,13 +45,13 @@ class Adam:
             updates.update([(m, m_t), (v, v_t), (theta, theta_t)])
         return updates
 
-    def descent(self, kind) -> "Descent":
+    def descent(self, kind) -> "AdamStep":
         """The step of a parameter of a type as one operation, made once."""
         if kind not in self.operations:
             theta, m, v, g_t, t = *(kind() for _ in range(4)), self.moments["t"].type()
             m_t, v_t, step = self.step(m, v, g_t, t)
-            config, op = self.config, Descent([theta, m, v, g_t, t], [theta - step, m_t, v_t])
-            op.facts = (config.learning_rate, config.beta1, config.beta2, config.epsilon,
+            config, op = self.config, AdamStep([theta, m, v, g_t, t], [theta - step, m_t, v_t])
+            op.attributes = (config.learning_rate, config.beta1, config.beta2, config.epsilon,
                         config.adam == "theano", *fall(config))  # fmt: skip
             self.operations[kind] = op
         return self.operations[kind]
@@ -72,10 +72,10 @@ class Adam:
         return m_t, v_t, alpha * (m_t / m_scale) / (at.sqrt(v_t / v_scale) + epsilon)
 
 
-class Descent(Formula):
+class AdamStep(FusedOp):
     """Adam's step on one parameter, (theta, m, v, g_t, t) -> (theta_t, m_t, v_t).
 
-    facts: (learning rate, beta1, beta2, epsilon, whether that stands beside the uncorrected moment,
+    attributes: (learning rate, beta1, beta2, epsilon, whether that stands beside the uncorrected moment,
     and both numbers of `fall`).
     """
 

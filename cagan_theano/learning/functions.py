@@ -166,7 +166,7 @@ def compile_functions(networks: Networks, photos, config: Config, backend: Backe
     return Functions(
         Lazy(indices, losses_D, lambda: optimizers["D"].updates(losses_D["loss_D"]), backend),
         update_G,
-        both(indices, losses_D, losses_G, optimizers["D"], updates_G, backend),
+        compile_joint_update(indices, losses_D, losses_G, optimizers["D"], updates_G, backend),
         optimizers,
         average,
     )
@@ -208,7 +208,7 @@ def resident_batch(photos, indices, config, backend, dtype) -> Batch:
     return symbolic_batch(*(resident + [None])[:3], indices, config, dtype)
 
 
-def both(indices, losses_D, losses_G, adam_D, updates_G, backend) -> "Lazy":
+def compile_joint_update(indices, losses_D, losses_G, adam_D, updates_G, backend) -> "Lazy":
     """update_D, then update_G with the D that it gave, in one function.
 
     update_D leaves G as it is, so G's pass over x_i, y_i, y_j is one and the same in both.

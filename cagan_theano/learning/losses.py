@@ -23,7 +23,7 @@ def log_one_minus_d(logits):
     return -at.softplus(logits)
 
 
-def over_field(values, config: Config):
+def reduce_patches(values, config: Config):
     """Join [N, 1, H', W'] over lambda, mu by config.field, and average over the minibatch (Eq. 2)."""
     if config.field == "sum":
         return values.sum(axis=(1, 2, 3)).mean()
@@ -43,9 +43,9 @@ def discriminator_loss(real, fake, mismatch, config: Config):
     Returns the three terms; their sum is the loss.
     """
     return (
-        -over_field(log_d(real), config),
-        -over_field(negative_term(fake, config), config),
-        -over_field(negative_term(mismatch, config), config),
+        -reduce_patches(log_d(real), config),
+        -reduce_patches(negative_term(fake, config), config),
+        -reduce_patches(negative_term(mismatch, config), config),
     )
 
 
@@ -55,7 +55,7 @@ def adversarial_loss(fake, config: Config):
     Their gradients are the same.
     """
     letter = config.adversarial == "literal"
-    return over_field(1 - log_d(fake) if letter else -log_d(fake), config)
+    return reduce_patches(1 - log_d(fake) if letter else -log_d(fake), config)
 
 
 def absolute(x):

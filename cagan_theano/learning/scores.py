@@ -61,7 +61,7 @@ def average(column):
     return lambda columns, weights: mean(columns[column], weights)
 
 
-def share(error, of):
+def ratio(error, of):
     """Statistic: mean error as a share of another column's mean (a ratio of means)."""
 
     def ratio(columns, weights):
@@ -72,7 +72,7 @@ def share(error, of):
 
 
 SCORES = {
-    "inside": share("error_inside", "unchanged_inside"),
+    "inside": ratio("error_inside", "unchanged_inside"),
     "outside": average("error_outside"),
     "alpha_iou": average("iou"),
 }

@@ -152,8 +152,8 @@ class InstanceNorm:
         inner = [v.type() for v in given]
         y = self.formula(*inner)
         slope = {None: 1.0, relu: 0.0, leaky_relu: LEAK}[activation]
-        op = Normalization(inner, [y if activation is None else activation(y)])
-        op.facts = float(self.epsilon), slope
+        op = FusedInstanceNorm(inner, [y if activation is None else activation(y)])
+        op.attributes = float(self.epsilon), slope
         return op(*given)
 
     def formula(self, x, gain=None, shift=None):
@@ -166,14 +166,14 @@ class InstanceNorm:
         return add_bias(y, shift)
 
 
-class Formula(OpFromGraph):
+class FusedOp(OpFromGraph):
     """A formula as one operation of the graph, which a back end may replace by its own function.
 
-    facts: the formula's constants, which that function needs.  A back end without one takes the
+    attributes: the formula's constants, which that function needs.  A back end without one takes the
     inner graph (`backends.expansion`).
     """
 
-    facts = None
+    attributes = None
 
     def infer_shape(self, fgraph, node, shapes):
         """Each output is sized like the input at its place.
@@ -183,10 +183,10 @@ class Formula(OpFromGraph):
         return shapes[: len(node.outputs)]
 
 
-class Normalization(Formula):
+class FusedInstanceNorm(FusedOp):
     """Norm and activation, (x[, gain, shift]) -> y.
 
-    facts: (epsilon, the slope of the activation below 0; 1: none).  backward: whether this is the
+    attributes: (epsilon, the slope of the activation below 0; 1: none).  backward: whether this is the
     gradient (x[, gain, shift], y, dy) -> (dx[, d gain, d shift]), whose inner graph Aesara derived.
     """
 
@@ -194,7 +194,7 @@ class Normalization(Formula):
 
     def _recompute_lop_op(self):
         super()._recompute_lop_op()
-        self._lop_op.facts, self._lop_op.backward = self.facts, True
+        self._lop_op.attributes, self._lop_op.backward = self.attributes, True
 
 
 def relu(x):

@@ -8,14 +8,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cagan_theano.evaluation import interval
-from cagan_theano.evaluation.interval import average, share
+from cagan_theano.evaluation.interval import average, ratio
 from cagan_theano.io import sheet
 from cagan_theano.io.text import literal
 from cagan_theano.learning.scores import SCORES, log_lines, score_names
 
 MEASURES = {
     "inside": (SCORES["inside"], "lower"),
-    "inside_low_pass": (share("low_inside", "unchanged_low_inside"), "lower"),
+    "inside_low_pass": (ratio("low_inside", "unchanged_low_inside"), "lower"),
     "ssim_inside": (average("ssim_inside"), "higher"),
     "alpha_iou": (SCORES["alpha_iou"], "higher"),
     "outside": (SCORES["outside"], "lower"),

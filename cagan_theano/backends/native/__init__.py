@@ -44,7 +44,7 @@ TAPS = (3, 4, 5)
 FEW_CHANNELS = 4  # below this XLA's convolution is the faster one (measured): vectors hold up to 16
 
 
-def pays(kernel_shape: tuple, stride: int, pad: int) -> bool:
+def is_supported(kernel_shape: tuple, stride: int, pad: int) -> bool:
     """Whether a convolution, which makes pictures of half the sides, is one of ours, and faster so."""
     outer, inner, taps, across = kernel_shape
     ours = stride == 2 and taps == across and taps in TAPS and pad == (taps - 1) // 2
@@ -89,8 +89,8 @@ def normalize_gradient(x, gain, shift, dy, epsilon: float, slope: float):
 def descend(theta, m, v, gradient, t, *facts: float):
     """Adam's step (theta_t, m_t, v_t), the moments in their own memory where that may be.
 
-    facts: see `cagan_theano.learning.adam.Descent`.  Theta is still read elsewhere when its step is ready: in
-    place it would be copied twice.
+    facts: see `cagan_theano.learning.adam.AdamStep`.  Theta is still read elsewhere when its step is
+    ready: in place it would be copied twice.
     """
     names = "learning_rate", "beta1", "beta2", "epsilon", "uncorrected", "last", "falling"
     constant = dict(last=0, falling=0)  # a step size that does not fall
