@@ -159,8 +159,8 @@ def test_half_a_swap_has_half_the_error(held):
 
 def test_share_is_a_ratio_of_means_not_a_mean_of_ratios():
     columns = {"e": np.array([1.0, 1.0, np.nan]), "u": np.array([1.0, 9.0, np.nan])}
-    assert evaluate.evaluate.ratio("e", "u")(columns, np.ones(3)) == pytest.approx(0.2)
-    assert evaluate.evaluate.ratio("e", "u")(columns, np.array([3, 1, 5])) == pytest.approx(4 / 12)
+    assert evaluate.ratio("e", "u")(columns, np.ones(3)) == pytest.approx(0.2)
+    assert evaluate.ratio("e", "u")(columns, np.array([3, 1, 5])) == pytest.approx(4 / 12)
 
 
 def run(capsys, *arguments):
