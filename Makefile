@@ -41,11 +41,12 @@ CODE := cagan_theano data_prep replicate tests
 FIGURES := figure2 figure3 figure4 figure5 figure6
 
 .DELETE_ON_ERROR:
-.PHONY: help python environment environments lint test figures $(FIGURES) photoshoot train gpu benchmark faults fuzz pins clean
+.PHONY: help python environment environments lint docs test figures $(FIGURES) photoshoot train gpu benchmark faults fuzz pins clean
 
 help:
 	@echo 'make test          run the tests in each environment that this Python can have'
 	@echo 'make lint          check style and format with ruff'
+	@echo 'make docs          build the documentation as a site, links checked, into build/site/'
 	@echo 'make figures       redraw Figures 2 to 6 of the paper into figures/ (one: make figure4)'
 	@echo 'make photoshoot    render the training photos: PAIRS=$(PAIRS) SIZE=$(SIZE) SEED=$(SEED) DATA=...'
 	@echo 'make train         train on them, or continue: RUN=$(RUN) STEPS=$(STEPS)'
@@ -76,6 +77,11 @@ environments: $(foreach world,$(WORLDS),$(call stamp,$(world))) | python
 lint: $(READY)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
+
+# Needs .venv/docs, from pins as the other environments.
+docs: $(call stamp,docs)
+	PYTHONPATH=. .venv/docs/bin/mkdocs build --strict --quiet
+	@echo 'wrote build/site/index.html'
 
 test: environments
 	$(BIN)/python -m pytest -n 2
@@ -130,11 +136,12 @@ UV := .venv/pins/bin/uv
 	.venv/pins/bin/python -m pip install --quiet --disable-pip-version-check uv
 
 LOCK = $(UV) pip compile --quiet $(UPGRADE) --no-annotate --generate-hashes \
-    --custom-compile-command 'make pins' --python-version 3.11 --extra test pyproject.toml
+    --custom-compile-command 'make pins' --python-version 3.11 pyproject.toml
 
 pins: | $(UV)
-	$(LOCK) requirements/reference.in -o requirements/reference.txt
-	$(LOCK) --universal requirements/today.in -o requirements/today.txt
+	$(LOCK) --extra test requirements/reference.in -o requirements/reference.txt
+	$(LOCK) --extra docs requirements/reference.in -o requirements/docs.txt
+	$(LOCK) --extra test --universal requirements/today.in -o requirements/today.txt
 
 clean:
 	rm -rf .venv figures build .pytest_cache .ruff_cache *.egg-info

@@ -82,7 +82,9 @@ def find(name: str) -> click.Command:
     """The click command of a name in ``COMMANDS``; imports its module."""
     module, _, attribute = COMMANDS[name][0].partition(":")
     package = "" if module.startswith("data_prep") else "cagan_theano."
-    return getattr(import_module(package + module), attribute)
+    command = getattr(import_module(package + module), attribute)
+    command.name = name  # as errors and the documentation are to call it
+    return command
 
 
 def version(ctx, _, wanted):

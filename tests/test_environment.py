@@ -270,3 +270,8 @@ def test_make_help_tells_of_the_two_commands():
     shown = make("help").stdout
     assert "make test" in shown and "make figures" in shown
     assert make().stdout == shown
+
+
+def test_every_document_is_on_the_site():
+    named = set(re.findall(r": (\w+\.md)$", text("mkdocs.yml"), re.M))
+    assert named == {path.name for path in (ROOT / "docs").glob("*.md")}
