@@ -16,6 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from cagan_theano import weights
 from cagan_theano.config import AVERAGE, Config
 from cagan_theano.io.files import HDF5, write_atomically
 from cagan_theano.io.hdf5 import attribute, fault, open_file, shown
@@ -117,10 +118,11 @@ def check_checkpoint(checkpoint):
 def load_checkpoint(path):
     """Read and verify the checkpoint at `path`; weights come back as float32.
 
+    path: a file, or the name of shipped weights (`cagan_theano.weights.find`).
     Raises FileNotFoundError or ValueError, always one line: the file, what is
     wrong with it, the cure.
     """
-    path = Path(path)
+    path = weights.find(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such checkpoint; check the path")
     file = open_file(path, CURE)

@@ -67,7 +67,7 @@ class Lazy(Group):
         return find(name) if name in COMMANDS else None
 
     def resolve_command(self, ctx, args):
-        # figure names of files are taken, too: swap_folder for swap-folder
+        # the names of the files in replicate/ work, too: swap_folder for swap-folder
         if args and args[0].replace("_", "-") in COMMANDS:
             args = [args[0].replace("_", "-"), *args[1:]]
         return super().resolve_command(ctx, args)

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cagan_theano import weights
 from cagan_theano.backends import Backend, choose_backend
 from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.config import Config, check_image_size
@@ -36,7 +35,6 @@ def load(path, backend: str = "auto", device: str | None = None, **machine) -> "
     Raises FileNotFoundError or ValueError, with the cure, for a checkpoint that cannot be used
     and for a back end or device that is not there.
     """
-    path = weights.find(path)
     checkpoint = load_checkpoint(path)
     chosen = choose_backend(backend, device, **machine)
     with naming(path):

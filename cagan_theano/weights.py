@@ -20,8 +20,13 @@ def child_environment() -> dict[str, str]:
 
 def folder() -> Path:
     """The folder of the shipped files: the installed package's own, or else the clone's."""
-    installed = PACKAGE / "checkpoints"
-    return installed if installed.is_dir() else PACKAGE.parent / "checkpoints"
+    return installed_or("checkpoints", PACKAGE.parent / "checkpoints")
+
+
+def installed_or(name: str, clone: Path) -> Path:
+    """The folder of that name in the installed package; where there is none, the clone's."""
+    installed = PACKAGE / name
+    return installed if installed.is_dir() else clone
 
 
 def shipped(family: str, size: str) -> Path:
@@ -47,9 +52,7 @@ def held_out(height: int, width: int) -> Path:
 
 def golden() -> Path:
     """Path of the shipped golden vectors."""
-    installed = PACKAGE / "golden"
-    found = installed if installed.is_dir() else PACKAGE.parent / "tests" / "golden"
-    return found / "cagan_32x16.h5"
+    return installed_or("golden", PACKAGE.parent / "tests" / "golden") / "cagan_32x16.h5"
 
 
 def load_model(checkpoint, backend="auto", device=None):

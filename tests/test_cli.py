@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cagan_theano import cli, load, weights
+from cagan_theano import cli, load, load_checkpoint, weights
 
 ROOT = Path(__file__).parents[1]
 
@@ -50,6 +50,7 @@ def test_weights_by_name(tmp_path, monkeypatch):
     assert weights.find("dress_128x96") == weights.shipped("dress", "128x96")
     assert weights.find("mine.h5") == Path("mine.h5")
     assert load("dress_128x96").config.height == 128
+    assert load_checkpoint("cagan_128x96").step == 10000  # so that `train --init` takes names, too
     with pytest.raises(FileNotFoundError, match="dress_64x48"):
         load("dress_64x48")
     (tmp_path / "128x96").write_text("a file of that name")

@@ -4,14 +4,13 @@ cagan samples samples
 cagan swap-folder --humans samples/people --wearing samples/worn --articles samples/shop --out dressed
 """
 
-import io
 from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image
 
 from cagan_theano import weights
+from cagan_theano.dressing.swap import image_bytes
 from cagan_theano.evaluation.held_out import spread
 from cagan_theano.io.command import OVERWRITE, Command, overwrite_option
 from cagan_theano.io.files import check_absent, write_atomically
@@ -56,7 +55,5 @@ def command(ctx, out, people, articles):
     for name, picture in pictures.items():
         path = Path(out) / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = io.BytesIO()
-        Image.fromarray(picture).save(content, "PNG")
-        write_atomically(path, content.getvalue())
+        write_atomically(path, image_bytes(picture, path))
     click.echo(f"wrote {len(pictures)} pictures into {out}")

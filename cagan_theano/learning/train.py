@@ -82,7 +82,7 @@ class Settings:
     help="With --resume: go on though other kernels computed the run so far (another back "
     "end, precision or compiler).  Its bits then depend on both.",
 )
-@click.option("--init", help="Checkpoint whose weights to start from, of any picture size.")
+@click.option("--init", help="Checkpoint whose weights to start from, or their shipped name; any size.")
 @click.option(
     "--backend",
     type=click.Choice(("auto", *BACKENDS)),
