@@ -208,9 +208,14 @@ class Config:
         return any(getattr(self, name) > 0 for name in TRUTHS)
 
     @property
+    def takes_mask(self) -> bool:
+        """Whether G takes the mask of the worn garment as an input (section 4)."""
+        return self.mask != "none"
+
+    @property
     def needs_masks(self) -> bool:
         """Whether training needs the garments' masks."""
-        return self.mask != "none" or self.gamma_region > 0
+        return self.takes_mask or self.gamma_region > 0
 
     def ours(self) -> list[str]:
         """Names of the options in use that are ours and not the paper's; [] for its method."""

@@ -1,28 +1,16 @@
 """The public interface: load a checkpoint, swap garments on arrays or on image files."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from cagan_theano.backends import Backend, choose_backend
 from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.config import Config, check_image_size
-from cagan_theano.io.color import decode, encode
 from cagan_theano.learning.functions import build_networks, compile_swap
-from cagan_theano.learning.trainer import check_weights, naming, set_values
+from cagan_theano.learning.swaps import Swap, swap_in_batches
+from cagan_theano.learning.trainer import check_weights, set_values
+from cagan_theano.learning.training import naming
 from cagan_theano.network.generator import Generator
 from data_prep.picture import read_picture
-
-
-class Swap(NamedTuple):
-    """What G makes of N humans: x_ij = alpha x_tilde_ij + (1 - alpha) x_i (section 2.3).
-
-    alpha: [N, H, W] float32 in [0, 1].  x_tilde_ij, x_ij: [N, H, W, 3] uint8 RGB.
-    """
-
-    alpha: np.ndarray
-    x_tilde_ij: np.ndarray
-    x_ij: np.ndarray
 
 
 def load(path, backend: str = "auto", device: str | None = None, **machine) -> "Model":
@@ -83,18 +71,19 @@ class Model:
         """
         given = {"x_i": x_i, "y_i": y_i, "y_j": y_j}
         arrays = {name: checked(array, name, (3,)) for name, array in given.items()}
-        if self._takes(mask):
-            arrays["mask"] = checked(mask, "mask", ())
-        for name, array in arrays.items():
-            if array.shape[:3] != arrays["x_i"].shape[:3]:
+        masks = checked(mask, "mask", ()) if self._takes(mask) else None
+        shapes = {name: array.shape for name, array in arrays.items()}
+        if masks is not None:
+            shapes["mask"] = masks.shape
+        for name, shape in shapes.items():
+            if shape[:3] != shapes["x_i"][:3]:
                 raise ValueError(
-                    f"{name} has shape {array.shape}, x_i {arrays['x_i'].shape}; "
-                    "give as many pictures, of the same size"
+                    f"{name} has shape {shape}, x_i {shapes['x_i']}; give as many pictures, of the same size"
                 )
         check_image_size(*arrays["x_i"].shape[1:3])
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: must be at least 1")
-        return self._swap(list(arrays.values()), batch_size)
+        return self._swap(list(arrays.values()), masks, batch_size)
 
     def swap_files(self, human, wearing, article) -> Swap:
         """Paint one human in another article, from three image files; N is 1.
@@ -109,7 +98,7 @@ class Model:
 
     def _takes(self, mask) -> bool:
         """Whether a mask is used; ValueError when it is missing or too much."""
-        if (mask is None) != (self.config.mask == "none"):
+        if (mask is not None) != self.config.takes_mask:
             raise ValueError(
                 "this model was trained without masks; leave mask out"
                 if mask is not None
@@ -117,33 +106,13 @@ class Model:
             )
         return mask is not None
 
-    def _swap(self, arrays, batch_size) -> Swap:
-        n, height, width = arrays[0].shape[:3]
-        whole = Swap(
-            np.empty((n, height, width), np.float32),
-            *(np.empty((n, height, width, 3), np.uint8) for _ in range(2)),
-        )
+    def _swap(self, images, masks, batch_size) -> Swap:
+        n, size = len(images[0]), images[0].shape[1:3]
         # A new batch size means a new compilation: small N take the next power of two, large N
-        # full batches, and what is missing in the last is filled by repeating its last row.
-        size = min(batch_size, 1 << max(0, n - 1).bit_length())
-        for start in range(0, n, size):
-            rows = np.minimum(np.arange(start, start + size), n - 1)
-            part = self._swap_batch([a[rows] for a in arrays])
-            for target, source in zip(whole, part):
-                target[start : start + size] = source[: n - start]
-        return whole
-
-    def _swap_batch(self, arrays) -> Swap:
-        color = self.config.color
-        pictures = [np.moveaxis(encode(a, color), -1, 1) for a in arrays[:3]]
-        masks = [(encode(a)[:, None] + 1) / 2 for a in arrays[3:]]
-        alpha, x_tilde_ij, x_ij = self._function(arrays[0].shape[1:3])(*pictures, *masks)
-        if not all(np.isfinite(a).all() for a in (alpha, x_tilde_ij, x_ij)):
-            raise ValueError(
-                f"{self.name}: its weights, though finite, give values that are not (NaN or "
-                "infinity); use an earlier or another checkpoint"
-            )
-        return Swap(alpha[:, 0], *(decode(np.moveaxis(a, 1, -1), color) for a in (x_tilde_ij, x_ij)))
+        # full batches.
+        rows = min(batch_size, 1 << max(0, n - 1).bit_length())
+        with naming(self.name):
+            return swap_in_batches(self._function(size), images, masks, rows, self.config.color)
 
     def _function(self, size):
         """The compiled swap of pictures of (height, width)."""

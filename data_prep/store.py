@@ -295,17 +295,6 @@ def texts(rows):
     return [bytes(row).rstrip(b"\0").decode("utf-8", "replace") for row in rows]
 
 
-def empty_pictures(shape) -> np.ndarray:
-    """Uninitialized uint8 of a shape, from a multiple of 64 bytes on.
-
-    On a CPU jax takes such an array as it is; of any other it makes a copy.
-    """
-    size = int(np.prod(shape))
-    room = np.empty(size + 63, np.uint8)
-    first = -room.ctypes.data % 64
-    return room[first : first + size].reshape(shape)
-
-
 class PhotoFile:
     """Validated reader, a context manager. Every fault is a ValueError (or
     FileNotFoundError) of one line that names the file, the fault and the cure.

@@ -108,7 +108,7 @@ def test_sheets_and_curves_of_any_name_are_drawn(name):
     pictures = np.zeros((1, 32, 32, 3), np.uint8)
     held_out = HeldOut(pictures, pictures, pictures, None, None, None)
     swap = type("Swap", (), dict(alpha=np.zeros((1, 32, 32)), x_ij=pictures))
-    assert sample_sheet(held_out, swap, f"{name}, step 250\nerror 1").startswith(b"\x89PNG")
+    assert sample_sheet(held_out, swap, f"{name}, step 250", "error 1").startswith(b"\x89PNG")
     assert loss_curves([{"step": 1, "loss_G": 1.0}], name).startswith(b"\x89PNG")
 
 

@@ -52,15 +52,15 @@ def test_the_same_losses_and_a_checkpoint(ours, tiny_data, tmp_path, capsys):
 def test_other_minibatches_give_other_losses(ours, tiny_photos):
     start = load_checkpoint(ours[0])
     other = dataclasses.replace(start, config=start.config.replace(seed=5))
-    training = pytorch_train.Training(other, tiny_photos)
-    losses = {name: float(value) for name, value in training.advance().items()}
+    training = pytorch_train.ReferenceTraining(other, tiny_photos)
+    losses = training.advance()
     assert abs(losses["adv_D_real"] - ours[1][0]["adv_D_real"]) > 1e-3
 
 
 def test_alternate_trains_one_network_at_a_time(ours, tiny_photos):
     start = load_checkpoint(ours[0])
     start = dataclasses.replace(start, config=start.config.replace(schedule="alternate"))
-    training = pytorch_train.Training(start, tiny_photos)
+    training = pytorch_train.ReferenceTraining(start, tiny_photos)
     for moves, stays in (("D", "G"), ("G", "D")):
         before = training.checkpoint({})
         losses, after = training.advance(), training.checkpoint({})
@@ -76,7 +76,7 @@ def test_errors_are_one_line(ours, tiny_data, tiny_photos, tmp_path, capsys):
     start = load_checkpoint(ours[0])
     with pytest.raises(ValueError, match="the PyTorch reference has none"):
         changed = dataclasses.replace(start, config=start.config.replace(augmentation="mirror"))
-        pytorch_train.Training(changed, tiny_photos)
+        pytorch_train.ReferenceTraining(changed, tiny_photos)
     late = tmp_path / "late.h5"
     save_checkpoint(late, dataclasses.replace(start, step=3))
     for init, fault in ((late, "is of step 3"), (tmp_path / "none.h5", "no such checkpoint")):

@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from data_prep.store import PhotoFile, PhotoWriter, empty_pictures
+from cagan_theano.io.color import empty_pictures
+from data_prep.store import PhotoFile, PhotoWriter
 
 SIZE = (32, 48)
 NAMES = ["crew", "hood"]

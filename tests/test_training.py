@@ -94,7 +94,7 @@ def test_the_cycle_is_learned(trainer):
 
 
 @pytest.mark.parametrize("change, fault", [
-    (dict(optimizer=None), "holds weights only"),
+    (dict(optimizer=None), "contains weights only"),
     (dict(G={}), "lacks parameter"),
     (dict(G="reshaped"), "has shape"),
     (dict(G="more"), "has the unknown parameter extra"),
@@ -141,7 +141,7 @@ def test_what_a_killed_training_kept_too_much_goes_at_the_resume(go, tmp_path, m
     folder = RunFolder(tmp_path / "run")
     folder.checkpoint_path(0).write_bytes(folder.checkpoint_path(1).read_bytes())
     seen = []
-    monkeypatch.setattr(command.Loop, "run", lambda self: seen.append(self.folder.steps()) or 0)
+    monkeypatch.setattr(command.RunLoop, "run", lambda self: seen.append(self.folder.steps()) or 0)
     assert go(tmp_path / "run", "--steps", "4", "--resume").return_value == 0
     assert seen == [[1, 2, 3]]
 
@@ -301,12 +301,12 @@ def test_fewer_steps_than_are_done_are_an_error(go, begun):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_after_the_last_step_changes_nothing(go, tmp_path, monkeypatch, number):
-    finish = command.Loop.finish
+    finish = command.RunLoop.finish
 
     def late(self):
         os.kill(os.getpid(), number)
         return finish(self)
 
-    monkeypatch.setattr(command.Loop, "finish", late)
+    monkeypatch.setattr(command.RunLoop, "finish", late)
     result = go(tmp_path / "run", "--steps", "1")
     assert result.return_value == 0 and "1 steps are done" in result.output

@@ -369,13 +369,13 @@ def save(results: list, about: str, out: Path, document) -> None:
 
 def write(out: Path, name: str, facts: dict, tables: str, picture, document, marks) -> None:
     """Write NAME.json, .md and, where there is a picture, .png; the document's part; say so."""
-    from cagan_theano.learning.samples import png
+    from cagan_theano.io.sheet import png
 
     out.mkdir(parents=True, exist_ok=True)
     text = f"{facts['about']}\n\n{tables}"
     files = {f"{name}.json": json.dumps(facts, indent=1) + "\n", f"{name}.md": text}
     if picture:
-        files[f"{name}.png"] = png(picture)
+        files[f"{name}.png"] = png(picture, 150)
     for ending, content in files.items():
         write_atomically(out / ending, content)
         click.echo(f"wrote {out / ending}")

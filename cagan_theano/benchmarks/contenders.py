@@ -19,7 +19,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from cagan_theano.checkpoint import load_checkpoint
-from data_prep.store import empty_pictures
+from cagan_theano.io.color import empty_pictures
+from cagan_theano.learning.swaps import images_to_network
 
 MATMUL = {"cpu": 2048, "gpu": 8192}  # side of the product
 
@@ -50,9 +51,7 @@ class Inputs:
     def pictures(self) -> list:
         """x_i, y_i, y_j [N, 3, H, W] float32 in [-1, 1]."""
         chosen = self.x[self.i], self.y[self.i], self.y[self.j]
-        return [
-            np.ascontiguousarray(p.transpose(0, 3, 1, 2)) / np.float32(127.5) - np.float32(1) for p in chosen
-        ]
+        return [images_to_network(images) for images in chosen]
 
 
 def ours(inputs: Inputs, task: str, settings: dict):

@@ -138,7 +138,7 @@ def difference(checkpoint, model) -> float:
 
     n, height, width = CHECKED
     rng = np.random.default_rng(0)
-    names = ["x_i", "y_i", "y_j"] + ["m_i"] * (checkpoint.config.mask != "none")
+    names = ["x_i", "y_i", "y_j"] + ["m_i"] * checkpoint.config.takes_mask
     inputs = {name: rng.uniform(-1, 1, (n, 3, height, width)).astype("float32") for name in names}
     if "m_i" in inputs:
         inputs["m_i"] = (inputs["m_i"][:, :1] + 1) / 2

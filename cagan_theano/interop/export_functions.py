@@ -26,7 +26,8 @@ from cagan_theano.compat import versions
 from cagan_theano.config import Config
 from cagan_theano.io.command import Command
 from cagan_theano.learning.functions import swap_function
-from cagan_theano.learning.trainer import Trainer, check_weights, naming
+from cagan_theano.learning.trainer import Trainer, check_weights
+from cagan_theano.learning.training import naming
 from cagan_theano.options import config_options, no_cache_option, precision_option
 
 FORMAT, VERSION = "cagan_theano exported functions", 1
@@ -116,7 +117,7 @@ def prepare(config: Config, start: Checkpoint | None, path) -> Trainer:
             check_weights(config, G=start.G, D=start.D)
     n = max(2, config.batch_size)
     pictures = np.zeros((n, config.height, config.width, 3), np.uint8)
-    masks = None if config.mask == "none" else pictures[..., 0]
+    masks = pictures[..., 0] if config.takes_mask else None
     photos = SimpleNamespace(x=pictures, y=pictures, mask=masks, garment=np.arange(n))
     trainer = Trainer(config, photos, choose_backend("jax", "cpu", reference=True))
     with naming(path):

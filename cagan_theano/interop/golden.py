@@ -61,7 +61,7 @@ def draw_inputs(config: Config, seed: int) -> dict:
     """x_i, y_i, y_j [, y_k] [N, 3, H, W] whose values are those of bytes, and m_i where needed."""
     rng = np.random.Generator(np.random.PCG64([seed, 2]))
     inputs = {name: picture(rng, config, channels) for name, channels in inputs_of(config).items()}
-    if config.mask != "none":
+    if config.takes_mask:
         inputs["m_i"] = (inputs["m_i"] + 1) / 2
     return inputs
 

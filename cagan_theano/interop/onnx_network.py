@@ -140,7 +140,7 @@ def generator_model(checkpoint: Checkpoint):
         graph = generator_graph(config, checkpoint.G)
     except KeyError as error:
         raise ValueError(f"the weights of G lack {error}; they belong to another configuration") from error
-    names = ["x_i", "y_i", "y_j"] + ["m_i"] * (config.mask != "none")
+    names = ["x_i", "y_i", "y_j"] + ["m_i"] * config.takes_mask
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
             graph.nodes,

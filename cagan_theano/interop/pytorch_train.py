@@ -6,19 +6,17 @@ The first checkpoint of a run gives the configuration, the seed of the minibatch
 to start from; the result is a checkpoint of this package's format.
 """
 
-import json
-import time
+import contextlib
 
 import click
-from tqdm import tqdm
 
-from cagan_theano.checkpoint import KIND, load_checkpoint, save_checkpoint
+from cagan_theano.checkpoint import KIND, load_checkpoint
 from cagan_theano.io.command import Command, Output, overwrite_option
-from cagan_theano.io.files import write_atomically
-from cagan_theano.learning.sampling import Sampler
+from cagan_theano.io.files import atomic_file
+from cagan_theano.io.signals import Signals
+from cagan_theano.learning.loop import FileLoop
+from cagan_theano.learning.training import Training
 from data_prep.store import PhotoFile
-
-SHOWN = ("loss_D", "loss_G", "L_id", "L_cyc")
 
 
 def import_reference():
@@ -30,15 +28,16 @@ def import_reference():
     return pytorch_network
 
 
-class Training:
-    """The reference with its photos on a device and the minibatches of a run of this package.
+class ReferenceTraining(Training):
+    """The PyTorch reference with its photos on a device and the minibatches of a run of this package.
 
     start: a `Checkpoint` of step 0; photos: a split in memory; settings: of the reference's `Trainer`.
     Raises ValueError for augmentation and options of ours, which the reference does not have.
     """
 
     def __init__(self, start, photos, device="cpu", **settings):
-        self.reference, self.config = import_reference(), start.config
+        super().__init__(start.config, photos.garment)
+        self.reference, self.device = import_reference(), device
         if self.config.augmentation != "none":
             raise ValueError(
                 f"augmentation={self.config.augmentation!r}: the PyTorch reference has none; train without"
@@ -46,53 +45,49 @@ class Training:
         if self.config.ours():
             raise ValueError(f"{self.config.ours()[0]}: the PyTorch reference has the paper's method alone")
         networks = self.reference.build_networks(self.config)
-        for name, network in networks._asdict().items():
-            self.reference.set_weights(network, getattr(start, name))
         self.trainer = self.reference.Trainer(networks, device, **settings)
+        self.start_from(start.G, start.D)
         self.like = next(networks.G.parameters())
         self.x, self.y, self.mask = (self.resident(a) for a in (photos.x, photos.y, photos.mask))
-        self.sampler, self.done = Sampler(self.config, photos.garment), 0
 
     def resident(self, pixels):
         """Bytes as a tensor on the device; None stays None."""
         torch = self.reference.torch
         return None if pixels is None else torch.as_tensor(pixels, device=self.like.device)
 
-    def minibatch(self):
-        """The next x_i, y_i, y_j, y_k, m_i of the sampler."""
-        rows = self.sampler.draw()
-        i, j, k = (self.resident(row.astype("int64")) for row in (rows.i, rows.j, rows.k))
+    def update(self, name: str, indices) -> dict[str, float]:
+        i, j, k = (self.resident(rows.astype("int64")) for rows in (indices.i, indices.j, indices.k))
         pixels = self.x[i], self.y[i], self.y[j], self.y[k]
-        mask = None
-        if self.config.mask != "none":
-            mask = (self.reference.images(self.mask[i][..., None], self.like) + 1) / 2
-        return *(self.reference.images(p, self.like) for p in pixels), mask
+        x_i, y_i, y_j, y_k = (self.reference.images(p, self.like) for p in pixels)
+        m_i = None
+        if self.config.takes_mask:
+            m_i = (self.reference.images(self.mask[i][..., None], self.like) + 1) / 2
+        if name == "update_G":
+            losses = self.trainer.update_G(x_i, y_i, y_j, m_i)
+        else:
+            step = self.trainer.step if name == "update" else self.trainer.update_D
+            losses = step(x_i, y_i, y_j, y_k, m_i)
+        return {name: float(value) for name, value in losses.items()}
 
-    def advance(self) -> dict:
-        """One step of config.schedule; returns the losses by name, as tensors."""
-        x_i, y_i, y_j, y_k, m_i = self.minibatch()
-        self.done += 1
-        if self.config.schedule == "both":
-            return self.trainer.step(x_i, y_i, y_j, y_k, m_i)
-        if self.done % 2:
-            return self.trainer.update_D(x_i, y_i, y_j, y_k, m_i)
-        return self.trainer.update_G(x_i, y_i, y_j, m_i)
+    def arrays(self) -> dict:
+        weights = self.reference.weights_of
+        return {"G": weights(self.trainer.G), "D": weights(self.trainer.D), "optimizer": None}
 
-    def checkpoint(self, metadata):
-        """The weights now, as a `Checkpoint`."""
-        networks = self.reference.Networks(self.trainer.G, self.trainer.D)
-        return self.reference.checkpoint_of(networks, self.done, metadata)
+    def load(self, G, D, optimizer=None) -> None:
+        if optimizer is not None:
+            raise ValueError("the PyTorch reference does not take Adam's moments")
+        for name, weights in (("G", G), ("D", D)):
+            self.reference.check_weights(getattr(self.trainer, name), weights)
+        for name, weights in (("G", G), ("D", D)):
+            self.reference.set_weights(getattr(self.trainer, name), weights)
 
-
-def train(training, steps) -> list:
-    """Advance by so many steps, with a bar; returns the log: {step, losses} of each."""
-    log = []
-    with tqdm(range(steps), desc="train", unit="step") as bar:
-        for _ in bar:
-            losses = {name: float(value) for name, value in training.advance().items()}
-            log.append({"step": training.done, **losses})
-            bar.set_postfix({name: f"{losses[name]:.3f}" for name in SHOWN if name in losses})
-    return log
+    def attributes(self) -> dict:
+        return {
+            "program": self.reference.__name__,
+            "versions": {"torch": self.reference.torch.__version__},
+            "backend": "pytorch",
+            "device": self.device,
+        }
 
 
 @click.command(cls=Command)
@@ -122,22 +117,8 @@ def command(data, init, out, log, steps, device, channels_last, compiled):
     with PhotoFile(data) as file:
         check_data(file, start.config)
         about, photos = describe(file), read_photos(file.split("train"), start.config)
-    training = Training(start, photos, device, channels_last=channels_last, compiled=compiled)
-    begun = time.monotonic()
-    lines = train(training, steps or start.config.steps)
-    versions = {"torch": training.reference.torch.__version__}
-    save_checkpoint(
-        out,
-        training.checkpoint(
-            {
-                "data": about,
-                "seconds": time.monotonic() - begun,
-                "versions": versions,
-                "device": device,
-                "finished": training.done >= start.config.steps,
-            }
-        ),
-    )
-    if log:
-        write_atomically(log, "".join(json.dumps(line) + "\n" for line in lines))
-    click.echo(f"wrote {out}")
+    training = ReferenceTraining(start, photos, device, channels_last=channels_last, compiled=compiled)
+    with Signals() as signals, contextlib.nullcontext() if log is None else atomic_file(log) as temporary:
+        with contextlib.nullcontext() if log is None else open(temporary, "w") as lines:
+            last = steps or start.config.steps
+            return FileLoop(training, out, lines, last, None, {"data": about}, signals).run()

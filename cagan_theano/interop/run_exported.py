@@ -4,8 +4,8 @@
     python replicate/run_exported.py swap --functions exported --state trained.h5 --data train.h5 \
         --out swaps.npz
 
-Needs this clone and the packages jax (on a GPU: jax[cuda12]), numpy, h5py and click.  The checkpoints are
-those of the rest of the package, and the minibatches those of its training.
+Needs this clone and the packages jax (on a GPU: jax[cuda12]), numpy, h5py, click and tqdm.  Checkpoints
+and minibatches are those of `cagan train`.
 
 A folder of exported functions is code: take it from no one whose programs you would not run.  What
 can be checked is: the manifest's form, the files' digests, and that the programs do nothing but
@@ -17,19 +17,21 @@ import dataclasses
 import hashlib
 import json
 import re
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import click
 import numpy as np
 
-from cagan_theano.checkpoint import KIND, Checkpoint, load_checkpoint, save_checkpoint
-from cagan_theano.io.color import decode, encode, to_bytes
+from cagan_theano.checkpoint import KIND, Checkpoint, load_checkpoint
+from cagan_theano.io.color import to_bytes
 from cagan_theano.io.command import Group
-from cagan_theano.io.files import atomic_file, check_absent, check_apart, check_kind, writing
+from cagan_theano.io.files import atomic_file, check_absent, check_apart, check_kind
 from cagan_theano.io.signals import Signals
-from cagan_theano.learning.sampling import Sampler
+from cagan_theano.learning.loop import FileLoop
+from cagan_theano.learning.samples import rows
+from cagan_theano.learning.swaps import Swap, swap_in_batches
+from cagan_theano.learning.training import Training, naming
 from data_prep.store import PhotoFile
 
 FORMAT, VERSION = "cagan_theano exported functions", 1
@@ -271,68 +273,35 @@ def find_device(kind):
     return device
 
 
-class Training:
-    """A training by exported functions: what `cagan_theano.learning.trainer.Trainer` is with Aesara."""
+class ExportedTraining(Training):
+    """A training by exported functions, as `cagan_theano.learning.trainer.Trainer` is with Aesara."""
 
     def __init__(self, functions: Functions, checkpoint: Checkpoint, photos):
-        self.functions, self.checkpoint, self.config = functions, checkpoint, checkpoint.config
-        self.step, self.sampler = checkpoint.step, Sampler(self.config, photos.garment)
-        if checkpoint.sampler:
-            self.sampler.restore(checkpoint.sampler)
-        functions.put(state_of(checkpoint) | arrays_of(photos, self.config))
-        self.start = time.monotonic()
+        super().__init__(checkpoint.config, photos.garment)
+        self.functions = functions
+        functions.put(arrays_of(photos, self.config))
+        self.restore(checkpoint)
 
-    def advance(self) -> dict[str, float]:
-        """One step on the next minibatch; the losses by name."""
-        indices = self.sampler.draw()._asdict()
-        name = self.update()
-        values = np.asarray(self.functions(name, indices)["losses"]).tolist()
-        self.step += 1
+    def update(self, name: str, indices) -> dict[str, float]:
+        values = np.asarray(self.functions(name, indices._asdict())["losses"]).tolist()
         return dict(zip(self.functions.manifest["functions"][name]["losses"], values))
 
-    def update(self) -> str:
-        """The function of the coming step."""
-        if self.config.schedule == "both":
-            return "update"
-        return "update_G" if self.step % 2 else "update_D"
-
-    def save(self, path) -> None:
-        """Write a checkpoint that the rest of the package reads, too."""
+    def arrays(self) -> dict:
         groups = {"G": {}, "D": {}, "optimizer": {}}
         for name, array in self.functions.state.items():
             group, _, rest = name.partition("/")
             if group in groups:
                 groups[group][rest] = np.array(array)
-        device = getattr(self.functions.device, "device_kind", "")
-        seconds = self.checkpoint.metadata.get("seconds", 0) + time.monotonic() - self.start
-        metadata = {
-            **self.checkpoint.metadata,
-            "seconds": round(seconds, 1),
-            "device": device,
-            "finished": self.step >= self.config.steps,
-            "backend": "exported",
-        }
-        save_checkpoint(
-            path,
-            Checkpoint(
-                config=self.config,
-                step=self.step,
-                metadata=metadata,
-                sampler=self.sampler.state(),
-                **groups,
-            ),
+        return groups
+
+    def load(self, G, D, optimizer=None) -> None:
+        groups = {"G": G, "D": D, "optimizer": optimizer or {}}
+        self.functions.put(
+            {f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()}
         )
 
-
-def state_of(checkpoint: Checkpoint) -> dict:
-    """The arrays of a checkpoint by the manifest's names; ValueError without moments."""
-    if checkpoint.optimizer is None:
-        raise ValueError(
-            "the checkpoint holds weights only, no moments; export it, and train on "
-            "from the exported state.h5"
-        )
-    groups = {"G": checkpoint.G, "D": checkpoint.D, "optimizer": checkpoint.optimizer}
-    return {f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()}
+    def attributes(self) -> dict:
+        return {"backend": "exported", "device": getattr(self.functions.device, "device_kind", "")}
 
 
 def arrays_of(photos, config) -> dict:
@@ -341,7 +310,7 @@ def arrays_of(photos, config) -> dict:
         "photos/x": to_bytes(photos.x.load(), config.color),
         "photos/y": to_bytes(photos.y.load(), config.color),
     }
-    if config.mask != "none":
+    if config.takes_mask:
         arrays["photos/mask"] = photos.mask.load()[..., None]
     return arrays
 
@@ -353,38 +322,30 @@ def check_photos(file: PhotoFile, photos, config) -> None:
             f"{file.path}: has photos of {file.height}x{file.width}; the functions "
             f"are for {config.height}x{config.width}; export others, or give other photos"
         )
-    if config.mask != "none" and photos.mask is None:
+    if config.takes_mask and photos.mask is None:
         raise ValueError(f"{file.path}: has no masks, which mask={config.mask} needs; give photos with masks")
 
 
 def train(args) -> int:
     """Train, log each step, save now and then and at the end; returns the exit code."""
-    check_paths(args, log=args.log or f"{args.out}.jsonl")
+    log = args.log or f"{args.out}.jsonl"
+    check_paths(args, log=log)
     functions = Functions(args.functions, args.device)
-    checkpoint = load_checkpoint(args.state or functions.folder / "state.h5")
+    state = args.state or functions.folder / "state.h5"
+    checkpoint = load_checkpoint(state)
     with PhotoFile(args.data) as file:
         photos = file.split("train")
         check_photos(file, photos, checkpoint.config)
-        training = Training(functions, checkpoint, photos)
-    last = checkpoint.config.steps if args.steps is None else checkpoint.step + args.steps
-    times = []
-    with Signals() as signals, open(args.log or f"{args.out}.jsonl", "a") as log:
-        signals.patient = True
-        while training.step < last and not signals.exit_code:
-            before = time.perf_counter()
-            losses = training.advance()
-            times.append(time.perf_counter() - before)
-            with writing(log.name):
-                log.write(json.dumps({"step": training.step, **losses}) + "\n")
-            check_finite(losses, training.step)
-            if training.step % args.checkpoint_every == 0:
-                log.flush()
-                training.save(args.out)
-                report(training, losses, times)
-        training.save(args.out)
-    report(training, losses if times else {}, times)
-    print(f"wrote {args.out}")
-    return signals.exit_code
+        with naming(state):
+            training = ExportedTraining(functions, checkpoint, photos)
+    last = checkpoint.config.steps if args.steps is None else training.step + args.steps
+    if training.step >= last:
+        raise ValueError(
+            f"{state}: its {training.step} steps are done; train on with --steps, the number of further steps"
+        )
+    with Signals() as signals, open(log, "a") as lines:
+        loop = FileLoop(training, args.out, lines, last, args.checkpoint_every, checkpoint.metadata, signals)
+        return loop.run()
 
 
 def check_paths(args, log=None) -> None:
@@ -400,23 +361,6 @@ def check_paths(args, log=None) -> None:
         check_kind(args.out, "an archive")
 
 
-def check_finite(losses: dict, step: int) -> None:
-    """Raise ValueError when training has diverged."""
-    broken = [name for name, value in losses.items() if not np.isfinite(value)]
-    if broken:
-        raise ValueError(
-            f"step {step}: {', '.join(broken)} is not finite: training diverged; the "
-            "last checkpoint written is the last good one"
-        )
-
-
-def report(training: Training, losses: dict, times: list) -> None:
-    """Say how far training is, and how long a step takes once all is compiled."""
-    shown = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
-    took = f"{1000 * np.median(times[1:]):.1f} ms a step (median)" if len(times) > 1 else ""
-    print(f"step {training.step} {shown} {took}", flush=True)
-
-
 def swap(args) -> int:
     """Dress random test people in other garments, and write what G makes of them as .npz."""
     check_paths(args)
@@ -427,15 +371,13 @@ def swap(args) -> int:
         photos = file.split(args.split)
         check_photos(file, photos, checkpoint.config)
         i, j = choose(photos, args.count, args.seed)
-        arrays = {"x_i": photos.x, "y_i": photos.y, "y_j": photos.y}
-        rows = {"x_i": i, "y_i": i, "y_j": j}
-        given = {name: np.stack([array[int(row)] for row in rows[name]]) for name, array in arrays.items()}
-        if checkpoint.config.mask != "none":
-            given["m_i"] = np.stack([photos.mask[int(row)] for row in i])
-    alpha, x_tilde_ij, x_ij = paint(functions, given, checkpoint.config.color)
+        images = {"x_i": rows(photos.x, i), "y_i": rows(photos.y, i), "y_j": rows(photos.y, j)}
+        masks = rows(photos.mask, i) if checkpoint.config.takes_mask else None
+    made = swap_with(functions, list(images.values()), masks, checkpoint.config.color)
+    given = images if masks is None else {**images, "m_i": masks}
     with atomic_file(args.out) as temporary, open(temporary, "wb") as target:
-        np.savez_compressed(target, i=i, j=j, **given, alpha=alpha, x_tilde_ij=x_tilde_ij, x_ij=x_ij)
-    print(f"wrote {args.out}")
+        np.savez_compressed(target, i=i, j=j, **given, **made._asdict())
+    click.echo(f"wrote {args.out}")
     return 0
 
 
@@ -448,29 +390,20 @@ def choose(photos, count: int, seed: int):
     return np.arange(n), np.array([rng.choice(rows) for rows in others])
 
 
-def paint(functions: Functions, given: dict, color: str) -> tuple:
-    """alpha [N, H, W] in [0, 1], x_tilde_ij and x_ij [N, H, W, 3] uint8 for pictures by name."""
+def swap_with(functions: Functions, images, masks, color: str) -> Swap:
+    """Swap by an exported function: the smallest whose batch holds all images, or the largest."""
     sizes = sorted(int(name[5:]) for name in functions.names() if name.startswith("swap_"))
     if not sizes:
-        raise ValueError(f"{functions.folder}: holds no swap; export it too")
-    n = len(given["x_i"])
-    size = next((size for size in sizes if size >= n), sizes[-1])
-    parts = []
-    for start in range(0, n, size):
-        rows = np.minimum(np.arange(start, start + size), n - 1)  # the last is repeated
-        made = functions(
-            f"swap_{size}", {name: coded(array[rows], name, color) for name, array in given.items()}
-        )
-        parts.append([np.asarray(made[name]) for name in ("alpha", "x_tilde_ij", "x_ij")])
-    alpha, *pictures = (np.concatenate(part)[:n] for part in zip(*parts))
-    return alpha[:, 0], *(decode(np.moveaxis(array, 1, -1), color) for array in pictures)
+        raise ValueError(f"{functions.folder}: has no swap function; export it too")
+    size = next((size for size in sizes if size >= len(images[0])), sizes[-1])
+    names = ("x_i", "y_i", "y_j", "m_i")
 
+    def function(*arrays):
+        made = functions(f"swap_{size}", dict(zip(names, arrays)))
+        return [made[name] for name in Swap._fields]
 
-def coded(array, name: str, color: str):
-    """What G takes: pictures [N, 3, H, W] in [-1, 1], masks [N, 1, H, W] in [0, 1]."""
-    if name == "m_i":
-        return (encode(array)[:, None] + 1) / 2
-    return np.ascontiguousarray(np.moveaxis(encode(array, color), -1, 1))
+    with naming(functions.folder):
+        return swap_in_batches(function, images, masks, size, color)
 
 
 def functions_options(command):

@@ -126,7 +126,7 @@ def inputs_of(config):
         "y_i": 3,
         "y_j": 3,
         **({"y_k": 3} if config.mismatch == "apart" else {}),
-        **({"m_i": 1} if config.mask != "none" else {}),
+        **({"m_i": 1} if config.takes_mask else {}),
     }
 
 

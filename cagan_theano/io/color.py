@@ -49,3 +49,14 @@ def rgb_of_lab(levels: np.ndarray) -> np.ndarray:
 def to_bytes(pictures: np.ndarray, color: str = "rgb") -> np.ndarray:
     """RGB uint8 [..., 3] -> the coding as bytes, for photos that stay resident on a device."""
     return pictures if color == "rgb" else to_bytes_of_lab(pictures)
+
+
+def empty_pictures(shape) -> np.ndarray:
+    """Uninitialized uint8 of a shape, from a multiple of 64 bytes on.
+
+    On a CPU jax takes such an array as it is; of any other it makes a copy.
+    """
+    size = int(np.prod(shape))
+    room = np.empty(size + 63, np.uint8)
+    first = -room.ctypes.data % 64
+    return room[first : first + size].reshape(shape)

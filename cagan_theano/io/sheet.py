@@ -204,6 +204,14 @@ def save(figure, base, facts):
     return paths
 
 
+def png(figure, dpi=DPI):
+    """A figure as PNG bytes."""
+    data = io.BytesIO()
+    with style():
+        figure.savefig(data, format="png", dpi=dpi)
+    return data.getvalue()
+
+
 def rendered(figure):
     """A figure as pixels [H, W, 3] uint8."""
     canvas = FigureCanvasAgg(figure)

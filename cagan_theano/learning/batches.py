@@ -10,9 +10,7 @@ import numpy as np
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.learning.sampling import MASK_LEVEL, TONES, Indices, Sampler
-
-__all__ = ["Batch", "Indices", "Sampler", "augment", "symbolic_batch", "symbolic_indices", "to_graph"]
+from cagan_theano.learning.sampling import MASK_LEVEL, TONES, Indices
 
 at = aesara.tensor
 
@@ -65,7 +63,7 @@ def symbolic_batch(x, y, mask, indices: Indices, config: Config, dtype="float32"
 
     person = indices.i if indices.person is None else indices.person
     m_i = truth = region = None
-    if config.mask != "none":
+    if config.takes_mask:
         m_i = (to_graph(moved(mask, person, 1), config, dtype, 1) + 1) / 2
     if config.needs_truth:
         truth = images(x, indices.truth, indices.tone_x)

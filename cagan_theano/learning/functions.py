@@ -144,7 +144,7 @@ def compile_functions(networks: Networks, photos, config: Config, backend: Backe
     masks that the photos lack.
     """
     if config.needs_masks and photos.mask is None:
-        named = f"mask={config.mask!r}" if config.mask != "none" else "gamma_region"
+        named = f"mask={config.mask!r}" if config.takes_mask else "gamma_region"
         raise ValueError(f"{named} needs masks, which the data file does not hold")
     indices = symbolic_indices(config)
     batch = resident_batch(photos, indices, config, backend, networks.G.params["encoder1.W"].dtype)
@@ -267,6 +267,6 @@ def swap_function(G: Generator, config: Config, backend: Backend, n: int | None 
     dtype = G.params["encoder1.W"].dtype
     image = at.TensorType(dtype, (n, 3, config.height, config.width))
     inputs = [image(name) for name in ("x_i", "y_i", "y_j")]
-    if config.mask != "none":
+    if config.takes_mask:
         inputs.append(at.TensorType(dtype, (n, 1, config.height, config.width))("m_i"))
     return aesara.function(inputs, list(G(*inputs)), mode=backend.mode, on_unused_input="ignore")

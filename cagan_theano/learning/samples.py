@@ -1,6 +1,5 @@
 """What a training shows of itself: held-out swaps with their scores, and curves of its log."""
 
-import io
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +8,6 @@ from cagan_theano.io.text import literal
 from cagan_theano.learning.scores import columns_of, garment_region, log_lines, scores_of
 
 COLORS = ("#20639b", "#c2571a", "#3c8d5a", "#7b4b94")
-INK = "#1a1a1a"
 DPI = 150
 
 
@@ -76,55 +74,26 @@ def scores(held_out: HeldOut, swap) -> dict[str, float]:
     return scores_of(columns_of(held_out.x_i, swap.x_ij, held_out.truth, swap.alpha, held_out.region))
 
 
-def sample_sheet(held_out: HeldOut, swap, title: str, limit: int = 6) -> bytes:
+def sample_sheet(held_out: HeldOut, swap, title: str, numbers: str, limit: int = 6) -> bytes:
     """A PNG of swaps, one human to a row: y_i | x_i | alpha | x_ij | truth where known | y_j.
 
-    Each pixel of the network covers whole pixels of the picture: nothing is interpolated.
+    title, numbers: the caption and its small print.  Each pixel of the network covers whole pixels
+    of the PNG: nothing is interpolated.
     """
-    alpha = np.repeat((swap.alpha * 255).round().astype(np.uint8)[..., None], 3, axis=-1)
-    columns = {"$y_i$": held_out.y_i, "$x_i$": held_out.x_i, r"$\alpha_i^j$": alpha,
-               "$x_i^j$": swap.x_ij}  # fmt: skip
+    from cagan_theano.io import sheet
+
+    columns = {
+        "$y_i$": held_out.y_i,
+        "$x_i$": held_out.x_i,
+        r"$\alpha_i^j$": swap.alpha,
+        "$x_i^j$": swap.x_ij,
+    }
     if held_out.truth is not None:
         columns["truth"] = held_out.truth
     columns["$y_j$"] = held_out.y_j
-    scale, gap = max(1, 256 // held_out.x_i.shape[1]), 8
-    sheet = mosaic([column[:limit] for column in columns.values()], scale, gap)
-    return draw_sheet(sheet, list(columns), title, gap)
-
-
-def mosaic(columns, scale: int, gap: int) -> np.ndarray:
-    """Columns of pictures [M, H, W, 3] side by side on white, each pixel scale x scale."""
-    columns = [np.asarray(c).repeat(scale, axis=1).repeat(scale, axis=2) for c in columns]
-    m, height, width = columns[0].shape[:3]
-    sheet = np.full((m * (height + gap) + gap, len(columns) * (width + gap) + gap, 3), 255, np.uint8)
-    for c, column in enumerate(columns):
-        for r, picture in enumerate(column):
-            top, left = gap + r * (height + gap), gap + c * (width + gap)
-            sheet[top : top + height, left : left + width] = picture
-    return sheet
-
-
-def draw_sheet(sheet: np.ndarray, labels, title: str, gap: int) -> bytes:
-    """The mosaic with a title above and a label over each column, as PNG."""
-    from matplotlib.figure import Figure
-
-    head = 92  # two lines of title and one of labels
-    height, width = sheet.shape[0] + head, sheet.shape[1]
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-    figure.figimage(sheet, 0, 0, origin="upper")
-    step = (width - gap) / len(labels)
-    for c, label in enumerate(labels):
-        figure.text(
-            (gap / 2 + (c + 0.5) * step) / width,
-            1 - (head - 8) / height,
-            label,
-            size=12,
-            color=INK,
-            ha="center",
-            va="baseline",
-        )
-    figure.text(gap / width, 1 - 6 / height, literal(title), size=8.5, color=INK, va="top")
-    return png(figure)
+    rows = list(zip(*(column[:limit] for column in columns.values())))
+    scale = max(1, 384 // held_out.x_i.shape[1])
+    return sheet.png(sheet.grid(rows, list(columns), literal(title), numbers, scale))
 
 
 def loss_curves(log: list[dict], title: str) -> bytes | None:
@@ -133,6 +102,8 @@ def loss_curves(log: list[dict], title: str) -> bytes | None:
     What is no number is left out.
     """
     from matplotlib.figure import Figure
+
+    from cagan_theano.io import sheet
 
     log = log_lines(log)
     if not log:
@@ -143,22 +114,25 @@ def loss_curves(log: list[dict], title: str) -> bytes | None:
         "regularizers": ("L_id", "L_cyc", "L_truth", "L_region"),
         "held-out swaps": ("inside", "alpha_iou", "error", "iou"),
     }  # the last two: old logs
-    figure = Figure(figsize=(10, 6.4), dpi=DPI, facecolor="white", layout="constrained")
-    for axes, (name, keys) in zip(figure.subplots(2, 2).flat, panels.items()):
-        for key, color in zip(keys, COLORS):
-            draw_curve(axes, log, key, color)
-        axes.set_title(name, size=10, loc="left")
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize=8)
-    figure.suptitle(literal(title), size=10)
-    figure.supxlabel("step", size=9)
-    return png(figure)
+    with sheet.style():
+        figure = Figure(figsize=(10, 6.4), facecolor="white", layout="constrained")
+        for axes, (name, keys) in zip(figure.subplots(2, 2).flat, panels.items()):
+            for key, color in zip(keys, COLORS):
+                plot_curve(axes, log, key, color)
+            axes.set_title(name, size=10, loc="left")
+            axes.grid(alpha=0.25)
+            axes.spines[["top", "right"]].set_visible(False)
+            if handles := axes.get_legend_handles_labels()[0]:
+                axes.legend(
+                    frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(handles)
+                )
+        figure.suptitle(literal(title), size=10)
+        figure.supxlabel("step", size=9)
+        return sheet.png(figure, DPI)
 
 
-def draw_curve(axes, log, key: str, color: str) -> None:
-    """One quantity of the log: its values faint, their running mean in full color."""
+def plot_curve(axes, log, key: str, color: str) -> None:
+    """Plot one quantity of the log: its values faint, their running mean in full color."""
     points = [(line["step"], line[key]) for line in log if key in line]
     if not points:
         return
@@ -168,10 +142,3 @@ def draw_curve(axes, log, key: str, color: str) -> None:
     if window > 1:
         axes.plot(steps, values, color=color, alpha=0.18, linewidth=0.6)
     axes.plot(steps[window - 1 :], mean, color=color, linewidth=1.4, label=key)
-
-
-def png(figure) -> bytes:
-    """A figure as PNG bytes."""
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=DPI)
-    return data.getvalue()

@@ -3,35 +3,32 @@
 import contextlib
 import dataclasses
 import hashlib
-import math
 import reprlib
 import shlex
-import sys
-import time
 
 import click
 import numpy as np
 from tqdm import tqdm
 
 from cagan_theano.backends import BACKENDS, choose_backend
-from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from cagan_theano.compat import versions
+from cagan_theano.checkpoint import load_checkpoint, save_checkpoint
 from cagan_theano.config import Config
-from cagan_theano.io.color import to_bytes
+from cagan_theano.io.color import empty_pictures, to_bytes
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.signals import Signals, Stopped
 from cagan_theano.io.text import one_line
+from cagan_theano.learning.loop import Loop
 from cagan_theano.learning.run_folder import RunFolder
 from cagan_theano.learning.samples import choose_held_out, loss_curves, sample_sheet, scores
 from cagan_theano.learning.sampling import ways
-from cagan_theano.learning.trainer import Trainer, check_weights, naming
+from cagan_theano.learning.trainer import Trainer, check_weights
+from cagan_theano.learning.training import naming
 from cagan_theano.model import Model
 from cagan_theano.options import config_options, devices_option, no_cache_option, precision_option
-from data_prep.store import PhotoFile, empty_pictures
+from data_prep.store import PhotoFile
 
 HELD_OUT = 16  # triples that are scored; the sheets show the first few
-SHOWN = ("loss_D", "loss_G", "L_id", "L_cyc", "L_truth", "L_region")  # beside the progress bar
 
 OTHER_DATA = (
     "the data that this training was begun with; give the same photo file, or begin a new run "
@@ -194,7 +191,7 @@ def new_run(settings: Settings, given: dict, signals: Signals) -> int:
         return follow(trainer, signals)
     with folder:
         folder.check_new()  # once more: another training may have begun and ended meanwhile
-        loop = Loop(trainer, folder, held_out, metadata, settings, signals)
+        loop = RunLoop(trainer, folder, held_out, metadata, settings, signals)
         loop.save()
         folder.write_config(config)  # last: from now on there is something to resume
         return loop.run()
@@ -230,7 +227,7 @@ def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
         metadata["note"] = settings.note or metadata["note"]
         metadata["data"] = {**describe(file), "pixels": pixels}
         metadata |= changed_kernels(checkpoint.metadata, backend)
-        return Loop(trainer, folder, held_out, metadata, settings, signals).run()
+        return RunLoop(trainer, folder, held_out, metadata, settings, signals).run()
 
 
 def follow(trainer: Trainer, signals: Signals) -> int:
@@ -298,7 +295,7 @@ def check_data(file: PhotoFile, config: Config) -> None:
             f"{file.path}: has {len(photos)} pairs to train on, fewer than a batch "
             f"of {config.batch_size}; use a smaller --batch-size or more photos"
         )
-    if config.mask != "none" and photos.mask is None:
+    if config.takes_mask and photos.mask is None:
         raise ValueError(
             f"{file.path}: has no masks, which --mask {config.mask} needs; use "
             "--mask none or photos with masks"
@@ -356,7 +353,7 @@ def read_data(file: PhotoFile, config: Config) -> tuple:
 
 def prepare(file: PhotoFile, photos, held_out, config: Config, backend) -> Trainer:
     """The trainer of photos that were read from a file; see `read_data`."""
-    if held_out is not None and config.mask != "none" and held_out.m_i is None:
+    if held_out is not None and config.takes_mask and held_out.m_i is None:
         raise ValueError(
             f"{file.path}: has no test masks, which --mask {config.mask} needs; use "
             "--mask none or photos with masks"
@@ -427,8 +424,8 @@ def start_from(trainer: Trainer, path: str) -> dict:
     }
 
 
-class Loop:
-    """Step, log, snapshot, until the configured number of steps or a signal."""
+class RunLoop(Loop):
+    """A `Loop` into a run folder, with samples of held-out swaps and curves of the losses."""
 
     def __init__(
         self,
@@ -439,76 +436,30 @@ class Loop:
         settings: Settings,
         signals: Signals,
     ):
-        self.trainer, self.folder, self.held_out = trainer, folder, held_out
-        self.metadata, self.settings, self.signals = metadata, settings, signals
-        self.config = trainer.config
-        self.model = Model(self.config, trainer.G, trainer.backend)
-        self.start = time.monotonic() - metadata["seconds"]
+        super().__init__(trainer, trainer.config.steps, settings.checkpoint_every, metadata, signals)
+        self.folder, self.held_out, self.settings = folder, held_out, settings
+        self.model = Model(trainer.config, trainer.G, trainer.backend)
 
     def run(self) -> int:
-        """Train; returns the exit code."""
-        self.folder.open_log(self.trainer.step)
-        self.signals.patient = True
-        with self.progress_bar() as bar:
-            while not self.finished() and not self.signals.exit_code:
-                losses = self.step()
-                shown = " ".join(f"{k} {v:.3f}" for k, v in losses.items() if k in SHOWN)
-                bar.set_postfix_str(shown, refresh=False)
-                bar.update()
-        code = self.finish()  # a signal after the last step has nothing left to stop
-        self.signals.patient = False
-        return code
-
-    def progress_bar(self):
-        """A bar over the steps, rarely drawn where no one watches."""
-        return tqdm(
-            initial=self.trainer.step,
-            total=self.config.steps,
-            unit="step",
-            smoothing=0.05,
-            mininterval=0.5 if sys.stderr.isatty() else 30,
-        )
-
-    def finished(self) -> bool:
-        """Whether all steps are done."""
-        return self.trainer.step >= self.config.steps
+        self.folder.open_log(self.training.step)
+        return super().run()
 
     def step(self) -> dict:
-        """One step, its line in the log and, at their time, samples and a checkpoint."""
-        losses = self.trainer.advance()
-        self.check_finite(losses)
-        step, settings = self.trainer.step, self.settings
-        sampled = self.finished() or step % settings.sample_every == 0
-        held_out_scores = self.sample() if sampled else {}
-        # before the checkpoint, so that no resumed log lacks a line
-        self.folder.log({"step": step, **losses, **held_out_scores})
-        if self.finished() or self.signals.exit_code or step % settings.checkpoint_every == 0:
-            self.save()
-        if sampled:
-            self.draw_curves()
+        losses = super().step()
+        if self.sampled():
+            self.plot_curves()
         return losses
 
-    def check_finite(self, losses: dict) -> None:
-        """Raise ValueError when training has diverged; what is on the disk stays."""
-        broken = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
-        if broken:
-            raise self.diverged(", ".join(broken))
+    def sampled(self) -> bool:
+        """Whether this step has a sheet of samples."""
+        return self.finished() or self.due(self.settings.sample_every)
 
-    def diverged(self, what) -> ValueError:
-        """The error of a training that has diverged: where it may go on from."""
-        last = self.folder.checkpoint_path(self.folder.steps()[-1])
-        return ValueError(
-            f"step {self.trainer.step}: {what}: training diverged; the last good "
-            f"checkpoint is {last}; begin a new run from it with --init and a smaller "
-            "--learning-rate"
-        )
-
-    def sample(self) -> dict:
-        """Draw the sheet of held-out swaps; returns their scores."""
-        if self.held_out is None:
+    def observe(self) -> dict:
+        """Write the sheet of held-out swaps when due; returns their scores."""
+        if self.held_out is None or not self.sampled():
             return {}
-        held_out, step = self.held_out, self.trainer.step
-        mask = None if self.config.mask == "none" else held_out.m_i
+        held_out, step = self.held_out, self.training.step
+        mask = held_out.m_i if self.training.config.takes_mask else None
         try:
             swap = self.model.swap(held_out.x_i, held_out.y_i, held_out.y_j, mask)
         except ValueError as error:  # the losses are of the weights before this step's update
@@ -516,38 +467,39 @@ class Loop:
         found = scores(held_out, swap)
         title = f"{self.folder.path.name}, step {step}: people and garments of the test split"
         numbers = "   ".join(f"{name} {value:.3f}" for name, value in found.items())
-        sheet = sample_sheet(held_out, swap, f"{title}\n{numbers}")
+        sheet = sample_sheet(held_out, swap, title, numbers)
         write_atomically(self.folder.samples / f"step_{step:07d}.png", sheet)
         return found
 
-    def draw_curves(self) -> None:
-        """Draw the log's curves anew."""
-        title = f"{self.folder.path.name}, {self.trainer.step} steps"
-        write_atomically(self.folder.path / "losses.png", loss_curves(self.folder.read_log(), title))
+    def log(self, line: dict) -> None:
+        self.folder.log(line)
 
     def save(self) -> None:
         """Write a checkpoint of this step and remove those beyond the newest few."""
-        trainer = self.trainer
-        metadata = {
-            **self.metadata,
-            "seconds": round(time.monotonic() - self.start, 1),
-            "finished": self.finished(),
-            "seed": self.config.seed,
-            "versions": versions(),
-            "backend": trainer.backend.name,
-            "device": trainer.backend.device,
-            "kernels": trainer.backend.kernels,
-        }
-        checkpoint = Checkpoint(config=self.config, metadata=metadata, **trainer.state())
         self.folder.flush_log()
-        save_checkpoint(self.folder.checkpoint_path(trainer.step), checkpoint)
+        path = self.folder.checkpoint_path(self.training.step)
+        save_checkpoint(path, self.training.checkpoint(self.metadata()))
         self.folder.prune(self.settings.keep)
 
+    def plot_curves(self) -> None:
+        """Plot the curves of the log."""
+        title = f"{self.folder.path.name}, {self.training.step} steps"
+        write_atomically(self.folder.path / "losses.png", loss_curves(self.folder.read_log(), title))
+
+    def diverged(self, what: str) -> ValueError:
+        """The error of a training that has diverged: where it may go on from."""
+        last = self.folder.checkpoint_path(self.folder.steps()[-1])
+        return ValueError(
+            f"step {self.training.step}: {what}: training diverged; the last good "
+            f"checkpoint is {last}; begin a new run from it with --init and a smaller "
+            "--learning-rate"
+        )
+
     def finish(self) -> int:
-        """Say how training ended and how to go on; returns the exit code."""
-        path, step = self.folder.checkpoint_path(self.trainer.step), self.trainer.step
+        """Report how the training ended and how to continue; returns the exit code."""
+        path, step = self.folder.checkpoint_path(self.training.step), self.training.step
         if self.finished():
-            click.echo(f"{self.config.steps} steps are done: {path}")
+            click.echo(f"{step} steps are done: {path}")
             return 0
         click.echo(f"stopped after step {step}; go on with: {self.settings.resume_command()}", err=True)
         return self.signals.exit_code

@@ -131,7 +131,7 @@ def matting(logit, m_i, config: Config):
 
 def with_prior(logit, m_i, config: Config):
     """alpha's logit with the log odds of a prior mask, where config.mask says so."""
-    if config.mask == "none":
+    if not config.takes_mask:
         return logit
     log_odds = np.asarray(np.log(config.mask_prior / (1 - config.mask_prior)), dtype=logit.dtype)
     return logit + log_odds * (2 * needed(m_i, config) - 1)

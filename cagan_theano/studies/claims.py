@@ -20,7 +20,7 @@ from cagan_theano.evaluation.interval import within
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
 from cagan_theano.learning.scores import OLD_SCORES, SCORES, condensed_log, log_lines
-from cagan_theano.learning.trainer import naming
+from cagan_theano.learning.training import naming
 from cagan_theano.studies import study, verdicts
 
 CONTROLLED = 40

@@ -215,10 +215,7 @@ def arithmetic_trainer():
             made = {name: Adam(net.params, config) for name, net in self.networks._asdict().items()}
             self.functions = SimpleNamespace(optimizers=made, average=None)
 
-        def _update(self):
-            return self.move
-
-        def move(self, indices):
+        def update(self, name, indices):
             pull = np.float32(self.photos.x[indices.i].mean() / 255 - self.photos.y[indices.j].mean())
             for variable in self._moments().values():
                 value = variable.get_value()

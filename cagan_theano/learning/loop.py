@@ -1,0 +1,137 @@
+"""The loop around a `Training`: step, log, save, until the last step or a signal."""
+
+import json
+import math
+import sys
+import time
+
+import click
+from tqdm import tqdm
+
+from cagan_theano.checkpoint import save_checkpoint
+from cagan_theano.io.files import writing
+from cagan_theano.io.signals import Signals
+from cagan_theano.learning.training import Training
+
+IN_BAR = ("loss_D", "loss_G", "L_id", "L_cyc", "L_truth", "L_region")
+
+
+class Loop:
+    """Step, log and save; a subclass says where to (`log`, `save`, `diverged`).
+
+    last: the step to end after.  save_every: steps between saves; None: only at the end.
+    metadata: of the checkpoints; "seconds" counts on.
+    """
+
+    def __init__(
+        self, training: Training, last: int, save_every: int | None, metadata: dict, signals: Signals
+    ):
+        self.training, self.last, self.save_every = training, last, save_every
+        self.signals, self._metadata = signals, metadata
+        self.start = time.monotonic() - metadata.get("seconds", 0.0)
+
+    def run(self) -> int:
+        """Train; returns the exit code: 0, or 128 + the signal that ended the loop early."""
+        self.signals.patient = True
+        with self.progress_bar() as bar:
+            while not self.finished() and not self.signals.exit_code:
+                losses = self.step()
+                shown = " ".join(f"{k} {v:.3f}" for k, v in losses.items() if k in IN_BAR)
+                bar.set_postfix_str(shown, refresh=False)
+                bar.update()
+        code = self.finish()  # a signal after the last step has nothing left to stop
+        self.signals.patient = False
+        return code
+
+    def progress_bar(self):
+        """A bar over the steps, updated rarely where no terminal shows it."""
+        return tqdm(
+            initial=self.training.step,
+            total=self.last,
+            unit="step",
+            smoothing=0.05,
+            mininterval=0.5 if sys.stderr.isatty() else 30,
+        )
+
+    def finished(self) -> bool:
+        """Whether all steps are done."""
+        return self.training.step >= self.last
+
+    def step(self) -> dict:
+        """One step, its line in the log and, when due, a checkpoint; returns the losses."""
+        losses = self.training.advance()
+        self.check_finite(losses)
+        # before the checkpoint, so that no resumed log lacks a line
+        self.log({"step": self.training.step, **losses, **self.observe()})
+        if self.finished() or self.signals.exit_code or self.due(self.save_every):
+            self.save()
+        return losses
+
+    def due(self, every: int | None) -> bool:
+        """Whether something that happens every so many steps happens after this one."""
+        return every is not None and self.training.step % every == 0
+
+    def check_finite(self, losses: dict) -> None:
+        """Raise ValueError when training has diverged; what is on the disk stays."""
+        broken = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
+        if broken:
+            raise self.diverged(", ".join(broken))
+
+    def metadata(self) -> dict:
+        """Metadata of a checkpoint of this step."""
+        return {
+            **self._metadata,
+            "seconds": round(time.monotonic() - self.start, 1),
+            "finished": self.training.step >= self.training.config.steps,
+            "seed": self.training.config.seed,
+            **self.training.attributes(),
+        }
+
+    def observe(self) -> dict:
+        """Further numbers for the log line of this step."""
+        return {}
+
+    def log(self, line: dict) -> None:
+        """Write one line of the log."""
+        raise NotImplementedError
+
+    def save(self) -> None:
+        """Write a checkpoint of this step."""
+        raise NotImplementedError
+
+    def diverged(self, what: str) -> ValueError:
+        """The error of a training that has diverged."""
+        raise NotImplementedError
+
+    def finish(self) -> int:
+        """Report how the training ended; returns the exit code."""
+        return 0 if self.finished() else self.signals.exit_code
+
+
+class FileLoop(Loop):
+    """A `Loop` into one checkpoint file and, where given, an open log (text, one JSON object a line)."""
+
+    def __init__(self, training, out, log, last, save_every, metadata, signals):
+        super().__init__(training, last, save_every, metadata, signals)
+        self.out, self._log = out, log
+
+    def log(self, line: dict) -> None:
+        if self._log:
+            with writing(self._log.name):
+                self._log.write(json.dumps(line) + "\n")
+
+    def save(self) -> None:
+        if self._log:
+            with writing(self._log.name):
+                self._log.flush()
+        save_checkpoint(self.out, self.training.checkpoint(self.metadata()))
+
+    def diverged(self, what: str) -> ValueError:
+        return ValueError(
+            f"step {self.training.step}: {what}: training diverged; the last checkpoint "
+            "written is the last good one"
+        )
+
+    def finish(self) -> int:
+        click.echo(f"wrote {self.out} (step {self.training.step})")
+        return super().finish()

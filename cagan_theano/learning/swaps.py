@@ -1,0 +1,66 @@
+"""Swaps in batches of a fixed size, whatever computes them.  NumPy alone."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from cagan_theano.io.color import decode, encode
+
+
+class Swap(NamedTuple):
+    """What G makes of N humans: x_ij = alpha x_tilde_ij + (1 - alpha) x_i (section 2.3).
+
+    alpha: [N, H, W] float32 in [0, 1].  x_tilde_ij, x_ij: [N, H, W, 3] uint8 RGB.
+    """
+
+    alpha: np.ndarray
+    x_tilde_ij: np.ndarray
+    x_ij: np.ndarray
+
+
+def swap_in_batches(function: Callable, images, masks, size: int, color: str) -> Swap:
+    """Run a compiled swap on any number of images; the last row fills up the last batch.
+
+    function: (x_i, y_i, y_j[, m_i]) -> alpha, x_tilde_ij, x_ij on arrays of `size` samples, as of
+    `cagan_theano.learning.functions.compile_swap`.
+    images: x_i, y_i, y_j [N, H, W, 3], uint8 or float in [0, 1].  masks: m_i [N, H, W] alike, or None.
+    color: config.color.
+    Raises ValueError for results that are NaN or infinite.
+    """
+    n, height, width = images[0].shape[:3]
+    whole = Swap(
+        np.empty((n, height, width), np.float32),
+        *(np.empty((n, height, width, 3), np.uint8) for _ in range(2)),
+    )
+    for start in range(0, n, size):
+        rows = np.minimum(np.arange(start, start + size), n - 1)
+        inputs = [images_to_network(array[rows], color) for array in images]
+        if masks is not None:
+            inputs.append(masks_to_network(masks[rows]))
+        outputs = [np.asarray(array) for array in function(*inputs)]
+        if not all(np.isfinite(array).all() for array in outputs):
+            raise ValueError(
+                "its weights, though finite, give values that are not (NaN or "
+                "infinity); use an earlier or another checkpoint"
+            )
+        alpha, *painted = outputs
+        part = Swap(alpha[:, 0], *(images_from_network(array, color) for array in painted))
+        for target, source in zip(whole, part):
+            target[start : start + size] = source[: n - start]
+    return whole
+
+
+def images_to_network(images, color: str = "rgb") -> np.ndarray:
+    """[N, H, W, 3] uint8 or float in [0, 1] -> [N, 3, H, W] float32 in [-1, 1]."""
+    return np.ascontiguousarray(np.moveaxis(encode(images, color), -1, 1))
+
+
+def masks_to_network(masks) -> np.ndarray:
+    """[N, H, W] uint8 or float in [0, 1] -> [N, 1, H, W] float32 in [0, 1]."""
+    return (encode(masks)[:, None] + 1) / 2
+
+
+def images_from_network(images, color: str = "rgb") -> np.ndarray:
+    """[N, 3, H, W] in [-1, 1] -> [N, H, W, 3] uint8."""
+    return decode(np.moveaxis(images, 1, -1), color)
