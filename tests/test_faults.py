@@ -23,7 +23,7 @@ from cagan_theano.checkpoint import load_checkpoint  # noqa: E402
 from cagan_theano.config import Config  # noqa: E402
 from cagan_theano.interop.vectors import read_vectors  # noqa: E402
 from cagan_theano.io.hdf5 import heaps_are_whole  # noqa: E402
-from cagan_theano.learning.batches import Sampler  # noqa: E402
+from cagan_theano.learning.sampling import Sampler  # noqa: E402
 from data_prep.store import PhotoFile  # noqa: E402
 
 

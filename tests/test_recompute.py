@@ -7,7 +7,7 @@ from network_toys import small_config
 jax = pytest.importorskip("jax")
 from cagan_theano.backends import choose_backend, devices, lowering, native  # noqa: E402
 from cagan_theano.backends import jax as jax_module  # noqa: E402
-from cagan_theano.learning import batches  # noqa: E402
+from cagan_theano.learning import batches  # noqa: E402, sampling
 from cagan_theano.learning.functions import build_networks, compile_functions  # noqa: E402
 
 pytestmark = pytest.mark.both_worlds
@@ -37,7 +37,7 @@ def trained(photos, config, monkeypatch):
     with monkeypatch.context() as spied:
         spied.setattr(devices.Placement, "compiled", spying)
         functions = compile_functions(networks, photos, config, choose_backend("jax", "cpu"))
-        sampler = batches.Sampler(config, photos.garment[:])
+        sampler = sampling.Sampler(config, photos.garment[:])
         for _ in range(2):
             functions.update(sampler.draw())
     jitted, shapes = calls[-1]

@@ -5,7 +5,7 @@ import pytest
 from network_toys import at, evaluate, loop_adam, small_config
 
 from cagan_theano.compat import aesara
-from cagan_theano.learning import batches
+from cagan_theano.learning import batches, sampling
 from cagan_theano.learning.adam import Adam
 from cagan_theano.learning.functions import build_networks, compile_functions
 
@@ -54,7 +54,7 @@ def test_the_two_readings_of_adam_part_at_small_gradients():
 
 @BOTH
 def test_j_shows_another_garment():
-    sampler = batches.Sampler(small_config(batch_size=6), GARMENTS)
+    sampler = sampling.Sampler(small_config(batch_size=6), GARMENTS)
     for _ in range(200):
         draw = sampler.draw()
         assert (GARMENTS[draw.i] != GARMENTS[draw.j]).all()
@@ -65,7 +65,7 @@ def test_j_shows_another_garment():
 
 @BOTH
 def test_apart_draws_the_mismatched_article_by_itself():
-    sampler = batches.Sampler(small_config(batch_size=6, mismatch="apart"), GARMENTS)
+    sampler = sampling.Sampler(small_config(batch_size=6, mismatch="apart"), GARMENTS)
     draws = [sampler.draw() for _ in range(50)]
     assert any((d.j != d.k).any() for d in draws)
     assert all((GARMENTS[d.i] != GARMENTS[d.k]).all() for d in draws)
@@ -74,7 +74,7 @@ def test_apart_draws_the_mismatched_article_by_itself():
 @BOTH
 def test_a_restored_sampler_goes_on_as_it_would_have():
     config = small_config(augmentation="mirror+crop")
-    one, other = batches.Sampler(config, GARMENTS), batches.Sampler(config, GARMENTS)
+    one, other = sampling.Sampler(config, GARMENTS), sampling.Sampler(config, GARMENTS)
     one.draw()
     other.restore(one.state())
     for _ in range(5):
@@ -87,9 +87,9 @@ def test_a_restored_sampler_goes_on_as_it_would_have():
 @BOTH
 def test_too_few_photos_are_refused():
     with pytest.raises(ValueError, match="fewer than a batch"):
-        batches.Sampler(small_config(batch_size=16), GARMENTS)
+        sampling.Sampler(small_config(batch_size=16), GARMENTS)
     with pytest.raises(ValueError, match="one garment"):
-        batches.Sampler(small_config(), np.zeros(8))
+        sampling.Sampler(small_config(), np.zeros(8))
 
 
 @BOTH
@@ -101,7 +101,7 @@ def test_augmentation_is_the_loop(augmentation):
     none = np.zeros(2, np.int32)
 
     def graph(pixels, mirror, dy, dx):
-        return batches.augment(pixels, batches.Indices(none, none, none, mirror, dy, dx), config)
+        return batches.augment(pixels, sampling.Indices(none, none, none, mirror, dy, dx), config)
 
     made = evaluate(graph, pixels, mirror, dy, dx)
     for n in range(2):
@@ -134,7 +134,7 @@ class World:
         self.config = small_config(init_std=0.1, learning_rate=1e-3, **changes)
         self.networks = build_networks(self.config, 0)
         self.functions = compile_functions(self.networks, photos, self.config, backend)
-        self.sampler = batches.Sampler(self.config, photos.garment[:])
+        self.sampler = sampling.Sampler(self.config, photos.garment[:])
         self.start = self.values()
 
     def variables(self):
