@@ -36,8 +36,8 @@ def test_the_shipped_vectors_are_what_aesara_gives_here(shipped):
 @BOTH
 @pytest.mark.slow
 def test_the_compiled_updates_in_float32_follow_the_vectors(shipped, jax_backend):
-    from cagan_theano.learning.sampling import Indices
     from cagan_theano.learning.functions import build_networks, compile_functions
+    from cagan_theano.learning.sampling import Indices
     from cagan_theano.learning.trainer import set_values, values_of
 
     inputs = {

@@ -7,7 +7,7 @@ from network_toys import small_config
 jax = pytest.importorskip("jax")
 from cagan_theano.backends import choose_backend, devices, lowering, native  # noqa: E402
 from cagan_theano.backends import jax as jax_module  # noqa: E402
-from cagan_theano.learning import batches  # noqa: E402, sampling
+from cagan_theano.learning import sampling  # noqa: E402
 from cagan_theano.learning.functions import build_networks, compile_functions  # noqa: E402
 
 pytestmark = pytest.mark.both_worlds

@@ -29,8 +29,8 @@ from cagan_theano.config import Config
 from cagan_theano.interop import conformance, convert, run_exported
 from cagan_theano.interop.vectors import Vectors, read_vectors, write_vectors
 from cagan_theano.io.text import literal
-from cagan_theano.learning.sampling import Sampler
 from cagan_theano.learning.run_folder import RunFolder
+from cagan_theano.learning.sampling import Sampler
 from cagan_theano.studies import claims, report, study, verdicts
 from cagan_theano.studies.plan import read_plan
 from data_prep.ingest import find

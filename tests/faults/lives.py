@@ -203,8 +203,8 @@ class Light(Forks):
 def arithmetic_trainer():
     """A `Trainer` whose update is arithmetic: state, resume and random state are the real ones."""
     from cagan_theano.learning.adam import Adam
-    from cagan_theano.learning.sampling import Sampler
     from cagan_theano.learning.functions import build_networks
+    from cagan_theano.learning.sampling import Sampler
     from cagan_theano.learning.trainer import Trainer
 
     class Arithmetic(Trainer):
