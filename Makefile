@@ -1,10 +1,10 @@
-# From a fresh clone: `make test`, `make figures`.  Each makes the environment that it needs.
+# From a fresh clone: `make test`, `make figures`.  Each sets up the environment that it needs.
 #
-# Two worlds of versions, pinned with hashes in requirements/:
+# Two environments ("worlds"), pinned with hashes in requirements/:
 #   reference  Python 3.11 and 3.12, numpy 1.26, jax 0.7.1; both back ends
 #   today      Python 3.11 to 3.13, numpy 2, current jax; JAX back end only
-# The first world that the Python at hand can have does the work; the other, where there is one,
-# repeats the tests marked both_worlds.
+# All targets use the first one that the given Python supports; `make test` repeats the tests marked
+# both_worlds in the other, if supported.
 
 PYTHON ?= python3
 
@@ -17,7 +17,7 @@ WORLDS := $(WORLDS_$(VERSION))
 WORLD := $(firstword $(WORLDS))
 BIN := .venv/$(WORLD)/bin
 
-# An environment is complete when its stamp, which names the Python, is newer than its pins.
+# An environment is up to date if its stamp file, named after the Python version, is newer than its pins.
 stamp = .venv/$(1)/installed-$(VERSION)
 READY := $(if $(WORLD),$(call stamp,$(WORLD)),python)
 
@@ -30,7 +30,7 @@ STEPS ?= 10000
 KILLS ?= 200
 CASES ?= 100000
 
-# A Python that has PyTorch and onnxruntime (pyproject.toml's extra "witness"); without, they are left out.
+# A Python with PyTorch and onnxruntime (pyproject.toml's extra "witness"); if missing, they are skipped.
 TORCH_PYTHON ?= $(BIN)/python
 GPU_CONTENDERS := ours ours:precision=tf32 ours:precision=bfloat16 torch \
     torch:channels_last=1,precision=tf32 torch:compiled=default,channels_last=1,precision=tf32 \
@@ -44,24 +44,24 @@ FIGURES := figure2 figure3 figure4 figure5 figure6
 .PHONY: help python environment environments lint docs test figures $(FIGURES) photoshoot train gpu benchmark faults fuzz pins clean
 
 help:
-	@echo 'make test          run the tests in each environment that this Python can have'
+	@echo 'make test          run the tests in every environment that this Python supports'
 	@echo 'make lint          check style and format with ruff'
-	@echo 'make docs          build the documentation as a site, links checked, into build/site/'
-	@echo 'make figures       redraw Figures 2 to 6 of the paper into figures/ (one: make figure4)'
+	@echo 'make docs          build the documentation site into build/site/ and check its links'
+	@echo 'make figures       plot Figures 2 to 6 of the paper into figures/ (one: make figure4)'
 	@echo 'make photoshoot    render the training photos: PAIRS=$(PAIRS) SIZE=$(SIZE) SEED=$(SEED) DATA=...'
-	@echo 'make train         train on them, or continue: RUN=$(RUN) STEPS=$(STEPS)'
-	@echo 'make environment   only install what the commands above need, into .venv/'
-	@echo 'make gpu           add the CUDA 12 wheels; check the GPU, train on it (RUN_gpu) and time it'
-	@echo 'make benchmark     time this package beside PyTorch: TORCH_PYTHON=python that has it'
-	@echo 'make faults        kill, starve and disturb a tiny training: KILLS=$(KILLS)'
-	@echo 'make fuzz          read damaged and hostile files: CASES=$(CASES)'
-	@echo 'make pins          resolve requirements/*.in again into the exact pins'
-	@echo 'make clean         remove .venv/, figures/ and caches; data/ and runs/ stay'
-	@echo 'Another Python than python3: make PYTHON=python3.12 test'
+	@echo 'make train         train on these photos, or resume: RUN=$(RUN) STEPS=$(STEPS)'
+	@echo 'make environment   only install the dependencies of the commands above, into .venv/'
+	@echo 'make gpu           install the CUDA 12 wheels, check the GPU, train on it (RUN_gpu) and time it'
+	@echo 'make benchmark     time this package and PyTorch: TORCH_PYTHON=interpreter with PyTorch'
+	@echo 'make faults        inject faults into a tiny training: KILLS=$(KILLS)'
+	@echo 'make fuzz          fuzz the file readers: CASES=$(CASES)'
+	@echo 'make pins          resolve requirements/*.in into exact pins'
+	@echo 'make clean         remove .venv/, figures/ and caches, but not data/ and runs/'
+	@echo 'To use another Python: make PYTHON=python3.12 test'
 
 python:
-	@test -n "$(WORLDS)" || { echo 'Error: $(PYTHON) is $(if $(VERSION),Python $(VERSION),not there); Python 3.11 to 3.13 is needed, for example: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'Error: $(PYTHON) cannot make environments; install its venv module (Debian: apt install python$(VERSION)-venv)' >&2; exit 1; }
+	@test -n "$(WORLDS)" || { echo 'Error: $(PYTHON) is $(if $(VERSION),Python $(VERSION),not installed); Python 3.11 to 3.13 is required, for example: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'Error: $(PYTHON) cannot create virtual environments; install its venv module (Debian: apt install python$(VERSION)-venv)' >&2; exit 1; }
 
 .venv/%/installed-$(VERSION): requirements/%.txt | python
 	@echo "installing requirements/$*.txt into .venv/$* (about a minute, once)"
@@ -78,7 +78,7 @@ lint: $(READY)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 
-# Needs .venv/docs, from pins as the other environments.
+# Uses .venv/docs, which is pinned like the other environments.
 docs: $(call stamp,docs)
 	PYTHONPATH=. .venv/docs/bin/mkdocs build --strict --quiet
 	@echo 'wrote build/site/index.html'
@@ -103,9 +103,9 @@ photoshoot: $(DATA)
 train: $(DATA) | $(READY)
 	$(BIN)/python -m cagan_theano train --data $< --run $(RUN) --steps $(STEPS) $(if $(wildcard $(RUN)),--resume)
 
-# `make gpu` checks the GPU against the CPU over ten steps, trains on it, and times everything.
+# `make gpu` compares the GPU with the CPU over ten steps, trains on it, and runs the benchmark.
 nvidia:
-	@nvidia-smi -L >/dev/null 2>&1 || { echo 'Error: no NVIDIA GPU is here (nvidia-smi finds none); make gpu needs one' >&2; exit 1; }
+	@nvidia-smi -L >/dev/null 2>&1 || { echo 'Error: no NVIDIA GPU found (nvidia-smi lists none); make gpu requires one' >&2; exit 1; }
 
 gpu: nvidia $(READY)
 	$(BIN)/python -m pip install --disable-pip-version-check \
@@ -117,7 +117,7 @@ gpu: nvidia $(READY)
 	$(BIN)/python replicate/benchmark.py --device gpu --out figures/gpu --torch-python $(TORCH_PYTHON) \
 	    --batch 16 --batch 256 $(GPU_CONTENDERS:%=--contender %)
 
-# The best that there is on the CPU; docs/performance.md tells how its numbers were made.
+# The fastest contenders on the CPU; docs/performance.md describes how its numbers were measured.
 benchmark: $(READY)
 	$(BIN)/python replicate/benchmark.py --torch-python $(TORCH_PYTHON)
 
@@ -127,8 +127,8 @@ faults: $(READY)
 fuzz: $(READY)
 	$(BIN)/python tests/faults/fuzz.py --cases $(CASES)
 
-# The resolver's own version is free: what it finds is in the result.  `make pins` takes the newest of
-# everything; `make pins UPGRADE=` keeps the pins that there are and adds what is new.
+# The resolver itself is not pinned, since its result is.  `make pins` takes the newest version of
+# every package; `make pins UPGRADE=` keeps existing pins and adds new packages.
 UPGRADE := --upgrade
 UV := .venv/pins/bin/uv
 .venv/pins/bin/uv: | python
