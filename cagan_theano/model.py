@@ -1,10 +1,17 @@
 """The public interface: load a checkpoint, swap garments on arrays or on image files."""
 
+import threading
+from pathlib import Path
+
 import numpy as np
+from PIL import Image
 
 from cagan_theano.backends import Backend, choose_backend
 from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.config import Config, check_image_size
+from cagan_theano.dressing.advice import advice
+from cagan_theano.dressing.photo import Dressed, cut_out, fitted, open_photo, paste
+from cagan_theano.io.text import printable
 from cagan_theano.learning.functions import build_networks, compile_swap
 from cagan_theano.learning.swaps import Swap, swap_in_batches
 from cagan_theano.learning.trainer import check_weights, set_values
@@ -53,7 +60,7 @@ class Model:
     ):
         self.config, self.G, self.backend, self.name = config, G, backend, name
         self.step, self.metadata, self.sha256 = step, metadata or {}, sha256
-        self._compiled = {}
+        self._compiled, self._lock = {}, threading.Lock()
 
     def __repr__(self):
         size = f"{self.config.height}x{self.config.width}"
@@ -96,6 +103,58 @@ class Model:
         size = self.config.height, self.config.width
         return self.swap(*(read_picture(path, *size)[None] for path in (human, wearing, article)))
 
+    def dress(self, human, article, wearing=None, batch_size: int = 16):
+        """Put another garment on a person in a photo of any size; returns a `Dressed`.
+
+        human: the photo x_i; article: y_j, the garment to put on.  Each a path, a PIL image, or an
+        array [H, W, 3], uint8 or float in [0, 1].
+        wearing: y_i, a photo of the garment worn; without one, it is cut out of the human's photo
+        by a first pass.
+        Any of them may be a list: then a list of `Dressed`, of lists of one length; what is no list
+        serves for all.  Safe to call from several threads.
+        Raises FileNotFoundError or ValueError naming the photo, and ValueError for a model that
+        needs a mask.
+        """
+        self._takes(None)
+        given = {"human": human, "wearing": wearing, "article": article}
+        lists = {name: value for name, value in given.items() if isinstance(value, list | tuple)}
+        n = len(next(iter(lists.values()), [None]))
+        if any(len(value) != n for value in lists.values()) or n == 0:
+            counts = ", ".join(f"{len(value)} for {name}" for name, value in lists.items())
+            raise ValueError(f"lists of photos of one length are needed, not {counts}")
+        photos = {name: opened(value, name) for name, value in given.items() if value is not None}
+        x_i, y_j = (self._images(photos[name], n) for name in ("human", "article"))
+        if wearing is None:
+            alpha = self.swap(x_i, np.full_like(x_i, 255), y_j, batch_size=batch_size).alpha
+            y_i = np.stack([cut_out(*row) for row in zip(x_i, alpha)])
+        else:
+            y_i = self._images(photos["wearing"], n)
+        swap = self.swap(x_i, y_i, y_j, batch_size=batch_size)
+        humans = photos["human"] * (n // len(photos["human"]))
+        made = [self._dressed(*row) for row in zip(humans, swap.alpha, swap.x_tilde_ij)]
+        return made if lists else made[0]
+
+    def provenance(self) -> dict[str, str]:
+        """Which weights these are, for an image's metadata: str -> str, without time or path."""
+        return {
+            "Software": "cagan_theano",
+            "Checkpoint": printable(Path(self.name).name),
+            "Checkpoint-SHA256": self.sha256,
+            "Step": str(self.step),
+        }
+
+    def _images(self, photos, n: int) -> np.ndarray:
+        """One photo for each of n, or one for all, as the network sees them."""
+        size = self.config.height, self.config.width
+        images = [fitted(photo, *size) for photo in photos]
+        return np.stack(images * (n // len(images)))
+
+    def _dressed(self, photo, alpha, x_tilde_ij) -> Dressed:
+        x_ij, weight = paste(photo, alpha, x_tilde_ij)
+        mask = Image.fromarray(np.rint(255 * weight).astype(np.uint8))
+        notes = advice(np.asarray(photo), alpha)
+        return Dressed(Image.fromarray(x_ij), mask, alpha, notes, self.provenance())
+
     def _takes(self, mask) -> bool:
         """Whether a mask is used; ValueError when it is missing or too much."""
         if (mask is not None) != self.config.takes_mask:
@@ -111,7 +170,7 @@ class Model:
         # A new batch size means a new compilation: small N take the next power of two, large N
         # full batches.
         rows = min(batch_size, 1 << max(0, n - 1).bit_length())
-        with naming(self.name):
+        with naming(self.name), self._lock:  # an Aesara function is not safe to share
             return swap_in_batches(self._function(size), images, masks, rows, self.config.color)
 
     def _function(self, size):
@@ -120,6 +179,13 @@ class Model:
             config = self.config.replace(height=size[0], width=size[1])
             self._compiled[size] = compile_swap(self.G, config, self.backend)
         return self._compiled[size]
+
+
+def opened(source, name: str) -> list:
+    """A photo, or each of a list of photos, as PIL images."""
+    if not isinstance(source, list | tuple):
+        return [open_photo(source, name)]
+    return [open_photo(photo, f"{name} {number}") for number, photo in enumerate(source, 1)]
 
 
 def checked(array, name: str, channels: tuple) -> np.ndarray:

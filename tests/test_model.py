@@ -1,5 +1,7 @@
 """The public interface: swaps of arrays and of image files, and the reading of pictures."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from conftest import tiny_config
@@ -7,6 +9,7 @@ from PIL import Image
 
 import cagan_theano
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
+from cagan_theano.dressing.photo import cut_out, paste
 from cagan_theano.learning.functions import build_networks
 from cagan_theano.learning.trainer import values_of
 from data_prep.picture import MAX_PIXELS, open_rgb, read_picture
@@ -247,3 +250,61 @@ def test_a_cut_image(tmp_path, suffix):
 def test_a_model_says_what_it_is(model, path):
     text = repr(model)
     assert "tiny.h5" in text and "16x16" in text and "step 3" in text and model.sha256[:12] in text
+
+
+# --- photos of any size
+
+
+def photo(height, width, seed):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_a_dressed_photo_is_the_swap_of_what_was_given(model, tmp_path):
+    x_i, y_i, y_j = pictures(1, seed=3)
+    made = model.dress(x_i[0], y_j[0], y_i[0])
+    swap = model.swap(x_i, y_i, y_j)
+    np.testing.assert_array_equal(made.alpha, swap.alpha[0])
+    np.testing.assert_array_equal(np.asarray(made.image), paste(Image.fromarray(x_i[0]), swap.alpha[0],
+                                                                swap.x_tilde_ij[0])[0])  # fmt: skip
+    assert made.mask.mode == "L" and made.mask.size == made.image.size == (16, 16)
+    assert made.provenance["Checkpoint-SHA256"] == model.sha256
+    assert made._repr_png_().startswith(b"\x89PNG")
+
+
+def test_dressed_photos_keep_their_size_and_come_in_lists(model, tmp_path):
+    people = [photo(40, 30, 0), Image.fromarray(photo(90, 70, 1))]
+    Image.fromarray(photo(20, 20, 2)).save(tmp_path / "shirt.png")
+    made = model.dress(people, tmp_path / "shirt.png", [photo(9, 9, 3), photo(9, 9, 4)])
+    assert [m.image.size for m in made] == [(30, 40), (70, 90)]
+    for one, human, seed in zip(made, people, (3, 4)):
+        alone = model.dress(human, tmp_path / "shirt.png", photo(9, 9, seed))
+        np.testing.assert_allclose(alone.alpha, one.alpha, atol=1e-6)
+    several = model.dress(people[0], [photo(9, 9, seed) for seed in range(3)])
+    assert len(several) == 3 and {m.image.size for m in several} == {(30, 40)}
+
+
+def test_without_the_worn_garment_it_is_cut_out_of_a_first_pass(model):
+    x_i, _, y_j = pictures(1, seed=5)
+    first = model.swap(x_i, np.full_like(x_i, 255), y_j)
+    expected = model.swap(x_i, cut_out(x_i[0], first.alpha[0])[None], y_j)
+    np.testing.assert_array_equal(model.dress(x_i[0], y_j[0]).alpha, expected.alpha[0])
+
+
+def test_what_cannot_be_dressed_is_one_line(model, tmp_path):
+    with pytest.raises(ValueError, match="not 2 for human, 3 for article"):
+        model.dress([photo(9, 9, 0)] * 2, [photo(9, 9, 0)] * 3)
+    with pytest.raises(ValueError, match="lists of photos"):
+        model.dress([], photo(9, 9, 0))
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        model.dress(tmp_path / "none.jpg", photo(9, 9, 0))
+    with pytest.raises(ValueError, match="human 2 has shape"):
+        model.dress([photo(9, 9, 0), photo(9, 9, 0)[..., :2]], photo(9, 9, 0))
+
+
+def test_threads_may_share_a_model(model):
+    people = [photo(20, 16, seed) for seed in range(8)]
+    expected = [model.dress(human, people[0], people[1]) for human in people]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda human: model.dress(human, people[0], people[1]), people * 3))
+    for one, other in zip(expected * 3, found):
+        np.testing.assert_array_equal(np.asarray(one.image), np.asarray(other.image))

@@ -1,0 +1,200 @@
+"""Photos of any size in, dressed photos of the same size out; around the network, not in it."""
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from cagan_theano.io.files import write_atomically
+from data_prep.picture import check_file, decode, fit, resize
+
+WRITES = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
+PNG_LEVEL = 4  # swaps compress as well as at zlib's higher levels (measured), in half the time
+
+RADIUS = 4
+"""Pixels of the network's image around each pixel over which alpha is fitted to the photo's colors."""
+
+EPSILON = 1e-4
+"""Variance of colors in [0, 1] below which an area counts as flat, so that alpha is only smoothed there."""
+
+FILLED = 0.86
+"""Share of an article photo's height or width that the article fills, as in the photoshoot."""
+
+LEAST = 30
+"""Pixels of alpha above 0.5 without which no worn garment has been found."""
+
+
+@dataclass(frozen=True)
+class Dressed:
+    """A photo with another garment painted in; Jupyter displays it.
+
+    image: PIL image (RGB) at the photo's own resolution, x_ij = alpha x_tilde_ij + (1 - alpha) x_i.
+    mask: alpha as a PIL image (L) of the same size, white where painted.
+    alpha: [h, w] float32 in [0, 1] at the network's resolution.
+    advice: lines that say how the photo departs from what the weights know; [] for none.
+    provenance: str -> str, which weights painted it.
+    """
+
+    image: Image.Image
+    mask: Image.Image
+    alpha: np.ndarray = field(repr=False)
+    advice: list[str]
+    provenance: dict[str, str] = field(repr=False)
+
+    def save(self, path) -> None:
+        """Write the image whole or not at all; a PNG carries the provenance in its text chunks.
+
+        Raises ValueError for a name that does not end in one of `WRITES`, OSError.
+        """
+        write_atomically(path, image_bytes(np.asarray(self.image), path, self.provenance))
+
+    def _repr_png_(self) -> bytes:
+        return image_bytes(np.asarray(self.image), "image.png", self.provenance)
+
+
+def open_photo(source, name: str = "the photo") -> Image.Image:
+    """A photo as an upright PIL image in mode RGB, in its own size.
+
+    source: path, PIL image (any mode), or array [H, W, 3], uint8 or float in [0, 1].
+    Raises FileNotFoundError or ValueError, "NAME: what is wrong; the cure".
+    """
+    if isinstance(source, Image.Image):
+        content = io.BytesIO()
+        source.save(content, "PNG", exif=source.getexif())
+        return decode(content, name)
+    if isinstance(source, np.ndarray):
+        return Image.fromarray(checked_array(source, name))
+    check_file(source)
+    return decode(source, source)
+
+
+def checked_array(array: np.ndarray, name: str) -> np.ndarray:
+    """[H, W, 3] as uint8; ValueError for other shapes, types and ranges."""
+    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise ValueError(f"{name} has shape {array.shape}; [H, W, 3] is needed")
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind != "f" or not ((array >= 0) & (array <= 1)).all():  # NaN fails both
+        raise ValueError(f"{name} is of type {array.dtype}, or outside [0, 1]; use uint8, or float in [0, 1]")
+    return np.rint(array * 255).astype(np.uint8)
+
+
+def fitted(photo: Image.Image, height: int, width: int) -> np.ndarray:
+    """The photo as the network sees it: uint8 [height, width, 3], padded with its border's color."""
+    return np.asarray(fit(photo, height, width))
+
+
+def cut_out(x_i: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """An article photo y_i of what a person wears, cut out by alpha, on white.
+
+    x_i: uint8 [H, W, 3]; alpha: [H, W] in [0, 1], from a first pass.  Where alpha finds nothing,
+    the middle of the photo is taken.  Returns uint8 [H, W, 3].
+    """
+    height, width = alpha.shape
+    inside = alpha > 0.5
+    if inside.sum() < LEAST:
+        inside = np.zeros_like(inside)
+        inside[height // 3 : height * 2 // 3, width // 4 : width * 3 // 4] = True
+    rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    cut = Image.fromarray(np.where(inside[..., None], x_i, np.uint8(255))[box])
+    scale = FILLED * min(height / cut.height, width / cut.width)
+    cut = resize(cut, (max(1, round(cut.width * scale)), max(1, round(cut.height * scale))))
+    return fitted(padded(cut, height, width), height, width)
+
+
+def padded(image: Image.Image, height: int, width: int) -> Image.Image:
+    """An image in the middle of a white one of height x width."""
+    canvas = Image.new("RGB", (width, height), "white")
+    canvas.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
+    return canvas
+
+
+def paste(photo: Image.Image, alpha: np.ndarray, x_tilde_ij: np.ndarray):
+    """Paint at the photo's own resolution; returns (x_ij uint8 [H, W, 3], alpha float32 [H, W]).
+
+    alpha [h, w] in [0, 1] and x_tilde_ij uint8 [h, w, 3] are the network's, for the photo fitted to
+    h x w.  Alpha follows the photo's edges (see `along_edges`), and the photo keeps its detail
+    wherever alpha is 0.
+    """
+    pixels = np.asarray(photo, np.float32)
+    weight = along_edges(alpha, fitted(photo, *alpha.shape), photo)
+    paint = np.stack([enlarged(channel, photo.size) for channel in np.moveaxis(x_tilde_ij, -1, 0)], axis=-1)
+    mixed = weight[..., None] * paint + (1 - weight[..., None]) * pixels
+    return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8), weight
+
+
+def along_edges(alpha: np.ndarray, small: np.ndarray, photo: Image.Image) -> np.ndarray:
+    """Alpha at the photo's resolution, its edges where the photo has them: float32 [H, W] in [0, 1].
+
+    A guided filter (He, Sun, Tang 2013; the fast form, He and Sun 2015): around each pixel of the
+    small image alpha is fitted by a linear function of its color; the functions are enlarged, and
+    applied to the colors of the photo.  Where color does not explain alpha (white on white), alpha
+    is enlarged as it is.  Ours; the paper has no photos larger than the network's.
+    alpha: [h, w]; small: the photo fitted to h x w, uint8 [h, w, 3].
+    """
+    slope, offset, explained = color_fit(alpha.astype(np.float64), small / np.float64(255))
+    weight = enlarged(offset, photo.size)
+    for channel, factor in zip(photo.split(), np.moveaxis(slope, -1, 0)):
+        weight += enlarged(factor, photo.size) * (np.asarray(channel, np.float32) / 255)
+    trust = np.clip(enlarged(explained, photo.size), 0, 1)
+    return np.clip(trust * weight + (1 - trust) * enlarged(alpha, photo.size), 0, 1)
+
+
+def color_fit(alpha: np.ndarray, color: np.ndarray) -> tuple:
+    """Linear functions of color that fit alpha around each pixel, averaged over those around it.
+
+    alpha: [h, w]; color: [h, w, 3].  Returns slope [h, w, 3], offset [h, w], and the share of
+    alpha's variance that they explain [h, w].
+    """
+    from scipy.ndimage import uniform_filter
+
+    def mean(array):
+        size = (2 * RADIUS + 1,) * 2 + (1,) * (array.ndim - 2)
+        return uniform_filter(array, size, mode="nearest")
+
+    mean_color, mean_alpha = mean(color), mean(alpha)
+    joint = mean(color * alpha[..., None]) - mean_color * mean_alpha[..., None]
+    outer = mean_color[..., :, None] * mean_color[..., None, :]
+    variance = mean(color[..., :, None] * color[..., None, :]) - outer
+    slope = np.linalg.solve(variance + EPSILON * np.eye(3), joint[..., None])[..., 0]
+    offset = mean_alpha - (slope * mean_color).sum(-1)
+    explained = (slope * joint).sum(-1) / (mean(alpha**2) - mean_alpha**2 + 1e-6)
+    return mean(slope), mean(offset), mean(explained)
+
+
+def enlarged(channel: np.ndarray, size) -> np.ndarray:
+    """A channel [h, w] enlarged over a photo of size (W, H), padding cut off: float32 [H, W]."""
+    (h, w), (width, height) = channel.shape, size
+    whole = max(width, round(height * w / h)), max(height, round(width * h / w))
+    left, top = (whole[0] - width) // 2, (whole[1] - height) // 2
+    image = Image.fromarray(np.ascontiguousarray(channel, np.float32))
+    return np.array(image.resize(whole, Image.Resampling.BICUBIC))[top : top + height, left : left + width]
+
+
+def image_bytes(image: np.ndarray, path, about: dict | None = None) -> bytes:
+    """An image, uint8 [H, W, 3] or [H, W], encoded in the format that a file name asks for.
+
+    about: str -> str for the text chunks of a PNG; other formats leave it out.
+    Raises ValueError for a name that does not end in one of `WRITES`.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in WRITES:
+        raise ValueError(f"{path}: not an image format that can be written; end it in " + ", ".join(WRITES))
+    content, chunks = io.BytesIO(), PngInfo()
+    for name, text in (about or {}).items():
+        chunks.add_text(name, text)
+    settings = {"quality": 95, "compress_level": PNG_LEVEL}
+    Image.fromarray(image).save(content, WRITES[ending], pnginfo=chunks, **settings)
+    return content.getvalue()

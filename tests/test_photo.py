@@ -1,0 +1,136 @@
+"""Photos around the network: opened, cut out, painted at their own resolution along their edges."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from cagan_theano import weights
+from cagan_theano.dressing import photo
+from data_prep.store import PhotoFile
+
+
+@pytest.fixture(scope="module")
+def held_out():
+    """Some shipped renderings at 256x192: photos, and where the garment is, in [0, 1]."""
+    with PhotoFile(weights.held_out(256, 192)) as file:
+        split = file.split("test")
+        rows = range(len(split))
+        return [split.x[row] for row in rows], [split.mask[row] / np.float32(255) for row in rows]
+
+
+def enlarged_plainly(alpha, size):
+    return np.clip(photo.enlarged(alpha, size), 0, 1)
+
+
+def test_alpha_follows_the_photos_edges_better_than_plain_resizing(held_out):
+    """From masks shrunk to 64x48, at the edges of the true ones."""
+    errors = []
+    for x, mask in zip(*held_out):
+        image = Image.fromarray(x)
+        small = photo.fitted(image, 64, 48)
+        alpha = np.asarray(Image.fromarray(mask).resize((48, 64), Image.Resampling.BOX))
+        blurred = gaussian_filter(mask, 4)
+        edge = (blurred > 0.05) & (blurred < 0.95)
+        made = photo.along_edges(alpha, small, image), enlarged_plainly(alpha, image.size)
+        errors.append([np.abs(weight - mask)[edge].mean() for weight in made])
+    guided, plain = np.array(errors).T
+    assert guided.mean() < 0.6 * plain.mean(), (guided.mean(), plain.mean())
+    assert (guided < plain).mean() > 0.8, guided / plain  # the rest: garments of their ground's color
+
+
+def test_the_fit_along_edges_is_that_of_loops():
+    rng = np.random.default_rng(0)
+    color, alpha = rng.random((14, 12, 3)), rng.random((14, 12))
+    r = photo.RADIUS
+    rows, columns = (np.clip(np.arange(-r, n + r), 0, n - 1) for n in alpha.shape)
+
+    def window(array, y, x):  # edges repeat
+        return array[np.ix_(rows[y : y + 2 * r + 1], columns[x : x + 2 * r + 1])]
+
+    def each(function):
+        return np.array([[function(row, column) for column in range(12)] for row in range(14)])
+
+    def fit(row, column):
+        """Ridge regression of alpha on color, as one least-squares problem."""
+        colors, values = window(color, row, column).reshape(-1, 3), window(alpha, row, column).ravel()
+        n = len(values)
+        system = np.block([[colors, np.ones((n, 1))],
+                           [np.sqrt(n * photo.EPSILON) * np.eye(3), np.zeros((3, 1))]])  # fmt: skip
+        slope = np.linalg.lstsq(system, np.r_[values, 0, 0, 0], rcond=None)[0]
+        joint = np.cov(np.c_[colors, values].T, bias=True)[3, :3]
+        return *slope, slope[:3] @ joint / (values.var() + 1e-6)
+
+    fits = each(fit)
+    expected = each(lambda row, column: window(fits, row, column).reshape(-1, 5).mean(0))
+    slope, offset, explained = photo.color_fit(alpha, color)
+    np.testing.assert_allclose(np.dstack([slope, offset, explained]), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [(96, 128), (300, 200), (77, 401), (20, 20)])
+def test_where_nothing_is_painted_the_photo_stays(size):
+    rng = np.random.default_rng(1)
+    image = Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+    paint = rng.integers(0, 256, (128, 96, 3), dtype=np.uint8)
+    x_ij, alpha = photo.paste(image, np.zeros((128, 96), np.float32), paint)
+    np.testing.assert_array_equal(x_ij, np.asarray(image))
+    assert alpha.shape == size[::-1] and not alpha.any()
+    x_ij, alpha = photo.paste(image, np.ones((128, 96), np.float32), np.full_like(paint, 77))
+    assert np.abs(x_ij.astype(int) - 77).max() <= 1 and alpha.min() > 0.99
+
+
+def test_a_cut_out_article_is_the_garment_on_white():
+    x_i = np.full((128, 96, 3), 90, np.uint8)
+    x_i[40:80, 30:60] = (200, 30, 40)
+    alpha = np.zeros((128, 96), np.float32)
+    alpha[40:80, 30:60] = 0.9
+    y_i = photo.cut_out(x_i, alpha)
+    garment = (y_i == (200, 30, 40)).all(-1)
+    rows, columns = np.flatnonzero(garment.any(1)), np.flatnonzero(garment.any(0))
+    assert len(rows) == pytest.approx(40 * photo.FILLED * 128 / 40, abs=3)
+    assert len(columns) == pytest.approx(30 * photo.FILLED * 128 / 40, abs=3)
+    assert (y_i[:4] == 255).all() and (y_i[:, :2] == 255).all()
+    assert garment[rows[0] : rows[-1], columns[0] : columns[-1]].all()
+
+
+def test_without_a_garment_the_middle_is_cut_out():
+    x_i = np.full((128, 96, 3), 90, np.uint8)
+    y_i = photo.cut_out(x_i, np.zeros((128, 96), np.float32))
+    assert (y_i == 90).any() and (y_i == 255).any()
+
+
+def test_photos_come_as_paths_images_and_arrays(tmp_path):
+    rng = np.random.default_rng(2)
+    array = rng.integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    Image.fromarray(array).save(tmp_path / "a.png")
+    for source in (tmp_path / "a.png", str(tmp_path / "a.png"), array, array / 255, Image.fromarray(array),
+                   Image.fromarray(array).convert("RGBA")):  # fmt: skip
+        np.testing.assert_array_equal(np.asarray(photo.open_photo(source)), array)
+    turned = Image.fromarray(array)
+    turned.getexif()[0x0112] = 6
+    assert photo.open_photo(turned).size == (40, 30)
+
+
+@pytest.mark.parametrize("source, fault", [
+    (np.zeros((3, 40, 30), np.uint8), "me has shape (3, 40, 30)"),
+    (np.zeros((0, 30, 3), np.uint8), "me has shape (0, 30, 3)"),
+    (np.full((4, 4, 3), 2.0), "outside [0, 1]"), (np.full((4, 4, 3), np.nan), "outside [0, 1]"),
+    (np.zeros((4, 4, 3), np.int64), "of type int64"),
+])  # fmt: skip
+def test_no_photo_is_one_line(source, fault):
+    with pytest.raises(ValueError) as left:
+        photo.open_photo(source, "me")
+    assert fault in str(left.value) and "\n" not in str(left.value)
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        photo.open_photo("nowhere.png")
+
+
+def test_a_dressed_photo_says_which_weights_painted_it(tmp_path):
+    image = Image.new("RGB", (30, 40), (1, 2, 3))
+    made = photo.Dressed(image, image.convert("L"), np.zeros((4, 4)), [], {"Checkpoint": "x.h5", "Step": "3"})
+    made.save(tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as back:
+        assert back.text == {"Checkpoint": "x.h5", "Step": "3"} and back.size == (30, 40)
+    assert made._repr_png_() == (tmp_path / "out.png").read_bytes()
+    with pytest.raises(ValueError, match="not an image format"):
+        made.save(tmp_path / "out.h5")
