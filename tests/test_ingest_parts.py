@@ -75,9 +75,9 @@ def test_a_jpeg_read_at_a_quarter_is_the_same_picture(tmp_path):
     trees.save(tmp_path / "a.jpg", np.asarray(large))
     data = (tmp_path / "a.jpg").read_bytes()
     assert decode(io.BytesIO(data), "a", (128, 96)).size == (192, 256)
-    small = read_picture(tmp_path / "a.jpg", 128, 96).astype(int)
+    thumbnail = read_picture(tmp_path / "a.jpg", 128, 96).astype(int)
     whole = np.asarray(fit(open_rgb(tmp_path / "a.jpg"), 128, 96)).astype(int)
-    assert np.abs(small - whole).mean() < 0.7 and np.abs(small - trees.shots()[0][0]).mean() < 2
+    assert np.abs(thumbnail - whole).mean() < 0.7 and np.abs(thumbnail - trees.shots()[0][0]).mean() < 2
 
 
 # --- the stored form
@@ -114,12 +114,12 @@ def test_a_damaged_packed_picture_is_noticed():
 
 
 def rows_of(tmp_path, content, files=()):
-    """The rows of a list with this content, told which files there are."""
+    """The rows of a list with this content, given the files that exist."""
     (tmp_path / "l.txt").write_bytes(content)
-    knows = (lambda column, name: name in files) if files else lambda column, name: True
+    exists = (lambda column, name: name in files) if files else lambda column, name: True
     return [
         row[1] if not isinstance(row, Fault) else row.why
-        for row in list_rows(Source(tmp_path), "l.txt", knows)
+        for row in list_rows(Source(tmp_path), "l.txt", exists)
     ]
 
 
@@ -173,7 +173,7 @@ def test_photos_again_at_other_sizes_and_qualities_are_near_repeats():
         image.resize((72, 96), Image.Resampling.BICUBIC).save(content, "JPEG", quality=85)
         return Image.open(content)
 
-    prints = [checks.print_of(p) for p in [*pictures, *map(again, pictures)]]
+    prints = [checks.fingerprint(p) for p in [*pictures, *map(again, pictures)]]
     found = near_repeats(
         [p for p, _ in prints],
         np.stack([np.frombuffer(c, np.uint8) for _, c in prints]),
@@ -188,7 +188,7 @@ def test_photos_again_at_other_sizes_and_qualities_are_near_repeats():
 @st.composite
 def random_sets(draw):
     """Pairs with few products, persons, splits and hashes, so that much is shared."""
-    pairs, facts = [], {}
+    pairs, metadata = [], {}
     for n in range(draw(st.integers(1, 14))):
         split = draw(st.sampled_from(["", "train", "test"]) if n % 5 else st.just("train"))
         pair = Pair(
@@ -203,22 +203,22 @@ def random_sets(draw):
             value = draw(st.integers(0, 60))
             phash = (0x0123456789ABCDEF * (2 * (value // 3) + 1) + value % 3) % 2**64
             digest = repr(value if value % 2 else key).encode()  # some files are copies
-            facts.setdefault(key, Developed(digest=digest, phash=phash, colors=bytes(12)))
-    return pairs, facts
+            metadata.setdefault(key, Developed(digest=digest, phash=phash, colors=bytes(12)))
+    return pairs, metadata
 
 
 @given(random_sets(), st.sampled_from(["given", "product"]), st.floats(0, 0.9))
 @settings(max_examples=200, deadline=None)
 def test_nothing_crosses_a_split(random_set, split, share):
-    pairs, facts = random_set
-    plan = make_plan(pairs, [], facts, split=split, share=share)
+    pairs, metadata = random_set
+    plan = make_plan(pairs, [], metadata, split=split, share=share)
     train, test = ([k for k in plan.kept if k.split == name] for name in ("train", "test"))
     assert len(plan.kept) + len(plan.dropped) == len(set(pairs))
     for a, b in itertools.product(train, test):
         assert a.pair.product != b.pair.product and a.pair.person_id != b.pair.person_id
         assert (a.person, a.garment) != (b.person, b.garment)
         for role, p, q in (("x", a.pair.person, b.pair.person), ("y", a.pair.garment, b.pair.garment)):
-            apart = bin(facts[role, p].phash ^ facts[role, q].phash).count("1")
+            apart = bin(metadata[role, p].phash ^ metadata[role, q].phash).count("1")
             assert p != q and apart > DISTANCE
     assert not {k.garment for k in train} & {k.garment for k in test}
     assert not {k.person for k in train} & {k.person for k in test}
@@ -251,7 +251,7 @@ def test_swaps_need_both_pairs_and_two_garments():
         Unpaired("x3", "y0"),
     ]
     plan = make_plan(pairs, unpaired, plain(pairs))
-    assert plan.triples == [(0, 1), (3, 0)] and plan.lost == 3
+    assert plan.triples == [(0, 1), (3, 0)] and plan.unmatched == 3
 
 
 # --- what is looked at
@@ -262,16 +262,16 @@ def test_a_face_in_a_garments_photo_is_found():
     portrait = Image.fromarray(data.astronaut()).crop((60, 0, 400, 453)).resize((200, 266))
     canvas = Image.new("RGB", (300, 400), (235, 235, 235))
     canvas.paste(portrait, (50, 60))  # not cut by the lower edge
-    small = checks.small_of(canvas)
-    assert "a face" in checks.personhood(canvas, small, checks.away_from_ground(small))
+    thumbnail = checks.make_thumbnail(canvas)
+    assert "a face" in checks.person_doubt(canvas, thumbnail, checks.find_foreground(thumbnail))
 
 
 def looks(picture):
     """(blankness, personhood) of a picture."""
     image = Image.fromarray(picture)
-    small = checks.small_of(image)
-    away = checks.away_from_ground(small)
-    return checks.blankness(small, away), checks.personhood(image, small, away)
+    thumbnail = checks.make_thumbnail(image)
+    foreground = checks.find_foreground(thumbnail)
+    return checks.blank_fault(thumbnail, foreground), checks.person_doubt(image, thumbnail, foreground)
 
 
 def test_rendered_garments_are_no_persons_and_no_photo_is_blank():
@@ -288,8 +288,8 @@ def test_rendered_garments_are_no_persons_and_no_photo_is_blank():
 def test_blank_and_nearly_blank(level, size, blank):
     picture = np.full((128, 96, 3), 245, np.uint8)
     picture[40 : 40 + size, 30 : 30 + size] -= np.uint8(level)
-    small = checks.small_of(Image.fromarray(picture))
-    assert (checks.blankness(small, checks.away_from_ground(small)) is not None) == blank
+    thumbnail = checks.make_thumbnail(Image.fromarray(picture))
+    assert (checks.blank_fault(thumbnail, checks.find_foreground(thumbnail)) is not None) == blank
 
 
 # --- in parallel

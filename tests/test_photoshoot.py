@@ -107,7 +107,7 @@ def test_a_share_of_swaps_is_of_one_style_in_two_colors():
     share = np.mean(
         [{worn[i], worn[j]} in ({n - 1, n} for n in worn if shoot.recolored(n)) for i, j in twins]
     )
-    assert share == pytest.approx(shoot.ALIKE, abs=0.06)
+    assert share == pytest.approx(shoot.SAME_STYLE, abs=0.06)
 
 
 # ---------------------------------------------------------------- interrupted

@@ -10,7 +10,7 @@ from scipy import sparse
 from data_prep.photoshoot import pattern, pose, scene
 from data_prep.photoshoot.anatomy import LEVELS, PARTS, Build, anatomy, rotation, skinned, triangles
 from data_prep.photoshoot.background import street
-from data_prep.photoshoot.cloth import Surface, averaging, border, cut, normals, subdivided, suit
+from data_prep.photoshoot.cloth import Surface, averaging, border, cut, normals, subdivide, suit
 from data_prep.photoshoot.figure import Figure
 
 BUILD = Build(
@@ -208,7 +208,7 @@ def test_a_cut_that_cuts_nothing_and_one_after_another():
 
 def test_subdivision_parts_each_quad_in_four():
     surface, quads = sheet(4)
-    made, faces = subdivided(quads, len(surface))
+    made, faces = subdivide(quads, len(surface))
     points = made @ flat(surface)
     assert len(faces) == 8 * len(quads) and area(points, faces) == pytest.approx(1)
     np.testing.assert_allclose(made.sum(1), 1)
@@ -245,10 +245,10 @@ def test_the_suit_is_left_and_right_alike_and_faces_outwards():
 LIGHT = dict(key=np.array([0, -1, 0.0]), strength=0.5, soft=0.0, ambient=1.0, floor=1.0, side=0.0)
 
 
-def seen_of(points, faces, view, light=LIGHT):
+def trace_mesh(points, faces, view, light=LIGHT):
     """What a view sees of one mesh."""
     part = SimpleNamespace(points=points.astype(np.float32), faces=faces)
-    return scene.look([part], view, light, [normals(part.points, faces)])
+    return scene.trace([part], view, light, [normals(part.points, faces)])
 
 
 def sphere(radius, count=60):
@@ -267,15 +267,15 @@ def sphere(radius, count=60):
 def test_a_spheres_silhouette_and_normals():
     radius, distance = 0.3, 2.0
     view = scene.camera((64, 48), 0.9, np.zeros(3), distance)
-    seen = seen_of(*sphere(radius), view)
+    hits = trace_mesh(*sphere(radius), view)
     toward = view.rays @ np.array([0, 1, 0.0])  # cosine between each ray and the one to the middle
     limit = np.sqrt(1 - (radius / distance) ** 2)
     hit = np.zeros(len(view.rays), bool)
-    hit[seen.pixel] = True
+    hit[hits.pixel] = True
     assert (hit == (toward > limit))[np.abs(toward - limit) > 2e-4].all() and 500 < hit.sum() < 2000
-    np.testing.assert_allclose(np.linalg.norm(seen.place, axis=1), radius, rtol=0.002)
-    np.testing.assert_allclose(seen.normal, seen.place / radius, atol=0.03)
-    assert not seen.inside.any()
+    np.testing.assert_allclose(np.linalg.norm(hits.position, axis=1), radius, rtol=0.002)
+    np.testing.assert_allclose(hits.normal, hits.position / radius, atol=0.03)
+    assert not hits.inside.any()
 
 
 def test_a_camera_shows_its_span():
@@ -301,12 +301,12 @@ def test_a_squares_hard_shadow_on_a_wall():
         points=square.astype(np.float32), faces=np.array([[0, 1, 2], [0, 2, 3]], np.int32)
     )
     outs = [np.tile(np.float32([[0, -1, 0]]), (len(part.points), 1)) for part in (back, front)]
-    seen = scene.look([back, front], scene.camera((96, 96), 1.8, np.array([0, 1.0, 0]), 4.0), light, outs)
-    at = seen.place[seen.part == 0]
+    hits = scene.trace([back, front], scene.camera((96, 96), 1.8, np.array([0, 1.0, 0]), 4.0), light, outs)
+    at = hits.position[hits.part == 0]
     through = at + key / abs(key[1]) * 0.5  # where the ray to the light passes the square's plane
     off = np.abs(through[:, [0, 2]]).max(1) - 0.2  # negative in the shadow
     clear = np.abs(off) > 0.03  # farther from the shadow's border than a triangle is large
-    np.testing.assert_allclose(seen.key[seen.part == 0][clear], off[clear] > 0, atol=1e-6)
+    np.testing.assert_allclose(hits.key[hits.part == 0][clear], off[clear] > 0, atol=1e-6)
     assert (off[clear] < 0).sum() > 200
 
 
@@ -314,24 +314,24 @@ def test_ambient_light_of_the_open():
     """Twice the mean and four times the first moment of a half space of light 1: 1 and 1, by 28 rays."""
     surface, _ = sheet(8, 1.0)
     view = scene.camera((16, 16), 0.5, np.zeros(3), 2.0)
-    seen = seen_of(flat(surface) - [0.5, 0, 0.5], surface.faces, view)
-    np.testing.assert_allclose(seen.ambient, np.tile([1, 0, -1, 0], (len(seen.pixel), 1)), atol=0.1)
-    _, key = scene.irradiance(seen, seen.normal, LIGHT, np.zeros(len(seen.pixel)))
+    hits = trace_mesh(flat(surface) - [0.5, 0, 0.5], surface.faces, view)
+    np.testing.assert_allclose(hits.ambient, np.tile([1, 0, -1, 0], (len(hits.pixel), 1)), atol=0.1)
+    _, key = scene.irradiance(hits, hits.normal, LIGHT, np.zeros(len(hits.pixel)))
     np.testing.assert_allclose(key, LIGHT["strength"] * 1.15, rtol=1e-5)
 
 
 @pytest.mark.parametrize("slope", [(0.1, 0.0), (0.0, 0.2), (-0.15, 0.1)])
 def test_bumped_normals_of_an_even_slope(slope):
-    """A relief a x + b z on a wall tilts its normal by the gradient, damped as scene.bumped says."""
+    """A relief a x + b z on a wall tilts its normal by the gradient, damped as scene.bump_normals says."""
     surface, _ = sheet(4, 2.0)
     view = scene.camera((32, 32), 0.5, np.zeros(3), 3.0)
-    seen = seen_of(flat(surface) - [1, 0, 1], surface.faces, view)
-    relief = slope[0] * seen.place[:, 0] + slope[1] * seen.place[:, 2]
+    hits = trace_mesh(flat(surface) - [1, 0, 1], surface.faces, view)
+    relief = slope[0] * hits.position[:, 0] + slope[1] * hits.position[:, 2]
     size = np.hypot(*slope)
     wanted = np.array([0, -1, 0]) - np.array([slope[0], 0, slope[1]]) / (1 + 0.6 * size)
-    inner = (seen.pixel // 32 < 31) & (seen.pixel % 32 < 31)  # the last row and column have no neighbor
+    inner = (hits.pixel // 32 < 31) & (hits.pixel % 32 < 31)  # the last row and column have no neighbor
     np.testing.assert_allclose(
-        scene.bumped(seen, relief, view)[inner],
+        scene.bump_normals(hits, relief, view)[inner],
         np.tile(wanted / np.linalg.norm(wanted), (inner.sum(), 1)),
         atol=2e-3,
     )
@@ -340,11 +340,11 @@ def test_bumped_normals_of_an_even_slope(slope):
 def test_bumped_normals_of_a_wave():
     surface, _ = sheet(4, 2.0)
     view = scene.camera((16, 192), 0.1, np.zeros(3), 3.0)
-    seen = seen_of(flat(surface) - [1, 0, 1], surface.faces, view)
-    x, k = seen.place[:, 0], 2 * np.pi / 0.3
-    tilt = scene.bumped(seen, 0.002 * np.sin(k * x), view)
+    hits = trace_mesh(flat(surface) - [1, 0, 1], surface.faces, view)
+    x, k = hits.position[:, 0], 2 * np.pi / 0.3
+    tilt = scene.bump_normals(hits, 0.002 * np.sin(k * x), view)
     slope = 0.002 * k * np.cos(k * x)
-    inner = (seen.pixel // 192 < 15) & (seen.pixel % 192 < 191)
+    inner = (hits.pixel // 192 < 15) & (hits.pixel % 192 < 191)
     np.testing.assert_allclose(tilt[inner, 0], (-slope / np.sqrt(1 + slope**2))[inner], atol=0.003)
 
 

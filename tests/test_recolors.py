@@ -13,8 +13,8 @@ from cagan_theano.evaluation import held_out, measures
 from cagan_theano.io.command import main
 from data_prep.__main__ import cli
 from data_prep.picture import read_picture
-from data_prep.recolors.make import chosen
-from data_prep.recolors.names import find, named
+from data_prep.recolors.make import choose_swaps
+from data_prep.recolors.names import find, parse_name
 from data_prep.source import Source
 from data_prep.store import PhotoFile
 
@@ -311,7 +311,7 @@ def test_trousers_of_one_color_are_not_the_garment(tmp_path):
     ("a/crew_neck-rosé.webp", "crew_neck", "rosé"),
 ])  # fmt: skip
 def test_names(path, style, color):
-    found = named(path)
+    found = parse_name(path)
     assert (found and found.style, found and found.color) == (style, color)
 
 
@@ -341,11 +341,11 @@ def test_the_main_photo_is_taken_wherever_it_lies(tmp_path):
 
 def test_styles_take_turns():
     pairs = [[(0, 1)], [(0, 1), (0, 2), (1, 2)], [(0, 1), (1, 2)]]
-    rows = chosen(pairs, 100, 0)
+    rows = choose_swaps(pairs, 100, 0)
     every = {(n, *way) for n, part in enumerate(pairs) for a, b in part for way in ((a, b), (b, a))}
     assert len(rows) == 12 and {*rows} == every
     assert [sorted(row[0] for row in rows[at : at + 3]) for at in (0, 3)] == [[0, 1, 2]] * 2
-    assert chosen(pairs, 5, 0) == rows[:5] and chosen(pairs, 100, 1) != rows
+    assert choose_swaps(pairs, 5, 0) == rows[:5] and choose_swaps(pairs, 100, 1) != rows
 
 
 def test_one_prefix_and_few_swaps(folder, tmp_path):
