@@ -304,7 +304,7 @@ def contact_sheet(photos, count):
         ]
         sections.append((f"{name}: {len(cells)} of {len(part)} pairs, evenly spaced", cells))
     return render_sheet(
-        [photos.path.rpartition("/")[2], "person left, garment right; masks outline_mask in red"], sections
+        [photos.path.rpartition("/")[2], "person left, garment right; masks outlined in red"], sections
     )
 
 

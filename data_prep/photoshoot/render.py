@@ -60,7 +60,7 @@ def shade(parts, view, light, shaders):
     cavity = scene.cavity_shading(hits, relief, view)
     skin = np.array([n for n, part in enumerate(parts) if part.material in ("skin",)])
     rgb = srgb_to_linear(color) * ((ambient + key) * cavity)[:, None]
-    on_skin = np.isin(hits.part, skin)  # subsurface scattering reddens dark skin
+    on_skin = np.isin(hits.part, skin)  # subsurface scattering reddens shaded skin
     rgb[on_skin] = srgb_to_linear(color[on_skin]) * (
         (ambient + key)[on_skin, None] ** np.array([0.85, 1.04, 1.12])
     )
