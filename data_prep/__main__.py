@@ -20,7 +20,7 @@ SHEET_COLUMNS = 6  # pairs per row of the contact sheet
 
 @click.group(cls=Group, context_settings={"show_default": True, "max_content_width": 100})
 def cli():
-    """Make or inspect HDF5 files of human photos x_i and their articles y_i.
+    """Build or inspect HDF5 files of human photos x_i and their articles y_i.
 
     photoshoot renders synthetic pairs; detect and the commands named after dataset layouts read your
     own photos.
@@ -30,7 +30,7 @@ def cli():
 @cli.command()
 @click.argument("out", type=Output(KIND, data=True))
 @overwrite_option
-@click.option("--pairs", default=15000, help="Training pairs (default: as in the paper).")
+@click.option("--pairs", default=15000, help="Training pairs; the paper has 15000.")
 @click.option(
     "--wardrobe",
     type=click.Choice(["paper", "shop"]),
@@ -190,8 +190,9 @@ for _name, _layout in LAYOUTS.items():
 @click.option(
     "--only",
     default="",
+    show_default="all",
     metavar="PREFIX[,PREFIX]",
-    help="Only styles whose names start with a prefix.  [default: all]",
+    help="Only styles whose names start with a prefix.",
 )
 @click.option(
     "--shrink",
