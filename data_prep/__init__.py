@@ -1,1 +1,1 @@
-"""Data preparation: makes the HDF5 photo files that CAGAN is trained on."""
+"""Data preparation: builds the HDF5 photo files that CAGAN is trained on."""

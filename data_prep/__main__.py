@@ -1,4 +1,4 @@
-"""``python -m data_prep``: make or inspect the photo files that CAGAN is trained on."""
+"""``python -m data_prep``: build or inspect the photo files that CAGAN is trained on."""
 
 import io
 import json
@@ -10,55 +10,56 @@ import numpy as np
 from cagan_theano.io.command import Group, Output, main, overwrite_option
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.text import one_line, printable
-from data_prep.layouts import LAYOUTS, detect, twin_folders
+from data_prep.layouts import LAYOUTS, detect, matching_folders
 from data_prep.options import size_option
 from data_prep.store import KIND, PhotoFile
 
-HELD_OUT, FEWEST = 512, 4  # test pairs by default; a swap needs another garment
-SHEET_COLUMNS = 6  # pairs in a row of the contact sheet
+HELD_OUT, FEWEST = 512, 4  # default and minimum number of test pairs: a swap needs another garment
+SHEET_COLUMNS = 6  # pairs per row of the contact sheet
 
 
 @click.group(cls=Group, context_settings={"show_default": True, "max_content_width": 100})
 def cli():
-    """Make or inspect HDF5 files of human photos x_i and their articles y_i.
+    """Build or inspect HDF5 files of human photos x_i and their articles y_i.
 
-    photoshoot renders them; detect and the commands named after layouts read photos of your own.
+    photoshoot renders synthetic pairs; detect and the commands named after dataset layouts read your
+    own photos.
     """
 
 
 @cli.command()
 @click.argument("out", type=Output(KIND, data=True))
 @overwrite_option
-@click.option("--pairs", default=15000, help="Pairs to train on (the paper's number).")
+@click.option("--pairs", default=15000, help="Training pairs; the paper has 15000.")
 @click.option(
     "--wardrobe",
     type=click.Choice(["paper", "shop"]),
     default="paper",
-    help="paper: pullovers and hoodies, as in section 3.1; shop: those in the majority, and what "
-    "else shops sell.",
+    help="paper: pullovers and hoodies, as in section 3.1; shop: a broader range of tops, with "
+    "pullovers and hoodies the largest part.",
 )
 @size_option
-@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of everything random.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Random seed.")
 @click.option(
     "--held-out",
     type=click.IntRange(0),
     default=None,
-    show_default=f"{HELD_OUT}, or as many as --pairs where those are fewer",
+    show_default=f"{HELD_OUT}, or --pairs if smaller",
     help="Test pairs, each with one true swap.",
 )
-@click.option("--true-swaps", default=0, help="True swaps of train pairs, to learn from.")
-@click.option("--clutter", is_flag=True, help="A street-like background instead of a studio.")
+@click.option("--true-swaps", default=0, help="True swaps of training pairs, for training with ground truth.")
+@click.option("--clutter", is_flag=True, help="Street-like background instead of a studio.")
 @click.option(
     "--jobs",
     type=int,
     default=None,
-    show_default="the CPUs that it may use",
-    help="Processes; the pictures do not depend on it.",
+    show_default="available CPUs",
+    help="Processes; does not affect the images.",
 )
 def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, clutter, jobs):
     """Render a procedural photoshoot, people in garments of a wardrobe, to the HDF5 file OUT.
 
-    Interrupted, the same command goes on.
+    If interrupted, run the same command again to continue.
     """
     from data_prep.photoshoot.shoot import shoot
 
@@ -66,59 +67,59 @@ def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, clutter, 
         held_out = min(HELD_OUT, max(pairs, FEWEST))
     shoot(out, pairs, size, seed, held_out, clutter, jobs, true_swaps, wardrobe)
     swaps = f" with {true_swaps} true swaps" if true_swaps else ""
-    click.echo(f"wrote {out}: {pairs} pairs to train on{swaps}, {held_out} held out")
+    click.echo(f"wrote {out}: {pairs} training pairs{swaps}, {held_out} held out")
 
 
 @cli.command("detect")
 @click.argument("src", type=click.Path())
-@click.option("--samples", default=3, type=click.IntRange(0, 100), help="Pairs to show.")
+@click.option("--samples", default=3, type=click.IntRange(0, 100), help="Pairs to list.")
 def detect_command(src, samples):
-    """Say which layout the folder SRC has, and what it would yield.  No photo is opened."""
+    """Report which layout the folder SRC has and what it would yield, without opening a photo."""
     from data_prep.ingest import find
     from data_prep.source import Source
 
     source = Source(src)
     layouts = detect(source)
     if not layouts:
-        raise click.ClickException(f"{src}: has none of the known layouts; {hint(src, source)}")
+        raise click.ClickException(f"{src}: matches no known layout; {hint(src, source)}")
     for name, inner in layouts:
         click.echo("\n".join(describe_found(name, src, inner, find(LAYOUTS[name], inner), samples)))
 
 
 def hint(src, source):
-    """What to do with a folder of no known layout."""
-    twins = twin_folders(source)
-    if not twins:
-        return "for folders or a list of your own see the commands folders and list"
+    """The cure for a folder that matches no known layout."""
+    matching = matching_folders(source)
+    if not matching:
+        return "for your own folders or list, see the commands folders and list"
     return (
-        f"its folders {twins[0]!r} and {twins[1]!r} share {twins[2]} names; if they are "
-        f"persons and garments: python -m data_prep folders {shlex.quote(src)} OUT.h5 --persons "
-        f"{shlex.quote(twins[0])} --garments {shlex.quote(twins[1])}"
+        f"its folders {matching[0]!r} and {matching[1]!r} share {matching[2]} names; if they hold "
+        f"persons and garments, run: python -m data_prep folders {shlex.quote(src)} OUT.h5 --persons "
+        f"{shlex.quote(matching[0])} --garments {shlex.quote(matching[1])}"
     )
 
 
 def describe_found(name, src, source, found, samples):
-    """Lines on what a layout would yield."""
-    whole = [pair for pair in found.pairs if source.has(pair.person) and source.has(pair.garment)]
+    """Yield lines of text that summarize what a layout would yield."""
+    complete = [pair for pair in found.pairs if source.has(pair.person) and source.has(pair.garment)]
     splits = {
-        split or "no split": sum(pair.split == split for pair in whole)
-        for split in sorted({pair.split for pair in whole})
+        split or "no split": sum(pair.split == split for pair in complete)
+        for split in sorted({pair.split for pair in complete})
     }
     counts = ", ".join(f"{count} {split}" for split, count in splits.items())
     yield f"{name}: {LAYOUTS[name].TITLE}"
     yield (
-        f"  {len(whole)} pairs ({counts}), {len(found.pairs) - len(whole)} with a missing side, "
-        f"{len(found.unpaired)} rows to try on, {len(found.faults)} faults"
-        + (", label maps" if any(pair.parse for pair in whole) else "")
-        + (", garment masks" if any(pair.garment_mask for pair in whole) else "")
+        f"  {len(complete)} pairs ({counts}), {len(found.pairs) - len(complete)} incomplete, "
+        f"{len(found.unpaired)} unpaired rows, {len(found.faults)} faults"
+        + (", label maps" if any(pair.parse for pair in complete) else "")
+        + (", garment masks" if any(pair.garment_mask for pair in complete) else "")
     )
-    yield from (f"  {one_line(pair.person)}  wears  {one_line(pair.garment)}" for pair in whole[:samples])
+    yield from (f"  {one_line(pair.person)}  wears  {one_line(pair.garment)}" for pair in complete[:samples])
     yield from (f"  fault: {one_line(f.what)}: {one_line(f.why)}" for f in found.faults[:samples])
     yield f"  python -m data_prep {name} {shlex.quote(src)} OUT.h5"
 
 
 def ingest_command(name, layout):
-    """The command of one layout."""
+    """Register the command that ingests one layout."""
 
     def command(src, out, size, fit, split, test_share, seed, masks, drop_doubts, jobs, **options):
         from data_prep.ingest import Settings, ingest
@@ -129,9 +130,9 @@ def ingest_command(name, layout):
 
     command.__doc__ = f"""{layout.TITLE}.
 
-    Reads the photos in the folder SRC and writes the data file OUT, with OUT's name a report
-    (.report.json) and a contact sheet (.sheet.png).  What cannot be used is left out and listed.
-    Interrupted, the same command goes on.
+    Reads the photos in the folder SRC and writes the data file OUT, and next to it a report
+    (.report.json) and a contact sheet (.sheet.png).  Unusable photos are left out and listed.
+    If interrupted, run the same command again to continue.
     """
     for option in reversed((*getattr(layout, "OPTIONS", ()), *INGEST_OPTIONS)):
         command = option(command)
@@ -147,33 +148,33 @@ INGEST_OPTIONS = (
         "--fit",
         type=click.Choice(["pad", "crop"]),
         default="pad",
-        help="Keep the aspect by a border in the photo's own color, or by cutting.",
+        help="Keep the aspect ratio by padding with the photo's border color, or by center cropping.",
     ),
     click.option(
         "--split",
         type=click.Choice(["given", "product", "train", "test"]),
         default="given",
-        help="The data set's own, or where it has none by product; by product; or all in one.",
+        help="The dataset's own split (by product if it has none); by product; or everything in one split.",
     ),
     click.option(
         "--test-share",
         default=0.1,
         type=click.FloatRange(0, 0.9),
-        help="Of a split by product: the share held out, at most.",
+        help="Largest share that a split by product holds out.",
     ),
-    click.option("--seed", default=0, type=click.IntRange(0), help="Of a split by product."),
+    click.option("--seed", default=0, type=click.IntRange(0), help="Seed of a split by product."),
     click.option(
         "--masks/--no-masks",
         default=True,
-        help="Keep label maps and garment masks, and leave out pairs without.",
+        help="Store label maps and garment masks, and leave out pairs without them.",
     ),
     click.option(
         "--drop-doubtful/--keep-doubtful",
         "drop_doubts",
         default=True,
-        help="Leave out garments whose photo seems to be one of a person.",
+        help="Leave out garments whose photo appears to show a person.",
     ),
-    click.option("--jobs", default=2, type=click.IntRange(1, 256), help="Photos read at once."),
+    click.option("--jobs", default=2, type=click.IntRange(1, 256), help="Photos read in parallel."),
 )
 for _name, _layout in LAYOUTS.items():
     ingest_command(_name, _layout)
@@ -184,39 +185,43 @@ for _name, _layout in LAYOUTS.items():
 @click.argument("out", type=Output(KIND, data=True))
 @overwrite_option
 @size_option
-@click.option("--triples", default=200, type=click.IntRange(1), help="Swaps, at most.")
-@click.option("--seed", default=0, type=click.IntRange(0), help="Of the choice of swaps.")
+@click.option("--triples", default=200, type=click.IntRange(1), help="Maximum number of swaps.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Seed for choosing the swaps.")
 @click.option(
-    "--only", default="", metavar="PREFIX[,PREFIX]", help="Styles whose name begins so.  [default: all]"
+    "--only",
+    default="",
+    show_default="all",
+    metavar="PREFIX[,PREFIX]",
+    help="Only styles whose names start with a prefix.",
 )
 @click.option(
     "--shrink",
     default=1.0,
     type=click.FloatRange(0.7, 1),
-    help="Share of the frame that the person's photo takes.",
+    help="Share of the frame that the person's photo fills.",
 )
 @click.option(
     "--ground",
     type=click.IntRange(1, 254),
     default=None,
-    help="Gray in the place of the photos' white ground, of 255.  [default: as it is]",
+    help="Gray level of 255 that replaces the photos' white background.  [default: unchanged]",
 )
 def recolors_command(src, out, size, triples, seed, only, shrink, ground):
-    """Photos STYLE-COLOR.jpg, recolored by a shop: swaps of which the true answer is a photo.
+    """Photos STYLE-COLOR.jpg that a shop recolored: swaps whose ground truth is a photo.
 
-    Reads the photos in the folder SRC and below and writes the data file OUT, a test split.  The
-    articles are cut from the photos.  What cannot be used is left out and listed.
+    Reads the photos in SRC and its subfolders and writes the data file OUT, a test split.  Articles
+    are cut from the photos.  Unusable photos are left out and listed.
     """
     from data_prep.recolors.make import Settings, recolor
 
     prefixes = tuple(part.strip() for part in only.split(",") if part.strip())
-    made = recolor(src, out, Settings(size, triples, seed, prefixes, shrink, ground))
+    summary = recolor(src, out, Settings(size, triples, seed, prefixes, shrink, ground))
     lines = [
-        f"wrote {out}: {made.triples} true swaps of {made.styles} styles, {made.photos} photos",
-        *(f"  left out {line}" for line in made.left_out),
+        f"wrote {out}: {summary.triples} true swaps of {summary.styles} styles, {summary.photos} photos",
+        *(f"  left out {line}" for line in summary.left_out),
     ]
-    if made.others:
-        lines.append(f"  {made.others} images are not called STYLE-COLOR: not read")
+    if summary.others:
+        lines.append(f"  {summary.others} images are not named STYLE-COLOR and were not read")
     click.echo(printable("\n".join(lines)))
 
 
@@ -224,9 +229,9 @@ def recolors_command(src, out, size, triples, seed, only, shrink, ground):
 @click.argument("file", type=click.Path())
 @click.option("--sheet", type=Output("a PNG picture"), help="Write a contact sheet (PNG).")
 @click.option("--rows", default=4, type=click.IntRange(1, 64), help="Rows of the sheet.")
-@click.option("--verify/--no-verify", default=True, help="Read everything to check its checksums.")
+@click.option("--verify/--no-verify", default=True, help="Read everything to verify the checksums.")
 def inspect(file, sheet, rows, verify):
-    """Print schema, counts, splits and provenance of FILE, verify it, draw a contact sheet."""
+    """Print the schema, counts, splits and provenance of FILE; verify it; render a contact sheet."""
     with PhotoFile.open(file) as photos:
         click.echo(f"{file}: {photos.height}x{photos.width} pixels")
         for name in photos.splits:
@@ -236,17 +241,17 @@ def inspect(file, sheet, rows, verify):
             click.echo(f"  {name} {dataset.dtype} {list(dataset.shape)}")
         click.echo("provenance: " + json.dumps(photos.provenance, sort_keys=True))
         if verify:
-            click.echo(f"checksums: {verified(photos)} chunks read, all whole")
+            click.echo(f"checksums: {verify_chunks(photos)} chunks verified")
         if sheet:
             content = io.BytesIO()
             contact_sheet(photos, rows * SHEET_COLUMNS).save(content, "PNG")
             write_atomically(sheet, content.getvalue())
 
 
-def verified(photos):
-    """Read every chunk of a `PhotoFile`, which checks its checksum; returns how many.
+def verify_chunks(photos):
+    """Verify the checksum of every chunk of a `PhotoFile` by reading it; returns the number of chunks.
 
-    Raises ValueError for the first that is damaged.
+    Raises ValueError for the first damaged chunk.
     """
     from tqdm import tqdm
 
@@ -260,7 +265,7 @@ def verified(photos):
 
 
 def describe(name, part):
-    """One line on a split: counts of pairs, persons, garments, swaps and attributes."""
+    """Summary of a split: counts of pairs, persons, garments, swaps and attribute values."""
     kind = "true swaps" if part.triples and part.triples.x_ij else "swaps to try"
     swaps = f", {len(part.triples.i)} {kind}" if part.triples else ""
     masks = (", masks" if part.mask else "") + (", garment masks" if part.y_mask else "")
@@ -281,8 +286,8 @@ def describe(name, part):
 
 
 def contact_sheet(photos, count):
-    """A PIL image of evenly spaced pairs of each split, `count` together, person beside article."""
-    from data_prep.sheet import Cell, draw_sheet, outlined
+    """A PIL image of `count` pairs, evenly spaced within each split, person beside article."""
+    from data_prep.sheet import Cell, outline_mask, render_sheet
 
     sections = []
     for name in photos.splits:
@@ -291,21 +296,21 @@ def contact_sheet(photos, count):
         cells = [
             Cell(
                 (
-                    outlined(part.x[row], part.mask and part.mask[row]),
-                    outlined(part.y[row], part.y_mask and part.y_mask[row]),
+                    outline_mask(part.x[row], part.mask and part.mask[row]),
+                    outline_mask(part.y[row], part.y_mask and part.y_mask[row]),
                 ),
                 caption_of(part, row),
             )
             for row in rows
         ]
         sections.append((f"{name}: {len(cells)} of {len(part)} pairs, evenly spaced", cells))
-    return draw_sheet(
+    return render_sheet(
         [photos.path.rpartition("/")[2], "person left, garment right; masks outlined in red"], sections
     )
 
 
 def caption_of(part, row):
-    """The lines under a pair: its files where they are known, and its numbers."""
+    """The caption of a pair: its file names if known, then its row and ids."""
     files = [part.x_file[row], part.y_file[row]] if part.x_file and part.y_file else []
     return (*files, f"row {row}: person {part.person[row]}, garment {part.garment[row]}")
 

@@ -1,9 +1,9 @@
-"""How fast photos are read, against a loop that only decodes them.
+"""Benchmark the ingestion of photos against a loop that only decodes them.
 
     python -m data_prep.benchmark [--pairs N] [--size HxW] [--jobs N]
 
-Makes JPEGs of 768x1024 pixels in a temporary folder, decodes them all with as many threads and
-does nothing else, and then makes a data file of them with `data_prep folders`.
+Writes JPEGs of 768x1024 pixels to a temporary folder, measures a loop that only decodes them with the
+same number of threads, and then `data_prep folders`, which builds a data file from them.
 """
 
 import io
@@ -23,14 +23,14 @@ from data_prep.options import size_option
 from data_prep.photoshoot.shoot import Setting, check_renderer, make_pair
 
 WIDTH, HEIGHT = 768, 1024
-RENDERED = Setting(seed=0, size=(128, 96))  # what is rendered, and then enlarged
+RENDERED = Setting(seed=0, size=(128, 96))  # photos are rendered at this size and enlarged
 KINDS = ("people", "clothes")
-FEW = 60  # pairs: more than the contact sheet shows
+FEW = 60  # pairs: more than fit on the contact sheet
 
 
-def jpeg(picture, seed):
-    """A JPEG's bytes: a rendered picture enlarged, with the noise of a sensor."""
-    large = Image.fromarray(picture).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+def jpeg(image, seed):
+    """The bytes of a JPEG: a rendered image, enlarged, with sensor-like noise."""
+    large = Image.fromarray(image).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
     pixels = np.asarray(large) + np.random.default_rng(seed).normal(0, 3, (HEIGHT, WIDTH, 3))
     content = io.BytesIO()
     Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(content, "JPEG", quality=90)
@@ -38,7 +38,7 @@ def jpeg(picture, seed):
 
 
 def make_photos(folder, pairs):
-    """Write the photos of a small photoshoot; returns their paths."""
+    """Write the photos of a small photoshoot to a folder; returns their paths."""
     paths = []
     for kind in KINDS:
         os.makedirs(os.path.join(folder, kind))
@@ -52,33 +52,33 @@ def make_photos(folder, pairs):
 
 
 def decode(path):
-    """Decode one file and do nothing with it."""
+    """Decode one file and discard the pixels."""
     with Image.open(path) as image:
         image.load()
 
 
-def seconds(work, rounds):
-    """(wall, processor) seconds of the fastest of several turns of a function."""
+def seconds(function, rounds):
+    """(wall, CPU) time [s] of a function: the minima over several rounds."""
 
     def once():
         start = time.perf_counter(), time.process_time()
-        work()
+        function()
         return time.perf_counter() - start[0], time.process_time() - start[1]
 
-    turns = [once() for _ in range(rounds)]
-    return tuple(min(spent) for spent in zip(*turns))
+    times = [once() for _ in range(rounds)]
+    return tuple(min(column) for column in zip(*times))
 
 
 @click.command(cls=Command, context_settings={"show_default": True})
-@click.option("--pairs", default=150, type=click.IntRange(1), help="Pairs of JPEGs.")
+@click.option("--pairs", default=150, type=click.IntRange(1), help="Number of pairs of JPEGs.")
 @size_option
-@click.option("--jobs", default=2, type=click.IntRange(1), help="Threads of both.")
-@click.option("--rounds", default=3, type=click.IntRange(1), help="Turns; the fastest counts.")
+@click.option("--jobs", default=2, type=click.IntRange(1), help="Threads of both loops.")
+@click.option("--rounds", default=3, type=click.IntRange(1), help="Repetitions; the minimum counts.")
 def benchmark(pairs, size, jobs, rounds):
-    """Compare the making of a data file with a loop that only decodes the same photos.
+    """Compare building a data file with a loop that only decodes the same photos.
 
-    What a data file costs whatever its length (the contact sheet above all) is measured with few
-    photos and told apart.
+    The fixed cost of a data file (mostly its contact sheet) is measured with few photos and reported
+    separately.
     """
     check_renderer()
     settings, options = Settings(size=size, jobs=jobs), dict(zip(("persons", "garments"), KINDS))
@@ -86,7 +86,7 @@ def benchmark(pairs, size, jobs, rounds):
         few, many = os.path.join(folder, "few"), os.path.join(folder, "many")
         paths = make_photos(many, pairs)
         count = len(make_photos(few, FEW))
-        bare = seconds(lambda: list(in_parallel(decode, paths, jobs)), rounds)
+        decoding = seconds(lambda: list(in_parallel(decode, paths, jobs)), rounds)
         start, whole = (
             seconds(lambda src=src: ingest("folders", src, f"{folder}/out.h5", settings, options), rounds)
             for src in (few, many)
@@ -96,17 +96,17 @@ def benchmark(pairs, size, jobs, rounds):
         f"{len(paths)} JPEGs of {WIDTH}x{HEIGHT} ({mean:.0f} KiB each), {jobs} threads, "
         f"to {size[0]}x{size[1]}"
     )
-    bare = np.array(bare) / len(paths)
+    decoding = np.array(decoding) / len(paths)
     each = (np.array(whole) - start) / (len(paths) - count)
-    for name, spent in (("decoding alone", bare), ("data_prep", each)):
-        wall, processor = 1000 * spent
-        click.echo(f"{name:<16}{wall:7.2f} ms a photo, {processor:7.2f} ms of processor time")
+    for name, spent in (("decoding alone", decoding), ("data_prep", each)):
+        wall, cpu = 1000 * spent
+        click.echo(f"{name:<16}{wall:7.2f} ms per photo, {cpu:7.2f} ms of CPU time")
     fixed = np.array(start) - count * each
-    click.echo(f"and {fixed[0]:.2f} s, {fixed[1]:.2f} s of processor time, whatever the number")
+    click.echo(f"fixed cost: {fixed[0]:.2f} s, {fixed[1]:.2f} s of CPU time")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     click.echo(
-        f"{each[0] / bare[0]:.2f} times the bare loop, {each[1] / bare[1]:.2f} times its "
-        f"processor time; at most {peak:.0f} MiB of memory"
+        f"{each[0] / decoding[0]:.2f} times the decoding loop, {each[1] / decoding[1]:.2f} times its "
+        f"CPU time; peak memory {peak:.0f} MiB"
     )
 
 

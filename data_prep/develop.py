@@ -1,4 +1,4 @@
-"""From a file to what is kept of it: the photo in its size, its mask, and what the checks say."""
+"""Develop a photo file: fit it to the target size, read its mask, and run the checks."""
 
 import hashlib
 import io
@@ -11,12 +11,12 @@ from data_prep import checks
 from data_prep.picture import decode, decode_labels, fit
 from data_prep.store import pack
 
-ASPECT = 0.02  # the most that the shapes of a photo and of its mask may differ
+ASPECT = 0.02  # largest relative difference between the aspect ratios of a photo and its mask
 
 
 class Task(NamedTuple):
-    """A photo to develop.  role: "x" (person) or "y" (garment); mask: its label map or garment
-    mask or None; labels: those of a label map that are the garment, () for a garment mask."""
+    """A photo to develop.  role: "x" (person) or "y" (garment); photo: its path; mask: path of its
+    label map or garment mask, or None; labels: the garment's labels in a label map, () for a mask."""
 
     role: str
     photo: str
@@ -25,11 +25,12 @@ class Task(NamedTuple):
 
 
 class Developed(NamedTuple):
-    """What is kept of a photo.
+    """A developed photo.
 
-    fault: why it cannot be used; mask_fault: why its mask cannot; doubt: why it may be no photo
-    of a garment; each "KIND: ..." or None.  digest: of the file's bytes; phash, colors: see
-    `checks.print_of`; enlarged: it is smaller than wanted; pixels, mask: `pack`ed or None.
+    fault: why it cannot be used; mask_fault: why its mask cannot be used; doubt: why it may not show
+    a garment; each "KIND: detail" or None.  digest: SHA-256 of the file; phash, colors: see
+    `checks.fingerprint`; enlarged: whether it is smaller than the target size; pixels, mask:
+    `pack`ed or None.
     """
 
     fault: str | None = None
@@ -44,7 +45,7 @@ class Developed(NamedTuple):
 
 
 def develop(source, task, size, how):
-    """Read, check and fit one photo of a `Source`: a `Developed`.  Never raises for bad files.
+    """Read, check and fit one photo of a `Source`: a `Developed`.  Bad files do not raise.
 
     size: (height, width) [pixels]; how: "pad" or "crop".
     """
@@ -53,14 +54,14 @@ def develop(source, task, size, how):
         image = decode(io.BytesIO(data), task.photo, size, how)
     except ValueError as error:
         return Developed(fault=f"{kind_of(error)}: {error}")
-    small = checks.small_of(image)
-    away = checks.away_from_ground(small)
-    phash, colors = checks.print_of(image)
+    thumbnail = checks.make_thumbnail(image)
+    foreground = checks.find_foreground(thumbnail)
+    phash, colors = checks.fingerprint(image)
     mask, mask_fault = read_mask(source, task, image, size, how)
     return Developed(
-        checks.blankness(small, away),
+        checks.blank_fault(thumbnail, foreground),
         mask_fault,
-        checks.personhood(image, small, away) if task.role == "y" else None,
+        checks.person_doubt(image, thumbnail, foreground) if task.role == "y" else None,
         hashlib.sha256(data).digest(),
         phash,
         colors,
@@ -71,28 +72,28 @@ def develop(source, task, size, how):
 
 
 def kind_of(error):
-    """The kind of an unreadable file, by its error."""
-    return "missing" if "there is no such file" in str(error) else "unreadable"
+    """The kind of fault of an unreadable file, from its error."""
+    return "missing" if ": no such file" in str(error) else "unreadable"
 
 
 def read_mask(source, task, image, size, how):
-    """(packed mask, None), (None, why not), or (None, None) where there is none to read."""
+    """(packed mask, None), (None, why it cannot be used), or (None, None) if the task has no mask."""
     if task.mask is None:
         return None, None
     try:
-        whole = open_mask(io.BytesIO(source.read(task.mask)), task)
+        full = open_mask(io.BytesIO(source.read(task.mask)), task)
     except ValueError as error:
         return None, f"mask: {error}"
-    if abs(whole.width * image.height / (whole.height * image.width) - 1) > ASPECT:
+    if abs(full.width * image.height / (full.height * image.width) - 1) > ASPECT:
         return None, (
-            f"mask: {task.mask}: is {whole.width}x{whole.height}, which is not the shape of the photo"
+            f"mask: {task.mask}: its size {full.width}x{full.height} does not match the photo's aspect ratio"
         )
-    fault = checks.degenerate(whole)
-    return (None, fault) if fault else (pack(fit(whole, *size, how, fill=0)), None)
+    fault = checks.mask_fault(full)
+    return (None, fault) if fault else (pack(fit(full, *size, how, fill=0)), None)
 
 
 def open_mask(stream, task):
-    """The mask as a PIL image in mode L, 255 where the garment is."""
+    """The mask as a PIL image in mode L: 255 on the garment, 0 elsewhere."""
     if task.labels:
         inside = np.isin(decode_labels(stream, task.mask), task.labels)
     else:

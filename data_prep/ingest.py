@@ -1,8 +1,8 @@
-"""From a folder of photos to the data file: list, develop in parallel, decide, write.
+"""Build the data file from a folder of photos: list, develop in parallel, select, write.
 
-Photos are developed one by one into a work file beside OUT, so that memory does not grow with
-their number (names and hashes do, a few kilobytes a pair) and an interrupted run goes on where
-it stopped.  OUT appears whole at the end or not at all.
+Photos are developed one by one into a work file next to OUT.  Memory therefore grows only with names
+and hashes (a few kilobytes per pair), and an interrupted run continues where it stopped.  OUT is
+written atomically at the end.
 """
 
 import collections
@@ -14,27 +14,27 @@ from tqdm import tqdm
 
 from cagan_theano.io.text import printable
 from data_prep.develop import Task, develop
-from data_prep.layouts import LAYOUTS, begin
+from data_prep.layouts import LAYOUTS, find_root
 from data_prep.layouts.records import Fault, Pair
 from data_prep.picture import quiet
 from data_prep.plan import make_plan
 from data_prep.report import Report
 from data_prep.source import Source
 from data_prep.store import Packed, PhotoWriter, check_target
-from data_prep.work import Work
+from data_prep.work import DevelopedPhotos
 
-VERSION = 2  # of what is made of a photo: raised whenever the same file gives other pixels
-GROUP = 4  # photos that a thread is given at once: fewer turns of Python's one lock
-WINDOW = 4  # groups to a thread that may wait for the work file
+VERSION = 2  # of the developed pixels: increased whenever the same file gives different ones
+GROUP = 4  # photos per task of a thread: less contention for the GIL
+WINDOW = 4  # groups per thread that may wait to be written
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How photos become a data file.
+    """Settings of an ingestion.
 
     size: (height, width) [pixels]; fit: "pad" or "crop"; split, share, seed: see
-    `plan.make_plan`; masks: keep masks, and drop pairs without; drop_doubts: drop garments that a
-    check takes for photos of a person; jobs: photos developed at once.
+    `plan.make_plan`; masks: store masks, and drop pairs without them; drop_doubts: drop garments
+    whose photo appears to show a person; jobs: photos developed in parallel.
     """
 
     size: tuple[int, int] = (128, 96)
@@ -49,7 +49,7 @@ class Settings:
 
 @dataclasses.dataclass
 class Found:
-    """What a layout found: true pairs, rows to try on, and what cannot be used."""
+    """Records of a layout, by type: `Pair`s, `Unpaired` rows and `Fault`s."""
 
     pairs: list
     unpaired: list
@@ -63,59 +63,59 @@ def find(layout, source, options=None):
         getattr(found, kinds.get(type(record), "unpaired")).append(record)
     found.pairs = list(dict.fromkeys(found.pairs))
     found.faults += [
-        Fault(folder or ".", "is a link out of SRC: not followed") for folder in dict.fromkeys(source.refused)
+        Fault(folder or ".", "links outside SRC (not followed)") for folder in dict.fromkeys(source.refused)
     ]
     return found
 
 
 def ingest(name, src, out, settings=None, options=None):
-    """Make the data file OUT of the photos in SRC, with its report and contact sheet.
+    """Build the data file OUT from the photos in SRC, with its report and contact sheet.
 
-    name: a layout of `data_prep.layouts.LAYOUTS`; options: its own, as keyword arguments.
-    Returns the `Report`.  Raises ValueError or OSError, "FILE: what is wrong; the cure", when not
-    a single pair can be used; where there were pairs, the report says why and is named.
+    name: a key of `data_prep.layouts.LAYOUTS`; options: keyword arguments of that layout.
+    Returns the `Report`.  Raises ValueError or OSError, "FILE: problem; cure", if no pair can be
+    used; if there were pairs, the message names the report with the reasons.
     """
-    settings, layout, whole = settings or Settings(), LAYOUTS[name], Source(src)
+    settings, layout, root = settings or Settings(), LAYOUTS[name], Source(src)
     check_target(out)
-    source = begin(whole, layout) or whole
+    source = find_root(root, layout) or root
     found = find(layout, source, options)
     report = Report(name, src, out, settings, options, source.base, VERSION)
-    report.found(found)
+    report.add_records(found)
     if not found.pairs:
         raise ValueError(
-            f"{src}: holds no pairs of the layout {name} ({report.why_none()}); "
-            "`python -m data_prep detect` tells which layout it has"
+            f"{src}: contains no pairs of the layout {name} ({report.main_reasons()}); "
+            "run `python -m data_prep detect` to find its layout"
         )
-    with Work(f"{out}.work", [VERSION, settings.size, settings.fit, source.root]) as work, quiet():
+    with DevelopedPhotos(f"{out}.work", [VERSION, settings.size, settings.fit, source.root]) as work, quiet():
         tasks = tasks_of(found.pairs, settings.masks)
         develop_all(source, tasks, work, settings)
-        facts = {task[:2]: work.facts(key_of(task)) for task in tasks}
+        metadata = {task[:2]: work.metadata(key_of(task)) for task in tasks}
         plan = make_plan(
             found.pairs,
             found.unpaired,
-            facts,
+            metadata,
             split=settings.split,
             share=settings.share,
             seed=settings.seed,
             masks=settings.masks,
             drop_doubts=settings.drop_doubts,
         )
-        report.planned(plan, facts)
+        report.add_plan(plan, metadata)
         if not plan.kept:
-            report.write_facts()
+            report.write_json()
             raise ValueError(
                 f"{src}: none of {len(found.pairs)} pairs can be used "
-                f"({report.why_none()}); see {report.facts_path}"
+                f"({report.main_reasons()}); see {report.json_path}"
             )
-        pictures = {task[:2]: key_of(task) for task in tasks}
-        report.draw(plan, lambda photo: work.pictures(pictures[photo]))
-        write(out, plan, work, pictures, report, settings)
+        keys = {task[:2]: key_of(task) for task in tasks}
+        report.render_sheet(plan, lambda photo: work.images(keys[photo]))
+        write(out, plan, work, keys, report, settings)
         work.remove()
     return report
 
 
 def tasks_of(pairs, masks):
-    """The `Task`s of all photos of some pairs, each once; masks: whether theirs are wanted."""
+    """The unique `Task`s of the photos of some pairs; masks: whether to develop their masks."""
     tasks = {}
     for pair in pairs:
         for task in (
@@ -127,12 +127,12 @@ def tasks_of(pairs, masks):
 
 
 def key_of(task):
-    """A task as the text that the work file knows it by."""
+    """The key of a task in the work file."""
     return printable("|".join((task.role, task.photo, task.mask or "", ",".join(map(str, task.labels)))))
 
 
 def develop_all(source, tasks, work, settings):
-    """Develop every photo that the work file has not yet, in parallel, in order."""
+    """Develop the photos that are missing in the work file, in parallel, and store them in order."""
     done = work.stamps()
     stamps = {key_of(task): stamp_of(source, task) for task in tasks}
     missing = [task for task in tasks if done.get(key_of(task)) != stamps[key_of(task)]]
@@ -152,16 +152,18 @@ def develop_all(source, tasks, work, settings):
         work.save()
     except KeyboardInterrupt:
         work.save()
-        raise KeyboardInterrupt("interrupted; what was read is kept, the same command goes on") from None
+        raise KeyboardInterrupt(
+            "interrupted; progress is saved, run the same command again to continue"
+        ) from None
 
 
 def stamp_of(source, task):
-    """What changes when a task's files change."""
+    """A fingerprint that changes when one of the task's files changes."""
     return f"{source.stamp(task.photo)} {source.stamp(task.mask) if task.mask else ''}"
 
 
 def in_parallel(function, items, jobs):
-    """(item, function(item)) of each item in order, `jobs` at once, a bounded number ahead."""
+    """Yield (item, function(item)) in order, from `jobs` threads, a bounded number of items ahead."""
     items, pending = iter(items), collections.deque()
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         try:
@@ -177,25 +179,25 @@ def in_parallel(function, items, jobs):
                 future.cancel()
 
 
-def write(out, plan, work, pictures, report, settings):
-    """Write the data file; its report and sheet are put in place just before it, and with it alone."""
+def write(out, plan, work, keys, report, settings):
+    """Write the data file, and just before it its report and sheet, which are reverted if it fails."""
     try:
         with PhotoWriter(out, *settings.size, report.provenance()) as writer:
             for kept in tqdm(plan.kept, unit="pair", desc="writing"):
-                add(writer, kept, work, pictures)
+                add_pair(writer, kept, work, keys)
             for i, j in plan.triples:
                 writer.add_triple(i, j)
             report.write()
     except BaseException:
-        report.take_back()
+        report.restore()
         raise
 
 
-def add(writer, kept, work, pictures):
-    """Write one pair that is kept."""
+def add_pair(writer, kept, work, keys):
+    """Append one `plan.Kept` pair to the file."""
     pair = kept.pair
-    x, mask = work.pictures(pictures["x", pair.person])
-    y, y_mask = work.pictures(pictures["y", pair.garment])
+    x, mask = work.images(keys["x", pair.person])
+    y, y_mask = work.images(keys["y", pair.garment])
     images = [image and Packed(image) for image in (x, y, mask, y_mask)]
     writer.add(
         kept.split,

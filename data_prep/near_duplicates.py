@@ -1,4 +1,4 @@
-"""Photos that occur again: byte for byte, or as another file of nearly the same picture."""
+"""Find repeated photos: identical files, and files of nearly the same image."""
 
 import functools
 import itertools
@@ -7,17 +7,17 @@ from collections import defaultdict
 import numpy as np
 from tqdm import tqdm
 
-DISTANCE = 8  # bits of 64 in which the perceptual hashes of near repeats differ at most
-MANY = 5000  # photos from which on comparing takes long enough to show
-AT_ONCE = 1 << 16  # pairs compared at once, 200 bytes each and more: some 40 MB
-COLOR = 12  # levels by which any of their 8x8 mean colors differs at most
+DISTANCE = 8  # largest Hamming distance between the 64-bit perceptual hashes of near repeats
+COLOR = 12  # largest difference [levels] between their 8x8 mean colors
+MANY = 5000  # photos from which comparing takes long enough for a progress bar
+AT_ONCE = 1 << 16  # pairs compared at once, at some 200 bytes each or more: about 40 MB
 
 
 def near_repeats(hashes, colors, digests):
-    """All pairs of near repeats, an int array [P, 2] of rows a < b.
+    """All pairs of near repeats: an int array [P, 2] of rows a < b.
 
-    hashes [N] uint64, colors [N, C] uint8, digests: N bytes.  Byte-identical photos are repeats of
-    each other and of whatever the first of them is a repeat of.
+    hashes: [N] uint64; colors: [N, C] uint8; digests: N bytes objects.  Byte-identical photos are
+    repeats of each other and of every near repeat of the first of them.
     """
     copies = defaultdict(list)
     for row, digest in enumerate(digests):
@@ -33,8 +33,8 @@ def near_repeats(hashes, colors, digests):
 def similar(hashes, colors):
     """Pairs (a, b) of rows within DISTANCE and COLOR.
 
-    Hashes that differ in DISTANCE bits agree in at least one of DISTANCE + 1 bands of bits: only
-    those that share a band are compared.
+    Hashes that differ in at most DISTANCE bits agree in at least one of DISTANCE + 1 bands of bits, so
+    only rows that share a band are compared.
     """
     found = set()
     edges = np.linspace(0, 64, DISTANCE + 2).astype(int)
@@ -47,14 +47,14 @@ def similar(hashes, colors):
 
 
 def buckets(values):
-    """Arrays of the rows that share a value, where there are at least two."""
+    """Arrays of the rows that share a value, for values that occur at least twice."""
     order = np.argsort(values, kind="stable")
     cuts = np.flatnonzero(np.diff(values[order])) + 1
     return [rows for rows in np.split(order, cuts) if len(rows) > 1]
 
 
 def similar_within(rows, hashes, colors):
-    """The similar pairs among some rows, a block of them against all others at a time."""
+    """Yield the similar pairs among some rows, comparing one block of rows with all at a time."""
     size = max(1, AT_ONCE // len(rows))
     for start in range(0, len(rows), size):
         block = rows[start : start + size]
@@ -62,45 +62,45 @@ def similar_within(rows, hashes, colors):
         at_a, at_b = near.nonzero()
         a, b = block[at_a], rows[at_b]
         a, b = a[a < b], b[a < b]
-        apart = np.abs(colors[a].astype(np.int16) - colors[b]).max(axis=1)
-        yield from zip(a[apart <= COLOR].tolist(), b[apart <= COLOR].tolist())
+        difference = np.abs(colors[a].astype(np.int16) - colors[b]).max(axis=1)
+        yield from zip(a[difference <= COLOR].tolist(), b[difference <= COLOR].tolist())
 
 
 def bit_count(words):
-    """The number of ones in each uint64 of an array."""
+    """The number of set bits in each element of a uint64 array."""
     return ones_of_16_bits()[words[..., None].view(np.uint16)].sum(axis=-1, dtype=np.uint8)
 
 
 @functools.cache
 def ones_of_16_bits():
-    """The number of ones in each 16-bit number, uint8 [65536]."""
+    """The number of set bits in each 16-bit number: uint8 [65536]."""
     words = np.arange(1 << 16, dtype=np.uint16)[:, None].view(np.uint8)
     return np.unpackbits(words, axis=1).sum(axis=1, dtype=np.uint8)
 
 
 class Groups:
-    """Disjoint groups of things that belong together."""
+    """Disjoint groups of hashable items (union-find)."""
 
     def __init__(self):
         self._parent = {}
 
-    def find(self, thing):
-        """The one that stands for the group of a thing, which begins as its own group."""
+    def find(self, item):
+        """The representative of an item's group; a new item forms a group of its own."""
         path = []
-        while (parent := self._parent.setdefault(thing, thing)) != thing:
-            path.append(thing)
-            thing = parent
+        while (parent := self._parent.setdefault(item, item)) != item:
+            path.append(item)
+            item = parent
         for passed in path:
-            self._parent[passed] = thing
-        return thing
+            self._parent[passed] = item
+        return item
 
     def join(self, a, b):
-        """Make one group of two; the one that was there first stands for it."""
+        """Merge two groups; the representative of a's group represents both."""
         self._parent[self.find(b)] = self.find(a)
 
 
 def neighbours(pairs):
-    """row -> set of the rows that are near repeats of it."""
+    """Turn pairs of rows into a dict: row -> set of its near repeats."""
     table = defaultdict(set)
     for a, b in pairs:
         table[int(a)].add(int(b))

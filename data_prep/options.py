@@ -1,4 +1,4 @@
-"""Command-line options that several commands of this package take."""
+"""Command-line options shared by several commands."""
 
 import os
 
@@ -8,7 +8,7 @@ from data_prep.store import check_size
 
 
 def parse_size(_context, _parameter, text):
-    """ "128x96" -> (128, 96): height and width in pixels."""
+    """Parse "128x96" as (128, 96): height and width in pixels."""
     try:
         height, width = (int(side) for side in text.lower().split("x"))
         check_size(height, width)
@@ -20,7 +20,7 @@ def parse_size(_context, _parameter, text):
 
 
 def cpus():
-    """How many CPUs this process may use."""
+    """The number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

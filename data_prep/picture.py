@@ -1,4 +1,4 @@
-"""Reading one photo from an image file, whatever its format, mode, size and orientation."""
+"""Read a photo from an image file of any supported format, mode, size and orientation."""
 
 import contextlib
 import ctypes
@@ -12,18 +12,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-# Photos come in these.  Others that Pillow knows are left out, among them those that start
-# another program (EPS).
+# The supported formats.  Pillow's other ones are excluded, some of which run another program (EPS).
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-LABEL_FORMATS = ("BMP", "GIF", "PNG", "TIFF")  # those that keep every number
+LABEL_FORMATS = ("BMP", "GIF", "PNG", "TIFF")  # lossless formats
 MAX_PIXELS = 100_000_000
 FITS = ("pad", "crop")
-# Large pictures are brought near their size by averaging (JPEGs by their decoder) and from this
-# many times their size by a filter: many times faster than the filter alone.
+# Large images are first reduced by averaging (JPEGs in the decoder) to at least this many times the
+# target size, and from there by a filter: many times faster than the filter alone.
 GAP = 2.0
-# Hamming's window shrinks nearly as well as the bicubic filter and takes two thirds of its time.
+# The Hamming filter shrinks nearly as well as the bicubic one and takes two thirds of its time.
 SHRINK, ENLARGE = Image.Resampling.HAMMING, Image.Resampling.BICUBIC
-# What Pillow's decoders raise on bytes that are no picture.
+# Exceptions that Pillow's decoders raise on damaged data.
 DAMAGE = (
     OSError,
     SyntaxError,
@@ -40,12 +39,12 @@ DAMAGE = (
 
 
 def read_picture(path, height: int, width: int, how: str = "pad") -> np.ndarray:
-    """The photo in a file as uint8 [height, width, 3] RGB.
+    """Read the photo in a file as uint8 [height, width, 3] RGB.
 
-    Turned as its EXIF says; transparency over white; any mode to RGB; 16 bits to 8.  Its aspect
-    is kept: it is scaled, with antialiasing, and padded with the color of its border (or cut at
-    two sides, with how="crop").
-    Raises FileNotFoundError or ValueError, "FILE: what is wrong; the cure".
+    Applies the EXIF orientation, blends transparency over white, and converts any mode to RGB and
+    16 bits to 8.  Keeps the aspect ratio: the photo is resized with antialiasing and padded with the
+    color of its border (or center-cropped, with how="crop").
+    Raises FileNotFoundError or ValueError, "FILE: problem; cure".
     """
     check_file(path)
     with quiet():
@@ -53,43 +52,43 @@ def read_picture(path, height: int, width: int, how: str = "pad") -> np.ndarray:
 
 
 def open_rgb(path) -> Image.Image:
-    """The photo in a file, upright, in mode RGB, in its own size.  Raises as `read_picture`."""
+    """Open the photo in a file, upright, in mode RGB, at its original size.  Raises as `read_picture`."""
     check_file(path)
     with quiet():
         return decode(path, path)
 
 
 def check_file(path) -> None:
-    """Raise FileNotFoundError unless there is a file."""
+    """Raise FileNotFoundError unless the file exists."""
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: there is no such file; check the path")
+        raise FileNotFoundError(f"{path}: no such file; check the path")
 
 
 @contextlib.contextmanager
 def quiet():
-    """Without Pillow's warnings, which are about what is handled here.  Not for use in threads."""
+    """Suppress Pillow's warnings about cases that are handled here.  Not thread-safe."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def decode(stream, name, size=None, how: str = "pad") -> Image.Image:
-    """The photo in a path or binary stream, upright, in mode RGB.
+    """Decode the photo in a path or binary stream, upright, in mode RGB.
 
-    size: (height, width) that it is going to be fitted into, or None.  With a size, a JPEG may
-    come in a half, a quarter or an eighth of its own size, never below GAP times what is needed.
-    name: what to call it in errors.  Raises ValueError, "NAME: what is wrong; the cure".
+    name: used in error messages.  size: the (height, width) that it will be fitted to, or None.  Given
+    a size, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, but never below GAP times the size
+    needed.  Raises ValueError, "NAME: problem; cure".
     """
-    with opened(stream, name, FORMATS) as image:
+    with open_image(stream, name, FORMATS) as image:
         if size is not None:
-            image.draft(None, wanted(image, size, how))
+            image.draft(None, draft_size(image, size, how))
         ImageOps.exif_transpose(image, in_place=True)
         return to_rgb(image)
 
 
 @contextlib.contextmanager
-def opened(stream, name, formats):
-    """Open an image file; whatever is wrong with it becomes a ValueError of one line."""
+def open_image(stream, name, formats):
+    """Open an image file; any problem with it raises a ValueError of one line."""
     silence_decoders()
     try:
         with Image.open(stream, formats=formats) as image:
@@ -98,7 +97,7 @@ def opened(stream, name, formats):
             yield image
     except Image.UnidentifiedImageError as error:
         raise ValueError(
-            f"{name}: is no image of a known format; give a {'PNG or JPEG' if 'JPEG' in formats else 'PNG'}"
+            f"{name}: not an image of a known format; give a {'PNG or JPEG' if 'JPEG' in formats else 'PNG'}"
         ) from error
     except Image.DecompressionBombError as error:
         raise ValueError(
@@ -110,34 +109,34 @@ def opened(stream, name, formats):
 
 @functools.cache
 def silence_decoders() -> None:
-    """Keep back the lines that libtiff and Pillow's log would print beside the error."""
+    """Suppress what libtiff and Pillow's logger would print in addition to the error."""
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
-        with contextlib.suppress(OSError, AttributeError):  # a Pillow without libtiff
+        with contextlib.suppress(OSError, AttributeError):  # Pillow without libtiff
             setter = getattr(ctypes.CDLL(Image.core.__file__), name)
             setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
             setter(None)
 
 
-def wanted(image: Image.Image, size, how: str) -> tuple[int, int]:
-    """The (width, height) that a decoder must give at least, before EXIF turns the picture."""
-    turned = image.getexif().get(0x0112) in (5, 6, 7, 8)
-    height, width = image.size if turned else image.size[::-1]
-    scale = GAP * scale_of(height, width, size, how)
+def draft_size(image: Image.Image, size, how: str) -> tuple[int, int]:
+    """The smallest (width, height) that a decoder may give, before the EXIF orientation is applied."""
+    transposed = image.getexif().get(0x0112) in (5, 6, 7, 8)
+    height, width = image.size if transposed else image.size[::-1]
+    scale = GAP * fit_scale(height, width, size, how)
     return math.ceil(image.width * scale), math.ceil(image.height * scale)
 
 
-def scale_of(height: int, width: int, size, how: str) -> float:
-    """The factor that fits height x width into size (pad) or over it (crop)."""
+def fit_scale(height: int, width: int, size, how: str) -> float:
+    """The factor by which height x width is scaled to fit into size (pad) or to cover it (crop)."""
     return (min if how == "pad" else max)(size[0] / height, size[1] / width)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode to RGB: palettes, CMYK converted; 16 bits scaled to 8; transparency over white."""
-    if image.mode.startswith("I"):  # 16 bits of gray, which Pillow would clip, not scale
+    """Convert any mode to RGB: 16 bits are scaled to 8, transparency is blended over white."""
+    if image.mode.startswith("I"):  # 16-bit gray, which Pillow would clip instead of scale
         image = Image.fromarray(np.clip(np.asarray(image) // 257, 0, 255).astype(np.uint8))
     elif image.mode == "F":
-        raise OSError("its pixels are floating-point numbers, whose range is not known")
+        raise OSError("floating-point pixels of unknown range")
     if not image.has_transparency_data:
         image.load()
         return image if image.mode == "RGB" else image.convert("RGB")
@@ -147,31 +146,30 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def decode_labels(stream, name) -> np.ndarray:
-    """The label map in a path or binary stream: uint8 [H, W], a number for each part of a person.
+    """Decode the label map in a path or binary stream: uint8 [H, W], one label per body part.
 
-    A palette's numbers are the labels, its colors are not looked at.  Raises ValueError for what
-    is damaged, in color, or of a format that does not keep every number (JPEG).
+    The labels of a palette image are its indices; its colors are ignored.  Raises ValueError if the
+    image is damaged, in color, or in a lossy format (JPEG).
     """
-    with opened(stream, name, LABEL_FORMATS) as image:
+    with open_image(stream, name, LABEL_FORMATS) as image:
         mode = image.mode
         labels = np.asarray(image.convert("L") if mode == "1" else image)
     if mode not in ("P", "L", "1"):
         raise ValueError(
-            f"{name}: is a picture in color (mode {mode}) and no label map; give one "
-            "with a palette or in gray"
+            f"{name}: is a color image (mode {mode}), not a label map; give a palette or grayscale image"
         )
     return labels
 
 
 def fit(image: Image.Image, height: int, width: int, how: str = "pad", fill=None) -> Image.Image:
-    """Scale, aspect kept, to width x height.
+    """Fit an image to height x width, keeping its aspect ratio.
 
-    how: "pad", all of the picture in the middle and what stays free in the color of its border
-    (or in `fill`); or "crop", the middle of the picture, cut at two sides.
+    how: "pad", the whole image, centered and padded with the color of its border (or with `fill`);
+    or "crop", the center of the image, cropped on two sides.
     """
     if how == "crop":
-        return resize(image, (width, height), middle(image.size, width / height))
-    scale = scale_of(image.height, image.width, (height, width), how)
+        return resize(image, (width, height), center_box(image.size, width / height))
+    scale = fit_scale(image.height, image.width, (height, width), how)
     w, h = (max(1, round(side * scale)) for side in image.size)
     scaled = resize(image, (w, h))
     if (w, h) == (width, height):
@@ -182,21 +180,21 @@ def fit(image: Image.Image, height: int, width: int, how: str = "pad", fill=None
 
 
 def resize(image: Image.Image, size, box=None) -> Image.Image:
-    """Resample to (width, height) with antialiasing, after averaging where it is large."""
+    """Resize to (width, height) with antialiasing; large images are averaged first."""
     left, top, right, bottom = box or (0, 0, *image.size)
     shrinks = size[0] <= right - left and size[1] <= bottom - top
     return image.resize(size, SHRINK if shrinks else ENLARGE, box, reducing_gap=GAP)
 
 
-def middle(size, aspect: float) -> tuple[float, float, float, float]:
-    """The largest box of an aspect (width / height) in the middle of (width, height)."""
+def center_box(size, aspect: float) -> tuple[float, float, float, float]:
+    """The largest centered box of an aspect ratio (width / height) in a size (width, height)."""
     width, height = min(size[0], size[1] * aspect), min(size[1], size[0] / aspect)
     left, top = (size[0] - width) / 2, (size[1] - height) / 2
     return left, top, left + width, top + height
 
 
 def border_color(pixels: np.ndarray):
-    """The median color of the outermost pixels of [H, W, 3] or [H, W], as Pillow takes it."""
+    """The median color of the outermost pixels of [H, W, 3] or [H, W], in Pillow's form."""
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     level = np.sort(border, axis=0)[len(border) // 2]
     return tuple(level.tolist()) if pixels.ndim == 3 else int(level)

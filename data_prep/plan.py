@@ -1,4 +1,4 @@
-"""Which pairs are kept, in which split, and why the others are not."""
+"""Select the pairs to keep, assign them to splits, and record why the others are dropped."""
 
 import math
 from typing import NamedTuple
@@ -11,14 +11,14 @@ SPLITS = ("given", "product", "train", "test")
 
 
 class Drop(NamedTuple):
-    """A pair that is left out; why: "KIND: what exactly"."""
+    """A dropped pair; why: "KIND: detail"."""
 
     pair: object
     why: str
 
 
 class Kept(NamedTuple):
-    """A pair that is kept, with its split and the numbers of its person and its garment."""
+    """A kept pair with its split and the integer ids of its person and garment."""
 
     pair: object
     split: str
@@ -27,31 +27,31 @@ class Kept(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """kept: `Kept`, those to train on first; dropped: `Drop`; triples: (i, j) rows of the test
-    split; lost: how many unpaired rows could not become triples; repeats: how many near repeats
-    were found; suspects: pairs that are kept although a check doubts their garment."""
+    """kept: `Kept`, train before test; dropped: `Drop`; triples: (i, j) rows of the test split;
+    unmatched: number of unpaired rows that gave no triple; repeats: number of near repeats; suspects:
+    pairs kept although their garment's photo appears to show a person."""
 
     kept: list
     dropped: list
     triples: list
-    lost: int
+    unmatched: int
     repeats: int
     suspects: list
 
 
 class Planner:
-    """Sifts pairs step by step; each step moves some from `pairs` to `dropped`.
+    """Filters pairs step by step; each step moves some from `pairs` to `dropped`.
 
-    pairs: `records.Pair`s; facts: (role, photo) -> `Developed` without pictures.  near: photo ->
-    its near repeats, where a photo is (role, digest): byte-identical files are one photo.
+    pairs: `records.Pair`s; metadata: (role, path) -> `Developed` without images; near: photo ->
+    its near repeats.  A photo is identified by (role, digest), so byte-identical files are one photo.
     """
 
-    def __init__(self, pairs, facts):
-        self.pairs, self.facts, self.dropped = list(dict.fromkeys(pairs)), facts, []
+    def __init__(self, pairs, metadata):
+        self.pairs, self.metadata, self.dropped = list(dict.fromkeys(pairs)), metadata, []
         self.near = {}
 
     def filter_pairs(self, why):
-        """Drop each pair for which why(pair) is a text."""
+        """Drop each pair for which why(pair) returns a reason."""
         kept = []
         for pair in self.pairs:
             reason = why(pair)
@@ -61,49 +61,53 @@ class Planner:
                 kept.append(pair)
         self.pairs = kept
 
-    def of(self, pair):
-        """The facts of a pair's two photos."""
-        return self.facts["x", pair.person], self.facts["y", pair.garment]
+    def metadata_of(self, pair):
+        """The `Developed` of a pair's two photos."""
+        return self.metadata["x", pair.person], self.metadata["y", pair.garment]
 
-    def sift_photos(self, masks, drop_doubts):
-        """Drop pairs of which a photo or a wanted mask cannot be used."""
-        self.filter_pairs(lambda pair: next((f.fault for f in self.of(pair) if f.fault), None))
+    def drop_unusable(self, masks, drop_doubts):
+        """Drop pairs with an unusable photo or required mask."""
+        self.filter_pairs(lambda pair: next((m.fault for m in self.metadata_of(pair) if m.fault), None))
         if masks:
-            wanted = {
+            required = {
                 "parse": any(p.parse for p in self.pairs),
                 "garment_mask": any(p.garment_mask for p in self.pairs),
             }
-            self.filter_pairs(lambda pair: self.mask_fault(pair, wanted))
+            self.filter_pairs(lambda pair: self.mask_fault(pair, required))
         if drop_doubts:
-            self.filter_pairs(lambda pair: self.of(pair)[1].doubt)
+            self.filter_pairs(lambda pair: self.metadata_of(pair)[1].doubt)
 
-    def mask_fault(self, pair, wanted):
-        """Why a pair has not the masks that the others have, else None."""
-        for name, facts in zip(wanted, self.of(pair)):
-            if wanted[name] and facts.mask_fault:
-                return facts.mask_fault
-            if wanted[name] and getattr(pair, name) is None:
-                return "mask: there is none, though other pairs have one"
+    def mask_fault(self, pair, required):
+        """Why a pair lacks a required mask, or None; required: name of a mask -> bool."""
+        for name, metadata in zip(required, self.metadata_of(pair)):
+            if required[name] and metadata.mask_fault:
+                return metadata.mask_fault
+            if required[name] and getattr(pair, name) is None:
+                return "mask: missing, although other pairs have one"
         return None
 
     def photos(self, pair):
-        """The two photos of a pair, each (role, digest)."""
-        x, y = self.of(pair)
+        """The two photos of a pair, each as (role, digest)."""
+        x, y = self.metadata_of(pair)
         return ("x", x.digest), ("y", y.digest)
 
-    def things(self, pair):
-        """Everything that two pairs may share."""
+    def keys(self, pair):
+        """Keys of everything that two pairs can share: photos, person and product."""
         return (*self.photos(pair), ("person", pair.person_id), ("product", pair.product))
 
     def find_repeats(self):
-        """Find near repeats among all photos in use; returns how many."""
-        facts = {photo: fact for pair in self.pairs for photo, fact in zip(self.photos(pair), self.of(pair))}
-        photos = list(facts)
+        """Find near repeats among the photos of all remaining pairs; returns their number."""
+        metadata = {
+            photo: developed
+            for pair in self.pairs
+            for photo, developed in zip(self.photos(pair), self.metadata_of(pair))
+        }
+        photos = list(metadata)
         if not photos:
             return 0
         found = near_repeats(
-            [fact.phash for fact in facts.values()],
-            np.stack([np.frombuffer(fact.colors, np.uint8) for fact in facts.values()]),
+            [developed.phash for developed in metadata.values()],
+            np.stack([np.frombuffer(developed.colors, np.uint8) for developed in metadata.values()]),
             [digest for _, digest in photos],
         )
         self.near = {
@@ -111,19 +115,19 @@ class Planner:
         }
         return len(found)
 
-    def sift_person_garments(self):
-        """Drop pairs whose garment photo is also a photo of a person, in another pair or this."""
+    def drop_person_garments(self):
+        """Drop pairs whose garment photo is also the person's photo of this or another pair."""
         people = {photo: pair.person for pair in reversed(self.pairs) for photo in self.photos(pair)[:1]}
 
         def why(pair):
             near = self.near.get(self.photos(pair)[1], ())
-            twin = next((photo for photo in near if photo[0] == "x"), None)
-            return twin and f"person: the garment's photo is that of a person, {people[twin]}"
+            person = next((photo for photo in near if photo[0] == "x"), None)
+            return person and f"person: the garment's photo is also the person's photo {people[person]}"
 
         self.filter_pairs(why)
 
-    def sift_repeats(self):
-        """Drop pairs that show the same as an earlier one; those of the test split come first."""
+    def drop_repeats(self):
+        """Drop pairs that repeat an earlier one; pairs of the test split take precedence."""
         groups, seen = self.photo_groups(), {}
         order = sorted(self.pairs, key=lambda pair: pair.split != "test")
         for pair in order:
@@ -134,12 +138,12 @@ class Planner:
             if pair in first:
                 return None
             other = seen[tuple(groups.find(photo) for photo in self.photos(pair))]
-            return f"repeat: of {other.person} with {other.garment}"
+            return f"repeat: same as {other.person} with {other.garment}"
 
         self.filter_pairs(why)
 
     def photo_groups(self):
-        """`Groups` of the photos in use, near repeats together."""
+        """`Groups` of the photos of all remaining pairs, near repeats joined."""
         groups, used = Groups(), {photo for pair in self.pairs for photo in self.photos(pair)}
         for photo, others in self.near.items():
             for other in others:
@@ -147,34 +151,34 @@ class Planner:
                     groups.join(photo, other)
         return groups
 
-    def sift_crossing(self):
-        """Drop pairs of the train split that share a product, a person or a photo with test."""
-        taken = {}
+    def drop_crossing(self):
+        """Drop training pairs that share a product, a person or a photo with the test split."""
+        test_keys = {}
         for pair in self.pairs:
             if pair.split == "test":
-                for thing in self.things_near(pair):
-                    taken.setdefault(thing, pair)
+                for key in self.keys_near(pair):
+                    test_keys.setdefault(key, pair)
 
         def why(pair):
-            crossing = [thing for thing in self.things(pair) if thing in taken]
+            crossing = [key for key in self.keys(pair) if key in test_keys]
             if pair.split == "test" or not crossing:
                 return None
-            other = taken[crossing[0]]
+            other = test_keys[crossing[0]]
             return (
-                f"crossing: {WORDS[crossing[0][0]]} is in the test split, too "
+                f"crossing: {KEY_NAMES[crossing[0][0]]} is also in the test split "
                 f"({other.person} with {other.garment})"
             )
 
         self.filter_pairs(why)
 
-    def things_near(self, pair):
-        """What no train pair may share with a test pair: all of it, and its near repeats."""
-        yield from self.things(pair)
+    def keys_near(self, pair):
+        """Yield the keys of a test pair and of its near repeats, which no training pair may share."""
+        yield from self.keys(pair)
         for photo in self.photos(pair):
             yield from (other for other in self.near.get(photo, ()) if other[0] == photo[0])
 
-    def numbers(self):
-        """(person, garment) groups: `Groups` of people and products, near repeats joined."""
+    def identity_groups(self):
+        """`Groups` of photos, people and products: one group per identity, near repeats joined."""
         groups = self.photo_groups()
         for pair in self.pairs:
             person, garment = self.photos(pair)
@@ -183,7 +187,7 @@ class Planner:
         return groups
 
 
-WORDS = {
+KEY_NAMES = {
     "x": "the person's photo",
     "y": "the garment's photo",
     "person": "the person",
@@ -191,58 +195,58 @@ WORDS = {
 }
 
 
-def make_plan(pairs, unpaired, facts, *, split="given", share=0.1, seed=0, masks=True, drop_doubts=True):
-    """Decide on every pair: a `Plan`.
+def make_plan(pairs, unpaired, metadata, *, split="given", share=0.1, seed=0, masks=True, drop_doubts=True):
+    """Select pairs and assign them to splits: a `Plan`.
 
-    split: "given" by the data set where it has one, else by "product"; or all "train" or "test".
-    share: of the pairs that a split by product holds out, at most; seed: of its choice.
+    metadata: (role, path) -> `Developed`.  split: "given" (the dataset's own, or by product if it has
+    none), "product", or "train" or "test" for everything.  share: largest share of the pairs that a
+    split by product holds out; seed: of the held-out choice.
     """
-    planner = Planner(pairs, facts)
-    planner.sift_photos(masks, drop_doubts)
+    planner = Planner(pairs, metadata)
+    planner.drop_unusable(masks, drop_doubts)
     repeats = planner.find_repeats()
-    planner.sift_person_garments()
+    planner.drop_person_garments()
     if split != "given":
         planner.pairs = [pair._replace(split="") for pair in planner.pairs]
-    planner.sift_repeats()
-    planner.sift_crossing()
-    groups = planner.numbers()
+    planner.drop_repeats()
+    planner.drop_crossing()
+    groups = planner.identity_groups()
     splits = choose_splits(planner, groups, split, share, seed)
     kept = number_pairs(planner, groups, splits)
     triples = match_triples(kept, unpaired)
-    suspects = [
-        Drop(k.pair, facts["y", k.pair.garment].doubt) for k in kept if facts["y", k.pair.garment].doubt
-    ]
+    doubts = [(k.pair, metadata["y", k.pair.garment].doubt) for k in kept]
+    suspects = [Drop(pair, doubt) for pair, doubt in doubts if doubt]
     return Plan(kept, planner.dropped, triples, len(unpaired) - len(triples), repeats, suspects)
 
 
 def choose_splits(planner, groups, split, share, seed):
-    """The split of each pair: its own, one for all, or one for all that belongs together."""
+    """The split of each pair: given, the same for all, or by groups of connected people and products."""
     pairs = planner.pairs
     if split in ("train", "test"):
         return [split] * len(pairs)
     if any(pair.split for pair in pairs):
         return [pair.split or "train" for pair in pairs]
-    whole, members = Groups(), {}
+    connected, members = Groups(), {}
     for pair in pairs:
-        whole.join(*(groups.find(photo) for photo in planner.photos(pair)))
+        connected.join(*(groups.find(photo) for photo in planner.photos(pair)))
     for row, pair in enumerate(pairs):
-        members.setdefault(whole.find(groups.find(planner.photos(pair)[0])), []).append(row)
+        members.setdefault(connected.find(groups.find(planner.photos(pair)[0])), []).append(row)
     chosen, blocks = ["train"] * len(pairs), list(members.values())
-    wanted = math.ceil(share * len(pairs))
-    for place in np.random.default_rng(seed).permutation(len(blocks)):
-        if len(blocks[place]) <= wanted:
-            wanted -= len(blocks[place])
-            for row in blocks[place]:
+    remaining = math.ceil(share * len(pairs))
+    for index in np.random.default_rng(seed).permutation(len(blocks)):
+        if len(blocks[index]) <= remaining:
+            remaining -= len(blocks[index])
+            for row in blocks[index]:
                 chosen[row] = "test"
     return chosen
 
 
 def number_pairs(planner, groups, splits):
-    """`Kept` pairs, train before test, people and garments numbered as they come."""
+    """`Kept` pairs, train before test, with people and garments numbered in order of appearance."""
     people, garments, kept = {}, {}, []
     for split in ("train", "test"):
-        for pair, own in zip(planner.pairs, splits):
-            if own == split:
+        for pair, pair_split in zip(planner.pairs, splits):
+            if pair_split == split:
                 person, garment = (groups.find(photo) for photo in planner.photos(pair))
                 kept.append(
                     Kept(
@@ -256,7 +260,7 @@ def number_pairs(planner, groups, splits):
 
 
 def match_triples(kept, unpaired):
-    """(i, j) rows of the test split for each unpaired row of which both photos are there."""
+    """(i, j) rows of the test split for each unpaired row whose two photos are both in it."""
     tests = [k for k in kept if k.split == "test"]
     of_person, of_garment = {}, {}
     for row, k in enumerate(tests):

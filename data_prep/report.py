@@ -1,4 +1,4 @@
-"""What comes with every file written from photos: a JSON report and a contact sheet."""
+"""The JSON report and the contact sheet that accompany every ingested data file."""
 
 import collections
 import dataclasses
@@ -12,36 +12,35 @@ import numpy as np
 
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.text import printable
-from data_prep.sheet import Cell, draw_sheet, outlined
+from data_prep.sheet import Cell, outline_mask, render_sheet
 from data_prep.store import unpack
 
-SHOWN = 36  # kept pairs on the sheet
-SHOWN_DROPPED = 24
-LISTED = 100_000  # entries of each list in the report
+SHEET_KEPT, SHEET_DROPPED = 36, 24  # maximum numbers of kept and dropped pairs on the sheet
+LISTED = 100_000  # maximum entries of each list in the report
 MEANINGS = {
-    "missing": "one side of the pair is not there",
-    "unreadable": "a file is no image, damaged, too large or outside of SRC",
+    "missing": "one side of the pair is missing",
+    "unreadable": "a file is not an image, damaged, too large or outside SRC",
     "mask": "the label map or garment mask cannot be used",
-    "blank": "a photo shows nothing",
-    "person": "the garment's photo seems to be one of a person",
-    "repeat": "the same pair occurs again",
-    "crossing": "it shares a product, a person or a photo with the test split",
+    "blank": "a photo is blank",
+    "person": "the garment's photo appears to show a person",
+    "repeat": "a repeat of another pair",
+    "crossing": "shares a product, a person or a photo with the test split",
 }
 
 
 class Report:
-    """The facts of one ingestion, gathered as it goes; facts_path and sheet_path beside OUT."""
+    """The report of one ingestion, collected step by step; json_path and sheet_path are next to OUT."""
 
     def __init__(self, name, src, out, settings, options, base, version):
         stem = os.path.splitext(os.fspath(out))[0]
         self.name, self.out, self.settings = name, os.fspath(out), settings
-        self.facts_path, self.sheet_path = f"{stem}.report.json", f"{stem}.sheet.png"
+        self.json_path, self.sheet_path = f"{stem}.report.json", f"{stem}.sheet.png"
         self.arguments = dataclasses.asdict(settings) | {
             name: printable(value) if isinstance(value, str) else value
             for name, value in (options or {}).items()
         }
-        del self.arguments["jobs"]  # which does not change the file
-        self.facts = {
+        del self.arguments["jobs"]  # does not affect the file
+        self.contents = {
             "layout": name,
             "source": os.fspath(src),
             "begins at": base or ".",
@@ -51,17 +50,17 @@ class Report:
         self.counts, self.digest, self.sheet, self.version = {}, "", None, version
         self._before = {}
 
-    def found(self, found):
-        """Take what the layout found."""
+    def add_records(self, found):
+        """Add what the layout found, an `ingest.Found`."""
         self.counts = {
             "pairs listed": len(found.pairs),
             "unpaired rows": len(found.unpaired),
             "faults": len(found.faults),
         }
-        self.facts["faults"] = [fault._asdict() for fault in found.faults[:LISTED]]
+        self.contents["faults"] = [fault._asdict() for fault in found.faults[:LISTED]]
 
-    def planned(self, plan, facts):
-        """Take what was decided.  facts: (role, photo) -> `Developed`."""
+    def add_plan(self, plan, metadata):
+        """Add the `plan.Plan`.  metadata: (role, path) -> `Developed`."""
         splits = collections.Counter(kept.split for kept in plan.kept)
         kinds = collections.Counter(kind_of(drop.why) for drop in plan.dropped)
         photos = [("x", k.pair.person) for k in plan.kept] + [("y", k.pair.garment) for k in plan.kept]
@@ -71,19 +70,19 @@ class Report:
             "persons": len({kept.person for kept in plan.kept}),
             "garments": len({kept.garment for kept in plan.kept}),
             "swaps to try": len(plan.triples),
-            "unpaired rows without both pairs": plan.lost,
+            "unpaired rows without both pairs": plan.unmatched,
             "near repeats among photos": plan.repeats,
-            "photos smaller than the size": sum(facts[p].enlarged for p in dict.fromkeys(photos)),
+            "photos smaller than the size": sum(metadata[p].enlarged for p in dict.fromkeys(photos)),
             "doubtful and kept": len(plan.suspects),
             "dropped": dict(sorted(kinds.items())),
         }
-        self.facts["dropped"] = [entry(drop) for drop in plan.dropped[:LISTED]]
-        self.facts["doubtful and kept"] = [entry(drop) for drop in plan.suspects[:LISTED]]
-        digest = hashlib.sha256(b"".join(facts[photo].digest for photo in photos))
+        self.contents["dropped"] = [entry(drop) for drop in plan.dropped[:LISTED]]
+        self.contents["doubtful and kept"] = [entry(drop) for drop in plan.suspects[:LISTED]]
+        digest = hashlib.sha256(b"".join(metadata[photo].digest for photo in photos))
         self.digest = digest.hexdigest()
 
     def provenance(self):
-        """What the data file says of where it is from: no path, no time."""
+        """The provenance of the data file: no paths, no times."""
         return {
             "program": f"data_prep {self.name}",
             "version": self.version,
@@ -92,57 +91,57 @@ class Report:
             "photos": self.digest,
         }
 
-    def why_none(self):
-        """The commonest reasons for which nothing is left, in a few words."""
+    def main_reasons(self):
+        """The most common reasons why no pair is left, in a few words."""
         reasons = [
             f"{count} {kind}"
             for kind, count in sorted(self.counts.get("dropped", {}).items(), key=lambda item: -item[1])[:3]
         ]
-        if not reasons and self.facts["faults"]:
-            first = self.facts["faults"][0]
+        if not reasons and self.contents["faults"]:
+            first = self.contents["faults"][0]
             reasons = [f"faults: {self.counts['faults']}, the first: {first['what']}: {first['why']}"]
-        return ", ".join(reasons) or "nothing looks like it"
+        return ", ".join(reasons) or "no file matches"
 
     def lines(self):
-        """The summary as lines of text."""
+        """Yield the lines of the printed summary."""
         c = self.counts
         yield (
-            f"wrote {self.out}: {c['train']} pairs to train on, {c['test']} in the test split, "
+            f"wrote {self.out}: {c['train']} training pairs, {c['test']} test pairs, "
             f"{c['swaps to try']} swaps to try; {c['persons']} persons, "
             f"{c['garments']} garments"
         )
         for kind, count in c["dropped"].items():
             yield f"  left out {count}: {MEANINGS.get(kind, kind)}"
         if c["faults"]:
-            yield f"  {c['faults']} files or lines of lists could not be used"
+            yield f"  {c['faults']} unusable files or list lines"
         if c["photos smaller than the size"]:
-            yield f"  {c['photos smaller than the size']} photos are smaller than wanted: enlarged"
-        yield f"see {self.facts_path} and {self.sheet_path}"
+            yield f"  {c['photos smaller than the size']} photos enlarged to the target size"
+        yield f"see {self.json_path} and {self.sheet_path}"
 
-    def draw(self, plan, pictures):
-        """Draw the sheet.  pictures: (role, photo) -> (pixels, mask), packed or None."""
+    def render_sheet(self, plan, images):
+        """Render the contact sheet.  images: (role, path) -> (pixels, mask), packed or None."""
 
         def photo(role, path):
-            pixels, mask = pictures((role, path))
+            pixels, mask = images((role, path))
             height, width = self.settings.size
-            shown = pixels and unpack(pixels, (height, width, 3))
-            return outlined(shown, mask and unpack(mask, (height, width)))
+            image = pixels and unpack(pixels, (height, width, 3))
+            return outline_mask(image, mask and unpack(mask, (height, width)))
 
         def cell(pair, *more):
             return Cell(
                 (photo("x", pair.person), photo("y", pair.garment)), (pair.person, pair.garment, *more)
             )
 
-        kept = [cell(k.pair, f"{k.split}, garment {k.garment}") for k in spread(plan.kept, SHOWN)]
-        dropped = [cell(drop.pair, drop.why) for drop in of_each_kind(plan.dropped, SHOWN_DROPPED)]
+        kept = [cell(k.pair, f"{k.split}, garment {k.garment}") for k in evenly_spaced(plan.kept, SHEET_KEPT)]
+        dropped = [cell(drop.pair, drop.why) for drop in of_each_kind(plan.dropped, SHEET_DROPPED)]
         c, total = self.counts, len(plan.kept)
         title = [
-            f"{os.path.basename(self.out)}: {c['train']} pairs to train on, {c['test']} in "
-            f"the test split, {len(plan.dropped)} left out",
+            f"{os.path.basename(self.out)}: {c['train']} training pairs, {c['test']} test pairs, "
+            f"{len(plan.dropped)} left out",
             f"layout {self.name}; {self.settings.size[0]}x{self.settings.size[1]} pixels, "
             f"{self.settings.fit}; person left, garment right; masks outlined in red",
         ]
-        self.sheet = draw_sheet(
+        self.sheet = render_sheet(
             title,
             [
                 (f"Kept: {len(kept)} of {total}, evenly spaced", kept),
@@ -150,22 +149,22 @@ class Report:
             ],
         )
 
-    def write_facts(self):
+    def write_json(self):
         """Write the JSON report."""
-        facts = {**self.facts, "counts": self.counts, "photos": self.digest}
-        write_atomically(self.facts_path, json.dumps(facts, indent=1) + "\n")
+        contents = {**self.contents, "counts": self.counts, "photos": self.digest}
+        write_atomically(self.json_path, json.dumps(contents, indent=1) + "\n")
 
     def write(self):
-        """Write report and sheet; `take_back` undoes it."""
-        for path in (self.facts_path, self.sheet_path):
+        """Write the report and the sheet; `restore` undoes it."""
+        for path in (self.json_path, self.sheet_path):
             self._before[path] = Path(path).read_bytes() if os.path.exists(path) else None
-        self.write_facts()
+        self.write_json()
         content = io.BytesIO()
         self.sheet.save(content, "PNG", compress_level=1)
         write_atomically(self.sheet_path, content.getvalue())
 
-    def take_back(self):
-        """Put back what was there before `write`: the data file that they belong to was not made."""
+    def restore(self):
+        """Restore the files that `write` replaced, because the data file could not be written."""
         for path, before in self._before.items():
             if before is None:
                 Path(path).unlink(missing_ok=True)
@@ -174,27 +173,27 @@ class Report:
 
 
 def kind_of(why):
-    """The kind before the colon of a reason."""
+    """The kind of a reason "KIND: detail"."""
     return why.partition(":")[0]
 
 
 def entry(drop):
-    """A `plan.Drop` as the report lists it."""
+    """The entry of a `plan.Drop` in the report."""
     return {"person": drop.pair.person, "garment": drop.pair.garment, "why": drop.why}
 
 
-def spread(rows, count):
-    """Up to `count` of some rows, evenly spaced."""
-    places = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), count)).astype(int))
-    return [rows[place] for place in places]
+def evenly_spaced(rows, count):
+    """Up to `count` evenly spaced elements of a list."""
+    indices = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), count)).astype(int))
+    return [rows[index] for index in indices]
 
 
 def of_each_kind(drops, count):
-    """Up to `count` drops, taking turns among the kinds."""
+    """Up to `count` drops, spread evenly over the kinds and sorted by kind."""
     kinds = collections.defaultdict(list)
     for drop in drops:
         kinds[kind_of(drop.why)].append(drop)
     turns = sorted(
-        (turn, kind, drop) for kind, those in kinds.items() for turn, drop in enumerate(those[:count])
+        (turn, kind, drop) for kind, same in kinds.items() for turn, drop in enumerate(same[:count])
     )
     return [drop for _, _, drop in sorted(turns[:count], key=lambda row: row[1:])]

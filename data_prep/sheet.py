@@ -1,4 +1,4 @@
-"""Contact sheets: pairs of photos with captions, for people to look at."""
+"""Contact sheets: pairs of photos with captions, for visual inspection."""
 
 import functools
 import os
@@ -8,44 +8,47 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-HIGH, LOW = 160, 96  # pixels: the heights of a photo on the sheet
-LEAST = 104  # pixels of a photo's width that a caption needs
-COLUMNS = 6  # cells in a row
-GAP, MARGIN, LINE = 16, 20, 15
-LINES = 4  # of one text under a pair
+MAX_HEIGHT, MIN_HEIGHT = 160, 96  # pixels: the heights of a photo on the sheet
+MIN_WIDTH = 104  # pixels per photo that a caption needs
+COLUMNS = 6  # cells per row
+GAP, MARGIN, LINE = 16, 20, 15  # pixels
+MAX_LINES = 4  # of one text in a caption
 INK, FAINT, OUTLINE = "#1a1a1a", "#5a5a5a", (230, 20, 60)
-DRAWN = 0x2E80  # letters from here on (East Asian) are not in the font
+FIRST_MISSING = 0x2E80  # the font has no glyphs from here on (East Asian scripts)
 
 
 class Cell(NamedTuple):
-    """One pair: photos [H,W,3] uint8 or None where there is none; lines of text under them."""
+    """One pair: photos, each [H,W,3] uint8 or None if missing; caption: lines of text below them."""
 
     photos: tuple
     caption: tuple[str, ...]
 
 
-def outlined(photo, mask):
-    """A photo with a red line around its mask, [H,W] uint8; either may be None."""
+def outline_mask(photo, mask):
+    """Outline a mask [H,W] uint8 in red on a photo [H,W,3] uint8; either may be None."""
     if photo is None or mask is None:
         return photo
     inside = np.pad(mask > 127, 1)
-    core = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
-    return np.where((inside[1:-1, 1:-1] & ~core)[..., None], np.uint8(OUTLINE), photo)
+    interior = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
+    return np.where((inside[1:-1, 1:-1] & ~interior)[..., None], np.uint8(OUTLINE), photo)
 
 
 class Sizes(NamedTuple):
-    """Pixels: width and height of a photo, width of a cell."""
+    """Sizes in pixels: width and height of a photo, width of a cell."""
 
-    wide: int
-    high: int
+    width: int
+    height: int
     cell: int
 
 
-def draw_sheet(title, sections):
-    """A PIL image: lines of title, then for each (heading, cells) its pairs in rows."""
+def render_sheet(title, sections):
+    """Render a contact sheet as a PIL image.
+
+    title: lines of text; sections: (heading, cells), whose pairs are laid out in rows.
+    """
     sizes = sizes_of([cell for _, cells in sections for cell in cells])
     sections = [
-        (heading, [wrapped(cell, sizes.cell) for cell in cells]) for heading, cells in sections if cells
+        (heading, [wrap_caption(cell, sizes.cell) for cell in cells]) for heading, cells in sections if cells
     ]
     height = (
         2 * MARGIN
@@ -63,75 +66,75 @@ def draw_sheet(title, sections):
         top += 2 * LINE + 8
         for row in rows_of(cells):
             for column, cell in enumerate(row):
-                place(sheet, pen, MARGIN + column * (sizes.cell + GAP), top, cell, sizes)
+                paste_cell(sheet, pen, MARGIN + column * (sizes.cell + GAP), top, cell, sizes)
             top += row_height(row, sizes)
     return sheet
 
 
 def sizes_of(cells):
-    """The `Sizes` for some cells, of which all photos have one size."""
+    """The `Sizes` for cells whose photos all have the same size."""
     shapes = [photo.shape for cell in cells for photo in cell.photos if photo is not None]
-    height, width = shapes[0][:2] if shapes else (HIGH, LEAST)
-    scale = -(-LOW // height) if height < LOW else min(1, HIGH / height)
-    wide, high = round(width * scale), round(height * scale)
+    height, width = shapes[0][:2] if shapes else (MAX_HEIGHT, MIN_WIDTH)
+    scale = -(-MIN_HEIGHT // height) if height < MIN_HEIGHT else min(1, MAX_HEIGHT / height)
+    width, height = round(width * scale), round(height * scale)
     count = max((len(cell.photos) for cell in cells), default=2)
-    return Sizes(wide, high, max(count * (wide + 2) - 2, count * LEAST))
+    return Sizes(width, height, max(count * (width + 2) - 2, count * MIN_WIDTH))
 
 
 def rows_of(cells):
-    """The cells in rows of COLUMNS."""
+    """Split cells into rows of COLUMNS."""
     return [cells[at : at + COLUMNS] for at in range(0, len(cells), COLUMNS)]
 
 
 def row_height(row, sizes):
-    """Pixels that a row of cells needs."""
-    return sizes.high + GAP + 4 + LINE * max(len(cell.caption) for cell in row)
+    """The height of a row of cells in pixels."""
+    return sizes.height + GAP + 4 + LINE * max(len(cell.caption) for cell in row)
 
 
-def wrapped(cell, width):
-    """The cell with its caption in lines that fit."""
+def wrap_caption(cell, width):
+    """The cell with its caption wrapped to a width in pixels."""
     letters = max(12, int(width / 6.4))
     lines = []
     for text in cell.caption:
-        short = shortened(drawable(text), LINES * letters)
+        short = shorten(escape_missing_glyphs(text), MAX_LINES * letters)
         lines += textwrap.wrap(short, letters, break_long_words=True) or [""]
     return cell._replace(caption=tuple(lines))
 
 
-def shortened(text, letters):
-    """A text of so many letters at most: a name keeps its end, a sentence its beginning."""
+def shorten(text, letters):
+    """Shorten a text to a number of letters: a file name keeps its end, a reason its beginning."""
     if len(text) <= letters:
         return text
     return text[: letters - 3] + "..." if ": " in text else "..." + text[3 - letters :]
 
 
-def drawable(text):
-    """A text in which letters that the font lacks are written by their numbers."""
-    return "".join(letter if ord(letter) < DRAWN else f"\\u{ord(letter):x}" for letter in text)
+def escape_missing_glyphs(text):
+    """Escape the letters for which the font has no glyph."""
+    return "".join(letter if ord(letter) < FIRST_MISSING else f"\\u{ord(letter):x}" for letter in text)
 
 
-def place(sheet, pen, left, top, cell, sizes):
-    """Put one cell on the sheet."""
+def paste_cell(sheet, pen, left, top, cell, sizes):
+    """Paste the photos and write the caption of one cell."""
     for number, photo in enumerate(cell.photos):
-        x = left + number * (sizes.wide + 2)
+        x = left + number * (sizes.width + 2)
         if photo is None:
-            pen.rectangle((x, top, x + sizes.wide - 1, top + sizes.high - 1), "#eeeeee", "#cccccc")
-            pen.text((x + sizes.wide // 2, top + sizes.high // 2), "none", FAINT, font(12), "mm")
+            pen.rectangle((x, top, x + sizes.width - 1, top + sizes.height - 1), "#eeeeee", "#cccccc")
+            pen.text((x + sizes.width // 2, top + sizes.height // 2), "none", FAINT, font(12), "mm")
             continue
-        how = Image.Resampling.NEAREST if sizes.high > photo.shape[0] else Image.Resampling.LANCZOS
-        sheet.paste(Image.fromarray(photo).resize((sizes.wide, sizes.high), how), (x, top))
+        resampling = Image.Resampling.NEAREST if sizes.height > photo.shape[0] else Image.Resampling.LANCZOS
+        sheet.paste(Image.fromarray(photo).resize((sizes.width, sizes.height), resampling), (x, top))
     for number, line in enumerate(cell.caption):
-        write(pen, left, top + sizes.high + 4 + number * LINE, line, FAINT, 11)
+        write(pen, left, top + sizes.height + 4 + number * LINE, line, FAINT, 11)
 
 
 def write(pen, left, top, text, color, size):
-    """Write a line of text."""
+    """Write one line of text."""
     pen.text((left, top), text, color, font(size))
 
 
 @functools.cache
 def font(size):
-    """DejaVu Sans, which comes with matplotlib and knows most alphabets."""
+    """DejaVu Sans, which is part of matplotlib and covers most alphabets."""
     import matplotlib
 
     return ImageFont.truetype(

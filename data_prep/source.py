@@ -1,4 +1,4 @@
-"""A folder of photos that a stranger may have packed: nothing outside of it is ever read."""
+"""An untrusted folder of photos: nothing outside of it is ever read."""
 
 import os
 import unicodedata
@@ -7,58 +7,58 @@ from pathlib import PurePosixPath
 ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".jp2", ".ppm")
 MAX_FILE = 256 << 20  # bytes of an image file
 MAX_LIST = 256 << 20  # bytes of a list of pairs
-MAX_LINE = 4096  # characters of a line of a list
+MAX_LINE = 4096  # characters kept of a line of a list
 
 
 class Source:
-    """The folder SRC of a data set; every path is relative to it and written with "/".
+    """The folder SRC of a dataset; all paths are relative to it and use "/" as separator.
 
-    Raises NotADirectoryError where there is no such folder.
+    Raises NotADirectoryError if the folder does not exist.
     """
 
     def __init__(self, root, base=""):
         self.root, self.base = os.path.realpath(root), base
         if not os.path.isdir(self.root):
-            raise NotADirectoryError(f"{root}: is no folder; give the folder of the data set")
-        self.refused = []  # folders that are links out of SRC
+            raise NotADirectoryError(f"{root}: not a folder; give the folder of the dataset")
+        self.refused = []  # folders that link outside SRC
         self._entries, self._stems = {}, {}
 
     def within(self, folder):
-        """The source that begins at a folder of this one; links out of the whole stay refused."""
+        """The `Source` of a subfolder; links outside SRC are still refused."""
         return Source(self.root, f"{self.base}{self.resolve(folder)}/")
 
     def resolve(self, path):
-        """A path of a list, cleaned: "/" between its parts, none of them "." or empty.
+        """Normalize a path of a list: "/" as separator, no "." or empty parts.
 
-        Raises ValueError for a path that is absolute or climbs with "..".
+        Raises ValueError for a path that is absolute or contains "..".
         """
         text = path.replace("\\", "/")
         if text.startswith("/") or text[1:2] == ":":
-            raise ValueError(f"{path}: is an absolute path; paths in a list begin in their folder")
+            raise ValueError(f"{path}: is an absolute path; paths in a list must be relative to their folder")
         parts = text.split("/")
         if "\0" in text or ".." in parts:
-            raise ValueError(f"{path}: climbs out of the folder")
+            raise ValueError(f"{path}: points outside the folder")
         return "/".join(part for part in parts if part not in ("", ".")) or text and "."
 
     def locate(self, path):
-        """The place of a file or folder on the disk.
+        """The absolute path of a file or folder on disk.
 
-        Raises ValueError for one that climbs out of SRC, by its name or by a link.
+        Raises ValueError if it is outside SRC, by its name or through a link.
         """
-        place = os.path.realpath(os.path.join(self.root, self.base + self.resolve(path)))
-        if place != self.root and not place.startswith(self.root.rstrip(os.sep) + os.sep):
-            raise ValueError(f"{path}: is a link out of the folder")
-        return place
+        absolute = os.path.realpath(os.path.join(self.root, self.base + self.resolve(path)))
+        if absolute != self.root and not absolute.startswith(self.root.rstrip(os.sep) + os.sep):
+            raise ValueError(f"{path}: links outside the folder")
+        return absolute
 
     def read(self, path):
-        """The bytes of a file.  Raises ValueError, "PATH: what is wrong"."""
-        place = self.locate(path)
-        if not os.path.isfile(place):  # a pipe would be waited for
-            raise ValueError(f"{path}: there is no such file")
+        """The bytes of a file.  Raises ValueError, "PATH: problem"."""
+        absolute = self.locate(path)
+        if not os.path.isfile(absolute):  # reading a pipe would block
+            raise ValueError(f"{path}: no such file")
         try:
-            if os.path.getsize(place) > MAX_FILE:
-                raise ValueError(f"{path}: has more than {MAX_FILE >> 20} MiB")
-            with open(place, "rb") as file:
+            if os.path.getsize(absolute) > MAX_FILE:
+                raise ValueError(f"{path}: is larger than {MAX_FILE >> 20} MiB")
+            with open(absolute, "rb") as file:
                 data = file.read()
         except OSError as error:
             raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
@@ -67,7 +67,7 @@ class Source:
         return data
 
     def stamp(self, path):
-        """What changes when a file changes: its size and time; "" where there is none."""
+        """Size and modification time of a file as a string, "" if it does not exist."""
         try:
             status = os.stat(self.locate(path))
         except (OSError, ValueError):
@@ -75,19 +75,19 @@ class Source:
         return f"{status.st_size} {status.st_mtime_ns}"
 
     def entries(self, folder=""):
-        """(names of folders, names of files) in a folder, sorted, hidden ones left out."""
+        """(names of subfolders, names of files) in a folder, sorted, without hidden ones."""
         if folder not in self._entries:
             self._entries[folder] = self._scan(folder)
         return self._entries[folder]
 
     def _scan(self, folder):
         try:
-            place = self.locate(folder)
+            absolute = self.locate(folder)
         except ValueError:
             self.refused.append(folder)
             return (), ()
         try:
-            with os.scandir(place) as found:
+            with os.scandir(absolute) as found:
                 rows = sorted(
                     (entry.name, entry.is_dir()) for entry in found if not entry.name.startswith(".")
                 )
@@ -99,31 +99,31 @@ class Source:
         )
 
     def folders(self, folder=""):
-        """Names of the folders in a folder."""
+        """Names of the subfolders of a folder."""
         return self.entries(folder)[0]
 
     def images(self, folder=""):
-        """Names of the files in a folder whose ending is that of an image."""
+        """Names of the files in a folder that have an image file extension."""
         return tuple(n for n in self.entries(folder)[1] if n.lower().endswith(ENDINGS))
 
     def has(self, path):
-        """Whether there is a file or folder of this name."""
+        """Whether a file or folder exists."""
         head, _, tail = path.rpartition("/")
         return tail in self._names(head)
 
     def _names(self, folder):
-        """All names in a folder as a set, which is asked for every line of a list."""
+        """All names in a folder as a set, for lookups by every line of a list."""
         key = ("names", folder)
         if key not in self._stems:
             self._stems[key] = {name for names in self.entries(folder) for name in names}
         return self._stems[key]
 
     def first(self, names):
-        """The first of some names that there is, else None."""
+        """The first of some names that exists, or None."""
         return next((name for name in names if self.has(name)), None)
 
     def by_stem(self, folder):
-        """Image names of a folder by `stem`: a dict of stem -> list of names."""
+        """Image names of a folder: a dict of `stem` -> list of names."""
         if folder not in self._stems:
             table = self._stems[folder] = {}
             for name in self.images(folder):
@@ -131,9 +131,9 @@ class Source:
         return self._stems[folder]
 
     def twin(self, folder, name):
-        """The path in `folder` of the file called like `name`, whatever its ending, or None.
+        """The path in `folder` of the image with the same stem as `name`, or None.
 
-        The very name is preferred; of several others the first is taken.
+        An exact match takes precedence over other file extensions, of which the first is used.
         """
         table = self.by_stem(folder).get(stem(name), ())
         if not table:
@@ -141,26 +141,26 @@ class Source:
         return join(folder, name if name in table else table[0])
 
     def lines(self, path):
-        """(number, text) of the lines of a list that are not empty, without their white space.
+        """Yield (line number, text) of the non-empty lines of a list, without line endings.
 
-        Raises ValueError for a list that is missing or too large.
+        Raises ValueError if the list is missing or too large.
         """
-        place = self.locate(path)
-        if not os.path.isfile(place):
-            raise ValueError(f"{path}: there is no such list; check the path")
-        if os.path.getsize(place) > MAX_LIST:
-            raise ValueError(f"{path}: has more than {MAX_LIST >> 20} MiB; is it a list of pairs?")
-        with open(place, encoding="utf-8-sig", errors="surrogateescape") as file:
+        absolute = self.locate(path)
+        if not os.path.isfile(absolute):
+            raise ValueError(f"{path}: no such list; check the path")
+        if os.path.getsize(absolute) > MAX_LIST:
+            raise ValueError(f"{path}: is larger than {MAX_LIST >> 20} MiB; is it a list of pairs?")
+        with open(absolute, encoding="utf-8-sig", errors="surrogateescape") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield number, line.strip("\r\n")[:MAX_LINE]
 
 
 def stem(name):
-    """A file's name without folder and ending, composed (NFC), to match names of two folders."""
+    """A file name without folder and extension, NFC-normalized so that names in two folders match."""
     return unicodedata.normalize("NFC", PurePosixPath(name).stem)
 
 
 def join(folder, name):
-    """folder/name; the name alone where the folder is ""."""
+    """folder/name, or the name alone if the folder is ""."""
     return f"{folder}/{name}" if folder else name

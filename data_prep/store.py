@@ -6,13 +6,13 @@ Layout::
     /train       x [N,H,W,3] uint8, y [N,H,W,3] uint8, mask [N,H,W] uint8 (optional: the
                  garment in x), y_mask [N,H,W] uint8 (optional: the garment in y),
                  person [N] int32, garment [N] int32, attributes/<name> [N] uint8,
-                 x_file, y_file [N,L] uint8 (optional: the files' names, UTF-8, zeros behind)
+                 x_file, y_file [N,L] uint8 (optional: the file names, zero-padded UTF-8)
     /test        the same
-    /train/triples, /test/triples (optional): i [M], j [M] int32 (rows of the split), and
-                 where the true swap is known x_ij [M,H,W,3] uint8, mask [M,H,W] uint8
+    /train/triples, /test/triples (optional): i [M], j [M] int32 (rows of the split), and,
+                 if the true swaps are known, x_ij [M,H,W,3] uint8, mask [M,H,W] uint8
 
-One image per chunk, gzip 1 + shuffle + fletcher32 checksums, no timestamps: the same
-contents give the same file.
+One image per chunk, gzip level 1 + shuffle + Fletcher-32 checksums, no timestamps: the same
+contents give the same bytes.
 """
 
 import contextlib
@@ -35,22 +35,22 @@ KIND = f"{HDF5} ({FORMAT})"
 VERSION = 1
 SPLITS = ("train", "test")
 MULTIPLE = 16  # four convolutions of stride 2 halve each side four times
-MAX_SIDE = 4096  # pixels; refuses absurd files before anything is allocated
+MAX_SIDE = 4096  # pixels; larger files are refused before anything is allocated
 MAX_ROWS = 10_000_000
 ANY = "written by `python -m data_prep`"
-REMAKE = "make it anew with `python -m data_prep`"
-MAX_NAME = 512  # bytes of a file name that is kept
-TEXT_ROWS = 4096  # file names in a chunk
+REMAKE = "make it again with `python -m data_prep`"
+MAX_NAME = 512  # bytes of a file name that are stored
+TEXT_ROWS = 4096  # file names per chunk
 # dataset -> channels (0: no channel axis)
 IMAGES = {"x": 3, "y": 3, "mask": 0, "y_mask": 0, "x_ij": 3}
 
 
 def check_size(height, width, who="size"):
-    """Raise ValueError unless 16 divides both sides and both are in 16..4096."""
+    """Raise ValueError unless both sides are multiples of 16 in 16..4096."""
     for side in (height, width):
         if side % MULTIPLE or not MULTIPLE <= side <= MAX_SIDE:
             raise ValueError(
-                f"{who}: {height}x{width} is not usable; both sides must be "
+                f"{who}: unsupported size {height}x{width}; both sides must be "
                 f"multiples of {MULTIPLE} from {MULTIPLE} to {MAX_SIDE}"
             )
 
@@ -59,15 +59,15 @@ def check_size(height, width, who="size"):
 
 
 class Packed(bytes):
-    """One image as a chunk of the file holds it: `pack`ed."""
+    """An image in the encoding of an HDF5 chunk, from `pack`."""
 
 
 def pack(image):
-    """A uint8 array as an HDF5 chunk: deflated, with its Fletcher-32 checksum behind it.
+    """Encode a uint8 array as an HDF5 chunk: deflated, followed by its Fletcher-32 checksum.
 
-    Done here and not by HDF5, so that threads can compress while another one writes.
+    Done here rather than by HDF5, so that threads can compress while another one writes.
     """
-    # photos have next to no repeated strings: Huffman's codes alone take half the time
+    # photos contain hardly any repeated strings: Huffman coding alone takes half the time
     pixels = np.ascontiguousarray(image)
     strategy = zlib.Z_HUFFMAN_ONLY if pixels.ndim == 3 else zlib.Z_DEFAULT_STRATEGY
     deflate = zlib.compressobj(1, strategy=strategy)
@@ -76,7 +76,7 @@ def pack(image):
 
 
 def unpack(data, shape):
-    """The uint8 array of ``shape`` in a packed chunk; ValueError where it is damaged."""
+    """Decode a packed chunk to a uint8 array of ``shape``; ValueError if it is damaged."""
     body, size = bytes(data[:-4]), int(np.prod(shape))
     try:
         if fletcher32(body).to_bytes(4, "little") != data[-4:]:
@@ -91,19 +91,19 @@ def fletcher32(data):
     """HDF5's Fletcher-32 checksum of bytes: sums modulo 65535 of big-endian 16-bit words."""
     words = np.frombuffer(data + b"\0" * (len(data) % 2), ">u2").astype(np.uint64)
     sums = int(words.sum()), int((words * np.arange(len(words), 0, -1, dtype=np.uint64)).sum())
-    low, high = ((s - 1) % 65535 + 1 if s else 0 for s in sums)  # 65535 stays, as in HDF5
+    low, high = ((s - 1) % 65535 + 1 if s else 0 for s in sums)  # HDF5 keeps 65535
     return high << 16 | low
 
 
 class PhotoWriter:
-    """Streaming writer: rows are appended one by one, memory stays constant.
+    """Streaming writer: appends rows one by one, with constant memory.
 
-    Used as a context manager: the file appears at ``path`` (atomically) only when the
-    block ends without an error; on an error or Ctrl-C nothing is left behind.
+    A context manager: the file appears at ``path`` atomically when the block ends without an
+    error; an error or Ctrl-C leaves nothing behind.
 
-    Parameters: path; height, width [pixels]; provenance, a JSON-able dict without time
-    or path (program, version, arguments, seed).
-    Raises ValueError for a bad size, FileNotFoundError or PermissionError for a bad path.
+    Parameters: path; height, width [pixels]; provenance, a JSON-serializable dict without times
+    or paths (program, version, arguments, seed).
+    Raises ValueError for an invalid size, FileNotFoundError or PermissionError for an invalid path.
     """
 
     def __init__(self, path, height, width, provenance):
@@ -128,9 +128,9 @@ class PhotoWriter:
     def add(self, split, x, y, person, garment, mask=None, attributes=None, y_mask=None, files=None):
         """Append one pair to ``split`` ("train" or "test").
 
-        x, y: [H,W,3] uint8; mask, y_mask: [H,W] uint8 or None; each may also be `pack`ed.
+        x, y: [H,W,3] uint8; mask, y_mask: [H,W] uint8 or None; each may also be `Packed`.
         person, garment: int ids; attributes: dict name -> (code, names), e.g.
-        {"cut": (1, ["fitted", "regular"])}; files: names of the files of x and y, or None.
+        {"cut": (1, ["fitted", "regular"])}; files: file names of x and y, or None.
         """
         images = {"x": x, "y": y, "mask": mask, "y_mask": y_mask}
         columns = {"person": person, "garment": garment}
@@ -143,9 +143,9 @@ class PhotoWriter:
             self._texts.setdefault(f"/{split}/{name}", []).append(text)
 
     def add_triple(self, i, j, x_ij=None, mask=None, split="test"):
-        """Append a swap to ``split``: the human of its row ``i`` in the garment of its row ``j``.
+        """Append a swap to ``split``: the human of row ``i`` in the garment of row ``j``.
 
-        x_ij, mask: the true picture and where it shows the garment, or None for all swaps.
+        x_ij, mask: the true image [H,W,3] and the garment's mask [H,W] in it, or None for all swaps.
         """
         self._append(f"/{split}/triples", {"x_ij": x_ij, "mask": mask}, {"i": i, "j": j})
 
@@ -216,10 +216,10 @@ class PhotoWriter:
 
 
 def check_target(path):
-    """Raise ValueError or OSError, with the cure, unless a file can be written to ``path``."""
+    """Raise ValueError or OSError, naming the cure, unless a file can be written to ``path``."""
     folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path):
-        raise ValueError(f"{path}: is a folder; name a file to write")
+        raise ValueError(f"{path}: is a folder; give the path of a file")
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"{path}: the folder {folder} does not exist; create it first")
     if not os.access(folder, os.W_OK):
@@ -233,7 +233,7 @@ def check_target(path):
 
 
 class Rows:
-    """A dataset read lazily: ``rows[a:b]`` reads rows a..b; ``load()`` reads them all."""
+    """A lazy dataset: ``rows[a:b]`` reads rows a to b - 1, ``load()`` reads all rows."""
 
     def __init__(self, path, dataset):
         self._path, self._dataset = path, dataset
@@ -248,19 +248,19 @@ class Rows:
             return self._dataset[rows]
         except OSError as error:  # h5py reports a failed checksum as OSError
             raise ValueError(
-                f"{self._path}: {self._dataset.name} is damaged (a checksum "
-                f"or a chunk failed); copy the file again or {REMAKE}"
+                f"{self._path}: {self._dataset.name} is damaged (failed "
+                f"checksum or chunk); copy the file again or {REMAKE}"
             ) from error
 
     def load(self):
-        """All rows as one numpy array."""
+        """All rows as one NumPy array."""
         return self[...]
 
 
 @dataclass(frozen=True)
 class Triples:
-    """Swaps: i, j [M] int32 (rows of the split); where the truth is known, x_ij [M,H,W,3] and
-    mask [M,H,W] uint8, else None."""
+    """Swaps: i, j [M] int32 (rows of the split); x_ij [M,H,W,3] and mask [M,H,W] uint8, or None if
+    the true swaps are unknown."""
 
     i: np.ndarray
     j: np.ndarray
@@ -271,8 +271,8 @@ class Triples:
 @dataclass(frozen=True)
 class Photos:
     """One split: x, y [N,H,W,3] uint8 Rows; mask, y_mask [N,H,W] uint8 Rows or None; person,
-    garment [N] int32; attributes: name -> [N] uint8 codes, names: name -> list of words;
-    x_file, y_file: [N] names of the files, or None."""
+    garment [N] int32; attributes: name -> [N] uint8 codes; names: name -> list of words;
+    x_file, y_file: [N] file names, or None."""
 
     x: Rows
     y: Rows
@@ -291,15 +291,15 @@ class Photos:
 
 
 def texts(rows):
-    """[N,L] uint8, UTF-8 with zeros behind, as a list of str."""
+    """Decode zero-padded UTF-8 [N,L] uint8 to a list of str."""
     return [bytes(row).rstrip(b"\0").decode("utf-8", "replace") for row in rows]
 
 
 class PhotoFile:
-    """Validated reader, a context manager. Every fault is a ValueError (or
-    FileNotFoundError) of one line that names the file, the fault and the cure.
+    """Validating reader, a context manager.  Every fault raises a ValueError (or
+    FileNotFoundError) of one line that names the file, the problem and the cure.
 
-    Attributes: path, height, width, provenance (dict), splits (names present).
+    Attributes: path, height, width [pixels], provenance (dict), splits (names present).
     """
 
     def __init__(self, path):
@@ -309,9 +309,9 @@ class PhotoFile:
         self._file = open_file(self.path, f"copy it again or {REMAKE}")
         try:
             self._validate()
-        except (KeyError, TypeError, OSError, RuntimeError) as error:  # h5py's own complaints
+        except (KeyError, TypeError, OSError, RuntimeError) as error:  # raised by h5py
             self._file.close()
-            raise ValueError(f"{self.path}: is damaged inside; copy it again or {REMAKE}") from error
+            raise ValueError(f"{self.path}: is damaged; copy it again or {REMAKE}") from error
         except BaseException:
             self._file.close()
             raise
@@ -325,11 +325,11 @@ class PhotoFile:
         self.close()
 
     def close(self):
-        """Close the file; Rows of it can no longer be read."""
+        """Close the file; its Rows can no longer be read."""
         self._file.close()
 
     def split(self, name):
-        """The ``Photos`` of "train" or "test"; ValueError if the file has none of it."""
+        """The ``Photos`` of "train" or "test"; ValueError if the file lacks that split."""
         if name not in self.splits:
             raise ValueError(
                 f"{self.path}: has no {name} photos (only {', '.join(self.splits) or 'nothing'}); {REMAKE}"
@@ -351,7 +351,7 @@ class PhotoFile:
         )
 
     def datasets(self):
-        """(name, `Rows`) of every array in the file, by name."""
+        """(name, `Rows`) of every dataset in the file, sorted by name."""
         found = []
         self._file.visititems(
             lambda name, item: (
@@ -364,7 +364,7 @@ class PhotoFile:
         return Rows(self.path, group[key]) if key in group else None
 
     def _files(self, group):
-        """The names of the files of x and y as lists of str, or None."""
+        """The file names of x and y as lists of str, or None."""
         columns = (self._rows_of(group, key) for key in ("x_file", "y_file"))
         return [column and texts(column.load()) for column in columns]
 
@@ -392,10 +392,10 @@ class PhotoFile:
         attrs = {
             key: attribute(self._file, key) for key in ("format", "version", "height", "width", "provenance")
         }
-        self._need(attrs["format"] == FORMAT, "is not a photo file of this program", f"give a file {ANY}")
+        self._need(attrs["format"] == FORMAT, "is not a photo file", f"give a file {ANY}")
         self._need(
             attrs["version"] == VERSION,
-            f"has version {shown(attrs['version'])}, this program reads {VERSION}",
+            f"has version {shown(attrs['version'])}, but this program reads version {VERSION}",
         )
         self.height, self.width = (self._side(attrs, key) for key in ("height", "width"))
         check_size(self.height, self.width, self.path)
@@ -403,7 +403,7 @@ class PhotoFile:
         try:
             check_provenance(self.provenance)
         except ValueError as error:
-            self._need(False, f"{error}: it is not understood")
+            self._need(False, f"{error}: unsupported")
         self._check_links(self._file, set(SPLITS))
         self.splits = tuple(name for name in SPLITS if name in self._file)
         for name in self.splits:
@@ -459,7 +459,7 @@ class PhotoFile:
     def _rows(self, group, key):
         self._need(isinstance(group.get(key), h5py.Dataset), f"{group.name}/{key} is missing")
         shape = group[key].shape
-        self._need(bool(shape) and 0 < shape[0] <= MAX_ROWS, f"{group.name}/{key} has no rows or too many")
+        self._need(bool(shape) and 0 < shape[0] <= MAX_ROWS, f"{group.name}/{key} has no rows, or too many")
         return shape[0]
 
     def _check_images(self, group, keys, rows):
@@ -469,7 +469,7 @@ class PhotoFile:
 
     def _check_text(self, group, key, rows):
         length = (getattr(group[key], "shape", None) or (0,))[-1]
-        self._need(0 < length <= MAX_NAME, f"{group.name}/{key} does not hold names of 1 to {MAX_NAME} bytes")
+        self._need(0 < length <= MAX_NAME, f"{group.name}/{key} must hold names of 1 to {MAX_NAME} bytes")
         self._check(group, key, (rows, length), "u1")
 
     def _check(self, group, key, shape, dtype):
@@ -484,7 +484,7 @@ class PhotoFile:
 
     def _check_attributes(self, group, rows):
         codes = group.get("attributes", {})
-        self._need(not isinstance(codes, h5py.Dataset), f"{group.name}/attributes is no group")
+        self._need(not isinstance(codes, h5py.Dataset), f"{group.name}/attributes is not a group")
         if codes:
             self._check_links(codes, None)
         for key in codes:

@@ -1,4 +1,4 @@
-"""The work file beside OUT: every finished picture at once on the disk, so that a run can go on."""
+"""The work file next to OUT: finished images are saved at once, so that an interrupted run can continue."""
 
 import contextlib
 import json
@@ -10,20 +10,20 @@ from cagan_theano.io.text import printable
 from data_prep.develop import Developed
 from data_prep.store import Packed
 
-COMMIT = 2.0  # seconds of work that an interruption may cost
-PAGE = 32768  # bytes: a photo is a page or few
-COLUMNS = Developed._fields
-PICTURES = ("x", "y", "x_ij", "mask")
+COMMIT = 2.0  # seconds of work that an interruption may lose
+PAGE = 32768  # bytes: a photo takes one or a few pages
+FIELDS = Developed._fields
+IMAGES = ("x", "y", "x_ij", "mask")
 
 
-class Kept:
-    """A table in an SQLite file, a context manager; subclasses say its name and columns.
+class WorkFile:
+    """A table in an SQLite file, as a context manager; subclasses define its name and columns.
 
-    settings: a JSON-able value; a file of other settings is begun anew.  Raises ValueError for a
-    file that is none of this program, or that another run holds.
+    settings: a JSON-serializable value; a file with different settings is cleared.  Raises ValueError
+    if the file is not a work file or is in use by another run.
     """
 
-    TABLE, DEFINED = "", ""
+    TABLE, COLUMNS = "", ""
 
     def __init__(self, path, settings):
         self.path, self.settings = os.fspath(path), json.dumps(settings, sort_keys=True)
@@ -39,7 +39,7 @@ class Kept:
             raise ValueError(f"{self.path}: cannot be used ({error}); is another run writing it?") from error
         except sqlite3.DatabaseError as error:
             raise ValueError(
-                f"{self.path}: is no work file of this program; remove it, or choose another OUT"
+                f"{self.path}: not a data_prep work file; remove it, or choose another OUT"
             ) from error
         return self
 
@@ -56,75 +56,73 @@ class Kept:
             base.execute(f"DROP TABLE IF EXISTS {self.TABLE}")
             base.execute("DELETE FROM settings")
             base.execute("INSERT INTO settings VALUES (?)", (self.settings,))
-        base.execute(f"CREATE TABLE IF NOT EXISTS {self.TABLE} ({self.DEFINED})")
+        base.execute(f"CREATE TABLE IF NOT EXISTS {self.TABLE} ({self.COLUMNS})")
         base.commit()
 
     def _insert(self, row):
-        """Keep a row; it is safe on the disk within `COMMIT` seconds."""
+        """Insert a row, committed to disk after at most `COMMIT` seconds of further work."""
         marks = ", ".join("?" * len(row))
         self._base.execute(f"INSERT OR REPLACE INTO {self.TABLE} VALUES ({marks})", row)
         if time.monotonic() - self._saved > COMMIT:
             self.save()
 
     def save(self):
-        """Write to the disk what was put."""
+        """Commit the inserted rows to disk."""
         self._base.commit()
         self._saved = time.monotonic()
 
     def remove(self):
-        """Delete the file: its work is in OUT."""
+        """Delete the file, once OUT is complete."""
         self._base.close()
         os.unlink(self.path)
 
 
-class Work(Kept):
-    """Developed photos by key."""
+class DevelopedPhotos(WorkFile):
+    """`Developed` photos by key."""
 
     TABLE = "photo"
-    DEFINED = "key TEXT PRIMARY KEY, stamp TEXT, " + ", ".join(COLUMNS)
+    COLUMNS = "key TEXT PRIMARY KEY, stamp TEXT, " + ", ".join(FIELDS)
 
     def stamps(self):
-        """key -> stamp of every photo that is done."""
+        """key -> stamp of every stored photo."""
         return dict(self._base.execute("SELECT key, stamp FROM photo"))
 
     def put(self, key, stamp, developed):
-        """Keep a `Developed`."""
+        """Store a `Developed`."""
         row = [
             printable(value) if isinstance(value, str) else value
             for value in developed._replace(phash=developed.phash.to_bytes(8, "big"))
         ]
         self._insert((key, stamp, *row))
 
-    def facts(self, key):
-        """The `Developed` of a key without its pictures."""
-        names = ", ".join(COLUMNS[:-2])
+    def metadata(self, key):
+        """The `Developed` of a key, without its images."""
+        names = ", ".join(FIELDS[:-2])
         row = self._base.execute(f"SELECT {names} FROM photo WHERE key = ?", (key,)).fetchone()
-        facts = Developed(*row)
-        return facts._replace(phash=int.from_bytes(facts.phash, "big"))
+        developed = Developed(*row)
+        return developed._replace(phash=int.from_bytes(developed.phash, "big"))
 
-    def pictures(self, key):
-        """(pixels, mask) of a key, packed, each None where it has none."""
+    def images(self, key):
+        """The packed (pixels, mask) of a key; each may be None."""
         return self._base.execute("SELECT pixels, mask FROM photo WHERE key = ?", (key,)).fetchone()
 
 
-class Renders(Kept):
-    """Rendered rows in order: the arguments of ``PhotoWriter.add`` or ``add_triple``."""
+class RenderedRows(WorkFile):
+    """Rendered rows in order: keyword arguments of ``PhotoWriter.add`` or ``add_triple``."""
 
     TABLE = "row"
-    DEFINED = "number INTEGER PRIMARY KEY, facts TEXT, " + ", ".join(PICTURES)
+    COLUMNS = "number INTEGER PRIMARY KEY, scalars TEXT, " + ", ".join(IMAGES)
 
     def __len__(self):
         return self._base.execute("SELECT COUNT(*) FROM row").fetchone()[0]
 
     def put(self, row):
-        """Keep the next row: a dict in which every picture is `pack`ed."""
-        facts = {name: value for name, value in row.items() if name not in PICTURES}
-        self._insert((None, json.dumps(facts), *map(row.get, PICTURES)))
+        """Append a row: a dict in which every image is `pack`ed."""
+        scalars = {name: value for name, value in row.items() if name not in IMAGES}
+        self._insert((None, json.dumps(scalars), *map(row.get, IMAGES)))
 
     def __iter__(self):
-        for facts, *pictures in self._base.execute(
-            f"SELECT facts, {', '.join(PICTURES)} FROM row ORDER BY number"
-        ):
-            yield json.loads(facts) | {
-                name: Packed(picture) for name, picture in zip(PICTURES, pictures) if picture is not None
+        for _, scalars, *images in self._base.execute("SELECT * FROM row ORDER BY number"):
+            yield json.loads(scalars) | {
+                name: Packed(image) for name, image in zip(IMAGES, images) if image is not None
             }

@@ -507,7 +507,7 @@ def test_scaled_up_alpha_lies_where_the_photo_was_padded(size):
 def test_swap_bad_input_is_one_line_and_leaves_nothing(tmp_path, photos, file_toy, capsys):
     out, no_image = tmp_path / "out.png", tmp_path / "no.png"
     no_image.write_text("no image")
-    assert "no.png: is no image" in failure(capsys, swap.command, *photos, "--human", no_image, "--out", out)
+    assert "no.png: not an image" in failure(capsys, swap.command, *photos, "--human", no_image, "--out", out)
     assert "gone.png" in failure(
         capsys, swap.command, *photos, "--article", tmp_path / "gone.png", "--out", out
     )

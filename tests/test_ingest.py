@@ -1,4 +1,4 @@
-"""Photos from a disk: every layout, from a tree of rendered pictures to a step of training."""
+"""Ingestion of photos: every layout, from a tree of rendered images to a training step."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from data_prep.store import PhotoFile, PhotoWriter
 ROOT = Path(__file__).parents[1]
 TRAIN, TEST = list(range(7)), [7, 8, 9]
 SWAPS = [(7, 8), (8, 9), (9, 7)]
-# tree -> (command and options, pictures to train on, to test, swaps to try, masks, garment masks)
+# tree -> (command and options, training images, test images, swaps to try, masks, garment masks)
 LAYOUTS = {
     "viton_hd": (["viton-hd"], TRAIN, TEST, SWAPS, True, True),
     "gp_vton": (["viton-hd"], TRAIN, TEST, SWAPS, True, True),
@@ -40,7 +40,7 @@ LAYOUTS = {
 
 
 def run(*words):
-    """The output of a command of data_prep that succeeds."""
+    """Run a data_prep command that succeeds; returns its output."""
     done = CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
@@ -48,7 +48,7 @@ def run(*words):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Every layout's tree and the data file made of it: name -> (tree, file)."""
+    """The tree of every layout and the data file built from it: name -> (tree, file)."""
     made, base = {}, tmp_path_factory.mktemp("layouts")
     for name, (words, *_) in LAYOUTS.items():
         tree = base / name / "tree"
@@ -60,7 +60,7 @@ def files(tmp_path_factory):
 
 
 def number_of(picture, role):
-    """Which rendered picture this is: (number, whether mirrored), by the pixels alone."""
+    """Identify a rendered image by its pixels: (number, whether it is mirrored)."""
     errors = {
         (n, mirrored): np.abs(picture.astype(int) - (shot[:, ::-1] if mirrored else shot)).mean()
         for n, shots in enumerate(trees.shots())
@@ -68,7 +68,7 @@ def number_of(picture, role):
         for shot in [shots["xy".index(role)]]
     }
     best = min(errors, key=errors.get)
-    assert errors[best] < 8, errors[best]  # JPEG, of loud patterns most
+    assert errors[best] < 8, errors[best]  # JPEG artifacts, largest in busy patterns
     return best
 
 
@@ -96,7 +96,7 @@ def test_a_layout_gives_its_true_pairs_masks_and_swaps(files, name):
 
 
 def check_split(part, wanted, masks, garment_masks):
-    """The pictures of a split are the wanted ones, each person with the own garment and masks."""
+    """A split contains the expected images, each person with the matching garment and masks."""
     assert (part.mask is not None, part.y_mask is not None) == (masks, garment_masks)
     people = [number_of(part.x[row], "x") for row in range(len(part))]
     garments = [number_of(part.y[row], "y")[0] for row in range(len(part))]
@@ -151,14 +151,14 @@ def test_the_same_photos_give_the_same_bytes(files, tmp_path):
     assert (tmp_path / "again.h5").read_bytes() == out.read_bytes()
 
 
-def thinned(rows, number):
-    """A picture of 32x32 out of one of 128x96."""
+def subsampled(rows, number):
+    """Subsample a 128x96 image to 32x32."""
     return rows[number, ::4, ::3]
 
 
 @pytest.mark.slow
 def test_one_step_of_training_on_all_layouts(files, tmp_path):
-    """A minibatch with two photos out of every layout; held-out swaps that have no truth."""
+    """A minibatch with two photos from every layout; held-out swaps without ground truth."""
     with PhotoWriter(tmp_path / "all.h5", 32, 32, {"program": "tests"}) as writer:
         for number, (_, out) in enumerate(files.values()):
             with PhotoFile(out) as file:
@@ -166,15 +166,15 @@ def test_one_step_of_training_on_all_layouts(files, tmp_path):
                 for row in range(2):
                     writer.add(
                         "train",
-                        thinned(part.x, row),
-                        thinned(part.y, row),
+                        subsampled(part.x, row),
+                        subsampled(part.y, row),
                         number,
                         100 * number + part.garment[row],
                     )
         with PhotoFile(files["viton_hd"][1]) as file:
             part = file.split("test")
             for row in range(3):
-                writer.add("test", thinned(part.x, row), thinned(part.y, row), 50 + row, 5000 + row)
+                writer.add("test", subsampled(part.x, row), subsampled(part.y, row), 50 + row, 5000 + row)
             for i, j in zip(part.triples.i, part.triples.j):
                 writer.add_triple(i, j)
     words = [
@@ -220,7 +220,7 @@ def test_inspect_verifies_and_draws(files, tmp_path):
     assert "test/y_mask uint8 [3, 128, 96]" in text and "3 swaps to try" in text
     with PhotoFile(out) as file:
         chunks = sum(-(-len(rows) // rows.chunk_rows) for _, rows in file.datasets())
-    assert f"checksums: {chunks} chunks read, all whole" in text
+    assert f"checksums: {chunks} chunks verified" in text
     assert Image.open(tmp_path / "sheet.png").height > 400
 
 

@@ -1,4 +1,4 @@
-"""Photos from a disk that are not as they should be: a line in the report, or one clear error."""
+"""Ingestion of faulty photos: each gives an entry in the report, or one clear error."""
 
 import json
 import os
@@ -23,7 +23,7 @@ TREE = ("image", "cloth", "image-parse-v3", "cloth-mask")
 
 
 def fresh(number):
-    """(x, y, mask) of a person and a garment that `trees.shots` has not."""
+    """(x, y, mask) of a person and a garment that are not in `trees.shots`."""
     garment = shoot.garment_of(99, "train", 6 * number)
     x, mask = render.render_worn(shoot.sitter_of(99, "train", 6 * number), garment, trees.SIZE)
     return x, render.render_article(garment, trees.SIZE), mask
@@ -37,7 +37,7 @@ class Tree:
         trees.viton_hd(root)
 
     def add(self, name, x=None, y=None, row=None):
-        """Write a pair under a name, by default of pictures not used before; returns its photos."""
+        """Write a pair under a name, by default with new images; returns (x path, y path, x)."""
         new_x, new_y, mask = fresh(self.count)
         self.count += 1
         x, y = (new if given is None else given for new, given in ((new_x, x), (new_y, y)))
@@ -50,7 +50,7 @@ class Tree:
         return (*paths, new_x)
 
     def finish(self, *lines):
-        """Write the list, with Windows line ends and none at its end."""
+        """Write the list with Windows line endings, without a final one."""
         path = self.root / "train_pairs.txt"
         path.write_bytes("\r\n".join([*path.read_text().splitlines(), *self.rows, *lines]).encode())
 
@@ -68,13 +68,13 @@ def png_of_16_bits(picture):
 
 
 def half_size(picture):
-    """The same picture at half its size."""
+    """An image at half its size."""
     image = Image.fromarray(picture)
     return np.asarray(image.resize((image.width // 2, image.height // 2), Image.Resampling.BICUBIC))
 
 
 def add_broken(tree):
-    """Pairs that must be left out: name -> what the reason begins with."""
+    """Add pairs that must be left out: name -> start of the reason."""
     x, *_ = tree.add("truncated")
     x.write_bytes(x.read_bytes()[:900])
     tree.add("empty")[1].write_bytes(b"")
@@ -105,27 +105,27 @@ def add_broken(tree):
     return {
         "truncated": "unreadable: train/image/truncated.jpg: is a damaged image",
         "empty": "unreadable: train/cloth/empty.jpg: is an empty file",
-        "text": "unreadable: train/image/text.jpg: is no image of a known format",
+        "text": "unreadable: train/image/text.jpg: not an image of a known format",
         "bomb": "unreadable: train/image/bomb.jpg: has more than 100 million pixels",
-        "no garment": "missing: train/cloth/no garment.jpg: there is no such file",
-        "link": "unreadable: train/image/link.jpg: is a link out of the folder",
-        "blank": "blank: one color all over",
-        "no parse": "mask: train/image-parse-v3/no parse.png: there is no such file",
-        "empty parse": "mask: shows no garment",
-        "color parse": "mask: train/image-parse-v3/color parse.png: is a picture in color",
-        "wide parse": "mask: train/image-parse-v3/wide parse.png: is 128x96, which is not the",
+        "no garment": "missing: train/cloth/no garment.jpg: no such file",
+        "link": "unreadable: train/image/link.jpg: links outside the folder",
+        "blank": "blank: a single color",
+        "no parse": "mask: train/image-parse-v3/no parse.png: no such file",
+        "empty parse": "mask: contains no garment",
+        "color parse": "mask: train/image-parse-v3/color parse.png: is a color image",
+        "wide parse": "mask: train/image-parse-v3/wide parse.png: its size 128x96",
         "full mask": "mask: covers the whole photo",
-        "person as garment": "person: the lower edge cuts through",
+        "person as garment": "person: the foreground is cut off",
         "same photo twice": "person: ",
-        "repeat": "repeat: of train/image/00002_00.jpg with train/cloth/00002_00.jpg",
-        "smaller repeat": "repeat: of train/image/00003_00.jpg with train/cloth/00003_00.jpg",
+        "repeat": "repeat: same as train/image/00002_00.jpg with train/cloth/00002_00.jpg",
+        "smaller repeat": "repeat: same as train/image/00003_00.jpg with train/cloth/00003_00.jpg",
         "garment of test": "crossing: ",
-        "person of test": "crossing: the person's photo is in the test split",
+        "person of test": "crossing: the person's photo is also in the test split",
     }
 
 
 def add_odd(tree):
-    """Pairs that must be kept, with the picture that must come out: name -> x [H,W,3]."""
+    """Add unusual pairs that must be kept: name -> expected x [H,W,3]."""
     wanted = {}
     deep, _, x = tree.add("deep")
     deep.write_bytes(png_of_16_bits(x))
@@ -153,7 +153,7 @@ def add_odd(tree):
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory):
-    """(what must be left out, what must be kept, the report, the file) of a tree full of faults."""
+    """A tree full of faults, ingested: (pairs to leave out, pairs to keep, report, data file)."""
     root = tmp_path_factory.mktemp("faults")
     tree = Tree(root / "tree")
     broken, odd = add_broken(tree), add_odd(tree)
@@ -196,7 +196,7 @@ def test_bad_lines_of_a_list_and_lonely_files_are_reported(faulty):
     texts = list(faults.values())
     for part in (
         "has one column",
-        "climbs out of the folder",
+        "points outside the folder",
         "/etc/passwd: is an absolute path",
         "C:\\photos\\a.jpg: is an absolute path",
     ):
@@ -221,7 +221,7 @@ def test_doubtful_garments_can_be_kept(faulty, tmp_path):
     )
     doubts = json.loads((tmp_path / "o.report.json").read_text())["doubtful and kept"]
     assert [Path(row["person"]).stem for row in doubts] == ["person as garment"]
-    # the garment's photo that is the person's own is no matter of doubt
+    # dropped regardless: a garment's photo that is also the person's photo
     assert report.counts["dropped"]["person"] == 1
 
 
@@ -229,7 +229,7 @@ def test_doubtful_garments_can_be_kept(faulty, tmp_path):
 
 
 def error(capsys, *words):
-    """The one line on stderr of a command that fails."""
+    """Run a command that fails; returns its one line on stderr."""
     with pytest.raises(SystemExit) as left:
         main(cli, [str(word) for word in words])
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error: ")]
@@ -249,18 +249,18 @@ FOLDERS = ["--persons", "my people", "--garments", "clothes"]
 
 
 @pytest.mark.parametrize("words, fault", [
-    (["viton-hd", "none", "OUT"], "none: is no folder"),
-    (["viton-hd", "TREE", "OUT"], "holds no pairs of the layout viton-hd"),
-    (["folders", "TREE", "OUT", "--persons", "x", "--garments", "clothes"], "x: holds no images"),
-    (["folders", "TREE", "OUT", "--persons", "../..", "--garments", "clothes"], "climbs out"),
+    (["viton-hd", "none", "OUT"], "none: not a folder"),
+    (["viton-hd", "TREE", "OUT"], "contains no pairs of the layout viton-hd"),
+    (["folders", "TREE", "OUT", "--persons", "x", "--garments", "clothes"], "x: contains no images"),
+    (["folders", "TREE", "OUT", "--persons", "../..", "--garments", "clothes"], "points outside"),
     (["folders", "TREE", "none/out.h5", *FOLDERS], "does not exist; create it first"),
     (["folders", "TREE", "TREE", *FOLDERS], "is a directory"),
     (["folders", "TREE", "OUT", *FOLDERS, "--size", "100x100"], "multiples of 16"),
     (["folders", "TREE", "OUT"], "Missing option '--persons'"),
-    (["list", "TREE", "OUT", "--list", "none.txt"], "none.txt: there is no such list"),
-    (["list", "TREE", "OUT", "--list", "../x.txt"], "climbs out of the folder"),
+    (["list", "TREE", "OUT", "--list", "none.txt"], "none.txt: no such list"),
+    (["list", "TREE", "OUT", "--list", "../x.txt"], "points outside the folder"),
     (["list", "TREE", "OUT", "--list", "clothes/shirt no 1.png"], "pairs can be used ("),
-    (["detect", "none"], "none: is no folder"),
+    (["detect", "none"], "none: not a folder"),
     (["inspect", "none.h5"], "none.h5: no such file"),
 ])  # fmt: skip
 def test_one_clear_error(capsys, tree, tmp_path, words, fault):
@@ -291,8 +291,8 @@ def test_two_files_for_one_id(tree, tmp_path):
         {"persons": "my people", "garments": "clothes"},
     )
     assert report.counts["train"] == 7
-    faults = [(fault["what"], fault["why"]) for fault in report.facts["faults"]]
-    assert ("clothes/shirt no 1.jpg", "two files for the id shirt no 1") in faults
+    faults = [(fault["what"], fault["why"]) for fault in report.contents["faults"]]
+    assert ("clothes/shirt no 1.jpg", "more than one file for the id shirt no 1") in faults
     assert len(faults) == 3
 
 
@@ -302,9 +302,9 @@ def test_a_folder_that_is_a_link_out_of_the_set(tree, tmp_path):
     trees.keras_cagan(tmp_path / "else")
     (root / "imgs/1").symlink_to(tmp_path / "else/imgs/1")
     (root / "imgs/5").symlink_to(tmp_path / "else/imgs/5")
-    with pytest.raises(ValueError, match="imgs/1: is a link out of SRC"):
+    with pytest.raises(ValueError, match="imgs/1: links outside SRC"):
         ingest("keras-cagan", root, tmp_path / "o.h5")
-    link = tmp_path / "link"  # the set itself may be behind a link
+    link = tmp_path / "link"  # SRC itself may be a link
     link.symlink_to(tmp_path / "else")
     assert ingest("keras-cagan", link, tmp_path / "o.h5").counts["train"] == 7
 
@@ -316,14 +316,14 @@ OPTIONS = {"persons": "my people", "garments": "clothes"}
 
 @pytest.fixture(scope="module")
 def whole(tree, tmp_path_factory):
-    """The bytes of the data file of `tree`, made without interruption."""
+    """The bytes of the data file of `tree`, built without interruption."""
     out = tmp_path_factory.mktemp("whole") / "o.h5"
     ingest("folders", tree, out, Settings(), OPTIONS)
     return out.read_bytes()
 
 
 def stop_after(monkeypatch, count):
-    """A Ctrl-C after `count` photos; returns the names of those that were developed."""
+    """Raise Ctrl-C after `count` photos; returns the list of developed photos."""
     done, develop = [], ingestion.develop
 
     def interrupted(source, task, *rest):
@@ -339,13 +339,13 @@ def stop_after(monkeypatch, count):
 def test_an_interrupted_run_goes_on_where_it_stopped(tree, whole, tmp_path, monkeypatch):
     out, settings = tmp_path / "o.h5", Settings(jobs=1)
     stop_after(monkeypatch, 6)
-    with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
+    with pytest.raises(KeyboardInterrupt, match="run the same command again"):
         ingest("folders", tree, out, settings, OPTIONS)
     assert not out.exists() and Path(f"{out}.work").exists()
     monkeypatch.undo()
     seen = stop_after(monkeypatch, 1000)
     ingest("folders", tree, out, settings, OPTIONS)
-    assert len(seen) == 16 - GROUP  # the sixth photo stopped the second group
+    assert len(seen) == 16 - GROUP  # the interruption was in the second group
     assert out.read_bytes() == whole and not Path(f"{out}.work").exists()
 
 
@@ -360,7 +360,7 @@ def test_work_of_other_settings_or_photos_is_done_anew(tree, tmp_path, monkeypat
     seen = stop_after(monkeypatch, 9)
     with pytest.raises(KeyboardInterrupt):
         ingest("folders", root, out, Settings(jobs=1), OPTIONS)
-    assert len(seen) == 9  # more than were left: none of 64x48 was of use
+    assert len(seen) == 9  # more than remained: none of the 64x48 photos could be reused
     monkeypatch.undo()
     first = root / seen[0]
     os.utime(first, ns=(1, 1))
@@ -387,7 +387,7 @@ def test_the_file_is_whole_or_absent(tree, tmp_path, monkeypatch, error):
 
 @pytest.mark.parametrize("before", [None, b'{"mine": 1}'])
 def test_the_report_of_a_file_that_is_not_made_does_not_stay(tree, tmp_path, monkeypatch, before):
-    """The disk fills as the data file is closed, after its report was written."""
+    """The disk is full when the data file is closed, after its report was written."""
 
     def full(self):
         raise OSError(28, "No space left on device")
@@ -406,13 +406,13 @@ def test_a_folder_without_pairs_leaves_nothing(tmp_path):
     for name in ("my people/a.jpg", "clothes/b.jpg"):
         (tmp_path / "src" / name).parent.mkdir(parents=True)
         (tmp_path / "src" / name).write_bytes(b"")
-    with pytest.raises(ValueError, match="holds no pairs of the layout folders"):
+    with pytest.raises(ValueError, match="contains no pairs of the layout folders"):
         ingest("folders", tmp_path / "src", tmp_path / "o.h5", Settings(), OPTIONS)
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
 
 
 def test_a_work_file_of_another_kind_is_left_alone(tree, tmp_path):
     (tmp_path / "o.h5.work").write_text("my own notes, and long enough to be no database" * 50)
-    with pytest.raises(ValueError, match="o.h5.work: is no work file of this program"):
+    with pytest.raises(ValueError, match="o.h5.work: not a data_prep work file"):
         ingest("folders", tree, tmp_path / "o.h5", Settings(), OPTIONS)
     assert (tmp_path / "o.h5.work").read_text().startswith("my own notes")

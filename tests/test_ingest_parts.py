@@ -1,4 +1,4 @@
-"""The parts of the ingestion: shapes, resizing, lists, repeats, splits; against plain loops."""
+"""Units of the ingestion: resizing, lists, near repeats, splits; compared with plain loops."""
 
 import io
 import itertools
@@ -27,14 +27,14 @@ GREEN, WHITE = (30, 160, 60), (240, 240, 240)
 
 
 def disk(width, height, radius=0.3):
-    """A round green disk in the middle of a picture."""
+    """An image of a green disk in its center."""
     y, x = np.mgrid[:height, :width]
     inside = np.hypot(x - (width - 1) / 2, y - (height - 1) / 2) < radius * min(width, height)
     return np.where(inside[..., None], np.uint8(GREEN), np.uint8(WHITE))
 
 
 def extent(picture):
-    """(width, height) of what is green, weighing half-covered pixels by their share."""
+    """(width, height) of the green region, counting partly covered pixels by their share."""
     share = (240 - picture[..., 0].astype(float)) / (240 - 30)
     return share.sum(axis=1).max(), share.sum(axis=0).max()
 
@@ -67,7 +67,7 @@ def test_resizing_does_not_alias(tmp_path, ending):
     board = np.uint8(255 * (np.indices((768, 576)).sum(axis=0) % 2))
     trees.save(tmp_path / f"a.{ending}", np.repeat(board[..., None], 3, axis=-1))
     read = read_picture(tmp_path / f"a.{ending}", 128, 96).astype(int)
-    assert np.abs(read[4:-4, 4:-4] - 127).max() < 8  # nearest neighbors would be black and white
+    assert np.abs(read[4:-4, 4:-4] - 127).max() < 8  # nearest-neighbor sampling would give black and white
 
 
 def test_a_jpeg_read_at_a_quarter_is_the_same_picture(tmp_path):
@@ -75,9 +75,9 @@ def test_a_jpeg_read_at_a_quarter_is_the_same_picture(tmp_path):
     trees.save(tmp_path / "a.jpg", np.asarray(large))
     data = (tmp_path / "a.jpg").read_bytes()
     assert decode(io.BytesIO(data), "a", (128, 96)).size == (192, 256)
-    small = read_picture(tmp_path / "a.jpg", 128, 96).astype(int)
+    thumbnail = read_picture(tmp_path / "a.jpg", 128, 96).astype(int)
     whole = np.asarray(fit(open_rgb(tmp_path / "a.jpg"), 128, 96)).astype(int)
-    assert np.abs(small - whole).mean() < 0.7 and np.abs(small - trees.shots()[0][0]).mean() < 2
+    assert np.abs(thumbnail - whole).mean() < 0.7 and np.abs(thumbnail - trees.shots()[0][0]).mean() < 2
 
 
 # --- the stored form
@@ -114,12 +114,12 @@ def test_a_damaged_packed_picture_is_noticed():
 
 
 def rows_of(tmp_path, content, files=()):
-    """The rows of a list with this content, told which files there are."""
+    """The rows of a list with this content, given the files that exist."""
     (tmp_path / "l.txt").write_bytes(content)
-    knows = (lambda column, name: name in files) if files else lambda column, name: True
+    exists = (lambda column, name: name in files) if files else lambda column, name: True
     return [
         row[1] if not isinstance(row, Fault) else row.why
-        for row in list_rows(Source(tmp_path), "l.txt", knows)
+        for row in list_rows(Source(tmp_path), "l.txt", exists)
     ]
 
 
@@ -128,9 +128,9 @@ def rows_of(tmp_path, content, files=()):
     (b"\xef\xbb\xbfa.jpg\tb.jpg\r\n\r\n", [["a.jpg", "b.jpg"]]),
     (b"my a.jpg,  b.jpg", [["my a.jpg", "b.jpg"]]),
     (b"x\\a.jpg .\\y\\\\b.jpg extra", [["x/a.jpg", "y/b.jpg", "extra"]]),
-    (b"a.jpg", ["has one column; two are needed"]),
-    (b"../a.jpg b.jpg", ["../a.jpg: climbs out of the folder"]),
-    (b"a/..\\..\\b.jpg b.jpg", ["a/..\\..\\b.jpg: climbs out of the folder"]),
+    (b"a.jpg", ["has one column; two are required"]),
+    (b"../a.jpg b.jpg", ["../a.jpg: points outside the folder"]),
+    (b"a/..\\..\\b.jpg b.jpg", ["a/..\\..\\b.jpg: points outside the folder"]),
 ])  # fmt: skip
 def test_lines_of_lists(tmp_path, content, expected):
     assert rows_of(tmp_path, content) == expected
@@ -173,7 +173,7 @@ def test_photos_again_at_other_sizes_and_qualities_are_near_repeats():
         image.resize((72, 96), Image.Resampling.BICUBIC).save(content, "JPEG", quality=85)
         return Image.open(content)
 
-    prints = [checks.print_of(p) for p in [*pictures, *map(again, pictures)]]
+    prints = [checks.fingerprint(p) for p in [*pictures, *map(again, pictures)]]
     found = near_repeats(
         [p for p, _ in prints],
         np.stack([np.frombuffer(c, np.uint8) for _, c in prints]),
@@ -187,8 +187,8 @@ def test_photos_again_at_other_sizes_and_qualities_are_near_repeats():
 
 @st.composite
 def random_sets(draw):
-    """Pairs with few products, persons, splits and hashes, so that much is shared."""
-    pairs, facts = [], {}
+    """Pairs with few products, persons, splits and hashes, so that many are shared."""
+    pairs, metadata = [], {}
     for n in range(draw(st.integers(1, 14))):
         split = draw(st.sampled_from(["", "train", "test"]) if n % 5 else st.just("train"))
         pair = Pair(
@@ -203,29 +203,29 @@ def random_sets(draw):
             value = draw(st.integers(0, 60))
             phash = (0x0123456789ABCDEF * (2 * (value // 3) + 1) + value % 3) % 2**64
             digest = repr(value if value % 2 else key).encode()  # some files are copies
-            facts.setdefault(key, Developed(digest=digest, phash=phash, colors=bytes(12)))
-    return pairs, facts
+            metadata.setdefault(key, Developed(digest=digest, phash=phash, colors=bytes(12)))
+    return pairs, metadata
 
 
 @given(random_sets(), st.sampled_from(["given", "product"]), st.floats(0, 0.9))
 @settings(max_examples=200, deadline=None)
 def test_nothing_crosses_a_split(random_set, split, share):
-    pairs, facts = random_set
-    plan = make_plan(pairs, [], facts, split=split, share=share)
+    pairs, metadata = random_set
+    plan = make_plan(pairs, [], metadata, split=split, share=share)
     train, test = ([k for k in plan.kept if k.split == name] for name in ("train", "test"))
     assert len(plan.kept) + len(plan.dropped) == len(set(pairs))
     for a, b in itertools.product(train, test):
         assert a.pair.product != b.pair.product and a.pair.person_id != b.pair.person_id
         assert (a.person, a.garment) != (b.person, b.garment)
         for role, p, q in (("x", a.pair.person, b.pair.person), ("y", a.pair.garment, b.pair.garment)):
-            apart = bin(facts[role, p].phash ^ facts[role, q].phash).count("1")
+            apart = bin(metadata[role, p].phash ^ metadata[role, q].phash).count("1")
             assert p != q and apart > DISTANCE
     assert not {k.garment for k in train} & {k.garment for k in test}
     assert not {k.person for k in train} & {k.person for k in test}
 
 
-def plain(pairs):
-    """Facts of photos that resemble no other."""
+def distinct_photos(pairs):
+    """Metadata of photos that resemble no other."""
     photos = {key for pair in pairs for key in (("x", pair.person), ("y", pair.garment))}
     rng = np.random.default_rng(1)
     return {
@@ -236,7 +236,7 @@ def plain(pairs):
 
 def test_a_split_by_product_holds_out_its_share():
     pairs = [Pair(f"x{n}", f"y{n // 2}", f"x{n}", f"q{n // 2}") for n in range(200)]
-    plans = [make_plan(pairs, [], plain(pairs), share=0.2, seed=seed) for seed in (0, 0, 1)]
+    plans = [make_plan(pairs, [], distinct_photos(pairs), share=0.2, seed=seed) for seed in (0, 0, 1)]
     tests = [{k.pair.product for k in plan.kept if k.split == "test"} for plan in plans]
     assert [len(test) for test in tests] == [20, 20, 20] and tests[0] == tests[1] != tests[2]
 
@@ -250,35 +250,35 @@ def test_swaps_need_both_pairs_and_two_garments():
         Unpaired("x3", "none"),
         Unpaired("x3", "y0"),
     ]
-    plan = make_plan(pairs, unpaired, plain(pairs))
-    assert plan.triples == [(0, 1), (3, 0)] and plan.lost == 3
+    plan = make_plan(pairs, unpaired, distinct_photos(pairs))
+    assert plan.triples == [(0, 1), (3, 0)] and plan.unmatched == 3
 
 
-# --- what is looked at
+# --- checks
 
 
 def test_a_face_in_a_garments_photo_is_found():
     data = pytest.importorskip("skimage.data")
     portrait = Image.fromarray(data.astronaut()).crop((60, 0, 400, 453)).resize((200, 266))
     canvas = Image.new("RGB", (300, 400), (235, 235, 235))
-    canvas.paste(portrait, (50, 60))  # not cut by the lower edge
-    small = checks.small_of(canvas)
-    assert "a face" in checks.personhood(canvas, small, checks.away_from_ground(small))
+    canvas.paste(portrait, (50, 60))  # not cut off by the lower edge
+    thumbnail = checks.make_thumbnail(canvas)
+    assert "a face" in checks.person_doubt(canvas, thumbnail, checks.find_foreground(thumbnail))
 
 
-def looks(picture):
-    """(blankness, personhood) of a picture."""
+def check(picture):
+    """(blank fault, person doubt) of an image."""
     image = Image.fromarray(picture)
-    small = checks.small_of(image)
-    away = checks.away_from_ground(small)
-    return checks.blankness(small, away), checks.personhood(image, small, away)
+    thumbnail = checks.make_thumbnail(image)
+    foreground = checks.find_foreground(thumbnail)
+    return checks.blank_fault(thumbnail, foreground), checks.person_doubt(image, thumbnail, foreground)
 
 
 def test_rendered_garments_are_no_persons_and_no_photo_is_blank():
-    persons, garments = ([looks(shot[role]) for shot in trees.shots()] for role in (0, 1))
+    persons, garments = ([check(shot[role]) for shot in trees.shots()] for role in (0, 1))
     assert garments == [(None, None)] * trees.COUNT
     assert not any(blank for blank, _ in persons)
-    # missed: a head or a body that is cut off or far, a photo in a white frame
+    # misses heads or bodies that are cut off or small, and photos with a white border
     assert sum(bool(person) for _, person in persons) >= 0.5 * trees.COUNT
 
 
@@ -288,8 +288,8 @@ def test_rendered_garments_are_no_persons_and_no_photo_is_blank():
 def test_blank_and_nearly_blank(level, size, blank):
     picture = np.full((128, 96, 3), 245, np.uint8)
     picture[40 : 40 + size, 30 : 30 + size] -= np.uint8(level)
-    small = checks.small_of(Image.fromarray(picture))
-    assert (checks.blankness(small, checks.away_from_ground(small)) is not None) == blank
+    thumbnail = checks.make_thumbnail(Image.fromarray(picture))
+    assert (checks.blank_fault(thumbnail, checks.find_foreground(thumbnail)) is not None) == blank
 
 
 # --- in parallel
@@ -308,11 +308,11 @@ def test_results_come_in_order_and_few_are_held():
         assert max(started) - item <= 3 * WINDOW
 
 
-# --- swaps without a truth in the file
+# --- swaps without ground truth in the file
 
 
 def file_with(path, change):
-    """A test split of three pairs with two swaps of no known truth, then changed."""
+    """A file with a test split of three pairs and two swaps without ground truth, modified by `change`."""
     pictures = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
     with PhotoWriter(path, 16, 16, {}) as writer:
         for n, picture in enumerate(pictures):
@@ -337,9 +337,7 @@ FAULTS = {
         "x_ij", data=np.zeros((2, 16, 16, 3), np.uint8)
     ),
     "/test/x_file is uint8": lambda file: replace(file, "test/x_file", np.zeros((2, 4), np.uint8)),
-    "/test/y_file does not hold names": lambda file: replace(
-        file, "test/y_file", np.zeros((3, 600), np.uint8)
-    ),
+    "/test/y_file must hold names": lambda file: replace(file, "test/y_file", np.zeros((3, 600), np.uint8)),
     "/test/y_mask is uint8": lambda file: file.create_dataset(
         "test/y_mask", data=np.zeros((3, 8, 8), np.uint8)
     ),
@@ -348,7 +346,7 @@ FAULTS = {
 
 
 def replace(file, name, data):
-    """Put another array in the place of one."""
+    """Replace a dataset."""
     del file[name]
     file.create_dataset(name, data=data)
 

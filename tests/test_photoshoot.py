@@ -1,6 +1,6 @@
-"""The photoshoot's files: reproducible, resumed, split; its command line.
+"""The photoshoot's files (reproducibility, resumption, splits) and its command line.
 
-Its pictures and their geometry: test_photoshoot_pictures.py, test_photoshoot_geometry.py.
+Tests of images and geometry: test_photoshoot_pictures.py, test_photoshoot_geometry.py.
 """
 
 import os
@@ -21,7 +21,7 @@ SIZE = (32, 32)
 
 @pytest.fixture(scope="module")
 def shot(tmp_path_factory):
-    """The same small shoot by one process and by two: their paths."""
+    """The paths of the same small shoot, rendered by one process and by two."""
     paths = [tmp_path_factory.mktemp("shoot") / f"{jobs}.h5" for jobs in (1, 2)]
     for jobs, path in zip((1, 2), paths):
         shoot.shoot(path, 8, SIZE, seed=3, held_out=6, jobs=jobs)
@@ -48,7 +48,7 @@ def test_splits_share_no_person_and_no_garment(shot):
         train, test = file.split("train"), file.split("test")
         assert not set(train.person) & set(test.person)
         assert not set(train.garment) & set(test.garment)
-        assert len(set(train.person)) == 3  # eight pairs, three sittings each
+        assert len(set(train.person)) == 3  # eight pairs, up to three sittings each
         assert not any((a == b).all() for a in train.x.load() for b in test.x.load())
 
 
@@ -59,7 +59,7 @@ def test_only_held_out(tmp_path):
 
 
 def is_true(part, split, row):
-    """Whether true swap ``row`` is what sitter i in garment j is rendered as."""
+    """Whether true swap ``row`` equals a rendering of sitter i in garment j."""
     i, j = int(part.triples.i[row]), int(part.triples.j[row])
     x, mask = render.render_worn(shoot.sitter_of(3, split, i), shoot.garment_of(3, split, j), SIZE)
     return (part.triples.x_ij[row] == x).all() and (part.triples.mask[row] == mask).all()
@@ -86,7 +86,7 @@ def test_pairs_are_rendered_of_one_garment(shot):
 
 
 def test_true_swaps_to_train_on_change_nothing_else(shot, tmp_path):
-    """More swaps than pairs, by any number of processes, beside the same rows as without."""
+    """More swaps than pairs, by any number of processes; all other rows are the same as without them."""
     paths = [tmp_path / f"{jobs}.h5" for jobs in (1, 2)]
     for jobs, path in zip((1, 2), paths):
         shoot.shoot(path, 8, SIZE, seed=3, held_out=6, jobs=jobs, true_swaps=11)
@@ -103,11 +103,11 @@ def test_true_swaps_to_train_on_change_nothing_else(shot, tmp_path):
 
 def test_a_share_of_swaps_is_of_one_style_in_two_colors():
     worn = shoot.worn_by(120)
-    twins = [shoot.swap_of(0, "test", index, 120) for index in range(600)]
+    swaps = [shoot.swap_of(0, "test", index, 120) for index in range(600)]
     share = np.mean(
-        [{worn[i], worn[j]} in ({n - 1, n} for n in worn if shoot.recolored(n)) for i, j in twins]
+        [{worn[i], worn[j]} in ({n - 1, n} for n in worn if shoot.recolored(n)) for i, j in swaps]
     )
-    assert share == pytest.approx(shoot.ALIKE, abs=0.06)
+    assert share == pytest.approx(shoot.SAME_STYLE, abs=0.06)
 
 
 # ---------------------------------------------------------------- interrupted
@@ -115,7 +115,7 @@ def test_a_share_of_swaps_is_of_one_style_in_two_colors():
 
 @pytest.fixture
 def interrupted(shot, tmp_path, monkeypatch):
-    """(path of a shoot that is interrupted at its tenth picture, list of all that is rendered)."""
+    """(path of a shoot that is interrupted at its tenth image, list of all render calls)."""
     calls, worn = [], render.render_worn
 
     def render_worn(*arguments):
@@ -125,7 +125,7 @@ def interrupted(shot, tmp_path, monkeypatch):
         return worn(*arguments)
 
     monkeypatch.setattr(render, "render_worn", render_worn)
-    with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
+    with pytest.raises(KeyboardInterrupt, match="run the same command again"):
         shoot.shoot(tmp_path / "o.h5", 8, SIZE, seed=3, held_out=6, jobs=1)
     assert os.listdir(tmp_path) == ["o.h5.work"]
     return tmp_path / "o.h5", calls
@@ -134,7 +134,7 @@ def interrupted(shot, tmp_path, monkeypatch):
 def test_an_interrupted_shoot_goes_on_to_the_same_bytes(shot, interrupted):
     path, calls = interrupted
     shoot.shoot(path, 8, SIZE, seed=3, held_out=6, jobs=1)
-    assert len(calls) == 10 + 20 - 9  # nothing is rendered again but what was under way
+    assert len(calls) == 10 + 20 - 9  # only the interrupted image is rendered again
     assert path.read_bytes() == shot[0].read_bytes() and os.listdir(path.parent) == ["o.h5"]
 
 
@@ -156,7 +156,7 @@ def test_going_on_is_not_overwriting(interrupted, capsys):
     before = path.read_bytes()
     code, said = run(capsys, *words, "--seed", 3)
     assert code == 1 and "exists already" in said.err and len(calls) == 10 + 20 - 9
-    calls.clear()  # the tenth is interrupted once more
+    calls.clear()  # the tenth call raises again
     assert run(capsys, *words, "--seed", 4, "--overwrite")[0] == 130 and path.read_bytes() == before
     assert run(capsys, *words, "--seed", 4)[0] == 1 and os.path.isfile(f"{path}.work")
     assert run(capsys, *words, "--seed", 4, "--overwrite")[0] == 0 and len(calls) == 10 + 20 - 9
@@ -174,7 +174,7 @@ def test_two_shoots_do_not_write_one_file(interrupted):
 
 def test_a_work_file_of_something_else_is_not_touched(tmp_path):
     (tmp_path / "o.h5.work").write_text("my notes\n" * 500)
-    with pytest.raises(ValueError, match="is no work file of this program"):
+    with pytest.raises(ValueError, match="not a data_prep work file"):
         shoot.shoot(tmp_path / "o.h5", 4, SIZE, held_out=0, jobs=1)
     assert (tmp_path / "o.h5.work").read_text() == "my notes\n" * 500
 
@@ -183,7 +183,7 @@ def test_a_work_file_of_something_else_is_not_touched(tmp_path):
 
 
 def run(capsys, *args):
-    """(exit code, stderr) of ``python -m data_prep ARGS``."""
+    """Run ``python -m data_prep ARGS``: (exit code, captured output)."""
     with pytest.raises(SystemExit) as done:
         main(cli, list(map(str, args)))
     return done.value.code, capsys.readouterr()
@@ -213,7 +213,7 @@ def test_errors_are_one_line(capsys, tmp_path, monkeypatch, args, words):
 
 
 def test_without_embreex_one_line_names_the_cure(capsys, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "embreex", None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "embreex", None)  # simulates a missing package
     code, out = run(capsys, "photoshoot", tmp_path / "a.h5", "--pairs", 4, "--held-out", 0)
     assert code == 1 and out.err.splitlines() == [
         "Error: the photoshoot needs the package embreex, which is not installed: pip install embreex"
@@ -223,7 +223,7 @@ def test_without_embreex_one_line_names_the_cure(capsys, tmp_path, monkeypatch):
 
 def test_as_many_processes_as_the_process_has_cpus():
     if not hasattr(os, "sched_getaffinity"):
-        pytest.skip("no affinity here")
+        pytest.skip("no CPU affinity on this platform")
     allowed = os.sched_getaffinity(0)
     assert cpus() == len(allowed)
     try:

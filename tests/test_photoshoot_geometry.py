@@ -1,4 +1,4 @@
-"""The photoshoot's geometry: bones, cut cloth and rays, against loops and closed forms."""
+"""The photoshoot's geometry: bones, cut cloth and rays, compared with loops and closed forms."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from scipy import sparse
 from data_prep.photoshoot import pattern, pose, scene
 from data_prep.photoshoot.anatomy import LEVELS, PARTS, Build, anatomy, rotation, skinned, triangles
 from data_prep.photoshoot.background import street
-from data_prep.photoshoot.cloth import Surface, averaging, border, cut, normals, subdivided, suit
+from data_prep.photoshoot.cloth import Surface, averaging, border, cut, normals, subdivide, suit
 from data_prep.photoshoot.figure import Figure
 
 BUILD = Build(
@@ -22,7 +22,7 @@ STILL = pose.Pose(
 
 
 def random_turns(seed):
-    """bone -> a rotation by up to a radian about a random axis, of a third of all bones."""
+    """Random rotations by up to a radian for a third of all bones: bone -> [3,3]."""
     rng = np.random.default_rng(seed)
     return {
         bone: rotation(rng.normal(size=3), rng.uniform(-1, 1))
@@ -35,7 +35,7 @@ def random_turns(seed):
 
 
 def test_the_body_is_what_its_program_says():
-    """Sizes and ranges of body.npz: extract.py's parts and shapes, in float16 without overflow."""
+    """Sizes and ranges of body.npz: the parts and shapes of extract.py, in float16 without overflow."""
     body = anatomy()
     assert (len(body.bones), len(body.names)) == (75, 82)
     assert {part: len(faces) for part, faces in body.faces.items()} == dict(
@@ -53,7 +53,7 @@ def test_the_body_is_what_its_program_says():
         assert sorted(set(faces.ravel())) == list(range(rows.stop - rows.start)), part
     moves = body._moves
     assert moves.shape == (82, 3 * (body.count + 2 * 75)) and np.isfinite(moves).all()
-    assert np.abs(moves).max() < 1  # meters: far from what float16 holds, 1 mm fine
+    assert np.abs(moves).max() < 1  # meters: far below the limit of float16, with a resolution of 1 mm
     still = {name for name, row in body.names.items() if np.abs(moves[row]).max() < 0.001}
     assert len(still) == 4 and all(name.endswith("averagemuscle-averageweight") for name in still)
     assert all(parent < row for row, parent in enumerate(body.parents)) and body.parents[0] == -1
@@ -62,7 +62,7 @@ def test_the_body_is_what_its_program_says():
 def test_skin_weights_sum_to_one():
     weights = anatomy().weights
     assert weights.min() >= 0 and (np.count_nonzero(weights, axis=1) <= 4).all()
-    np.testing.assert_allclose(weights.sum(1), 1, atol=2e-3)  # four float16
+    np.testing.assert_allclose(weights.sum(1), 1, atol=2e-3)  # sums of four float16
 
 
 def test_builds_are_about_as_tall_as_people():
@@ -76,7 +76,7 @@ def test_builds_are_about_as_tall_as_people():
 def test_a_rest_pose_moves_nothing():
     points, heads, _ = anatomy().shaped(BUILD)
     still = skinned(points, anatomy().weights, anatomy().transforms(heads, {}))
-    np.testing.assert_allclose(still, points, atol=5e-3)  # the weights' rounding
+    np.testing.assert_allclose(still, points, atol=5e-3)  # rounding of the weights
     np.testing.assert_allclose(anatomy().transforms(heads, {})[:, :, :3], np.eye(3)[None].repeat(75, 0))
 
 
@@ -88,7 +88,7 @@ def test_forward_kinematics_against_a_loop_from_each_bone_to_the_root():
     for row in range(len(body.bones)):
         points = heads[row] + np.array([[0, 0, 0], [0.1, -0.05, 0.02]])
         moved, at = points.astype(float), row
-        while at >= 0:  # turned about each joint in turn, outwards last
+        while at >= 0:  # rotate about each joint on the way to the root
             turn = turns.get(body.bones[at], np.eye(3))
             moved = np.array([turn @ (point - heads[at]) + heads[at] for point in moved])
             at = body.parents[at]
@@ -128,12 +128,12 @@ def test_wrists_reach_their_goals_and_arms_keep_their_length(name):
         )
         goal = pose._goal(name, numbers, sign, rest[bones[0]].astype(float), sum(lengths), figure.marks)[0]
         away = np.linalg.norm(goal - start)
-        reached = min(away, 0.998 * sum(lengths))  # the arm stretches towards what is farther
+        reached = min(away, 0.998 * sum(lengths))  # the arm stretches towards goals out of reach
         np.testing.assert_allclose(wrist, start + (goal - start) * reached / away, atol=1e-3)
 
 
 def test_elbows_do_not_bend_backwards():
-    """The lower arm of a hand on the hip, or hanging, is in front of the elbow's straight line."""
+    """The wrist is in front: the elbow lies behind the straight line from shoulder to wrist."""
     for name in ("hang", "ease", "hip", "thigh"):
         figure = Figure(BUILD, dataclasses.replace(STILL, arms=((name, (0.0,) * 8),) * 2))
         for letter in "LR":
@@ -143,7 +143,7 @@ def test_elbows_do_not_bend_backwards():
             middle = start + (wrist - start) * ((elbow - start) @ (wrist - start)) / (
                 (wrist - start) @ (wrist - start)
             )
-            assert (elbow - middle)[1] > -0.01, name  # y is away from the camera
+            assert (elbow - middle)[1] > -0.01, name  # y points away from the camera
 
 
 # ---------------------------------------------------------------- cloth
@@ -162,7 +162,7 @@ def sheet(count, width=1.0):
 
 
 def area(points, faces):
-    """Sum of the areas of triangles in space."""
+    """Total area of triangles in space."""
     a, b, c = (points[faces[:, k]] for k in range(3))
     return np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2
 
@@ -179,9 +179,9 @@ def test_a_straight_cut_keeps_the_exact_area_and_ends_on_the_line():
     points = flat(kept)
     wanted = (
         (1.1 * 1.1 - 0.1 * 0.1 - 0.3 * 0.3) / 0.8 / 2
-    )  # the line's triangle less its tips beyond x = 1 and z = 1
+    )  # the triangle below the line, minus its tips beyond x = 1 and z = 1
     assert area(points, kept.faces) == pytest.approx(wanted, abs=1e-6)
-    made = kept.map.getnnz(axis=1) > 1  # points that the cut made
+    made = kept.map.getnnz(axis=1) > 1  # points created by the cut
     rest = 1.1 - points[:, 0] - points[:, 2] * 0.8
     assert made.sum() > 5 and np.abs(rest[made]).max() < 1e-6 and rest.min() > -1e-6
     np.testing.assert_allclose(kept.map.sum(1), 1, atol=1e-6)
@@ -192,7 +192,7 @@ def test_a_round_cut_keeps_the_area_and_one_border():
     kept = cut(surface, 0.4 - np.hypot(surface.coords["x"] - 0.5, surface.coords["z"] - 0.5))
     assert area(flat(kept), kept.faces) == pytest.approx(np.pi * 0.4**2, rel=0.003)
     edges = border(kept.faces)
-    assert len(np.unique(edges)) == len(edges)  # a closed line: each point has one edge in, one out
+    assert len(np.unique(edges)) == len(edges)  # a closed curve: one incoming and one outgoing edge per point
     assert (np.sort(edges[:, 0]) == np.sort(edges[:, 1])).all()
     radius = np.hypot(*(flat(kept)[edges[:, 0]][:, [0, 2]] - 0.5).T)
     np.testing.assert_allclose(radius, 0.4, atol=0.001)
@@ -208,13 +208,13 @@ def test_a_cut_that_cuts_nothing_and_one_after_another():
 
 def test_subdivision_parts_each_quad_in_four():
     surface, quads = sheet(4)
-    made, faces = subdivided(quads, len(surface))
+    made, faces = subdivide(quads, len(surface))
     points = made @ flat(surface)
     assert len(faces) == 8 * len(quads) and area(points, faces) == pytest.approx(1)
     np.testing.assert_allclose(made.sum(1), 1)
     sizes = [area(points, face[None]) for face in faces]
     np.testing.assert_allclose(sizes, 1 / len(faces))
-    assert len(np.unique(points.round(9), axis=0)) == len(points) == 9**2  # middles are shared
+    assert len(np.unique(points.round(9), axis=0)) == len(points) == 9**2  # midpoints are shared
 
 
 def test_averaging_is_the_mean_of_neighbors():
@@ -236,7 +236,7 @@ def test_the_suit_is_left_and_right_alike_and_faces_outwards():
         & (suit().coords["arm"] < 0.01)
         & (suit().coords["leg"] < 0.01)
     )
-    assert front.sum() > 50 and np.median(out[front, 1]) < -0.8  # the chest looks at the camera
+    assert front.sum() > 50 and np.median(out[front, 1]) < -0.8  # the chest faces the camera
     np.testing.assert_allclose(points[:, 0].min(), -points[:, 0].max(), atol=0.01)
 
 
@@ -245,10 +245,10 @@ def test_the_suit_is_left_and_right_alike_and_faces_outwards():
 LIGHT = dict(key=np.array([0, -1, 0.0]), strength=0.5, soft=0.0, ambient=1.0, floor=1.0, side=0.0)
 
 
-def seen_of(points, faces, view, light=LIGHT):
-    """What a view sees of one mesh."""
+def trace_mesh(points, faces, view, light=LIGHT):
+    """Trace the rays of a view to one mesh."""
     part = SimpleNamespace(points=points.astype(np.float32), faces=faces)
-    return scene.look([part], view, light, [normals(part.points, faces)])
+    return scene.trace([part], view, light, [normals(part.points, faces)])
 
 
 def sphere(radius, count=60):
@@ -267,19 +267,19 @@ def sphere(radius, count=60):
 def test_a_spheres_silhouette_and_normals():
     radius, distance = 0.3, 2.0
     view = scene.camera((64, 48), 0.9, np.zeros(3), distance)
-    seen = seen_of(*sphere(radius), view)
-    toward = view.rays @ np.array([0, 1, 0.0])  # cosine between each ray and the one to the middle
+    hits = trace_mesh(*sphere(radius), view)
+    toward = view.rays @ np.array([0, 1, 0.0])  # cosine between each ray and the ray to the center
     limit = np.sqrt(1 - (radius / distance) ** 2)
     hit = np.zeros(len(view.rays), bool)
-    hit[seen.pixel] = True
+    hit[hits.pixel] = True
     assert (hit == (toward > limit))[np.abs(toward - limit) > 2e-4].all() and 500 < hit.sum() < 2000
-    np.testing.assert_allclose(np.linalg.norm(seen.place, axis=1), radius, rtol=0.002)
-    np.testing.assert_allclose(seen.normal, seen.place / radius, atol=0.03)
-    assert not seen.inside.any()
+    np.testing.assert_allclose(np.linalg.norm(hits.position, axis=1), radius, rtol=0.002)
+    np.testing.assert_allclose(hits.normal, hits.position / radius, atol=0.03)
+    assert not hits.inside.any()
 
 
 def test_a_camera_shows_its_span():
-    """Points at the upper and lower edge, as far as the center, are `span` apart."""
+    """Points at the upper and lower edge, at the distance of the center, are `span` apart."""
     view = scene.camera((40, 20), 1.2, np.array([0.1, 0.2, 0.3]), 3.0, rise=0.2, roll=0.1)
     rays = view.rays.reshape(40, 20, 3)
     ahead = rays[19:21, 9:11].mean((0, 1))
@@ -287,7 +287,9 @@ def test_a_camera_shows_its_span():
     np.testing.assert_allclose(view.origins[0] + ahead * 3.0 * np.hypot(1, 0.2), [0.1, 0.2, 0.3], atol=1e-5)
     edge = [ray / (ray @ ahead) for ray in (rays[0, 9:11].mean(0), rays[-1, 9:11].mean(0))]
     span = np.linalg.norm(edge[0] - edge[1]) * 3.0 * np.hypot(1, 0.2)
-    assert span * 40 / 39 == pytest.approx(1.2, rel=1e-3)  # the middles of 40 pixels are 39 steps apart
+    assert span * 40 / 39 == pytest.approx(
+        1.2, rel=1e-3
+    )  # the centers of the outer of 40 pixels are 39 steps apart
 
 
 def test_a_squares_hard_shadow_on_a_wall():
@@ -301,37 +303,37 @@ def test_a_squares_hard_shadow_on_a_wall():
         points=square.astype(np.float32), faces=np.array([[0, 1, 2], [0, 2, 3]], np.int32)
     )
     outs = [np.tile(np.float32([[0, -1, 0]]), (len(part.points), 1)) for part in (back, front)]
-    seen = scene.look([back, front], scene.camera((96, 96), 1.8, np.array([0, 1.0, 0]), 4.0), light, outs)
-    at = seen.place[seen.part == 0]
-    through = at + key / abs(key[1]) * 0.5  # where the ray to the light passes the square's plane
+    hits = scene.trace([back, front], scene.camera((96, 96), 1.8, np.array([0, 1.0, 0]), 4.0), light, outs)
+    at = hits.position[hits.part == 0]
+    through = at + key / abs(key[1]) * 0.5  # where the ray to the light crosses the plane of the square
     off = np.abs(through[:, [0, 2]]).max(1) - 0.2  # negative in the shadow
-    clear = np.abs(off) > 0.03  # farther from the shadow's border than a triangle is large
-    np.testing.assert_allclose(seen.key[seen.part == 0][clear], off[clear] > 0, atol=1e-6)
+    clear = np.abs(off) > 0.03  # farther from the shadow's border than the size of a triangle
+    np.testing.assert_allclose(hits.key[hits.part == 0][clear], off[clear] > 0, atol=1e-6)
     assert (off[clear] < 0).sum() > 200
 
 
 def test_ambient_light_of_the_open():
-    """Twice the mean and four times the first moment of a half space of light 1: 1 and 1, by 28 rays."""
+    """For a half space of unit light, twice the mean and four times the first moment are 1, from 28 rays."""
     surface, _ = sheet(8, 1.0)
     view = scene.camera((16, 16), 0.5, np.zeros(3), 2.0)
-    seen = seen_of(flat(surface) - [0.5, 0, 0.5], surface.faces, view)
-    np.testing.assert_allclose(seen.ambient, np.tile([1, 0, -1, 0], (len(seen.pixel), 1)), atol=0.1)
-    _, key = scene.irradiance(seen, seen.normal, LIGHT, np.zeros(len(seen.pixel)))
+    hits = trace_mesh(flat(surface) - [0.5, 0, 0.5], surface.faces, view)
+    np.testing.assert_allclose(hits.ambient, np.tile([1, 0, -1, 0], (len(hits.pixel), 1)), atol=0.1)
+    _, key = scene.irradiance(hits, hits.normal, LIGHT, np.zeros(len(hits.pixel)))
     np.testing.assert_allclose(key, LIGHT["strength"] * 1.15, rtol=1e-5)
 
 
 @pytest.mark.parametrize("slope", [(0.1, 0.0), (0.0, 0.2), (-0.15, 0.1)])
 def test_bumped_normals_of_an_even_slope(slope):
-    """A relief a x + b z on a wall tilts its normal by the gradient, damped as scene.bumped says."""
+    """A relief a x + b z on a wall tilts its normal by the gradient, damped as in scene.bump_normals."""
     surface, _ = sheet(4, 2.0)
     view = scene.camera((32, 32), 0.5, np.zeros(3), 3.0)
-    seen = seen_of(flat(surface) - [1, 0, 1], surface.faces, view)
-    relief = slope[0] * seen.place[:, 0] + slope[1] * seen.place[:, 2]
+    hits = trace_mesh(flat(surface) - [1, 0, 1], surface.faces, view)
+    relief = slope[0] * hits.position[:, 0] + slope[1] * hits.position[:, 2]
     size = np.hypot(*slope)
     wanted = np.array([0, -1, 0]) - np.array([slope[0], 0, slope[1]]) / (1 + 0.6 * size)
-    inner = (seen.pixel // 32 < 31) & (seen.pixel % 32 < 31)  # the last row and column have no neighbor
+    inner = (hits.pixel // 32 < 31) & (hits.pixel % 32 < 31)  # the last row and column have no neighbor
     np.testing.assert_allclose(
-        scene.bumped(seen, relief, view)[inner],
+        scene.bump_normals(hits, relief, view)[inner],
         np.tile(wanted / np.linalg.norm(wanted), (inner.sum(), 1)),
         atol=2e-3,
     )
@@ -340,11 +342,11 @@ def test_bumped_normals_of_an_even_slope(slope):
 def test_bumped_normals_of_a_wave():
     surface, _ = sheet(4, 2.0)
     view = scene.camera((16, 192), 0.1, np.zeros(3), 3.0)
-    seen = seen_of(flat(surface) - [1, 0, 1], surface.faces, view)
-    x, k = seen.place[:, 0], 2 * np.pi / 0.3
-    tilt = scene.bumped(seen, 0.002 * np.sin(k * x), view)
+    hits = trace_mesh(flat(surface) - [1, 0, 1], surface.faces, view)
+    x, k = hits.position[:, 0], 2 * np.pi / 0.3
+    tilt = scene.bump_normals(hits, 0.002 * np.sin(k * x), view)
     slope = 0.002 * k * np.cos(k * x)
-    inner = (seen.pixel // 192 < 15) & (seen.pixel % 192 < 191)
+    inner = (hits.pixel // 192 < 15) & (hits.pixel % 192 < 191)
     np.testing.assert_allclose(tilt[inner, 0], (-slope / np.sqrt(1 + slope**2))[inner], atol=0.003)
 
 
@@ -352,7 +354,7 @@ def test_bumped_normals_of_a_wave():
 
 
 def dressed(kind, details):
-    """What a pattern reads of a garment in black, white and red."""
+    """The attributes that patterns read, of a garment in black, white and red."""
     return SimpleNamespace(
         pattern=kind,
         details=details,
@@ -368,7 +370,7 @@ def test_stripes_have_their_period_and_share():
     s = np.linspace(0, 0.6, 12001)
     color = pattern.albedo(dressed("stripes", details), np.zeros_like(s), s, 0.6, False)[:, 0]
     assert color[s < 0.098].max() == 0 and color[s > 0.1].mean() == pytest.approx(0.4, abs=0.01)
-    assert (np.diff(color[s > 0.102] > 0.5) == 1).sum() in (19, 20)  # ten stripes have twenty borders
+    assert (np.diff(color[s > 0.102] > 0.5) == 1).sum() in (19, 20)  # ten stripes, two borders each
 
 
 def test_halves_and_yokes_lie_where_they_say():
@@ -376,15 +378,15 @@ def test_halves_and_yokes_lie_where_they_say():
     halves = pattern.albedo(dressed("blocks", dict(kind="halves", at=0.1, width=0.1)), a, s, 0.6, False)[:, 0]
     np.testing.assert_array_equal(halves[np.abs(a) > 0.005], (a > 0)[np.abs(a) > 0.005])
     yoke = pattern.albedo(dressed("blocks", dict(kind="yoke", at=0.155, width=0.1)), a, s, 0.6, True)[:, 0]
-    np.testing.assert_array_equal(yoke, s < 0.155)  # on the sleeves, too
+    np.testing.assert_array_equal(yoke, s < 0.155)  # also on the sleeves
 
 
 @pytest.mark.parametrize("kind", range(10))
 def test_a_print_stays_on_the_chest(kind):
     details = dict(kind=kind, at=0.145, size=0.04, letters=[0, 1, 2, 3], angle=0.2, side=0)
     a, s = (grid.ravel() for grid in np.meshgrid(np.linspace(-0.2, 0.2, 81), np.linspace(0, 0.6, 121)))
-    shown = pattern.albedo(dressed("print", details), a, s, 0.6, False).max(1) > 0.5
-    assert shown.sum() > 20 and np.hypot(a[shown], s[shown] - 0.145).max() < 0.04 * 1.45
+    printed = pattern.albedo(dressed("print", details), a, s, 0.6, False).max(1) > 0.5
+    assert printed.sum() > 20 and np.hypot(a[printed], s[printed] - 0.145).max() < 0.04 * 1.45
     assert not pattern.albedo(dressed("print", details), a, s, 0.6, True).any()
 
 
@@ -403,4 +405,4 @@ def test_streets_differ_by_seed_and_look_alike_at_any_size():
     assert small.shape == (32, 24, 3) and 0 <= small.min() and small.max() <= 1
     halved = large.reshape(32, 4, 24, 4, 3).mean((1, 3))
     assert np.abs(small - halved).mean() < 0.03 < np.abs(small - street((32, 24), 8)).mean()
-    assert large.std((0, 1)).min() > 0.05  # clutter
+    assert large.std((0, 1)).min() > 0.05  # not uniform

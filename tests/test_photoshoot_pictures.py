@@ -1,4 +1,4 @@
-"""The photoshoot's pictures: true swaps are true, masks and prints are where they should be."""
+"""The photoshoot's images: true swaps change only the garment; masks and prints are in place."""
 
 import dataclasses
 
@@ -20,11 +20,11 @@ from data_prep.photoshoot.pose import Pose
 from data_prep.photoshoot.product import WAYS, sample_view
 
 SIZE = (64, 48)
-SOFT = 4  # pixels over which a garment's soft shadow reaches beyond it
-SHADOW = 16  # levels: what a shadow changes farther off, at most (measured on 50 swaps: 16)
+SOFT = 4  # pixels that a garment's soft shadow extends beyond it
+SHADOW = 16  # levels: largest change by a shadow farther away (measured on 50 swaps: 16)
 LENS = dict(
     quality=100, sharpen=0.0, noise=0.0, wall=0.0, blur=0.0, border=None
-)  # what spreads a change in a photo
+)  # disables effects that spread a change over a photo
 UPRIGHT = Pose(
     0.0, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 0.0, (0.0, 0.0), (("hang", (0.0,) * 8),) * 2, (0.0, 0.0)
 )
@@ -32,13 +32,13 @@ FRAMED = dict(span=1.0, top=0.05, aside=0.0, distance=4.0, rise=0.0, roll=0.0)
 
 
 def sitter(number=0, **photo):
-    """A sitter of a number; photo: what to change of their photo."""
-    drawn = sample_sitter(np.random.default_rng([1, number]))
-    return dataclasses.replace(drawn, photo=drawn.photo | photo)
+    """The sitter of a seed; photo: settings of the photo to replace."""
+    sampled = sample_sitter(np.random.default_rng([1, number]))
+    return dataclasses.replace(sampled, photo=sampled.photo | photo)
 
 
 def model(number=0):
-    """A sitter who stands upright before the camera, hair behind, nothing open."""
+    """A sitter who stands upright, facing the camera, hair behind the shoulders, front closed."""
     return dataclasses.replace(
         sitter(number, **LENS, level=1.0),
         pose=UPRIGHT,
@@ -80,7 +80,7 @@ def plain(color, **changes):
 
 
 def difference(one, other):
-    """[H,W] the largest change of a channel between two pictures, in levels."""
+    """The largest difference over the channels of two images: [H,W] levels."""
     return np.abs(one.astype(int) - other).max(2)
 
 
@@ -96,7 +96,7 @@ def test_swapping_a_garment_with_itself_is_the_photo(n):
 
 @pytest.mark.parametrize("n", range(6))
 def test_nothing_but_soft_shadow_changes_outside_the_garments(n):
-    """In a photo without JPEG, noise and blur, which spread any change over their neighborhood."""
+    """In photos without noise, blur and strong JPEG compression, which spread any change."""
     person = sitter(n, **LENS)
     (a, mask_a), (b, mask_b) = (
         render.render_worn(person, garment(k, front="closed"), SIZE) for k in (n, n + 10)
@@ -109,7 +109,7 @@ def test_nothing_but_soft_shadow_changes_outside_the_garments(n):
 
 @pytest.mark.parametrize("n", range(4))
 def test_the_head_of_a_swap_is_the_photos(n):
-    """Forehead and hair above it, to the bit but for light that cloth takes or gives: a level."""
+    """Forehead and hair are the same up to one level, by which the light from the cloth may differ."""
     person = model(n)
     first, other = (render.render_worn(person, garment(k, front="closed"), SIZE)[0] for k in (n, n + 20))
     person_rows = np.flatnonzero((first < 240).any((1, 2)))
@@ -136,7 +136,7 @@ def test_clutter_changes_the_background_only():
     change, worn = difference(wall[0], street[0]), wall[1] == 255
     inner = ~binary_dilation(~worn, iterations=2)
     assert change[:4, :6].mean() > 15 and inner.sum() > 100
-    assert change[inner].max() <= 4  # JPEG's rounding
+    assert change[inner].max() <= 4  # JPEG rounding
 
 
 def test_a_true_swap_has_the_photos_street():
@@ -180,12 +180,12 @@ def test_below_an_open_front_the_sitters_own_shirt_shows():
     blue = dataclasses.replace(
         person, inner=dataclasses.replace(person.inner, colors=((0.1, 0.1, 0.9),) * 3, pattern="plain")
     )
-    for front, shown in (("open", True), ("closed", False)):
+    for front, visible in (("open", True), ("closed", False)):
         (a, mask), (b, _) = (
             render.render_worn(p, plain((0.2, 0.6, 0.2), front=front, gap=0.08), SIZE) for p in (red, blue)
         )
         changed = difference(a, b) > 60
-        assert (changed.sum() > 20) == shown and not (changed & (mask == 255)).any()
+        assert (changed.sum() > 20) == visible and not (changed & (mask == 255)).any()
 
 
 @pytest.mark.parametrize("kind", ["worn", "article"])
@@ -193,7 +193,7 @@ def test_a_print_appears_on_the_chest(kind):
     base = plain(
         (0.9, 0.9, 0.9),
         colors=((0.9, 0.9, 0.9), (0.8, 0.1, 0.1), (0.1, 0.1, 0.8)),
-        seed=garment_shown("invisible"),
+        seed=seed_of("invisible"),
     )
     details = base.details | dict(kind=0, at=0.145, size=0.05, letters=[0, 1], angle=0.0, side=0.0)
     photo = {
@@ -206,15 +206,15 @@ def test_a_print_appears_on_the_chest(kind):
     assert 0.2 < rows.mean() / SIZE[0] < 0.6 and 0.35 < columns.mean() / SIZE[1] < 0.65
 
 
-def garment_shown(way):
-    """The first seed of a garment that is shown in a way."""
+def seed_of(way):
+    """The first seed of a garment that is photographed in a way."""
     return next(seed for seed in range(1000) if sample_view(np.random.default_rng([seed, 11])).way == way)
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_article_photos_show_the_garments_colors(way):
-    """The median of what a color changes has that color's order of channels and about its chroma."""
-    seed, found = garment_shown(way), []
+    """The median over the changed pixels has the color's order of channels and about its chroma."""
+    seed, found = seed_of(way), []
     for color in ((0.8, 0.2, 0.2), (0.2, 0.7, 0.3), (0.25, 0.3, 0.8)):
         picture, white = (
             render.render_article(plain(c, seed=seed), SIZE) for c in (color, (0.95, 0.95, 0.95))
@@ -235,23 +235,23 @@ def test_articles_stand_on_a_bright_ground():
 
 
 def test_a_composition_like_that_of_studio_photos():
-    """The garment covers a tenth to a half of most photos, and its article's photo more."""
+    """The median share of a photo that a garment covers is between 0.12 and 0.45."""
     area = [render.render_worn(sitter(n), garment(n), SIZE)[1].mean() / 255 for n in range(16)]
     assert 0.12 < np.median(area) < 0.45 and min(area) > 0.03
 
 
-# ---------------------------------------------------------------- words
+# ---------------------------------------------------------------- attribute values
 
 
 def examples(wardrobe):
-    """(garment, number) of a wardrobe so that each word of each attribute that it has occurs."""
+    """Yield (garment, number) of a wardrobe until every value of every attribute has occurred."""
     missing = {(name, word) for name, words in ATTRIBUTES.items() for word in words}
     for number in range(3000):
-        drawn = garment(number, wardrobe)
-        words = {(name, str(getattr(drawn, name))) for name in ATTRIBUTES} & missing
+        sampled = garment(number, wardrobe)
+        words = {(name, str(getattr(sampled, name))) for name in ATTRIBUTES} & missing
         if words:
             missing -= words
-            yield drawn, number
+            yield sampled, number
     assert missing == MISSING[wardrobe]
 
 
@@ -267,15 +267,15 @@ MISSING = {
 
 @pytest.mark.parametrize("wardrobe", WARDROBES)
 def test_every_word_of_every_attribute_can_be_rendered(wardrobe):
-    for drawn, number in examples(wardrobe):
-        x, mask = render.render_worn(sitter(number), drawn, (32, 32))
-        y = render.render_article(drawn, (32, 32))
+    for example, number in examples(wardrobe):
+        x, mask = render.render_worn(sitter(number), example, (32, 32))
+        y = render.render_article(example, (32, 32))
         assert x.shape == y.shape == (32, 32, 3) and x.dtype == y.dtype == mask.dtype == np.uint8
-        assert mask.mean() > 8 and y.std() > 4, drawn
+        assert mask.mean() > 8 and y.std() > 4, example
 
 
 def test_every_kind_of_pattern_can_be_rendered():
-    """Prints, blocks, knits and all-over patterns of every kind, each unlike the plain garment."""
+    """Every kind of print, blocks, knit and all-over pattern differs from the plain garment."""
     kinds = dict(
         stripes=[None],
         print=range(10),
@@ -284,7 +284,7 @@ def test_every_kind_of_pattern_can_be_rendered():
         blocks=["yoke", "band", "halves", "hem", "diagonal", "sides"],
     )
     kinds["all-over"] = ["dots", "checks", "flowers", "camouflage"]
-    base, person, size = plain((0.3, 0.5, 0.7)), model(), (128, 96)  # knits are fine
+    base, person, size = plain((0.3, 0.5, 0.7)), model(), (128, 96)  # knits need resolution
     first = render.render_worn(person, base, size)[0]
     for name, found in kinds.items():
         for kind in found:
@@ -299,30 +299,30 @@ def test_every_kind_of_pattern_can_be_rendered():
 def test_every_hair_can_be_rendered(style):
     person = dataclasses.replace(sitter().person, style=style, length=0.2)
     for sides in ((False, False), (True, True)):
-        shown = dataclasses.replace(sitter(), person=person, front_hair=sides)
-        assert render.render_worn(shown, garment(), (32, 32))[0].std() > 10
+        posed = dataclasses.replace(sitter(), person=person, front_hair=sides)
+        assert render.render_worn(posed, garment(), (32, 32))[0].std() > 10
 
 
 def test_wardrobes_hold_what_they_say():
-    """All kinds by their shares; the paper's pullovers and hoodies nearly all with long sleeves."""
-    drawn = {
+    """Kinds occur by their shares; nearly all of the paper's pullovers and hoodies have long sleeves."""
+    sampled = {
         name: [sample_garment(np.random.default_rng(n), name) for n in range(1500)] for name in WARDROBES
     }
     for name, shares in WARDROBES.items():
-        kinds = [made.kind for made in drawn[name]]
+        kinds = [item.kind for item in sampled[name]]
         for kind in KINDS:
             assert kinds.count(kind) / 1500 == pytest.approx(
                 shares.get(kind, 0) / sum(shares.values()), abs=0.04
             )
-    sleeves = [made.sleeve for made in drawn["paper"]]
+    sleeves = [item.sleeve for item in sampled["paper"]]
     assert sleeves.count("short") / 1500 < 0.05 and sleeves.count("long") / 1500 > 0.8
 
 
 @pytest.mark.parametrize("number", range(4))
 def test_a_style_in_two_colors_differs_in_nothing_else(number):
     row = next(row for row in range(6 * number, 60) if shoot.recolored(shoot.casting(row)[1]))
-    twin = next(row - k for k in range(1, 6) if shoot.casting(row - k)[1] == shoot.casting(row)[1] - 1)
-    one, other = (shoot.garment_of(4, "train", index, "shop") for index in (row, twin))
+    original = next(row - k for k in range(1, 6) if shoot.casting(row - k)[1] == shoot.casting(row)[1] - 1)
+    one, other = (shoot.garment_of(4, "train", index, "shop") for index in (row, original))
     assert {f.name for f in dataclasses.fields(one) if getattr(one, f.name) != getattr(other, f.name)} == {
         "colors",
         "seed",

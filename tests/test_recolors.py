@@ -1,4 +1,4 @@
-"""Recolored photos: drawn ones, of which the garment's place, the truth and the articles are known."""
+"""Recolored photos: synthetic ones, with known garment regions, ground truth and articles."""
 
 import os
 from types import SimpleNamespace
@@ -13,13 +13,13 @@ from cagan_theano.evaluation import held_out, measures
 from cagan_theano.io.command import main
 from data_prep.__main__ import cli
 from data_prep.picture import read_picture
-from data_prep.recolors.make import chosen
-from data_prep.recolors.names import find, named
+from data_prep.recolors.make import choose_swaps
+from data_prep.recolors.names import find, parse_name
 from data_prep.source import Source
 from data_prep.store import PhotoFile
 
-SIZE = (192, 256)  # width, height of a drawn photo: 3:4, as the files are
-# a pullover with one sleeve that stands off, so that it does not look like its mirror image
+SIZE = (192, 256)  # (width, height) of a synthetic photo: 3:4, as the data files
+# a pullover with one sleeve raised, so that it differs from its mirror image
 GARMENT = [
     (66, 70),
     (126, 70),
@@ -38,7 +38,7 @@ RED, BLUE, GREEN, WHITE = (200, 40, 40), (40, 60, 190), (40, 160, 70), (243, 243
 
 
 def photo(color, garment=GARMENT, trousers=TROUSERS, ground=(255, 255, 255), shift=0):
-    """A person in a garment of a color, as a PIL image."""
+    """A synthetic photo of a person in a garment of a color: a PIL image."""
     image = Image.new("RGB", SIZE, ground)
     pen = ImageDraw.Draw(image)
     pen.ellipse((78 + shift, 20, 114 + shift, 72), SKIN)
@@ -50,15 +50,15 @@ def photo(color, garment=GARMENT, trousers=TROUSERS, ground=(255, 255, 255), shi
     return image
 
 
-def drawn(shift=0):
-    """Where `photo` draws the garment: bool [256, 192]."""
+def garment_region(shift=0):
+    """The region of the garment in `photo`: bool [256, 192]."""
     mask = Image.new("L", SIZE)
     ImageDraw.Draw(mask).polygon([(x + shift, y) for x, y in GARMENT], 255)
     return np.asarray(mask) > 0
 
 
 def save(folder, **photos):
-    """Write photos as PNG, called by their keywords with "-" for "_"."""
+    """Write photos as PNG, named by their keywords with "-" for "_"."""
     folder.mkdir(exist_ok=True, parents=True)
     for name, image in photos.items():
         image.save(folder / f"{name.replace('_', '-')}.png")
@@ -67,7 +67,7 @@ def save(folder, **photos):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Three styles of three colors that can be used."""
+    """Three usable styles in three colors each."""
     base, shifts = tmp_path_factory.mktemp("shop"), {"mh01": -8, "mh02": 0, "wt01": 8}
     return save(
         base,
@@ -79,15 +79,15 @@ def folder(tmp_path_factory):
     )
 
 
-def made(src, out, *words):
-    """What the command printed that made a file."""
+def ingest(src, out, *words):
+    """Build a data file with the command `recolors`; returns its output."""
     done = CliRunner().invoke(cli, ["recolors", str(src), str(out), *map(str, words)], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
 
 
 def read(path):
-    """The test split of a file, all arrays in memory."""
+    """Read the test split of a file into memory."""
     with PhotoFile(path) as file:
         part = file.split("test")
         fields = {name: getattr(part, name).load() for name in ("x", "y", "mask", "y_mask")}
@@ -108,9 +108,9 @@ def read(path):
 
 @pytest.fixture(scope="module")
 def data(folder, tmp_path_factory):
-    """What is in the file made of `folder` at the photos' own size."""
-    out = tmp_path_factory.mktemp("made") / "o.h5"
-    printed = made(folder, out, "--size", "256x192")
+    """The contents of the file built from `folder` at the photos' own size."""
+    out = tmp_path_factory.mktemp("ingest") / "o.h5"
+    printed = ingest(folder, out, "--size", "256x192")
     assert "18 true swaps of 3 styles, 9 photos" in printed and "left out" not in printed
     return read(out)
 
@@ -121,22 +121,22 @@ def overlap(a, b):
 
 
 def away(mask):
-    """Pixels that are three away from a stored mask: opening and resizing took off its corners."""
+    """Pixels at least four away from a stored mask, whose corners opening and resizing removed."""
     return ~ndimage.binary_dilation(mask > 0, np.ones((7, 7)))
 
 
-# --- the pictures
+# --- images
 
 
 @pytest.mark.both_worlds
 def test_the_region_is_where_the_garment_was_drawn(data):
     for row, shift in enumerate((-8, 0, 8)):
         for mask in data.mask[3 * row : 3 * row + 3]:
-            assert overlap(mask > 127, drawn(shift)) > 0.98
+            assert overlap(mask > 127, garment_region(shift)) > 0.98
 
 
 def test_both_sizes_have_one_region(folder, data, tmp_path):
-    made(folder, tmp_path / "s.h5")
+    ingest(folder, tmp_path / "s.h5")
     small = read(tmp_path / "s.h5")
     for mask, other in zip(small.mask, data.mask):
         halved = other.reshape(128, 2, 96, 2).mean(axis=(1, 3))
@@ -160,19 +160,19 @@ def test_articles_are_cut_mirrored_and_on_their_ground(data):
     for row, (y, mask) in enumerate(zip(data.y, data.y_mask)):
         assert (y[away(mask)] == 246).all()
         rows, columns = (np.flatnonzero(mask.max(axis=axis) > 127) for axis in (1, 0))
-        assert abs(columns[-1] - columns[0] + 1 - 0.78 * 192) <= 3  # wider than high, for its frame
+        assert abs(columns[-1] - columns[0] + 1 - 0.78 * 192) <= 3  # limited by the frame's width
         assert abs(rows.mean() - 127.5) < 2 and abs(columns.mean() - 95.5) < 2
-        color = (BLUE, RED, WHITE)[row % 3]  # files are in order of their names
+        color = (BLUE, RED, WHITE)[row % 3]  # files are sorted by name
         pocket = np.abs(y - np.array(color) // 2).max(axis=-1) < 3
-        mirrored = 95.5 + (86 - 82) * 0.78 * 192 / 129  # middles of garment and pocket, its width
+        mirrored = 95.5 + (86 - 82) * 0.78 * 192 / 129  # centers of garment and pocket; its width
         assert pocket.sum() > 300
         assert abs(np.flatnonzero(pocket.any(axis=0)).mean() - mirrored) < 1.5
         seen = np.abs(y - np.array(color)).max(axis=-1) < 3
-        assert overlap(seen | pocket, mask > 127) > 0.9  # its seam is blended
+        assert overlap(seen | pocket, mask > 127) > 0.9  # its edge is blended
 
 
 def test_an_oracle_is_scored_as_one_and_the_unchanged_image_as_none(folder, tmp_path):
-    made(folder, tmp_path / "o.h5", "--size", "32x32")
+    ingest(folder, tmp_path / "o.h5", "--size", "32x32")
     with PhotoFile(tmp_path / "o.h5") as file:
         held = held_out.HeldOutSplit("o.h5", file.split("test"), file.provenance)
         for answer, share in (("truth", 0.0), ("x_i", 1.0)):
@@ -182,23 +182,23 @@ def test_an_oracle_is_scored_as_one_and_the_unchanged_image_as_none(folder, tmp_
 
 
 def stand_in(held, answer):
-    """A network that knows the truth, or does nothing, and where the garment is."""
+    """A network that answers with the ground truth, or with x_i, and with the true mask."""
     triples = held.photos.triples
     answers = {"truth": triples.x_ij.load(), "x_i": held.photos.x.load()[triples.i]}[answer]
 
     def swap(x_i, y_i, y_j):
-        assert len(x_i) == len(answers)  # one part
+        assert len(x_i) == len(answers)  # a single batch
         return SimpleNamespace(x_ij=answers, alpha=triples.mask.load() / 255.0)
 
     return SimpleNamespace(swap=swap, config=SimpleNamespace(mask="none"))
 
 
-# --- smaller, on gray
+# --- --shrink and --ground
 
 
 @pytest.mark.parametrize("shrink", [0.75, 0.875])
 def test_shrunk_is_the_whole_photo_smaller_in_the_middle(folder, data, tmp_path, shrink):
-    made(folder, tmp_path / "o.h5", "--size", "256x192", "--shrink", shrink)
+    ingest(folder, tmp_path / "o.h5", "--size", "256x192", "--shrink", shrink)
     small = read(tmp_path / "o.h5")
     high, wide = round(256 * shrink), round(192 * shrink)
     top, left = (256 - high) // 2, (192 - wide) // 2
@@ -207,10 +207,10 @@ def test_shrunk_is_the_whole_photo_smaller_in_the_middle(folder, data, tmp_path,
         np.testing.assert_array_equal(small.x[row][inner], read_picture(folder / file, high, wide))
         rest = small.x[row].copy()
         rest[inner] = 255
-        assert (rest == 255).all() and overlap(  # the mask goes with it
+        assert (rest == 255).all() and overlap(  # the mask is shrunk as well
             small.mask[row] > 127,
             np.pad(
-                resized(drawn((row // 3 - 1) * 8), high, wide),
+                resized(garment_region((row // 3 - 1) * 8), high, wide),
                 ((top, 256 - high - top), (left, 192 - wide - left)),
             ),
         ) > 0.97
@@ -219,17 +219,17 @@ def test_shrunk_is_the_whole_photo_smaller_in_the_middle(folder, data, tmp_path,
 
 
 def resized(region, height, width):
-    """A region in another size."""
+    """Resize a region."""
     return np.asarray(Image.fromarray(np.uint8(region) * 255).resize((width, height))) > 127
 
 
 def test_a_gray_ground_is_the_same_in_photo_and_truth(folder, data, tmp_path):
-    made(folder, tmp_path / "o.h5", "--size", "256x192", "--ground", 200, "--shrink", 0.875)
-    made(folder, tmp_path / "w.h5", "--size", "256x192", "--shrink", 0.875)
+    ingest(folder, tmp_path / "o.h5", "--size", "256x192", "--ground", 200, "--shrink", 0.875)
+    ingest(folder, tmp_path / "w.h5", "--size", "256x192", "--shrink", 0.875)
     gray, white = read(tmp_path / "o.h5"), read(tmp_path / "w.h5")
     assert (gray.x[:, :8] == 200).all() and (gray.x[:, 40, 20] == 200).all()
     inner = gray.mask == 255
-    for row in range(9):  # the white pullover too keeps its color, but for the seam
+    for row in range(9):  # even the white pullover keeps its color, except at the edge
         same = (gray.x[row] == white.x[row]).all(axis=-1)
         assert same[inner[row]].mean() > 0.97
     i, j = gray.triples.i, gray.triples.j
@@ -241,11 +241,11 @@ def test_a_gray_ground_is_the_same_in_photo_and_truth(folder, data, tmp_path):
     assert (gray.x <= white.x).all()
 
 
-# --- what is left out
+# --- left out
 
 
 def striped(color):
-    """A photo of which only narrow stripes have a color."""
+    """A photo in which only narrow stripes are recolored."""
     image = photo((120, 120, 120))
     for y in range(72, 180, 18):
         ImageDraw.Draw(image).rectangle((66, y, 126, y + 6), color)
@@ -253,17 +253,17 @@ def striped(color):
 
 
 LEFT_OUT = {
-    "one: has one color only": {"one_red": photo(RED)},
+    "one: has only one color": {"one_red": photo(RED)},
     "big: its photos differ in size": {"big_red": photo(RED),
                                        "big_blue": photo(BLUE).resize((96, 128))},
-    "two-red.png: is another photo than those": {"two_blue": photo(BLUE), "two_green": photo(GREEN),
+    "two-red.png: is not the same photo as the other": {"two_blue": photo(BLUE), "two_green": photo(GREEN),
                                                  "two_red": photo(RED, shift=40)},
-    "far: no two of its colors are one photo": {"far_blue": photo(BLUE, shift=-40),
+    "far: no two of its colors are the same photo": {"far_blue": photo(BLUE, shift=-40),
                                                 "far_red": photo(RED, shift=40)},
     "same: its colors differ in 0.0%": {"same_red": photo(RED), "same_blue": photo(RED)},
     "all: its colors differ in 100.0%": {"all_red": Image.new("RGB", SIZE, RED),
                                          "all_blue": Image.new("RGB", SIZE, BLUE)},
-    "thin: its colors differ in shreds": {"thin_red": striped(RED), "thin_blue": striped(BLUE)},
+    "thin: its colors differ in many small parts": {"thin_red": striped(RED), "thin_blue": striped(BLUE)},
 }  # fmt: skip
 
 
@@ -271,7 +271,7 @@ LEFT_OUT = {
 def test_what_cannot_be_used_is_left_out_and_listed(folder, tmp_path, line):
     for file in folder.iterdir():
         os.link(file, tmp_path / file.name)
-    printed = made(save(tmp_path, **LEFT_OUT[line]), tmp_path / "o.h5", "--size", "32x32")
+    printed = ingest(save(tmp_path, **LEFT_OUT[line]), tmp_path / "o.h5", "--size", "32x32")
     assert f"left out {line}" in printed
     kept = 2 if line.startswith("two") else 0
     assert len(read(tmp_path / "o.h5").x) == 9 + kept
@@ -284,23 +284,23 @@ def test_damaged_photos_links_and_other_names_are_left_out(folder, tmp_path):
     (src / "IMG_0001.png").write_bytes(b"never opened")
     (src / "out").symlink_to(folder)
     (src / "loop").symlink_to(src)
-    printed = made(src, tmp_path / "o.h5")
-    assert "left out tee-green.png: is no image" in printed and "1 images are not" in printed
-    assert "left out out: is a link out of SRC" in printed and "2 true swaps" in printed
+    printed = ingest(src, tmp_path / "o.h5")
+    assert "left out tee-green.png: not an image" in printed and "1 images are not" in printed
+    assert "left out out: links outside SRC" in printed and "2 true swaps" in printed
 
 
 def test_trousers_of_one_color_are_not_the_garment(tmp_path):
     save(tmp_path, tee_blue=photo(BLUE), tee_green=photo(GREEN), tee_red=photo(RED, trousers=(200, 180, 60)))
-    made(tmp_path, tmp_path / "o.h5", "--size", "256x192")
+    ingest(tmp_path, tmp_path / "o.h5", "--size", "256x192")
     made_of = read(tmp_path / "o.h5")
-    assert all(overlap(mask > 127, drawn()) > 0.96 for mask in made_of.mask)
+    assert all(overlap(mask > 127, garment_region()) > 0.96 for mask in made_of.mask)
     assert len(made_of.x) == 3 and {*zip(made_of.triples.i.tolist(), made_of.triples.j.tolist())} == {
         (0, 1),
         (1, 0),
-    }  # to red the trousers change as well
+    }  # with red, the trousers change as well
 
 
-# --- names and choice
+# --- names and the choice of swaps
 
 
 @pytest.mark.parametrize("path, style, color", [
@@ -311,7 +311,7 @@ def test_trousers_of_one_color_are_not_the_garment(tmp_path):
     ("a/crew_neck-rosé.webp", "crew_neck", "rosé"),
 ])  # fmt: skip
 def test_names(path, style, color):
-    found = named(path)
+    found = parse_name(path)
     assert (found and found.style, found and found.color) == (style, color)
 
 
@@ -341,15 +341,15 @@ def test_the_main_photo_is_taken_wherever_it_lies(tmp_path):
 
 def test_styles_take_turns():
     pairs = [[(0, 1)], [(0, 1), (0, 2), (1, 2)], [(0, 1), (1, 2)]]
-    rows = chosen(pairs, 100, 0)
+    rows = choose_swaps(pairs, 100, 0)
     every = {(n, *way) for n, part in enumerate(pairs) for a, b in part for way in ((a, b), (b, a))}
     assert len(rows) == 12 and {*rows} == every
     assert [sorted(row[0] for row in rows[at : at + 3]) for at in (0, 3)] == [[0, 1, 2]] * 2
-    assert chosen(pairs, 5, 0) == rows[:5] and chosen(pairs, 100, 1) != rows
+    assert choose_swaps(pairs, 5, 0) == rows[:5] and choose_swaps(pairs, 100, 1) != rows
 
 
 def test_one_prefix_and_few_swaps(folder, tmp_path):
-    printed = made(folder, tmp_path / "o.h5", "--only", "mh, x", "--triples", 3, "--seed", 4)
+    printed = ingest(folder, tmp_path / "o.h5", "--only", "mh, x", "--triples", 3, "--seed", 4)
     part = read(tmp_path / "o.h5")
     assert "3 true swaps of 2 styles, 6 photos" in printed and len({*part.person[part.triples.i]}) == 2
     assert part.names["category"] == ["mh"] and not part.attributes["category"].any()
@@ -359,7 +359,7 @@ def test_provenance_and_bytes_know_neither_place_nor_time(folder, tmp_path):
     contents = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        made(folder, tmp_path / name / f"{name}.h5", "--ground", 210, "--seed", 3)
+        ingest(folder, tmp_path / name / f"{name}.h5", "--ground", 210, "--seed", 3)
         contents.append((tmp_path / name / f"{name}.h5").read_bytes())
     assert contents[0] == contents[1] and str(tmp_path).encode() not in contents[0]
     about = read(tmp_path / "a" / "a.h5").provenance
@@ -369,7 +369,7 @@ def test_provenance_and_bytes_know_neither_place_nor_time(folder, tmp_path):
 
 
 def test_the_sheet_shows_them(folder, tmp_path):
-    made(folder, tmp_path / "o.h5")
+    ingest(folder, tmp_path / "o.h5")
     done = CliRunner().invoke(
         cli, ["inspect", str(tmp_path / "o.h5"), "--sheet", str(tmp_path / "o.png")], catch_exceptions=False
     )
@@ -382,10 +382,10 @@ def test_the_sheet_shows_them(folder, tmp_path):
 
 
 @pytest.mark.parametrize("words, fault", [
-    (["none", "o.h5"], "none: is no folder; give the folder"),
-    (["empty", "o.h5"], "empty: holds no photos called STYLE-COLOR (0 of other names); rename"),
-    (["one", "o.h5"], "one: none of 1 styles can be used, the first is left out for tee: has one"),
-    (["one", "o.h5", "--only", "mh,wh"], "no photos called STYLE-COLOR of styles mh, wh"),
+    (["none", "o.h5"], "none: not a folder; give the folder"),
+    (["empty", "o.h5"], "empty: contains no photos named STYLE-COLOR (0 with other names); rename"),
+    (["one", "o.h5"], "one: none of 1 styles can be used (first reason: tee: has only one color)"),
+    (["one", "o.h5", "--only", "mh,wh"], "no photos named STYLE-COLOR of styles mh, wh"),
     (["one", "no/o.h5"], "does not exist; create it first"),
     (["one", "o.h5", "--shrink", ".5"], "0.5 is not in the range"),
     (["one", "o.h5", "--ground", "300"], "300 is not in the range"),

@@ -1,4 +1,4 @@
-"""The photo file: what is written is read back, and every broken file is refused in one line."""
+"""The photo file: written data is read back, and every invalid file is refused in one line."""
 
 import json
 import os
@@ -15,12 +15,12 @@ NAMES = ["crew", "hood"]
 
 
 def picture(number, channels=(3,)):
-    """A picture whose every pixel tells which one it is."""
+    """A random image that is unique to its number."""
     return np.random.default_rng(number).integers(0, 256, SIZE + channels).astype(np.uint8)
 
 
 def write(path, train=3, test=2, swaps=0):
-    """A small file; picture numbers: x 10+row, y 20+row, mask 30+row, x_ij 40, in train 50+row."""
+    """Write a small file; image numbers: x 10+row, y 20+row, mask 30+row, x_ij 40, in train 50+row."""
     with PhotoWriter(path, *SIZE, {"seed": 7}) as writer:
         for split, count, start in (("train", train, 0), ("test", test, 100)):
             for n in range(start, start + count):
@@ -59,7 +59,7 @@ def test_read_back(path):
         assert train.names["neckline"] == NAMES and train.triples is None
         assert (test.triples.i.tolist(), test.triples.j.tolist()) == ([0], [1])
         np.testing.assert_array_equal(test.triples.x_ij[0], picture(40))
-        assert os.listdir(path.parent) == [path.name]  # no half-written file beside it
+        assert os.listdir(path.parent) == [path.name]  # no temporary file is left
 
 
 def test_train_triples_are_read_back(tmp_path):
@@ -130,7 +130,7 @@ def test_writer_refuses_a_size(tmp_path, size):
 
 
 def replace(name, change):
-    """A fault: dataset ``name`` is replaced by ``change`` of its contents."""
+    """A fault: apply ``change`` to the contents of dataset ``name``."""
 
     def spoil(file):
         data = np.asarray(change(file[name][...]))
@@ -198,7 +198,7 @@ def test_reader_refuses_a_truncated_file(path):
 
 
 def test_reader_refuses_a_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such file; make it anew"):
+    with pytest.raises(FileNotFoundError, match="no such file; make it again"):
         PhotoFile.open(tmp_path / "none.h5")
 
 

@@ -95,7 +95,7 @@ def test_inputs_out_and_another_systems_folder_back(tmp_path, capsys, photos, ha
     assert result["systems"] == ["other"] and (out / "compare.png").stat().st_size > 10_000
     (answers / "000007.png").unlink()
     code, _, fault = run(capsys, "--against", f"other={answers}", "--data", photos, "--out", out)
-    assert code == 1 and "000007.png: there is no such file" in fault
+    assert code == 1 and "000007.png: no such file" in fault
 
 
 def test_pictures_without_truth_are_shown_and_not_measured(tmp_path, capsys, half_done):

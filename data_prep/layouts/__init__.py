@@ -1,8 +1,8 @@
-"""The layouts of data sets on a disk.
+"""Layouts of datasets on disk.
 
-Each is a module that only tells which photos belong together: NAME, TITLE, `matches(source)` for
-`detect`, `records(source, **options)` and, where it takes options, OPTIONS.  To add one, write
-the module and name it in LAYOUTS.
+A layout is a module that determines which photos belong together.  It defines NAME, TITLE,
+`matches(source)` for `detect`, `records(source, **options)` and, if it takes options, OPTIONS.  To add
+one, write the module and list it in LAYOUTS.
 """
 
 import itertools
@@ -37,11 +37,8 @@ LAYOUTS = {
 }
 
 
-def begin(source, layout):
-    """The source at which the layout's tree begins: SRC or the one folder in it that matches.
-
-    Returns None where neither matches.
-    """
+def find_root(source, layout):
+    """The `Source` at the root of a layout's tree: SRC or the first matching folder in it, or None."""
     if layout.matches(source):
         return source
     for folder in source.folders():
@@ -52,13 +49,13 @@ def begin(source, layout):
 
 
 def detect(source):
-    """(name, source at its beginning) of every layout that the folder has."""
-    found = [(name, begin(source, layout)) for name, layout in LAYOUTS.items()]
+    """(name, `Source` at its root) of every layout that matches the folder."""
+    found = [(name, find_root(source, layout)) for name, layout in LAYOUTS.items()]
     return [(name, inner) for name, inner in found if inner]
 
 
-def twin_folders(source):
-    """(folder, folder, shared names) of the two folders in SRC that share most names, or None."""
+def matching_folders(source):
+    """(folder, folder, number of shared names) of the two folders in SRC that share most, or None."""
     folders = {name: set(source.by_stem(name)) for name in source.folders()}
     pairs = [(len(folders[a] & folders[b]), a, b) for a, b in itertools.combinations(folders, 2)]
     count, a, b = max(pairs, key=lambda row: row[0], default=(0, "", ""))

@@ -1,4 +1,4 @@
-"""DeepFashion In-shop: the frontal view with the flat view of the same item and color."""
+"""DeepFashion In-shop: the front view paired with the flat view of the same item and color."""
 
 import re
 
@@ -14,28 +14,28 @@ SPLITS = {"train": "train", "query": "test", "gallery": "test"}
 PATTERN = re.compile(r"(.*/)?(\w+)/(\w+)/(id_\d{1,12})/(\d+)_(1_front|6_flat)\.\w{3,4}")
 OPTIONS = (
     click.option(
-        "--category", multiple=True, help="Only these, such as Sweaters; may be given again.  [default: all]"
+        "--category", multiple=True, help="Only this category, such as Sweaters; repeatable.  [default: all]"
     ),
 )
 
 
-def place_of(source):
-    """(folder that holds img/, path of the list or None), None where there is no img/."""
+def locate(source):
+    """(folder that contains img/, path of the list or None), or None if there is no img/."""
     for folder in ("", "Img", "Anno", "In-shop"):
         if any(source.has(join(folder, f"img/{who}")) for who in ("WOMEN", "MEN")):
-            found = source.first(join(place, LIST) for place in dict.fromkeys((folder, "", "Eval", "Anno")))
-            return folder, found
+            lists = (join(other, LIST) for other in dict.fromkeys((folder, "", "Eval", "Anno")))
+            return folder, source.first(lists)
     return None
 
 
 def matches(source):
     """Whether there is img/WOMEN or img/MEN."""
-    return place_of(source) is not None
+    return locate(source) is not None
 
 
 def records(source, category=()):
-    """Pairs by item and color; query and gallery are the test split."""
-    folder, listed = place_of(source) or ("", None)
+    """Pairs by item and color; query and gallery form the test split."""
+    folder, listed = locate(source) or ("", None)
     views, groups = {}, {}
     for record in listed_photos(source, folder, listed) if listed else found_photos(source, folder):
         if isinstance(record, Fault):
@@ -51,15 +51,15 @@ def records(source, category=()):
 
 
 def make_pair(item, color, views, split):
-    """The pair of one item and color; every photo of an item may show the same person."""
+    """The `Pair` of one item and color; person_id is the item, whose photos may show one person."""
     if len(views) < 2:
         ((view, path),) = views.items()
-        return Fault(path, f"there is no {'flat' if view == '1_front' else 'frontal'} view")
+        return Fault(path, f"has no matching {'flat' if view == '1_front' else 'front'} view")
     return Pair(views["1_front"], views["6_flat"], item, f"{item}/{color}", split)
 
 
 def listed_photos(source, folder, listed):
-    """(path, split) of each line of the partition list."""
+    """Yield (path, split) of each line of the partition list."""
     for number, line in source.lines(listed):
         columns = line.split()
         if len(columns) == 3 and columns[2] in SPLITS:
@@ -69,18 +69,18 @@ def listed_photos(source, folder, listed):
                 yield Fault(f"{listed}, line {number}", str(error))
                 continue
             yield join(folder, path), SPLITS[columns[2]]
-        elif number > 2:  # the first two are the count and the header
+        elif number > 2:  # lines 1 and 2 are the count and the header
             yield Fault(
                 f"{listed}, line {number}",
-                "has not three columns of which the last is train, query or gallery",
+                "needs three columns, the last being train, query or gallery",
             )
 
 
 def found_photos(source, folder):
-    """(path, "") of each photo, for a copy without the list."""
+    """Yield (path, "") of each photo, for a copy without the list."""
     for who in ("WOMEN", "MEN"):
         top = join(folder, f"img/{who}")
         for kind in source.folders(top):
             for item in source.folders(f"{top}/{kind}"):
-                place = f"{top}/{kind}/{item}"
-                yield from ((f"{place}/{name}", "") for name in source.images(place))
+                path = f"{top}/{kind}/{item}"
+                yield from ((f"{path}/{name}", "") for name in source.images(path))

@@ -1,4 +1,4 @@
-"""DressCode: a folder for each category, photos by number, _0 the person and _1 the garment."""
+"""DressCode: a folder per category, numbered photos, _0 for the person and _1 for the garment."""
 
 import click
 
@@ -7,34 +7,34 @@ from data_prep.source import stem
 
 NAME = "dresscode"
 TITLE = "DressCode: {upper_body,lower_body,dresses}/images/048462_{0,1}.jpg"
-LABELS = {"upper_body": (4,), "lower_body": (5, 6), "dresses": (7,)}  # of the ATR kind
+LABELS = {"upper_body": (4,), "lower_body": (5, 6), "dresses": (7,)}  # as in ATR
 OPTIONS = (
     click.option(
         "--category",
         type=click.Choice(list(LABELS)),
         multiple=True,
         default=("upper_body",),
-        help="Which garments; may be given again.",
+        help="Category of garments; repeatable.",
     ),
 )
 
 
 def matches(source):
-    """Whether there is a category with images/."""
+    """Whether a category folder contains images/."""
     return any(source.has(f"{category}/images") for category in LABELS)
 
 
 def records(source, category=("upper_body",)):
-    """The pairs of the wanted categories."""
+    """Yield the records of the selected categories."""
     for name in category:
         if source.has(f"{name}/images"):
             yield from category_records(source, name)
         else:
-            yield Fault(name, "there is no such category")
+            yield Fault(name, "no such category")
 
 
 def category_records(source, category):
-    """Rows of train_pairs.txt and test_pairs_paired.txt are true, those of unpaired lists not."""
+    """Yield the records of a category, from its lists or, without lists, from all its photos."""
     lists = [name for name in source.entries(category)[1] if "pairs" in name and name.endswith(".txt")]
     if not lists:
         for name in source.images(f"{category}/images"):
@@ -45,7 +45,7 @@ def category_records(source, category):
 
 
 def list_records(source, category, name):
-    """The records of one list."""
+    """Yield the records of a list: a row is a true pair if its two numbers agree."""
     folder, split = f"{category}/images", "train" if name.startswith("train") else "test"
     for row in list_rows(source, f"{category}/{name}"):
         if isinstance(row, Fault):
@@ -57,20 +57,20 @@ def list_records(source, category, name):
         elif split == "test":
             yield Unpaired(person, garment)
         else:
-            yield Fault(row[0], "names the garment of another photo: no true pair")
+            yield Fault(row[0], "not a true pair: names the garment of another photo")
 
 
 def number(path):
-    """048462 of .../048462_0.jpg."""
+    """The number in a file name: .../048462_0.jpg -> 048462."""
     return stem(path).partition("_")[0]
 
 
 def make_pair(source, category, person, split):
-    """The pair of a person's photo, by its number."""
-    own, ending = number(person), person[person.rfind(".") :]
-    garment = same_file(source, f"{category}/images", f"{own}_1{ending}")
+    """The `Pair` of a person's photo and the files of the same number."""
+    shared, ending = number(person), person[person.rfind(".") :]
+    garment = same_file(source, f"{category}/images", f"{shared}_1{ending}")
     parse = None
     if source.has(f"{category}/label_maps"):
-        parse = same_file(source, f"{category}/label_maps", f"{own}_4.png")
-    name = f"{category}/{own}"
+        parse = same_file(source, f"{category}/label_maps", f"{shared}_4.png")
+    name = f"{category}/{shared}"
     return Pair(person, garment, name, name, split, parse, LABELS[category] if parse else ())

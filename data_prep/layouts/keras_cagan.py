@@ -7,7 +7,7 @@ TITLE = "Keras CAGAN: imgs/1/ID_1.jpg (person) and imgs/5/ID_5.jpg (article)"
 
 
 def folders(source):
-    """(persons, articles), in imgs/ or in SRC itself; None where they are not there."""
+    """The folders (persons, articles), in imgs/ or in SRC itself, or None."""
     for base in ("imgs/", ""):
         if source.images(f"{base}1") and source.images(f"{base}5"):
             return f"{base}1", f"{base}5"
@@ -15,13 +15,13 @@ def folders(source):
 
 
 def matches(source):
-    """Whether there are folders 1 and 5 with such names."""
+    """Whether there are folders 1 and 5 with names of this kind."""
     found = folders(source)
     return bool(found) and source.images(found[0])[0].rpartition(".")[0].endswith("_1")
 
 
 def records(source):
-    """Matched by ID."""
+    """Pairs matched by ID."""
     persons, articles = folders(source) or ("imgs/1", "imgs/5")
     return match(
         source, persons, articles, lambda name: name.removesuffix("_1"), lambda name: name.removesuffix("_5")

@@ -1,4 +1,4 @@
-"""Any list of two columns: a person's photo and the photo of the garment that is worn in it."""
+"""Any list of two columns: a person's photo and the photo of the garment worn in it."""
 
 import click
 
@@ -17,12 +17,12 @@ OPTIONS = (
 
 
 def matches(source):
-    """Never by itself: the list must be named."""
+    """Always False: the list must be named."""
     return False
 
 
 def records(source, listed, persons="", garments="", parse=None):
-    """Every row; the garment's path is the product."""
+    """Yield a pair for every row; the garment's path identifies the product."""
     folders = [source.resolve(folder) for folder in (persons, garments)]
     seen = {}
     for row in list_rows(
@@ -31,10 +31,10 @@ def records(source, listed, persons="", garments="", parse=None):
         if isinstance(row, Fault):
             yield row
             continue
-        place, (person, garment, *_) = row
+        line, (person, garment, *_) = row
         person, garment = join(folders[0], person), join(folders[1], garment)
         if seen.setdefault(person, garment) != garment:
-            yield Fault(place, f"a second garment for {person}")
+            yield Fault(line, f"a second garment for {person}")
             continue
         found = same_file(source, source.resolve(parse), stem(person) + ".png") if parse else None
         yield Pair(person, garment, person, garment, "", found, LIP if found else ())

@@ -1,4 +1,4 @@
-"""LookBook: one flat folder; CLEAN0 is a person, CLEAN1 the product, and PID tells which."""
+"""LookBook: one flat folder; CLEAN0 marks a person, CLEAN1 the product, PID links the two."""
 
 import re
 
@@ -11,7 +11,7 @@ PATTERN = re.compile(r"PID(\d{1,12})_CLEAN([01])_IID\d{1,12}\.\w{3,4}")
 
 
 def folder_of(source):
-    """The folder with the photos: SRC itself or data/ in it."""
+    """The folder with the photos, SRC itself or data/, or None."""
     for folder in ("", "data"):
         if any(PATTERN.fullmatch(name) for name in source.images(folder)[:50]):
             return folder
@@ -19,18 +19,18 @@ def folder_of(source):
 
 
 def matches(source):
-    """Whether the first names are those of LookBook."""
+    """Whether one of the first names follows LookBook's naming."""
     return folder_of(source) is not None
 
 
 def records(source):
-    """Every person of a PID with its one product."""
+    """Yield a pair for every person of a PID with its one product."""
     folder = folder_of(source) or ""
     people, products = {}, {}
     for name in source.images(folder):
         found = PATTERN.fullmatch(name)
         if not found:
-            yield Fault(join(folder, name), "its name is not one of LookBook's")
+            yield Fault(join(folder, name), "its name does not follow LookBook's naming")
             continue
         table = products if found[2] == "1" else people
         table.setdefault(found[1], []).append(join(folder, name))
@@ -39,9 +39,9 @@ def records(source):
 
 
 def product_records(number, people, products):
-    """The records of one PID."""
+    """Yield the records of one PID."""
     if len(products) > 1:
-        yield from (Fault(path, f"two product photos for PID {number}") for path in products)
+        yield from (Fault(path, f"more than one product photo for PID {number}") for path in products)
     elif not products or not people:
         why = "no photo of the product" if people else "no photo shows it worn"
         yield from (Fault(path, why) for path in people + products)

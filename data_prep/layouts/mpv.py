@@ -1,4 +1,4 @@
-"""MPV: several poses of a person in one garment, told by lists of four columns."""
+"""MPV: several poses of a person in one garment, in lists of four columns."""
 
 from data_prep.layouts.records import Fault, Pair, Unpaired, clean, file_name, list_rows, same_file
 
@@ -14,7 +14,7 @@ def lists(source):
 
 
 def matches(source):
-    """Whether there is a list of poses, or a folder of MPV's names."""
+    """Whether there is a list of poses, or a folder whose names follow MPV's naming."""
     folders = source.folders("all")[:3]
     return bool(lists(source)) or any(
         "=person_" in name for folder in folders for name in source.images(f"all/{folder}")
@@ -22,7 +22,7 @@ def matches(source):
 
 
 def records(source):
-    """A pose and a garment of the same product are a true pair; frontal views only."""
+    """Yield a true pair for a pose and a garment of the same product; front views only."""
     seen = set()
     for path in lists(source):
         for row in list_rows(source, path):
@@ -35,9 +35,9 @@ def records(source):
 
 
 def row_records(source, place, columns):
-    """The records of one row, both poses with its garment."""
+    """Yield the records of one row: both poses with its garment."""
     if len(columns) < COLUMNS:
-        yield Fault(place, f"has {len(columns)} columns; {COLUMNS} are needed")
+        yield Fault(place, f"has {len(columns)} columns; {COLUMNS} are required")
         return
     *poses, garment, split = (clean(column) for column in columns[:COLUMNS])
     if split not in ("train", "test"):
@@ -48,19 +48,19 @@ def row_records(source, place, columns):
 
 
 def pose_records(source, place, person, garment, split):
-    """The record of one pose of a row, none for a view from behind or from the side."""
+    """Yield the record of one pose of a row; a view from behind or from the side is a fault."""
     if "front" not in file_name(person):
-        yield Fault(person, "is no frontal view")
+        yield Fault(person, "not a front view")
     elif product(person) == product(garment):
         yield make_pair(source, person, garment, split)
     elif split == "test":
         yield Unpaired(person, garment)
     else:
-        yield Fault(place, "names the garment of another product: no true pair")
+        yield Fault(place, "not a true pair: names the garment of another product")
 
 
 def folder_records(source):
-    """The records of a copy without lists, by the names alone."""
+    """Yield the records of a copy without lists, from the names alone."""
     for folder in source.folders("all"):
         names = source.images(f"all/{folder}")
         for name in names:
@@ -70,17 +70,17 @@ def folder_records(source):
 
 
 def inside(path):
-    """A list's path, which may begin at all/ or at a folder around it, as one that does."""
+    """A path of a list as one that begins with all/."""
     return "all/" + "/".join(path.split("/")[-2:])
 
 
 def product(path):
-    """RE321D05M-Q11 of .../RE321D05M-Q11@8=person_half_front.jpg."""
+    """The product in a file name: .../RE321D05M-Q11@8=person_half_front.jpg -> RE321D05M-Q11."""
     return file_name(path).partition("@")[0]
 
 
 def make_pair(source, person, garment, split):
-    """The pair; label maps lie in all_parsing/ and garment masks beside the garments."""
+    """The `Pair` of two photos; label maps are in all_parsing/, garment masks next to the garments."""
     parse = mask = None
     if source.has("all_parsing"):
         folder, _, name = person.replace("all/", "all_parsing/", 1).rpartition("/")

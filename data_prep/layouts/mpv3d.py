@@ -1,4 +1,4 @@
-"""MPV3D: one folder of each kind, names with the product before "@", lists for the splits."""
+"""MPV3D: one folder per kind of file, names with the product before "@", a list per split."""
 
 from data_prep.layouts import tree
 
@@ -7,21 +7,25 @@ TITLE = "MPV3D: image/X@8=person_whole_front.png, cloth/X@8=cloth_front.jpg, *_p
 PERSON, GARMENT = "=person_whole_front", "=cloth_front"
 
 
-def own(name):
+def worn_garment(name):
     """X@8=person_whole_front -> X@8=cloth_front; None for other names."""
     return name.removesuffix(PERSON) + GARMENT if name.endswith(PERSON) else None
 
 
 RULES = tree.Rules(
-    own, product=lambda name: name.partition("@")[0], parse_ending="_label", mask_ending="_mask", labels=(5,)
+    worn_garment,
+    product=lambda name: name.partition("@")[0],
+    parse_ending="_label",
+    mask_ending="_mask",
+    labels=(5,),
 )
 
 
 def matches(source):
-    """Whether photos and garments are called as those of MPV3D."""
-    return tree.follows(source, own)
+    """Whether photos and garments follow MPV3D's naming."""
+    return tree.follows(source, worn_garment)
 
 
 def records(source):
-    """Rows of train_pairs.txt are true; a row of a test list is true where the product agrees."""
+    """Rows of train_pairs.txt are true pairs; rows of a test list are if the products agree."""
     return tree.records(source, RULES)

@@ -1,21 +1,21 @@
-"""What a layout yields, and the reading of lists of pairs, which stands once for all layouts."""
+"""The records that a layout yields, and a reader of lists of pairs for all layouts."""
 
 import itertools
 import re
 from typing import NamedTuple
 
-COLUMNS = 8  # of a list that are looked at; no layout has more
-GAPS = 64  # spaces of a line at which two names are looked for
-LIP = (5, 6, 7)  # upper clothes, dress, coat in label maps of the LIP kind
+COLUMNS = 8  # maximum columns of a list that are read; no layout has more
+GAPS = 64  # maximum spaces of a line at which a split into two names is tried
+LIP = (5, 6, 7)  # upper clothes, dress and coat in LIP label maps
 
 
 class Pair(NamedTuple):
-    """A true pair: the person wears that very garment.  Paths are relative to SRC.
+    """A true pair: the person wears exactly this garment.  Paths are relative to SRC.
 
-    person, garment: the photos.  person_id, product: who and what is shown, as far as the data
-    set tells; pairs that share one never part.  split: "train", "test" or "" where the data set
-    has none.  parse: label map of `person`, in which `labels` are the garment; garment_mask: mask
-    of `garment`; each None where the layout has none, and a path that need not exist where it has.
+    person, garment: the photos.  person_id, product: identities, as far as the dataset gives them;
+    pairs that share one are kept in the same split.  split: "train", "test", or "" if the dataset has
+    none.  parse: label map of `person`, in which `labels` mark the garment; garment_mask: mask of
+    `garment`; each None if the layout has none, else a path that need not exist.
     """
 
     person: str
@@ -29,69 +29,68 @@ class Pair(NamedTuple):
 
 
 class Unpaired(NamedTuple):
-    """A test swap without a known truth: the person of one pair, the garment of another."""
+    """A test swap without ground truth: the person of one pair, the garment of another."""
 
     person: str
     garment: str
 
 
 class Fault(NamedTuple):
-    """Something that cannot be used: a file or a line of a list, and why."""
+    """An unusable file or line of a list, and why."""
 
     what: str
     why: str
 
 
-def list_rows(source, path, knows=lambda column, name: True):
-    """The rows of a list of two or more columns: (line's place, [cleaned path, ...]) or `Fault`s.
+def list_rows(source, path, exists=lambda column, name: True):
+    """Yield the rows of a list of two or more columns: (line, [normalized path, ...]) or `Fault`s.
 
-    Columns stand apart by tabs, commas or any white space; names may hold single spaces when
-    `knows(column, name)` tells which files there are.  Windows separators, a byte-order mark and
-    a missing last newline are fine.  Paths that leave the folder and lines of one column are
-    faults.
+    Columns are separated by tabs, commas or whitespace; names may contain single spaces if
+    `exists(column, name)` tells which files exist.  Windows separators, a byte order mark and a
+    missing final newline are accepted.  Paths outside the folder and lines of one column are faults.
     """
     for number, line in source.lines(path):
         place = f"{path}, line {number}"
         try:
-            parts = [source.resolve(part) for part in split_line(line, knows)[:COLUMNS]]
+            parts = [source.resolve(part) for part in split_line(line, exists)[:COLUMNS]]
         except ValueError as error:
             yield Fault(place, str(error))
             continue
-        yield (place, parts) if len(parts) > 1 else Fault(place, "has one column; two are needed")
+        yield (place, parts) if len(parts) > 1 else Fault(place, "has one column; two are required")
 
 
-def split_line(line, knows):
-    """The columns of a line, see `list_rows`."""
+def split_line(line, exists):
+    """Split a line into columns, as described in `list_rows`."""
     for separator in "\t,":
         if separator in line:
             return [part.strip() for part in line.split(separator) if part.strip()]
     parts = line.split()
-    if len(parts) < 3 or (knows(0, clean(parts[0])) and knows(1, clean(parts[1]))):
+    if len(parts) < 3 or (exists(0, clean(parts[0])) and exists(1, clean(parts[1]))):
         return parts
     line = line.strip()
-    for gap in itertools.islice(re.finditer(r"\s+", line), GAPS):  # each asks for names as long as the line
+    for gap in itertools.islice(re.finditer(r"\s+", line), GAPS):  # bounded: each costs two lookups
         first, second = line[: gap.start()], line[gap.end() :]
-        if knows(0, clean(first)) and knows(1, clean(second)):
+        if exists(0, clean(first)) and exists(1, clean(second)):
             return [first, second]
     return parts
 
 
 def clean(name):
-    """A name as lists of Windows and of others write it, with "/"."""
+    """A name with "/" as separator, whether the list uses Windows separators or not."""
     return name.replace("\\", "/")
 
 
 def file_name(path):
-    """The last part of a path."""
+    """The last component of a path."""
     return path.rpartition("/")[2]
 
 
 def in_folder(source, folder, path):
-    """The path in `folder` that a list's entry means, whatever its ending and leading folders."""
+    """The path in `folder` of a list's entry, whatever its file extension and leading folders."""
     inner = path.removeprefix(folder + "/")
     return source.twin(folder, file_name(inner)) or f"{folder}/{inner}"
 
 
 def same_file(source, folder, name):
-    """The path in `folder` called like `name`, whatever its ending; one that is missing else."""
+    """The path in `folder` of the image with the stem of `name`; folder/name if there is none."""
     return source.twin(folder, name) or f"{folder}/{name}"

@@ -1,4 +1,4 @@
-"""Trees of image/, cloth/ and lists of pairs: what VITON-HD, CP-VTON and MPV3D share."""
+"""Trees of image/, cloth/ and lists of pairs, as in VITON-HD, CP-VTON and MPV3D."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from data_prep.source import join, stem
 
 PERSONS = ("image", "person")
 GARMENTS = ("cloth", "clothes")
-# The folder of the label maps -> the labels that are upper clothes.
+# folder of the label maps -> labels of the upper-body garment
 PARSES = {
     "image-parse-v3": LIP,
     "image-parse-new": LIP,
@@ -29,15 +29,16 @@ GARMENT_MASKS = ("cloth-mask", "cloth_mask", "cloth_mask-bytedance")
 
 
 class Rules(NamedTuple):
-    """How a layout of this kind names things.
+    """Naming rules of a layout of this kind.
 
-    own: the stem of a person's photo -> the stem of the garment worn in it, None where the name
-    does not tell.  product: the stem of a garment -> its product.  lists_true: rows of train lists
-    are true pairs; else column 2 is a garment to put on.  parse_ending, mask_ending: what label
-    maps and garment masks add to the stem.  labels: the upper clothes, where not those of PARSES.
+    worn_garment: the stem of a person's photo -> the stem of the garment worn in it, or None if the name
+    does not determine it.  product: the stem of a garment -> its product.  lists_true: whether rows of
+    train lists are true pairs; if not, column 2 is a garment to put on.  parse_ending, mask_ending:
+    suffixes of the stems of label maps and garment masks.  labels: the garment's labels, if they differ
+    from PARSES.
     """
 
-    own: Callable
+    worn_garment: Callable
     product: Callable = stem
     lists_true: bool = True
     parse_ending: str = ""
@@ -46,7 +47,7 @@ class Rules(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One split's folders and lists; parse and masks are None where it has none."""
+    """Folders and lists of one split; parse and masks may be None."""
 
     split: str
     lists: tuple[str, ...]
@@ -57,7 +58,7 @@ class Part(NamedTuple):
 
 
 def parts(source):
-    """The `Part`s of a tree: train/ and test/, or one pair of folders that two lists share."""
+    """The `Part`s of a tree: train/ and test/, or one pair of folders shared by two lists."""
     found = [part_of(source, split, split) for split in ("train", "test") if source.has(split)]
     if not any(found):
         found = [part_of(source, "", split) for split in ("train", "test")]
@@ -66,7 +67,7 @@ def parts(source):
 
 
 def part_of(source, folder, split):
-    """The `Part` in a folder, None where persons or garments are missing."""
+    """The `Part` in a folder, or None if persons or garments are missing."""
 
     def first(names):
         return source.first(join(folder, name) for name in names)
@@ -78,7 +79,7 @@ def part_of(source, folder, split):
 
 
 def lists(source, folder, split):
-    """The lists of pairs of a split, beside its folder or inside of it."""
+    """The lists of pairs of a split, next to its folder or inside it."""
     return tuple(
         join(place, name)
         for place in dict.fromkeys(("", folder))
@@ -87,28 +88,28 @@ def lists(source, folder, split):
     )
 
 
-def follows(source, own):
-    """Whether the first photos of a tree have garments called as `own` says."""
+def follows(source, worn_garment):
+    """Whether some of the first photos of a tree have the garments that `worn_garment` names."""
     for part in parts(source):
         garments = source.by_stem(part.garments)
-        names = [own(stem(name)) for name in source.images(part.persons)[:20]]
+        names = [worn_garment(stem(name)) for name in source.images(part.persons)[:20]]
         if any(name in garments for name in names if name):
             return True
     return False
 
 
 def records(source, rules):
-    """The records of a whole tree."""
+    """Yield the records of a whole tree."""
     found = [record for part in parts(source) for record in part_records(source, part, rules)]
     yield from found
     yield from leftovers(source, [record for record in found if isinstance(record, Pair)])
 
 
 def part_records(source, part, rules):
-    """The records of one split.  Lists decide which photos are used; without one, the folder."""
-    worn, unpaired = {}, {}  # person -> garment or None, and the rows to try on
+    """Yield the records of one split: of the photos in its lists or, without lists, in its folder."""
+    worn, unpaired = {}, {}  # person -> garment or None; rows to try on
     for path in part.lists:
-        for row in list_rows(source, path, knows_in(source, part)):
+        for row in list_rows(source, path, exists_in(source, part)):
             fault = row if isinstance(row, Fault) else take_row(source, part, rules, row, worn, unpaired)
             if fault:
                 yield fault
@@ -118,39 +119,39 @@ def part_records(source, part, rules):
     yield from unpaired
 
 
-def knows_in(source, part):
-    """The `knows` of `list_rows`: whether a column names a photo of this part."""
+def exists_in(source, part):
+    """The `exists` of `list_rows`: whether a column names a photo of this part."""
     folders = part.persons, part.garments
     return lambda column, name: source.twin(folders[column], file_name(name)) is not None
 
 
 def take_row(source, part, rules, row, worn, unpaired):
-    """Sort one row of a list into `worn` or `unpaired`; returns a `Fault` or None."""
+    """Add one row of a list to `worn` or `unpaired`; returns a `Fault` or None."""
     place, (person, garment, *_) = row
     person = in_folder(source, part.persons, person)
     garment = in_folder(source, part.garments, garment)
-    own = rules.own(stem(person))
-    if own == stem(garment) or (own is None and part.split != "test" and rules.lists_true):
+    expected = rules.worn_garment(stem(person))
+    if expected == stem(garment) or (expected is None and part.split != "test" and rules.lists_true):
         if worn.get(person) not in (None, garment):
             return Fault(place, f"a second garment for {person}")
         worn[person] = garment
         return None
-    if own is not None:
+    if expected is not None:
         worn.setdefault(person, None)
     if part.split == "test":
         unpaired[Unpaired(person, garment)] = None
     elif rules.lists_true:
-        return Fault(place, "names the garment of another photo: no true pair")
+        return Fault(place, "not a true pair: names the garment of another photo")
     return None
 
 
 def make_pair(source, part, rules, person, garment):
-    """The `Pair` of a person's photo and a garment's, or of the garment that its name tells."""
+    """The `Pair` of a person's photo and a garment, by default the one that its name determines."""
     if garment is None:
-        own = rules.own(stem(person))
-        if own is None:
-            return Fault(person, "its name does not tell which garment is worn")
-        garment = same_file(source, part.garments, f"{own}{person[person.rfind('.') :]}")
+        name = rules.worn_garment(stem(person))
+        if name is None:
+            return Fault(person, "its name does not determine the garment")
+        garment = same_file(source, part.garments, f"{name}{person[person.rfind('.') :]}")
     parse, mask = None, None
     if part.parse:
         parse = same_file(source, part.parse, stem(person) + rules.parse_ending + ".png")
@@ -162,7 +163,7 @@ def make_pair(source, part, rules, person, garment):
 
 
 def leftovers(source, pairs):
-    """A `Fault` for every photo that no pair uses."""
+    """Yield a `Fault` for every photo that no pair uses."""
     used = {path for pair in pairs for path in (pair.person, pair.garment)}
     folders = {part.persons: "is in no list" for part in parts(source)}
     folders |= {part.garments: "no photo shows it worn" for part in parts(source)}

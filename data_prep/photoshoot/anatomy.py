@@ -1,6 +1,6 @@
-"""Anatomy: bodies of any build from blended shapes, posed by a skeleton (linear blend skinning).
+"""Anatomy: bodies of any build from blend shapes, posed by a skeleton (linear blend skinning).
 
-Coordinates in meters: x to the picture's right (the person's left), y away from the camera, z up.
+Coordinates in meters: x to the image's right (the person's left), y away from the camera, z up.
 """
 
 import functools
@@ -15,7 +15,7 @@ LEVELS = ("min", "average", "max")
 
 @dataclass(frozen=True)
 class Build:
-    """What a body looks like. male, old: 0..1; muscle, weight, height, proportions, cup: -1..1."""
+    """Body shape parameters.  male, old: 0..1; muscle, weight, height, proportions, cup: -1..1."""
 
     male: float
     old: float
@@ -25,11 +25,11 @@ class Build:
     height: float = 0.0
     proportions: float = 0.0
     cup: float = 0.0
-    local: dict = field(default_factory=dict)  # name of a further shape -> its share
+    local: dict = field(default_factory=dict)  # name of an additional shape -> its share
 
 
 class Anatomy:
-    """The base mesh: faces {part: quads [F,4]}, rows {part: slice}, bones, skin weights."""
+    """The base mesh: faces (part -> quads [F,4]), rows (part -> slice), bones, skin weights [V,bones]."""
 
     def __init__(self, data):
         self.bones = [str(name) for name in data["bones"]]
@@ -48,7 +48,7 @@ class Anatomy:
         self.count = int(starts[-1])
 
     def shares(self, build):
-        """[shapes] the share of every shape in a build."""
+        """The share of every blend shape in a build: [shapes]."""
         share = np.zeros(len(self.names), np.float32)
         sexes = {"female": 1 - build.male, "male": build.male}
         ages = {"young": 1 - build.old, "old": build.old}
@@ -72,60 +72,60 @@ class Anatomy:
         return share
 
     def shaped(self, build):
-        """(points [V,3], heads [bones,3], tails [bones,3]) of a build at rest: arms at 45 degrees."""
+        """(points [V,3], heads [bones,3], tails [bones,3]) of a build in rest pose, arms at 45 degrees."""
         moved = self.base + (self.shares(build) @ self._moves).reshape(-1, 3)
         ends = moved[self.count :].reshape(2, -1, 3)
         return moved[: self.count], ends[0], ends[1]
 
     def transforms(self, heads, turns):
-        """[bones,3,4] of a pose. turns: bone -> rotation [3,3] about its head, in rest axes."""
-        whole = np.zeros((len(self.bones), 3, 4), np.float32)
+        """Affine maps [bones,3,4] of a pose.  turns: bone -> rotation [3,3] about its head, in rest axes."""
+        transforms = np.zeros((len(self.bones), 3, 4), np.float32)
         for row, (bone, parent) in enumerate(zip(self.bones, self.parents)):
             turn = turns.get(bone, np.eye(3, dtype=np.float32))
             local = np.concatenate([turn, (heads[row] - turn @ heads[row])[:, None]], 1)
-            whole[row] = local if parent < 0 else compose(whole[parent], local)
-        return whole
+            transforms[row] = local if parent < 0 else compose(transforms[parent], local)
+        return transforms
 
 
 def compose(outer, inner):
-    """The affine map [3,4] that does ``inner`` first."""
+    """Compose affine maps [3,4]; ``inner`` is applied first."""
     return np.concatenate(
         [outer[:, :3] @ inner[:, :3], (outer[:, :3] @ inner[:, 3] + outer[:, 3])[:, None]], 1
     )
 
 
 def skinned(points, weights, transforms):
-    """Posed points [n,3] of rest points by weights [n,bones]."""
+    """Linear blend skinning: posed points [n,3] of rest points [n,3], with weights [n,bones]."""
     maps = (weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4)
     return np.einsum("nij,nj->ni", maps[:, :, :3], points) + maps[:, :, 3]
 
 
 def _levels(value):
-    """Shares of min, average and max of a value in -1..1."""
+    """Interpolation weights of min, average and max for a value in -1..1."""
     return {"min": max(-value, 0), "average": 1 - abs(value), "max": max(value, 0)}
 
 
 @functools.cache
 def anatomy():
-    """The one `Anatomy`, read once."""
+    """The `Anatomy`, loaded once."""
     with np.load(Path(__file__).parent / "body" / "body.npz", allow_pickle=False) as data:
         return Anatomy(data)
 
 
 def triangles(quads):
-    """[2F,3] of quads [F,4]."""
+    """Split quads [F,4] into triangles [2F,3]."""
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
 def rotation(axis, angle):
-    """[3,3] turning by ``angle`` [rad] about ``axis`` [3]."""
+    """Rotation matrix [3,3] by ``angle`` [rad] about ``axis`` [3] (Rodrigues)."""
     x, y, z = np.asarray(axis, float) / np.linalg.norm(axis)
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     return (np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * k @ k).astype(np.float32)
 
 
 def frame(direction, normal):
-    """[3,3] whose columns are a unit direction, the part of normal across it, and their product."""
+    """Orthonormal frame [3,3]; columns: direction, normal orthogonalized to it, their cross product."""
     u = direction / np.linalg.norm(direction)
     v = normal - (normal @ u) * u
     v = v / np.linalg.norm(v)

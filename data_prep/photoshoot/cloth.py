@@ -1,4 +1,4 @@
-"""Cloth surfaces: the suit's mesh, subdivided, with a tailor's coordinates; cutting and smoothing meshes."""
+"""Cloth surfaces: the subdivided mesh of the suit with garment coordinates; cut and smooth meshes."""
 
 import functools
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from scipy import sparse
 
 from data_prep.photoshoot.anatomy import Build, anatomy, triangles
 
-FAR = 9.0  # a field's value where it never cuts [m]
+FAR = 9.0  # value of a field where it never cuts [m]
 
 
 @dataclass(frozen=True)
 class Surface:
-    """A triangle mesh over the suit's points.
+    """A triangle mesh whose points are linear combinations of the suit's points.
 
-    map: sparse [n,suit] that makes its points of the suit's; faces [m,3]; coords: name -> [n].
+    map: sparse [n,suit], from the suit's points to the mesh's; faces [m,3]; coords: name -> [n].
     """
 
     map: sparse.csr_matrix
@@ -26,8 +26,8 @@ class Surface:
         return self.map.shape[0]
 
 
-def subdivided(quads, count):
-    """(map [n,count], triangles): every quad in four, new points at the middles of edges and quads."""
+def subdivide(quads, count):
+    """Split every quad in four at the midpoints of edges and quads: (map [n,count], triangles)."""
     edges = np.sort(np.concatenate([quads[:, [k, (k + 1) % 4]] for k in range(4)]), 1).astype(np.int64)
     unique, inverse = np.unique(edges[:, 0] * count + edges[:, 1], return_inverse=True)
     unique = np.stack([unique // count, unique % count], 1)
@@ -38,14 +38,14 @@ def subdivided(quads, count):
     )
     column = np.concatenate([np.arange(count), unique.ravel(), quads.ravel()])
     value = np.concatenate([np.ones(count), np.full(2 * e, 0.5), np.full(4 * f, 0.25)])
-    made = sparse.csr_matrix((value, (row, column)), (count + e + f, count))
+    mapping = sparse.csr_matrix((value, (row, column)), (count + e + f, count))
     corner, middle = quads.T, count + e + np.arange(f)
     small = [np.stack([corner[k], count + inverse[k], middle, count + inverse[k - 1]], 1) for k in range(4)]
-    return made, triangles(np.concatenate(small))
+    return mapping, triangles(np.concatenate(small))
 
 
 def averaging(faces, count):
-    """Sparse [count,count]: the mean of a point's neighbors."""
+    """Sparse [count,count] matrix that averages the neighbors of each point."""
     a = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     both = np.concatenate([a, a[:, ::-1]])
     near = sparse.csr_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), (count, count))
@@ -55,7 +55,7 @@ def averaging(faces, count):
 
 
 def normals(points, faces):
-    """Unit normals [n,3] of a mesh's points."""
+    """Unit vertex normals [n,3] of a mesh."""
     a, b, c = (points[faces[:, k]] for k in range(3))
     flat = np.cross(b - a, c - a)
     total = np.empty_like(points)
@@ -65,7 +65,7 @@ def normals(points, faces):
 
 
 def cut(surface, field):
-    """The part of a surface where ``field`` [n] is positive, with new points on the border."""
+    """Cut a surface to where ``field`` [n] is positive, with new points on the border."""
     keep = field > 0
     if keep.all():
         return surface
@@ -74,7 +74,7 @@ def cut(surface, field):
     parts, a, b = [whole], [], []
     for count in (1, 2):
         rows = surface.faces[inside == count]
-        lone = np.argmax(keep[rows] == (count == 1), axis=1)  # the corner that differs from the others
+        lone = np.argmax(keep[rows] == (count == 1), axis=1)  # the corner on the other side of the cut
         p, q, r = (np.take_along_axis(rows, ((lone + k) % 3)[:, None], 1)[:, 0] for k in range(3))
         start = len(surface) + sum(map(len, a))
         n = len(rows)
@@ -91,31 +91,31 @@ def cut(surface, field):
         (np.concatenate([1 - t, t]), (np.tile(np.arange(len(a)), 2), np.concatenate([a, b]))), (len(a), n)
     )
     mapping = sparse.vstack([sparse.identity(n, format="csr"), new]).tocsr()
-    return pruned(mapping, np.concatenate(parts), surface)
+    return prune(mapping, np.concatenate(parts), surface)
 
 
-def pruned(mapping, faces, surface):
-    """A surface of the used rows of ``mapping``, which makes its points of another's; equal ones join."""
+def prune(mapping, faces, surface):
+    """The surface of the used rows of ``mapping`` [total,n] of another surface; merges duplicates."""
     n, total = len(surface), mapping.shape[0]
     key = np.arange(total)
-    if total > n:  # points on one edge of two triangles are the same point
+    if total > n:  # cuts of an edge from its two triangles are the same point
         ends = np.sort(mapping[n:].indices.reshape(-1, 2), 1).astype(np.int64)
         _, first, back = np.unique(ends[:, 0] * n + ends[:, 1], return_index=True, return_inverse=True)
         key[n:] = n + first[back.ravel()]
     faces = key[faces]
     used = np.zeros(total, bool)
     used[faces] = True
-    place = np.cumsum(used) - 1
+    renumbered = np.cumsum(used) - 1
     chosen = mapping[np.flatnonzero(used)]
     return Surface(
         (chosen @ surface.map).tocsr(),
-        place[faces].astype(np.int32),
+        renumbered[faces].astype(np.int32),
         {name: (chosen @ value).astype(np.float32) for name, value in surface.coords.items()},
     )
 
 
 def border(faces):
-    """[k,2] directed edges that one triangle alone has."""
+    """Directed border edges [k,2]: those of a single triangle."""
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
     key = edges.min(1) * (faces.max() + 1) + edges.max(1)
     _, index, count = np.unique(key, return_index=True, return_counts=True)
@@ -123,30 +123,30 @@ def border(faces):
 
 
 @dataclass(frozen=True)
-class Marks:
-    """Heights and places on the template's body [m], by which garments are cut."""
+class Landmarks:
+    """Heights and positions on the template body [m] by which garments are cut."""
 
-    neck: float  # where the neck meets the shoulders
+    neck: float  # height where the neck meets the shoulders
     chest: float
     waist: float
     hip: float
     crotch: float
-    shoulder: np.ndarray  # the left shoulder's joint
+    shoulder: np.ndarray  # the left shoulder joint
     arm: np.ndarray  # unit vector along the left arm
-    reach: float  # from shoulder to wrist
+    reach: float  # length from shoulder to wrist
     middle: float  # y of the torso's axis
 
 
 @functools.cache
 def template():
-    """(points of all parts at rest, `Marks`) of the average body that garments are cut on."""
+    """The average body on which garments are cut: (points of all parts at rest, `Landmarks`)."""
     body = anatomy()
     points, heads, _ = body.shaped(Build(0.5, 0.15, (1 / 3, 1 / 3, 1 / 3)))
     at = {bone: heads[row].astype(float) for row, bone in enumerate(body.bones)}
     arm = at["wrist.L"] - at["upperarm01.L"]
     reach = float(np.linalg.norm(arm))
     hip = at["upperleg01.L"][2]
-    return points, Marks(
+    return points, Landmarks(
         neck=at["neck01"][2] + 0.035,
         chest=at["spine01"][2],
         waist=at["spine03"][2],
@@ -160,10 +160,10 @@ def template():
 
 
 def coordinates(points, weights):
-    """A tailor's coordinates of points on the template: name -> [n].
+    """Garment coordinates of points on the template: name -> [n].
 
-    x, y, z [m]; arm: 0 torso .. 1 arm; t: along the arm, 0 shoulder .. 1 wrist; round: angle around the
-    torso or the arm, 0 in front; leg: 0 .. 1; head: 0 .. 1.
+    x, y, z [m]; arm: 0 torso .. 1 arm; t: along the arm, 0 shoulder .. 1 wrist; round_torso, round_arm:
+    angle around torso and arm [rad], 0 in front; head, hand, leg: share of that part in 0..1.
     """
     bones, (_, marks) = anatomy().bones, template()
 
@@ -175,7 +175,7 @@ def coordinates(points, weights):
     off = mirrored - marks.shoulder
     t = off @ marks.arm / marks.reach
     across = off - (t * marks.reach)[:, None] * marks.arm
-    # around the arm: from the front over the outer and upper side
+    # the angle around the arm increases from the front over the outer and upper side
     outer = np.array([marks.arm[2], 0, -marks.arm[0]]) * -1
     round_arm = np.arctan2(across @ outer, -across[:, 1])
     round_torso = np.arctan2(points[:, 0], -(points[:, 1] - marks.middle))
@@ -195,15 +195,15 @@ def coordinates(points, weights):
 
 @functools.cache
 def suit():
-    """The whole suit as a `Surface`, each quad in four."""
+    """The whole suit as a `Surface`, subdivided and smoothed."""
     body = anatomy()
     rows = body.rows["suit"]
-    made, faces = subdivided(body.faces["suit"], rows.stop - rows.start)
-    smooth = averaging(faces, made.shape[0])
-    inner = np.ones(made.shape[0], np.float32)
+    mapping, faces = subdivide(body.faces["suit"], rows.stop - rows.start)
+    smooth = averaging(faces, mapping.shape[0])
+    inner = np.ones(mapping.shape[0], np.float32)
     inner[border(faces).ravel()] = 0
-    for _ in range(2):  # round the facets off
-        made = sparse.diags(1 - 0.5 * inner) @ made + sparse.diags(0.5 * inner) @ (smooth @ made)
-    made = made.tocsr()
-    points = made @ template()[0][rows]
-    return Surface(made, faces.astype(np.int32), coordinates(points, made @ body.weights[rows]))
+    for _ in range(2):  # smooth the facets
+        mapping = sparse.diags(1 - 0.5 * inner) @ mapping + sparse.diags(0.5 * inner) @ (smooth @ mapping)
+    mapping = mapping.tocsr()
+    points = mapping @ template()[0][rows]
+    return Surface(mapping, faces.astype(np.int32), coordinates(points, mapping @ body.weights[rows]))

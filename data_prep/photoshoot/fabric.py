@@ -1,7 +1,7 @@
-"""Fabric: a garment's colors, patterns and folds as functions of its own coordinates.
+"""Fabric: a garment's colors, patterns and folds as functions of garment coordinates.
 
-Body units: a picture of an upright person from head to thighs is about 1 high; UNIT meters.  The
-torso's coordinates are (a, s): a runs around, 0 at the middle front, s down from the shoulders.
+Lengths are in body units of UNIT meters, about the height of an upright person from head to thighs.
+The torso's coordinates are (a, s): a around the torso, 0 at the center front, s down from the shoulders.
 """
 
 import numpy as np
@@ -12,15 +12,15 @@ from data_prep.photoshoot.numeric import look_up, smoothstep
 from data_prep.photoshoot.tailor import hem_height, neck_field
 
 UNIT = 1.57  # meters in a body unit
-AROUND = 0.0732  # body units in a radian around the torso
-SLEEVE_AROUND = 0.03  # and around a sleeve
+AROUND = 0.0732  # body units per radian around the torso
+SLEEVE_AROUND = 0.03  # body units per radian around a sleeve
 GRID = 80  # resolution of a fold map
 FRONT = (-0.23, 0.23, 0.0, 0.62)  # left, right, top, bottom of the torso's fold map [body units]
-SLEEVE = 0.37  # a sleeve's length [body units]
+SLEEVE = 0.37  # length of a sleeve [body units]
 
 
 def creases(x, y, strokes):
-    """Sum of ridges, each with a hollow beside it: rows of (x, y, angle, length, width, height, bow)."""
+    """Sum of ridges with a valley next to each; strokes: (x, y, angle, length, width, height, bow)."""
     total = np.zeros_like(x)
     for cx, cy, angle, length, width, height, bow in np.asarray(strokes, np.float32):
         c, s = np.cos(angle), np.sin(angle)
@@ -32,8 +32,8 @@ def creases(x, y, strokes):
 
 
 def torso_folds(garment, rng):
-    """[GRID,GRID] relief [body units] over FRONT: pulls at the armpits, crumples at the waist, long
-    drapes in loose cloth, gathers above a rib."""
+    """Relief [GRID,GRID] over FRONT [body units]: pulls at the armpits, crumples at the waist, long drapes
+    in loose cloth, gathers above a rib."""
     left, right, top, bottom = FRONT
     x, y = (
         grid.astype(np.float32)
@@ -103,7 +103,7 @@ def torso_folds(garment, rng):
 
 
 def sleeve_folds(garment, rng, bend):
-    """[GRID,GRID] relief of a sleeve (rows: along 0..1, columns: around -pi..pi); bend: the elbow's [rad]."""
+    """Relief [GRID,GRID] (along, around) of a sleeve [body units]; bend: angle of the elbow [rad]."""
     around, along = (
         grid.astype(np.float32)
         for grid in np.meshgrid(np.linspace(-0.11, 0.11, GRID), np.linspace(0, 1, GRID) * SLEEVE)
@@ -152,7 +152,7 @@ def sleeve_folds(garment, rng, bend):
 class Fabric:
     """Color and relief of one garment in one sitting.
 
-    rng: of the folds, which a sitting makes anew; bends: the elbows' angles (left, right) [rad].
+    rng: of the folds, which differ between sittings; bends: angles of the elbows (left, right) [rad].
     """
 
     def __init__(self, garment, rng, bends=(0.3, 0.3)):
@@ -162,8 +162,8 @@ class Fabric:
         self.hem = (template()[1].neck - hem_height(garment)) / UNIT
         self.noise = np.random.default_rng([garment.seed, 7]).normal(0, 1, (128, 128)).astype(np.float32)
 
-    def paint(self, c):
-        """(color [n,3], relief [n] in meters, gloss [n]) at points with template coordinates ``c``."""
+    def evaluate(self, c):
+        """(color [n,3], relief [n] in meters, gloss [n]) at points with garment coordinates ``c``."""
         a, s = c["round_torso"] * AROUND, (template()[1].neck - c["z"]) / UNIT
         arm = smoothstep(0.35, 0.65, c["arm"])
         t = np.clip(c["t"], 0, 1)
@@ -191,7 +191,7 @@ class Fabric:
         return np.where(c["x"] > 0, left, right)
 
     def on_sleeve(self, c):
-        """[n] 0 on the torso .. 1 on the sleeve, by the armhole's seam or a raglan's."""
+        """Mask [n], 0 on the torso .. 1 on the sleeve, separated by the armhole or raglan seam."""
         if self.garment.raglan:
             high = template()[1].neck - c["z"]
             return smoothstep(-0.004, 0.004, np.abs(c["x"]) - np.interp(high, [0.0, 0.20], [0.07, 0.175]))
@@ -210,15 +210,15 @@ class Fabric:
         return color
 
     def _trims(self, c, a, s, t, color, relief):
-        """Ribs, hems, seams, zips, buttons, pockets and cords."""
+        """Add ribs, hems, seams, zips, buttons, pockets and cords."""
         g, marks = self.garment, template()[1]
         arm = c["arm"] > 0.5
-        up = np.where(arm, (g.end - t) * marks.reach, (self.hem - s) * UNIT)  # above hem or cuff [m]
-        edge = np.where(arm & (g.sleeve not in ("long", "rolled")), 0, g.rib)  # shorter sleeves have no cuffs
+        up = np.where(arm, (g.end - t) * marks.reach, (self.hem - s) * UNIT)  # distance above hem or cuff [m]
+        edge = np.where(arm & (g.sleeve not in ("long", "rolled")), 0, g.rib)  # short sleeves have no cuffs
         band = (edge > 0) * (1 - smoothstep(edge - 0.002, edge + 0.002, up))
         around = np.where(arm, c["round_arm"] * 0.028, a)
         relief = relief * (1 - 0.7 * band) + band * 0.0007 * np.cos(2 * np.pi * around / 0.0075)
-        relief = relief - 0.0013 * np.exp(-(((up - np.maximum(edge, 0.02)) / 0.003) ** 2))  # the hem's seam
+        relief = relief - 0.0013 * np.exp(-(((up - np.maximum(edge, 0.02)) / 0.003) ** 2))  # seam of the hem
         if g.trim == "cuffs":
             color = color + band[:, None] * (g.color("cuff") - color)
         away = neck_field(c, g)

@@ -1,4 +1,4 @@
-"""A figure: a sitter's body in its pose, as the surfaces that the scene is made of."""
+"""A figure: a posed body with garments and hair, as the meshes of a scene."""
 
 import functools
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from data_prep.photoshoot import hair
 from data_prep.photoshoot.anatomy import anatomy, skinned, triangles
 from data_prep.photoshoot.cloth import FAR, Surface, coordinates, cut, normals, suit, template
 from data_prep.photoshoot.numeric import smoothstep
-from data_prep.photoshoot.pose import marks_of, turns_of
+from data_prep.photoshoot.pose import body_ring, turns_of
 from data_prep.photoshoot.tailor import (
-    Hashed,
+    GarmentKey,
     armhole_field,
     collar,
     cut_top,
+    drape_posed,
     hem_height,
     neck_field,
     opening_field,
-    worn,
 )
 
 
 @dataclass(frozen=True)
 class Part:
-    """A mesh of one material: points [n,3], faces [m,3], coords name -> [n]."""
+    """A mesh of one material: points [n,3], faces [m,3], coords: name -> [n]."""
 
     material: str
     points: np.ndarray
@@ -33,7 +33,7 @@ class Part:
 
 
 class Figure:
-    """A build in a pose. points: name of the anatomy's part -> posed [n,3]; marks: landmarks at rest."""
+    """A build in a pose.  points: part of the anatomy -> posed points [n,3]; marks: landmarks at rest."""
 
     def __init__(self, build, pose, smile=0.0):
         body = anatomy()
@@ -44,23 +44,23 @@ class Figure:
         self.marks = landmarks(self.rest, self.heads)
         self.turns = turns_of(pose, self.heads, body.bones, self.marks)
         self.transforms = body.transforms(self.heads, self.turns)
-        whole = skinned(self.rest, body.weights, self.transforms).astype(np.float32)
-        self.points = {part: whole[rows] for part, rows in body.rows.items()}
+        posed = skinned(self.rest, body.weights, self.transforms).astype(np.float32)
+        self.points = {part: posed[rows] for part, rows in body.rows.items()}
         self.pose = pose
 
     def joint(self, bone):
-        """Where a bone begins, posed [3]."""
+        """The posed head of a bone [3]."""
         row = anatomy().bones.index(bone)
         return self.transforms[row, :, :3] @ self.heads[row] + self.transforms[row, :, 3]
 
     @property
     def neck_axis(self):
-        """Unit vector up the posed neck."""
+        """Unit vector [3] up the posed neck."""
         axis = self.joint("head") - self.joint("neck01")
         return axis / np.linalg.norm(axis)
 
     def bends(self):
-        """The elbows' angles (left, right) [rad]."""
+        """The angles of the elbows (left, right) [rad]."""
         angles = []
         for side in "LR":
             S, E, W = (self.joint(f"{bone}.{side}") for bone in ("upperarm01", "lowerarm01", "wrist"))
@@ -69,19 +69,19 @@ class Figure:
         return tuple(angles)
 
     def top(self, garment, unzipped, name, rng):
-        """Parts of a worn garment: its cloth and what is sewn to its neck."""
+        """The parts of a worn garment: its cloth and, if any, its collar or hood."""
         body = anatomy()
         rows = body.rows["suit"]
-        made = cut_top(Hashed(garment), unzipped)
-        points = worn(made, self.rest[rows], body.weights[rows], self.transforms, self.marks)
-        parts = [Part(name, points, made.surface.faces, made.surface.coords)]
-        sewn = collar(made, points, self.neck_axis, unzipped, rng)
-        if sewn:
-            parts.append(Part(name + " collar", *sewn))
+        cut_garment = cut_top(GarmentKey(garment), unzipped)
+        points = drape_posed(cut_garment, self.rest[rows], body.weights[rows], self.transforms, self.marks)
+        parts = [Part(name, points, cut_garment.surface.faces, cut_garment.surface.coords)]
+        collar_mesh = collar(cut_garment, points, self.neck_axis, unzipped, rng)
+        if collar_mesh:
+            parts.append(Part(name + " collar", *collar_mesh))
         return parts
 
     def trousers(self, sitter):
-        """Parts of what is worn below."""
+        """The parts of the trousers, shorts, leggings or skirt."""
         body, marks = anatomy(), template()[1]
         rows = body.rows["suit"]
         if sitter.below == "skirt":
@@ -102,7 +102,7 @@ class Figure:
         return [Part("below", points, surface.faces, surface.coords)]
 
     def skin(self, tops, sitter):
-        """The body where no cloth of ``tops`` covers it, and the eyes."""
+        """The parts of the body that ``tops`` (garment, unzipped) do not cover, and the eyes."""
         body = anatomy()
         c = body_coordinates()
         hidden = np.zeros(len(c["z"]), bool)
@@ -124,27 +124,28 @@ class Figure:
             ),
         ]
 
-    def locks(self, sitter):
-        """Parts of the hair."""
-        return [Part("hair", *part) for part in hair.grow(self, sitter)]
+    def hair_parts(self, sitter):
+        """The parts of the hair."""
+        return [Part("hair", *part) for part in hair.hair_parts(self, sitter)]
 
 
 def landmarks(rest, heads):
-    """Rings around hip, waist and chest of a body at rest, and its chin's height."""
+    """Landmarks of a body at rest [m]: rings around hip, waist and chest, and the height of the chin."""
     body = anatomy()
     points = rest[body.rows["suit"]]
     at = {bone: heads[row] for row, bone in enumerate(body.bones)}
-    ring = marks_of(points, suit_arm())
     rings = {
         name: at[bone][2]
         for name, bone in (("hip", "upperleg01.L"), ("waist", "spine03"), ("chest", "spine01"))
     }
-    return {name: dict(ring(z), z=z) for name, z in rings.items()} | {"chin": at["head"][2]}
+    return {name: dict(body_ring(points, suit_arm(), z), z=z) for name, z in rings.items()} | {
+        "chin": at["head"][2]
+    }
 
 
 @functools.cache
 def suit_arm():
-    """[suit] shares of the arms."""
+    """Skin weights of the arms [suit]."""
     body = anatomy()
     chosen = [n for n, b in enumerate(body.bones) if "arm" in b or "wrist" in b]
     return body.weights[body.rows["suit"]][:, chosen].sum(1)
@@ -152,14 +153,14 @@ def suit_arm():
 
 @functools.cache
 def body_coordinates():
-    """A tailor's coordinates of the body's points."""
+    """Garment coordinates of the body's points."""
     body, rows = anatomy(), anatomy().rows["body"]
     return coordinates(template()[0][rows], body.weights[rows])
 
 
 @functools.cache
 def eye_coordinates():
-    """x, z of the eyes' points from each eye's middle on the template, and y from its front."""
+    """x, y, z of the eyes' points relative to the center of each eye, on the template."""
     points = template()[0][anatomy().rows["eyes"]].astype(float)
     left = points[:, 0] > 0
     middle = np.where(left[:, None], points[left].mean(0), points[~left].mean(0))
@@ -168,7 +169,7 @@ def eye_coordinates():
 
 
 def covered(c, garment, unzipped):
-    """Whether points lie well below a garment's cloth."""
+    """Whether points [n] lie well under a garment's cloth."""
     marks, margin = template()[1], 0.03
     on_arm = c["arm"] > 0.5
     inside = np.where(on_arm, True, c["z"] > hem_height(garment) + margin)
@@ -183,7 +184,7 @@ def covered(c, garment, unzipped):
 
 @functools.lru_cache(64)
 def below_surface(waist, shorts):
-    """The suit from the waist down to the knees or thighs."""
+    """The suit from the waist down, for shorts to the thighs."""
     marks, surface = template()[1], suit()
     surface = cut(
         surface, np.where(surface.coords["arm"] > 0.5, -FAR, marks.hip + waist - surface.coords["z"])

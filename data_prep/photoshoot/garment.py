@@ -1,4 +1,4 @@
-"""Garments: what varies from one top to the next, in two wardrobes."""
+"""Garments: the attributes of tops and their distributions in two wardrobes."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ ATTRIBUTES = {
     "front": ["closed", "zip", "half-zip", "buttons", "placket", "open"],
     "hood": ["no", "yes"],
 }
-KINDS = {  # kind -> neckline, sleeve, front and pattern by share, cloth's thickness [m]
+KINDS = {  # kind -> shares of necklines, sleeves and fronts; thickness of the cloth [m]
     "pullover": dict(
         neckline=dict(crew=0.6, turtleneck=0.18, **{"v-neck": 0.22}),
         sleeve={"long": 0.88, "rolled": 0.05, "three-quarter": 0.04, "short": 0.03},
@@ -74,7 +74,7 @@ KINDS = {  # kind -> neckline, sleeve, front and pattern by share, cloth's thick
         thick=0.002,
     ),
 }
-WARDROBES = {  # section 3.1: "pullovers/hoodies"; and what shops sell
+WARDROBES = {  # paper: "pullovers/hoodies", section 3.1; shop: the range of tops in shops
     "paper": {"pullover": 0.66, "hoodie": 0.34},
     "shop": {
         "pullover": 0.26,
@@ -99,10 +99,10 @@ PATTERNS = {
     "knit": 0.05,
     "all-over": 0.04,
 }
-EASE = {"fitted": 0.003, "regular": 0.012, "oversized": 0.026}  # cloth off the body [m]
+EASE = {"fitted": 0.003, "regular": 0.012, "oversized": 0.026}  # distance of the cloth from the body [m]
 STRAIGHT = {"fitted": 0.15, "regular": 0.6, "oversized": 0.95}  # 0 follows the waist, 1 hangs straight
 SLEEVE_END = {"long": 0.985, "rolled": 0.60, "three-quarter": 0.70, "short": 0.34, "sleeveless": 0.0}
-RETAIL = [  # muted colors of a shop, sRGB
+RETAIL = [  # muted retail colors, sRGB
     (28, 28, 32),
     (36, 40, 56),
     (30, 44, 78),
@@ -133,7 +133,7 @@ RETAIL = [  # muted colors of a shop, sRGB
 
 @dataclass(frozen=True)
 class Garment:
-    """One product. Lengths in meters, colors [3] float in 0..1 (sRGB)."""
+    """A product.  Lengths in meters, colors [3] float in 0..1 (sRGB)."""
 
     kind: str
     cut: str
@@ -141,14 +141,14 @@ class Garment:
     sleeve: str
     pattern: str
     front: str
-    hem: float  # height of the hem above the hips' joints, negative below
+    hem: float  # height of the hem above the hip joints, negative below
     wide: float  # half-width of the neck opening
     deep: float  # depth of the neck opening in front
     rib: float  # height of hem and cuff ribs, 0 for a plain edge
-    ease: float  # cloth off the body
+    ease: float  # distance of the cloth from the body
     flare: float  # how much wider the hem is than the body
     end: float  # where the sleeve ends: 0 shoulder .. 1 wrist
-    stiff: float  # 0 soft (many small folds) .. 1 stiff (few broad ones)
+    stiff: float  # 0 soft (narrow folds) .. 1 stiff (broad folds)
     shine: float  # 0 matte .. 1 satin
     colors: tuple = field(repr=False)  # main, second, third
     trim: str = "none"  # none | cuffs | sleeves | collar
@@ -156,16 +156,16 @@ class Garment:
     strings: bool = False
     raglan: bool = False
     gap: float = 0.04  # half-width of an open front
-    details: dict = field(default_factory=dict, repr=False)  # the pattern's own numbers
+    details: dict = field(default_factory=dict, repr=False)  # parameters of the pattern
     seed: int = 0
 
     @property
     def hood(self):
-        """ "yes" or "no", the word of the attribute."""
+        """The value of the attribute, "yes" or "no"."""
         return "yes" if self.neckline == "hood" else "no"
 
     def color(self, place):
-        """Color of a ``place``: body, sleeve, cuff, collar or lining."""
+        """The color [3] of a ``place``: body, sleeve, cuff, collar or lining."""
         second = {"cuffs": ("cuff", "collar"), "sleeves": ("sleeve",), "collar": ("collar",)}
         chosen = 1 if place in second.get(self.trim, ()) else 0
         if place == "lining":
@@ -173,25 +173,25 @@ class Garment:
         return np.asarray(self.colors[chosen])
 
 
-def pick(rng, shares):
-    """A key of ``shares`` (word -> share)."""
+def sample_choice(rng, shares):
+    """Sample a key of ``shares`` (word -> share) with a probability proportional to its share."""
     words = list(shares)
     share = np.array([shares[word] for word in words], float)
     return words[int(rng.choice(len(words), p=share / share.sum()))]
 
 
 def sample_color(rng):
-    """A cloth color [3] in 0..1: a shop's muted ones, and any hue at all."""
+    """Sample a cloth color [3] in 0..1: a muted retail color or any hue."""
     if rng.random() < 0.55:
         color = np.array(RETAIL[rng.integers(len(RETAIL))]) / 255 + rng.normal(0, 0.02, 3)
         return np.clip(color * rng.uniform(0.94, 1.05), 0.06, 0.95)
-    hue, rich, bright = rng.random(), rng.beta(2.2, 1.4), rng.uniform(0.35, 0.98)
+    hue, saturation, value = rng.random(), rng.beta(2.2, 1.4), rng.uniform(0.35, 0.98)
     ramp = np.clip(np.abs((hue + np.array([0, 2, 1]) / 3) % 1 * 6 - 3) - 1, 0, 1)
-    return np.clip(bright * (1 - rich * (1 - ramp)), 0.04, 0.95)
+    return np.clip(value * (1 - saturation * (1 - ramp)), 0.04, 0.95)
 
 
 def sample_colors(rng):
-    """Three colors; the second and third differ from the first well enough to be seen."""
+    """Sample three colors; the second and third differ visibly from the first."""
     first, rest = sample_color(rng), []
     while len(rest) < 2:
         other = sample_color(rng)
@@ -201,12 +201,12 @@ def sample_colors(rng):
 
 
 def sample_garment(rng, wardrobe="paper"):
-    """Draw a ``Garment`` of a wardrobe, "paper" or "shop", with numpy Generator ``rng``."""
-    kind = pick(rng, WARDROBES[wardrobe])
+    """Sample a ``Garment`` of a wardrobe, "paper" or "shop", with NumPy Generator ``rng``."""
+    kind = sample_choice(rng, WARDROBES[wardrobe])
     shares = KINDS[kind]
-    neckline, sleeve, front = (pick(rng, shares[name]) for name in ("neckline", "sleeve", "front"))
-    cut = pick(rng, CUTS)
-    pattern = pick(rng, PATTERNS)
+    neckline, sleeve, front = (sample_choice(rng, shares[name]) for name in ("neckline", "sleeve", "front"))
+    cut = sample_choice(rng, CUTS)
+    pattern = sample_choice(rng, PATTERNS)
     if pattern == "knit" and kind not in ("pullover", "cardigan"):
         pattern = "melange"
     if front != "closed" and pattern == "print":
@@ -233,7 +233,7 @@ def sample_garment(rng, wardrobe="paper"):
         stiff=rng.random(),
         shine=float(rng.random() ** 3),
         colors=sample_colors(rng),
-        trim=pick(rng, {"none": 0.70, "cuffs": 0.10, "sleeves": 0.10, "collar": 0.10}),
+        trim=sample_choice(rng, {"none": 0.70, "cuffs": 0.10, "sleeves": 0.10, "collar": 0.10}),
         pocket=sample_pocket(rng, kind),
         strings=bool(neckline == "hood" and rng.random() < 0.8),
         raglan=bool(rng.random() < 0.2),
@@ -244,13 +244,13 @@ def sample_garment(rng, wardrobe="paper"):
 
 
 def sample_hem(rng, cut, kind):
-    """Height of the hem above the hips' joints: cropped to long."""
+    """Sample the height of the hem above the hip joints [m], from long to cropped."""
     low = {"shirt": -0.06, "t-shirt": -0.02, "tank": -0.02, "blouse": -0.03}.get(kind, -0.01)
     return float(np.clip(rng.normal(low, 0.045) - {"oversized": 0.02}.get(cut, 0), -0.045, 0.13))
 
 
 def sample_neck(rng, neckline):
-    """(half-width, depth) of the opening."""
+    """Sample (half-width, depth) of the neck opening [m]."""
     return {
         "v-neck": (rng.uniform(0.070, 0.085), rng.uniform(0.09, 0.18)),
         "scoop": (rng.uniform(0.080, 0.115), rng.uniform(0.09, 0.17)),
@@ -262,8 +262,8 @@ def sample_neck(rng, neckline):
 
 
 def sample_pocket(rng, kind):
-    """The kind of pocket."""
-    return pick(
+    """Sample the kind of pocket."""
+    return sample_choice(
         rng,
         {
             "hoodie": dict(kangaroo=0.8, none=0.2),
@@ -276,7 +276,7 @@ def sample_pocket(rng, kind):
 
 
 def sample_details(rng, pattern):
-    """Numbers of the pattern, in body units from the collar down, and whether the inside is lined."""
+    """Sample the parameters of a pattern, lengths in body units, and whether the inside is lined."""
     d = dict(
         lined=bool(rng.random() < 0.25),
         depth=float(rng.uniform(0.04, 0.16)),

@@ -1,4 +1,4 @@
-"""Hair: a cap over the scalp, strands that fall from it, buns and tails."""
+"""Hair: a cap on the scalp, long hair, buns and ponytails."""
 
 import functools
 
@@ -13,11 +13,11 @@ from data_prep.photoshoot.cloth import (
     coordinates,
     cut,
     normals,
-    subdivided,
+    subdivide,
     template,
 )
 
-THICK = {
+THICKNESS = {  # of the cap, by style [m]
     "long": 0.014,
     "waves": 0.020,
     "bob": 0.018,
@@ -29,12 +29,12 @@ THICK = {
     "crop": 0.006,
     "bald": 0.0,
 }
-FALLING = ("long", "waves", "bob")
+LONG = ("long", "waves", "bob")
 
 
 @functools.cache
 def head_marks():
-    """Landmarks of the template's head: top, middle (of the skull), eye's height."""
+    """Landmarks of the template's head [m]: heights (top, low, eye), depths (front, y, back), eye_x."""
     body, (points, _) = anatomy(), template()
     skull = points[body.rows["body"]]
     share = body.weights[body.rows["body"]][:, body.bones.index("head")]
@@ -52,7 +52,7 @@ def head_marks():
 
 
 def scalp_field(c, line=0.0):
-    """Distance [m] above the hairline, negative on the face and the neck."""
+    """Height [m] above the hairline, negative on face and neck; line: shift of the hairline [m]."""
     h = head_marks()
     y = c["y"] - h["y"]
     low = np.interp(
@@ -72,42 +72,42 @@ def scalp_field(c, line=0.0):
 
 @functools.lru_cache(32)
 def scalp(line):
-    """The scalp as a `Surface` over the body's points."""
+    """The scalp as a `Surface` over the body's points; line: shift of the hairline [m]."""
     body = anatomy()
     rows = body.rows["body"]
     count = rows.stop - rows.start
-    made = Surface(
+    surface = Surface(
         sparse.identity(count, format="csr"),
         triangles(body.faces["body"]).astype(np.int32),
         coordinates(template()[0][rows], body.weights[rows]),
     )
-    made = cut(made, np.where(made.coords["head"] > 0.5, 1.0, -1.0))
-    return cut(made, scalp_field(made.coords, line))
+    surface = cut(surface, np.where(surface.coords["head"] > 0.5, 1.0, -1.0))
+    return cut(surface, scalp_field(surface.coords, line))
 
 
 @functools.cache
 def strands():
-    """The anatomy's hanging hair as a `Surface`, finer, with its coordinates."""
+    """The anatomy's long hair as a subdivided `Surface`."""
     body, rows = anatomy(), anatomy().rows["hair"]
-    made, faces = subdivided(body.faces["hair"], rows.stop - rows.start)
-    points = made @ template()[0][rows]
-    return Surface(made.tocsr(), faces.astype(np.int32), coordinates(points, made @ body.weights[rows]))
+    mapping, faces = subdivide(body.faces["hair"], rows.stop - rows.start)
+    points = mapping @ template()[0][rows]
+    return Surface(mapping.tocsr(), faces.astype(np.int32), coordinates(points, mapping @ body.weights[rows]))
 
 
-def grow(figure, sitter):
+def hair_parts(figure, sitter):
     """(points, faces, coords) of each part of a sitter's hair."""
     person = sitter.person
     rng = np.random.default_rng([person.seed, 5])
     parts = [cap(figure, person, rng)] if person.style != "bald" else []
-    if person.style in FALLING:
-        parts.append(falling(figure, sitter, rng))
+    if person.style in LONG:
+        parts.append(long_hair(figure, sitter, rng))
     if person.style in ("bun", "ponytail"):
-        parts.append(knot(figure, person, rng))
+        parts.append(tied_hair(figure, person, rng))
     return parts
 
 
 def cap(figure, person, rng):
-    """The hair on the scalp: thin at the hairline, thicker above."""
+    """The hair on the scalp, thin at the hairline and thicker above."""
     surface = scalp(round(person.hairline, 3))
     points = (surface.map @ figure.points["body"]).astype(np.float32)
     out = normals(points, surface.faces)
@@ -117,7 +117,7 @@ def cap(figure, person, rng):
     for _ in range(2 if person.style == "curls" else 5):
         noise = mean @ noise
     noise /= noise.std()
-    thick = THICK[person.style] * person.volume
+    thick = THICKNESS[person.style] * person.volume
     if person.style == "quiff":
         front = np.clip((head_marks()["y"] - surface.coords["y"]) / 0.08, 0, 1)
         thick = thick * (0.5 + 1.4 * front * over)
@@ -128,53 +128,53 @@ def cap(figure, person, rng):
 
 @functools.lru_cache(32)
 def averaging_of(line):
-    """`averaging` of a scalp."""
+    """The `averaging` matrix of a scalp."""
     surface = scalp(line)
     return averaging(surface.faces, len(surface))
 
 
 def hair_coordinates(c):
-    """Across and along the strands, for their texture."""
+    """Coordinates across and along the strands, for their texture."""
     return {"x": c["x"], "y": c["y"], "z": c["z"], "side": np.arctan2(c["x"], c["y"] - head_marks()["y"])}
 
 
-def falling(figure, sitter, rng):
-    """Long hair: the strands behind the shoulders and, where it falls so, before them."""
+def long_hair(figure, sitter, rng):
+    """Long hair behind the shoulders and, as the sitter specifies, in front of them."""
     person, h, body = sitter.person, head_marks(), anatomy()
     surface = strands()
     c = surface.coords
-    long = 0.02 if person.style == "bob" else person.length
-    end = h["low"] - long
+    length = 0.02 if person.style == "bob" else person.length
+    end = h["low"] - length
     field = c["z"] - end - 0.02 * np.sin(40 * c["x"])
     face = (c["y"] < h["front"] + 0.075) & (np.abs(c["x"]) < 0.075) & (c["z"] > h["low"] - 0.06)
     if person.fringe:
         face &= c["z"] < h["eye"] + 0.030
     field = np.where(face, -1.0, field)
-    for sign, shown in zip((1, -1), sitter.front_hair):
-        before = (c["y"] < h["y"] + 0.0) & (c["z"] < h["low"] + 0.02) & (c["x"] * sign > 0)
-        if not shown:
-            field = np.where(before, -1.0, field)
-    made = cut(surface, field)
+    for sign, in_front in zip((1, -1), sitter.front_hair):
+        front = (c["y"] < h["y"] + 0.0) & (c["z"] < h["low"] + 0.02) & (c["x"] * sign > 0)
+        if not in_front:
+            field = np.where(front, -1.0, field)
+    trimmed = cut(surface, field)
     rows = body.rows["hair"]
-    rest = (made.map @ figure.rest[rows]).astype(np.float32)
+    rest = (trimmed.map @ figure.rest[rows]).astype(np.float32)
     out = rest - np.array([0, h["y"] + 0.01, 0])
     out[:, 2] = 0
     out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-3)
     wave = np.sin(
-        made.coords["z"] * (70 if person.style == "waves" else 25)
-        + 3 * np.sign(made.coords["x"])
+        trimmed.coords["z"] * (70 if person.style == "waves" else 25)
+        + 3 * np.sign(trimmed.coords["x"])
         + rng.uniform(0, 6)
     )
     size = 0.006 * person.volume + (0.012 if person.style == "waves" else 0.003) * wave
-    below = np.clip((h["low"] + 0.02 - made.coords["z"]) / 0.06, 0, 1)
+    below = np.clip((h["low"] + 0.02 - trimmed.coords["z"]) / 0.06, 0, 1)
     rest += (size - 0.008)[:, None] * out
-    rest[:, 1] -= 0.040 * below * (made.coords["y"] < h["y"])
-    points = skinned(rest, made.map @ body.weights[rows], figure.transforms).astype(np.float32)
-    return points, made.faces, hair_coordinates(made.coords)
+    rest[:, 1] -= 0.040 * below * (trimmed.coords["y"] < h["y"])
+    points = skinned(rest, trimmed.map @ body.weights[rows], figure.transforms).astype(np.float32)
+    return points, trimmed.faces, hair_coordinates(trimmed.coords)
 
 
-def knot(figure, person, rng):
-    """A bun on the crown or the nape, or a tail that may fall over a shoulder."""
+def tied_hair(figure, person, rng):
+    """A bun on the crown or the nape, or a ponytail that may fall over a shoulder."""
     h = head_marks()
     row = anatomy().bones.index("head")
     high = rng.uniform(-0.02, 0.075)
@@ -198,15 +198,15 @@ def knot(figure, person, rng):
         )
         radius = np.array([0.015, 0.026, 0.032, 0.030, 0.022, 0.003]) * (0.8 + 0.4 * person.volume)
     points, faces, coords = tube(path, radius)
-    shift = figure.transforms[row]
-    scale = figure.rest[anatomy().rows["body"]]
-    offset = np.array([0, 0, scale[:, 2].max() - h["top"]])
-    posed = (points + offset) @ shift[:, :3].T + shift[:, 3]
+    transform = figure.transforms[row]
+    rest = figure.rest[anatomy().rows["body"]]
+    offset = np.array([0, 0, rest[:, 2].max() - h["top"]])
+    posed = (points + offset) @ transform[:, :3].T + transform[:, 3]
     return posed.astype(np.float32), faces, coords
 
 
 def tube(path, radius, around=14, rounds=5):
-    """(points, faces, coords) of a tube along a path [k,3] with radii [k], smoothly."""
+    """(points, faces, coords) of a smooth tube along a path [k,3] with radii [k]."""
     from scipy.interpolate import CubicSpline
 
     k = np.arange(len(path))

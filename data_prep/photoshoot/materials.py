@@ -1,36 +1,38 @@
-"""Materials other than the garments': skin and face, eyes, hair, trousers and skirts."""
+"""Shaders other than those of tops: skin and face, eyes, hair, trousers and skirts."""
 
 import numpy as np
 
 from data_prep.photoshoot.cloth import template
 from data_prep.photoshoot.hair import head_marks, scalp_field
 from data_prep.photoshoot.numeric import look_up, smoothstep
-from data_prep.photoshoot.pattern import blots
+from data_prep.photoshoot.pattern import smooth_noise
 
 LIP = np.array([0.74, 0.36, 0.36])
 
 
-def bell(value, width):
-    """A Gaussian of height 1."""
+def gaussian(value, width):
+    """An unnormalized Gaussian, 1 at 0."""
     return np.exp(-((value / width) ** 2))
 
 
 def skin(c, sitter):
-    """(color [n,3], relief [n], gloss [n]) of skin with its face."""
+    """(color [n,3], relief [n], gloss [n]) of the skin, including the face."""
     person, h = sitter.person, head_marks()
     n = len(c["x"])
     x, z = np.abs(c["x"]), c["z"] - h["eye"]
     front = (c["y"] < h["y"] - 0.02) & (c["head"] > 0.5)
     color = np.tile(person.skin.astype(np.float32), (n, 1))
-    noise = look_up(blots(person.seed % 997, 6), (c["z"] * 300) % 127, (c["x"] * 300 + c["y"] * 200) % 127)
+    noise = look_up(
+        smooth_noise(person.seed % 997, 6), (c["z"] * 300) % 127, (c["x"] * 300 + c["y"] * 200) % 127
+    )
     color *= 1 + 0.025 * noise[:, None] * np.array([0.6, 1, 1.2])
-    cheeks = front * bell(x - 0.042, 0.022) * bell(z + 0.036, 0.02)
-    nose = front * bell(x, 0.012) * bell(z + 0.045, 0.012)
+    cheeks = front * gaussian(x - 0.042, 0.022) * gaussian(z + 0.036, 0.02)
+    nose = front * gaussian(x, 0.012) * gaussian(z + 0.045, 0.012)
     color *= 1 - (0.10 * cheeks + 0.06 * nose)[:, None] * np.array([0, 1, 0.9])
     hands = smoothstep(0.3, 0.9, c["hand"])
     color *= 1 - 0.06 * hands[:, None] * np.array([0, 1, 1])
     mouth = h["eye"] - 0.0715
-    curve = 0.0025 * bell(x, 0.006) - 0.004 * (x / 0.025) ** 2
+    curve = 0.0025 * gaussian(x, 0.006) - 0.004 * (x / 0.025) ** 2
     lips = (
         front
         * smoothstep(0.0275, 0.022, x)
@@ -38,15 +40,19 @@ def skin(c, sitter):
     )
     share = (0.35 + 0.45 * person.lips) * lips
     color = color + share[:, None] * (person.skin * LIP / 0.62 - color)
-    line = front * smoothstep(0.026, 0.020, x) * bell(c["z"] - mouth, 0.0014)
+    line = front * smoothstep(0.026, 0.020, x) * gaussian(c["z"] - mouth, 0.0014)
     color *= 1 - 0.45 * line[:, None]
     rise = 0.006 * smoothstep(0.012, 0.034, x) - 0.010 * smoothstep(0.034, 0.052, x)
     thick = (0.0030 if person.build.male < 0.5 else 0.0042) * (1 - 0.5 * smoothstep(0.03, 0.05, x))
-    brow = front * smoothstep(0.010, 0.016, x) * smoothstep(0.052, 0.046, x) * bell(z - 0.0195 - rise, thick)
+    brow = (
+        front * smoothstep(0.010, 0.016, x) * smoothstep(0.052, 0.046, x) * gaussian(z - 0.0195 - rise, thick)
+    )
     color = color + (0.6 * brow)[:, None] * (person.hair * 0.8 + 0.06 - color)
-    eye = front * bell(x - h["eye_x"], 0.017) * bell(z, 0.0115)
+    eye = front * gaussian(x - h["eye_x"], 0.017) * gaussian(z, 0.0115)
     color *= 1 - (0.14 * eye)[:, None]
-    lash = front * bell(x - h["eye_x"], 0.0150) * bell(z - 0.0055 + 14 * (x - h["eye_x"]) ** 2, 0.0022)
+    lash = (
+        front * gaussian(x - h["eye_x"], 0.0150) * gaussian(z - 0.0055 + 14 * (x - h["eye_x"]) ** 2, 0.0022)
+    )
     color *= 1 - (0.5 * lash)[:, None]
     if person.beard:
         jaw = (
@@ -55,7 +61,7 @@ def skin(c, sitter):
             * smoothstep(h["y"] + 0.02, h["y"] - 0.015, c["y"])
             * smoothstep(-0.150, -0.125, z)
         )
-        lip = front * bell(z + 0.058, 0.006) * smoothstep(0.036, 0.028, x)
+        lip = front * gaussian(z + 0.058, 0.006) * smoothstep(0.036, 0.028, x)
         hairy = np.clip(np.maximum(jaw, lip * 0.9) - 0.8 * lips, 0, 1) * person.beard
         color = color + (0.8 * hairy)[:, None] * (person.hair * 0.9 - color)
     stubble = smoothstep(-0.004, 0.008, scalp_field(c, person.hairline)) * (
@@ -66,7 +72,7 @@ def skin(c, sitter):
     )
     if person.glasses:
         ring = np.abs(np.hypot((x - h["eye_x"]) / 1.15, z + 0.004) - 0.0215)
-        frame = front * np.maximum(smoothstep(0.0032, 0.0018, ring), bell(z - 0.004, 0.002) * (x < 0.014))
+        frame = front * np.maximum(smoothstep(0.0032, 0.0018, ring), gaussian(z - 0.004, 0.002) * (x < 0.014))
         color = color + (0.9 * frame)[:, None] * (0.08 - color)
     return color, np.zeros(n), np.full(n, 0.06)
 
@@ -83,12 +89,12 @@ def eyes(c, sitter):
 
 
 def hair(c, sitter):
-    """(color, relief, gloss): strands along the fall of the hair."""
+    """(color, relief, gloss) of the hair, with strands along its direction."""
     person = sitter.person
     fine, coarse = (3, 1.2) if person.style != "curls" else (30, 30)
     across = c["side"] * 40
-    strand = look_up(blots(person.seed % 991, 1.5), across % 127, (c["z"] * 60 * fine / 3) % 127)
-    broad = look_up(blots(person.seed % 983, 5), across % 127, (c["z"] * 90 * coarse) % 127)
+    strand = look_up(smooth_noise(person.seed % 991, 1.5), across % 127, (c["z"] * 60 * fine / 3) % 127)
+    broad = look_up(smooth_noise(person.seed % 983, 5), across % 127, (c["z"] * 90 * coarse) % 127)
     level = np.clip(1 + 0.10 * strand + 0.14 * broad, 0.4, 1.7)
     color = person.hair * level[:, None]
     return color, 0.0006 * strand + 0.0014 * broad, np.full(len(level), 0.22)
@@ -102,16 +108,16 @@ def below(c, sitter):
     color = np.tile(sitter.below_color.astype(np.float32), (n, 1))
     down = marks.hip + sitter.waist - c["z"]
     leg = np.abs(c["x"])
-    wide = look_up(blots(seed, 5), (c["z"] * 240) % 127, (c["x"] * 160 + c["y"] * 90) % 127)
-    fine = look_up(blots(seed + 1, 2), (c["z"] * 400) % 127, (c["x"] * 300 + c["y"] * 200) % 127)
+    wide = look_up(smooth_noise(seed, 5), (c["z"] * 240) % 127, (c["x"] * 160 + c["y"] * 90) % 127)
+    fine = look_up(smooth_noise(seed + 1, 2), (c["z"] * 400) % 127, (c["x"] * 300 + c["y"] * 200) % 127)
     relief = 0.0022 * wide * (0.4 if sitter.below == "leggings" else 1) + 0.0006 * fine
     if sitter.below == "jeans":
-        faded = 0.16 * bell(leg - 0.10, 0.05) * smoothstep(0.1, 0.25, down) * (c["y"] < marks.middle)
+        faded = 0.16 * gaussian(leg - 0.10, 0.05) * smoothstep(0.1, 0.25, down) * (c["y"] < marks.middle)
         color = color * (1 + 0.06 * fine + faded)[:, None]
     front = c["y"] < marks.middle
     if sitter.below in ("jeans", "trousers"):
-        fly = front * bell(c["x"] - 0.004, 0.0022) * (down < 0.18)
-        pocket = front * bell(leg - 0.10 - 0.5 * (down - 0.06), 0.0035) * (down < 0.14) * (down > 0.03)
+        fly = front * gaussian(c["x"] - 0.004, 0.0022) * (down < 0.18)
+        pocket = front * gaussian(leg - 0.10 - 0.5 * (down - 0.06), 0.0035) * (down < 0.14) * (down > 0.03)
         relief = relief - 0.002 * (fly + pocket)
         color = color * (1 - 0.25 * (fly + pocket))[:, None]
     band = smoothstep(0.042, 0.036, down)

@@ -1,15 +1,15 @@
-"""Numeric helpers of the whole photoshoot."""
+"""Numeric helpers of the photoshoot."""
 
 import numpy as np
 from scipy.ndimage import map_coordinates
 
 
 def smoothstep(low, high, value):
-    """0 below ``low``, 1 above ``high``, smooth between; falls where ``low`` is above ``high``."""
+    """Smooth step from 0 at ``low`` to 1 at ``high``; descending if ``low`` > ``high``."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def look_up(table, rows, columns):
-    """Bilinear samples of a 2-D ``table`` at fractional ``rows``, ``columns``, clamped to its border."""
+    """Sample a 2-D ``table`` bilinearly at fractional ``rows``, ``columns``, clamped to its border."""
     return map_coordinates(table, [rows, columns], np.float32, order=1, mode="nearest")

@@ -1,8 +1,8 @@
-"""Patterns: stripes, blocks, prints and knits as functions of a garment's own coordinates.
+"""Patterns: stripes, blocks, prints and knits as functions of garment coordinates.
 
-Coordinates in body units (`fabric.UNIT` meters): on the torso a runs around, 0 at the middle front,
-and s down from the shoulders; a sleeve's s goes on where the torso's is at the armpit.  However the
-garment is shown, its pattern is the same.
+Coordinates in body units (`fabric.UNIT` meters): on the torso, a runs around, 0 at the center front, and
+s down from the shoulders; a sleeve's s continues that of the torso at the armpit.  A garment's pattern
+therefore does not depend on how it is worn or photographed.
 """
 
 import functools
@@ -15,8 +15,8 @@ from data_prep.photoshoot.numeric import look_up, smoothstep
 PRINT_GRID = 96  # resolution of a print's stencil
 EDGE = 0.0016  # softness of the borders between colors [body units]
 SLEEVE_START = 0.055  # s at the top of the sleeve: stripes meet near the armpit
-CHEST = 0.12  # a print reaches so far to either side [body units]
-NOISE = 128  # resolution of `blots`
+CHEST = 0.12  # half-width of the region of a print [body units]
+NOISE = 128  # resolution of `smooth_noise`
 GLYPHS = (
     "0110100111111001",
     "1110111010011110",
@@ -30,27 +30,31 @@ GLYPHS = (
 
 
 def albedo(garment, a, s, hem, sleeve):
-    """Color [n,3] in 0..1 of the torso, or of a sleeve, at a, s [n]; ``hem`` is s of the hem."""
+    """Color [n,3] in 0..1 of the torso or a sleeve at a, s [n]; ``hem``: s of the hem."""
     base = garment.color("sleeve" if sleeve else "body").astype(np.float32)
     plain = np.broadcast_to(base, s.shape + (3,)).astype(np.float32)
-    if garment.pattern not in MAKERS or sleeve and (garment.trim == "sleeves" or garment.pattern == "print"):
+    if (
+        garment.pattern not in PATTERNS
+        or sleeve
+        and (garment.trim == "sleeves" or garment.pattern == "print")
+    ):
         return plain
-    return mixed(plain, garment, *MAKERS[garment.pattern](garment, a, s, hem, sleeve))
+    return mix_colors(plain, garment, *PATTERNS[garment.pattern](garment, a, s, hem, sleeve))
 
 
-def mixed(base, garment, second, third=0.0):
-    """``base`` [n,3] under shares [n] of the garment's second and third color."""
+def mix_colors(base, garment, second, third=0.0):
+    """Mix ``base`` [n,3] with shares [n] of the garment's second and third color."""
     color = base + np.asarray(second)[..., None] * (np.asarray(garment.colors[1], np.float32) - base)
     return color + np.asarray(third)[..., None] * (np.asarray(garment.colors[2], np.float32) - color)
 
 
 def _above(value):
-    """1 where a distance in body units is positive, with a soft edge."""
+    """Soft step: 1 where a distance [body units] is positive."""
     return smoothstep(-EDGE, EDGE, value)
 
 
 def stripes(garment, _a, s, _hem, _sleeve):
-    """Shares of the second and third color: level stripes below the yoke, of one color or in turn of two."""
+    """Shares of the second and third color: stripes below the yoke, in one color or alternating in two."""
     d = garment.details
     phase = s / d["period"] + d["phase"]
     soft = EDGE / d["period"]
@@ -60,7 +64,7 @@ def stripes(garment, _a, s, _hem, _sleeve):
 
 
 def blocks(garment, a, s, hem, sleeve):
-    """Share of the second color: a yoke, band or hem all around; halves, sides or a diagonal of the torso."""
+    """Share of the second color: a yoke, band or hem all around; halves, sides or diagonal on the torso."""
     d = garment.details
     kind = d["kind"]
     if kind == "yoke":
@@ -78,7 +82,7 @@ def blocks(garment, a, s, hem, sleeve):
 def chest_print(garment, a, s, _hem, _sleeve):
     """Shares of the second and third color: a stencil on the chest."""
     d = garment.details
-    c, r = (np.cos(d["angle"]), np.sin(d["angle"])) if d["kind"] < 6 else (1, 0)  # letters stay level
+    c, r = (np.cos(d["angle"]), np.sin(d["angle"])) if d["kind"] < 6 else (1, 0)  # letters are not rotated
     u = np.where(np.abs(a) < CHEST, a - d.get("side", 0), 9) / d["size"]
     v = (s - d["at"]) / d["size"]
     column = (0.5 + 0.5 * (u * c + v * r)) * (PRINT_GRID - 1)
@@ -87,24 +91,24 @@ def chest_print(garment, a, s, _hem, _sleeve):
 
 
 def all_over(garment, a, s, _hem, _sleeve):
-    """Shares of the second and third color: dots, checks, flowers or camouflage that fill the cloth."""
+    """Shares of the second and third color: dots, checks, flowers or camouflage all over the cloth."""
     kind, period = garment.details["kind"], garment.details["period"]
     u, v = a / period, s / period
     if kind == "dots":
         return (smoothstep(0.36, 0.30, np.hypot(u % 1 - 0.5, v % 1 - 0.5)),)
     if kind == "checks":
         return (0.5 * (u % 1 < 0.5) + 0.5 * (v % 1 < 0.5),)
-    noise = blots(garment.seed % 1000, 4 if kind == "flowers" else 7)
+    noise = smooth_noise(garment.seed % 1000, 4 if kind == "flowers" else 7)
     field = look_up(noise, v * 18 % (NOISE - 1), u * 18 % (NOISE - 1))
     return smoothstep(0.5, 0.6, field), smoothstep(0.6, 0.7, -field)
 
 
-MAKERS = {"stripes": stripes, "blocks": blocks, "print": chest_print, "all-over": all_over}
+PATTERNS = {"stripes": stripes, "blocks": blocks, "print": chest_print, "all-over": all_over}
 
 
 @functools.lru_cache(64)
 def stencil(kind, letters):
-    """Two [PRINT_GRID,PRINT_GRID] masks, of the second and third color, of print ``kind``, 0..9."""
+    """Masks [PRINT_GRID,PRINT_GRID] of the second and third color of print ``kind`` in 0..9."""
     v, u = np.mgrid[-1 : 1 : PRINT_GRID * 1j, -1 : 1 : PRINT_GRID * 1j]
     r, angle = np.hypot(u, v), np.arctan2(v, u)
     none = np.zeros_like(u)
@@ -131,7 +135,7 @@ def stencil(kind, letters):
 
 
 def word(u, v, letters):
-    """Mask of coarse 4x4 letters (numbers of `GLYPHS`) side by side, at u, v in -1..1."""
+    """Mask of 4x4 letters (indices of `GLYPHS`) side by side, at u, v in -1..1."""
     tall = 2.0 / len(letters)
     slot = np.clip(((u + 1) / 2 * len(letters)).astype(int), 0, len(letters) - 1)
     column = (((u + 1) / 2 * len(letters)) % 1 * 5).astype(int)
@@ -142,7 +146,7 @@ def word(u, v, letters):
 
 
 def knit(garment, a, s):
-    """Relief [n] of a knit [body units]: cables, broad ribs or waffle; 0 for other patterns."""
+    """Relief [n] of a knit [body units]: cables, wide ribs or waffle; 0 for other patterns."""
     if garment.pattern != "knit":
         return 0.0
     d = garment.details
@@ -156,7 +160,7 @@ def knit(garment, a, s):
 
 
 @functools.lru_cache(64)
-def blots(seed, smooth):
-    """[NOISE,NOISE] smooth noise of mean 0 and deviation 1 that repeats at its borders."""
+def smooth_noise(seed, smooth):
+    """Smooth periodic noise [NOISE,NOISE] of mean 0 and standard deviation 1."""
     field = gaussian_filter(np.random.default_rng(seed).normal(size=(NOISE, NOISE)), smooth, mode="wrap")
     return ((field - field.mean()) / field.std()).astype(np.float32)

@@ -1,14 +1,14 @@
-"""People and sittings: build, face, hair, clothes below; pose, camera, light and backdrop of one photo."""
+"""People (build, face, hair) and their sittings (other clothes, pose, camera, light, backdrop)."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from data_prep.photoshoot.anatomy import Build
-from data_prep.photoshoot.garment import Garment, pick, sample_color, sample_garment
+from data_prep.photoshoot.garment import Garment, sample_choice, sample_color, sample_garment
 from data_prep.photoshoot.pose import Pose, sample_pose
 
-SKINS = {  # sRGB, light to dark, with their shares, by the main ancestry
+SKINS = {  # sRGB, light to dark, by main ancestry
     "caucasian": [(246, 218, 198), (238, 202, 178), (228, 186, 158), (214, 168, 136)],
     "asian": [(244, 214, 184), (232, 194, 158), (212, 168, 130), (190, 144, 108)],
     "african": [(176, 124, 92), (142, 96, 70), (110, 74, 54), (82, 54, 42)],
@@ -70,14 +70,14 @@ FACE = (
 
 @dataclass(frozen=True)
 class Person:
-    """Identity: body, face, hair. Colors [3] in 0..1."""
+    """An identity: body, face, hair.  Colors [3] in 0..1."""
 
     build: Build
     skin: np.ndarray
     hair: np.ndarray
     style: str
     volume: float
-    length: float  # of long hair below the chin [m]
+    length: float  # of long hair, below the chin [m]
     hairline: float
     fringe: bool
     beard: float
@@ -96,9 +96,9 @@ class Sitter:
     smile: float
     below: str  # trousers | jeans | leggings | shorts | skirt
     below_color: np.ndarray
-    waist: float  # height of the trousers' waist above the hips' joints [m]
+    waist: float  # height of the trousers' waist above the hip joints [m]
     belt: bool
-    inner: Garment  # seen below an open garment
+    inner: Garment  # visible under an open garment
     unzipped: float
     front_hair: tuple  # whether hair falls in front of the (left, right) shoulder
     camera: dict = field(repr=False)
@@ -108,8 +108,8 @@ class Sitter:
     clutter: bool = False
 
 
-def tinted(rng, table, shares=None, spread=0.02):
-    """A color of a table of sRGB levels, varied a little, in 0..1."""
+def sample_palette(rng, table, shares=None, spread=0.02):
+    """Sample a color [3] in 0..1: a row of a table of sRGB levels, slightly varied."""
     color = (
         np.array(table[rng.choice(len(table), p=None if shares is None else np.array(shares) / sum(shares))])
         / 255
@@ -118,9 +118,9 @@ def tinted(rng, table, shares=None, spread=0.02):
 
 
 def sample_person(rng):
-    """Draw a ``Person``."""
+    """Sample a ``Person``."""
     woman = rng.random() < 0.56
-    race = pick(rng, {"caucasian": 0.5, "asian": 0.2, "african": 0.3})
+    race = sample_choice(rng, {"caucasian": 0.5, "asian": 0.2, "african": 0.3})
     races = np.array([0.12, 0.12, 0.12]) * rng.random(3)
     races[("african", "asian", "caucasian").index(race)] += 0.8
     u, n = rng.uniform, rng.normal
@@ -137,15 +137,15 @@ def sample_person(rng):
         cup=float(np.clip(n(-0.1, 0.5), -1, 1)),
         local=local,
     )
-    style = pick(rng, LONG_STYLES if woman else SHORT_STYLES)
+    style = sample_choice(rng, LONG_STYLES if woman else SHORT_STYLES)
     if not woman and rng.random() < 0.06:
-        style = pick(rng, LONG_STYLES)
+        style = sample_choice(rng, LONG_STYLES)
     old = build.old > 0.45
     shares = np.array(HAIR_SHARES[race]) + (np.eye(9)[8] * 1.2 if old else 0)
     return Person(
         build,
-        tinted(rng, SKINS[race], None, 0.014),
-        tinted(rng, HAIRS, shares),
+        sample_palette(rng, SKINS[race], None, 0.014),
+        sample_palette(rng, HAIRS, shares),
         style,
         volume=u(0.6, 1.4),
         length=u(0.02, 0.30),
@@ -153,23 +153,23 @@ def sample_person(rng):
         fringe=bool(woman and rng.random() < 0.2),
         beard=float((not woman) * (rng.random() < 0.45) * u(0.2, 1)),
         lips=float(u(0.3, 1) if woman else u(0, 0.3)),
-        eye=tinted(rng, EYES, (0.5, 0.2, 0.2, 0.1)),
+        eye=sample_palette(rng, EYES, (0.5, 0.2, 0.2, 0.1)),
         glasses=bool(rng.random() < 0.06),
         seed=int(rng.integers(2**31)),
     )
 
 
 def sample_sitter(rng, person=None, clutter=False):
-    """Draw a ``Sitter``; a new person too unless one is given."""
+    """Sample a ``Sitter``, with a new person unless one is given."""
     person = person or sample_person(rng)
     woman = person.build.male < 0.5
-    below = pick(
+    below = sample_choice(
         rng,
         dict(trousers=0.3, jeans=0.32, leggings=0.18, shorts=0.12, skirt=0.08)
         if woman
         else dict(trousers=0.42, jeans=0.42, shorts=0.16),
     )
-    color = tinted(rng, TROUSERS) if rng.random() < 0.75 else sample_color(rng)
+    color = sample_palette(rng, TROUSERS) if rng.random() < 0.75 else sample_color(rng)
     inner = sample_garment(rng, "shop")
     fields = dict(
         inner.__dict__,
@@ -210,7 +210,7 @@ def sample_sitter(rng, person=None, clutter=False):
 
 
 def sample_camera(rng):
-    """Framing: height of the view [m], place of the head, distance, elevation."""
+    """Sample the framing: height of the view [m], position of the head, distance [m], elevation, roll."""
     crop = rng.random()
     top = (
         rng.uniform(0.015, 0.11)
@@ -228,7 +228,7 @@ def sample_camera(rng):
 
 
 def sample_light(rng):
-    """A key light of any softness from either side, ambient light around it, and their colors."""
+    """Sample a key light of any softness from either side, the ambient light, and their tint."""
     direction = np.array([rng.normal(0, 0.55), -1, rng.uniform(0.15, 0.95)])
     warm = rng.normal(0, 0.025)
     return dict(
@@ -244,7 +244,7 @@ def sample_light(rng):
 
 
 def sample_photo(rng):
-    """Backdrop and what camera and shop make of the picture."""
+    """Sample the backdrop and the post-processing by camera and shop."""
     white = rng.random()
     level = (
         1.0

@@ -1,4 +1,4 @@
-"""Poses: a turned spine and head, and arms that reach for places (two-bone inverse kinematics)."""
+"""Poses: rotations of spine and head, and arms that reach for goals (two-bone inverse kinematics)."""
 
 from dataclasses import dataclass
 
@@ -12,19 +12,19 @@ SHARES = (0.30, 0.16, 0.15, 0.13, 0.06, 0.05, 0.04, 0.05, 0.04, 0.02)
 
 @dataclass(frozen=True)
 class Pose:
-    """Angles in radians; arms: for left and right the name of the place and its numbers."""
+    """A pose; angles in radians."""
 
-    turn: float  # of the whole person about the vertical
+    turn: float  # of the whole person about the vertical axis
     spine: tuple  # (bend forward, bend sideways, twist)
     head: tuple  # (nod, tilt, turn)
-    hips: float  # weight on one leg: sideways tilt of the pelvis
+    hips: float  # sideways tilt of the pelvis, with the weight on one leg
     legs: tuple  # outward angle of each leg
-    arms: tuple  # (name, numbers [8] in -1..1) for left, right
+    arms: tuple  # (name of the goal, parameters [8] in -1..1) for left, right
     shrug: tuple  # of each shoulder
 
 
 def sample_pose(rng):
-    """Draw a ``Pose``: mostly frontal, up to 40 degrees turned."""
+    """Sample a ``Pose``: mostly frontal, turned by up to 40 degrees."""
     turn = np.clip(rng.normal(0, 0.30), -0.7, 0.7)
     both = rng.random() < 0.3
     names = [str(rng.choice(ARMS, p=SHARES)) for _ in range(2)]
@@ -47,23 +47,23 @@ def sample_pose(rng):
 
 
 def mannequin_pose(rng):
-    """An invisible body's pose: upright, both arms alike."""
-    wide = rng.uniform(-1, 1, 8)
+    """Sample the pose of an invisible body: upright, both arms symmetric."""
+    numbers = rng.uniform(-1, 1, 8)
     return Pose(
         rng.normal(0, 0.05) * (rng.random() < 0.5),
         (0.0, 0.0, 0.0),
         (0.0, 0.0, 0.0),
         0.0,
         (0.0, 0.0),
-        (("mannequin", tuple(wide)),) * 2,
+        (("mannequin", tuple(numbers)),) * 2,
         (0.0, 0.0),
     )
 
 
 def turns_of(pose, heads, bones, marks):
-    """bone -> rotation [3,3] of a pose on a body whose bones begin at heads.
+    """The rotations of a pose: bone -> [3,3].
 
-    marks: landmarks of the body, from `marks_of`.
+    heads: [bones,3] heads of the bones at rest; marks: landmarks of the body (`figure.landmarks`).
     """
     at = {bone: row for row, bone in enumerate(bones)}
     forward, side, twist = pose.spine
@@ -72,10 +72,10 @@ def turns_of(pose, heads, bones, marks):
         turns[bone] = (
             rotation((0, 0, 1), twist / 3) @ rotation((1, 0, 0), forward / 3) @ rotation((0, 1, 0), side / 3)
         )
-    nod, tilt, look = pose.head
+    nod, tilt, turn = pose.head
     for bone in ("neck02", "head"):
         turns[bone] = (
-            rotation((0, 0, 1), look / 2) @ rotation((1, 0, 0), nod / 2) @ rotation((0, 1, 0), tilt / 2)
+            rotation((0, 0, 1), turn / 2) @ rotation((1, 0, 0), nod / 2) @ rotation((0, 1, 0), tilt / 2)
         )
     turns["root"] = rotation((0, 0, 1), pose.turn) @ rotation((0, 1, 0), pose.hips)
     for n, (letter, sign) in enumerate((("L", 1), ("R", -1))):
@@ -85,22 +85,18 @@ def turns_of(pose, heads, bones, marks):
     return turns
 
 
-def marks_of(points, weights_of):
-    """Landmarks of a body at rest [m]: half-widths and depths at hip, waist and chest, chin's height.
+def body_ring(points, arm_weights, z):
+    """Extent of the torso at height z [m]: half-width x, front and back.
 
-    points: [n,3] of the suit; weights_of: its shares of arms [n].
+    points: [n,3] of the suit at rest; arm_weights: its skin weights of the arms [n].
     """
-
-    def ring(z):
-        near = (np.abs(points[:, 2] - z) < 0.025) & (weights_of < 0.3)
-        part = points[near]
-        return dict(x=np.abs(part[:, 0]).max(), front=part[:, 1].min(), back=part[:, 1].max())
-
-    return ring
+    near = (np.abs(points[:, 2] - z) < 0.025) & (arm_weights < 0.3)
+    part = points[near]
+    return dict(x=np.abs(part[:, 0]).max(), front=part[:, 1].min(), back=part[:, 1].max())
 
 
 def _goal(name, k, sign, S, reach, marks):
-    """(where the wrist goes, where the elbow points, finger curl, wrist bend) in rest axes."""
+    """The goal of an arm: (wrist position, elbow direction, finger curl, wrist bend), in rest axes."""
     hip, waist, chest = marks["hip"], marks["waist"], marks["chest"]
     out = np.array([sign, 0.0, 0.0])
     if name == "hang":
@@ -148,7 +144,7 @@ def _goal(name, k, sign, S, reach, marks):
     if name == "collar":
         to = np.array([sign * (0.07 + 0.03 * k[0]), chest["front"] - 0.06, chest["z"] + 0.05 + 0.05 * k[2]])
         return to, out + [0, 0, -1], 0.7, 0.2
-    down = -2.3 + 1.0 * k[0]  # a mannequin's arms: spread a little, nearly straight
+    down = -2.3 + 1.0 * k[0]  # a mannequin's arms: slightly spread, nearly straight
     return S + reach * (0.985 + 0.01 * k[1]) * _unit([sign, -0.1, down]), out * 0.2 + [0, 1, 0], 0.2, 0.0
 
 
@@ -158,11 +154,11 @@ def _unit(v):
 
 
 def _arm(arm, letter, sign, heads, at, marks):
-    """Rotations of one arm's bones."""
+    """The rotations of the bones of one arm: bone -> [3,3]."""
     name, k = arm
     S, E, W = (heads[at[f"{bone}.{letter}"]].astype(float) for bone in ("upperarm01", "lowerarm01", "wrist"))
     upper, lower = np.linalg.norm(E - S), np.linalg.norm(W - E)
-    goal, pole, curl, cock = _goal(name, k, sign, S, upper + lower, marks)
+    goal, pole, curl, bend = _goal(name, k, sign, S, upper + lower, marks)
     gap = goal - S
     far = np.clip(np.linalg.norm(gap), abs(upper - lower) + 0.02, (upper + lower) * 0.998)
     axis = _unit(gap)
@@ -172,19 +168,19 @@ def _arm(arm, letter, sign, heads, at, marks):
     elbow = S + along * axis + height * _unit(pole)
     wrist = S + far * axis
     plane = np.cross(elbow - S, wrist - elbow)
-    # the rest arm is nearly straight; its elbow would flex forward
+    # the arm is nearly straight at rest; its elbow would flex forward
     rest_plane = np.cross(E - S, np.array([0, -1.0, 0]))
     first = frame(elbow - S, plane) @ frame(E - S, rest_plane).T
-    whole = frame(wrist - elbow, plane) @ frame(W - E, rest_plane).T
+    second = frame(wrist - elbow, plane) @ frame(W - E, rest_plane).T
     turns = {
         f"upperarm01.{letter}": first.astype(np.float32),
-        f"lowerarm01.{letter}": (first.T @ whole).astype(np.float32),
+        f"lowerarm01.{letter}": (first.T @ second).astype(np.float32),
     }
     forearm = _unit(W - E)
     knuckles = _unit(heads[at[f"metacarpal4.{letter}"]] - heads[at[f"metacarpal1.{letter}"]])
     roll = 0.5 * k[5] + {"hang": -0.9, "ease": -0.9, "hip": -0.3, "crossed": 0.2}.get(name, 0)
     turns[f"wrist.{letter}"] = rotation(forearm, sign * roll) @ rotation(
-        knuckles, -sign * cock * (0.7 + 0.3 * k[6])
+        knuckles, -sign * bend * (0.7 + 0.3 * k[6])
     )
     for finger in range(2, 6):
         for link in (1, 2, 3):  # the outer fingers curl more

@@ -1,11 +1,11 @@
-"""Product photos: how an article is shown, and in what light."""
+"""Product photos: presentation and lighting of an article."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from data_prep.photoshoot.anatomy import Build
-from data_prep.photoshoot.garment import pick
+from data_prep.photoshoot.garment import sample_choice
 from data_prep.photoshoot.person import sample_light, sample_photo
 from data_prep.photoshoot.pose import Pose, mannequin_pose, sample_pose
 
@@ -14,12 +14,12 @@ WAYS = {
     "posed": 0.24,
     "flat": 0.22,
     "hanger": 0.08,
-}  # posed: an invisible body of any pose
+}  # shares of the presentations; posed: an invisible body in any pose
 
 
 @dataclass(frozen=True)
 class ProductView:
-    """One way to show an article.  fill: its share of the frame's height or width."""
+    """How an article is photographed.  way: a key of WAYS; fill: its share of the frame's height or width."""
 
     way: str
     build: Build
@@ -33,8 +33,8 @@ class ProductView:
 
 
 def sample_view(rng):
-    """Draw a `ProductView`; a garment has one."""
-    way = pick(rng, WAYS)
+    """Sample the `ProductView` of a garment."""
+    way = sample_choice(rng, WAYS)
     male = float(rng.random() < 0.5)
     build = Build(
         male,

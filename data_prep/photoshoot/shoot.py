@@ -1,9 +1,10 @@
-"""The shoot: which person wears which garment, rendered in parallel, streamed to a file.
+"""The shoot: assign garments to people, render in parallel, and stream the rows to a file.
 
-Finished rows are kept beside OUT, so that an interrupted shoot goes on; OUT appears whole at the end.
+Finished rows are stored next to OUT, so that an interrupted shoot can continue; OUT is written
+atomically at the end.
 
-Every item has its own random state, ``SeedSequence(seed, spawn_key=(split, kind, index))``,
-so that a picture depends neither on how many are made nor on how many processes make them.
+Every item has its own random state, ``SeedSequence(seed, spawn_key=(split, kind, index))``, so that an
+image depends neither on the number of images nor on the number of processes.
 """
 
 import contextlib
@@ -24,23 +25,23 @@ from data_prep.photoshoot import render
 from data_prep.photoshoot.garment import ATTRIBUTES, sample_garment
 from data_prep.photoshoot.person import sample_person, sample_sitter
 from data_prep.store import PhotoWriter, check_size, check_target, pack
-from data_prep.work import PICTURES, Renders
+from data_prep.work import IMAGES, RenderedRows
 
-VERSION = 4  # of the pictures: raised whenever the same seed gives other pictures
+VERSION = 4  # of the images: increased whenever the same seed gives different ones
 SPLIT_KEYS = {"train": 0, "test": 1}
 PERSON, GARMENT, SITTING, TRIPLE = range(4)  # kinds of random states
-BLOCK_GARMENTS = (0, 1, 2, 2, 3, 4)  # six pairs: two persons sit three times each ...
+BLOCK_GARMENTS = (0, 1, 2, 2, 3, 4)  # six pairs: two persons in three sittings each ...
 GARMENTS_PER_BLOCK = 5  # ... and the third garment is worn by both of them
 SITTINGS = 3
-RECOLORED = 4  # every fourth garment is the one before it in other colors, as shops sell them
-ALIKE = 0.3  # share of the true swaps that are of one style in two colors
-TEST_IDS = 1_000_000_000  # ids of the test split start here: disjoint from those of train
+RECOLOR_EVERY = 4  # every fourth garment is the previous one in other colors, as shops sell a style
+SAME_STYLE = 0.3  # share of the true swaps between two colors of one style
+TEST_IDS = 1_000_000_000  # ids of the test split start here, disjoint from those of train
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What all pictures of a shoot have in common.  size: (height, width) [pixels]."""
+    """Settings common to all images of a shoot.  size: (height, width) [pixels]."""
 
     seed: int
     size: tuple[int, int]
@@ -49,19 +50,19 @@ class Setting:
 
 
 def random_state(seed, split, kind, index):
-    """The generator of one item; ``kind`` is PERSON, GARMENT, SITTING or TRIPLE."""
+    """The random generator of one item; ``kind`` is PERSON, GARMENT, SITTING or TRIPLE."""
     key = (SPLIT_KEYS[split], kind, index)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
 def casting(index):
-    """(person, garment) numbers of pair ``index`` within its split."""
-    block, place = divmod(index, len(BLOCK_GARMENTS))
-    return index // SITTINGS, GARMENTS_PER_BLOCK * block + BLOCK_GARMENTS[place]
+    """(person, garment) numbers, within the split, of pair ``index``."""
+    block, position = divmod(index, len(BLOCK_GARMENTS))
+    return index // SITTINGS, GARMENTS_PER_BLOCK * block + BLOCK_GARMENTS[position]
 
 
 def sitter_of(seed, split, index, clutter=False):
-    """The sitter of pair ``index``: the person's own look, the sitting's pose and light."""
+    """The sitter of pair ``index``: the person's appearance in the sitting's pose and light."""
     person = sample_person(random_state(seed, split, PERSON, casting(index)[0]))
     return sample_sitter(random_state(seed, split, SITTING, index), person, clutter)
 
@@ -77,21 +78,21 @@ def garment_of(seed, split, index, wardrobe="paper"):
 
 
 def recolored(number):
-    """Whether garment ``number`` is the one before it in other colors."""
-    return number % RECOLORED == RECOLORED - 1
+    """Whether garment ``number`` is the previous one in other colors."""
+    return number % RECOLOR_EVERY == RECOLOR_EVERY - 1
 
 
-def draw_partner(rng, i, count):
-    """A row j of the first ``count`` whose garment differs from that of row ``i``.
+def sample_partner(rng, i, count):
+    """Sample a row j of the first ``count`` whose garment differs from that of row ``i``.
 
-    Where row i's style is there in other colors, that is taken with a chance of `ALIKE`.
+    A share `SAME_STYLE` of all partners is the style of row i in other colors.
     """
     worn = worn_by(count)
-    twin = worn[i] - 1 if recolored(worn[i]) else worn[i] + 1 if recolored(worn[i] + 1) else -1
-    alike = np.flatnonzero(worn == twin)
-    take = rng.random() < ALIKE * RECOLORED / 2  # half of all garments have a twin
-    if take and len(alike):
-        return int(rng.choice(alike))
+    other = worn[i] - 1 if recolored(worn[i]) else worn[i] + 1 if recolored(worn[i] + 1) else -1
+    same_style = np.flatnonzero(worn == other)
+    prefer = rng.random() < SAME_STYLE * RECOLOR_EVERY / 2  # half of all garments exist in other colors
+    if prefer and len(same_style):
+        return int(rng.choice(same_style))
     return int(rng.choice(np.flatnonzero(worn != worn[i])))
 
 
@@ -104,14 +105,14 @@ def worn_by(count):
 def swap_of(seed, split, index, count):
     """Rows (i, j) of true swap ``index`` among the first ``count`` pairs of a split.
 
-    Each row serves as i in turn, with partners of its own each time.
+    Each row serves as i in turn, each time with a new partner.
     """
     i = index % count
-    return i, draw_partner(random_state(seed, split, TRIPLE, index), i, count)
+    return i, sample_partner(random_state(seed, split, TRIPLE, index), i, count)
 
 
 def make_pair(setting, split, index):
-    """Render pair ``index`` of a `Setting`: a dict with the arguments of ``PhotoWriter.add``."""
+    """Render pair ``index`` of a `Setting`: a dict of keyword arguments of ``PhotoWriter.add``."""
     garment = garment_of(setting.seed, split, index, setting.wardrobe)
     sitter = sitter_of(setting.seed, split, index, setting.clutter)
     x, mask = render.render_worn(sitter, garment, setting.size)
@@ -131,7 +132,7 @@ def make_pair(setting, split, index):
 def make_triple(setting, split, count, index):
     """Render true swap ``index`` among the first ``count`` pairs of ``split``.
 
-    Returns the arguments of ``PhotoWriter.add_triple``.
+    Returns a dict of keyword arguments of ``PhotoWriter.add_triple``.
     """
     i, j = swap_of(setting.seed, split, index, count)
     x_ij, mask = render.render_worn(
@@ -143,12 +144,12 @@ def make_triple(setting, split, count, index):
 
 
 def attributes(garment):
-    """name -> (code, names) of one garment, as the store keeps them."""
+    """name -> (code, names) of one garment, as in ``PhotoWriter.add``."""
     return {name: (names.index(str(getattr(garment, name))), names) for name, names in ATTRIBUTES.items()}
 
 
 def provenance(setting, pairs, held_out, true_swaps=0):
-    """What a file says of itself: all that its pictures depend on."""
+    """The provenance of a file: everything that its images depend on."""
     arguments = dict(
         pairs=pairs,
         size=list(setting.size),
@@ -156,18 +157,18 @@ def provenance(setting, pairs, held_out, true_swaps=0):
         clutter=setting.clutter,
         wardrobe=setting.wardrobe,
     )
-    if true_swaps:  # a file without them is what it was before there were any
+    if true_swaps:  # files without true swaps keep their provenance from before the option existed
         arguments["true_swaps"] = true_swaps
     return dict(program="data_prep photoshoot", version=VERSION, seed=setting.seed, arguments=arguments)
 
 
 def shoot(path, pairs, size, seed=0, held_out=512, clutter=False, jobs=None, true_swaps=0, wardrobe="paper"):
-    """Render ``pairs`` train pairs and ``held_out`` test pairs with as many true swaps.
+    """Render ``pairs`` training pairs and ``held_out`` test pairs, each of the latter with a true swap.
 
-    true_swaps: how many of the train pairs to render, too, for trainings that learn from them.
-    size: (height, width) [pixels]; jobs: processes, by default as many as there are CPUs.  The file is
-    the same for any ``jobs``, and whether or not the shoot was interrupted and begun again.
-    Raises ValueError for a bad count or size or without a renderer, OSError for a bad path.
+    size: (height, width) [pixels]; true_swaps: number of true swaps of training pairs, for training
+    with ground truth; jobs: processes, by default the number of available CPUs.  The bytes of the file
+    depend neither on ``jobs`` nor on interruptions.
+    Raises ValueError for an invalid count or size or a missing renderer, OSError for an invalid path.
     """
     jobs = cpus() if jobs is None else jobs
     _check_counts(pairs, held_out, jobs, true_swaps)
@@ -175,44 +176,44 @@ def shoot(path, pairs, size, seed=0, held_out=512, clutter=False, jobs=None, tru
     check_renderer()
     check_target(path)
     setting = Setting(seed, tuple(size), clutter, wardrobe)
-    about = provenance(setting, pairs, held_out, true_swaps)
+    origin = provenance(setting, pairs, held_out, true_swaps)
     tasks, total = _tasks(setting, pairs, held_out, true_swaps), pairs + 2 * held_out + true_swaps
-    with Renders(f"{path}.work", about) as kept:
+    with RenderedRows(f"{path}.work", origin) as finished:
         try:
-            _render_all(tasks, total, kept, jobs)
+            _render_all(tasks, total, finished, jobs)
         except KeyboardInterrupt:
-            kept.save()
+            finished.save()
             raise KeyboardInterrupt(
-                "interrupted; what was rendered is kept, the same command goes on"
+                "interrupted; progress is saved, run the same command again to continue"
             ) from None
-        with PhotoWriter(path, *size, about) as writer:
-            for row in kept:
+        with PhotoWriter(path, *size, origin) as writer:
+            for row in finished:
                 (writer.add if "x" in row else writer.add_triple)(**row)
-        kept.remove()
+        finished.remove()
 
 
 def check_renderer():
-    """Raise ValueError, with the cure, where the package that casts the rays is missing."""
+    """Raise ValueError, naming the cure, if the ray tracing package is missing."""
     if importlib.util.find_spec("embreex") is None:
         raise ValueError(
             "the photoshoot needs the package embreex, which is not installed: pip install embreex"
         )
 
 
-def _render_all(tasks, total, kept, jobs):
-    """Render, in order, those of ``total`` tasks whose rows are not kept yet."""
-    done = len(kept)
-    jobs = min(jobs, max(1, (total - done) // _mapper.CHUNK))  # a process takes longer to start than that
-    with tqdm(total=total, initial=done, unit="picture", desc="photoshoot") as bar, _mapper(jobs) as run:
+def _render_all(tasks, total, finished, jobs):
+    """Render the remaining ones of ``total`` tasks in order."""
+    done = len(finished)
+    jobs = min(jobs, max(1, (total - done) // _mapper.CHUNK))  # starting a process costs more than a chunk
+    with tqdm(total=total, initial=done, unit="image", desc="photoshoot") as bar, _mapper(jobs) as run:
         for row in run(_call, itertools.islice(tasks, done, None)):
-            kept.put(row)
+            finished.put(row)
             bar.update()
-    kept.save()
+    finished.save()
 
 
 def _check_counts(pairs, held_out, jobs, true_swaps):
     if pairs < 0 or held_out < 0 or pairs + held_out == 0:
-        raise ValueError("the counts of pairs must be at least 0 and not both 0")
+        raise ValueError("--pairs and --held-out must be at least 0 and not both 0")
     if 0 < held_out < 4:
         raise ValueError("--held-out must be 0 or at least 4: a swap needs another garment")
     if true_swaps < 0 or true_swaps and pairs < 4:
@@ -233,12 +234,12 @@ def _tasks(setting, pairs, held_out, true_swaps):
 
 
 def _call(task):
-    """A task's row, its pictures packed: here, so that all processes do so."""
-    return {name: pack(value) if name in PICTURES else value for name, value in task().items()}
+    """Run a task and pack its images, so that compression runs in the worker processes as well."""
+    return {name: pack(value) if name in IMAGES else value for name, value in task().items()}
 
 
 def _serve():
-    """Workers leave Ctrl-C to the parent, which ends them, and end when it is killed."""
+    """Initialize a worker: the parent handles Ctrl-C, and workers exit when the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -249,21 +250,21 @@ def _end_with_parent():
 
 
 @contextlib.contextmanager
-def _interrupts_later():
-    """Note a Ctrl-C instead of raising it: a process that is left half born prints a traceback."""
-    noted = []
+def _deferred_interrupts():
+    """Record Ctrl-C instead of raising it: a process interrupted while it starts prints a traceback."""
+    received = []
     if threading.current_thread() is not threading.main_thread():
-        yield noted  # Python gives signals to its main thread alone
+        yield received  # only the main thread receives signals
         return
-    before = signal.signal(signal.SIGINT, lambda *_: noted.append(True))
+    handler = signal.signal(signal.SIGINT, lambda *_: received.append(True))
     try:
-        yield noted
+        yield received
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
 
 
 class _mapper:  # noqa: N801 - used like a function
-    """Context manager: an ordered map over ``jobs`` processes (in this one if jobs is 1)."""
+    """Context manager that gives an ordered map over ``jobs`` processes, or this process if jobs is 1."""
 
     CHUNK = 8  # tasks sent to a process at once
 
@@ -275,7 +276,7 @@ class _mapper:  # noqa: N801 - used like a function
             return map
         os.environ.update({name: "1" for name in THREADS})  # read by the spawned children
         context = multiprocessing.get_context("spawn")
-        with _interrupts_later() as interrupted:
+        with _deferred_interrupts() as interrupted:
             self.pool = context.Pool(self.jobs, _serve)
         if interrupted:
             self.__exit__()

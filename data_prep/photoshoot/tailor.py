@@ -1,4 +1,4 @@
-"""The tailor: cuts a garment out of the suit, drapes it on a body, sews collars and hoods to its neck."""
+"""The tailor: cut a garment from the suit, drape it on a body, and sew collars and hoods to its neck."""
 
 import functools
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from data_prep.photoshoot.garment import STRAIGHT
 from data_prep.photoshoot.numeric import smoothstep
 
 LOOP = 56  # points around the neck
-NEAR = 0.004  # how close to the neck's border a point of its loop lies [m]
-LEAST = 0.005  # cloth never comes closer to the skin [m]
+NECK_TOLERANCE = 0.004  # largest distance of the loop's points from the neck's border [m]
+SKIN_GAP = 0.005  # smallest distance of cloth from skin [m]
 
 
 def neck_field(c, garment):
-    """Signed distance [m] to the neck's opening, negative inside it, by template coordinates."""
+    """Signed distance [m] to the neck opening, negative inside it; c: garment coordinates."""
     marks = template()[1]
     if garment.neckline == "turtleneck":
         return np.where(c["arm"] < 0.3, marks.neck + 0.012 - c["z"], FAR)
@@ -36,7 +36,7 @@ def neck_field(c, garment):
 
 
 def opening_field(c, garment, unzipped):
-    """Signed distance to an open front; ``unzipped``: 0..1, how far a zip or buttons are open."""
+    """Signed distance [m] to an open front; ``unzipped`` in 0..1: how far zip or buttons are open."""
     marks = template()[1]
     if garment.front == "closed" or (garment.front != "open" and unzipped <= 0):
         return np.full_like(c["z"], FAR)
@@ -54,7 +54,7 @@ def opening_field(c, garment, unzipped):
 
 
 def armhole_field(c):
-    """Signed distance to a sleeveless garment's armholes, negative on the arm."""
+    """Signed distance [m] to the armholes of a sleeveless garment, negative on the arm."""
     marks = template()[1]
     limit = marks.shoulder[0] - 0.012 + 0.28 * np.clip(marks.shoulder[2] - 0.03 - c["z"], 0, 0.5)
     return limit - np.abs(c["x"])
@@ -67,7 +67,7 @@ def hem_height(garment):
 
 @functools.lru_cache(8)
 def cut_closed(key):
-    """The `Surface` of a `Hashed` garment, its front closed: hem, cuffs or armholes, and neck."""
+    """Cut the `Surface` of a garment with a closed front: hem, cuffs or armholes, and neck."""
     garment, surface, reach = key.garment, suit(), template()[1].reach
     surface = cut(
         surface, np.where(surface.coords["arm"] > 0.5, FAR, surface.coords["z"] - hem_height(garment))
@@ -84,15 +84,15 @@ def cut_closed(key):
 
 @functools.lru_cache(8)
 def cut_top(key, unzipped):
-    """The `Top` of a `Hashed` garment whose front is open as far as ``unzipped`` says."""
+    """Cut the `Top` of a garment whose front is open as far as ``unzipped``."""
     surface = cut_closed(key)
     surface = cut(surface, opening_field(surface.coords, key.garment, unzipped))
     edges = border(surface.faces)
-    return Top(key.garment, surface, fair(surface, edges), neck_loop(surface, key.garment, edges))
+    return Top(key.garment, surface, smoothing(surface, edges), neck_loop(surface, key.garment, edges))
 
 
-def fair(surface, edges):
-    """`averaging` of a cut surface; points of its border follow the border alone, so that it stays even."""
+def smoothing(surface, edges):
+    """The `averaging` of a cut surface, where border points average over the border only."""
     mean = averaging(surface.faces, len(surface))
     both = np.concatenate([edges, edges[:, ::-1]])
     rim = sparse.csr_matrix((np.full(len(both), 0.5, np.float32), (both[:, 0], both[:, 1])), mean.shape)
@@ -102,8 +102,8 @@ def fair(surface, edges):
 
 
 @dataclass(frozen=True)
-class Hashed:
-    """A garment as a cache's key: the dictionary of its details has no hash of its own."""
+class GarmentKey:
+    """A hashable garment, as a cache key: its details are a dict, which is not hashable."""
 
     garment: object
 
@@ -116,7 +116,7 @@ class Hashed:
 
 @dataclass(frozen=True)
 class Top:
-    """A cut garment: surface, averaging [n,n], loop [LOOP,n] (points around the neck) or None."""
+    """A cut garment: surface, mean [n,n] (`smoothing`), loop [LOOP,n] (points around the neck) or None."""
 
     garment: object
     surface: cloth.Surface
@@ -125,10 +125,10 @@ class Top:
 
 
 def neck_loop(surface, garment, edges):
-    """Sparse [LOOP,n] that picks points around the neck, by angle from -pi over 0 (front) to pi."""
+    """Sparse [LOOP,n] that interpolates points around the neck, at angles from -pi to pi (front: 0)."""
     c = surface.coords
     rows = np.unique(edges)
-    rows = rows[np.abs(neck_field({k: v[rows] for k, v in c.items()}, garment)) < NEAR]
+    rows = rows[np.abs(neck_field({k: v[rows] for k, v in c.items()}, garment)) < NECK_TOLERANCE]
     if len(rows) < 12:
         return None
     angle = c["round_torso"][rows]
@@ -146,9 +146,9 @@ def neck_loop(surface, garment, edges):
 
 
 def drape(top, rest, ring):
-    """Points [n,3] of a garment on a body at rest.
+    """Drape a garment on a body at rest: points [n,3].
 
-    rest: the suit's points of that body [suit,3]; ring: its landmarks (`figure.Figure.marks`).
+    rest: points of the body's suit [suit,3]; ring: landmarks of the body (`figure.landmarks`).
     """
     g, c = top.garment, top.surface.coords
     skin = (top.surface.map @ rest).astype(np.float32)
@@ -158,23 +158,23 @@ def drape(top, rest, ring):
     hem = hem_height(g)
     low = np.clip((marks.neck - c["z"]) / (marks.neck - hem), 0, 1)  # 0 neck .. 1 hem
     ease = g.ease * (torso * (0.35 + 0.9 * smoothstep(0.1, 0.6, low)) + (1 - torso) * (0.6 + 0.5 * c["t"]))
-    points = skin + (LEAST + ease)[:, None] * out
-    points += (torso * _straight(points, c, torso, g, ring) * smoothstep(0.2, 0.45, low))[:, None] * np.stack(
-        [out[:, 0], out[:, 1], np.zeros_like(low)], 1
-    )
+    points = skin + (SKIN_GAP + ease)[:, None] * out
+    points += (torso * _hang_distance(points, c, torso, g, ring) * smoothstep(0.2, 0.45, low))[
+        :, None
+    ] * np.stack([out[:, 0], out[:, 1], np.zeros_like(low)], 1)
     level = smoothstep(0.5, 1, low) * torso * (g.flare - 0.014)
     points[:, 0] += np.sign(points[:, 0]) * level * np.abs(out[:, 0])
     rounds = int(6 + 900 * g.ease)
     for n in range(rounds):
         points += 0.6 * (top.mean @ points - points)
-        if n % 3 == 2 or n == rounds - 1:  # cloth stays outside the skin
-            inside = np.maximum(LEAST + 0.25 * ease - ((points - skin) * out).sum(1), 0)
+        if n % 3 == 2 or n == rounds - 1:  # keep the cloth outside the skin
+            inside = np.maximum(SKIN_GAP + 0.25 * ease - ((points - skin) * out).sum(1), 0)
             points += inside[:, None] * out
-    return _gathered(points, skin, out, c, torso, g, hem)
+    return _gather(points, skin, out, c, torso, g, hem)
 
 
-def _straight(points, c, torso, g, ring):
-    """How far cloth hangs off a narrow waist [n]: out to the line from the chest to the hips."""
+def _hang_distance(points, c, torso, g, ring):
+    """Distance [n] at which cloth hangs off a narrow waist: towards the line from chest to hips."""
     chest, hip = ring["chest"], ring["hip"]
     z = points[:, 2]
     share = np.clip((chest["z"] - z) / (chest["z"] - hip["z"]), 0, 1)
@@ -190,12 +190,12 @@ def _straight(points, c, torso, g, ring):
     return STRAIGHT[g.cut] * gap
 
 
-def _gathered(points, skin, out, c, torso, g, hem):
-    """Ribs draw hem and cuffs in; the cloth above them hangs over a little."""
+def _gather(points, skin, out, c, torso, g, hem):
+    """Gather hem and cuffs at their ribs; the cloth above bulges slightly."""
     if g.rib:
         up = c["z"] - hem
         pull = torso * (1 - smoothstep(g.rib * 0.7, g.rib + 0.03, up))
-        close = skin + (LEAST + 0.35 * g.ease) * out
+        close = skin + (SKIN_GAP + 0.35 * g.ease) * out
         points += (0.75 * pull)[:, None] * (close - points)
         over = torso * np.exp(-(((up - g.rib - 0.025) / 0.03) ** 2))
         points[:, 2] -= 0.9 * g.ease * over
@@ -207,13 +207,13 @@ def _gathered(points, skin, out, c, torso, g, hem):
     cuff = max(g.rib, 0.02) if g.sleeve in ("long", "rolled") else 0
     if cuff:
         pull = (1 - torso) * (1 - smoothstep(cuff * 0.7, cuff + 0.03, back))
-        close = skin + (LEAST + 0.2 * g.ease) * out
+        close = skin + (SKIN_GAP + 0.2 * g.ease) * out
         points += (0.8 * pull)[:, None] * (close - points)
     return points
 
 
-def worn(top, rest, weights, transforms, ring):
-    """Posed points [n,3] of a garment. weights: the suit's [suit,bones]."""
+def drape_posed(top, rest, weights, transforms, ring):
+    """Drape a garment on a posed body: points [n,3].  weights: skin weights of the suit [suit,bones]."""
     points = drape(top, rest, ring)
     share = top.surface.map @ weights
     for _ in range(int(2 + 150 * top.garment.ease)):
@@ -229,7 +229,7 @@ def worn(top, rest, weights, transforms, ring):
 
 
 def profile(garment, turn, rng):
-    """Points [LOOP,k,2] (outward, upward) [m] of what is sewn to the neck, by angle; None: nothing."""
+    """Profile of a collar or hood: points [LOOP,k,2] (outward, upward) [m], or None; turn: angles [LOOP]."""
     back = smoothstep(0.5, 2.6, np.abs(turn))[:, None]
     front = 1 - smoothstep(0.0, 0.9, np.abs(turn))[:, None]
     if garment.neckline == "turtleneck":
@@ -267,9 +267,9 @@ def _scaled(out, up, size):
 
 
 def collar(top, points, axis, unzipped, rng):
-    """(points [k,3], faces, coords) of what is sewn to a worn garment's neck, or None.
+    """The collar or hood of a worn garment: (points [k,3], faces, coords), or None.
 
-    points: the garment's, posed; axis [3]: the neck's direction.
+    points: posed points of the garment [n,3]; axis [3]: direction of the neck.
     """
     turn = np.linspace(-np.pi, np.pi, LOOP)
     shape = None if top.loop is None else profile(top.garment, turn, rng)

@@ -1,1 +1,1 @@
-"""Photos that a shop recolored: from one photo in several colors to swaps whose true answer is known."""
+"""Photos that a shop recolored: one photo in several colors gives swaps with known ground truth."""

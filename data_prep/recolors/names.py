@@ -1,17 +1,21 @@
-"""Which photos of a folder show one style in several colors, by their names."""
+"""Find the photos of a folder that show one style in several colors, by their names."""
 
 import re
 from typing import NamedTuple
 
 from data_prep.source import join, stem
 
-# STYLE-COLOR, and after it what Magento 2 calls a product's main photo: _main, _main_1, _main_2
+# STYLE-COLOR, optionally with Magento 2's suffix of a product's main photo: _main, _main_1, _main_2
 NAME = re.compile(r"(?P<style>[^-]+)-(?P<color>[^\W\d_]+(?:-[^\W\d_]+)*)(?P<main>_main(?:_\d+)?)?")
-PREFERRED = (None, "_main_1", "_main")  # of several photos of one color; any other comes last
+PREFERRED = (
+    None,
+    "_main_1",
+    "_main",
+)  # order of preference among photos of one color; any other suffix is last
 
 
 class Photo(NamedTuple):
-    """A photo by its name.  style, color: as the name says; rank: the lower the better; path."""
+    """A photo: style and color from its name, rank (lower is preferred), path."""
 
     style: str
     color: str
@@ -20,23 +24,23 @@ class Photo(NamedTuple):
 
 
 class Found(NamedTuple):
-    """styles: name -> paths of its photos, one for each color, by color; others: how many images
-    have another name."""
+    """styles: name -> paths of its photos, one per color, sorted by color; others: number of images
+    with other names."""
 
     styles: dict[str, list[str]]
     others: int
 
 
 def find(source, only=()):
-    """The `Found` of a `Source`.  only: prefixes of the styles that are wanted, () for all."""
+    """Find the styles in a `Source`: `Found`.  only: prefixes of style names, () for all styles."""
     photos, others = {}, 0
     for path in walk(source):
-        photo = named(path)
+        photo = parse_name(path)
         if photo is None:
             others += 1
         elif not only or photo.style.startswith(tuple(only)):
             key = photo.style, photo.color
-            photos[key] = min(photos.get(key, photo), photo, key=lambda one: one.rank)
+            photos[key] = min(photos.get(key, photo), photo, key=lambda photo: photo.rank)
     styles = {}
     for style, color in sorted(photos):
         styles.setdefault(style, []).append(photos[style, color].path)
@@ -44,23 +48,23 @@ def find(source, only=()):
 
 
 def walk(source):
-    """The paths of all images of a `Source`, in folders of any depth, each folder once."""
+    """Yield the paths of all images of a `Source`, visiting each folder at any depth once."""
     seen, waiting = set(), [""]
     while waiting:
         folder = waiting.pop()
         images, folders = source.images(folder), source.folders(folder)
         if folder in source.refused or source.locate(folder) in seen:
-            continue  # a link out of SRC, or to a folder that was met before
+            continue  # links outside SRC, or to a folder already visited
         seen.add(source.locate(folder))
         yield from (join(folder, name) for name in images)
         waiting += [join(folder, name) for name in folders]
 
 
-def named(path):
-    """The `Photo` that a path names, None for any other name.
+def parse_name(path):
+    """Parse a path as a `Photo`; None if it is not named STYLE-COLOR.
 
-    Of two photos of one color the main one is taken, and of two of those the one less deep: shops
-    keep small copies in folders further down.
+    Of several photos of one color the main one is preferred, and of several of those the one in fewer
+    folders: shops keep small copies in deeper folders.
     """
     found = NAME.fullmatch(stem(path))
     if not found:

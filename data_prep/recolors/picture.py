@@ -1,19 +1,19 @@
-"""The pictures of a swap that are made of recolored photos: x, its mask, the article, the ground."""
+"""Build the images of a swap from recolored photos: x, its mask, the article, the background."""
 
 import numpy as np
 from PIL import Image, ImageOps
 from scipy import ndimage
 
 from data_prep.picture import fit
-from data_prep.recolors.region import GROUND, reaching
+from data_prep.recolors.region import WHITE, connected_to_border
 
-ARTICLE = 0.78  # share of the frame into which an article is fitted
-PAPER = (246, 246, 246)  # the ground of an article, that of the photoshoot
-DARK = 128  # of 255: as light as a pixel must be to have something of a white ground in it
+ARTICLE = 0.78  # share of the frame that an article fills
+ARTICLE_BACKGROUND = (246, 246, 246)  # as in the photoshoot
+DARK = 128  # of 255: darker pixels contain nothing of a white background
 
 
-def framed(image, size, share, fill):
-    """A photo or mask fitted into `share` of a frame, in its middle; uint8 [H, W, 3] or [H, W].
+def fit_in_frame(image, size, share, fill):
+    """Fit a photo or mask into the middle `share` of a frame: uint8 [H, W, 3] or [H, W].
 
     image: PIL, mode RGB or L; size: (height, width) of the frame; fill: its color.
     """
@@ -24,33 +24,33 @@ def framed(image, size, share, fill):
 
 
 def mask_image(region, size):
-    """A region as a PIL image in mode L, as large as the photo: size (width, height)."""
+    """Resize a region to the (width, height) of a photo: a PIL image in mode L."""
     return Image.fromarray(np.where(region, np.uint8(255), np.uint8(0))).resize(
         size, Image.Resampling.BILINEAR
     )
 
 
 def article(image, mask, size):
-    """(y [H, W, 3], its mask [H, W]): the garment cut from a photo, mirrored, in the middle.
+    """Cut the garment from a photo, mirrored and centered: (y [H, W, 3], its mask [H, W]).
 
-    Mirrored and fitted anew, so that no pixel of it lies where the answer has it.  image: PIL, RGB;
-    mask: PIL, L, as large; size: (height, width).
+    Mirrored and resized, so that none of its pixels coincide with the ground truth.  image: PIL, RGB;
+    mask: PIL, L, of the same size; size: (height, width).
     """
-    cut = Image.composite(image, Image.new("RGB", image.size, PAPER), mask)
+    cut = Image.composite(image, Image.new("RGB", image.size, ARTICLE_BACKGROUND), mask)
     box = mask.getbbox()
     return tuple(
-        framed(ImageOps.mirror(part.crop(box)), size, ARTICLE, fill)
-        for part, fill in ((cut, PAPER), (mask, 0))
+        fit_in_frame(ImageOps.mirror(part.crop(box)), size, ARTICLE, fill)
+        for part, fill in ((cut, ARTICLE_BACKGROUND), (mask, 0))
     )
 
 
-def grounded(pictures, level):
-    """Pictures of one style [N, H, W, 3] with their white ground in a gray: level of 255.
+def with_gray_background(images, level):
+    """Replace the white background of one style's images [N, H, W, 3] by a gray level of 255.
 
-    How much of a pixel is ground is asked of all colors together, the darkest deciding, so that
-    x and its truth stay the same wherever they were the same, and a white garment stays white.
+    A pixel's share of background comes from its darkest value over all colors.  Images that agree in a
+    pixel therefore still agree in it, and a white garment stays white.
     """
-    light = pictures.min(axis=(0, -1))
-    ground = ndimage.binary_dilation(reaching(light >= GROUND))  # with the soft edge of the figure
-    share = np.where(ground, np.clip((light - float(DARK)) / (255 - DARK), 0, 1), 0)[..., None]
-    return np.uint8(np.rint(pictures * (1 - share * (1 - level / 255))))
+    darkest = images.min(axis=(0, -1))
+    background = ndimage.binary_dilation(connected_to_border(darkest >= WHITE))  # with the figure's soft edge
+    share = np.where(background, np.clip((darkest - float(DARK)) / (255 - DARK), 0, 1), 0)[..., None]
+    return np.uint8(np.rint(images * (1 - share * (1 - level / 255))))

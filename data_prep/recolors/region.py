@@ -1,7 +1,7 @@
-"""Where the garment is in a photo that was recolored: where its colors differ.
+"""Locate the garment in a recolored photo: it is where the colors differ.
 
-All of it is computed at one width, so that a style has one region whatever the size of the file.
-Pictures are uint8 [N, H, W, 3], regions bool [H, W].
+Everything is computed at one width, so that a style's region does not depend on the size of the files.
+Images are uint8 [N, H, W, 3], regions bool [H, W].
 """
 
 import itertools
@@ -11,102 +11,104 @@ from scipy import ndimage
 
 from data_prep.picture import border_color
 
-WIDTH = 192  # pixels of the pictures that are compared
-LEVEL = 18  # of 255: a larger difference in some channel is a change, a smaller one compression
-SMALL = 0.1  # of the largest part: smaller parts are dropped
-LEAST, MOST = 0.02, 0.7  # share of the photo that a garment covers
-ALIKE = 0.9  # IoU of two figures on their ground that tells one photo in two colors from two photos
-TELLING = 45  # median change from which what two colors leave as it is, is not the garment
-MAJOR = 0.5  # of the region of all colors: what two that are to tell have changed at least
-PART = 0.05  # of the garment: what is larger matters
-GAP, WHOLE = 6, 0.85  # a garment is at least that share of itself with gaps of 12 pixels closed
-GROUND = 248  # of 255: as dark as a white ground gets
+WIDTH = 192  # width in pixels of the images that are compared
+LEVEL = 18  # of 255: smaller differences in every channel are attributed to compression
+SMALL = 0.1  # parts smaller than this share of the largest part are dropped
+MIN_SHARE, MAX_SHARE = 0.02, 0.7  # of the photo that a garment covers
+SAME_PHOTO = 0.9  # smallest IoU of the foregrounds of two images of the same photo
+DISTINCT = 45  # median difference from which the region that two colors leave unchanged is not garment
+MAJOR = 0.5  # smallest share of the region of all colors that such a pair must change
+PART = 0.05  # smallest relevant part, as a share of the garment
+GAP, SOLID = 6, 0.85  # a garment fills at least this share of itself with 12-pixel gaps closed
+WHITE = 248  # of 255: darkest level of a white background
 
 
-def changed(pictures):
-    """The region in which some pictures differ: opened once, closed twice, holes filled."""
-    spread = (pictures.max(axis=0) - pictures.min(axis=0)).max(axis=-1)  # max >= min: no overflow
-    region = closed(ndimage.binary_opening(spread > LEVEL), 2)
+def changed(images):
+    """The region in which images differ: opened once, closed twice, holes filled."""
+    difference = (images.max(axis=0) - images.min(axis=0)).max(axis=-1)  # max >= min: no overflow
+    region = close(ndimage.binary_opening(difference > LEVEL), 2)
     return without_small(ndimage.binary_fill_holes(region))
 
 
-def closed(region, times):
-    """A region closed, with room around it, without which its parts at the border would be lost."""
+def close(region, times):
+    """Morphological closing; padded, since parts at the border would be lost otherwise."""
     return ndimage.binary_closing(np.pad(region, times), iterations=times)[times:-times, times:-times]
 
 
 def without_small(region):
-    """A region without its parts that are smaller than a tenth of the largest."""
+    """Remove the parts of a region that are smaller than a tenth of the largest."""
     labels, sizes = parts(region)
     return np.isin(labels, 1 + np.flatnonzero(sizes >= SMALL * sizes.max(initial=1)))
 
 
 def parts(region):
-    """(labels [H, W], sizes [n]) of the connected parts of a region."""
+    """Connected components of a region: (labels [H, W], sizes [n])."""
     labels, count = ndimage.label(region)
     return labels, np.bincount(labels.ravel(), minlength=count + 1)[1:]
 
 
 def large_parts(region, garment):
-    """The parts of a region that are not small beside the garment, without thin seams."""
+    """The parts of a region that are not small relative to the garment, without thin seams."""
     labels, sizes = parts(ndimage.binary_opening(region))
     return np.isin(labels, 1 + np.flatnonzero(sizes >= PART * garment.sum()))
 
 
-def garment(pictures):
-    """(region of the garment, pairs (a, b), a < b, of pictures in which nothing else changed).
+def garment(images):
+    """(region of the garment, pairs (a, b), a < b, of images in which nothing else changed).
 
-    The garment is what differs between the colors, less every large part that two well told
-    colors have in common: trousers that were recolored in one of three photos, say.  A pair in
-    which such a part differs is no swap of the garment alone.
+    The garment is the region that differs between the colors, minus every large part that two clearly
+    distinct colors have in common, such as trousers recolored in one of three photos.  A pair in which
+    such a part differs is not a swap of the garment alone.
     """
-    whole = region = changed(pictures)
-    pairs = {pair: changed(pictures[list(pair)]) for pair in itertools.combinations(range(len(pictures)), 2)}
-    for pair, own in pairs.items():
-        if own.sum() >= MAJOR * whole.sum() and is_telling(pictures[list(pair)], own):
-            region = region & ~large_parts(whole & ~own, whole)
-    if region is not whole:
+    union = region = changed(images)
+    pairs = {pair: changed(images[list(pair)]) for pair in itertools.combinations(range(len(images)), 2)}
+    for pair, changes in pairs.items():
+        if changes.sum() >= MAJOR * union.sum() and are_distinct(images[list(pair)], changes):
+            region = region & ~large_parts(union & ~changes, union)
+    if region is not union:
         region = without_small(ndimage.binary_opening(region))
-    return region, [pair for pair, own in pairs.items() if not large_parts(own & ~region, region).any()]
+    return region, [
+        pair for pair, changes in pairs.items() if not large_parts(changes & ~region, region).any()
+    ]
 
 
-def is_telling(pair, own):
-    """Whether two pictures differ so clearly in their region that the rest is truly unchanged."""
-    if not own.any():
+def are_distinct(pair, changes):
+    """Whether two images differ so clearly in their changed region that the rest is truly unchanged."""
+    if not changes.any():
         return False
-    return np.median((pair.max(axis=0) - pair.min(axis=0)).max(axis=-1)[own]) >= TELLING
+    return np.median((pair.max(axis=0) - pair.min(axis=0)).max(axis=-1)[changes]) >= DISTINCT
 
 
-def same_photo(pictures):
-    """Which pictures are one photo: bool [N], the largest set that agrees with one of them."""
-    figures = [figure(picture) for picture in pictures]
-    alike = np.array([[overlap(a, b) >= ALIKE for b in figures] for a in figures])
-    return alike[alike.sum(axis=1).argmax()]
+def same_photo(images):
+    """Which images are recolorings of one photo: bool [N], the largest set that matches one of them."""
+    figures = [foreground(image) for image in images]
+    same = np.array([[overlap(a, b) >= SAME_PHOTO for b in figures] for a in figures])
+    return same[same.sum(axis=1).argmax()]
 
 
-def figure(picture):
-    """What stands before the ground: all but the border's color where it reaches from the border."""
-    near = np.abs(picture.astype(int) - border_color(picture)).max(axis=-1) <= 255 - GROUND
-    return ~reaching(near)
+def foreground(image):
+    """The foreground of an image: all but the region of the border's color connected to the border."""
+    near = np.abs(image.astype(int) - border_color(image)).max(axis=-1) <= 255 - WHITE
+    return ~connected_to_border(near)
 
 
-def reaching(region):
-    """The part of a region that is connected to the border of the picture."""
+def connected_to_border(region):
+    """The part of a region that is connected to the border of the image."""
     labels, _ = parts(np.pad(region, 1, constant_values=True))
     return (labels == labels[0, 0])[1:-1, 1:-1]
 
 
 def overlap(a, b):
-    """Intersection over union of two regions, 1 for two that are empty."""
+    """Intersection over union of two regions; 1 if both are empty."""
     union = (a | b).sum()
     return (a & b).sum() / union if union else 1.0
 
 
-def absurd(region):
-    """Why a region is no garment's, or None."""
+def region_fault(region):
+    """Why a region cannot be that of a garment, or None."""
     share = region.mean()
-    if not LEAST <= share <= MOST:
+    if not MIN_SHARE <= share <= MAX_SHARE:
         return f"its colors differ in {share:.1%} of the photo"
-    if region.sum() < WHOLE * closed(region, GAP).sum():
-        return "its colors differ in shreds, as those of stripes do"
+    if region.sum() < SOLID * close(region, GAP).sum():
+        return "its colors differ in many small parts, as in stripes"
     return None

