@@ -1,6 +1,7 @@
 """A folder of photos that a stranger may have packed: nothing outside of it is ever read."""
 
 import os
+import posixpath
 import unicodedata
 from pathlib import PurePosixPath
 
@@ -17,7 +18,7 @@ class Source:
     """
 
     def __init__(self, root, base=""):
-        self.root, self.base = os.path.realpath(root), base
+        self.given, self.root, self.base = os.path.abspath(root), os.path.realpath(root), base
         if not os.path.isdir(self.root):
             raise NotADirectoryError(f"{root}: is no folder; give the folder of the data set")
         self.refused = []  # folders that are links out of SRC
@@ -25,20 +26,34 @@ class Source:
 
     def within(self, folder):
         """The source that begins at a folder of this one; links out of the whole stay refused."""
-        return Source(self.root, f"{self.base}{self.resolve(folder)}/")
+        return Source(self.given, f"{self.base}{self.resolve(folder)}/")
 
-    def resolve(self, path):
-        """A path of a list, cleaned: "/" between its parts, none of them "." or empty.
+    def resolve(self, path, folder=""):
+        """A path from a list, relative to `folder`: "/" between its parts, none of them "." or empty.
 
-        Raises ValueError for a path that is absolute or climbs with "..".
+        Raises ValueError for a path with ".." and for an absolute one outside of `folder`.
         """
         text = path.replace("\\", "/")
         if text.startswith("/") or text[1:2] == ":":
-            raise ValueError(f"{path}: is an absolute path; paths in a list begin in their folder")
+            text = self._relative(text, folder)
+            if text is None:
+                raise ValueError(f"{path}: is an absolute path outside of its folder")
         parts = text.split("/")
         if "\0" in text or ".." in parts:
             raise ValueError(f"{path}: climbs out of the folder")
         return "/".join(part for part in parts if part not in ("", ".")) or text and "."
+
+    def _relative(self, path, folder):
+        """An absolute path relative to a folder, None outside of it; links are not followed.
+
+        SRC counts by the path that was given and by its real path.
+        """
+        for top in (self.given, self.root):
+            top = top.replace("\\", "/").rstrip("/")
+            inside = posixpath.normpath(f"{top}/{self.base}{folder}").rstrip("/") + "/"
+            if path.startswith(inside):
+                return path.removeprefix(inside)
+        return None
 
     def locate(self, path):
         """The place of a file or folder on the disk.

@@ -42,18 +42,19 @@ class Fault(NamedTuple):
     why: str
 
 
-def list_rows(source, path, knows=lambda column, name: True):
+def list_rows(source, path, knows=lambda column, name: True, folders=("", "")):
     """The rows of a list of two or more columns: (line's place, [cleaned path, ...]) or `Fault`s.
 
     Columns stand apart by tabs, commas or any white space; names may hold single spaces when
     `knows(column, name)` tells which files there are.  Windows separators, a byte-order mark and
-    a missing last newline are fine.  Paths that leave the folder and lines of one column are
-    faults.
+    a missing last newline are fine.  Absolute paths become relative to the column's entry in
+    `folders`.  Paths that leave the folder and lines of one column are faults.
     """
     for number, line in source.lines(path):
         place = f"{path}, line {number}"
         try:
-            parts = [source.resolve(part) for part in split_line(line, knows)[:COLUMNS]]
+            columns = itertools.zip_longest(split_line(line, knows)[:COLUMNS], folders, fillvalue="")
+            parts = [source.resolve(part, folder) for part, folder in columns if part]
         except ValueError as error:
             yield Fault(place, str(error))
             continue
