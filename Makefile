@@ -46,7 +46,7 @@ FIGURES := figure2 figure3 figure4 figure5 figure6
 help:
 	@echo 'make test          run the tests in each environment that this Python can have'
 	@echo 'make witness       run the tests that compare with PyTorch and ONNX (Python 3.11; installs CPU PyTorch)'
-	@echo 'make lint          check style and format with ruff'
+	@echo 'make lint          check style and format with ruff, types with mypy'
 	@echo 'make docs          build the documentation as a site, links checked, into build/site/'
 	@echo 'make figures       redraw Figures 2 to 6 of the paper into figures/ (one: make figure4)'
 	@echo 'make photoshoot    render the training photos: PAIRS=$(PAIRS) SIZE=$(SIZE) SEED=$(SEED) DATA=...'
@@ -78,6 +78,7 @@ environments: $(foreach world,$(WORLDS),$(call stamp,$(world))) | python
 lint: $(READY)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
 
 # Needs .venv/docs, from pins as the other environments.
 docs: $(call stamp,docs)
@@ -156,5 +157,5 @@ pins: | $(UV)
 	$(LOCK) --extra test --extra witness -c requirements/reference.txt requirements/witness.in -o requirements/witness.txt
 
 clean:
-	rm -rf .venv figures build .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv figures build .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
