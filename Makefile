@@ -41,11 +41,12 @@ CODE := cagan_theano data_prep replicate tests
 FIGURES := figure2 figure3 figure4 figure5 figure6
 
 .DELETE_ON_ERROR:
-.PHONY: help python environment environments lint docs test figures $(FIGURES) photoshoot train gpu benchmark faults fuzz pins clean
+.PHONY: help python python-3.11 environment environments lint docs test witness figures $(FIGURES) photoshoot train gpu benchmark faults fuzz pins clean
 
 help:
 	@echo 'make test          run the tests in every environment that this Python supports'
-	@echo 'make lint          check style and format with ruff'
+	@echo 'make witness       run the tests that compare with PyTorch and ONNX (Python 3.11; installs CPU PyTorch)'
+	@echo 'make lint          check style and format with ruff, types with mypy'
 	@echo 'make docs          build the documentation site into build/site/ and check its links'
 	@echo 'make figures       plot Figures 2 to 6 of the paper into figures/ (one: make figure4)'
 	@echo 'make photoshoot    render the training photos: PAIRS=$(PAIRS) SIZE=$(SIZE) SEED=$(SEED) DATA=...'
@@ -77,6 +78,7 @@ environments: $(foreach world,$(WORLDS),$(call stamp,$(world))) | python
 lint: $(READY)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
 
 # Uses .venv/docs, which is pinned like the other environments.
 docs: $(call stamp,docs)
@@ -88,6 +90,16 @@ test: environments
 ifneq ($(WORLD),$(lastword $(WORLDS)))
 	.venv/$(lastword $(WORLDS))/bin/python -m pytest -n 2 -m both_worlds
 endif
+
+# The wheel of CPU PyTorch is on PyTorch's own package index, not on the default one: pip must be
+# configured to find it (PIP_EXTRA_INDEX_URL, or PIP_FIND_LINKS for a folder that holds the wheel).
+WITNESS_TESTS := tests/test_pytorch_network.py tests/test_pytorch_train.py tests/test_convert.py tests/test_features.py
+
+witness: $(if $(filter 3.11,$(VERSION)),$(call stamp,witness),python-3.11)
+	.venv/witness/bin/python -m pytest $(WITNESS_TESTS)
+
+python-3.11: | python
+	@echo 'Error: make witness needs Python 3.11, for which PyTorch is pinned: make PYTHON=python3.11 witness' >&2; exit 1
 
 figures: $(FIGURES)
 
@@ -142,7 +154,8 @@ pins: | $(UV)
 	$(LOCK) --extra test requirements/reference.in -o requirements/reference.txt
 	$(LOCK) --extra docs requirements/reference.in -o requirements/docs.txt
 	$(LOCK) --extra test --universal requirements/today.in -o requirements/today.txt
+	$(LOCK) --extra test --extra witness -c requirements/reference.txt requirements/witness.in -o requirements/witness.txt
 
 clean:
-	rm -rf .venv figures build .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv figures build .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

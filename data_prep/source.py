@@ -1,6 +1,7 @@
 """An untrusted folder of photos: nothing outside of it is ever read."""
 
 import os
+import posixpath
 import unicodedata
 from pathlib import PurePosixPath
 
@@ -17,7 +18,7 @@ class Source:
     """
 
     def __init__(self, root, base=""):
-        self.root, self.base = os.path.realpath(root), base
+        self.given, self.root, self.base = os.path.abspath(root), os.path.realpath(root), base
         if not os.path.isdir(self.root):
             raise NotADirectoryError(f"{root}: not a folder; give the folder of the dataset")
         self.refused = []  # folders that link outside SRC
@@ -25,20 +26,34 @@ class Source:
 
     def within(self, folder):
         """The `Source` of a subfolder; links outside SRC are still refused."""
-        return Source(self.root, f"{self.base}{self.resolve(folder)}/")
+        return Source(self.given, f"{self.base}{self.resolve(folder)}/")
 
-    def resolve(self, path):
-        """Normalize a path of a list: "/" as separator, no "." or empty parts.
+    def resolve(self, path, folder=""):
+        """Normalize a path of a list relative to `folder`: "/" as separator, no "." or empty parts.
 
-        Raises ValueError for a path that is absolute or contains "..".
+        Raises ValueError for a path that contains ".." and for an absolute one outside `folder`.
         """
         text = path.replace("\\", "/")
         if text.startswith("/") or text[1:2] == ":":
-            raise ValueError(f"{path}: is an absolute path; paths in a list must be relative to their folder")
+            text = self._relative(text, folder)
+            if text is None:
+                raise ValueError(f"{path}: is an absolute path outside its folder")
         parts = text.split("/")
         if "\0" in text or ".." in parts:
             raise ValueError(f"{path}: points outside the folder")
         return "/".join(part for part in parts if part not in ("", ".")) or text and "."
+
+    def _relative(self, path, folder):
+        """An absolute path relative to a folder, None outside of it; links are not followed.
+
+        SRC counts by the path that was given and by its real path.
+        """
+        for top in (self.given, self.root):
+            top = top.replace("\\", "/").rstrip("/")
+            inside = posixpath.normpath(f"{top}/{self.base}{folder}").rstrip("/") + "/"
+            if path.startswith(inside):
+                return path.removeprefix(inside)
+        return None
 
     def locate(self, path):
         """The absolute path of a file or folder on disk.

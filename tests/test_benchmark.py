@@ -1,6 +1,7 @@
 """The benchmark: what it counts, that it times only what agrees, and its one-line errors."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +30,16 @@ for line in sys.stdin:
     seconds = 0.5 if kind == "ours" else 1.0
     say({"run": [seconds] * int(count), "matmul": 10.0, "memory": 2**20}[command])
 """
+
+
+@pytest.mark.parametrize("module", [benchmark, growth])
+def test_the_document_has_no_prose_between_the_marks(module):
+    """The next run with --update overwrites what stands there."""
+    text = (Path(__file__).parents[1] / "docs" / "performance.md").read_text()
+    _, rest = text.split(f"{module.BEGIN}\n")
+    about, *lines = rest.split(f"{module.END}\n")[0].splitlines()
+    assert about.startswith(("cpu; ", "gpu; "))
+    assert all(line.startswith(("|", "**")) for line in lines if line)
 
 
 @pytest.fixture

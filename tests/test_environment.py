@@ -75,13 +75,13 @@ def tracked():
     return [ROOT / os.fsdecode(name) for name in listing.stdout.split(b"\0") if name]
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", [*WORLDS, "docs", "witness"])
 def test_every_pin_is_exact_and_hashed(world):
     lines = entries(f"requirements/{world}.txt")
     assert len(lines) > 30
     for line in lines:
         pin, *hashes = line.split(" --hash=sha256:")
-        assert re.fullmatch(r"[a-z0-9.-]+==[0-9][0-9a-z.]*( ; [^;]+)?", pin.strip()), pin
+        assert re.fullmatch(r"[a-z0-9.-]+==[0-9][0-9a-z.]*([+]cpu)?( ; [^;]+)?", pin.strip()), pin
         assert hashes and all(re.fullmatch("[0-9a-f]{64}", h.strip()) for h in hashes), pin
 
 
@@ -107,6 +107,14 @@ def test_project_ranges_admit_the_pins(world, python):
 
 def test_reference_pins_are_the_same_on_each_python():
     assert pinned("reference", "3.11") == pinned("reference", "3.12")
+
+
+def test_witness_is_the_reference_environment_and_cpu_pytorch():
+    reference, witness = pinned("reference", "3.11"), pinned("witness", "3.11")
+    assert reference.items() <= witness.items()
+    assert witness["torch"].endswith("+cpu")
+    for requirement in map(Requirement, project()["optional-dependencies"]["witness"]):
+        assert requirement.specifier.contains(witness[requirement.name]), requirement
 
 
 def here():
@@ -264,6 +272,13 @@ def test_a_python_gets_the_worlds_that_it_can_have(tmp_path, version, worlds):
     runs = re.findall(r"^\.venv/(\w+)/bin/python -m pytest(.*)$", plan, re.M)
     assert [world for world, _ in runs] == expected
     assert ["both_worlds" in arguments for _, arguments in runs] == [False, True][:worlds]
+
+
+def test_witness_on_another_python_is_one_line(tmp_path):
+    done = make(f"PYTHON={fake_python(tmp_path, '3.12')}", "witness")
+    ours = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert done.returncode != 0 and len(ours) == 1
+    assert ours[0].startswith("Error: ") and "3.11" in ours[0]
 
 
 def test_make_help_tells_of_the_two_commands():

@@ -14,6 +14,7 @@ from PIL import Image
 from data_prep import checks
 from data_prep.develop import Developed
 from data_prep.ingest import WINDOW, in_parallel
+from data_prep.layouts import LAYOUTS
 from data_prep.layouts.records import Fault, Pair, Unpaired, list_rows
 from data_prep.near_duplicates import COLOR, DISTANCE, near_repeats
 from data_prep.picture import decode, fit, open_rgb, read_picture
@@ -139,6 +140,52 @@ def test_lines_of_lists(tmp_path, content, expected):
 def test_names_with_spaces_are_told_by_the_files(tmp_path):
     rows = rows_of(tmp_path, b"my a.jpg the b.jpg", {"my a.jpg", "the b.jpg"})
     assert rows == [["my a.jpg", "the b.jpg"]]
+
+
+@pytest.mark.parametrize("base, folder, expected", [
+    ("", "", "people/a b.jpg"), ("", ".", "people/a b.jpg"),
+    ("", "people", "a b.jpg"), ("people", "", "a b.jpg"),
+])  # fmt: skip
+@pytest.mark.parametrize("linked", [False, True])
+def test_absolute_paths_inside_the_folder_are_relative_to_it(tmp_path, base, folder, expected, linked):
+    trees.save(tmp_path / "real" / "people" / "a b.jpg", disk(9, 9))
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    given = tmp_path / ("link" if linked else "real")
+    source = Source(given).within(base) if base else Source(given)
+    for top in (given, tmp_path / "real"):
+        assert source.resolve(f"{top}/people/./a b.jpg", folder) == expected
+    assert source.resolve(f"{given}/people\\a b.jpg", folder) == expected
+
+
+@pytest.mark.parametrize("path, why", [
+    ("{0}/real2/a.jpg", "outside its folder"), ("{0}/real", "outside its folder"), ("/a", "outside"),
+    ("{0}/real/../a.jpg", "points outside the folder"), ("{0}/link/a.jpg", "outside its folder"),
+])  # fmt: skip
+def test_absolute_paths_outside_of_the_folder_are_refused(tmp_path, path, why):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(ValueError, match=why):
+        Source(tmp_path / "real").resolve(path.format(tmp_path))
+
+
+def test_an_absolute_path_through_a_link_out_of_the_folder_is_refused(tmp_path):
+    trees.save(tmp_path / "secret" / "a.jpg", disk(9, 9))
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "out").symlink_to(tmp_path / "secret")
+    with pytest.raises(ValueError, match="is a link out of the folder"):
+        Source(tmp_path / "real").read(f"{tmp_path}/real/out/a.jpg")
+
+
+def test_a_list_with_absolute_paths_gives_the_pairs_of_its_relative_one(tmp_path):
+    for name in ("people/a 1.jpg", "shop/b 1.jpg"):
+        trees.save(tmp_path / name, disk(9, 9))
+    (tmp_path / "relative.txt").write_text("a 1.jpg b 1.jpg\n")
+    (tmp_path / "absolute.txt").write_text(f"{tmp_path}/people/a 1.jpg {tmp_path}/shop/b 1.jpg\n")
+    relative, absolute = (
+        list(LAYOUTS["list"].records(Source(tmp_path), name, "people", "shop"))
+        for name in ("relative.txt", str(tmp_path / "absolute.txt"))
+    )
+    assert relative == absolute == [Pair(*("people/a 1.jpg", "shop/b 1.jpg") * 2)]
 
 
 # --- repeats

@@ -164,7 +164,7 @@ def test_a_step_of_wrong_sizes_is_refused():
 def test_the_lowering_takes_them_where_they_pay(taps, monkeypatch):
     x, W, dy, pad = made(10, 8, 8, 16, 16, taps)
     calls = []
-    monkeypatch.setattr(native, "call", lambda name, shape, *a: calls.append(name) or np.zeros(shape))
+    monkeypatch.setattr(native, "call_one", lambda name, shape, *a: calls.append(name) or np.zeros(shape))
     lowering.convolve(x, W, 2, pad, compiled=True)
     lowering.deconvolve(dy, W, 2, pad, x.shape[2:], compiled=True)
     lowering.weight_gradient(x, dy, 2, pad, taps, compiled=True)

@@ -78,7 +78,7 @@ def record(monkeypatch, layer):
 @BOTH
 def test_wrong_sizes_are_refused():
     convolution = layers.Convolution(parameters(), "a", 3, 4, 3)
-    with pytest.raises(ValueError, match="3 channels given 5"):
+    with pytest.raises(ValueError, match="expects 3 channels, got 5"):
         convolution.output_shape((5, 8, 8))
     with pytest.raises(ValueError, match="multiple of 16"):
         Config(height=100)

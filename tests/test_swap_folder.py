@@ -118,6 +118,16 @@ def test_a_list_stays_in_its_folders(shop, capsys):
     assert [p.name for p in (shop.root / "out").rglob("*.png")] == ["red.png"]
 
 
+def test_a_list_may_hold_absolute_paths_inside_its_folders(shop, capsys):
+    pairs, root = shop.root / "pairs.csv", shop.root
+    pairs.write_text(
+        f"{root}/people/anna.png,anna.webp,{root}/shop/red.png\nanna.png,anna.webp,{root}/secret.png\n"
+    )
+    assert run(shop, f"--pairs={pairs}") == 0
+    assert f"pairs.csv:2: {root}/secret.png: is an absolute path outside" in capsys.readouterr().err
+    assert [p.relative_to(root / "out").as_posix() for p in (root / "out").rglob("*.png")] == ["anna/red.png"]
+
+
 def test_another_checkpoint_does_not_mix(shop, capsys):
     assert run(shop) == 0
     shop.painter.sha256 = "1" * 64

@@ -1,30 +1,30 @@
-"""Where compiled functions run: Aesara's JAX linker (CPU, GPU) or its C linker (CPU).
+"""Back ends that compile and run functions: Aesara's JAX linker (CPU, GPU) or its C linker (CPU).
 
-A back end is a module of this package with ``create(device) -> Backend``; nothing else in the
-project asks which one it is.
+A back end is a module of this package with ``create(device) -> Backend``; the rest of the project
+does not depend on which one is in use.
 """
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 BACKENDS = ("jax", "c")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 class Backend(NamedTuple):
-    """A way to compile and run.
+    """How functions are compiled and run.
 
-    name: "jax" or "c".  device: what runs it, for people.  mode: Aesara's compilation mode.
-    resident: puts the value of a shared variable where the functions run, once.
-    process: which of the processes that train together this is; 0 alone writes files.
-    kernels: what computes, as a run records it: other kernels give other bits.
+    name: "jax" or "c".  device: the device's name, for messages.  mode: Aesara's compilation mode.
+    resident: moves the value of a shared variable to the device.
+    process: index of this process in distributed training; only process 0 writes files.
+    kernels: identifies the numerical kernels, for run records; other kernels round differently.
     """
 
     name: str
     device: str
-    mode: object
-    resident: Callable
+    mode: Any
+    resident: Callable[[Any], None]
     process: int = 0
     kernels: str = ""
 
@@ -37,15 +37,15 @@ def choose_backend(
     cluster: str | None = None,
     reference: bool = False,
 ) -> Backend:
-    """The back end by name; "auto" takes JAX where it is installed, else C.
+    """The back end by name; "auto" selects JAX if it is installed, else C.
 
-    device: None (the best there is), "cpu" or "gpu".
-    precision: of convolutions; "tf32" lets a GPU round their inputs to 10 bits of mantissa,
-    "bfloat16" rounds inputs and results to 7.  Sums, norms, losses and Adam stay float32.
-    devices: how many share a minibatch, or "all".
-    cluster: where several processes train together, "HOST:PORT,PROCESSES,INDEX" or "auto".
-    reference: give XLA every convolution whole, the slow witness of the fast lowering.
-    Raises ValueError, with the cure, when it cannot run here.
+    device: "cpu", "gpu" or None (the best available).
+    precision: of convolutions; "tf32" lets a GPU round their inputs to a 10-bit mantissa,
+    "bfloat16" rounds inputs and results to 7 bits.  Sums, norms, losses and Adam stay float32.
+    devices: number of devices that share a minibatch, or "all".
+    cluster: for distributed training, "HOST:PORT,PROCESSES,INDEX" or "auto".
+    reference: lower every convolution to a single XLA operation: slower, the reference for the tests.
+    Raises ValueError, with a remedy, if the back end cannot run here.
     """
     if name not in ("auto", *BACKENDS):
         raise ValueError(f"backend {name!r}: must be auto, {' or '.join(BACKENDS)}")
@@ -58,16 +58,17 @@ def choose_backend(
     plain = (precision, devices, cluster, reference) == ("float32", 1, None, False)
     if name == "c" and not plain:
         raise ValueError("backend c computes in float32 on one device; use --backend jax")
-    settings = (
+    settings: dict[str, Any] = (
         {}
         if name == "c"
         else dict(precision=precision, devices=devices, cluster=cluster, reference=reference)
     )
-    return import_module(f"cagan_theano.backends.{name}").create(device, **settings)
+    backend: Backend = import_module(f"cagan_theano.backends.{name}").create(device, **settings)
+    return backend
 
 
 def is_installed(package: str) -> bool:
-    """Whether a package can be found, without importing it."""
+    """Whether a package is installed; does not import it."""
     from importlib.util import find_spec
 
     return find_spec(package) is not None

@@ -1,34 +1,39 @@
-"""Aesara's C linker: the reference on the CPU; needs a C++ compiler and numpy 1.26.
+"""Aesara's C linker, the reference on the CPU; it needs g++ and numpy 1.26.
 
-It repairs, in one guarded place, the fault that breaks convolution in Aesara 2.8.10 to 2.9.4, and
-links OpenBLAS where one can be found: a system's, or the one inside scipy's wheel.
+This module works around the bug that breaks convolution in Aesara 2.8.10 to 2.9.4 and links OpenBLAS
+if available: the system's, or the one bundled with scipy's wheel.
 """
 
 import ctypes.util
 import shutil
 from pathlib import Path
+from typing import Any
 
 from cagan_theano.backends import Backend
 from cagan_theano.backends.expansion import inline_fused_ops
 from cagan_theano.compat import NUMPY_2, aesara
+from cagan_theano.network.layers import Variable
 
 
 def create(device: str | None = None) -> Backend:
-    """The C back end; ValueError, with the cure, where it cannot run."""
+    """The C back end; raises ValueError, with a remedy, if it cannot run here."""
     if device == "gpu":
-        raise ValueError("backend c runs on the CPU alone; use --backend jax for a GPU")
+        raise ValueError("backend c runs on the CPU only; use --backend jax for a GPU")
     if NUMPY_2:
         raise ValueError("backend c needs numpy 1.26 (requirements/reference.txt); use --backend jax")
     compiler = shutil.which("g++")
     if compiler is None:
-        raise ValueError("backend c needs the compiler g++, which is not found; use --backend jax")
+        raise ValueError("backend c needs the compiler g++, which was not found; use --backend jax")
     configure(compiler)
     repair_convolution()
     return Backend("c", "CPU", mode(), lambda variable: None, kernels="aesara c")
 
 
-def mode():
-    """Aesara's FAST_RUN on its C virtual machine, as if the compiler had been there at import."""
+def mode() -> Any:
+    """Aesara's FAST_RUN mode on its C virtual machine.
+
+    Built here because Aesara chose its default linker at import, when no compiler was configured.
+    """
     from aesara.compile.mode import FAST_RUN, Mode
     from aesara.link.vm import VMLinker
 
@@ -36,14 +41,14 @@ def mode():
 
 
 def configure(compiler: str) -> None:
-    """Turn Aesara's C compilation on, with the BLAS at hand."""
+    """Enable Aesara's C compilation, with the BLAS library that `blas_flags` finds."""
     config = aesara.config
     config.cxx = compiler
     config.blas__ldflags = config.blas__ldflags or blas_flags()
 
 
 def blas_flags() -> str:
-    """Linker flags for OpenBLAS, or "" for numpy's own slower way."""
+    """Linker flags for OpenBLAS, or "" for Aesara's slower fallback through numpy."""
     if ctypes.util.find_library("openblas"):
         return "-lopenblas"
     import scipy
@@ -55,9 +60,9 @@ def blas_flags() -> str:
 
 
 def repair_convolution() -> None:
-    """Replace CorrMM.make_node where it is the faulty one, which calls tuple() with four arguments.
+    """Replace CorrMM.make_node in versions of Aesara in which it calls tuple() with four arguments.
 
-    The fault hides behind "there is no implementation available ... do you have a BLAS library".
+    Aesara reports the bug as "there is no implementation available ... do you have a BLAS library".
     """
     from aesara.tensor.nnet.corr import CorrMM
 
@@ -68,8 +73,8 @@ def repair_convolution() -> None:
         CorrMM.make_node = make_node
 
 
-def make_node(self, img, kern):
-    """CorrMM's node: [N, C, H, W] and [K, C, h, w] of one dtype -> [N, K, H', W']."""
+def make_node(self: Any, img: Variable, kern: Variable) -> Any:
+    """CorrMM's node: images [N, C, H, W] and kernels [K, C, h, w] -> [N, K, H', W']."""
     tensor = aesara.tensor
     img, kern = self.as_common_dtype(*map(tensor.as_tensor_variable, (img, kern)))
     if img.type.ndim != 4 or kern.type.ndim != (6 if self.unshared else 4):

@@ -1,8 +1,8 @@
-"""Where compiled functions are kept from one start to the next: JAX's own compilation cache.
+"""The persistent compilation cache: JAX's own, in a folder of this package.
 
-One folder in the user's cache folder for each version of this package, of jax and of jaxlib and for
-each kind of processor, since what is kept is machine code.  Safe to delete at any time; without a
-folder that is ours to write, everything works, and compiles anew at each start.
+The user's cache folder holds one folder for each combination of processor model and versions of this
+package, jax and jaxlib, since the entries are machine code.  The folders can be deleted at any time.
+Without a folder that is safe to use, functions are compiled again at each start.
 """
 
 import contextlib
@@ -15,19 +15,20 @@ import stat
 import sys
 import warnings
 from pathlib import Path
+from types import ModuleType
 
-VARIABLE = "CAGAN_THEANO_CACHE"  # a folder to use instead, or "off"; --no-cache sets the latter
-MARK = "compiled"  # how the names of our folders begin
-SHORTEST = 0.3  # seconds of compilation from which on a function is worth a file
-# what /proc/cpuinfo says of a processor on x86 and on Arm
-FACTS = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features",
+VARIABLE = "CAGAN_THEANO_CACHE"  # another cache folder, or "off"; --no-cache sets "off"
+MARK = "compiled"  # prefix of the folders' names
+SHORTEST = 0.3  # seconds of compilation above which a function is cached
+# fields of /proc/cpuinfo that identify a processor, on x86 and on Arm
+FIELDS = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features",
          "CPU implementer", "CPU part", "CPU variant", "CPU revision")  # fmt: skip
 
 
-def turn_on(jax) -> Path | None:
-    """Let jax keep what it compiles; returns the folder, None where there is none.
+def turn_on(jax: ModuleType) -> Path | None:
+    """Enable jax's persistent compilation cache; returns its folder, or None if it stays off.
 
-    Nothing changes where the user has given jax a folder (JAX_COMPILATION_CACHE_DIR).
+    A folder that the user has configured (JAX_COMPILATION_CACHE_DIR) is left in place.
     """
     theirs = jax.config.jax_compilation_cache_dir
     if theirs and not is_ours(theirs):
@@ -38,20 +39,20 @@ def turn_on(jax) -> Path | None:
     return folder
 
 
-def use(jax, folder: Path | None) -> None:
-    """Point jax at a folder, or at none; also after it has compiled something."""
+def use(jax: ModuleType, folder: Path | None) -> None:
+    """Set jax's cache folder (None: no cache); also works after jax has compiled something."""
     from jax.experimental.compilation_cache import compilation_cache
 
     jax.config.update("jax_compilation_cache_dir", None if folder is None else str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    # a damaged entry or a full disk costs the compilation and is no news to the user
+    # a damaged entry or a full disk only costs a compilation; the user need not know
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
     compilation_cache.reset_cache()
 
 
-def version_folder(jax) -> Path | None:
-    """The folder for these versions on this processor; None when switched off."""
+def version_folder(jax: ModuleType) -> Path | None:
+    """The cache folder for these versions and this processor; None if the cache is off."""
     import jaxlib
 
     from cagan_theano import __version__
@@ -62,38 +63,38 @@ def version_folder(jax) -> Path | None:
 
 
 def is_ours(folder: str) -> bool:
-    """Whether a folder is one that `turn_on` chose."""
+    """Whether `turn_on` chose this folder."""
     return Path(folder).name.startswith(f"{MARK}-")
 
 
 def user_folder() -> Path | None:
-    """The user's cache folder for this package, by the custom of the system; None: switched off."""
+    """This package's folder in the user's cache folder, by platform convention; None if off."""
     wanted = os.environ.get(VARIABLE)
     if wanted:
         return None if wanted == "off" else Path(wanted).absolute()
     home = Path(os.path.expanduser("~"))
     if sys.platform == "darwin":
         return home / "Library" / "Caches" / "cagan_theano"
-    # the XDG base directories: a relative path is to be ignored
+    # the XDG base directory specification: relative paths are ignored
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (base if base.is_absolute() else home / ".cache") / "cagan_theano"
 
 
 def prepared(folder: Path | None) -> Path | None:
-    """The folder, made where missing; None unless it is this user's alone to write.
+    """The folder, created if missing; None unless only this user can write to it.
 
-    What is read from there runs: so nobody else may be able to put anything there, nor another folder
-    in the place of it or of one above it.  Where somebody could, a line says so.
+    Cached code is executed, so no other user may be able to add files or to replace the folder or one
+    of its parents.  If one could, a warning says so.
     """
-    if folder is None or not folder.is_absolute():  # a user without a home
+    if folder is None or not folder.is_absolute():  # relative: a user without a home
         return None
     with contextlib.suppress(OSError, ValueError, RuntimeError):
-        # a link's own place counts as much as the one that it leads to
+        # check both the path as given and the path that its links lead to
         found = made(folder) or made(folder.resolve())
         if found:
             tell(
-                f"{folder}: is not used as compile cache, for {found}; everything is compiled anew "
-                f"at each start until that is mended, or {VARIABLE} names another folder"
+                f"{folder}: not used as compilation cache: {found}; functions are compiled again at "
+                f"each start until this is fixed or {VARIABLE} names another folder"
             )
         elif os.access(folder, os.W_OK):
             return folder
@@ -101,7 +102,7 @@ def prepared(folder: Path | None) -> Path | None:
 
 
 def made(folder: Path) -> str:
-    """Make a folder and those above it where missing, for this user alone; what makes it unsafe, or ""."""
+    """Create a folder and its parents with mode 700; returns why it is unsafe, or ""."""
     for place in (*reversed(folder.parents), folder):
         place.mkdir(0o700, exist_ok=True)
         found = danger(place.stat(), last=place == folder) if os.name == "posix" else ""
@@ -111,31 +112,32 @@ def made(folder: Path) -> str:
 
 
 def danger(found: os.stat_result, last: bool) -> str:
-    """Why others could change what is in a folder (or a file), "" where only this user and root can.
+    """Why other users could change a file or a folder's contents; "" if only this user and root can.
 
-    last: whether all in it is to be trusted; else one entry of it, which in a folder like /tmp (with
-    the sticky bit) its owner alone can replace.
+    last: True for the cache folder itself, whose whole contents must be trustworthy.  False for a
+    parent, of which only the next folder matters: with the sticky bit, as on /tmp, only its owner can
+    replace it.
     """
-    # in a container whose users are mapped, root's folders may belong to someone else: / tells whom
+    # in a container with mapped users, root's folders may have another owner: that of /
     owners = {os.geteuid()} if last else {os.geteuid(), 0, os.stat("/").st_uid}
     if found.st_uid not in owners:
         return "belongs to another user"
     if found.st_mode & 0o022 and (last or not found.st_mode & stat.S_ISVTX):
-        return "may be written by others (chmod go-w)"
+        return "is writable by other users (chmod go-w)"
     return ""
 
 
 @functools.cache
 def tell(text: str) -> None:
-    """Say something about the cache or our kernels, once in a process."""
+    """Log a warning about the cache or the C++ kernels, once per process."""
     logging.getLogger("cagan_theano").warning("%s", " ".join(text.split()))
 
 
 def processor() -> str:
-    """A short digest of the processor's model and its instruction sets."""
-    facts = [platform.machine(), platform.processor()]
+    """A short digest of the processor's model and instruction sets."""
+    values = [platform.machine(), platform.processor()]
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
         first = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
-        facts += [value for key, value in sorted(first.items()) if key.strip() in FACTS]
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
+        values += [value for key, value in sorted(first.items()) if key.strip() in FIELDS]
+    return hashlib.sha256("\n".join(values).encode()).hexdigest()[:12]

@@ -1,26 +1,34 @@
-"""Which devices of jax run a function, and how its arrays lie on them: jax's own sharding.
+"""The jax devices that run a function, and the sharding of its arrays (data parallelism).
 
-Several devices share each minibatch: every device holds all photos, parameters and moments, and
-computes its part of the pictures.  Over several processes ("hosts"), `join_cluster` comes first.
+Every device holds all photos, parameters and moments and computes its part of each minibatch.  With
+several processes ("hosts"), call `join_cluster` first.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import jax
+
 ALL = "all"
-# XLA's CPU compiler orders the work by default for the most that could run at a time, which needs
-# a fifth more temporary memory; what takes long here uses all cores by itself
+# XLA's CPU compiler schedules for concurrency by default, which takes a fifth more temporary memory;
+# the expensive operations here use all cores by themselves
 ORDER = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
 
 
 class Placement:
-    """The devices that share a minibatch, as a mesh of one axis, and where arrays go.
+    """The devices that share a minibatch, as a mesh with one axis, and the placement of arrays.
 
-    devices: those of all processes.  local: those of this one.
+    devices: those of all processes.  local: those of this process.
     """
 
-    def __init__(self, devices: list):
+    def __init__(self, devices: list[jax.Device]) -> None:
         import jax
         from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -30,36 +38,41 @@ class Placement:
         self.whole = NamedSharding(mesh, PartitionSpec())
         self.parts = NamedSharding(mesh, PartitionSpec("minibatch"))
 
-    def replicate(self, array):
-        """An array, whole on every device."""
+    def replicate(self, array: Any) -> jax.Array:
+        """The array, replicated on every device."""
         import jax
 
         if len(self.devices) == 1:
-            return jax.device_put(array)  # on jax's default device
+            placed: jax.Array = jax.device_put(array)  # on jax's default device
+            return placed
         if isinstance(array, jax.Array) and array.sharding == self.whole:
             return array
         return self._put(np.asarray(array), self.whole)
 
-    def divide(self, array):
-        """The array of a minibatch [N, ...], shared among the devices where they divide N."""
+    def divide(self, array: Any) -> jax.Array:
+        """The array of a minibatch [N, ...], split along N if the number of devices divides N.
+
+        Otherwise the array is replicated; one that is on the devices already is returned unchanged.
+        """
         import jax
 
-        if isinstance(array, jax.Array):  # a parameter or the photos, which are there already
+        if isinstance(array, jax.Array):  # a parameter or the photos
             return array
         even = np.ndim(array) > 0 and len(array) % len(self.devices) == 0
         return self._put(np.asarray(array), self.parts if even else self.whole)
 
-    def _put(self, array, sharding):
-        """A jax array; every process has the whole and gives its own devices their parts."""
+    def _put(self, array: np.ndarray[Any, Any], sharding: jax.sharding.Sharding) -> jax.Array:
+        """A jax array from a numpy array that every process holds whole."""
         import jax
 
         return jax.make_array_from_callback(array.shape, sharding, lambda part: array[part])
 
-    def compiled(self, function, replaced: tuple):
-        """A function of arrays, compiled for the devices.
+    def compiled(self, function: Callable[..., Any], replaced: tuple[int, ...]) -> Callable[..., Any]:
+        """A function of arrays, jit-compiled for the devices.
 
-        replaced: the inputs that it computes anew, whose memory it may take.  Of several
-        processes, each runs a function that replaces nothing for itself, on one of its devices.
+        replaced: indices of the inputs that the function updates; their buffers are donated.  With
+        several processes, a function that updates nothing runs in each process on its own, on one
+        device.
         """
         import jax
 
@@ -74,42 +87,42 @@ class Placement:
         return lambda *arrays: shared(*map(self.divide, arrays))
 
 
-def own(array):
-    """This process's copy of an array that every device holds."""
+def own(array: Any) -> Any:
+    """This process's copy of a replicated array."""
     import jax
 
     return array.addressable_data(0) if isinstance(array, jax.Array) else array
 
 
-def choose(jax, kind: str | None, count: int | str) -> list:
-    """`count` devices ("all": every one) of a kind, None being the best kind there is.
+def choose(jax: ModuleType, kind: str | None, count: int | str) -> list[jax.Device]:
+    """`count` devices ("all" for every one) of a kind; None selects the best kind available.
 
-    Raises ValueError, with the cure, where there are fewer.
+    Raises ValueError, with a remedy, if there are fewer.
     """
     try:
-        found = jax.devices(kind)
+        found: list[Any] = jax.devices(kind)
     except RuntimeError as error:
         cure = "install jax[cuda12] on a machine with an NVIDIA GPU, or use --device cpu"
         raise ValueError(f"no {kind} is visible to jax; {cure}") from error
-    wanted = len(found) if count == ALL else count
+    wanted = len(found) if count == ALL else int(count)
     if not 1 <= wanted <= len(found):
         raise ValueError(
             f"--devices {count}: jax sees {len(found)} of kind {found[0].platform}; "
-            f"use a number up to that, or {ALL}"
+            f"use at most that many, or {ALL}"
         )
     if jax.process_count() > 1 and wanted < len(found):
         raise ValueError(
-            f"--devices {count}: several processes use all their {len(found)} devices; use --devices {ALL}"
+            f"--devices {count}: several processes must use all {len(found)} devices; use --devices {ALL}"
         )
     return found[:wanted]
 
 
-def join_cluster(jax, cluster: str) -> None:
-    """Meet the other processes of a training; before anything else is asked of jax.
+def join_cluster(jax: ModuleType, cluster: str) -> None:
+    """Initialize distributed training; call before any other use of jax.
 
-    cluster: "HOST:PORT,PROCESSES,INDEX", the address of process 0 among them, or "auto" where a
-    batch system such as SLURM tells jax.  A second call does nothing.
-    Raises ValueError for another text, and where the processes do not meet.
+    cluster: "HOST:PORT,PROCESSES,INDEX" with the address of process 0, or "auto" if jax gets them from
+    a batch system such as SLURM.  A second call does nothing.
+    Raises ValueError for any other text, and if the processes do not connect.
     """
     if jax.distributed.is_initialized():
         return
@@ -119,7 +132,7 @@ def join_cluster(jax, cluster: str) -> None:
 
     try:
         jax.distributed.initialize(**arguments)
-        # the processes must meet within 30 s; after compiling, they may be further apart
+        # the processes must connect within 30 s: do it now, since their compile times may differ by more
         multihost_utils.sync_global_devices("cagan_theano")
     except (RuntimeError, ValueError) as error:
         raise ValueError(
@@ -128,16 +141,16 @@ def join_cluster(jax, cluster: str) -> None:
         ) from error
 
 
-def parse_cluster(text: str) -> dict:
+def parse_cluster(text: str) -> dict[str, Any]:
     """The arguments of jax.distributed.initialize from "HOST:PORT,PROCESSES,INDEX"."""
     address, *numbers = text.split(",")
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal() and len(numbers) == 2
             and all(number.strip().isdecimal() for number in numbers)):  # fmt: skip
         raise ValueError(
-            f"--cluster {text}: is neither auto nor HOST:PORT,PROCESSES,INDEX, such as node0:9876,2,0"
+            f"--cluster {text}: must be auto or HOST:PORT,PROCESSES,INDEX, such as node0:9876,2,0"
         )
     processes, index = map(int, numbers)
     if not index < processes:
-        raise ValueError(f"--cluster {text}: the index counts from 0 to {processes - 1}")
+        raise ValueError(f"--cluster {text}: the index must be in 0..{processes - 1}")
     return dict(coordinator_address=address, num_processes=processes, process_id=index)

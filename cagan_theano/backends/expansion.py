@@ -1,27 +1,29 @@
-"""The rewrite that puts a FusedOp's inner graph in its place, for back ends without their own.
+"""The rewrite that inlines a FusedOp's inner graph, for back ends without a kernel for it.
 
-Aesara's rewrite for any OpFromGraph copies all that comes before it at every turn, which grows
-without bounds in a network of many layers.
+Aesara's own rewrite of OpFromGraph copies the whole graph upstream each time it is applied, and its
+cost explodes with the number of layers.
 """
 
+from typing import Any
+
 from cagan_theano.compat import aesara
-from cagan_theano.network.layers import FusedOp
+from cagan_theano.network.layers import FusedOp, Variable
 
-FIRST = -0.01  # before all rewrites of Aesara
+FIRST = -0.01  # position before all rewrites of Aesara
 
 
-def inline_fused_ops(query):
-    """An optimizer's query (aesara.graph.rewriting) that expands before it does anything else."""
+def inline_fused_ops(query: Any) -> Any:
+    """A rewrite database query (aesara.graph.rewriting) extended to inline every FusedOp first."""
     from aesara.graph.rewriting.basic import in2out, node_rewriter
 
     return query.register((in2out(node_rewriter([FusedOp])(expand)), FIRST))
 
 
-def expand(fgraph, node) -> list:
-    """What is to stand for the outputs of a FusedOp."""
+def expand(fgraph: Any, node: Any) -> list[Variable]:
+    """The replacements for the outputs of a FusedOp node."""
     op = node.op
-    standing_in = dict(zip(op.inner_inputs, node.inputs))
+    substitutes = dict(zip(op.inner_inputs, node.inputs))
     made = aesara.graph.basic.clone_get_equiv(
-        op.inner_inputs, op.inner_outputs, copy_inputs=False, copy_orphans=False, memo=standing_in
+        op.inner_inputs, op.inner_outputs, copy_inputs=False, copy_orphans=False, memo=substitutes
     )
     return [made[output] for output in op.inner_outputs]

@@ -1,12 +1,15 @@
-"""Aesara's JAX linker: CPU and GPU; convolutions, their gradients and Split are registered here.
+"""Aesara's JAX linker, for CPU and GPU, with lowerings for convolutions, their gradients and Split.
 
-The lowering of each operation is a function of arrays in `cagan_theano.backends.lowering`.
+The lowerings of convolutions and norms are functions of arrays in `cagan_theano.backends.lowering`.
 """
+
+from __future__ import annotations
 
 import ctypes
 import gc
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,22 +19,27 @@ from cagan_theano.backends.expansion import inline_fused_ops
 from cagan_theano.backends.recompute import ControlDependency, RecomputedNorm, recomputing
 from cagan_theano.compat import abstract_conv, aesara
 from cagan_theano.learning.adam import AdamStep
-from cagan_theano.network.layers import FusedInstanceNorm
+from cagan_theano.network.layers import FusedInstanceNorm, Variable
 
-# what XLA is told of its products; bfloat16 also rounds what a convolution is given
+if TYPE_CHECKING:
+    from jax import Array
+
+Lowered = Callable[..., Any]  # a function of jax arrays that returns one array or several
+
+# XLA's precision of products; bfloat16 additionally rounds the inputs of convolutions
 PRODUCTS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": "tensorfloat32"}
 
 M_TRIM_THRESHOLD, M_ARENA_MAX = -1, -8  # glibc's malloc.h
 
-MANTISSA = {"tf32": 10, "bfloat16": 7}  # bits that are kept; both have float32's 8 of exponent
+MANTISSA = {"tf32": 10, "bfloat16": 7}  # bits; the exponent has 8, as in float32
 
 
 class Target(NamedTuple):
     """What a graph is lowered for.
 
-    platform: "cpu", "cuda" ... as jax names it.  precision: a key of PRODUCTS.
-    reference: whether XLA is given every convolution whole, as the paper's graph has it.
-    compiled: whether our own convolutions for the CPU may do the work; they run on one device.
+    platform: jax's name, such as "cpu" or "cuda".  precision: a key of PRODUCTS.
+    reference: whether every convolution is lowered to a single XLA operation.
+    compiled: whether the C++ kernels for the CPU may be used; they run on one device only.
     """
 
     platform: str = "cpu"
@@ -52,7 +60,7 @@ def create(
 ) -> Backend:
     """The JAX back end; see `cagan_theano.backends.choose_backend` for the settings.
 
-    Raises ValueError, with the cure, where jax is missing or sees no such devices.
+    Raises ValueError, with a remedy, if jax is not installed or sees no such devices.
     """
     try:
         import jax
@@ -82,17 +90,17 @@ def create(
 
 
 def kernels(target: Target) -> str:
-    """What computes for a target: our kernels by their digests, else XLA's."""
+    """Identifies a target's numerical kernels: digests of the C++ kernels, or XLA and its settings."""
     if target.compiled:
-        return native.loaded()
+        return native.loaded() or ""
     reference = " reference" if target.reference else ""
     return f"xla {target.platform} {target.precision}{reference}"
 
 
 def limit_malloc_arenas() -> None:
-    """Have glibc keep few heaps and give back what is free at their ends; elsewhere do nothing.
+    """Have glibc use few heaps and return free memory at their ends; no effect on other C libraries.
 
-    What compiling took would else stay with the process: a tenth of a training's memory.
+    Otherwise the process keeps the memory of compilation: a tenth of a training run's memory.
     """
     try:
         option = ctypes.CDLL(None).mallopt
@@ -102,26 +110,26 @@ def limit_malloc_arenas() -> None:
     option(M_TRIM_THRESHOLD, 128 << 10)
 
 
-def describe(name: str, placement) -> str:
-    """The devices in words."""
+def describe(name: str, placement: placing.Placement) -> str:
+    """The devices, for messages."""
     count = len(placement.devices)
     return name if count == 1 else f"{count} x {name}"
 
 
 def silence() -> None:
-    """Keep Aesara's float64 accumulators and dropped assertions under JAX from being announced.
+    """Suppress Aesara's warnings about float64 accumulators and dropped assertions under JAX.
 
-    Sums accumulate in float32 there, which the tests hold against float64.
+    Sums accumulate in float32 there; the tests compare them with float64.
     """
     for message in ("Explicitly requested dtype", "Skipping `CheckAndRaise` Op"):
         warnings.filterwarnings("ignore", message)
 
 
-def mode(target: Target, placement):
-    """Aesara's JAX mode, with values that stay on the device, less the rewrites for C.
+def mode(target: Target, placement: placing.Placement) -> Any:
+    """Aesara's JAX mode, with values that stay on the device and without the rewrites for C.
 
-    Those are C's convolutions, and the fusion and in-place forms that XLA finds by itself: without
-    them Aesara needs two thirds of the time.
+    Those are the C convolutions, and fusion and in-place operations, which XLA does by itself.
+    Without them Aesara takes two thirds of the time.
     """
     from aesara.compile.mode import JAX, Mode
 
@@ -129,19 +137,19 @@ def mode(target: Target, placement):
     return Mode(linker(target, placement), recomputing(kept) if target.compiled else inline_fused_ops(kept))
 
 
-def linker(target: Target, placement):
+def linker(target: Target, placement: placing.Placement) -> Any:
     """Aesara's JAX linker for a target and its devices.
 
-    Aesara's own container turns every new value of a shared variable into a numpy array: all
-    parameters and moments would leave the device after each step.  Here they stay, and an update
-    may write over the memory of the values that it replaces ("donation").
+    Aesara's own container converts every new value of a shared variable to a numpy array, so all
+    parameters and moments would leave the device after each step.  Here they stay, and an update may
+    reuse the buffers of the values that it replaces (donation).
     """
     import jax
     from aesara.link.basic import Container
     from aesara.link.jax.linker import JAXLinker
 
     class ResidentContainer(Container):
-        def keep(self, value):
+        def keep(self, value: Any) -> None:
             if isinstance(value, jax.Array):
                 self.storage[0] = value
             else:
@@ -150,27 +158,28 @@ def linker(target: Target, placement):
         data = property(Container.__get__, keep)
 
     class ResidentLinker(JAXLinker):
-        def make_all(self, *args, **kwargs):
+        def make_all(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
             function, inputs, *rest = super().make_all(*args, **kwargs)
             for container in inputs:
                 container.__class__ = ResidentContainer
             return function, inputs, *rest
 
-        def fgraph_convert(self, fgraph, storage_map=None, **kwargs):
+        def fgraph_convert(self, fgraph: Any, storage_map: Any = None, **kwargs: Any) -> Lowered:
             forget_shapes(fgraph)
-            # Aesara's converter would hold on to the first value of every input for good
+            # Aesara's converter would keep a reference to the first value of every input
             inner = {v: cell for v, cell in storage_map.items() if v not in fgraph.inputs}
-            return super().fgraph_convert(fgraph, storage_map=inner, target=target, **kwargs)
+            convert: Callable[..., Lowered] = super().fgraph_convert
+            return convert(fgraph, storage_map=inner, target=target, **kwargs)
 
-        def jit_compile(self, function):
+        def jit_compile(self, function: Lowered) -> Lowered:
             replaced = tuple(self.fgraph.update_mapping.values())
             return placement.compiled(at_precision(function, target.precision), replaced)
 
     return ResidentLinker()
 
 
-def forget_shapes(fgraph) -> None:
-    """Drop the graphs of sizes that Aesara's rewrites made; they would stay in memory."""
+def forget_shapes(fgraph: Any) -> None:
+    """Drop the shape graphs that Aesara's rewrites made, which would stay in memory."""
     shapes = aesara.tensor.rewriting.shape.ShapeFeature
     for feature in list(fgraph._features):
         if isinstance(feature, shapes):
@@ -178,18 +187,18 @@ def forget_shapes(fgraph) -> None:
     gc.collect()
 
 
-def lowered(fgraph, target: Target):
-    """The function of jax arrays that a graph is, for a target; nothing is compiled yet."""
+def lowered(fgraph: Any, target: Target) -> Lowered:
+    """A function graph as a function of jax arrays for a target, not compiled yet."""
     from aesara.link.jax.dispatch import jax_funcify
 
     return at_precision(jax_funcify(fgraph, target=target, storage_map={}), target.precision)
 
 
-def at_precision(function, precision: str):
-    """The function with its products at a precision."""
+def at_precision(function: Lowered, precision: str) -> Lowered:
+    """The function with its matrix products and convolutions at a precision."""
     import jax
 
-    def precise(*arrays):
+    def precise(*arrays: Array) -> Any:
         with jax.default_matmul_precision(PRODUCTS[precision]):
             return function(*arrays)
 
@@ -197,10 +206,10 @@ def at_precision(function, precision: str):
     return precise
 
 
-def to_device(placement):
+def to_device(placement: placing.Placement) -> Callable[[Variable], None]:
     """The function that moves a shared variable's value to the devices; updates keep it there."""
 
-    def put(variable) -> None:
+    def put(variable: Variable) -> None:
         storage = variable.container.storage
         storage[0] = placement.replicate(storage[0])
 
@@ -208,11 +217,11 @@ def to_device(placement):
 
 
 def register() -> None:
-    """Teach Aesara's JAX linker the operations that it lacks; a second call does nothing."""
+    """Register lowerings for operations that Aesara's JAX linker lacks; a second call does nothing."""
     from aesara.link.jax.dispatch import jax_funcify
     from aesara.tensor.shape import SpecifyShape
 
-    table = {
+    table: dict[Any, Callable[..., Lowered]] = {
         abstract_conv.AbstractConv2d: convolution,
         abstract_conv.AbstractConv2d_gradInputs: gradient_of_input,
         abstract_conv.AbstractConv2d_gradWeights: gradient_of_weights,
@@ -228,21 +237,21 @@ def register() -> None:
             jax_funcify.register(op, lower)
 
 
-def convolution(op, target: Target = CPU, **kwargs):
+def convolution(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
     """Lower AbstractConv2d: images [N, C, H, W], kernels [K, C, h, w]."""
     check(op)
 
-    def convolve(images, kernels):
+    def convolve(images: Array, kernels: Array) -> Array:
         return lowering.convolve(images, kernels, op.subsample[0], pad(op), compiled=target.compiled)
 
     return rounded(convolve, target)
 
 
-def gradient_of_input(op, target: Target = CPU, **kwargs):
-    """Lower AbstractConv2d_gradInputs, the deconvolution; op.imshp states the size made."""
+def gradient_of_input(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
+    """Lower AbstractConv2d_gradInputs, the transposed convolution; op.imshp is the output size."""
     check(op)
 
-    def deconvolve(kernels, gradients):
+    def deconvolve(kernels: Array, gradients: Array) -> Array:
         return lowering.deconvolve(
             gradients,
             kernels,
@@ -256,11 +265,11 @@ def gradient_of_input(op, target: Target = CPU, **kwargs):
     return rounded(deconvolve, target)
 
 
-def gradient_of_weights(op, target: Target = CPU, **kwargs):
-    """Lower AbstractConv2d_gradWeights; op.kshp states the kernel's size."""
+def gradient_of_weights(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
+    """Lower AbstractConv2d_gradWeights; op.kshp is the kernel's size."""
     check(op)
 
-    def correlate(images, gradients):
+    def correlate(images: Array, gradients: Array) -> Array:
         return lowering.weight_gradient(
             images,
             gradients,
@@ -274,61 +283,64 @@ def gradient_of_weights(op, target: Target = CPU, **kwargs):
     return rounded(correlate, target)
 
 
-def normalization(op, target: Target = CPU, **kwargs):
-    """Lower FusedInstanceNorm and its gradient, where their inner graphs did not take their places."""
+def normalization(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
+    """Lower FusedInstanceNorm and its gradient, if they were not inlined."""
     epsilon, slope = op.attributes
 
-    def normalize(x, *rest):
+    def normalize(x: Array, *rest: Array) -> Array | tuple[Array, ...]:
         affine = rest[:2] if len(rest) == (4 if op.backward else 2) else ()
-        scale = scale_of(x, affine)
+        gain, shift = scale_of(x, affine)
         if not op.backward:
-            return lowering.normalize(x, *scale, epsilon, slope, target.compiled)
-        made = lowering.normalize_gradient(x, *scale, rest[-1], epsilon, slope, target.compiled)
+            return lowering.normalize(x, gain, shift, epsilon, slope, target.compiled)
+        made = lowering.normalize_gradient(x, gain, shift, rest[-1], epsilon, slope, target.compiled)
         return made if affine else made[0]
 
     return normalize
 
 
-def scale_of(x, affine: tuple) -> tuple:
-    """The gain and shift of a norm of x [N, C, H, W]; 1 and 0 where it has none."""
+def scale_of(x: Array, affine: tuple[Array, ...]) -> tuple[Array, Array]:
+    """The gain and shift of a norm of x [N, C, H, W]; 1 and 0 if it has none."""
     import jax.numpy as jnp
 
-    return affine or (jnp.ones(x.shape[1], x.dtype), jnp.zeros(x.shape[1], x.dtype))
+    gain, shift = affine or (jnp.ones(x.shape[1], x.dtype), jnp.zeros(x.shape[1], x.dtype))
+    return gain, shift
 
 
-def normalization_again(op, target: Target = CPU, **kwargs):
-    """Lower RecomputedNorm, which is only for the compiled functions."""
+def normalization_again(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
+    """Lower RecomputedNorm, which only the C++ kernels implement."""
+    epsilon, slope = op.attributes
 
-    def normalize(until, x, *affine):
-        return native.normalize(x, *scale_of(x, affine), *op.attributes, until=until)
+    def normalize(until: Array, x: Array, *affine: Array) -> Array:
+        gain, shift = scale_of(x, affine)
+        return native.normalize(x, gain, shift, epsilon, slope, until)
 
     return normalize
 
 
-def descent(op, target: Target = CPU, **kwargs):
-    """Lower AdamStep, where its inner graph did not take its place."""
+def descent(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
+    """Lower AdamStep, if it was not inlined."""
 
-    def step(theta, *rest):
+    def step(theta: Array, m: Array, v: Array, gradient: Array, t: Array) -> Any:
         if target.compiled and lowering.single(theta):
-            return native.descend(theta, *rest, *op.attributes)
-        return lowered(op.fgraph, target)(theta, *rest)
+            return native.descend(theta, m, v, gradient, t, *op.attributes)
+        return lowered(op.fgraph, target)(theta, m, v, gradient, t)
 
     return step
 
 
 def whole(target: Target) -> bool:
-    """Whether XLA gets a convolution whole: a GPU's library has kernels for each as it is."""
+    """Whether a convolution is lowered to a single XLA operation, for which GPU libraries have kernels."""
     return target.reference or target.platform != "cpu"
 
 
-def rounded(convolve, target: Target):
-    """A convolution of two arrays at a precision; further arguments, which are sizes, are left out.
+def rounded(convolve: Callable[[Array, Array], Array], target: Target) -> Lowered:
+    """A convolution of two arrays at the target's precision; further arguments (sizes) are ignored.
 
-    A GPU is given bfloat16 numbers.  A CPU only rounds as a GPU would and computes in float32,
-    since XLA's CPU compiler drops a cast to bfloat16 and back.
+    A GPU computes in bfloat16.  A CPU computes in float32 and rounds inputs and results as a GPU
+    would, since XLA's CPU compiler removes a cast to bfloat16 and back.
     """
 
-    def computed(a, b, *sizes):
+    def computed(a: Array, b: Array, *sizes: Any) -> Array:
         if target.platform != "cpu" and target.precision == "bfloat16":
             return convolve(a.astype("bfloat16"), b.astype("bfloat16")).astype(a.dtype)
         if target.platform != "cpu" or target.precision == "float32":
@@ -339,32 +351,33 @@ def rounded(convolve, target: Target):
     return computed
 
 
-def round_to(x, mantissa: int):
-    """float32 numbers rounded to so many bits of mantissa."""
+def round_to(x: Array, mantissa: int) -> Array:
+    """x float32, rounded to a mantissa of this many bits."""
     import jax
 
     return jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=mantissa)
 
 
-def border(op) -> tuple:
-    """The zeros (high, wide) on each side; Aesara keeps (0, 0) under the name "valid"."""
-    return (0, 0) if op.border_mode == "valid" else op.border_mode
+def border(op: Any) -> tuple[int, int]:
+    """Zero padding (vertical, horizontal) on each side; Aesara stores (0, 0) as "valid"."""
+    high, wide = (0, 0) if op.border_mode == "valid" else op.border_mode
+    return high, wide
 
 
-def pad(op) -> int:
-    """The zeros on each side of a convolution that `check` let pass."""
+def pad(op: Any) -> int:
+    """Zero padding on each side of a convolution that `check` accepts."""
     return border(op)[0]
 
 
-def check(op) -> None:
-    """Raise NotImplementedError for a convolution that this project does not write."""
+def check(op: Any) -> None:
+    """Raise NotImplementedError for a kind of convolution that the project's networks do not use."""
     square = len(set(op.subsample)) == 1 and len(set(border(op))) == 1
     plain = not op.filter_flip and op.filter_dilation == (1, 1) and op.num_groups == 1
     if not (square and plain and not op.unshared):
         raise NotImplementedError(f"no JAX lowering for {op}")
 
 
-def split(op, node, **kwargs):
+def split(op: Any, node: Any, **kwargs: Any) -> Lowered:
     """Lower Split, the gradient of a concatenation; its axis and sizes must be constants."""
     import jax.numpy as jnp
 
@@ -373,19 +386,19 @@ def split(op, node, **kwargs):
     return lambda x, *_: jnp.split(x, ends, axis=int(axis))
 
 
-def specify_shape(op, **kwargs):
-    """Lower SpecifyShape, of which Aesara's own lowering takes no open sizes (None)."""
+def specify_shape(op: Any, **kwargs: Any) -> Lowered:
+    """Lower SpecifyShape; Aesara's own lowering does not support unknown sizes (None)."""
 
-    def specified(x, *shape):
+    def specified(x: Array, *shape: Any) -> Array:
         if any(want is not None and int(want) != have for have, want in zip(x.shape, shape)):
-            raise ValueError(f"array of shape {x.shape} where {shape} is stated")
+            raise ValueError(f"expected an array of shape {shape}, got {x.shape}")
         return x
 
     return specified
 
 
-def constant_value(variable):
-    """The value of a constant, or NotImplementedError."""
+def constant_value(variable: Variable) -> Any:
+    """The value of a constant; raises NotImplementedError for any other variable."""
     if not isinstance(variable, aesara.graph.basic.Constant):
-        raise NotImplementedError("Split of sizes that are no constants has no JAX lowering")
+        raise NotImplementedError("no JAX lowering for Split with sizes that are not constant")
     return variable.data

@@ -1,67 +1,72 @@
-"""Activations of the forward pass that are computed again for the gradients of kernels, not kept.
+"""Rematerialization: activations are recomputed for the gradients of kernels instead of stored.
 
-What a norm is given is kept for the norm's own gradient; what it makes, and what is joined to that,
-is read once more by the gradient of the next layer's kernels alone.  To make it again costs a pass
-over it and saves, with the order of work that goes with it, much of a step's temporary memory.
+The input of a norm is stored for the norm's own gradient.  Its output, and what is concatenated to
+it, is otherwise read only by the gradient of the next layer's kernels.  Recomputing it costs one more
+pass and saves, together with the order of execution set here, much of a step's temporary memory.
 """
 
-from cagan_theano.compat import abstract_conv, aesara
-from cagan_theano.network.layers import FusedInstanceNorm
+from __future__ import annotations
 
-LAST = 1000  # after all rewrites of Aesara
+from typing import Any
+
+from cagan_theano.compat import abstract_conv, aesara
+from cagan_theano.network.layers import FusedInstanceNorm, Variable
+
+LAST = 1000  # position after all rewrites of Aesara
 CONVOLUTIONS = abstract_conv.AbstractConv2d, abstract_conv.AbstractConv2d_gradInputs
 
 
 class RecomputedNorm(aesara.graph.op.Op):
-    """A FusedInstanceNorm (x[, gain, shift]) made again, not before `until` is known.
+    """A FusedInstanceNorm (x[, gain, shift]) computed again, and not before `until` is available.
 
-    attributes: the FusedInstanceNorm's.
+    attributes: those of the FusedInstanceNorm.
     """
 
     __props__ = ("attributes",)
 
-    def __init__(self, attributes):
+    def __init__(self, attributes: tuple[float, ...]) -> None:
         self.attributes = attributes
 
-    def make_node(self, until, x, *affine):
+    def make_node(self, until: Variable, x: Variable, *affine: Variable) -> Any:
         return aesara.graph.basic.Apply(self, [until, x, *affine], [x.type()])
 
-    def perform(self, node, inputs, outputs):
-        raise NotImplementedError("is for XLA alone")
+    def perform(self, node: Any, inputs: list[Any], outputs: list[Any]) -> None:
+        raise NotImplementedError("RecomputedNorm runs under the JAX linker only")
 
 
 class ControlDependency(aesara.graph.op.Op):
-    """x, when `done` is there too."""
+    """The identity of x, available only once `done` is."""
 
     __props__ = ()
     view_map = {0: [0]}
 
-    def make_node(self, x, done):
+    def make_node(self, x: Variable, done: Variable) -> Any:
         return aesara.graph.basic.Apply(self, [x, done], [x.type()])
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Any, inputs: list[Any], outputs: list[Any]) -> None:
         outputs[0][0] = inputs[0]
 
 
-def recomputing(query):
-    """An optimizer's query (aesara.graph.rewriting) that ends with `recompute`."""
+def recomputing(query: Any) -> Any:
+    """A rewrite database query (aesara.graph.rewriting) extended by `recompute` as its last rewrite."""
     from aesara.graph.rewriting.basic import in2out, node_rewriter
 
     rewriter = node_rewriter([abstract_conv.AbstractConv2d_gradWeights])(recompute)
     return query.register((in2out(rewriter, ignore_newtrees=True), LAST))
 
 
-def recompute(fgraph, node):
-    """The gradient of a layer's kernels, its activation made again; then that of the layer's input.
+def recompute(fgraph: Any, node: Any) -> dict[Variable, Variable] | bool:
+    """The gradient of a layer's kernels from a recomputed activation, before that of the layer's input.
 
-    In this order what both read can go; XLA would leave the kernels' gradients for the end.
+    Returns a dict of old -> new variables, or False if nothing changes.  This order frees early what
+    both gradients read; XLA would schedule the gradients of all kernels last.
     """
     images, gradients, *shape = node.inputs
-    if node.outputs[0].type.dtype != "float32":  # which alone the compiled functions know
+    if node.outputs[0].type.dtype != "float32":  # the C++ kernels support float32 only
         return False
-    if holds_norm(images):  # of a convolution
+    if holds_norm(images):  # convolution
         back, made = gradients, node.op(again(images, gradients), gradients, *shape)
-    elif holds_norm(gradients):  # of a transposed one
+    elif holds_norm(gradients):  # transposed convolution
         back, made = images, node.op(images, again(gradients, images), *shape)
     else:
         return False
@@ -74,24 +79,24 @@ def recompute(fgraph, node):
     return changed
 
 
-def is_norm(variable) -> bool:
-    """Whether this is a norm of the forward pass."""
+def is_norm(variable: Variable) -> bool:
+    """Whether a variable is the output of a norm in the forward pass."""
     return bool(variable.owner) and isinstance(variable.owner.op, FusedInstanceNorm) and (
         not variable.owner.op.backward)  # fmt: skip
 
 
-def is_joined(variable) -> bool:
-    """Whether these are images joined."""
+def is_joined(variable: Variable) -> bool:
+    """Whether a variable is a concatenation."""
     return bool(variable.owner) and isinstance(variable.owner.op, aesara.tensor.basic.Join)
 
 
-def holds_norm(variable) -> bool:
-    """Whether this is a norm, or images joined of which one is."""
+def holds_norm(variable: Variable) -> bool:
+    """Whether a variable is the output of a norm, or a concatenation with one."""
     return is_norm(variable) or is_joined(variable) and any(map(holds_norm, variable.owner.inputs))
 
 
-def again(variable, until):
-    """The same as the variable, its norms made again."""
+def again(variable: Variable, until: Variable) -> Variable:
+    """The same value as the variable, with its norms recomputed after `until`."""
     if is_norm(variable):
         return RecomputedNorm(variable.owner.op.attributes)(until, *variable.owner.inputs)
     if is_joined(variable):

@@ -1,55 +1,66 @@
-"""A compiled Aesara function as portable StableHLO, for machines that have no Aesara."""
+"""Export of a compiled Aesara function as portable StableHLO, which runs without Aesara."""
+
+from __future__ import annotations
 
 import contextlib
-from typing import NamedTuple
+from collections.abc import Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cagan_theano.backends.jax import Target, lowered
+
+if TYPE_CHECKING:
+    import jax.export
 
 PLATFORMS = ("cpu", "cuda")
 
 
 class Value(NamedTuple):
-    """An argument or a result: its name, its shape (None: a free number of rows) and its dtype."""
+    """An argument or a result: name, shape (None for a variable number of rows) and dtype."""
 
     name: str
-    shape: tuple
+    shape: tuple[int | None, ...]
     dtype: str
 
 
 class Program(NamedTuple):
-    """A function for one platform.
+    """A function lowered for one platform.
 
-    stablehlo: a portable artifact, which later versions read for years (jax.export's own file is
-    refused after months).  kept: the inputs that it takes, by number; the others have no effect.
-    convention: jax.export's calling convention.
+    stablehlo: a portable artifact, compatible with later versions for years (the files of jax.export
+    only for months).  kept: indices of the inputs that it takes; the others have no effect.
+    convention: jax.export's calling convention version.
     """
 
     stablehlo: bytes
-    kept: list
+    kept: list[int]
     convention: int
 
 
 class Exported(NamedTuple):
-    """A function of arrays that changes nothing.
+    """A pure function of arrays.
 
-    inputs, outputs: `Value`s.  replaces: name of an output -> name of the input whose new value it
-    is.  programs: platform -> `Program`.
+    inputs, outputs: its arguments and results.  replaces: name of an output -> name of the input
+    whose new value it is.  programs: platform -> `Program`.
     """
 
-    inputs: list
-    outputs: list
-    replaces: dict
-    programs: dict
+    inputs: list[Value]
+    outputs: list[Value]
+    replaces: dict[str, str]
+    programs: dict[str, Program]
 
 
 def export(
-    function, names: dict, results: list[str], precision: str = "float32", platforms=PLATFORMS
+    function: Any,
+    names: dict[Any, str],
+    results: list[str],
+    precision: str = "float32",
+    platforms: tuple[str, ...] = PLATFORMS,
 ) -> Exported:
-    """Lower an Aesara function, with all that it reads as explicit inputs, for each platform.
+    """Lower an Aesara function for each platform, with shared variables as explicit inputs.
 
-    names: shared variable -> its name; explicit inputs keep theirs.  results: names of what the
-    function returns; new values of shared variables follow, under the variable's name.
-    No device of a platform is needed.
+    names: shared variable -> its name; explicit inputs keep theirs.  results: names of the function's
+    return values; the new values of shared variables follow, as "new NAME".
+    The platforms' devices need not be present.
     """
     fgraph, cells = function.maker.fgraph, function.input_storage
     stored = {id(variable.container.storage): name for variable, name in names.items()}
@@ -72,8 +83,8 @@ def export(
     )
 
 
-def program(made) -> Program:
-    """What is kept of jax.export's `Exported`."""
+def program(made: jax.export.Exported) -> Program:
+    """The `Program` of jax.export's `Exported`."""
     return Program(
         bytes(made.mlir_module_serialized),
         list(made.module_kept_var_idx),
@@ -81,15 +92,15 @@ def program(made) -> Program:
     )
 
 
-def sized(value: Value, cell) -> Value:
-    """The value with its whole shape: that of what is stored, but for the rows of the photos."""
+def sized(value: Value, cell: Any) -> Value:
+    """The value with the shape of the stored array; the rows of the photos stay variable."""
     if cell.storage[0] is None:
         return value
-    shape = tuple(cell.storage[0].shape)
+    shape: tuple[int, ...] = tuple(cell.storage[0].shape)
     return value._replace(shape=(None, *shape[1:]) if value.name.startswith("photos/") else shape)
 
 
-def lower(fgraph, inputs: list, target: Target):
+def lower(fgraph: Any, inputs: list[Value], target: Target) -> jax.export.Exported:
     """jax.export's `Exported` of a function graph for a target."""
     import jax
     from jax import export
@@ -105,8 +116,8 @@ def lower(fgraph, inputs: list, target: Target):
 
 
 @contextlib.contextmanager
-def without_places(jax):
-    """Lower without the places in the source, which would tell folders of the machine at hand."""
+def without_places(jax: ModuleType) -> Iterator[None]:
+    """Lower without source locations, which would reveal folders of this machine."""
     before = jax.config.jax_traceback_in_locations_limit
     jax.config.update("jax_traceback_in_locations_limit", 0)
     try:

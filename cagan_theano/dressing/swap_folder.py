@@ -289,7 +289,7 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
     "--pairs",
     type=click.Path(dir_okay=False),
     help="List of human, wearing, article (tabs or commas), each a path within its "
-    "folder.  [default: every human in every article]",
+    "folder, relative or absolute.  [default: every human in every article]",
 )
 @click.option(
     "--format",

@@ -1,25 +1,28 @@
-"""The discriminator D of section 3.1 and Figure 3: a field of logits, one for each patch."""
+"""The discriminator D of section 3.1 and Figure 3: a map of logits, one for each patch."""
+
+import numpy as np
 
 from cagan_theano.config import Config
 from cagan_theano.network.encoder import EncoderLayer
-from cagan_theano.network.layers import Convolution, Parameters, Shape, copies, join
+from cagan_theano.network.layers import Convolution, Parameters, Shape, Variable, copies, join
 
-HEAD_KERNEL = {3: 3, 5: 1}  # kernel of the stride-1 head beside each kernel: 63x63 and 61x61 pixels
+# kernel of the layers -> kernel of the stride-1 head; receptive fields of 63x63 and 61x61 pixels
+HEAD_KERNEL = {3: 3, 5: 1}
 
 
 class Discriminator:
     """D: x, y -> logits [N, 1, H/16, W/16] of "x wears y and looks like a photo".
 
-    With 3 or 5 layers instead of Figure 3's 4, the logits are [N, 1, H/8, W/8] or H/32, W/32.
+    With 3 or 5 layers instead of Figure 3's 4, the logits are [N, 1, H/8, W/8] or [N, 1, H/32, W/32].
 
-    ``params``: ordered dict of name -> shared variable.  ``shapes``: list of (name, (C, H, W)) of
-    every box of Figure 3 for D, from the stated sizes.
+    ``params``: ordered dict of name -> shared variable.
     """
 
-    def __init__(self, config: Config, rng, dtype: str = "float32"):
+    def __init__(self, config: Config, rng: np.random.Generator | None, dtype: str = "float32") -> None:
         self.config = config
         self.params = Parameters(rng, config.init_std, dtype)
-        self.layers, channels = [], 6
+        self.layers: list[EncoderLayer] = []
+        channels = 6
         for n, width in enumerate(config.d_widths, start=1):
             layer = EncoderLayer(
                 self.params, f"layer{n}", config, channels, width, config.d_kernel,
@@ -31,23 +34,24 @@ class Discriminator:
         self.head = Convolution(self.params, "head", channels, 1, kernel, stride=1, bias=True)
 
     def shapes(self, height: int, width: int) -> list[tuple[str, Shape]]:
-        """The boxes of D in Figure 3, input to logits, by the sizes that the layers state."""
-        boxes = [("x, y", (6, height, width))]
+        """(name, (C, H, W)) of D's boxes in Figure 3, from input to logits, by `output_shape`."""
+        boxes: list[tuple[str, Shape]] = [("x, y", (6, height, width))]
         for layer in self.layers:
             boxes.append((layer.name, layer.output_shape(boxes[-1][1])))
         return [*boxes, ("logits", self.head.output_shape(boxes[-1][1]))]
 
     def receptive_field(self) -> int:
-        """Side, in pixels, of the square that one logit sees: 63 as in section 3.1."""
+        """Side in pixels of one logit's square receptive field: 63 in section 3.1."""
         side, jump = 1, 1
         for convolution in [*(layer.convolution for layer in self.layers), self.head]:
             side += (convolution.kernel - 1) * jump
             jump *= convolution.stride
         return side
 
-    def __call__(self, x, y):
-        """Logits of human photos x and articles y, both [N, 3, H, W] in [-1, 1]."""
-        shape = (6, *x.type.shape[2:])
+    def __call__(self, x: Variable, y: Variable) -> Variable:
+        """Logits for photos of people x and articles y, both [N, 3, H, W] in [-1, 1]."""
+        height, width = x.type.shape[2:]
+        shape = (6, height, width)
         pyramid = copies(x, y, shape, len(self.layers))
         h = join(x, y)
         for layer, copy in zip(self.layers, pyramid):

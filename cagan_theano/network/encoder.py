@@ -1,17 +1,36 @@
-"""The layer that G's encoder and D share: convolution, norm, activation, copies of the inputs."""
+"""The layer shared by G's encoder and D: convolution, norm, activation, copies of the inputs."""
 
-from cagan_theano.config import COPIED_CHANNELS
-from cagan_theano.network.layers import Convolution, InstanceNorm, Shape, join, leaky_relu, relu
+from cagan_theano.config import COPIED_CHANNELS, Config
+from cagan_theano.network.layers import (
+    Convolution,
+    InstanceNorm,
+    Parameters,
+    Shape,
+    Variable,
+    join,
+    leaky_relu,
+    relu,
+)
 
 
 class EncoderLayer:
-    """Stride-2 convolution, norm, activation, then copies in the last 6 channels.
+    """Stride-2 convolution, norm, activation, then the copies as the last 6 channels.
 
-    ``channels`` counts the copies in mode "replace" (so that sizes are Figure 3's) and not in
-    "append"; G's encoder and D are made of this layer.
+    ``channels`` includes the copies in mode "replace" (as in Figure 3) and excludes them in mode
+    "append".
     """
 
-    def __init__(self, parameters, name, config, in_channels, channels, kernel, norm, copied):
+    def __init__(
+        self,
+        parameters: Parameters,
+        name: str,
+        config: Config,
+        in_channels: int,
+        channels: int,
+        kernel: int,
+        norm: bool,
+        copied: bool,
+    ) -> None:
         self.copied, self.name = copied, name
         replaced = COPIED_CHANNELS if copied and config.copies_mode == "replace" else 0
         learned = channels - replaced
@@ -26,10 +45,10 @@ class EncoderLayer:
         learned, height, width = self.convolution.output_shape(shape)
         return learned + COPIED_CHANNELS * self.copied, height, width
 
-    def __call__(self, h, shape: Shape, copy):
-        """Apply to h of size `shape`; `copy` [N, 6, H/2, W/2] joins after the activation.
+    def __call__(self, h: Variable, shape: Shape, copy: Variable) -> Variable:
+        """Apply to h of size `shape`, then concatenate `copy` [N, 6, H/2, W/2].
 
-        A ReLU before would clip the copies and a norm would erase their colors.
+        The copies skip norm and activation: a ReLU would clip them, a norm would remove their colors.
         """
         h = self.convolution(h, shape)
         if self.norm is None:

@@ -7,42 +7,50 @@ import numpy as np
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
 from cagan_theano.network.encoder import EncoderLayer
-from cagan_theano.network.layers import Deconvolution, InstanceNorm, Parameters, Shape, copies, join, relu
+from cagan_theano.network.layers import (
+    Deconvolution,
+    InstanceNorm,
+    Parameters,
+    Shape,
+    Variable,
+    copies,
+    join,
+    relu,
+)
 
 at = aesara.tensor
 
 
 class Generated(NamedTuple):
-    """What G makes of x_i, y_i, y_j, all symbolic.
+    """G's symbolic outputs: alpha [N, 1, H, W] in [0, 1]; x_tilde_ij and x_ij [N, 3, H, W] in [-1, 1]."""
 
-    alpha [N, 1, H, W] in [0, 1]; x_tilde_ij and x_ij [N, 3, H, W] in [-1, 1].
-    """
-
-    alpha: object
-    x_tilde_ij: object
-    x_ij: object
+    alpha: Variable
+    x_tilde_ij: Variable
+    x_ij: Variable
 
 
 class DecoderLayer:
-    """Stride-1/2 deconvolution, norm, activation, then the encoder's skip (Figure 3).
+    """Stride-1/2 deconvolution, norm, activation, then the encoder's skip connection (Figure 3).
 
-    The skip stands last, so that a box's last 6 channels are the copies that the skip carries.
+    The skip is concatenated last, so the last 6 channels are the copies that it carries.
     """
 
-    def __init__(self, parameters, name, config, in_channels, channels):
+    def __init__(
+        self, parameters: Parameters, name: str, config: Config, in_channels: int, channels: int
+    ) -> None:
         self.name = name
         self.deconvolution = Deconvolution(parameters, name, in_channels, channels, config.g_kernel)
         self.norm = InstanceNorm(parameters, name, channels, config.norm_epsilon, config.norm_affine)
 
     def output_shape(self, shape: Shape, skip: Shape) -> Shape:
-        """(C, H, W) and the skip's size -> (channels + skip's, 2H, 2W)."""
+        """(C, H, W) and the skip's (K, 2H, 2W) -> (channels + K, 2H, 2W); ValueError for another skip."""
         channels, height, width = self.deconvolution.output_shape(shape)
         if (height, width) != skip[1:]:
-            raise ValueError(f"skip of {skip[1:]} beside a deconvolution of {(height, width)}")
+            raise ValueError(f"skip at {skip[1:]} does not match the deconvolution's {(height, width)}")
         return channels + skip[0], height, width
 
-    def __call__(self, h, shape: Shape, skip):
-        """Apply to h of size `shape` and join `skip`."""
+    def __call__(self, h: Variable, shape: Shape, skip: Variable) -> Variable:
+        """Apply to h of size `shape`, then concatenate `skip`."""
         h = self.deconvolution(h, shape)
         h = self.norm(h, self.deconvolution.output_shape(shape), relu)
         return join(h, skip)
@@ -54,10 +62,12 @@ class Generator:
     ``params``: ordered dict of name -> shared variable.
     """
 
-    def __init__(self, config: Config, rng, dtype: str = "float32"):
+    def __init__(self, config: Config, rng: np.random.Generator | None, dtype: str = "float32") -> None:
         self.config = config
         self.params = Parameters(rng, config.init_std, dtype)
-        self.encoder, widths, channels = [], [], 9
+        self.encoder: list[EncoderLayer] = []
+        self.decoder: list[DecoderLayer] = []
+        widths, channels = [], 9
         for n, width in enumerate(config.g_widths, start=1):
             layer = EncoderLayer(
                 self.params, f"encoder{n}", config, channels, width, config.g_kernel,
@@ -66,39 +76,39 @@ class Generator:
             channels = layer.output_shape((channels, 16, 16))[0]
             self.encoder.append(layer)
             widths.append(channels)
-        self.decoder = []
         for n in range(1, len(widths)):
-            layer = DecoderLayer(self.params, f"decoder{n}", config, channels, config.g_widths[-n - 1])
-            channels = config.g_widths[-n - 1] + widths[-n - 1]
-            self.decoder.append(layer)
+            width = config.g_widths[-n - 1]
+            self.decoder.append(DecoderLayer(self.params, f"decoder{n}", config, channels, width))
+            channels = width + widths[-n - 1]
         self.output = Deconvolution(self.params, "output", channels, 4, config.g_kernel, bias=True)
 
     def shapes(self, height: int, width: int) -> list[tuple[str, Shape]]:
-        """The boxes of G in Figure 3, input to [alpha, R, G, B], by the sizes the layers state."""
-        boxes = [("x_i, y_i, y_j", (9, height, width))]
+        """(name, (C, H, W)) of G's boxes in Figure 3, from input to [alpha, R, G, B], by `output_shape`."""
+        boxes: list[tuple[str, Shape]] = [("x_i, y_i, y_j", (9, height, width))]
         for layer in self.encoder:
             boxes.append((layer.name, layer.output_shape(boxes[-1][1])))
         skips = [shape for _, shape in boxes[1:-1]]
-        for layer in self.decoder:
-            boxes.append((layer.name, layer.output_shape(boxes[-1][1], skips.pop())))
+        for decoder in self.decoder:
+            boxes.append((decoder.name, decoder.output_shape(boxes[-1][1], skips.pop())))
         return [*boxes, ("alpha, R, G, B", self.output.output_shape(boxes[-1][1]))]
 
-    def __call__(self, x_i, y_i, y_j, m_i=None) -> Generated:
+    def __call__(self, x_i: Variable, y_i: Variable, y_j: Variable, m_i: Variable | None = None) -> Generated:
         """Swap y_i for y_j on x_i, all [N, 3, H, W] in [-1, 1].
 
-        m_i [N, 1, H, W] in [0, 1], a segmentation of the worn article, serves config.mask.
+        m_i [N, 1, H, W] in [0, 1]: segmentation of the worn article, used according to config.mask.
         """
         return self.painted(x_i, self.channels(x_i, y_i, y_j), m_i)
 
-    def painted(self, x_i, output, m_i=None) -> Generated:
-        """What the 4 output channels before sigmoid and tanh make of x_i."""
+    def painted(self, x_i: Variable, output: Variable, m_i: Variable | None = None) -> Generated:
+        """Blend x_i with the 4 output channels, which are given before sigmoid and tanh."""
         alpha = matting(logit_of(output), m_i, self.config)
         x_tilde_ij = at.tanh(output[:, 1:4])
         return Generated(alpha, x_tilde_ij, alpha * x_tilde_ij + (1 - alpha) * x_i)
 
-    def channels(self, x_i, y_i, y_j):
+    def channels(self, x_i: Variable, y_i: Variable, y_j: Variable) -> Variable:
         """The 4 output channels [alpha, R, G, B] before sigmoid and tanh (Figure 3)."""
-        shape = (9, *x_i.type.shape[2:])
+        height, width = x_i.type.shape[2:]
+        shape = (9, height, width)
         worn = {"y_i": y_i, "y_j": y_j, "none": y_i}[self.config.copies_g]
         pyramid = copies(x_i, worn, shape, len(self.encoder))
         h, skips = join(x_i, y_i, y_j), []
@@ -106,39 +116,39 @@ class Generator:
             h, shape = layer(h, shape, copy), layer.output_shape(shape)
             skips.append((h, shape))
         skips.pop()
-        for layer in self.decoder:
+        for decoder in self.decoder:
             skip, skip_shape = skips.pop()
-            h, shape = layer(h, shape, skip), layer.output_shape(shape, skip_shape)
+            h, shape = decoder(h, shape, skip), decoder.output_shape(shape, skip_shape)
         return self.output(h, shape)
 
 
-def logit_of(output):
-    """alpha's logit [N, 1, H, W] of the output channels [N, 4, H, W], which no mask has changed."""
-    # a slice [:, :1] has no broadcastable axis, and its gradient under JAX a wrong shape
+def logit_of(output: Variable) -> Variable:
+    """alpha's logit [N, 1, H, W], before any mask, from the output channels [N, 4, H, W]."""
+    # the slice [:, :1] is not broadcastable along axis 1, and its gradient under JAX has a wrong shape
     return output[:, 0].dimshuffle(0, "x", 1, 2)
 
 
-def matting(logit, m_i, config: Config):
-    """alpha [N, 1, H, W] in [0, 1] from its logit and, where config.mask says so, a mask m_i.
+def matting(logit: Variable, m_i: Variable | None, config: Config) -> Variable:
+    """alpha [N, 1, H, W] in [0, 1] from its logit and, depending on config.mask, a mask m_i.
 
     Section 2.3: "we transform them with the sigmoid function".  Section 4: a given segmentation may
-    overwrite alpha or be its prior; as a prior its log odds add to the logit (Bayes' rule).
+    overwrite alpha or be its prior; the log odds of a prior are added to the logit (Bayes' rule).
     """
     if config.mask == "overwrite":
         return needed(m_i, config)
     return at.sigmoid(with_prior(logit, m_i, config))
 
 
-def with_prior(logit, m_i, config: Config):
-    """alpha's logit with the log odds of a prior mask, where config.mask says so."""
+def with_prior(logit: Variable, m_i: Variable | None, config: Config) -> Variable:
+    """alpha's logit plus, unless config.mask is "none", the log odds of the mask as a prior."""
     if not config.takes_mask:
         return logit
     log_odds = np.asarray(np.log(config.mask_prior / (1 - config.mask_prior)), dtype=logit.dtype)
     return logit + log_odds * (2 * needed(m_i, config) - 1)
 
 
-def needed(m_i, config: Config):
-    """The mask m_i; ValueError where there is none."""
+def needed(m_i: Variable | None, config: Config) -> Variable:
+    """The mask m_i; raises ValueError if it is None."""
     if m_i is None:
-        raise ValueError(f"mask={config.mask!r} needs a segmentation mask of every photo")
+        raise ValueError(f"mask={config.mask!r} needs a segmentation mask for every photo")
     return m_i

@@ -1,71 +1,88 @@
-"""Hand-written symbolic layers: convolution, deconvolution, instance norm, downsampled copies.
+"""Symbolic layers: convolution, deconvolution, instance norm, downsampled copies.
 
-A layer is built once, with its parameters, and called on symbolic images [N, C, H, W].  Each one
-states its output size, ``output_shape((C, H, W))``, apart from computing it; the sizes also go into
-the graph, so that a wrong size is an error when the graph is built.
+A layer is built once, with its parameters, and called on symbolic images [N, C, H, W].  Each layer
+states its output size in ``output_shape((C, H, W))`` independently of computing it.  The sizes also
+go into the graph, so a wrong size is an error when the graph is built.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cagan_theano.compat import OpFromGraph, abstract_conv, aesara
 
 at = aesara.tensor
 
+Variable = Any  # a symbolic variable; Aesara's own annotations are partial
+Activation = Callable[[Variable], Variable]
 Shape = tuple[int, int, int]  # channels, height, width
 LEAK = 0.2  # slope of the leaky ReLU below 0
 
 
-class Parameters(OrderedDict):
-    """Ordered dict of name -> shared variable: the one place where a network's weights register.
+class Parameters(OrderedDict[str, Variable]):
+    """Ordered dict of name -> shared variable, in which a network registers all its weights.
 
-    Initial weights are drawn from ``rng`` in the order of registration: N(0, std) for kernels,
+    Initial weights are sampled from ``rng`` in the order of registration: N(0, std) for kernels,
     N(1, std) for gains, zeros for biases and shifts (not stated; as in the paper's [10]).
-    ``shapes``: name -> shape.  With an ``rng`` of None there are shapes and no weights, which cost
-    no memory: what a configuration asks for can be looked at first.
+    ``shapes``: name -> shape.  If ``rng`` is None, only the shapes are recorded and every value is
+    None, so a configuration's sizes can be inspected without allocating weights.
     """
 
     def __init__(self, rng: np.random.Generator | None, std: float, dtype: str = "float32"):
         super().__init__()
-        self.rng, self.std, self.dtype, self.shapes = rng, std, dtype, {}
+        self.rng, self.std, self.dtype = rng, std, dtype
+        self.shapes: dict[str, tuple[int, ...]] = {}
 
-    def normal(self, name: str, shape: tuple, mean: float = 0.0):
-        """Register a parameter drawn from N(mean, std)."""
-        return self.register(name, shape, lambda: self.rng.normal(mean, self.std, shape))
+    def normal(self, name: str, shape: tuple[int, ...], mean: float = 0.0) -> Variable:
+        """Register a parameter sampled from N(mean, std)."""
+        return self.register(name, shape, lambda rng: rng.normal(mean, self.std, shape))
 
-    def zeros(self, name: str, shape: tuple):
+    def zeros(self, name: str, shape: tuple[int, ...]) -> Variable:
         """Register a parameter of zeros."""
-        return self.register(name, shape, lambda: np.zeros(shape))
+        return self.register(name, shape, lambda rng: np.zeros(shape))
 
-    def register(self, name: str, shape: tuple, draw):
-        """Make a shared variable of a unique name; raises ValueError for a name in use."""
+    def register(
+        self, name: str, shape: tuple[int, ...], initial: Callable[[np.random.Generator], NDArray[Any]]
+    ) -> Variable:
+        """Create a shared variable with a unique name; raises ValueError if the name is in use."""
         if name in self:
             raise ValueError(f"parameter {name!r} is registered twice")
         self.shapes[name], self[name] = shape, None
         if self.rng is not None:
-            self[name] = aesara.shared(draw().astype(self.dtype), name=name)
+            self[name] = aesara.shared(initial(self.rng).astype(self.dtype), name=name)
         return self[name]
 
 
 def padding(kernel: int) -> int:
-    """Zeros on each side with which a stride-2 layer halves, and a stride-1 layer keeps, a size."""
+    """Zero padding on each side: a stride-2 layer then halves a size, a stride-1 layer keeps it."""
     return (kernel - 1) // 2
 
 
-def with_shape(x, shape: Shape):
-    """State [N, C, H, W] sizes in the graph: N is open, the rest fixed."""
+def with_shape(x: Variable, shape: Shape) -> Variable:
+    """Specify the sizes of x [N, C, H, W] in the graph; N stays unknown."""
     return at.specify_shape(x, (None, *shape))
 
 
 class Convolution:
     """Strided convolution (cross-correlation) [N, C, H, W] -> [N, K, H/stride, W/stride].
 
-    W: [K, C, kernel, kernel]; b: [K] unless a norm follows (its shift makes a bias idle).
+    W: [K, C, kernel, kernel]; b: [K] unless a norm follows (its shift makes a bias redundant).
     Section 3.1: "convolutions with stride 2".
     """
 
-    def __init__(self, parameters, name, in_channels, channels, kernel, stride=2, bias=False):
+    def __init__(
+        self,
+        parameters: Parameters,
+        name: str,
+        in_channels: int,
+        channels: int,
+        kernel: int,
+        stride: int = 2,
+        bias: bool = False,
+    ) -> None:
         self.channels, self.in_channels = channels, in_channels
         self.kernel, self.stride = kernel, stride
         self.W = parameters.normal(f"{name}.W", (channels, in_channels, kernel, kernel))
@@ -74,12 +91,12 @@ class Convolution:
     def output_shape(self, shape: Shape) -> Shape:
         """(C, H, W) -> (K, H', W'); raises ValueError for a wrong number of channels."""
         if shape[0] != self.in_channels:
-            raise ValueError(f"convolution of {self.in_channels} channels given {shape[0]}")
+            raise ValueError(f"convolution expects {self.in_channels} channels, got {shape[0]}")
         span = self.kernel - 2 * padding(self.kernel)
         height, width = ((side - span) // self.stride + 1 for side in shape[1:])
         return self.channels, height, width
 
-    def __call__(self, x, shape: Shape):
+    def __call__(self, x: Variable, shape: Shape) -> Variable:
         """Apply to x of size `shape`."""
         op = abstract_conv.AbstractConv2d(
             imshp=(None, *shape),
@@ -92,12 +109,20 @@ class Convolution:
 
 
 class Deconvolution:
-    """Convolution of stride 1/2 [N, C, H, W] -> [N, K, 2H, 2W]: the transpose of a stride-2 one.
+    """Transposed stride-2 convolution (stride 1/2) [N, C, H, W] -> [N, K, 2H, 2W].
 
     W: [C, K, kernel, kernel]; b as in `Convolution`.  Section 3.1: "deconvolutions with stride 1/2".
     """
 
-    def __init__(self, parameters, name, in_channels, channels, kernel, bias=False):
+    def __init__(
+        self,
+        parameters: Parameters,
+        name: str,
+        in_channels: int,
+        channels: int,
+        kernel: int,
+        bias: bool = False,
+    ) -> None:
         self.channels, self.in_channels, self.kernel = channels, in_channels, kernel
         self.W = parameters.normal(f"{name}.W", (in_channels, channels, kernel, kernel))
         self.b = parameters.zeros(f"{name}.b", (channels,)) if bias else None
@@ -105,10 +130,10 @@ class Deconvolution:
     def output_shape(self, shape: Shape) -> Shape:
         """(C, H, W) -> (K, 2H, 2W); raises ValueError for a wrong number of channels."""
         if shape[0] != self.in_channels:
-            raise ValueError(f"deconvolution of {self.in_channels} channels given {shape[0]}")
+            raise ValueError(f"deconvolution expects {self.in_channels} channels, got {shape[0]}")
         return self.channels, 2 * shape[1], 2 * shape[2]
 
-    def __call__(self, x, shape: Shape):
+    def __call__(self, x: Variable, shape: Shape) -> Variable:
         """Apply to x of size `shape`."""
         _, height, width = self.output_shape(shape)
         op = abstract_conv.AbstractConv2d_gradInputs(
@@ -122,42 +147,44 @@ class Deconvolution:
         return add_bias(with_shape(y, self.output_shape(shape)), self.b)
 
 
-def add_bias(x, b):
-    """Add b [C] to x [N, C, H, W]; nothing where b is None."""
+def add_bias(x: Variable, b: Variable | None) -> Variable:
+    """Add b [C] to x [N, C, H, W]; return x unchanged if b is None."""
     return x if b is None else x + b.dimshuffle("x", 0, "x", "x")
 
 
 class InstanceNorm:
-    """(x - mean) / sqrt(variance + epsilon) over each picture's H, W, then gain and shift.
+    """(x - mean) / sqrt(variance + epsilon) over H and W of each image, then gain and shift.
 
-    Two passes, since E[x^2] - E[x]^2 loses all digits when the mean is large.
+    The variance takes a second pass: E[x^2] - E[x]^2 cancels catastrophically if the mean is large.
     Section 3.1: "instance normalisation at all layers except the first and last, as in [4]".
     """
 
-    def __init__(self, parameters, name, channels, epsilon, affine=True):
+    def __init__(
+        self, parameters: Parameters, name: str, channels: int, epsilon: float, affine: bool = True
+    ) -> None:
         self.epsilon = np.asarray(epsilon, dtype=parameters.dtype)
         self.gain = parameters.normal(f"{name}.gain", (channels,), mean=1.0) if affine else None
         self.shift = parameters.zeros(f"{name}.shift", (channels,)) if affine else None
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The same (C, H, W)."""
+        """(C, H, W), unchanged."""
         return shape
 
-    def __call__(self, x, shape: Shape, activation=None):
-        """Apply to x of size `shape`; then `relu`, `leaky_relu` or None.
+    def __call__(self, x: Variable, shape: Shape, activation: Activation | None = None) -> Variable:
+        """Apply to x of size `shape`, followed by `relu`, `leaky_relu` or no activation (None).
 
-        The graph holds all this as one operation, with `formula` as its inner graph.
+        In the graph this is a single operation, with `formula` and the activation as its inner graph.
         """
         given = [v for v in (x, self.gain, self.shift) if v is not None]
         inner = [v.type() for v in given]
         y = self.formula(*inner)
-        slope = {None: 1.0, relu: 0.0, leaky_relu: LEAK}[activation]
+        slopes: dict[Activation | None, float] = {None: 1.0, relu: 0.0, leaky_relu: LEAK}
         op = FusedInstanceNorm(inner, [y if activation is None else activation(y)])
-        op.attributes = float(self.epsilon), slope
+        op.attributes = float(self.epsilon), slopes[activation]
         return op(*given)
 
-    def formula(self, x, gain=None, shift=None):
-        """The norm of x [N, C, H, W], symbolic."""
+    def formula(self, x: Variable, gain: Variable | None = None, shift: Variable | None = None) -> Variable:
+        """The instance norm of x [N, C, H, W] as a symbolic expression."""
         centered = x - x.mean(axis=(2, 3), keepdims=True)
         variance = at.square(centered).mean(axis=(2, 3), keepdims=True)
         y = centered / at.sqrt(variance + self.epsilon)
@@ -167,18 +194,19 @@ class InstanceNorm:
 
 
 class FusedOp(OpFromGraph):
-    """A formula as one operation of the graph, which a back end may replace by its own function.
+    """An expression as a single operation, which a back end may implement with its own kernel.
 
-    attributes: the formula's constants, which that function needs.  A back end without one takes the
-    inner graph (`backends.expansion`).
+    attributes: the expression's constants, passed to the kernel.  A back end without a kernel inlines
+    the inner graph (`backends.expansion`).
     """
 
-    attributes = None
+    attributes: tuple[float, ...] | None = None
 
-    def infer_shape(self, fgraph, node, shapes):
-        """Each output is sized like the input at its place.
+    def infer_shape(self, fgraph: Any, node: Any, shapes: list[Any]) -> list[Any]:
+        """The n-th output has the shape of the n-th input.
 
-        OpFromGraph would copy the graph of all that comes before: half of Aesara's time.
+        OpFromGraph's own version copies the whole graph upstream, which takes half of Aesara's
+        compilation time.
         """
         return shapes[: len(node.outputs)]
 
@@ -186,36 +214,37 @@ class FusedOp(OpFromGraph):
 class FusedInstanceNorm(FusedOp):
     """Norm and activation, (x[, gain, shift]) -> y.
 
-    attributes: (epsilon, the slope of the activation below 0; 1: none).  backward: whether this is the
-    gradient (x[, gain, shift], y, dy) -> (dx[, d gain, d shift]), whose inner graph Aesara derived.
+    attributes: (epsilon, slope of the activation below 0; 1 means no activation).  backward: whether
+    this is the gradient (x[, gain, shift], y, dy) -> (dx[, d gain, d shift]), whose inner graph Aesara
+    derived.
     """
 
     backward = False
 
-    def _recompute_lop_op(self):
+    def _recompute_lop_op(self) -> None:
         super()._recompute_lop_op()
         self._lop_op.attributes, self._lop_op.backward = self.attributes, True
 
 
-def relu(x):
+def relu(x: Variable) -> Variable:
     """max(x, 0).  Section 3.1: "Relu as activation function in all layers"."""
     return at.maximum(x, np.asarray(0, dtype=x.dtype))
 
 
-def leaky_relu(x):
-    """max(x, 0.2 x): the other reading, as in the paper's [10]."""
+def leaky_relu(x: Variable) -> Variable:
+    """max(x, 0.2 x), the alternative reading: the activation of the paper's [10]."""
     return at.maximum(x, np.asarray(LEAK, dtype=x.dtype) * x)
 
 
-def downsample(x, shape: Shape):
-    """Average over 2x2 pixels, [N, C, H, W] -> [N, C, H/2, W/2]."""
+def downsample(x: Variable, shape: Shape) -> Variable:
+    """2x2 average pooling, [N, C, H, W] -> [N, C, H/2, W/2]."""
     channels, height, width = shape
     blocks = x.reshape((-1, channels, height // 2, 2, width // 2, 2))
     return with_shape(blocks.mean(axis=(3, 5)), (channels, height // 2, width // 2))
 
 
-def copies(x, y, shape: Shape, octaves: int) -> list:
-    """The pair (x, y) joined to 6 channels, averaged down once, twice ... `octaves` times.
+def copies(x: Variable, y: Variable, shape: Shape, octaves: int) -> list[Variable]:
+    """x and y concatenated to 6 channels, at 1/2, 1/4, ... 1/2**octaves of their size.
 
     Section 3.1: "downsampled copies of the inputs".
     """
@@ -228,6 +257,6 @@ def copies(x, y, shape: Shape, octaves: int) -> list:
     return pyramid
 
 
-def join(*images):
-    """Concatenate images along their channels (axis 1)."""
+def join(*images: Variable) -> Variable:
+    """Concatenate images along the channel axis (1)."""
     return at.concatenate(images, axis=1)

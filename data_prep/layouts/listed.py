@@ -1,4 +1,7 @@
-"""Any list of two columns: a person's photo and the photo of the garment worn in it."""
+"""Any list of two columns: a person's photo and the photo of the garment worn in it.
+
+Paths are relative to the column's folder (SRC by default), or absolute and inside it.
+"""
 
 import click
 
@@ -25,9 +28,14 @@ def records(source, listed, persons="", garments="", parse=None):
     """Yield a pair for every row; the garment's path identifies the product."""
     folders = [source.resolve(folder) for folder in (persons, garments)]
     seen = {}
-    for row in list_rows(
-        source, source.resolve(listed), lambda column, name: source.has(join(folders[column], name))
-    ):
+
+    def knows(column, name):
+        try:
+            return source.has(join(folders[column], source.resolve(name, folders[column])))
+        except ValueError:
+            return False
+
+    for row in list_rows(source, source.resolve(listed), knows, folders):
         if isinstance(row, Fault):
             yield row
             continue

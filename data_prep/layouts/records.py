@@ -42,17 +42,19 @@ class Fault(NamedTuple):
     why: str
 
 
-def list_rows(source, path, exists=lambda column, name: True):
+def list_rows(source, path, exists=lambda column, name: True, folders=("", "")):
     """Yield the rows of a list of two or more columns: (line, [normalized path, ...]) or `Fault`s.
 
     Columns are separated by tabs, commas or whitespace; names may contain single spaces if
     `exists(column, name)` tells which files exist.  Windows separators, a byte order mark and a
-    missing final newline are accepted.  Paths outside the folder and lines of one column are faults.
+    missing final newline are accepted.  Absolute paths become relative to the column's entry in
+    `folders`.  Paths outside the folder and lines of one column are faults.
     """
     for number, line in source.lines(path):
         place = f"{path}, line {number}"
         try:
-            parts = [source.resolve(part) for part in split_line(line, exists)[:COLUMNS]]
+            columns = itertools.zip_longest(split_line(line, exists)[:COLUMNS], folders, fillvalue="")
+            parts = [source.resolve(part, folder) for part, folder in columns if part]
         except ValueError as error:
             yield Fault(place, str(error))
             continue

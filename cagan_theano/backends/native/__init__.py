@@ -1,11 +1,13 @@
-"""Functions of our own for the CPU: C++ compiled for this processor, called by XLA.
+"""C++ kernels for the CPU, compiled for this processor and called by XLA.
 
-norm.cc makes instance norm, activation and their gradient in one pass, adam.cc Adam's step.
-convolution.cc convolves: Winograd's algorithm (winograd.h) needs 121 multiplications where the direct
-method, XLA's and PyTorch's, needs 400 (5x5 kernels of stride 2; 3x3: 81 where 144); where there are
-few pixels, products of matrices read the kernels as they are (direct.h).  Without a C++ compiler,
-and without a library that one has left in the cache, `available` is False, and XLA does all the work.
+norm.cc fuses instance norm, activation and their gradient; adam.cc implements Adam's step.
+convolution.cc implements stride-2 convolutions.  Winograd's algorithm (winograd.h) takes 121
+multiplications per tile where the direct method takes 400 (5x5 kernels; 81 and 144 for 3x3).  For few
+pixels, matrix products with the untransformed kernels are used instead (direct.h).  If there is no
+C++ compiler and no library in the cache, `available` is False and XLA's own operations are used.
 """
+
+from __future__ import annotations
 
 import contextlib
 import ctypes
@@ -18,12 +20,17 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from cagan_theano.backends import cache
+
+if TYPE_CHECKING:
+    from jax import Array
 
 SOURCES = [
     Path(__file__).with_name(name)
@@ -41,91 +48,112 @@ TARGETS = ("convolve", "deconvolve", "weight_gradient", "normalize", "normalize_
            "normalize_gradient", "descend", "after")  # fmt: skip
 COMPILERS = ("c++", "g++", "clang++")
 TAPS = (3, 4, 5)
-FEW_CHANNELS = 4  # below this XLA's convolution is the faster one (measured): vectors hold up to 16
+FEW_CHANNELS = 4  # below this XLA's convolution is faster (measured): vectors hold up to 16
 
 
-def is_supported(kernel_shape: tuple, stride: int, pad: int) -> bool:
-    """Whether a convolution, which makes pictures of half the sides, is one of ours, and faster so."""
+def is_supported(kernel_shape: tuple[int, ...], stride: int, pad: int) -> bool:
+    """Whether there is a kernel for a convolution that halves H and W, and it is faster than XLA's."""
     outer, inner, taps, across = kernel_shape
     ours = stride == 2 and taps == across and taps in TAPS and pad == (taps - 1) // 2
     return ours and min(outer, inner) >= FEW_CHANNELS
 
 
-def convolve(x, kernels):
+def convolve(x: Array, kernels: Array) -> Array:
     """Stride-2 convolution of x [N, C, 2h, 2w] with kernels [K, C, k, k]: [N, K, h, w]."""
     n, _, height, width = x.shape
-    return call("convolve", (n, len(kernels), height // 2, width // 2), x, kernels)
+    return call_one("convolve", (n, len(kernels), height // 2, width // 2), x, kernels)
 
 
-def deconvolve(gradients, kernels):
+def deconvolve(gradients: Array, kernels: Array) -> Array:
     """The transpose of `convolve`: [N, K, h, w] -> [N, C, 2h, 2w]."""
     n, _, height, width = gradients.shape
-    return call("deconvolve", (n, kernels.shape[1], 2 * height, 2 * width), gradients, kernels)
+    return call_one("deconvolve", (n, kernels.shape[1], 2 * height, 2 * width), gradients, kernels)
 
 
-def weight_gradient(x, gradients, taps: int):
-    """The gradient of `convolve` for its kernels: [K, C, taps, taps]."""
+def weight_gradient(x: Array, gradients: Array, taps: int) -> Array:
+    """The gradient of `convolve` with respect to its kernels: [K, C, taps, taps]."""
     shape = gradients.shape[1], x.shape[1], taps, taps
-    return call("weight_gradient", shape, x, gradients)
+    return call_one("weight_gradient", shape, x, gradients)
 
 
-def normalize(x, gain, shift, epsilon: float, slope: float, until=None):
+def normalize(
+    x: Array, gain: Array, shift: Array, epsilon: float, slope: float, until: Array | None = None
+) -> Array:
     """Instance norm and activation of [N, C, H, W]; see `lowering.normalize`.
 
-    until: what must be known before; XLA then takes it for another function than without.
+    until: an array that must be computed before.  This calls another FFI target, so that XLA does not
+    merge the recomputation with the norm of the forward pass.
     """
-    later, name = ((), "normalize") if until is None else ((until,), "normalize_again")
-    return call(name, x.shape, x, gain, shift, *later, epsilon=epsilon, slope=slope)
+    if until is None:
+        return call_one("normalize", x.shape, x, gain, shift, epsilon=epsilon, slope=slope)
+    return call_one("normalize_again", x.shape, x, gain, shift, until, epsilon=epsilon, slope=slope)
 
 
-def normalize_gradient(x, gain, shift, dy, epsilon: float, slope: float):
+def normalize_gradient(
+    x: Array, gain: Array, shift: Array, dy: Array, epsilon: float, slope: float
+) -> tuple[Array, Array, Array]:
     """The gradients (dx, d gain, d shift) of `normalize`."""
     n, channels = x.shape[:2]
-    dx, *parts = call("normalize_gradient", (x.shape, (n, channels), (n, channels)), x, gain, shift,
-                      dy, epsilon=epsilon, slope=slope)  # fmt: skip
-    return dx, *(part.sum(0) for part in parts)
+    shapes = (x.shape, (n, channels), (n, channels))
+    dx, d_gain, d_shift = call("normalize_gradient", shapes, x, gain, shift, dy, epsilon=epsilon, slope=slope)
+    return dx, d_gain.sum(0), d_shift.sum(0)
 
 
-def descend(theta, m, v, gradient, t, *facts: float):
-    """Adam's step (theta_t, m_t, v_t), the moments in their own memory where that may be.
+def descend(
+    theta: Array, m: Array, v: Array, gradient: Array, t: Array, *attributes: float
+) -> tuple[Array, Array, Array]:
+    """Adam's step (theta_t, m_t, v_t); the moments are updated in place if possible.
 
-    facts: see `cagan_theano.learning.adam.AdamStep`.  Theta is still read elsewhere when its step is
-    ready: in place it would be copied twice.
+    attributes: see `cagan_theano.learning.adam.AdamStep`.  theta is not updated in place: it is still
+    read elsewhere when its step is ready, and XLA would copy it twice.
     """
     names = "learning_rate", "beta1", "beta2", "epsilon", "uncorrected", "last", "falling"
     constant = dict(last=0, falling=0)  # a step size that does not fall
-    return call("descend", (theta.shape,) * 3, theta, m, v, gradient, t, in_place=(1, 2),
-                **{**constant, **dict(zip(names, facts))})  # fmt: skip
+    theta_t, m_t, v_t = call("descend", (theta.shape,) * 3, theta, m, v, gradient, t, in_place=(1, 2),
+                             **{**constant, **dict(zip(names, attributes))})  # fmt: skip
+    return theta_t, m_t, v_t
 
 
-def after(x, done):
-    """x, which XLA does not read before `done` is there."""
-    return call("after", x.shape, x, done, in_place=(0,))
+def after(x: Array, done: Array) -> Array:
+    """The identity of x, which XLA does not schedule before `done`."""
+    return call_one("after", x.shape, x, done, in_place=(0,))
 
 
-def call(name: str, shape, *arrays, in_place: tuple = (), **facts: float):
-    """What XLA is given for one of the TARGETS; shape: of its result, or one for each of several.
+def call_one(
+    name: str, shape: tuple[int, ...], *arrays: Array, in_place: tuple[int, ...] = (), **attributes: float
+) -> Array:
+    """The FFI call of one of the TARGETS with a single result of a shape; see `call`."""
+    (result,) = call(name, (shape,), *arrays, in_place=in_place, **attributes)
+    return result
 
-    in_place: numbers of the arrays that may be written over, each by the result of its number.
+
+def call(
+    name: str,
+    shapes: tuple[tuple[int, ...], ...],
+    *arrays: Array,
+    in_place: tuple[int, ...] = (),
+    **attributes: float,
+) -> list[Array]:
+    """The FFI call of one of the TARGETS: float32 arrays of some shapes.
+
+    in_place: indices of the arrays that the result of the same index may overwrite.
     """
     import jax
 
-    several = isinstance(shape[0], tuple)
-    results = [jax.ShapeDtypeStruct(one, "float32") for one in (shape if several else [shape])]
-    facts = {name: np.float32(value) for name, value in facts.items()}
-    function = jax.ffi.ffi_call(f"cagan_{name}", results if several else results[0],
+    results = [jax.ShapeDtypeStruct(shape, "float32") for shape in shapes]
+    function = jax.ffi.ffi_call(f"cagan_{name}", results,
                                 input_output_aliases={n: n for n in in_place})  # fmt: skip
-    return function(*arrays, **facts)
+    return list(function(*arrays, **{key: np.float32(value) for key, value in attributes.items()}))
 
 
 def available() -> bool:
-    """Whether the library is there and known to XLA; compiles it (15 s) where it is new."""
+    """Whether the library is loaded and registered with XLA; compiles it first (15 s) if needed."""
     return loaded() is not None
 
 
 @functools.cache
 def loaded() -> str | None:
-    """What tells our kernels from others, once XLA knows them; None where there are none."""
+    """The digests that identify the kernels, after registering them with XLA; None if unavailable."""
     import jax
 
     try:
@@ -138,13 +166,13 @@ def loaded() -> str | None:
                 jax.ffi.register_ffi_target(f"cagan_{name}", handler, platform="cpu")
             return found.kernels
     except (OSError, AttributeError) as error:
-        cache.tell(f"our C++ kernels cannot be loaded ({error}); XLA's do the work")
+        cache.tell(f"the C++ kernels cannot be loaded ({error}); using XLA's operations")
         return None
 
 
 @contextlib.contextmanager
-def workplace(jax):
-    """The user's cache folder, or one that goes when the block ends: what is loaded needs no file."""
+def workplace(jax: ModuleType) -> Iterator[Path]:
+    """The cache folder, or a temporary one: a loaded library no longer needs its file."""
     kept = cache.prepared(cache.version_folder(jax))
     if kept:
         yield kept
@@ -154,16 +182,16 @@ def workplace(jax):
 
 
 class Library(NamedTuple):
-    """A loaded library.  kernels: its sources and its compiler, as a digest of each."""
+    """A loaded library.  kernels: digests of its sources and its compiler."""
 
     code: ctypes.CDLL
     kernels: str
 
 
-def library(jax, folder: Path) -> Library | None:
-    """The library of a folder, compiled where it is missing or damaged; None: there is no compiler.
+def library(jax: ModuleType, folder: Path) -> Library | None:
+    """The library in a folder, compiled if it is missing or damaged; None if it cannot be compiled.
 
-    A cached one needs no compiler; where there is one, only what that one made is taken.
+    A cached library needs no compiler.  If there is a compiler, only its own output is used.
     """
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     made_by = version_digest(compiler) if compiler else "*"
@@ -172,15 +200,15 @@ def library(jax, folder: Path) -> Library | None:
     if found is None and compiler:
         why = build(jax, compiler, folder, stem)
         if why:
-            cache.tell(f"our C++ kernels were not compiled ({compiler}: {why}); XLA's do the work")
+            cache.tell(f"the C++ kernels were not compiled ({compiler}: {why}); using XLA's operations")
         found = None if why else find(folder, stem)
     return found
 
 
 def find(folder: Path, stem: str) -> Library | None:
-    """Load the first library of these sources and this compiler ("*": any) that is whole and ours.
+    """Load the first intact library for a stem, which ends in a compiler's digest or "*" for any.
 
-    Its name ends in the digest of its bytes: one that is cut off or changed is removed.
+    A library's name ends in the SHA-256 of its bytes; a truncated or changed one is deleted.
     """
     place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -195,7 +223,7 @@ def find(folder: Path, stem: str) -> Library | None:
 
 
 def whole(place: int, name: str) -> int | None:
-    """A handle of a file in an open folder that is ours and holds what its name says; else None."""
+    """A file descriptor of a library in an open folder; None if its owner, mode or digest is wrong."""
     try:
         handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
     except OSError:
@@ -214,34 +242,34 @@ def whole(place: int, name: str) -> int | None:
 
 
 def mapped(handle: int, path: Path) -> ctypes.CDLL:
-    """The library of an open file; its path is used where the system cannot load by a handle.
+    """The library of an open file, loaded by its path on systems without /proc/self/fd.
 
-    The handle stays open: another library under its number would be taken for this one.
+    The descriptor stays open: the loader would mistake another library with its number for this one.
     """
     by_handle = f"/proc/self/fd/{handle}"
     return ctypes.CDLL(by_handle if os.path.exists(by_handle) else str(path))
 
 
 def sources_digest() -> str:
-    """A name for the sources and how they are compiled."""
+    """A digest of the sources and the compiler's flags."""
     texts = b"".join(source.read_bytes() for source in SOURCES)
     return hashlib.sha256(texts + " ".join(flags()).encode()).hexdigest()[:16]
 
 
 def version_digest(compiler: str) -> str:
-    """A name for a compiler's version."""
+    """A digest of a compiler's version."""
     said = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
     return hashlib.sha256(said).hexdigest()[:16]
 
 
 def flags() -> list[str]:
-    """How the compiler is called."""
+    """The compiler's flags."""
     native = "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
     return ["-O3", native, "-fno-math-errno", "-std=c++17", "-DNDEBUG", "-w", "-shared", "-fPIC"]
 
 
-def build(jax, compiler: str, folder: Path, stem: str) -> str:
-    """Compile the library into a folder, whole or not at all; returns why that failed, or ""."""
+def build(jax: ModuleType, compiler: str, folder: Path, stem: str) -> str:
+    """Compile the library into a folder, atomically; returns why it failed, or ""."""
     unfinished = folder / f".{stem}.{os.getpid()}.part"
     command = [compiler, *flags(), "-I", jax.ffi.include_dir(), "-o", str(unfinished),
                *(str(source) for source in SOURCES if source.suffix == ".cc")]  # fmt: skip
@@ -258,7 +286,7 @@ def build(jax, compiler: str, folder: Path, stem: str) -> str:
 
 
 def publish(unfinished: Path, stem: str) -> None:
-    """Give a compiled library its name, once its bytes are on the disk."""
+    """Flush a compiled library to disk, then rename it to its final name."""
     unfinished.chmod(0o700)
     with open(unfinished, "rb") as file:
         os.fsync(file.fileno())
@@ -267,6 +295,6 @@ def publish(unfinished: Path, stem: str) -> None:
 
 
 def reason(said: str) -> str:
-    """The line of a compiler's output that tells most: its first error, else its first line."""
+    """The first error in a compiler's output, else its first line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return next((line for line in lines if "error" in line), (lines or [""])[0])[:300]
