@@ -14,6 +14,7 @@ from cagan_theano.learning.scores import average, mean, ratio
 __all__ = [
     "CONFIDENCE",
     "GROUPS",
+    "PERCENT",
     "RESAMPLES",
     "average",
     "difference",
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 CONFIDENCE = 0.95
+PERCENT = f"{100 * CONFIDENCE:.0f} %"
+"""The confidence level as it stands in tables."""
+
 RESAMPLES = 2000
 GROUPS = ("person", "article")
 """Columns that hold the person of x_i and the garment of y_j: the groups that are resampled."""

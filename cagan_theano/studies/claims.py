@@ -21,7 +21,7 @@ from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
 from cagan_theano.learning.scores import OLD_SCORES, SCORES, condensed_log, log_lines
 from cagan_theano.learning.trainer import naming
-from cagan_theano.studies import study, verdicts
+from cagan_theano.studies import document, study
 
 CONTROLLED = 40
 """People who change one thing at a time."""
@@ -220,6 +220,5 @@ def command(checkpoint, results, out, log, again, backend, device):
     found = shipped(results / "shipped.json", checkpoint, again, backend, device)
     write_atomically(results / "shipped.png", chart.summary(found))
     training = read_training(results / "training.json")
-    document = verdicts.document(found, read_studies(results), training)
-    write_atomically(out, document)
+    write_atomically(out, document.document(found, read_studies(results), training))
     click.echo(f"wrote {out}")

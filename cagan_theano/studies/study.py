@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cagan_theano.evaluation import interval
-from cagan_theano.evaluation.interval import average, ratio
+from cagan_theano.evaluation.interval import PERCENT, average, ratio
 from cagan_theano.io import sheet
 from cagan_theano.io.text import literal
 from cagan_theano.learning.scores import SCORES, log_lines, score_names
@@ -22,6 +22,11 @@ MEASURES = {
     "cycle": (average("cycle"), "lower"),
 }
 """Compared measures: name -> (statistic, which is better); defined in docs/evaluation.md."""
+
+MIN_SEEDS = 2
+"""A difference counts only if at least this many seeds agree on its sign."""
+
+AGREE = f"the interval excludes 0, and at least {MIN_SEEDS} seeds agree"
 
 
 def columns_of(report):
@@ -60,9 +65,9 @@ def compared(runs, baseline, seed=0):
 
 
 def better(name, difference):
-    """ "better", "worse" or "-": an interval without 0, two seeds at least, all of one sign."""
+    """ "better", "worse" or "-": the interval excludes 0, at least ``MIN_SEEDS`` seeds, all of one sign."""
     low, high, seeds = (difference[key] for key in ("low", "high", "seeds"))
-    if len(seeds) < 2 or low is None or low <= 0 <= high or len({np.sign(s) for s in seeds}) > 1:
+    if len(seeds) < MIN_SEEDS or low is None or low <= 0 <= high or len({np.sign(s) for s in seeds}) > 1:
         return "-"
     down = high < 0
     return "better" if down == (MEASURES[name][1] == "lower") else "worse"
@@ -102,10 +107,9 @@ def markdown(results):
         lines.append("| " + " | ".join([first, changes(run), *cells]) + " |")
     lines += [
         "",
-        "Mean over the seeds; for the baseline with the 95 % interval over people or "
-        "garments, for the others with the difference from the baseline and its interval. "
-        "Better or worse: the interval is without 0, and two seeds or more agree. "
-        "Defined in docs/evaluation.md.",
+        f"Mean over seeds; the baseline with its {PERCENT} interval over people or garments, the other "
+        f"runs with their difference from the baseline and its interval. Better or worse: {AGREE}. "
+        "The measures are defined in docs/evaluation.md.",
     ]
     missing = [f"{name} ({seeds})" for name, seeds in results["missing"].items()]
     return "\n".join(lines + (["", f"Not trained yet: {', '.join(missing)}."] if missing else []))
@@ -147,8 +151,8 @@ def plot(results):
         axes.set_ylim(max(len(runs), 1) - 0.5, -0.5)
         figure.suptitle(
             literal(f"{results['title']}: difference from the run {results['baseline']!r}, ")
-            + f"{results['n']} held-out swaps.  Dots: seeds; line: 95 % interval; in "
-            "color: without 0, and two seeds or more agree",
+            + f"{results['n']} held-out swaps.  Dots: seeds; line: {PERCENT.replace(' ', '')} interval; "
+            f"colored if {AGREE}",
             size=12,
             x=0.01,
             ha="left",
