@@ -321,7 +321,7 @@ def test_a_log_is_condensed_to_means(tmp_path):
     steps = [int(re.search(r"step (\d+)", label)[1]) for label in verdicts.curve(found, 300)]
     assert max(steps) == 300 and len(set(steps)) >= 5  # the weights' own last step is there
     (tmp_path / "log.jsonl").write_text("nothing\n")
-    with pytest.raises(ValueError, match="holds no training steps"):
+    with pytest.raises(ValueError, match="contains no training steps"):
         claims.condensed(tmp_path / "log.jsonl")
 
 
@@ -356,7 +356,7 @@ def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
         "cagan_theano.checkpoint.load_checkpoint", lambda _path: SimpleNamespace(sha256=model.sha256)
     )
     arguments = ["--checkpoint", "toy.h5", "--results", str(tmp_path / "r"), "--out", str(tmp_path / "c.md")]
-    for again in (["wrote"], ["is of these weights"]):
+    for again in (["wrote"], ["already has the measurements"]):
         with pytest.raises(SystemExit) as done:
             main(claims.command, arguments)
         text = capsys.readouterr()
