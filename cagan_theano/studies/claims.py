@@ -69,7 +69,7 @@ def kinds(columns, seed=0):
 
     Returns {kinds: see `evaluate.summarize_kinds`, color_less: kind -> {value, low, high}}.
     """
-    weights = interval.draws(columns, seed)
+    weights = interval.bootstrap_weights(columns, seed)
     color = within(measures.CHANGED, "kind_color")
     others = {kind: within(measures.CHANGED, f"kind_{kind}") for kind in ("texture", *measures.SHAPE)}
     return {
@@ -83,7 +83,7 @@ def kinds(columns, seed=0):
 
 def harder(street, studio, seed=0):
     """Measures in front of a street and their difference from the studio: {n, measures, gap}."""
-    weights = interval.draws(street, seed), interval.draws(studio, seed + 1)
+    weights = interval.bootstrap_weights(street, seed), interval.bootstrap_weights(studio, seed + 1)
     chosen = [m for m in measures.known(street) if m.name in COMPARED]
     return {
         "n": len(street["person"]),

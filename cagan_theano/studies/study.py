@@ -53,7 +53,7 @@ def compared(runs, baseline, seed=0):
     Returns measure -> {value, low, high, seeds, difference: {value, low, high, seeds}}; the
     intervals resample people or garments, not seeds.
     """
-    weights = interval.draws(runs[0], seed)
+    weights = interval.bootstrap_weights(runs[0], seed)
     ones, found = np.ones(len(runs[0]["person"])), {}
     for name, (statistic, _) in MEASURES.items():
         here, there = several(statistic, runs), several(statistic, baseline)
