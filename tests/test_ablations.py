@@ -140,7 +140,7 @@ def test_a_run_is_resumed_and_another_configuration_is_refused(plan, tmp_path, t
     assert "--g-kernel" not in words  # a resumed run has its own settings
     plan.write_text(PLAN.replace("batch_size = 4", "batch_size = 2"))
     code, _, error = run(capsys, plan, "--out", out)
-    assert code == 1 and "was trained with other settings than the plan's paper" in error
+    assert code == 1 and "was trained with settings different from the plan's paper" in error
     assert error.count("\n") == 1
 
 
@@ -177,10 +177,10 @@ def test_the_options_give_the_very_configuration():
     [
         ("steps = 4", "steps = 'many'", "steps must be of type int"),
         ("gamma_c = 0.0", "gamma_k = 0.0", "run no_cycle: unknown configuration field 'gamma_k'"),
-        ("gamma_c = 0.0", "seed = 0", "seed is set for all runs alike"),
-        ("[runs.no_cycle]", "[runs.'../up']", "run '../up': use small letters"),
+        ("gamma_c = 0.0", "seed = 0", "seed is the same for all runs"),
+        ("[runs.no_cycle]", "[runs.'../up']", "run '../up': use lowercase letters"),
         ('baseline = "paper"', 'baseline = "none"', "has no run 'none'; choose from paper, no_cycle"),
-        ("seeds = [0, 1]", "seeds = [0, 0]", "seeds must be different whole numbers"),
+        ("seeds = [0, 1]", "seeds = [0, 0]", "seeds must be distinct integers"),
         ('size = "32x32"', 'size = "33x32"', "both sides must be multiples of 16"),
         ("pairs = 12", "pair = 12", "[photoshoot] has the unknown key 'pair'"),
         ("[runs.paper]", "[runs.paper", "is not TOML"),
@@ -197,7 +197,7 @@ def test_a_wrong_plan_is_one_line(plan, capsys, old, new, fault):
 def test_a_missing_plan_is_one_line(tmp_path, capsys):
     path = tmp_path / "none.toml"
     code, _, error = run(capsys, path)
-    assert (code, error) == (1, f"Error: {path}: no such plan; shipped ones are first, readings\n")
+    assert (code, error) == (1, f"Error: {path}: no such plan; shipped plans are first, readings\n")
 
 
 def test_shipped_plans_hold_every_reading():

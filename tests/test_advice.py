@@ -53,7 +53,7 @@ def test_what_was_painted_tells(alpha, word):
 def test_studio_pictures_are_seldom_called_busy_and_streets_are():
     with PhotoFile(weights.held_out(128, 96)) as file:
         photos = file.split("test").x.load()
-    assert np.mean([advice.unlike_ground(x) > advice.BUSY for x in photos]) <= 0.05
+    assert np.mean([advice.background_difference(x) > advice.BUSY for x in photos]) <= 0.05
     rng, streets = np.random.default_rng(1), photos[:8].copy()
     streets[:, :64] = rng.integers(0, 256, streets[:, :64].shape)
-    assert all(advice.unlike_ground(x) > advice.BUSY for x in streets)
+    assert all(advice.background_difference(x) > advice.BUSY for x in streets)

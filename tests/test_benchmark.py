@@ -143,7 +143,7 @@ def test_multiplications_are_counted_as_loops_would():
 def test_a_kind_and_its_settings():
     assert contenders.parse("ours:precision=tf32,devices=2") == (
         "ours", {"precision": "tf32", "devices": "2"})  # fmt: skip
-    with pytest.raises(ValueError, match="theirs: is none of ours, torch, onnx"):
+    with pytest.raises(ValueError, match="theirs: choose from ours, torch, onnx"):
         contenders.parse("theirs")
     assert benchmark.limit_of("ours") == 1e-4
     assert benchmark.limit_of("torch:channels_last=1,precision=bfloat16") == 5e-2
@@ -152,7 +152,7 @@ def test_a_kind_and_its_settings():
 def test_a_gpu_that_computes_something_else_is_told(capsys):
     cpu = np.arange(16.0).reshape(2, 8)
     check_gpu.report(cpu, cpu + 1e-5)
-    assert "step   2: apart by at most 1.0e-05" in capsys.readouterr().out
+    assert "step   2: max abs difference 1.0e-05" in capsys.readouterr().out
     with pytest.raises(ValueError, match="differ from the CPU's by 5.0e-01"):
         check_gpu.report(cpu, cpu + 0.5 * (cpu == 3))
     with pytest.raises(ValueError, match="nan"):

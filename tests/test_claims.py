@@ -1,5 +1,6 @@
 """Claims: verdicts by their rules, the document from stored results, one command."""
 
+import dataclasses
 import json
 import re
 from types import SimpleNamespace
@@ -12,8 +13,8 @@ from cagan_theano import weights
 from cagan_theano.config import Config
 from cagan_theano.evaluation import evaluate, held_out, measures, shoots
 from cagan_theano.io.command import main
-from cagan_theano.studies import claims, verdicts
-from cagan_theano.studies.verdicts import NOT, PARTLY, REPRODUCED, UNKNOWN
+from cagan_theano.studies import claims, document, study, verdicts
+from cagan_theano.studies.verdicts import AT_LEAST, AT_MOST, NOT, PARTLY, REPRODUCED, UNKNOWN, Criterion
 
 ROOT = weights.PACKAGE.parent
 
@@ -117,13 +118,40 @@ def verdict(title, *arguments):
 
 
 def test_rules_look_at_the_whole_interval():
-    assert verdicts.below(entry(0.4, 0.3, 0.44), 0.45, 1) == REPRODUCED
-    assert verdicts.below(entry(0.4, 0.3, 0.46), 0.45, 1) == PARTLY
-    assert verdicts.below(entry(0.9, 0.8, 1.1), 0.45, 1) == NOT
-    assert verdicts.above(entry(0.9, 0.79, 0.95), 0.8, 0.5) == PARTLY
-    assert verdicts.above({"value": 0.9, "low": None, "high": None}, 0.8, 0.5) == REPRODUCED
+    low, high = criterion(AT_MOST, 0.45, 1), criterion(AT_LEAST, 0.8, 0.5)
+    assert low.verdict(entry(0.4, 0.3, 0.44)) == REPRODUCED
+    assert low.verdict(entry(0.4, 0.3, 0.46)) == PARTLY
+    assert low.verdict(entry(0.9, 0.8, 1.1)) == NOT
+    assert high.verdict(entry(0.9, 0.79, 0.95)) == PARTLY
+    assert high.verdict({"value": 0.9, "low": None, "high": None}) == REPRODUCED
+    assert criterion(AT_LEAST, 0.8, None).verdict(entry(0.7)) == NOT
     assert verdicts.worst(REPRODUCED, NOT, PARTLY) == NOT
     assert verdicts.mixed(REPRODUCED, NOT) == PARTLY and verdicts.mixed(NOT, NOT) == NOT
+    assert verdicts.mixed(NOT, UNKNOWN) == UNKNOWN  # neither supports the claim
+
+
+def criterion(comparison, reproduced, partly):
+    """A criterion on an entry itself."""
+    return Criterion("error", lambda found: found, comparison, reproduced, partly)
+
+
+def test_a_threshold_moves_both_the_rule_and_the_verdict():
+    criteria = [Criterion("IoU", verdicts.measure("alpha_iou"), AT_LEAST, 0.8, 0.5)]
+    for reproduced, wanted in ((0.8, REPRODUCED), (0.95, PARTLY)):
+        moved = [dataclasses.replace(one, reproduced=reproduced) for one in criteria]
+        rule, judge = verdicts.by_criteria(moved, "alpha_iou")
+        assert rule == f"reproduced: IoU at least {reproduced:g}; partly: IoU at least 0.5"
+        assert judge(shipped(alpha_iou=0.9), {}, None).verdict == wanted
+
+
+def test_the_number_of_seeds_is_one_constant(monkeypatch):
+    """The rule's text, the verdict and the study's own table follow it."""
+    found = {"ablations_a.json": study_of(no_copies=(0.1, 0.2))}
+    for module in (study, verdicts):
+        monkeypatch.setattr(module, "MIN_SEEDS", 3)
+    assert "at least 3 seeds" in verdicts.study_rule()
+    judged = verdicts.of_study(found, "no_copies")
+    assert judged.verdict == UNKNOWN and judged.remark == "2 seeds, too few to judge"
 
 
 @pytest.mark.parametrize(
@@ -165,6 +193,9 @@ LIMITS = [("Swaps", ("measures", "inside"), 0.45, 0.99),
 def test_a_rule_turns_at_its_own_numbers(title, place, aim, loose):
     """Both limits of each rule, from either side: reproduced, partly, not."""
     worse = 1e-4 if loose > aim else -1e-4
+    rule = next(c.rule for c in verdicts.CLAIMS if c.title.startswith(title))
+    reproduced, partly = rule.split("; partly: ")
+    assert f" {aim:g}" in reproduced and f" {loose:g}" in partly
     for value, wanted in ((aim, REPRODUCED), (aim + worse, PARTLY), (loose, PARTLY), (loose + worse, NOT)):
         results = json.loads(json.dumps(shipped()))
         inner = results
@@ -178,8 +209,9 @@ def test_unfinished_weights_do_not_refute():
     assert verdict("Swaps", shipped(100, inside=1.2), {}, None) == UNKNOWN
     assert verdict("Swaps", shipped(100, inside=0.6), {}, None) == PARTLY
     assert verdict("10000", shipped(100), {}, None) == UNKNOWN
-    # no gap either, of a network that does nothing
+    # a network that does nothing has no gap either
     assert verdict("Unseen", shipped(100, inside=1.2), {}, None) == UNKNOWN
+    assert verdict("Unseen", shipped(inside=1.2), {}, None) == NOT
 
 
 def test_color_must_be_easier_than_every_other_kind():
@@ -208,7 +240,12 @@ def test_verdicts_of_studies():
     small = {"ablations_a.json": study_of(500, no_identity=(0.1, 0.2), no_cycle=(0.1, 0.2))}
     assert verdict(both, None, small, None) == PARTLY
     assert verdict(both, None, {}, None) == UNKNOWN
-    # a small study shows a claim in part, and refutes none
+    one_seed = {"ablations_a.json": study_of(no_copies=(0.1, 0.2))}
+    one_seed["ablations_a.json"]["runs"]["no_copies"]["seeds"] = [0]
+    for found in one_seed["ablations_a.json"]["runs"]["no_copies"]["measures"].values():
+        found["difference"]["seeds"] = found["difference"]["seeds"][:1]
+    assert verdict("The stored", None, one_seed, None) == UNKNOWN
+    # a small study can support a claim in part, and refutes none
     unseen = {
         "ablations_a.json": study_of(
             500, no_identity=(-0.2, -0.1), no_copies=(-0.2, -0.1), no_cycle=(0.1, 0.2)
@@ -221,8 +258,8 @@ def test_verdicts_of_studies():
 
 
 @pytest.mark.parametrize("runs, words", [
-    ({}, "is not trained yet"), ({"d_layers_3": (0.1, 0.2)}, "a D that sees more does better"),
-    ({"d_layers_3": (-0.2, 0.1)}, "a D that sees more does no better, 500 steps"),
+    ({}, "is not trained yet"), ({"d_layers_3": (0.1, 0.2)}, "a larger receptive field does better"),
+    ({"d_layers_3": (-0.2, 0.1)}, "a larger receptive field does no better, 500 steps"),
 ])  # fmt: skip
 def test_a_narrower_D_tells_where_the_weights_do_not(runs, words):
     judge, studies = verdicts.receptive_field, {"ablations_a.json": study_of(500, **runs)}
@@ -236,8 +273,9 @@ def test_a_narrower_D_tells_where_the_weights_do_not(runs, words):
 
 
 @pytest.mark.parametrize("steps, high, wanted, words", [
-    (10000, -0.1, REPRODUCED, ""), (500, -0.1, PARTLY, "for one trained in the street too, 500 steps"),
-    (10000, 0.1, PARTLY, "for one trained in the street not seen"),
+    (10000, -0.1, REPRODUCED, ""),
+    (500, -0.1, PARTLY, "also lower for a network trained in the street, 500 steps"),
+    (10000, 0.1, PARTLY, "not lower for a network trained in the street"),
 ])  # fmt: skip
 def test_clutter_asks_a_network_of_the_street_as_well(steps, high, wanted, words):
     results = study_of(steps, clutter=(0, 0))
@@ -257,7 +295,7 @@ def test_scale_names_what_is_smaller():
 def test_the_document_is_that_of_the_stored_results():
     """docs/claims.md is generated: the results in docs/results give it byte for byte."""
     folder = ROOT / "docs/results"
-    text = verdicts.document(
+    text = document.document(
         claims.read_results(folder / "shipped.json"),
         claims.read_studies(folder),
         claims.read_training(folder / "training.json"),
@@ -265,7 +303,7 @@ def test_the_document_is_that_of_the_stored_results():
     assert (ROOT / "docs/claims.md").read_text() == text, "run python replicate/claims.py"
     for link in re.findall(r"\]\(((?:results/|\w+\.md)[^)#]*)\)", text):
         assert (ROOT / "docs" / link).exists(), link
-    anchors = [f"#{verdicts.anchor(n, c.title)}" for n, c in enumerate(verdicts.CLAIMS, 1)]
+    anchors = [f"#{document.anchor(n, c.title)}" for n, c in enumerate(verdicts.CLAIMS, 1)]
     assert all(f"({anchor})" in text for anchor in anchors)
 
 
@@ -283,7 +321,7 @@ def test_a_log_is_condensed_to_means(tmp_path):
     steps = [int(re.search(r"step (\d+)", label)[1]) for label in verdicts.curve(found, 300)]
     assert max(steps) == 300 and len(set(steps)) >= 5  # the weights' own last step is there
     (tmp_path / "log.jsonl").write_text("nothing\n")
-    with pytest.raises(ValueError, match="holds no training steps"):
+    with pytest.raises(ValueError, match="contains no training steps"):
         claims.condensed(tmp_path / "log.jsonl")
 
 
@@ -318,7 +356,7 @@ def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
         "cagan_theano.checkpoint.load_checkpoint", lambda _path: SimpleNamespace(sha256=model.sha256)
     )
     arguments = ["--checkpoint", "toy.h5", "--results", str(tmp_path / "r"), "--out", str(tmp_path / "c.md")]
-    for again in (["wrote"], ["is of these weights"]):
+    for again in (["wrote"], ["already has the measurements"]):
         with pytest.raises(SystemExit) as done:
             main(claims.command, arguments)
         text = capsys.readouterr()

@@ -77,10 +77,10 @@ def world(tmp_path):
     figures, results = tmp_path / "figures", tmp_path / "results"
     figures.mkdir()
     for name, digest in (("figure4", sha256), ("figure10", "f" * 64)):
-        facts = PngInfo()
-        for fact in (("Title", f"Title {name}"), ("Checkpoint-SHA256", digest), ("Step", "7")):
-            facts.add_text(*fact)
-        Image.fromarray(human(0, 0)).save(figures / f"{name}.png", pnginfo=facts)
+        attributes = PngInfo()
+        for one in (("Title", f"Title {name}"), ("Checkpoint-SHA256", digest), ("Step", "7")):
+            attributes.add_text(*one)
+        Image.fromarray(human(0, 0)).save(figures / f"{name}.png", pnginfo=attributes)
     entry = {"value": 0.5, "low": 0.4, "high": 0.6, "meaning": EVIL}
     evaluation = {
         "sha256": sha256,
@@ -120,7 +120,14 @@ def test_a_whole_page_loads_and_runs_nothing(world):
     assert all(source.startswith(("data:image/png;base64,", "#")) for source in outline.sources)
     assert not {"script", "link", "iframe"} & outline.tags
     assert not re.search(r"url\(|@import|onload|onerror", page)
-    assert outline.headings == ["Weights", "Measures", "Training", "Figures", "Settings", "To make it again"]
+    assert outline.headings == [
+        "Weights",
+        "Measures",
+        "Training",
+        "Figures",
+        "Settings",
+        "How to reproduce it",
+    ]
     anchors = [source[1:] for source in outline.sources if source.startswith("#")]
     assert len(anchors) == 6 and all(f'<section id="{anchor}">' in page for anchor in anchors)
     assert made(world) == made(world)
@@ -140,7 +147,7 @@ def test_the_numbers_and_the_settings_that_differ_are_there(world):
     assert changed == ["copies_d", "gamma_c", "steps"]
     assert "--run runs/again --no-copies-d --gamma-c 0.5 --steps 10" in page
     assert "--pairs 40 --size 128x96 --seed 3 --held-out 8 --clutter" in page
-    assert "are not to be had again" not in page
+    assert "cannot be rendered again" not in page
 
 
 def test_data_of_an_older_photoshoot_are_said_to_be_gone():
@@ -159,13 +166,36 @@ def test_data_of_an_older_photoshoot_are_said_to_be_gone():
 def test_figures_in_order_and_those_of_other_weights_marked(world):
     page = made(world)
     four, ten = page.index("Title figure4"), page.index("Title figure10")
-    warning = page.index("Drawn with OTHER weights: sha256 ffffffffffff.")
-    assert four < ten < warning and page.count("Drawn with OTHER") == 1
+    warning = page.index("Made with OTHER weights: sha256 ffffffffffff.")
+    assert four < ten < warning and page.count("Made with OTHER") == 1
+
+
+def test_a_figure_of_other_shipped_weights_has_a_note_and_its_own_command(world, monkeypatch):
+    """Figure 5 is made with the shipped 256x192 weights, whichever the report is on."""
+    other = world.folder / "cagan_256x192.h5"
+    arrays = {"encoder1.W": np.ones((1, 2), "float32")}
+    digest = save_checkpoint(other, Checkpoint(Config(), 7, arrays, arrays))
+    monkeypatch.setattr(report.weights, "folder", lambda: world.folder)
+    attributes = PngInfo()
+    for one in (("Checkpoint-SHA256", digest), ("Checkpoint", other.name)):
+        attributes.add_text(*one)
+    Image.fromarray(human(0, 0)).save(world.figures / "figure5.png", pnginfo=attributes)
+    page = made(world)
+    assert "Made with other shipped weights than this report&#39;s: cagan_256x192.h5." in page
+    assert "replicate/figure5.py --checkpoint checkpoints/cagan_256x192.h5" in page
+    assert "replicate/figure4.py --checkpoint checkpoints/toy.h5" in page
+    assert not report.is_shipped("heldout_128x96.h5", digest) and not report.is_shipped("", digest)
+
+
+def test_every_table_can_scroll(world):
+    page = made(world, evaluation=world.evaluation)
+    assert page.count("<table") == len(re.findall(r'<div class="wide"[^>]*><table', page))
+    assert page.count('<p class="hint">') == page.count('<div class="wide" tabindex="0">') > 0
 
 
 def test_an_evaluation_of_other_weights_is_marked(world):
     world.evaluation.write_text(json.dumps({**world.stored, "sha256": "0" * 64}))
-    assert "Of OTHER weights: c, step 7" in made(world, evaluation=world.evaluation)
+    assert "with OTHER weights: c, step 7" in made(world, evaluation=world.evaluation)
 
 
 def test_claims_with_their_verdicts(world, monkeypatch):
@@ -185,9 +215,9 @@ def test_claims_with_their_verdicts(world, monkeypatch):
     (world.results / "ablations_a.json").write_text("{}")
     page = made(world)
     assert '<span class="partly">partly</span>' in page and "few steps" in page
-    assert "Of OTHER" not in page
+    assert "Measured with OTHER" not in page
     (world.results / "shipped.json").write_text(json.dumps({**world.stored, "sha256": "0" * 64}))
-    assert made(world).count("Of OTHER weights") == 2  # beside the claims, beside the measures
+    assert made(world).count("Measured with OTHER weights") == 2  # beside the claims, beside the measures
     assert "0.2500" in page and "[0.2000, 0.3000]" in page and "12 held-out swaps" in page
 
 
@@ -213,9 +243,9 @@ def test_the_comparison_has_ours_first_and_the_baselines_last(world):
     "name, content, fault",
     [
         ("evaluation.json", "{", "is not JSON"),
-        ("evaluation.json", "[]", "holds no JSON object"),
-        ("evaluation.json", '{"n": 1}', "has not the form of its program's results"),
-        ("figures/figure2.png", "no picture", "is no PNG"),
+        ("evaluation.json", "[]", "does not contain a JSON object"),
+        ("evaluation.json", '{"n": 1}', "is not in the format of its program's results"),
+        ("figures/figure2.png", "no picture", "is not a PNG file"),
     ],
 )
 def test_damaged_files_are_one_line(world, capsys, name, content, fault):
@@ -244,7 +274,7 @@ def test_the_command_and_what_is_missing(world, capsys):
     with pytest.raises(SystemExit) as left:
         main(report.command, words)
     assert left.value.code == 0 and out.read_text().startswith("<!DOCTYPE html>")
-    assert Outline(out.read_text()).headings == ["Weights", "Settings", "To make it again"]
+    assert Outline(out.read_text()).headings == ["Weights", "Settings", "How to reproduce it"]
     for option, fault in (("--evaluation", "no such file"), ("--run", "holds no training")):
         with pytest.raises(SystemExit):
             main(report.command, [*words, option, "nothing"])

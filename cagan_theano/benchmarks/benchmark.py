@@ -1,9 +1,9 @@
-"""This package beside PyTorch and ONNX Runtime: time, memory and start, side by side in one run.
+"""Benchmark of this package against PyTorch and ONNX Runtime: time, memory and start-up in one run.
 
     python replicate/benchmark.py [--task step] [--size 128x96] [--batch 16] [--rounds 10]
 
-Every contender runs in a process of its own and they take turns, so that all see the same machine.
-All start from the same checkpoint and pictures, and one whose numbers differ is not timed.  Writes
+Every contender runs in its own process and they take turns, so that all see the same machine load.
+All start from the same checkpoint and images, and one whose outputs differ is not timed.  Writes
 performance.json, .md and .png.
 """
 
@@ -36,7 +36,7 @@ DEVICES = re.compile(r"\bdevices=(\d+)")
 
 
 class Case(NamedTuple):
-    """What is timed: "step" (D, then G) or "swap", at a size and batch."""
+    """A task to time: "step" (D, then G) or "swap", at an image size and batch size."""
 
     task: str
     height: int
@@ -48,7 +48,7 @@ class Case(NamedTuple):
 
 
 class Worker:
-    """A contender's process.  A context manager; `first`: seconds to its first result."""
+    """A contender's process, as a context manager; `first`: seconds to its first result."""
 
     def __init__(self, kind: str, case: Case, checkpoint, device: str, cache: str, python: str, **more):
         self.kind, about = kind, {**case._asdict(), "checkpoint": str(checkpoint), "device": device}
@@ -56,7 +56,7 @@ class Worker:
             "CAGAN_THEANO_CACHE": f"{cache}/ours",
             "TORCHINDUCTOR_CACHE_DIR": f"{cache}/torch",
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        }  # several share a GPU
+        }  # no preallocation: several processes share a GPU
         self.process = subprocess.Popen(
             [python, *WORKER, kind, json.dumps({**about, **more})],
             text=True,
@@ -77,25 +77,25 @@ class Worker:
         self.process.wait()
 
     def answer(self):
-        """The next line that the process says."""
+        """The next answer of the process."""
         line = self.process.stdout.readline()
-        return json.loads(line) if line else {"error": f"{self.kind} ended without an answer"}
+        return json.loads(line) if line else {"error": f"{self.kind} exited without an answer"}
 
     def ask(self, command: str):
-        """The answer to a command; ValueError when the process has died."""
+        """The answer to a command.  Raises ValueError if the process has died."""
         try:
             self.process.stdin.write(command + "\n")
             self.process.stdin.flush()
             found = self.answer()
         except BrokenPipeError:
-            found = {"error": f"{self.kind} has ended"}
+            found = {"error": f"{self.kind} has exited"}
         if isinstance(found, dict):
             raise ValueError(f"{found['error']}: is there enough memory?")
         return found
 
 
 def virtual_devices(kind: str, device: str) -> dict:
-    """The environment in which one CPU is as many devices as a KIND asks for."""
+    """Environment variables that give a CPU as many devices as a KIND requires."""
     wanted = DEVICES.search(kind)
     if not wanted or device != "cpu":
         return {}
@@ -104,13 +104,14 @@ def virtual_devices(kind: str, device: str) -> dict:
 
 
 def flops(task: str, checkpoint, height: int, width: int, batch: int) -> float:
-    """Additions and multiplications of the convolutions alone, by the direct method.
+    """Additions and multiplications of the convolutions only, by the direct method.
 
-    A step: G paints x_ij once; D's update takes D's three inputs forward and back; G's update takes
-    the way back through G and D forward, D back to its input, and G back twice.
+    A step: one forward pass of G for x_ij; for D's update, forward and backward passes of D on three
+    inputs; for G's update, forward passes of the cycle through G and of D, a backward pass of D to its
+    input, and two backward passes of G.
     """
 
-    def products(params, inner):  # of one picture, per layer
+    def products(params, inner):  # for one image, per layer
         return {
             name: np.prod(w.shape) * (height >> level) * (width >> level)
             for name, w in params.items()
@@ -126,7 +127,7 @@ def flops(task: str, checkpoint, height: int, width: int, batch: int) -> float:
 
 
 def level_of_G(name: str) -> int:
-    """How often the side of the smaller end of a layer of G is halved (Figure 3)."""
+    """Number of halvings of the image side at the smaller end of a layer of G (Figure 3)."""
     layer = name.split(".")[0]
     if layer == "output":
         return 1
@@ -134,9 +135,9 @@ def level_of_G(name: str) -> int:
 
 
 def compare(case: Case, kinds, checkpoint, device: str, rounds: int, repeats: int, pythons) -> list:
-    """Rows, one for each contender: kind, seconds of each round, memory, cold and warm start.
+    """One row per contender: kind, seconds of each round, memory, cold and warm start.
 
-    A contender that cannot run, or whose numbers are not the first one's, has an "error" alone.
+    A contender that cannot run, or whose outputs differ from the first one's, has only an "error".
     """
     rows, workers = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -163,46 +164,47 @@ def compare(case: Case, kinds, checkpoint, device: str, rounds: int, repeats: in
 
 
 def checked(worker: Worker, others: list) -> dict:
-    """The beginning of a worker's row, once its numbers agree with those of the first."""
+    """The start of a worker's row, or an "error" if its outputs differ from the first worker's."""
     if worker.error:
         return {"error": worker.error}
     reference = others[0] if others else worker
-    apart = (
+    difference = (
         float(np.abs(worker.numbers - reference.numbers).max())
         if (worker.numbers.shape == reference.numbers.shape)
         else float("inf")
     )
     limit = max(limit_of(worker.kind), limit_of(reference.kind))
-    if not apart <= limit:
-        return {"error": f"differs from {reference.kind} by {apart:.1e}; not timed"}
-    return {"warm": worker.first, "apart": apart, "seconds": []}
+    if not difference <= limit:
+        return {"error": f"differs from {reference.kind} by {difference:.1e}; not timed"}
+    return {"warm": worker.first, "apart": difference, "seconds": []}
 
 
 def limit_of(kind: str) -> float:
-    """How far the numbers of a kind may be from another's."""
+    """Maximum absolute difference of a kind's outputs from another's."""
     return next((v for name, v in TOLERANCE.items() if f"precision={name}" in kind), TOLERANCE["float32"])
 
 
 def table(results: list) -> str:
-    """The results as Markdown: one table for each case, times relative to the first contender."""
+    """The results as Markdown: one table per case, times relative to the first contender."""
     parts = []
     for result in results:
         peak = max((row.get("matmul") or 0 for row in result["rows"]), default=0)
+        first = next((row for row in result["rows"] if row.get("seconds")), None)
         lines = [
             f"**{result['case']}**" + (f" (matrix product: {peak:.0f} GFLOP/s)" if peak else ""),
             "",
-            "| | ms | of the first | pictures/s | GFLOP/s | of the product's | peak memory | "
-            "first result, cold | warm | numbers apart |",
+            f"| | ms | time vs. {first['kind'] if first else 'first'} | images/s | GFLOP/s | "
+            "vs. matrix product | peak memory | first result, cold | first result, warm | "
+            "max abs difference |",
             "|---" * 10 + "|",
         ]
-        first = next((row for row in result["rows"] if row.get("seconds")), None)
         lines += [line(row, first, result, peak) for row in result["rows"]]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
 def line(row: dict, first: dict, result: dict, peak: float) -> str:
-    """One row of a table; the ratio is the median of the rounds' ratios."""
+    """One row of a table; the relative time is the median over rounds."""
     if "error" in row:
         return f"| {row['kind']} | {row['error'].replace('|', '/')}" + " | " * 9
     seconds = float(np.median(row["seconds"]))
@@ -216,7 +218,7 @@ def line(row: dict, first: dict, result: dict, peak: float) -> str:
 
 
 def draw(results: list, about: str):
-    """The medians as bars, with the least and the most of the rounds; a matplotlib Figure."""
+    """Plot the medians as bars with the minimum and maximum of the rounds; a matplotlib Figure."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 0.8 + 2.4 * len(results)), layout="constrained")
@@ -240,14 +242,14 @@ def draw(results: list, about: str):
         axes.set_yticks(range(len(rows)), [row["kind"] for row in rows])
         axes.invert_yaxis()
         axes.set_title(result["case"], loc="left", fontsize=10)
-        axes.set_xlabel("milliseconds (median; least to most of the rounds)")
+        axes.set_xlabel("milliseconds (median; minimum to maximum of the rounds)")
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(about, fontsize=9)
     return figure
 
 
 def machine(device: str) -> str:
-    """The machine and the versions in one line."""
+    """The machine and the package versions in one line."""
     from cagan_theano.compat import versions
 
     name = platform.processor() or platform.machine()
@@ -255,15 +257,15 @@ def machine(device: str) -> str:
         found = [text for text in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in text]
         name = found[0].split(":")[1].strip() if found else name
     known = versions()
-    shown = ", ".join(f"{key} {known[key]}" for key in ("python", "jax", "aesara", "numpy"))
-    return f"{device}; {os.cpu_count()} x {name}; {shown}"
+    packages = ", ".join(f"{key} {known[key]}" for key in ("python", "jax", "aesara", "numpy"))
+    return f"{device}; {os.cpu_count()} x {name}; {packages}"
 
 
 def update(path, text: str, begin: str, end: str) -> None:
-    """Put the text between the two marks of a document."""
+    """Replace the text between two markers of a document.  Raises ValueError without them."""
     whole = Path(path).read_text()
     if whole.count(begin) != 1 or whole.count(end) != 1:
-        raise ValueError(f"{path}: has no place for the tables; it needs the lines {begin} and {end}")
+        raise ValueError(f"{path}: has no place for the tables; add the lines {begin} and {end}")
     before, after = whole.split(begin)[0], whole.split(end)[1]
     write_atomically(path, f"{before}{begin}\n{text}\n{end}{after}")
 
@@ -285,7 +287,7 @@ def update(path, text: str, begin: str, end: str) -> None:
     default=("128x96", "256x192"),
     show_default=True,
     callback=lambda *given: [parse_size(*given[:2], text) for text in given[2]],
-    help="Pictures, HEIGHTxWIDTH; may be repeated.",
+    help="Image size, HEIGHTxWIDTH; may be repeated.",
 )
 @click.option(
     "--batch",
@@ -294,7 +296,7 @@ def update(path, text: str, begin: str, end: str) -> None:
     multiple=True,
     default=(16, 1),
     show_default=True,
-    help="Minibatch; may be repeated.",
+    help="Batch size; may be repeated.",
 )
 @click.option(
     "--contender",
@@ -302,34 +304,34 @@ def update(path, text: str, begin: str, end: str) -> None:
     multiple=True,
     default=CONTENDERS,
     show_default=True,
-    help="As the head of cagan_theano/benchmarks/contenders.py says; may be repeated.",
+    help="See the top of cagan_theano/benchmarks/contenders.py; may be repeated.",
 )
 @click.option(
     "--rounds",
     type=click.IntRange(1),
     default=10,
     show_default=True,
-    help="Turns that each contender has.",
+    help="Number of turns for each contender.",
 )
 @click.option(
     "--repeats",
     type=click.IntRange(1),
     default=3,
     show_default=True,
-    help="Runs in a turn, whose median counts.",
+    help="Runs per turn, of which the median is taken.",
 )
 @click.option(
     "--torch-python",
     type=click.Path(dir_okay=False),
     default=sys.executable,
     show_default="this one",
-    help="Python that has PyTorch and onnxruntime.",
+    help="Python with PyTorch and onnxruntime.",
 )
 @click.option(
     "--update",
     "document",
     type=click.Path(dir_okay=False),
-    help="Also put the tables into this document, between its two marks.",
+    help="Also insert the tables between the two markers of this document.",
 )
 @options.checkpoint_option("128x96")
 @options.out_option
@@ -338,10 +340,10 @@ def update(path, text: str, begin: str, end: str) -> None:
     type=click.Choice(["cpu", "gpu"]),
     default="cpu",
     show_default=True,
-    help="Where all of them run.",
+    help="Device for all contenders.",
 )
 def command(tasks, sizes, batches, kinds, rounds, repeats, torch_python, document, checkpoint, out, device):
-    """Time this package beside PyTorch and ONNX Runtime."""
+    """Time this package against PyTorch and ONNX Runtime."""
     loaded, about, out = load_checkpoint(checkpoint), machine(device), Path(out)
     pythons, results = {"torch": torch_python, "onnx": torch_python}, []
     for case in [Case(task, *size, batch) for size in sizes for task in tasks for batch in batches]:
@@ -360,25 +362,25 @@ def command(tasks, sizes, batches, kinds, rounds, repeats, torch_python, documen
 
 
 def save(results: list, about: str, out: Path, document) -> None:
-    """Write performance.json, .md and .png, and the tables into the document."""
+    """Write performance.json, .md and .png, and insert the tables into the document."""
     timed = any(row.get("seconds") for result in results for row in result["rows"])
-    picture = draw(results, about) if timed else None
-    facts = {"about": about, "results": results}
-    write(out, "performance", facts, table(results), picture, document, (BEGIN, END))
+    figure = draw(results, about) if timed else None
+    record = {"about": about, "results": results}
+    write(out, "performance", record, table(results), figure, document, (BEGIN, END))
 
 
-def write(out: Path, name: str, facts: dict, tables: str, picture, document, marks) -> None:
-    """Write NAME.json, .md and, where there is a picture, .png; the document's part; say so."""
+def write(out: Path, name: str, record: dict, tables: str, figure, document, markers) -> None:
+    """Write NAME.json, .md and, if there is a figure, .png, and the document's part; print the paths."""
     from cagan_theano.io.sheet import png
 
     out.mkdir(parents=True, exist_ok=True)
-    text = f"{facts['about']}\n\n{tables}"
-    files = {f"{name}.json": json.dumps(facts, indent=1) + "\n", f"{name}.md": text}
-    if picture:
-        files[f"{name}.png"] = png(picture, 150)
+    text = f"{record['about']}\n\n{tables}"
+    files = {f"{name}.json": json.dumps(record, indent=1) + "\n", f"{name}.md": text}
+    if figure:
+        files[f"{name}.png"] = png(figure, 150)
     for ending, content in files.items():
         write_atomically(out / ending, content)
         click.echo(f"wrote {out / ending}")
     if document:
-        update(document, text, *marks)
+        update(document, text, *markers)
         click.echo(f"wrote {document}")

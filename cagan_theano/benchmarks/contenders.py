@@ -1,13 +1,12 @@
-"""What `replicate/benchmark.py` times: each network in a process of its own, which obeys its lines.
+"""The contenders of `replicate/benchmark.py`: each network in its own process, controlled over stdin.
 
     python -m cagan_theano.benchmarks.contenders KIND JSON
 
 KIND: ours, torch or onnx, with settings after a colon: ours:precision=bfloat16, ours:reference=1,
 ours:devices=2, torch:compiled=default,channels_last=1.  JSON: checkpoint, height, width, batch, task
-("step" or "swap"), device, and pairs, the photos in memory (twice the batch unless given).  The
-process answers "run N" with the seconds of N runs, "numbers N" with what N runs computed, "matmul"
-with this machine's GFLOP/s in a large matrix product, "memory" with its peak in bytes; each answer
-is a line of JSON.
+("step" or "swap"), device, and pairs, the photos in memory (default: twice the batch).  The process
+answers "run N" with the seconds of N runs, "numbers N" with the outputs of N runs, "matmul" with the
+GFLOP/s of a large matrix product, "memory" with its peak in bytes; each answer is a line of JSON.
 """
 
 import json
@@ -22,11 +21,11 @@ from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.io.color import empty_pictures
 from cagan_theano.learning.swaps import images_to_network
 
-MATMUL = {"cpu": 2048, "gpu": 8192}  # side of the product
+MATMUL = {"cpu": 2048, "gpu": 8192}  # side of the matrices
 
 
 class Inputs:
-    """The same checkpoint, photos and rows for everyone; the weights of the case's own size."""
+    """The checkpoint, photos and rows that all contenders share, at the case's size."""
 
     def __init__(self, case: dict):
         checkpoint = load_checkpoint(case["checkpoint"])
@@ -55,7 +54,7 @@ class Inputs:
 
 
 def ours(inputs: Inputs, task: str, settings: dict):
-    """A function of no arguments that does the task with this package and returns numbers."""
+    """A function without arguments that performs the task with this package and returns its outputs."""
     from cagan_theano.backends import choose_backend
     from cagan_theano.learning.functions import build_networks, swap_function
     from cagan_theano.learning.sampling import Indices
@@ -82,7 +81,7 @@ def ours(inputs: Inputs, task: str, settings: dict):
 
 
 def on_device(function, inputs):
-    """The swap of pictures that are on the GPU already, whose results stay there."""
+    """The swap of images that are already on the GPU; results stay there."""
     import jax
 
     cells = [cell.storage[0] for cell in function.input_storage[3:]]
@@ -91,7 +90,7 @@ def on_device(function, inputs):
 
 
 def torch(inputs: Inputs, task: str, settings: dict):
-    """The same by PyTorch; settings: compiled (a mode), channels_last, precision."""
+    """The same with PyTorch; settings: compiled (a mode), channels_last, precision."""
     import torch
 
     from cagan_theano.interop import pytorch_network as reference
@@ -138,13 +137,13 @@ def torch(inputs: Inputs, task: str, settings: dict):
 
 
 def onnx(inputs: Inputs, task: str, settings: dict):
-    """The swap by ONNX Runtime, of the G that `replicate/convert.py` writes."""
+    """The swap with ONNX Runtime, of the G written by `replicate/convert.py`."""
     import onnxruntime
 
     from cagan_theano.interop.onnx_network import generator_model
 
     if task != "swap":
-        raise ValueError("onnx: has no training")
+        raise ValueError("onnx: does not support training")
     wanted = "CUDAExecutionProvider" if inputs.device == "gpu" else "CPUExecutionProvider"
     if wanted not in onnxruntime.get_available_providers():
         raise ValueError(f"onnx: this onnxruntime has no {wanted}")
@@ -158,7 +157,7 @@ KINDS = {"ours": ours, "torch": torch, "onnx": onnx}
 
 
 def matmul(kind: str, device: str) -> float:
-    """GFLOP/s of a large float32 matrix product: the best of a few."""
+    """GFLOP/s of a large float32 matrix product, the best of five."""
     side = MATMUL[device]
     a = np.random.default_rng(0).random((side, side), np.float32)
     if kind == "torch":
@@ -185,7 +184,7 @@ def timed(function) -> float:
 
 
 def memory(kind: str, device: str) -> int:
-    """The peak of this process so far, in bytes: of the GPU's memory where it runs there."""
+    """Peak memory of this process so far in bytes: GPU memory if it runs on a GPU."""
     if device == "cpu":
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if kind == "torch":
@@ -199,8 +198,8 @@ def memory(kind: str, device: str) -> int:
     return 0
 
 
-def obey(kind: str, run, device: str, lines, say) -> None:
-    """Answer each line until there is no more."""
+def serve(kind: str, run, device: str, lines, say) -> None:
+    """Answer each line until the end of input."""
     answers = {
         "run": lambda n: [timed(run) for _ in range(n)],
         "numbers": lambda n: [np.asarray(run(), np.float64).ravel()[:4096].tolist() for _ in range(n)],
@@ -216,14 +215,14 @@ def parse(kind: str) -> tuple[str, dict]:
     """Name and settings of a KIND."""
     name, _, rest = kind.partition(":")
     if name not in KINDS:
-        raise ValueError(f"{kind}: is none of {', '.join(KINDS)}")
+        raise ValueError(f"{kind}: choose from {', '.join(KINDS)}")
     return name, dict(part.partition("=")[::2] for part in rest.split(",") if part)
 
 
 def main(kind: str, case: str) -> int:
-    """Get ready, say how long the first run took, obey; returns the exit code."""
+    """Build the contender, report the time of the first run, serve; returns the exit code."""
     out = sys.stdout
-    sys.stdout = sys.stderr  # nothing but answers may stand in what is read
+    sys.stdout = sys.stderr  # only answers may go to the parent process
 
     def say(answer):
         print(json.dumps(answer), file=out, flush=True)
@@ -233,11 +232,11 @@ def main(kind: str, case: str) -> int:
         name, settings = parse(kind)
         run = KINDS[name](Inputs(case), case["task"], settings)
         first = np.asarray(run().tolist() if case["device"] == "gpu" else run(), np.float64)
-    except Exception as error:  # noqa: BLE001 (whatever a framework raises is its answer)
+    except Exception as error:  # noqa: BLE001 (any exception of a framework is reported)
         say({"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"})
         return 1
     say({"first": time.perf_counter() - start, "numbers": first.ravel()[:200_000].tolist()})
-    obey(name, run, case["device"], sys.stdin, say)
+    serve(name, run, case["device"], sys.stdin, say)
     return 0
 
 

@@ -1,9 +1,9 @@
-"""How a training step's time and memory grow with the minibatch, the pictures and the data set.
+"""Growth of a training step's time and memory with batch size, image size and data set size.
 
     python replicate/growth.py [--rounds 3] [--device cpu]
 
-Three series, each with one thing changed, every point in a process of its own; a straight line is
-laid through each.  Writes growth.json, .md and .png.
+Three series, each varying one quantity, with every point measured in its own process; a straight
+line is fitted to each.  Writes growth.json, .md and .png.
 """
 
 import sys
@@ -22,11 +22,11 @@ from cagan_theano.io.command import Command
 BEGIN, END = "<!-- growth -->", "<!-- end of growth -->"
 SIZES = (64, 48), (128, 96), (192, 144), (256, 192)
 BATCHES, PAIRS = (1, 2, 4, 8, 16), (1000, 4000, 16000)
-SMALL = 2  # minibatch where something else grows
+SMALL = 2  # batch size when another quantity grows
 
 
 class Point(NamedTuple):
-    """One measurement: what is counted, and the case."""
+    """One measurement: the varied amount and the case."""
 
     amount: int
     case: Case
@@ -45,7 +45,7 @@ SERIES = {
 
 
 def measure(point: Point, checkpoint, device: str, rounds: int, cache: str) -> dict:
-    """{amount, seconds (a median), memory (bytes, the peak)} of a point; ValueError if it fails."""
+    """{amount, seconds (median), memory (peak, bytes)} of a point.  Raises ValueError if it fails."""
     arguments = "ours", point.case, checkpoint, device, cache, sys.executable
     with Worker(*arguments, pairs=point.pairs) as worker:
         if worker.error:
@@ -55,14 +55,14 @@ def measure(point: Point, checkpoint, device: str, rounds: int, cache: str) -> d
 
 
 def line(amounts, values) -> tuple[float, float, float]:
-    """(slope, value at 0, the largest distance of a point as a share of the largest value)."""
+    """Least-squares line: (slope, intercept, largest residual as a share of the largest value)."""
     slope, start = np.polyfit(amounts, values, 1)
     apart = np.abs(np.polyval((slope, start), amounts) - values).max() / np.max(values)
     return float(slope), float(start), float(apart)
 
 
 def columns(rows: list) -> tuple:
-    """amounts, milliseconds and MiB of a series as arrays."""
+    """Amounts, milliseconds and MiB of a series as arrays."""
     amounts, seconds, memory = (
         np.array([row[name] for row in rows], float) for name in ("amount", "seconds", "memory")
     )
@@ -70,15 +70,15 @@ def columns(rows: list) -> tuple:
 
 
 def table(series: dict) -> str:
-    """Every series as Markdown, with its lines."""
+    """All series as Markdown tables, with their fitted lines."""
     parts = []
     for name, rows in series.items():
         amounts, times, memory = columns(rows)
-        parts += [f"| {name} | ms a step | peak memory |", "|---|---|---|"]
+        parts += [f"| {name} | ms per step | peak memory |", "|---|---|---|"]
         parts += [f"| {a:.0f} | {t:.0f} | {m:.0f} MiB |" for a, t, m in zip(amounts, times, memory)]
         (slope, start, apart), (more, least, away) = line(amounts, times), line(amounts, memory)
         parts += [
-            f"| a line | {start:.0f} + {slope:.3g} each, off by at most {apart:.0%} "
+            f"| linear fit | {start:.0f} + {slope:.3g} each, off by at most {apart:.0%} "
             f"| {least:.0f} + {more:.3g} each, off by at most {away:.0%} |",
             "",
         ]
@@ -86,14 +86,14 @@ def table(series: dict) -> str:
 
 
 def draw(series: dict, about: str):
-    """Time and memory over each amount, with their lines; a matplotlib Figure."""
+    """Plot time and memory over each amount, with the fitted lines; a matplotlib Figure."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4 * len(series), 6), layout="constrained")
     grid = figure.subplots(2, len(series), squeeze=False)
     for number, (name, rows) in enumerate(series.items()):
         amounts, *values = columns(rows)
-        for axes, row, unit in zip(grid[:, number], values, ("ms a step", "peak memory, MiB")):
+        for axes, row, unit in zip(grid[:, number], values, ("ms per step", "peak memory, MiB")):
             slope, start, _ = line(amounts, row)
             ends = np.array([0, amounts.max()])
             axes.plot(ends, start + slope * ends, color="#b9b9b9", zorder=1)
@@ -112,13 +112,13 @@ def draw(series: dict, about: str):
     type=click.IntRange(1),
     default=3,
     show_default=True,
-    help="Steps of a point, whose median counts.",
+    help="Steps per point, of which the median is taken.",
 )
 @click.option(
     "--update",
     "document",
     type=click.Path(dir_okay=False),
-    help="Also put the tables into this document, between its two marks.",
+    help="Also insert the tables between the two markers of this document.",
 )
 @options.checkpoint_option("128x96")
 @options.out_option
@@ -127,14 +127,14 @@ def draw(series: dict, about: str):
     type=click.Choice(["cpu", "gpu"]),
     default="cpu",
     show_default=True,
-    help="Where the steps run.",
+    help="Device of the steps.",
 )
 def command(rounds, document, checkpoint, out, device):
-    """Measure how a step's time and memory grow."""
+    """Measure how the time and memory of a training step grow."""
     points = [(name, point) for name, series in SERIES.items() for point in series]
     series, about = {name: [] for name in SERIES}, machine(device)
     with tempfile.TemporaryDirectory() as cache:
         for name, point in tqdm(points, unit="point"):
             series[name].append(measure(point, checkpoint, device, rounds, cache))
-    facts, picture = {"about": about, "series": series}, draw(series, about)
-    write(Path(out), "growth", facts, table(series), picture, document, (BEGIN, END))
+    record, figure = {"about": about, "series": series}, draw(series, about)
+    write(Path(out), "growth", record, table(series), figure, document, (BEGIN, END))

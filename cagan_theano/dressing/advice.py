@@ -1,30 +1,30 @@
-"""Advice on a photo that is unlike what the shipped weights know: one upright person on a plain ground."""
+"""Advice on photos unlike the training data of the shipped weights: one upright person, plain background."""
 
 import numpy as np
 
 LEAST_SIDE = 96
-"""Pixels: a shorter side holds less than the smaller weights' pictures do."""
+"""Pixels: a photo with a shorter side has less detail than the training images of the smaller weights."""
 
 STRIP = 0.05
-"""Share of the frame, along its top and its upper sides, that is looked at as ground."""
+"""Width of the background strip along the top and upper sides, as a share of the frame."""
 
 UNLIKE = 30
-"""Levels of 255 by which a pixel of plain ground may differ from the strip's median."""
+"""Maximum difference, in levels of 255, of a plain background pixel from the median of the strip."""
 
 BUSY = 0.4
-"""Share of the strip that is unlike, from which the ground is called busy (hair and arms reach into it)."""
+"""Share of differing pixels above which the background is busy (hair and arms reach into the strip)."""
 
 PAINTED = (0.02, 0.55)
-"""Share of the picture that alpha covers when a worn garment has been found."""
+"""Range of the share of the image that alpha covers if a worn garment was found."""
 
 LOW = 0.15
-"""Share of the frame's height below which the garment is called small."""
+"""Share of the frame's height below which the garment is small."""
 
 
 def advice(photo, alpha=None):
-    """Lines that say how a photo departs from what the weights know, and what to do; [] for none.
+    """Lines on how a photo differs from the training data and what to do; [] for none.
 
-    photo: uint8 [H, W, 3]; alpha: [h, w] in [0, 1], what G painted of it, or None.
+    photo: uint8 [H, W, 3]; alpha: G's mask for it [h, w] in [0, 1], or None.
     """
     height, width = photo.shape[:2]
     lines = []
@@ -32,13 +32,13 @@ def advice(photo, alpha=None):
         lines.append("wider than high: crop it to one upright person")
     if min(height, width) < LEAST_SIDE:
         lines.append(f"only {width}x{height} pixels: use a larger photo")
-    if unlike_ground(photo) > BUSY:
-        lines.append("the ground is busy: use a plain, light one, or cut the person out onto one")
+    if background_difference(photo) > BUSY:
+        lines.append("the background is busy: use a plain, light one, or cut the person out onto one")
     return lines + ([] if alpha is None else on_alpha(alpha))
 
 
-def unlike_ground(photo):
-    """The share of the strip along the top and the upper sides that differs from its median color."""
+def background_difference(photo):
+    """The share of the background strip that differs from its median color."""
     height, width = photo.shape[:2]
     deep, wide = max(1, round(STRIP * height)), max(1, round(STRIP * width))
     upper = photo[: height // 2]
@@ -49,13 +49,17 @@ def unlike_ground(photo):
 
 
 def on_alpha(alpha):
-    """Advice from where alpha exceeds 0.5."""
+    """Advice from the pixels where alpha exceeds 0.5."""
     painted = alpha > 0.5
     share = painted.mean()
     if share < PAINTED[0]:
-        return ["hardly anything was painted: is --wearing a photo of the garment worn, on a plain ground?"]
+        return [
+            "hardly anything was painted: is --wearing a photo of the worn garment on a plain background?"
+        ]
     if share > PAINTED[1]:
-        return ["more than half of the picture was painted: show the person down to the hips or the knees"]
+        return [
+            "more than half of the image was painted: use a photo that shows the person to the hips or knees"
+        ]
     rows = np.flatnonzero(painted.any(axis=1))
     if (rows[-1] - rows[0]) / len(painted) < LOW:
         return ["the garment is small in the frame: crop closer to the person"]

@@ -1,4 +1,4 @@
-"""Pictures to try the swaps on: held-out people and articles of the photoshoot, as files.
+"""Sample images for trying swaps: held-out people and articles of the photoshoot, as files.
 
 cagan samples samples
 cagan swap-folder --humans samples/people --wearing samples/worn --articles samples/shop --out dressed
@@ -11,23 +11,23 @@ import numpy as np
 
 from cagan_theano import weights
 from cagan_theano.dressing.swap import image_bytes
-from cagan_theano.evaluation.held_out import spread
+from cagan_theano.evaluation.held_out import split_distinct
 from cagan_theano.io.command import OVERWRITE, Command, overwrite_option
 from cagan_theano.io.files import check_absent, write_atomically
 from data_prep.store import PhotoFile
 
 
 def sample_pictures(path, people: int, articles: int) -> dict[str, np.ndarray]:
-    """Relative path -> picture [H, W, 3] uint8 of people, what they wear, and other articles.
+    """Relative path -> image [H, W, 3] uint8 of people, their garments, and other articles.
 
-    path: a data file with a test split.  Raises FileNotFoundError, ValueError: no such file, or one
-    that has too few people and articles.
+    path: a data file with a test split.  Raises FileNotFoundError, or ValueError for a file with too
+    few people and articles.
     """
     with PhotoFile.open(path) as file:
         photos = file.split("test")
-        rows, _ = spread(np.arange(len(photos)), [photos.person, photos.garment])
+        rows, _ = split_distinct(np.arange(len(photos)), [photos.person, photos.garment])
         if len(rows) < people + articles:
-            raise ValueError(f"{path}: has only {len(rows)} people in garments of their own")
+            raise ValueError(f"{path}: has only {len(rows)} people with distinct garments")
         found = {}
         for number, row in enumerate(rows[:people], 1):
             found[f"people/person_{number}.png"] = photos.x[int(row)]
@@ -40,13 +40,15 @@ def sample_pictures(path, people: int, articles: int) -> dict[str, np.ndarray]:
 @click.command(cls=Command)
 @click.argument("out", type=click.Path(file_okay=False))
 @overwrite_option
-@click.option("--people", type=click.IntRange(1, 20), default=3, show_default=True, help="People, dressed.")
-@click.option("--articles", type=click.IntRange(1, 20), default=4, show_default=True, help="Other articles.")
+@click.option("--people", type=click.IntRange(1, 20), default=3, show_default=True, help="Number of people.")
+@click.option(
+    "--articles", type=click.IntRange(1, 20), default=4, show_default=True, help="Number of other articles."
+)
 @click.pass_context
 def command(ctx, out, people, articles):
-    """Write sample pictures into the folder OUT: people/, worn/ and shop/.
+    """Write sample images to the folder OUT: people/, worn/ and shop/.
 
-    They are renderings that no shipped weights were trained on, 128x96 pixels.
+    They are 128x96 renderings that no shipped weights were trained on.
     """
     pictures = sample_pictures(weights.held_out(128, 96), people, articles)
     overwrite = ctx.meta.get(OVERWRITE)
@@ -56,4 +58,4 @@ def command(ctx, out, people, articles):
         path = Path(out) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, image_bytes(picture, path))
-    click.echo(f"wrote {len(pictures)} pictures into {out}")
+    click.echo(f"wrote {len(pictures)} images to {out}")

@@ -32,14 +32,14 @@ WRITES = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
-PNG_LEVEL = 4  # swaps as small as of zlib's levels above it (measured), in half their time
+PNG_LEVEL = 4  # as small as zlib's higher levels (measured on swaps), in half the time
 
 
 def paste(original, alpha, x_tilde_ij):
-    """Paint in the photo's own resolution: x_ij = alpha x_tilde_ij + (1 - alpha) x_i.
+    """Composite at the photo's own resolution: x_ij = alpha x_tilde_ij + (1 - alpha) x_i.
 
-    alpha and x_tilde_ij are scaled up to the padded photo and cut back to it, so that the photo
-    keeps its detail wherever alpha is 0.  Parameters: original, a PIL image of any size; alpha
+    alpha and x_tilde_ij are scaled up to the padded photo and cropped to it, so the photo keeps its
+    detail wherever alpha is 0.  Parameters: original, a PIL image of any size; alpha
     [h, w] in [0, 1]; x_tilde_ij [h, w, 3] uint8, of a photo padded as `read_picture` pads it.
     Returns uint8 [H, W, 3].
     """
@@ -54,7 +54,7 @@ def paste(original, alpha, x_tilde_ij):
 
 
 def scaled_up(channel, size):
-    """A channel [h, w] scaled to where it lies on a photo of size (W, H), borders cut: [H, W]."""
+    """A channel [h, w] scaled up to a photo of size (W, H), padding cropped: [H, W]."""
     (h, w), (width, height) = channel.shape, size
     whole = max(width, round(height * w / h)), max(height, round(width * h / w))
     left, top = (whole[0] - width) // 2, (whole[1] - height) // 2
@@ -66,22 +66,20 @@ def scaled_up(channel, size):
 def draw(y_i, x_i, alpha, x_ij, y_j, note=""):
     """The inputs, the mask and the result side by side, as a matplotlib Figure.
 
-    Parameters: pictures [H, W, 3] uint8; alpha [H, W] in [0, 1]; note, small print.
+    Parameters: images [H, W, 3] uint8; alpha [H, W] in [0, 1]; note, text under the images.
     """
     return sheet.grid([[y_i, x_i, alpha, x_ij, y_j]], LABELS, "", note, sheet.scale_for(x_i, PANEL_HEIGHT))
 
 
 def image_bytes(picture, path, about=None):
-    """A picture, uint8 [H, W, 3] or [H, W], in the format that a file name asks for.
+    """An image, uint8 [H, W, 3] or [H, W], encoded in the format of a file name.
 
-    about: a dict of str -> str for the text chunks of a PNG; other formats leave it out.
-    Raises ValueError for a name whose ending is not one of ``WRITES``.
+    about: a dict of str -> str for the text chunks of a PNG; ignored for other formats.
+    Raises ValueError for an extension that is not in ``WRITES``.
     """
     ending = Path(path).suffix.lower()
     if ending not in WRITES:
-        raise ValueError(
-            f"{path}: is not the name of an image that can be written here; end it in " + ", ".join(WRITES)
-        )
+        raise ValueError(f"{path}: unsupported image format; use one of the extensions " + ", ".join(WRITES))
     content = io.BytesIO()
     chunks = PngInfo()
     for name, text in (about or {}).items():
@@ -92,7 +90,7 @@ def image_bytes(picture, path, about=None):
 
 
 def check_names(*paths):
-    """Raise ValueError for an output that cannot be written as an image, before any work."""
+    """Raise ValueError early for outputs with an unsupported format or without a folder."""
     for path in paths:
         if path is not None:
             image_bytes(np.zeros((1, 1), np.uint8), path)
@@ -103,22 +101,22 @@ def check_names(*paths):
 @click.command(cls=Command)
 @click.option("--human", type=FILE, required=True, help="Photo x_i of the person.")
 @click.option(
-    "--wearing", type=FILE, required=True, help="Photo y_i, alone, of the article that the person wears."
+    "--wearing", type=FILE, required=True, help="Photo y_i of the article that the person wears, by itself."
 )
 @click.option("--article", type=FILE, required=True, help="Photo y_j of the article to put on.")
 @click.option("--out", type=Output(), required=True, help="Result x_i^j (PNG, JPEG, ...).")
 @click.option("--alpha-out", type=Output(), help="Also write the mask alpha, white where painted.")
-@click.option("--grid", type=Output(), help="Also write a sheet of inputs, mask and result.")
+@click.option("--grid", type=Output(), help="Also write inputs, mask and result side by side.")
 @click.option(
     "--keep-size",
     is_flag=True,
-    help="Paint into the photo at its own resolution.  [default: the checkpoint's size]",
+    help="Composite into the photo at its own resolution.  [default: the checkpoint's size]",
 )
 @options.checkpoint_option("128x96", "dress")
 @options.backend_option
 @options.device_option
 def command(human, wearing, article, out, alpha_out, grid, keep_size, checkpoint, backend, device):
-    """Dress the person of --human, who wears --wearing, in --article."""
+    """Dress the person in --human, who wears --wearing, in --article."""
     check_names(out, alpha_out, grid)
     originals = [open_rgb(path) for path in (human, wearing, article)]
     model = weights.load_model(checkpoint, backend, device)
@@ -130,8 +128,8 @@ def command(human, wearing, article, out, alpha_out, grid, keep_size, checkpoint
     if grid:
         size = model.config.height, model.config.width
         x_i, y_i, y_j = (read_picture(path, *size) for path in (human, wearing, article))
-        drawn = draw(y_i, x_i, alpha, x_ij, y_j, provenance.note(checkpoint, model))
-        write(grid, sheet.rendered(drawn), about)
+        figure = draw(y_i, x_i, alpha, x_ij, y_j, provenance.note(checkpoint, model))
+        write(grid, sheet.rendered(figure), about)
     if keep_size:
         x_ij = paste(originals[0], alpha, swap.x_tilde_ij[0])
         alpha = np.clip(scaled_up(alpha, originals[0].size), 0, 1)
@@ -141,6 +139,6 @@ def command(human, wearing, article, out, alpha_out, grid, keep_size, checkpoint
 
 
 def write(path, picture, about):
-    """Write a picture whole or not at all, and say so."""
+    """Write an image atomically and print its path."""
     write_atomically(path, image_bytes(picture, path, about))
     click.echo(f"wrote {path}")

@@ -2,10 +2,10 @@
 
     python replicate/swap_folder.py --humans people --wearing worn --articles shop --out dressed
 
-`people/anna.jpg` wears what `worn/anna.png` shows.  Each person in each article becomes
-`dressed/anna/ARTICLE.png`; --pairs names a list in place of all combinations.  Pictures are read
-and written while the network paints; what is there already is left out, so that the same command
-goes on after an interruption.
+`worn/anna.png` is the garment worn in `people/anna.jpg`.  Each person in each article is written to
+`dressed/anna/ARTICLE.png`; --pairs gives a list instead of all combinations.  Reading and writing
+overlap with the network; existing results are skipped, so the same command resumes after an
+interruption.
 """
 
 import collections
@@ -30,12 +30,12 @@ from cagan_theano.io.files import write_atomically
 from data_prep.picture import decode, fit, quiet
 from data_prep.source import Source, join
 
-KEPT = 512  # decoded pictures that are kept: articles return with every person
+KEPT = 512  # cached decoded images: articles recur with every person
 SETTINGS = "swap_folder.json"
 
 
 class Job(NamedTuple):
-    """One picture to paint: paths of x_i, y_i and y_j in their folders, and of the result."""
+    """One swap: paths of x_i, y_i and y_j in their folders, and of the result."""
 
     human: str
     wearing: str
@@ -44,7 +44,7 @@ class Job(NamedTuple):
 
 
 class Folders(NamedTuple):
-    """Where people, the articles that they wear and the articles to put on lie."""
+    """The folders of people, the articles that they wear, and the articles to put on."""
 
     humans: Source
     wearing: Source
@@ -52,10 +52,7 @@ class Folders(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of the jobs: how many were painted, and (path, fault) of what was not.
-
-    seconds: of the whole.
-    """
+    """The result of all jobs: number painted, (path, fault) of skipped inputs, total seconds."""
 
     painted: int
     faults: list
@@ -63,14 +60,14 @@ class Outcome(NamedTuple):
 
 
 def walk(source: Source, folder: str = ""):
-    """Paths of all pictures in a folder and those within it, sorted."""
+    """Paths of all images in a folder and its subfolders, sorted."""
     yield from (join(folder, name) for name in source.images(folder))
     for name in source.folders(folder):
         yield from walk(source, join(folder, name))
 
 
 def all_jobs(folders: Folders, ending: str):
-    """(job, None) or (path, fault): every person in every article but for the one they wear."""
+    """(job, None) or (path, fault): every person in every article except the one they wear."""
     articles = list(walk(folders.articles))
     for human in walk(folders.humans):
         folder, _, name = human.rpartition("/")
@@ -78,7 +75,7 @@ def all_jobs(folders: Folders, ending: str):
         if wearing is None:
             yield (
                 human,
-                "no picture of the worn article; put one of its name in --wearing",
+                "no image of the worn article; add one with the same name to --wearing",
             )
             continue
         for article in articles:
@@ -87,17 +84,17 @@ def all_jobs(folders: Folders, ending: str):
 
 
 def same(folders: Folders, wearing: str, article: str) -> bool:
-    """Whether the article to put on is the very file that is worn."""
+    """Whether the article to put on is the same file as the worn article."""
     return folders.wearing.locate(wearing) == folders.articles.locate(article)
 
 
 def listed_jobs(folders: Folders, path, ending: str):
-    """The jobs of a list: lines of human, wearing, article, parted by tabs or commas."""
+    """The jobs of a list: lines of human, wearing, article, separated by tabs or commas."""
     folder, name = os.path.split(os.path.abspath(path))
     for number, line in Source(folder).lines(name):
         parts = [part.strip() for part in line.split("\t" if "\t" in line else ",")]
         if len(parts) != 3 or not all(parts):
-            yield f"{path}:{number}", "is no line of human, wearing, article"
+            yield f"{path}:{number}", "not a line of human, wearing, article"
             continue
         try:
             yield job(*(source.resolve(part) for source, part in zip(folders, parts)), ending), None
@@ -106,13 +103,13 @@ def listed_jobs(folders: Folders, path, ending: str):
 
 
 def job(human: str, wearing: str, article: str, ending: str) -> Job:
-    """The job whose result is HUMAN/ARTICLE.ending, folders within folders kept."""
+    """The job with the result HUMAN/ARTICLE.ending, with subfolders of HUMAN."""
     human_name, article_name = (os.path.splitext(path)[0] for path in (human, article))
     return Job(human, wearing, article, f"{human_name}/{article_name.replace('/', '_')}.{ending}")
 
 
 def readers(folders: Folders, height: int, width: int):
-    """Functions path -> uint8 [height, width, 3] for each of the folders; the latest are kept."""
+    """Cached functions path -> uint8 [height, width, 3], one for each folder."""
 
     def reader(source):
         @functools.lru_cache(maxsize=KEPT)
@@ -126,7 +123,7 @@ def readers(folders: Folders, height: int, width: int):
 
 
 def read(job: Job, reads) -> tuple:
-    """The three pictures of a job, or (path, fault)."""
+    """The three images of a job, or (path, fault)."""
     pictures = []
     for path, reader in zip(job, reads):
         try:
@@ -137,24 +134,24 @@ def read(job: Job, reads) -> tuple:
 
 
 def write(out: Path, job: Job, picture) -> None:
-    """Write a result, whole or not at all."""
+    """Write a result atomically."""
     path = out / job.result
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, image_bytes(picture, path))
 
 
 def write_large(out: Path, humans: Source, job: Job, painted) -> None:
-    """Paint (alpha, x_tilde_ij) into the photo at its own resolution, and write that."""
+    """Composite (alpha, x_tilde_ij) into the photo at its own resolution and write the result."""
     original = decode(io.BytesIO(humans.read(job.human)), job.human)
     write(out, job, paste(original, *painted))
 
 
 def dress(jobs, reads, paint, write, batch_size: int, threads: int, done=lambda n: None) -> list:
-    """Read, paint and write jobs, the three at the same time; returns [(path, fault)].
+    """Read, paint and write jobs concurrently; returns [(path, fault)].
 
     jobs: iterable of `Job`.  reads: see `read`.  paint: arrays x_i, y_i, y_j [batch_size, H, W, 3]
-    -> a result for each.  write: called with a job and its result.  done: told of every job that is over.
-    Memory holds a few batches, however many jobs there are.
+    -> a result for each.  write: called with a job and its result.  done: called with the number of
+    finished jobs.  Memory is bounded by a few batches, independent of the number of jobs.
     """
     faults, jobs = {}, iter(jobs)
     ahead, behind, batch = collections.deque(), collections.deque(), []
@@ -166,11 +163,11 @@ def dress(jobs, reads, paint, write, batch_size: int, threads: int, done=lambda 
 
         def settle(most):
             while len(behind) > most:
-                behind.popleft().result()  # raises what writing raised
+                behind.popleft().result()  # raises the exceptions of writing
                 done(1)
 
         def flush():
-            rows = [*batch, *[batch[-1]] * (batch_size - len(batch))]  # one size, compiled once
+            rows = [*batch, *[batch[-1]] * (batch_size - len(batch))]  # one batch size, compiled once
             results = paint(*(np.stack(part) for part in zip(*(pictures for _, pictures in rows))))
             for (painted, _), result in zip(batch, results):
                 behind.append(encoders.submit(write, painted, result))
@@ -196,7 +193,7 @@ def dress(jobs, reads, paint, write, batch_size: int, threads: int, done=lambda 
 
 
 def unfinished(found, out: Path, faults: list):
-    """The jobs whose results are not there yet; faults of the list go to `faults`."""
+    """The jobs without results; faults of the list are appended to `faults`."""
     results = {}
     for entry, fault in found:
         if fault is not None:
@@ -205,7 +202,7 @@ def unfinished(found, out: Path, faults: list):
             faults.append(
                 (
                     entry.human,
-                    f"would be written to {entry.result}, as would {results[entry.result].human}; rename one",
+                    f"has the same result {entry.result} as {results[entry.result].human}; rename one",
                 )
             )
         elif not (out / entry.result).exists():
@@ -213,7 +210,7 @@ def unfinished(found, out: Path, faults: list):
 
 
 def check_settings(out: Path, model, keep_size: bool) -> None:
-    """Make the folder, or raise ValueError where one was begun with other weights or sizes."""
+    """Create the folder.  Raises ValueError if it was begun with other weights or another --keep-size."""
     settings = {
         "checkpoint_sha256": model.sha256,
         "height": model.config.height,
@@ -228,15 +225,15 @@ def check_settings(out: Path, model, keep_size: bool) -> None:
         except (ValueError, RecursionError):
             known = False
         if not known:
-            raise ValueError(f"{out}: was begun with another checkpoint or --keep-size; name another folder")
+            raise ValueError(f"{out}: was begun with another checkpoint or --keep-size; give another folder")
     else:
         write_atomically(path, json.dumps(settings) + "\n")
 
 
 def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> dict:
-    """Pictures a second of reading, painting and writing alone, and of all at once.
+    """Images per second of reading, painting and writing separately, and of all at once.
 
-    The results are written.  The caches of `reads` are emptied before each.
+    Writes the results.  The caches of `reads` are cleared before each.
     """
 
     def timed(work):
@@ -271,7 +268,7 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
     "--wearing",
     type=click.Path(file_okay=False),
     required=True,
-    help="Photos y_i of the article that each wears, of the same names.",
+    help="Photos y_i of the article that each person wears, with the same names.",
 )
 @click.option(
     "--articles",
@@ -283,12 +280,12 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
-    help="Folder of the results.",
+    help="Folder for the results.",
 )
 @click.option(
     "--pairs",
     type=click.Path(dir_okay=False),
-    help="List of human, wearing, article (tabs or commas), each a path within its "
+    help="List of human, wearing, article (tabs or commas), each a path in its "
     "folder, relative or absolute.  [default: every human in every article]",
 )
 @click.option(
@@ -302,27 +299,27 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
 @click.option(
     "--keep-size",
     is_flag=True,
-    help="Paint into the photos at their own resolution.  [default: the checkpoint's size]",
+    help="Composite into the photos at their own resolution.  [default: the checkpoint's size]",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 1024),
     default=16,
     show_default=True,
-    help="Pictures that the network paints at once.",
+    help="Images per batch.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(1, 256),
     default=os.cpu_count() or 1,
-    show_default="one for each processor",
-    help="Threads that read, and that write.",
+    show_default="one per processor",
+    help="Number of threads that read, and of threads that write.",
 )
 @click.option(
     "--measure",
     "measured",
     type=click.IntRange(1),
-    help="Only time each part alone and all at once on so many pictures.",
+    help="Only measure the speed of each part and of all at once, on this many images.",
 )
 @options.checkpoint_option("128x96", "dress")
 @options.backend_option
@@ -347,7 +344,7 @@ def command(
     model = weights.load_model(checkpoint, backend, device)
     if model.config.mask != "none":
         raise ValueError(
-            f"{checkpoint}: needs masks (mask={model.config.mask}), which folders of "
+            f"{checkpoint}: requires masks (mask={model.config.mask}), which folders of "
             "photos do not have; give another checkpoint"
         )
     check_settings(out, model, keep_size)
@@ -363,12 +360,12 @@ def command(
     keep = functools.partial(write_large, out, folders.humans)
     parts = reads, paint, keep if keep_size else functools.partial(write, out), batch_size, threads
     if measured:
-        return show(measure(todo[:measured], *parts))
+        return print_rates(measure(todo[:measured], *parts))
     with (
         quiet(),
         tqdm(
             total=len(todo),
-            unit="picture",
+            unit="image",
             smoothing=0.05,
             mininterval=0.5 if sys.stderr.isatty() else 30,
         ) as bar,
@@ -379,25 +376,24 @@ def command(
     return finish(Outcome(painted, faults + unread, time.monotonic() - start), out)
 
 
-def show(rates: dict) -> int:
-    """Print the rates of `measure`, and how far the whole is from its slowest part."""
+def print_rates(rates: dict) -> int:
+    """Print the rates of `measure` and the total time relative to the slowest part."""
     for name, rate in rates.items():
-        click.echo(f"{name:12} {rate:10.1f} pictures/s")
+        click.echo(f"{name:12} {rate:10.1f} images/s")
     *parts, whole = rates.values()
-    click.echo(f"time of the whole / time of its slowest part: {min(parts) / whole:.2f}")
+    click.echo(f"total time / time of the slowest part: {min(parts) / whole:.2f}")
     return 0
 
 
 def finish(outcome: Outcome, out: Path) -> int:
-    """Say what was done and what was not; returns the exit code, 1 where nothing could be."""
+    """Print a summary; returns 0.  Raises ValueError if everything was skipped."""
     for path, fault in outcome.faults[:20]:
         click.echo(f"skipped {path}: {fault}", err=True)
     if len(outcome.faults) > 20:
         click.echo(f"... and {len(outcome.faults) - 20} more", err=True)
     click.echo(
-        f"painted {outcome.painted} pictures into {out} in {outcome.seconds:.0f} s, "
-        f"skipped {len(outcome.faults)}"
+        f"wrote {outcome.painted} images to {out} in {outcome.seconds:.0f} s, skipped {len(outcome.faults)}"
     )
     if outcome.faults and not outcome.painted:
-        raise ValueError(f"{out}: nothing was painted; see what was skipped above")
+        raise ValueError(f"{out}: nothing was written; see the skipped inputs above")
     return 0

@@ -1,10 +1,11 @@
-"""The summary of an evaluation as one picture, drawn from its JSON alone."""
+"""A plot of an evaluation, made from its JSON alone."""
 
 import io
 
 from matplotlib.figure import Figure
 
 from cagan_theano.evaluation import measures
+from cagan_theano.evaluation.interval import PERCENT
 from cagan_theano.io import sheet
 from cagan_theano.io.text import literal
 
@@ -15,9 +16,9 @@ SIZE = (13, 8.2)
 
 
 def summary(result):
-    """PNG bytes: errors beside the baselines, alpha, frequencies, kinds of change, the gap.
+    """PNG bytes: errors with baselines, alpha, frequencies, kinds of change, the generalization gap.
 
-    result: the dict that `evaluate.report` makes.  Panels whose numbers are not known say so.
+    result: the dict of `evaluate.report`.  Panels without numbers say so.
     """
     with sheet.style():
         figure = Figure(figsize=SIZE, dpi=DPI, facecolor="white", layout="constrained")
@@ -33,21 +34,21 @@ def summary(result):
 
 
 def ordered(found, names):
-    """The entries of a dict that are there, in the order of `names` (JSON may have sorted them)."""
+    """The existing entries of a dict in the order of `names` (JSON may have sorted them)."""
     return {name: found[name] for name in names if name in found}
 
 
 def title(result):
-    """Which weights, on what, and what the whiskers are."""
+    """The weights, the data and the meaning of the whiskers."""
     return (
         f"{result['checkpoint']}, step {result['step']}, sha256 {result['sha256'][:12]}: "
         f"{result['n']} held-out swaps of {result['people']} people "
-        f"({result['data']}).  Whiskers: 95 %, bootstrap over people or garments, the wider"
+        f"({result['data']}).  Whiskers: {PERCENT} bootstrap interval"
     )
 
 
 def clean(axes):
-    """The look that all panels share."""
+    """Apply the style shared by all panels."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=10, width=0.5)
     axes.title.set_size(12)
@@ -56,12 +57,12 @@ def clean(axes):
 
 
 def missing(axes):
-    """Say that a panel's numbers are not known."""
+    """Mark a panel as without numbers."""
     axes.set(xticks=[], yticks=[])
     axes.text(
         0.5,
         0.5,
-        "not known for these pictures",
+        "not available for these images",
         ha="center",
         va="center",
         size=11,
@@ -81,7 +82,7 @@ def bars(axes, places, entries, color, label=None, width=0.26):
 
 
 def pairs(axes, left, right):
-    """Two bars at each place; left, right: (entries, color, label) of all places."""
+    """Two bars per place; left, right: (entries, color, label)."""
     places = range(len(left[0]))
     for shift, (entries, color, label) in ((-0.2, left), (0.2, right)):
         bars(axes, [p + shift for p in places], entries, color, label, 0.38)
@@ -89,7 +90,7 @@ def pairs(axes, left, right):
 
 
 def whisker(axes, place, entry):
-    """The interval of an entry as a line."""
+    """Plot the interval of an entry as a line."""
     if entry["low"] is not None:
         axes.vlines(place, entry["low"], entry["high"], color=sheet.INK, linewidth=1)
 
@@ -100,8 +101,22 @@ def labels(axes, places, names):
     axes.tick_params(axis="x", length=0)
 
 
+def legend(axes, columns=2):
+    """A legend below the axes, where it covers no data."""
+    axes.legend(
+        frameon=False,
+        fontsize=10,
+        loc="upper left",
+        bbox_to_anchor=(-0.05, -0.2),
+        ncols=columns,
+        columnspacing=1,
+        handlelength=1.2,
+        borderaxespad=0,
+    )
+
+
 def errors(axes, result):
-    """Errors inside as shares of the unchanged image's."""
+    """Errors inside the region as shares of the unchanged image's."""
     axes.set_title("Error inside the garments' region\n(unchanged image = 1)")
     found, names = result["measures"], ("inside", "inside_low_pass")
     if "inside" not in found:
@@ -109,11 +124,11 @@ def errors(axes, result):
     places = pairs(
         axes,
         ([found[n] for n in names], OURS, "CAGAN"),
-        ([found[f"{n}_flat"] for n in names], FLAT, "flat fill of the true place"),
+        ([found[f"{n}_flat"] for n in names], FLAT, "flat fill of the true region"),
     )
     axes.axhline(1, color=UNCHANGED, linewidth=1, linestyle="--")
     axes.set_xlim(-0.5, 1.5)
-    axes.legend(frameon=False, fontsize=10, loc="upper right", bbox_to_anchor=(1, 0.94))
+    legend(axes)
     labels(axes, places, ("every pixel", f"low-pass\n({result['low_pass']})"))
     return True
 
@@ -138,13 +153,13 @@ def similarity(axes, result):
             label,
         )
     labels(axes, places, ("inside", "outside"))
-    axes.set_ylim(0, 1.25)
-    axes.legend(frameon=False, fontsize=10, loc="upper left", ncols=3, columnspacing=1, handlelength=1.2)
+    axes.set_ylim(0, 1.02)
+    legend(axes, 3)
     return True
 
 
 def precision_recall(axes, result):
-    """Alpha's curve, with alpha > 0.5 marked."""
+    """Alpha's precision-recall curve with alpha > 0.5 marked."""
     curve, found = result["precision_recall"], result["measures"]
     axes.set_title(r"$\alpha$ against the true region")
     if not curve:
@@ -171,7 +186,7 @@ def precision_recall(axes, result):
     axes.axhline(
         curve["precision"][0], color=UNCHANGED, linewidth=1, linestyle="--", label="painting everything"
     )
-    axes.legend(frameon=False, fontsize=10, loc="center left", bbox_to_anchor=(0.03, 0.6))
+    legend(axes)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.03))
     return True
 
@@ -185,12 +200,11 @@ def frequencies(axes, result):
     entries = list(found.values())
     places = pairs(
         axes,
-        ([e["of_unchanged"] for e in entries], OURS, "of the unchanged image's"),
-        ([e["of_flat"] for e in entries], FLAT, "of the flat fill's"),
+        ([e["of_unchanged"] for e in entries], OURS, "/ the unchanged image's"),
+        ([e["of_flat"] for e in entries], FLAT, "/ the flat fill's"),
     )
     axes.axhline(1, color=UNCHANGED, linewidth=1, linestyle="--")
-    axes.set_ylim(0, 1.25 * max(entry["value"] for e in found.values() for entry in e.values()))
-    axes.legend(frameon=False, fontsize=10, loc="upper right")
+    legend(axes)
     labels(axes, places, list(found))
     return True
 
@@ -210,8 +224,8 @@ def kinds(axes, result):
 
 
 def gap(axes, result):
-    """Held-out beside trained-on, each measure as it is."""
-    axes.set_title("Held-out beside trained-on\npeople and garments")
+    """Held-out and trained-on values of each measure."""
+    axes.set_title("Held-out vs. trained-on\npeople and garments")
     found = ordered(result["gap"], [name for name in measures.GAP if name != "outside"])
     if not found:
         return False
@@ -221,8 +235,7 @@ def gap(axes, result):
         ([e["held_out"] for e in entries], OURS, f"held out (n = {result['n']})"),
         ([e["trained"] for e in entries], UNCHANGED, f"trained on (n = {result['trained_n']})"),
     )
-    axes.set_ylim(0, 1.35 * max(e[k]["value"] for e in found.values() for k in ("held_out", "trained")))
-    axes.legend(frameon=False, fontsize=10, loc="upper right")
+    legend(axes)
     labels(axes, places, [name.replace("_", "\n", 1) for name in found])
     axes.tick_params(axis="x", labelsize=9)
     return True

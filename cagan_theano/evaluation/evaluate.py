@@ -1,9 +1,9 @@
-"""Measure a checkpoint on held-out pictures, with confidence intervals.
+"""Measure a checkpoint on held-out images, with confidence intervals.
 
     python replicate/evaluate.py [--checkpoint H5] [--data H5] [--out JSON] [--plot PNG]
                                  [--save-images FOLDER] [--features ONNX]
 
-What each number means, defined: docs/evaluation.md.
+docs/evaluation.md defines the measures.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import numpy as np
 
 from cagan_theano import options, weights
 from cagan_theano.evaluation import held_out, interval, metrics, provenance
-from cagan_theano.evaluation.interval import CONFIDENCE, RESAMPLES, average, number, ratio
+from cagan_theano.evaluation.interval import CONFIDENCE, PERCENT, RESAMPLES, average, number, ratio
 from cagan_theano.evaluation.measures import (
     BAND_NAMES,
     GAP,
@@ -34,29 +34,29 @@ from cagan_theano.io.files import write_atomically
 __all__ = ["BAND_NAMES", "MEASURES", "Measure", "average", "measure", "report", "ratio", "summarize", "table"]
 
 TRIPLES = 200
-"""Held-out swaps that are rendered when no data file is given."""
+"""Held-out swaps rendered without a data file."""
 
 TRAINED = 100
-"""Swaps of people and garments of the training set that are compared with the held-out ones."""
+"""Maximum number of training-set swaps for the comparison with held-out swaps."""
 
 
 def summarize(columns, seed=0, resamples=RESAMPLES):
     """Each measure's value and 95 % interval: a dict of name -> {value, low, high, meaning}.
 
-    The interval is the wider of two percentile bootstraps, over people and over garments, with
-    None for its ends where there are fewer than two swaps.
+    The interval is the wider of two percentile bootstraps, over people and over garments; low and
+    high are None for fewer than two swaps.
     """
-    weights = interval.draws(columns, seed, resamples)
+    weights = interval.bootstrap_weights(columns, seed, resamples)
     return {
         m.name: {**interval.estimate(m.of, columns, weights), "meaning": m.meaning} for m in known(columns)
     }
 
 
 def summarize_bands(columns, seed=0):
-    """Each frequency band's shares of error, {} without true swaps; names: `BAND_NAMES`."""
+    """The relative errors of each frequency band in `BAND_NAMES`; {} without true swaps."""
     if "band_finest" not in columns:
         return {}
-    weights = interval.draws(columns, seed)
+    weights = interval.bootstrap_weights(columns, seed)
     return {
         name: {key: interval.estimate(of, columns, weights) for key, of in shares.items()}
         for name, shares in band_measures()
@@ -64,8 +64,8 @@ def summarize_bands(columns, seed=0):
 
 
 def summarize_kinds(columns, seed=0):
-    """Each kind of change that occurs: {n, changed, inside, alpha_iou}; {} where not known."""
-    weights, found = interval.draws(columns, seed), {}
+    """Measures of each kind of change that occurs: {n, changed, inside, alpha_iou}; {} if unknown."""
+    weights, found = interval.bootstrap_weights(columns, seed), {}
     for kind in KINDS:
         count = int(columns.get(f"kind_{kind}", np.zeros(1)).sum())
         if count and "iou" in columns:
@@ -76,8 +76,8 @@ def summarize_kinds(columns, seed=0):
 
 
 def summarize_gap(held_out, trained, seed=0):
-    """Held-out beside trained-on swaps: a dict of measure -> {held_out, trained, gap}."""
-    weights = interval.draws(held_out, seed), interval.draws(trained, seed + 1)
+    """Held-out vs. trained-on swaps: a dict of measure -> {held_out, trained, gap}."""
+    weights = interval.bootstrap_weights(held_out, seed), interval.bootstrap_weights(trained, seed + 1)
     return {
         m.name: {
             "held_out": interval.estimate(m.of, held_out, weights[0]),
@@ -103,12 +103,12 @@ def curve(columns):
 
 @contextlib.contextmanager
 def trained_on(model, held):
-    """Swaps that the network was trained on, as a `HeldOutSplit`; None when there are none to have.
+    """People and garments that the network was trained on, as a `HeldOutSplit`, or None.
 
-    For a network of the photoshoot that is measured on its own held-out split, the train split's
-    people and garments are rendered again, with true swaps; for one of an older photoshoot, which
-    cannot be rendered again, one line says so.  For another network, the train split of the data
-    file, when it is the very file of its training; it knows no true swaps.
+    If the network was trained on the photoshoot and is measured on its held-out split, the people
+    and garments of the train split are rendered again, with true swaps; an older version of the
+    photoshoot cannot be rendered again, which is reported on stderr.  Otherwise the train split of
+    the data file if the network was trained on that file; it has no true swaps.
     """
     from cagan_theano.evaluation import shoots
     from data_prep.store import PhotoFile
@@ -131,7 +131,7 @@ def trained_on(model, held):
 
 
 def same_shoot(held, origin):
-    """Whether two provenances are of the same photoshoot but for how many pictures there are."""
+    """Whether two provenances differ only in the number of images of the photoshoot."""
 
     def common_part(provenance):
         given = provenance.get("arguments") or {}
@@ -144,18 +144,18 @@ def same_shoot(held, origin):
 
 
 def numbers(row):
-    """A measured float, or a list of them, rounded for JSON."""
+    """A float or nested floats, rounded for JSON."""
     if np.ndim(row):
         return [numbers(part) for part in row]
     return number(round(float(row), 6))
 
 
 def report(checkpoint, model, held, columns, seed, trained=None):
-    """Everything that the JSON file holds.
+    """The contents of the JSON file.
 
-    columns: from `measure`; trained: those of the training set's swaps, or None.
+    columns: from `measure`; trained: the columns of swaps of the training set, or None.
     """
-    about = provenance.facts("Evaluation", checkpoint, model, held, seed, {})
+    about = provenance.attributes("Evaluation", checkpoint, model, held, seed, {})
     return {
         "checkpoint": about["Checkpoint"],
         "sha256": model.sha256,
@@ -198,7 +198,7 @@ def table(result):
         line(
             f"band {name}",
             entry["of_unchanged"],
-            f"error / unchanged image's; / flat fill's: {shown(entry['of_flat']['value'])}",
+            f"error / unchanged image's; / flat fill's: {formatted(entry['of_flat']['value'])}",
         )
         for name, entry in result["bands"].items()
     ]
@@ -206,7 +206,7 @@ def table(result):
         line(
             f"kind {name}",
             entry["changed"],
-            f"`changed` of these {entry['n']} swaps; alpha_iou {shown(entry['alpha_iou']['value'])}",
+            f"`changed` of these {entry['n']} swaps; alpha_iou {formatted(entry['alpha_iou']['value'])}",
         )
         for name, entry in result["kinds"].items()
     ]
@@ -214,8 +214,8 @@ def table(result):
         line(
             f"gap {name}",
             entry["gap"],
-            f"held-out less trained-on "
-            f"({shown(entry['held_out']['value'])} less {shown(entry['trained']['value'])})",
+            f"held-out minus trained-on "
+            f"({formatted(entry['held_out']['value'])} minus {formatted(entry['trained']['value'])})",
         )
         for name, entry in result["gap"].items()
     ]
@@ -223,34 +223,34 @@ def table(result):
 
 
 def kernel_lines(result):
-    """The kernel distance as lines of the table, with its network's name."""
+    """The kernel distance as lines of the table, with the name of the feature network."""
     found = result.get("kernel_distance")
     if not found:
         return []
     return [
         f"kernel distance on the features of {found['features']}:",
         line("generated to real", found["fake_to_real"]),
-        line("real to real", found["real_to_real"], "the floor"),
+        line("real to real", found["real_to_real"], "lower bound"),
     ]
 
 
 def line(name, entry, meaning=""):
-    """One line of the table; without an entry, its head."""
+    """One line of the table; its header without an entry."""
     if entry is None:
-        return f"{name:<24}{'value':>8}   95 % interval"
-    value, low, high = (shown(entry[key]) for key in ("value", "low", "high"))
+        return f"{name:<24}{'value':>8}   {PERCENT} interval"
+    value, low, high = (formatted(entry[key]) for key in ("value", "low", "high"))
     return f"{name:<24}{value:>8}   {low:>7} to {high:>7}   {meaning}".rstrip()
 
 
-def shown(value):
+def formatted(value):
     """A number to four digits, or "-"."""
     return "-" if value is None else f"{value:.4f}"
 
 
 class ImageFolders:
-    """Writes FOLDER/real, fake and truth as numbered PNGs, as the field's metric tools read them.
+    """Writes FOLDER/real, fake and truth as numbered PNGs for other metric tools.
 
-    Raises ValueError for a folder that holds something already.
+    Raises ValueError for a folder that is not empty.
     """
 
     def __init__(self, folder):
@@ -259,7 +259,7 @@ class ImageFolders:
             raise ValueError(f"{folder}: exists and is not empty; name another folder")
 
     def __call__(self, first, x_i, x_ij, truth):
-        """Store one part of the swaps (`measure`'s keep)."""
+        """Write one part of the swaps (`keep` of `measure`)."""
         for name, pictures in (("real", x_i), ("fake", x_ij), ("truth", truth)):
             for n, picture in enumerate(() if pictures is None else pictures):
                 path = self.folder / name / f"{first + n:06d}.png"
@@ -269,7 +269,7 @@ class ImageFolders:
 
 
 def png(picture):
-    """A picture [H, W, 3] uint8 as PNG bytes."""
+    """An image [H, W, 3] uint8 as PNG bytes."""
     import io
 
     from PIL import Image
@@ -280,21 +280,21 @@ def png(picture):
 
 
 class Collected:
-    """Keeps the real and the generated photos in memory, for features."""
+    """Collects the real and the generated images in memory, for features."""
 
     def __init__(self):
         self.real, self.fake = [], []
 
     def __call__(self, _first, x_i, x_ij, _truth):
-        """Keep one part of the swaps (`measure`'s keep)."""
+        """Append one part of the swaps (`keep` of `measure`)."""
         self.real.append(x_i)
         self.fake.append(x_ij)
 
 
 def evaluate(checkpoint, model, held, seed=0, count=None, keep=(), features=None):
-    """Measure, compare with the training set, and gather all in one dict (`report`).
+    """Measure, compare with the training set, and return everything as one dict (`report`).
 
-    keep: called with each part of the swaps, as `measure`'s keep; features: (name, function) of
+    keep: callbacks for each part of the swaps, as `keep` of `measure`; features: (name, function) of
     `features.load_network`, or None.
     """
     collected = Collected() if features else None
@@ -315,7 +315,7 @@ def evaluate(checkpoint, model, held, seed=0, count=None, keep=(), features=None
 
 
 def limit(held, count):
-    """How many swaps to measure: all true ones, or TRIPLES where none are known."""
+    """Maximum number of swaps: `count`; by default all true swaps (None), or `TRIPLES` without them."""
     triples = held.photos.triples
     truthless = triples is None or triples.x_ij is None
     return TRIPLES if count is None and truthless else count
@@ -324,40 +324,40 @@ def limit(held, count):
 @click.command(cls=Command)
 @options.checkpoint_option("128x96")
 @options.data_option
-@click.option("--out", type=Output("JSON"), help="Also write everything as JSON.")
-@click.option("--plot", type=Output("a PNG picture"), help="Also draw a summary (PNG).")
+@click.option("--out", type=Output("JSON"), help="Also write all results as JSON.")
+@click.option("--plot", type=Output("a PNG image"), help="Also plot a summary (PNG).")
 @click.option(
     "--save-images",
     type=click.Path(),
     metavar="FOLDER",
-    help="Write real/, fake/ and truth/ as PNGs, for other metric tools.",
+    help="Also write real/, fake/ and truth/ as PNGs, for other metric tools.",
 )
 @click.option(
     "--features",
     type=click.Path(dir_okay=False),
     metavar="ONNX",
-    help="Image network on whose features a kernel distance is taken.",
+    help="Image network whose features are used for a kernel distance.",
 )
 @click.option(
     "--swaps",
     "count",
     type=click.IntRange(1),
     default=None,
-    help=f"At most that many swaps.  [default: every true swap of the file; {TRIPLES} where none is known]",
+    help=f"Maximum number of swaps.  [default: all true swaps of the file; {TRIPLES} without true swaps]",
 )
 @click.option(
     "--seed",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Seed of the bootstrap, and of the choice of swaps where no truth is known.",
+    help="Seed of the bootstrap, and of the sampled swaps without true swaps.",
 )
 @options.backend_option
 @options.device_option
 def command(checkpoint, data, out, plot, save_images, features, count, seed, backend, device):
-    """Measure a checkpoint on held-out pictures, against the true swaps where they are known.
+    """Measure a checkpoint on held-out images, against the true swaps if available.
 
-    Without true swaps: the way back, and alpha against stored masks.
+    Without true swaps: the cycle error, and alpha against stored masks.
     """
     from cagan_theano.evaluation.features import load_network
 
@@ -373,7 +373,7 @@ def command(checkpoint, data, out, plot, save_images, features, count, seed, bac
 
 
 def write_results(result, out, plot):
-    """Write the JSON and the picture that were asked for, and say so."""
+    """Write the requested JSON and plot, and print their paths."""
     if out:
         write_atomically(out, json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n")
         click.echo(f"wrote {out}")

@@ -1,7 +1,7 @@
-"""A distance between real and generated photos on the features of a network of the user's.
+"""A kernel distance between real and generated images on features of a user-supplied network.
 
-No pretrained network ships with this package, and none is fetched.  The user names an ONNX file
-(any image network: a graph and weights, no code), and the distance carries that file's name.
+No pretrained network ships with this package and none is downloaded.  The user gives an ONNX file
+(any image network: a graph and weights, no code), and the result carries the name of that file.
 """
 
 import hashlib
@@ -17,32 +17,32 @@ MAX_BYTES = 2**31
 
 BATCH = 16
 SPLITS = 100
-"""Random halves of the people over which the distance is repeated."""
+"""Number of random halves of the people."""
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Mean and standard deviation of RGB in [0, 1] that image classifiers are commonly fed with."""
+"""Mean and standard deviation of RGB in [0, 1], the usual input normalization of image classifiers."""
 
 
 def load_network(path):
     """(name, features) of an ONNX image network; features: uint8 [n, H, W, 3] -> float [n, d].
 
-    The pictures are scaled to the network's own size (bicubic; 224x224 where it takes any) and
-    normalized as for ImageNet.  A feature map is averaged over its places; of several outputs
-    the first is taken.  Raises FileNotFoundError, or ValueError for a file that is too large, is
-    no image network, or when onnxruntime is not installed.
+    The images are resized to the network's input size (bicubic; 224x224 if it is dynamic) and
+    normalized as for ImageNet.  A feature map is averaged over its positions; the first of several
+    outputs is used.  Raises FileNotFoundError, or ValueError for a file that is too large or not an
+    image network, or if onnxruntime is not installed.
     """
     try:
         import onnxruntime
     except ImportError as error:
         raise ValueError(
-            f"{path}: reading ONNX needs onnxruntime; python -m pip install onnxruntime"
+            f"{path}: reading ONNX requires onnxruntime; python -m pip install onnxruntime"
         ) from error
     content = read_bounded(path)
     try:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         taken = session.get_inputs()[0]
         order, size = layout(taken.shape)
-    except Exception as error:  # onnxruntime has no public base class of its errors
+    except Exception as error:  # onnxruntime has no public base class for its errors
         raise ValueError(
             f"{path}: is not an ONNX network of RGB images; export one with a single "
             "input [N, 3, H, W] or [N, H, W, 3]"
@@ -59,23 +59,23 @@ def load_network(path):
 
 
 def read_bounded(path):
-    """The bytes of a file; ValueError when there are more than ``MAX_BYTES``."""
+    """The bytes of a file.  Raises ValueError for more than ``MAX_BYTES``."""
     if Path(path).stat().st_size > MAX_BYTES:
         raise ValueError(f"{path}: is larger than {MAX_BYTES >> 30} GiB; use a smaller network")
     return Path(path).read_bytes()
 
 
 def layout(shape):
-    """("NCHW" or "NHWC", (height, width)) of an input's shape; ValueError for any other."""
+    """("NCHW" or "NHWC", (height, width)) of an input's shape.  Raises ValueError for any other."""
     if len(shape) == 4:
         for order, channels, sides in (("NCHW", 1, (2, 3)), ("NHWC", 3, (1, 2))):
             if shape[channels] == 3:
                 return order, tuple(shape[s] if isinstance(shape[s], int) else 224 for s in sides)
-    raise ValueError(f"takes {shape}")
+    raise ValueError(f"has input shape {shape}")
 
 
 def prepared(pictures, order, size):
-    """Pictures [n, H, W, 3] uint8 as the network's input, float32."""
+    """Images [n, H, W, 3] uint8 as the network's float32 input."""
     from PIL import Image
 
     scaled = [np.asarray(Image.fromarray(p).resize(size[::-1], Image.Resampling.BICUBIC)) for p in pictures]
@@ -85,24 +85,24 @@ def prepared(pictures, order, size):
 
 
 def flat(outputs, order):
-    """Features [n, d]: the mean over places of a map, everything else in a row."""
+    """Features [n, d]: the mean over the positions of a map; other outputs flattened."""
     if outputs.ndim == 4:
         return outputs.mean(axis=(2, 3) if order == "NCHW" else (1, 2))
     return outputs.reshape(len(outputs), -1)
 
 
 def kernel_report(name, features, real, fake, person, seed=0):
-    """The kernel distance of generated to real photos beside that of real to real ones.
+    """The kernel distance from generated to real images, and from real to real ones for reference.
 
-    Half of the people, drawn at random, give the generated photos (or, for the floor, their own
-    real ones), the other half the real photos; that ``SPLITS`` times.  Parameters: features, as
-    from `load_network`; real, fake [n, H, W, 3] uint8 of the same people; person [n] labels.
-    Returns {features, fake_to_real, real_to_real, splits}; the two are {value, low, high}, the
-    mean and the middle 95 % of the splits.  Raises ValueError for fewer than 4 people.
+    In each of ``SPLITS`` random splits, half of the people give the generated images (for the
+    reference: their real ones), the other half the real images.  Parameters: features, as from
+    `load_network`; real, fake [n, H, W, 3] uint8 of the same people; person [n] labels.
+    Returns {features, fake_to_real, real_to_real, splits}; both distances are {value, low, high},
+    the mean and the central 95 % of the splits.  Raises ValueError for fewer than 4 people.
     """
     people = np.unique(person)
     if len(people) < 4:
-        raise ValueError("--features: at least 4 people are needed to part them in halves; give more photos")
+        raise ValueError("--features: at least 4 people are needed for two halves; give more photos")
     rng, a, b = np.random.default_rng(seed), features(real), features(fake)
     found = {"fake_to_real": [], "real_to_real": []}
     for _ in range(SPLITS):
@@ -113,7 +113,7 @@ def kernel_report(name, features, real, fake, person, seed=0):
 
 
 def middle(values):
-    """Mean and middle 95 % of repeated values: {value, low, high}."""
+    """Mean and central 95 % of repeated values: {value, low, high}."""
     edge = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(values, (edge, 100 - edge))
     return {"value": number(np.mean(values)), "low": number(low), "high": number(high)}

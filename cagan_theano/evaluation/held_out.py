@@ -1,4 +1,4 @@
-"""Held-out pictures: opened, rendered where missing, chosen at random, and dressed."""
+"""Held-out images: opening, rendering if missing, random choice, and swaps."""
 
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from cagan_theano import weights
 from cagan_theano.backends import cache
 
 HELD_OUT = 24
-"""Held-out pairs rendered for the figures where none are shipped in the wanted size."""
+"""Held-out pairs rendered for the figures if none are shipped at the required size."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class HeldOutSplit:
-    """Pictures that no network saw: the test split of a data file, and where it comes from."""
+    """The test split of a data file, unseen in training, with its path and provenance."""
 
     path: str
     photos: object
@@ -33,10 +33,10 @@ class HeldOutSplit:
 
 @contextmanager
 def open_split(data, model, count=HELD_OUT):
-    """Open the test split of a photo file, or of the held-out photoshoot when data is None.
+    """Open the test split of a photo file, or of the held-out photoshoot if data is None.
 
-    Yields a `HeldOutSplit`.  Raises FileNotFoundError, ValueError: no such file, not a photo file,
-    or one without a test split.
+    Yields a `HeldOutSplit`.  Raises FileNotFoundError, or ValueError for a file that is not a photo
+    file or has no test split.
     """
     from data_prep.store import PhotoFile
 
@@ -46,10 +46,10 @@ def open_split(data, model, count=HELD_OUT):
 
 
 def shipped(model, count=HELD_OUT):
-    """Path of the shipped held-out photoshoot in a model's size, so that a figure renders nothing.
+    """Path of the shipped held-out photoshoot at a model's size, which saves rendering, or None.
 
-    None where there is none, where more pictures are wanted than a figure shows, or where the model
-    was trained in the street.
+    None if the size is not shipped, if the count differs from ``HELD_OUT``, or if the model was
+    trained in the street.
     """
     path = weights.held_out(model.config.height, model.config.width)
     wanted = count == HELD_OUT and not shoot_setting(model).clutter
@@ -57,11 +57,11 @@ def shipped(model, count=HELD_OUT):
 
 
 def rendered(model, count=HELD_OUT):
-    """Path of a small file of people and garments apart from all training; made where missing.
+    """Path of a small file of people and garments that are in no training set; rendered if missing.
 
-    It is the beginning of the test split that belongs to the checkpoint's training data: same seed,
-    size and wardrobe, other people and other garments; rendered as the photoshoot does it today,
-    whichever version the training pictures are of.  Raises OSError.
+    It is the start of the test split of the checkpoint's training data: same seed, size and
+    wardrobe, different people and garments; rendered by the current version of the photoshoot,
+    whichever version rendered the training images.  Raises OSError.
     """
     setting = shoot_setting(model)
     size, ending = setting.size, "" if count == HELD_OUT else f"_{count}"
@@ -75,16 +75,16 @@ def rendered(model, count=HELD_OUT):
 
 
 def renderings():
-    """The folder of pictures rendered for measuring: in the user's cache, ``photos/`` where that is off."""
+    """The folder of rendered test images: in the user's cache, or ``photos/`` if the cache is off."""
     cached = cache.user_folder()
     return Path("photos") if cached is None or not cached.is_absolute() else cached / "photos"
 
 
 def shoot_setting(model):
-    """The photoshoot's `Setting` that belongs to a model's training data, in the model's size.
+    """The photoshoot's `Setting` of a model's training data, at the model's size.
 
-    Data of another program: seed 0, a studio.  Data that name no wardrobe: "paper", as there was
-    no other.
+    For data of another program: seed 0 in the studio.  Without a wardrobe in the provenance:
+    "paper", then the only one.
     """
     from data_prep.photoshoot.shoot import Setting
 
@@ -96,12 +96,12 @@ def shoot_setting(model):
 
 
 def origin_of(model):
-    """The provenance of a model's training data, {} where it is not known."""
+    """The provenance of a model's training data, {} if unknown."""
     return (model.metadata.get("data") or {}).get("provenance") or {}
 
 
 def is_made(path, provenance):
-    """Whether a photo file is there, whole, and made as wanted."""
+    """Whether a photo file exists, is complete, and has this provenance."""
     from data_prep.store import PhotoFile
 
     try:
@@ -112,21 +112,23 @@ def is_made(path, provenance):
 
 
 def choose_swaps(held, count, seed):
-    """Draw swaps at random, other people and other garments in each row where there are enough.
+    """Sample swaps, with distinct people and garments as long as there are enough.
 
-    Where the true swaps are known they are drawn from, so that the truth can be shown.
-    Returns a `Choice`.  Raises ValueError when the file has too few pictures.
+    If the file has true swaps, only those are sampled, so that the truth is available.
+    Returns a `Choice`.  Raises ValueError if the file has too few images.
     """
     rng, photos = np.random.default_rng(seed), held.photos
     i, j, triple = candidates(photos, rng)
     order = rng.permutation(len(i))
-    kept = np.concatenate(spread(order, [photos.person[i], photos.garment[i], photos.garment[j]]))[:count]
-    need(held, len(kept) == count, f"has only {len(kept)} held-out swaps, {count} are wanted")
+    kept = np.concatenate(split_distinct(order, [photos.person[i], photos.garment[i], photos.garment[j]]))[
+        :count
+    ]
+    need(held, len(kept) == count, f"has only {len(kept)} held-out swaps, {count} are required")
     return Choice(i[kept], j[kept], None if triple is None else triple[kept])
 
 
 def candidates(photos, rng):
-    """The file's swaps (i, j, row or None without truths), or a random article for each human."""
+    """The file's swaps (i, j, rows of the true swaps or None), or a random article for each human."""
     if photos.triples is not None:
         known = None if photos.triples.x_ij is None else np.arange(len(photos.triples.i))
         return photos.triples.i, photos.triples.j, known
@@ -138,16 +140,16 @@ def candidates(photos, rng):
 
 
 def choose_matrix(held, humans, articles, seed):
-    """Draw rows of humans and of articles, all of other people and other garments.
+    """Sample rows of humans and of articles, all with distinct people and garments.
 
-    No article is worn by one of the humans.  Returns two int arrays.  Raises ValueError when
-    the file has too few.
+    No article is worn by one of the humans.  Returns two int arrays.  Raises ValueError if the file
+    has too few.
     """
     rng, photos = np.random.default_rng(seed), held.photos
     order = rng.permutation(len(photos))
-    i = spread(order, [photos.person, photos.garment])[0][:humans]
+    i = split_distinct(order, [photos.person, photos.garment])[0][:humans]
     free = order[~np.isin(photos.garment[order], photos.garment[i])]
-    j = spread(free, [photos.garment])[0][:articles]
+    j = split_distinct(free, [photos.garment])[0][:articles]
     need(
         held,
         len(i) == humans and len(j) == articles,
@@ -156,8 +158,8 @@ def choose_matrix(held, humans, articles, seed):
     return i, j
 
 
-def spread(order, columns):
-    """Part the rows of an order: those that share no label with a row kept before, and the rest.
+def split_distinct(order, columns):
+    """Split rows into those that share no label with an earlier row of this part, and the rest.
 
     Parameters: order, int array of rows; columns, arrays of labels by row.  Returns two int
     arrays, each in the given order.
@@ -174,28 +176,26 @@ def spread(order, columns):
 
 
 def need(held, condition, fault):
-    """Raise ValueError on a data file unless a condition holds."""
+    """Raise ValueError with the data file's path unless a condition holds."""
     if not condition:
-        raise ValueError(
-            f"{held.path}: {fault}; give another --data, or leave it out for the held-out photoshoot"
-        )
+        raise ValueError(f"{held.path}: {fault}; give another --data, or omit it for the held-out photoshoot")
 
 
 def pictures(rows, chosen):
-    """The chosen rows of a stored array, in the order of choice, as one array [n, ...]."""
+    """The chosen rows of a stored array, in the given order, as one array [n, ...]."""
     return np.stack([rows[int(row)] for row in chosen])
 
 
 def truth(held, chosen):
-    """The true swaps of a `Choice` [n, H, W, 3] uint8.  Raises ValueError where none are known."""
-    need(held, chosen.triple is not None, "knows no true swaps, which --truth shows")
+    """The true swaps of a `Choice` [n, H, W, 3] uint8.  Raises ValueError without true swaps."""
+    need(held, chosen.triple is not None, "has no true swaps, which --truth requires")
     return pictures(held.photos.triples.x_ij, chosen.triple)
 
 
 def swap(model, held, i, j):
     """Dress humans i in articles j: the result of `Model.swap` on rows of the held-out split.
 
-    Raises ValueError when the network needs masks and the file has none.
+    Raises ValueError if the network requires masks and the file has none.
     """
     photos = held.photos
     return dress(
@@ -209,13 +209,13 @@ def swap(model, held, i, j):
 
 
 def dress(model, held, x_i, y_i, y_j, mask):
-    """`Model.swap` with the stored masks where the network uses any (section 4), else without."""
+    """`Model.swap`, with the stored masks if the network uses masks (section 4)."""
     if model.config.mask == "none":
         return model.swap(x_i, y_i, y_j)
-    need(held, mask is not None, "has no masks, which this checkpoint needs")
+    need(held, mask is not None, "has no masks, which this checkpoint requires")
     return model.swap(x_i, y_i, y_j, mask=mask)
 
 
 def rows_or_none(rows, chosen):
-    """`pictures`, or None where nothing is stored."""
+    """`pictures`, or None if nothing is stored."""
     return None if rows is None else pictures(rows, chosen)

@@ -1,10 +1,10 @@
-"""Bootstrap intervals over the people and the garments that the swaps share.
+"""Bootstrap intervals over people and garments, which several swaps share.
 
 A *statistic* is a function of the measured columns (dict of name -> array [n, ...]) and of
-weights [..., n], one for each swap: whole numbers that say how often a resample holds it, or ones
-for the data themselves.  It returns [...], so that one definition serves a value and its
-bootstrap.  Swaps of one person, or into one garment, rise and fall together: resampled are whole
-people (and whole garments), never single swaps.
+weights [..., n]: the count of each swap in a resample, or ones for the data themselves.  It returns
+[...], so one definition gives both a value and its bootstrap samples.  Swaps of the same person, or
+into the same garment, are correlated, so whole people (and whole garments) are resampled, never
+single swaps.
 """
 
 import numpy as np
@@ -14,63 +14,67 @@ from cagan_theano.learning.scores import average, mean, ratio
 __all__ = [
     "CONFIDENCE",
     "GROUPS",
+    "PERCENT",
     "RESAMPLES",
     "average",
+    "bootstrap_weights",
     "difference",
-    "draws",
     "ends",
     "estimate",
     "gap",
     "mean",
     "number",
     "resample",
+    "resampled",
     "ratio",
-    "spread",
     "within",
 ]
 
 CONFIDENCE = 0.95
+PERCENT = f"{100 * CONFIDENCE:.0f} %"
+"""The confidence level as text for tables."""
+
 RESAMPLES = 2000
 GROUPS = ("person", "article")
-"""Columns that hold the person of x_i and the garment of y_j: the groups that are resampled."""
+"""Columns with the person of x_i and the garment of y_j: the groups that are resampled."""
 
 
 def within(statistic, column):
-    """The same statistic of the swaps for which a bool column [n] is true."""
+    """The statistic restricted to the swaps for which a bool column [n] is true."""
     return lambda columns, weights: statistic(columns, weights * columns[column])
 
 
 def difference(statistic, others):
-    """Statistic: how much it is for these columns above what it is for others, swap by swap.
+    """Statistic: the paired difference of a statistic between these columns and others.
 
-    others: columns of the same swaps in the same order, under another network.
+    others: columns of the same swaps in the same order, from another network.
     """
     return lambda columns, weights: statistic(columns, weights) - statistic(others, weights)
 
 
 def resample(labels, resamples=RESAMPLES, seed=0):
-    """Weights [R, n] of a bootstrap that draws whole groups of equal label with replacement."""
+    """Weights [R, n] of a bootstrap that samples whole groups of equal label with replacement."""
     groups, of = np.unique(labels, return_inverse=True)
     count = len(groups)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
-    return drawn[:, of].astype(float)
+    counts = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
+    return counts[:, of].astype(float)
 
 
-def draws(columns, seed=0, resamples=RESAMPLES):
-    """Weights for each of ``GROUPS``: a list of arrays [R, n]."""
+def bootstrap_weights(columns, seed=0, resamples=RESAMPLES):
+    """Weights of `resample` for each of ``GROUPS``: a list of arrays [R, n]."""
     return [resample(columns[group], resamples, seed) for group in GROUPS]
 
 
-def spread(statistic, columns, weights):
-    """The statistic in each resample, for each grouping: a list of arrays [R]."""
-    return [statistic(columns, drawn) for drawn in weights]
+def resampled(statistic, columns, weights):
+    """The statistic of each resample, for each grouping: a list of arrays [R]."""
+    return [statistic(columns, one) for one in weights]
 
 
 def ends(samples):
-    """(low, high) of the widest percentile interval among several bootstraps; None without one.
+    """(low, high) of the widest percentile interval among several bootstraps; (None, None) without one.
 
-    samples: a list of arrays [R].  The widest of people and garments is the honest one, since
-    each resampling knows of one dependence only.
+    samples: a list of arrays [R].  The wider of people and garments is reported, since each
+    resampling accounts for one dependence only.
     """
     edge = 100 * (1 - CONFIDENCE) / 2
     finite = [s[np.isfinite(s)] for s in samples]
@@ -82,25 +86,26 @@ def ends(samples):
 
 
 def estimate(statistic, columns, weights):
-    """A statistic's value and interval: {value, low, high}, None where there is none.
+    """A statistic's value and interval: {value, low, high}, each None if undefined.
 
-    weights: from `draws`.  Fewer than two groups make no interval.
+    weights: from `bootstrap_weights`.  A single swap has no interval.
     """
     count = len(columns[GROUPS[0]])
-    low, high = ends(spread(statistic, columns, weights)) if count > 1 else (None, None)
+    low, high = ends(resampled(statistic, columns, weights)) if count > 1 else (None, None)
     return {"value": number(statistic(columns, np.ones(count))), "low": low, "high": high}
 
 
 def gap(statistic, columns, weights, others, other_weights):
-    """How much a statistic is above that of other, independent swaps: {value, low, high}."""
+    """The difference of a statistic from that of other, independent swaps: {value, low, high}."""
     here, there = (statistic(c, np.ones(len(c[GROUPS[0]]))) for c in (columns, others))
     samples = [
-        a - b for a, b in zip(spread(statistic, columns, weights), spread(statistic, others, other_weights))
+        a - b
+        for a, b in zip(resampled(statistic, columns, weights), resampled(statistic, others, other_weights))
     ]
     low, high = ends(samples)
     return {"value": number(here - there), "low": low, "high": high}
 
 
 def number(value):
-    """A float for JSON, which has no nan: None in its place."""
+    """A float for JSON: None instead of nan, which JSON does not have."""
     return float(value) if np.isfinite(value) else None

@@ -1,7 +1,7 @@
-"""What is measured of a swap, and what of it stands in a table: columns, measures, kinds, bands.
+"""Measurements of swaps and the statistics reported from them: columns, measures, kinds, bands.
 
-`measure` gives one row of columns for each swap; a `Measure` is a statistic of those columns
-(`cagan_theano.evaluation.interval`).  What each number means is defined in docs/evaluation.md.
+`measure` returns columns with one row for each swap; a `Measure` is a statistic of those columns
+(`cagan_theano.evaluation.interval`).  docs/evaluation.md defines them.
 """
 
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from cagan_theano.evaluation.interval import average, ratio, within
 from cagan_theano.learning.scores import SCORES
 
 PART = 64
-"""About this many swaps are held in memory at a time."""
+"""Approximate number of swaps in memory at a time."""
 
 HALF = 1 + metrics.ALPHA_LEVELS // 2
-"""Row of `metrics.precision_recall` that belongs to alpha > 0.5."""
+"""Index into `metrics.precision_recall` for alpha > 0.5."""
 
 
 class Measure(NamedTuple):
-    """One line of the table: name, what it means, and its statistic (`cagan_theano.evaluation.interval`)."""
+    """One line of the table: name, meaning and statistic (`cagan_theano.evaluation.interval`)."""
 
     name: str
     meaning: str
@@ -30,7 +30,7 @@ class Measure(NamedTuple):
 
 
 class Swaps(NamedTuple):
-    """Which swaps are measured: rows i, j [n] of a split, and rows of its true swaps or None."""
+    """The swaps to measure: rows i, j [n] of a split, and rows of its true swaps or None."""
 
     i: np.ndarray
     j: np.ndarray
@@ -74,7 +74,7 @@ WITH_TRUTH = (
     ),
     Measure("changed", "error where the truth differs from x_i / that of the unchanged image", CHANGED),
     Measure("changed_low_pass", "the same after the low-pass", ratio("low_changed", "unchanged_low_changed")),
-    Measure("outside", "error outside the garments' region, of the range", SCORES["outside"]),
+    Measure("outside", "error outside the garments' region, as a fraction of the range", SCORES["outside"]),
     Measure("outside_unchanged", "the same of the unchanged image", average("unchanged_outside")),
     Measure("ssim_inside", "SSIM inside", average("ssim_inside")),
     Measure("ssim_inside_unchanged", "the same of the unchanged image", average("unchanged_ssim_inside")),
@@ -88,7 +88,7 @@ WITH_TRUTH = (
     ),
     Measure("alpha_iou", "IoU of alpha > 0.5 with the garments' region", SCORES["alpha_iou"]),
     Measure("alpha_iou_changed", "IoU of alpha > 0.5 with where the truth differs", average("iou_changed")),
-    Measure("alpha_iou_everything", "IoU of painting everything: the floor", average("region")),
+    Measure("alpha_iou_everything", "IoU of painting everything: the lower bound", average("region")),
     Measure(
         "alpha_precision",
         "share of alpha > 0.5 that is in the region",
@@ -103,24 +103,24 @@ WITH_TRUTH = (
         of_alpha("alpha_counts", metrics.average_precision),
     ),
 )
-"""Measures that need the true swap and masks."""
+"""Measures that require the true swap and masks."""
 
 OTHERS = (
     Measure("alpha_iou_worn", "IoU of alpha > 0.5 with the worn garment's mask in x_i", average("iou_worn")),
     Measure(
         "cycle_inside",
-        "error of the way back, inside the worn garment, of the range",
+        "cycle error inside the worn garment, as a fraction of the range",
         average("cycle_inside"),
     ),
-    Measure("cycle", "error of the way back x_i -> x_ij -> x_i, of the range", average("cycle")),
-    Measure("alpha_mean", "mean of alpha: the share of the picture that is painted", average("alpha_mean")),
+    Measure("cycle", "cycle error x_i -> x_ij -> x_i, as a fraction of the range", average("cycle")),
+    Measure("alpha_mean", "mean of alpha: the share of the image that is painted", average("alpha_mean")),
 )
-"""Measures that need no truth; the first two need the mask of the garment that x_i shows."""
+"""Measures without true swaps; the first two require the mask of the garment worn in x_i."""
 
 MEASURES = (*WITH_TRUTH, *OTHERS)
 
 GAP = ("inside", "inside_low_pass", "alpha_iou", "outside", "alpha_iou_worn", "cycle")
-"""Measures that are compared between held-out and trained-on pictures."""
+"""Measures that are compared between held-out and trained-on images."""
 
 SHAPE = ("cut", "neckline", "sleeve", "front")
 KINDS = ("color", "texture", *SHAPE, "several")
@@ -130,11 +130,11 @@ BAND_NAMES = ("finest", "fine", "middle", "coarse", "coarsest")
 
 
 def kinds_of(photos, swaps):
-    """Which kind of change each swap is: a dict of kind -> bool [n], one kind to a swap.
+    """The kind of change of each swap: a dict of kind -> bool [n], exactly one kind per swap.
 
     color: no stored attribute differs; texture: only the pattern; cut, neckline, sleeve, front:
-    only that (a neckline that becomes or was a hood is one change, not two); several: any more.
-    Empty where the attributes are not stored; older files do not know the front.
+    only that one (a change to or from a hood counts as one); several: more than one.  Empty if the
+    attributes are not stored; older files do not store the front.
     """
     if not {"pattern", "cut", "neckline", "sleeve"} <= set(photos.attributes):
         return {}
@@ -150,14 +150,14 @@ def kinds_of(photos, swaps):
 
 
 def all_swaps(held, limit=None, seed=0):
-    """The swaps of a split: every true one, or else one random article for each human.
+    """The swaps of a split: all true swaps, or one random article for each human without them.
 
-    limit: at most that many, the first true ones or random humans.  Raises ValueError for a
-    split that shows one garment only.
+    limit: maximum number: the first true swaps, or random humans.  Raises ValueError for a split
+    with only one garment.
     """
     photos, rng = held.photos, np.random.default_rng(seed)
     i, j, triple = held_out.candidates(photos, rng)
-    held_out.need(held, len(i) > 0, "shows one garment only, so that nothing can be swapped")
+    held_out.need(held, len(i) > 0, "has only one garment, so nothing can be swapped")
     order = np.arange(len(i)) if triple is not None else rng.permutation(len(i))
     kept = order[:limit]
     return Swaps(i[kept], j[kept], None if triple is None else triple[kept])
@@ -166,9 +166,9 @@ def all_swaps(held, limit=None, seed=0):
 def measure(model, held, swaps=None, keep=None, cycle=True):
     """Measure swaps of the held-out split: a dict of column -> array [n, ...].
 
-    swaps: by default `all_swaps`.  keep: called with (first number, x_i, x_ij, truth or None) of
-    each part, uint8.  cycle: also dress everyone back, which takes as long again.  Without true
-    swaps or masks, the columns that need them are left out.
+    swaps: by default `all_swaps`.  keep: called with (index of the first swap, x_i, x_ij, truth or
+    None) of each part, uint8.  cycle: also swap back, which doubles the time.  Columns that require
+    missing true swaps or masks are left out.
     """
     swaps = all_swaps(held) if swaps is None else swaps
     count, rows = len(swaps.i), []
@@ -192,7 +192,7 @@ def measure(model, held, swaps=None, keep=None, cycle=True):
 
 
 def read(held, swaps, part):
-    """The stored pictures of some swaps by name, None for what the file does not hold."""
+    """The stored images of some swaps by name, None for those that the file does not contain."""
     photos, triples = held.photos, held.photos.triples
     i, j = swaps.i[part], swaps.j[part]
     found = {
@@ -210,7 +210,7 @@ def read(held, swaps, part):
 
 
 def measure_swap(n, pictures, swap, back):
-    """All columns of swap n of a part that can be measured: a dict of name -> number or array."""
+    """All available columns of swap n of a part: a dict of name -> number or array."""
     one = {name: None if values is None else values[n] for name, values in pictures.items()}
     x_i, alpha = one["x_i"] / 255.0, swap.alpha[n]
     worn = None if one["mask_i"] is None else one["mask_i"] > metrics.MASK_LEVEL
@@ -228,16 +228,16 @@ def measure_swap(n, pictures, swap, back):
 
 
 def measure_cycle(x_i, returned, worn):
-    """The error of the way back, everywhere and within the worn garment's mask where stored."""
+    """The cycle error, everywhere and inside the mask of the worn garment if available."""
     error = np.abs(returned - x_i).mean(axis=-1)
     inside = {} if worn is None else {"cycle_inside": metrics.mean_over(error, worn)}
     return {"cycle": float(error.mean())} | inside
 
 
 def measure_triple(x_i, x_ij, truth, alpha, mask_i, mask_ij, flat):
-    """Every column of one swap whose truth is known: a dict of name -> number or array.
+    """All columns of one swap with a true swap: a dict of name -> number or array.
 
-    Parameters: pictures [H, W, 3] in [0, 1], flat being the baseline `metrics.flat_fill`;
+    Parameters: images [H, W, 3] in [0, 1], flat being the baseline `metrics.flat_fill`;
     alpha [H, W] in [0, 1]; masks [H, W] uint8.
     """
     inside, new = metrics.garment_region(mask_i, mask_ij), mask_ij > metrics.MASK_LEVEL
@@ -256,9 +256,9 @@ def measure_triple(x_i, x_ij, truth, alpha, mask_i, mask_ij, flat):
 
 
 def errors(name, picture, truth, inside, changed):
-    """Errors and SSIM of one picture against the truth, column names beginning with `name`."""
+    """Errors and SSIM of one image against the truth; `name` prefixes the column names."""
     size = metrics.low_pass_size(truth.shape[0])
-    low = metrics.low_pass(picture - truth, size)  # linear: the same as low-passing both
+    low = metrics.low_pass(picture - truth, size)  # linear: the same as low-passing each
     similarity, full = metrics.ssim_map(picture, truth), name or "error_"
     parts = metrics.band_errors(picture, truth, inside)
     return {
@@ -273,7 +273,7 @@ def errors(name, picture, truth, inside, changed):
 
 
 def band_measures():
-    """Each frequency band's error as a share of the unchanged image's and of the flat fill's."""
+    """(name, statistics) of each frequency band: error relative to the unchanged image and the flat fill."""
     for name in BAND_NAMES:
         yield (
             name,
@@ -285,7 +285,7 @@ def band_measures():
 
 
 def kind_measures(kind):
-    """Measures of the swaps of one kind of change."""
+    """Statistics of the swaps with one kind of change."""
     column = f"kind_{kind}"
     return {
         "changed": within(CHANGED, column),
@@ -295,7 +295,7 @@ def kind_measures(kind):
 
 
 def known(columns):
-    """The measures whose columns are there."""
+    """The measures whose columns exist."""
     with_truth = WITH_TRUTH if "error_inside" in columns else ()
     columns_of = {"alpha_iou_worn": "iou_worn"}
     return [*with_truth, *(m for m in OTHERS if columns_of.get(m.name, m.name) in columns)]

@@ -1,8 +1,7 @@
-"""Errors of a swap against the true picture, one number per triple (i, j).
+"""Errors of a swap against the true swap, one number per triple (i, j).
 
-Pictures are float arrays [H, W, 3] in [0, 1], regions are bool arrays [H, W].  The paper had
-no true swap to compare with (section 2.3: "we do not have ground truth examples"); the
-photoshoot renders it, and these functions say what is compared with what.
+Images are float arrays [H, W, 3] in [0, 1], regions are bool arrays [H, W].  The paper had no true
+swaps (section 2.3: "we do not have ground truth examples"); the photoshoot renders them.
 """
 
 import numpy as np
@@ -37,48 +36,48 @@ __all__ = [
 ]
 
 CHANGE_LEVEL = 8 / 255
-"""A pixel counts as changed where a channel of truth and input differ by more than this."""
+"""A pixel counts as changed if a channel of truth and input differs by more than this."""
 
 LOW_PASS = 8
-"""Side of the low-pass window in pixels of a picture 128 high (it grows with the height)."""
+"""Side of the low-pass window in pixels at an image height of 128; proportional to the height."""
 
 GROUND_LEVEL = 4 / 255
-"""A pixel of an article's photo belongs to the article where it differs by more from the ground."""
+"""A pixel of an article's photo belongs to the article if it differs from the background by more."""
 
 BANDS = (1.0, 2.0, 4.0, 8.0)
-"""Widths (sigma) of the Gaussians between the frequency bands, in pixels of a picture 128 high."""
+"""Widths (sigma) of the Gaussians between the frequency bands, in pixels at an image height of 128."""
 
 ALPHA_LEVELS = 100
-"""Thresholds 0, 1/100 ... 99/100 of alpha at which precision and recall are counted."""
+"""Number of thresholds 0, 1/100 ... 99/100 of alpha for precision and recall."""
 
 
 def change_region(x_i, truth):
     """Where the true swap differs visibly from the input, garment or not (shadows, skin).
 
-    Parameters: pictures [H, W, 3] in [0, 1].  Returns a bool array [H, W], true where some
-    channel differs by more than ``CHANGE_LEVEL``.
+    Parameters: images [H, W, 3] in [0, 1].  Returns a bool array [H, W], true where any channel
+    differs by more than ``CHANGE_LEVEL``.
     """
     return np.abs(truth - x_i).max(axis=-1) > CHANGE_LEVEL
 
 
 def low_pass_size(height):
-    """Side in pixels of the low-pass window at a picture height: 8 at 128, 16 at 256."""
+    """Side in pixels of the low-pass window at an image height: 8 at 128, 16 at 256."""
     return max(1, round(LOW_PASS * height / 128))
 
 
 def low_pass(picture, size):
     """Mean over a ``size`` x ``size`` window around each pixel, edges repeated.
 
-    A box and not a Gaussian, because its meaning needs no second number: every pattern whose
-    period is ``size`` pixels vanishes.  Parameters: picture [H, W, C].  Same shape back.
+    A box rather than a Gaussian, since one number defines it: any pattern with a period of ``size``
+    pixels vanishes.  Parameters: picture [H, W, C].  Returns the same shape.
     """
     return uniform_filter(picture, size=(size, size, 1), mode="nearest")
 
 
 def ssim_map(picture, truth):
-    """Structural similarity at each pixel, mean of the channels, as Wang et al. (2004) set it.
+    """Structural similarity at each pixel, averaged over channels, with the settings of Wang et al. (2004).
 
-    Gaussian weights of sigma 1.5, population covariance, range 1.  Parameters: pictures
+    Gaussian weights of sigma 1.5, population covariance, range 1.  Parameters: images
     [H, W, 3] in [0, 1].  Returns [H, W].
     """
     _, similarity = structural_similarity(
@@ -95,20 +94,20 @@ def ssim_map(picture, truth):
 
 
 def mean_over(values, region):
-    """Mean of a map [H, W] over a region, nan when the region is empty."""
+    """Mean of a map [H, W] over a region [H, W], nan if the region is empty."""
     return float(values[region].mean()) if region.any() else np.nan
 
 
 def mean_color(picture, region):
-    """Mean RGB [3] of a picture [H, W, 3] over a region [H, W], nan when it is empty."""
+    """Mean RGB [3] of an image [H, W, 3] over a region [H, W], nan if it is empty."""
     return picture[region].mean(axis=0) if region.any() else np.full(3, np.nan)
 
 
 def correlation(colors, true_colors, weights=None):
-    """Pearson correlation of mean colors, swaps and channels pooled.
+    """Pearson correlation of mean colors, pooled over swaps and channels.
 
-    Parameters: two arrays [n, 3]; swaps with a nan are left out; weights [..., n], by default
-    ones.  Returns [...] in [-1, 1], nan where one of the two does not vary.
+    Parameters: two arrays [n, 3]; swaps with nan are left out; weights [..., n], by default ones.
+    Returns [...] in [-1, 1], nan if one of the two is constant.
     """
     known = np.isfinite(colors + true_colors).all(axis=-1, keepdims=True)
     a, b = (np.where(known, values, 0) for values in (colors, true_colors))
@@ -117,15 +116,15 @@ def correlation(colors, true_colors, weights=None):
     sums = (a, b, a * b, a * a, b * b)
     with np.errstate(invalid="ignore", divide="ignore"):
         a, b, ab, aa, bb = ((weights @ values.sum(axis=-1)) / count for values in sums)
-        spread = np.maximum(aa - a * a, 0) * np.maximum(bb - b * b, 0)
-        return np.where(spread > 1e-14, (ab - a * b) / np.sqrt(spread), np.nan)
+        variance = np.maximum(aa - a * a, 0) * np.maximum(bb - b * b, 0)
+        return np.where(variance > 1e-14, (ab - a * b) / np.sqrt(variance), np.nan)
 
 
 def article_color(y):
-    """Mean RGB [3] of an article: of the pixels that are not the ground of its photo.
+    """Mean RGB [3] of an article: over the pixels that are not background.
 
-    Parameters: y [H, W, 3] in [0, 1].  The ground is the median of the outermost pixels; an
-    article that cannot be told from it gives the mean of the whole photo.
+    Parameters: y [H, W, 3] in [0, 1].  The background color is the median of the border pixels; if
+    no pixel differs from it, the mean of the whole photo is returned.
     """
     edge = np.concatenate([y[0], y[-1], y[:, 0], y[:, -1]])
     article = np.abs(y - np.median(edge, axis=0)).max(axis=-1) > GROUND_LEVEL
@@ -133,22 +132,21 @@ def article_color(y):
 
 
 def flat_fill(x_i, y_j, mask_ij):
-    """The baseline that knows where, but not what: the true place of the new garment in one color.
+    """The flat-fill baseline: the true region of the new garment filled with one color.
 
-    The color is `article_color` of y_j; the stored true mask is the share of it in each pixel.
-    What the old garment covered and the new one does not stays as it is.  Parameters: pictures
-    [H, W, 3] in [0, 1]; mask_ij [H, W] uint8.  Returns [H, W, 3].
+    The color is `article_color` of y_j, blended by the stored true mask.  Pixels that only the old
+    garment covered stay unchanged.  Parameters: images [H, W, 3] in [0, 1]; mask_ij [H, W] uint8.
+    Returns [H, W, 3].
     """
     share = mask_ij[..., None] / 255.0
     return share * article_color(y_j) + (1 - share) * x_i
 
 
 def bands(picture):
-    """A picture (or an error) parted by spatial frequency, finest first: [1 + len(BANDS), H, W, C].
+    """An image (or an error) split by spatial frequency, finest first: [1 + len(BANDS), H, W, C].
 
-    The difference of neighbouring Gaussian low-passes, a Laplacian pyramid that keeps its size;
-    the last band is the coarsest low-pass.  The bands add up to the picture.  Parameters:
-    picture [H, W, C].
+    Differences of successive Gaussian low-passes, a Laplacian pyramid without downsampling; the last
+    band is the coarsest low-pass.  The bands sum to the image.  Parameters: picture [H, W, C].
     """
     scale = picture.shape[0] / 128
     smooth = [
@@ -168,7 +166,7 @@ def band_errors(picture, truth, region):
 def alpha_counts(alpha, region):
     """Histograms of alpha inside and outside a region: int [2, 1 + ALPHA_LEVELS].
 
-    Bin 0 holds alpha = 0; bin k holds (k - 1) / 100 < alpha <= k / 100, so that alpha exceeds
+    Bin 0 counts alpha = 0; bin k counts (k - 1) / 100 < alpha <= k / 100, so alpha exceeds
     (k - 1) / 100 in bins k and above.
     """
     level = np.ceil(np.asarray(alpha, np.float64) * ALPHA_LEVELS).astype(int)
@@ -179,7 +177,7 @@ def precision_recall(counts):
     """Precision and recall of alpha > threshold, from pooled `alpha_counts` [..., 2, 101].
 
     Returns two arrays [..., 101]: at "everything is painted", then at 0, 0.01 ... 0.99.
-    Precision is 1 where nothing is painted; recall is nan for an empty region.
+    Precision is 1 if nothing is painted; recall is nan for an empty region.
     """
     above = np.flip(np.cumsum(np.flip(counts, axis=-1), axis=-1), axis=-1)
     right, painted = above[..., 0, :], above.sum(axis=-2)
@@ -189,7 +187,7 @@ def precision_recall(counts):
 
 
 def average_precision(counts):
-    """Area under the precision-recall curve as steps: sum of (gain in recall) x precision."""
+    """Area under the precision-recall curve as a step function: sum of (gain in recall) x precision."""
     precision, recall = precision_recall(counts)
     nothing = np.zeros_like(recall[..., :1])
     return (-np.diff(recall, axis=-1, append=nothing) * precision).sum(axis=-1)
@@ -198,9 +196,9 @@ def average_precision(counts):
 def kernel_distance(a, b):
     """Unbiased squared maximum mean discrepancy of features a [n, d] and b [m, d].
 
-    The kernel is (x . y / d + 1)^3, that of the "kernel inception distance" of Binkowski et al.
-    (2018), which this is only when the features are that network's.  About 0 for two samples of
-    one kind, and then as often below 0 as above.
+    The kernel is (x . y / d + 1)^3, as in the kernel inception distance of Binkowski et al. (2018);
+    the two are equal only on Inception features.  Its expectation is 0 for two samples of the same
+    distribution, so it can be negative.
     """
 
     def kernel(x, y):

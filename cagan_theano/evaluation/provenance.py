@@ -1,4 +1,4 @@
-"""Where a picture is from: the metadata and the small print of figures, and how they are saved."""
+"""Provenance of figures: their metadata and note, and saving them."""
 
 import json
 from pathlib import Path
@@ -10,10 +10,10 @@ from cagan_theano.io import sheet
 from cagan_theano.io.text import printable
 
 
-def facts(title, checkpoint, model, held, seed, rows):
-    """Where a figure is from, for its metadata: a dict of str -> str without time or path.
+def attributes(title, checkpoint, model, held, seed, rows):
+    """A figure's provenance for its metadata: a dict of str -> str without time or path.
 
-    rows: a dict that names the chosen rows of the test split.
+    rows: name -> chosen rows of the test split.
     """
     return {
         "Title": title,
@@ -26,8 +26,11 @@ def facts(title, checkpoint, model, held, seed, rows):
     }
 
 
+facts = attributes  # its name in cagan_theano.interop.compare
+
+
 def of_weights(checkpoint, model):
-    """Which weights made a picture: a dict of str -> str without time or path."""
+    """The weights that made an image: a dict of str -> str without time or path."""
     return {
         "Software": "cagan_theano",
         "Checkpoint": printable(Path(checkpoint).name),
@@ -37,18 +40,18 @@ def of_weights(checkpoint, model):
 
 
 def method(model):
-    """How weights were trained: by the paper's method alone, or with terms of ours."""
+    """How weights were trained: by the paper's method only, or with additional terms of ours."""
     ours = [name for name in model.config.ours() if name.startswith("gamma_")]
     return weights.FAMILIES["dress"] if ours else weights.FAMILIES["cagan"]
 
 
 def note(checkpoint, model, seed=None):
-    """The small print under a figure: which weights, how trained, and which seed chose the pictures."""
+    """The note under a figure: the weights, how they were trained, and the seed of the sampled images."""
     weights = f"{Path(checkpoint).name} ({method(model)}), sha256 {model.sha256[:12]}, step {model.step}"
-    return weights if seed is None else f"{weights}; choice of pictures: seed {seed}"
+    return weights if seed is None else f"{weights}; images sampled with seed {seed}"
 
 
 def finish(figure, out, name, about):
-    """Save a figure as OUT/NAME.png and .pdf and say so."""
+    """Save a figure as OUT/NAME.png and .pdf and print their paths."""
     for path in sheet.save(figure, Path(out) / name, about):
         click.echo(f"wrote {path}")

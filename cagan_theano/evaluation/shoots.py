@@ -1,6 +1,6 @@
-"""Photoshoots that measure one thing: people of the training set, one change at a time, clutter.
+"""Photoshoots for specific measurements: people of the training set, single changes, clutter.
 
-Each is a photo file whose test split holds pairs and true swaps, made once into photos/.
+Each is a photo file whose test split contains pairs and true swaps.
 
     python replicate/shoots.py controlled|trained|clutter OUT.h5 [--count N] [--size HxW] [--seed N]
 """
@@ -22,7 +22,7 @@ from data_prep.store import KIND, PhotoFile, PhotoWriter
 
 PROGRAM = "replicate/shoots.py"
 DONORS = 200
-"""Garments of the test split that are searched for one that differs in the wanted attribute."""
+"""Number of test garments searched for one that differs in the required attribute."""
 
 FIELDS = {
     "color": ("colors",),
@@ -32,14 +32,14 @@ FIELDS = {
     "sleeve": ("sleeve", "end"),
     "front": ("front", "gap"),
 }
-"""Kind of change -> fields of `garment.Garment` that another garment gives; the rest stays.
+"""Kind of change -> fields of `garment.Garment` taken from another garment; the rest stays.
 
-A neckline comes with what belongs to it: a hood's cords and pocket, the kind of garment that has it.
+A neckline comes with its dependent fields: a hood's cords and pocket, and the kind of garment.
 """
 
 
 def differs(kind, garment, made):
-    """Whether a garment that a kind of change made differs so that it can be seen, or is stored."""
+    """Whether a changed garment differs visibly (color) or in its stored attribute (other kinds)."""
     if kind == "color":
         return np.abs(np.subtract(garment.colors[0], made.colors[0])).sum() > 0.3
     name = "pattern" if kind == "texture" else kind
@@ -47,7 +47,7 @@ def differs(kind, garment, made):
 
 
 def is_sold(garment):
-    """Whether a wardrobe has such a garment: its kind has its parts, and they agree."""
+    """Whether a wardrobe contains such a garment: its parts are valid for its kind and consistent."""
     kind = KINDS[garment.kind]
     parts = all(getattr(garment, name) in kind[name] for name in ("neckline", "sleeve", "front"))
     knitted = garment.pattern != "knit" or garment.kind in ("pullover", "cardigan")
@@ -55,7 +55,7 @@ def is_sold(garment):
 
 
 def changed(kind, garment, setting, row):
-    """A garment like another but for one kind of change, which a test garment lends it, or None."""
+    """A garment with one kind of change taken from a test garment, or None."""
     for step in range(1, DONORS):
         index = (row + step * 6) % (6 * DONORS)
         donor = shoot.garment_of(setting.seed, "test", index, setting.wardrobe)
@@ -67,9 +67,9 @@ def changed(kind, garment, setting, row):
 
 
 def wearers(setting):
-    """(index, garments) of test pairs, each of another person: the worn garment and its changes.
+    """(index, garments) of test pairs of distinct people: the worn garment and its changed versions.
 
-    Whose garment cannot change in every way (a print has no zip beside it) is passed over.
+    People whose garment does not allow every change (a print has no zip) are skipped.
     """
     for index in itertools.count(0, shoot.SITTINGS):
         worn = shoot.garment_of(setting.seed, "test", index, setting.wardrobe)
@@ -79,7 +79,7 @@ def wearers(setting):
 
 
 def controlled(writer, setting, count):
-    """Write people of the test split, each in their garment with one thing changed at a time."""
+    """Write people of the test split, each in their garment with one change at a time."""
     row = 0
     for person, (index, garments) in zip(progress(count), wearers(setting)):
         sitter = shoot.sitter_of(setting.seed, "test", index, setting.clutter)
@@ -94,7 +94,7 @@ def controlled(writer, setting, count):
 
 
 def trained(writer, setting, count):
-    """Write the first pairs of the train split and true swaps among them."""
+    """Write the first pairs of the train split and true swaps between them."""
     for index in progress(count):
         writer.add(**{**shoot.make_pair(setting, "train", index), "split": "test"})
     for index in progress(count):
@@ -102,7 +102,7 @@ def trained(writer, setting, count):
 
 
 def cluttered(writer, setting, count):
-    """Write the first test pairs and swaps of the seed, before a street instead of a studio."""
+    """Write the first test pairs and swaps of the seed, in front of a street instead of the studio."""
     setting = dataclasses.replace(setting, clutter=True)
     for index in progress(count):
         writer.add(**shoot.make_pair(setting, "test", index))
@@ -114,12 +114,12 @@ SHOOTS = {"controlled": controlled, "trained": trained, "clutter": cluttered}
 
 
 def progress(count):
-    """Rows, with a bar."""
-    return tqdm(range(count), desc="photoshoot", unit="picture", leave=False)
+    """Row numbers, with a progress bar."""
+    return tqdm(range(count), desc="photoshoot", unit="image", leave=False)
 
 
 def provenance(name, setting, count):
-    """What the file says of itself."""
+    """The provenance stored in the file."""
     return dict(
         program=PROGRAM,
         version=shoot.VERSION,
@@ -137,7 +137,7 @@ def provenance(name, setting, count):
 def make(path, name, setting, count):
     """Render one of ``SHOOTS`` into a file.  Raises ValueError, OSError."""
     if count < 4:
-        raise ValueError(f"--count {count}: must be at least 4, since a swap needs another garment")
+        raise ValueError(f"--count {count}: must be at least 4, since a swap requires another garment")
     shoot.check_renderer()
     with PhotoWriter(path, *setting.size, provenance(name, setting, count)) as writer:
         SHOOTS[name](writer, setting, count)
@@ -145,7 +145,7 @@ def make(path, name, setting, count):
 
 @contextmanager
 def opened(name, count, model):
-    """A `HeldOutSplit` of a shoot that belongs to a model's training data; made where missing."""
+    """A `HeldOutSplit` of a shoot with the settings of a model's training data; rendered if missing."""
     setting = held_out.shoot_setting(model)
     path = held_out.renderings() / f"{name}_{setting.size[0]}x{setting.size[1]}_{count}.h5"
     if not held_out.is_made(path, provenance(name, setting, count)):
@@ -156,13 +156,13 @@ def opened(name, count, model):
 
 
 def was_shot(model):
-    """Whether a model was trained on pictures that this photoshoot can make again."""
+    """Whether a model was trained on images that this version of the photoshoot can render again."""
     origin = held_out.origin_of(model)
     return origin.get("program") == "data_prep photoshoot" and origin.get("version") == shoot.VERSION
 
 
 def older(model):
-    """Why a photoshoot's pictures cannot be made again, one line; "" where they can or are of no shoot."""
+    """Why the training images cannot be rendered again, in one line; "" if they can or are not rendered."""
     origin = held_out.origin_of(model)
     if origin.get("program") != "data_prep photoshoot" or was_shot(model):
         return ""
@@ -181,11 +181,11 @@ def older(model):
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the photoshoot.")
 @click.option("--wardrobe", type=click.Choice(list(WARDROBES)), default="paper", show_default=True)
 def command(name, out, count, size, seed, wardrobe):
-    """Render true swaps that measure one thing.
+    """Render true swaps for one specific measurement.
 
     controlled: each person in their own garment with only its color, texture, cut, neckline,
-    sleeve or front changed.  trained: the first pairs of the train split of that seed.  clutter:
-    the test split before a street.
+    sleeve or front changed.  trained: the first pairs of the train split of the seed.  clutter:
+    the test split in front of a street.
     """
     make(out, name, shoot.Setting(seed, parse_size(None, None, size), wardrobe=wardrobe), count)
     click.echo(f"wrote {out}")

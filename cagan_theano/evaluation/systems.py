@@ -1,8 +1,8 @@
-"""Other systems' pictures of the same swaps: measured and shown beside this one's.
+"""Comparison with other systems on the same swaps: measurements and a figure.
 
-A *system* is a function of uint8 pictures x_i, y_i, y_j [n, H, W, 3], the number of the first of
-them, and their masks, that returns x_ij [n, H, W, 3] uint8.  `docs/compare.md` tells what a user
-brings: a folder of pictures, a callable, or a checkpoint.
+A *system* is a function of the index of the first swap, uint8 images x_i, y_i, y_j [n, H, W, 3] and
+their masks that returns x_ij [n, H, W, 3] uint8.  A user supplies a folder of images, a callable, or
+a checkpoint (`docs/compare.md`).
 """
 
 import re
@@ -34,7 +34,7 @@ WITHOUT_ALPHA = (
     "ssim_outside",
     "color_correlation",
 )
-"""Measures (`cagan_theano.evaluation.measures`) that any picture has; a system's alpha is not known."""
+"""Measures (`cagan_theano.evaluation.measures`) that require only the image, not alpha."""
 
 ALPHA = ("iou", "iou_changed", "alpha_counts")
 LABELS = ("$y_i$", "$x_i$", "$y_j$")
@@ -42,7 +42,7 @@ PANEL_HEIGHT = 512
 
 
 def parse(text):
-    """(name, target) of "NAME=TARGET"; ValueError for another form or a name already taken."""
+    """(name, target) of "NAME=TARGET".  Raises ValueError for another form or a reserved name."""
     name, _, target = text.partition("=")
     if not (NAME.fullmatch(name) and target):
         raise ValueError(
@@ -50,12 +50,12 @@ def parse(text):
             "a name has up to 16 letters, digits, spaces and . _ + -"
         )
     if name in (OURS, *BASELINES):
-        raise ValueError(f"{text}: the name {name!r} is taken; choose another")
+        raise ValueError(f"{text}: the name {name!r} is reserved; choose another")
     return name, target
 
 
 def open_system(target, held, load_callable, backend, device):
-    """The system that a target means: a folder of PNGs, a checkpoint, or a callable.
+    """The system of a target: a folder of PNGs, a checkpoint, or a callable.
 
     Raises ValueError, FileNotFoundError.
     """
@@ -64,12 +64,12 @@ def open_system(target, held, load_callable, backend, device):
     if target.endswith(".h5"):
         return from_model(weights.load_model(target, backend, device), held)
     if ":" not in target:
-        raise FileNotFoundError(f"{target}: there is no such folder; check the path")
+        raise FileNotFoundError(f"{target}: no such folder; check the path")
     return from_callable(load_callable(target), target)
 
 
 def from_folder(folder):
-    """Pictures FOLDER/000000.png ..., numbered as `export` numbers the swaps."""
+    """A system of images FOLDER/000000.png ..., numbered as by `export`."""
 
     def read(first, x_i, *_):
         found = [np.asarray(open_rgb(folder / f"{first + n:06d}.png")) for n in range(len(x_i))]
@@ -81,28 +81,28 @@ def from_folder(folder):
 
 
 def from_model(model, held):
-    """A network of this package."""
+    """A system of a network of this package."""
     return lambda _first, x_i, y_i, y_j, mask_i: held_out.dress(model, held, x_i, y_i, y_j, mask_i).x_ij
 
 
 def from_callable(function, name):
-    """function(x_i, y_i, y_j) -> x_ij, all uint8 [n, H, W, 3]."""
+    """A system of function(x_i, y_i, y_j) -> x_ij, all uint8 [n, H, W, 3]."""
 
     def call(_first, x_i, y_i, y_j, _mask):
         x_ij = np.asarray(function(x_i.copy(), y_i.copy(), y_j.copy()))
         check(x_ij, x_i.shape, name)
         if x_ij.dtype != np.uint8:
-            raise ValueError(f"{name}: returns {x_ij.dtype}; uint8 RGB is needed")
+            raise ValueError(f"{name}: returns {x_ij.dtype}; must return uint8 RGB")
         return x_ij
 
     return call
 
 
 def check(picture, shape, name):
-    """Raise ValueError unless a picture, or several, has the size of the photos."""
+    """Raise ValueError unless an image or a batch has this shape."""
     if picture.shape != shape:
         raise ValueError(
-            f"{name}: has shape {picture.shape}, not {shape}; give the pictures at "
+            f"{name}: has shape {picture.shape}, not {shape}; give the images at "
             "the size of the exported ones"
         )
 
@@ -110,7 +110,7 @@ def check(picture, shape, name):
 def export(held, swaps, folder):
     """Write the inputs of each swap: FOLDER/x_i/000000.png, y_i/, y_j/.
 
-    Raises ValueError for a folder that holds something already, OSError.
+    Raises ValueError for a folder that is not empty, OSError.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -124,7 +124,7 @@ def export(held, swaps, folder):
 
 
 def parts(swaps):
-    """The swaps in parts that fit memory: (number of the first, their numbers)."""
+    """The swaps in parts that fit into memory: (index of the first, indices)."""
     count = len(swaps.i)
     every = np.array_split(np.arange(count), max(1, round(count / measures.PART)))
     return [(part[0], part) for part in tqdm(every, desc="swaps", unit="part", leave=False)]
@@ -133,9 +133,9 @@ def parts(swaps):
 def compare(systems, held, swaps, shown=()):
     """Run and measure systems on swaps.
 
-    systems: name -> system.  shown: numbers of swaps whose pictures are kept.  Returns
-    (columns, kept): name -> columns of `measures.measure_triple`, {} where no true swap is known,
-    with baselines among them; name -> {number: picture}, with the inputs and the truth.
+    systems: name -> system.  shown: indices of swaps whose images are kept for the figure.  Returns
+    (columns, kept): name -> columns of `measures.measure_triple`, baselines included, {} without true
+    swaps; name -> {index: image}, inputs and truth included.
     """
     rows, kept = {}, {}
     for first, part in parts(swaps):
@@ -150,14 +150,14 @@ def compare(systems, held, swaps, shown=()):
 
 
 def keep(kept, pictures, first, part, shown):
-    """Put the pictures of the shown swaps of a part into `kept`."""
+    """Add a part's images of the swaps in `shown` to `kept`."""
     for name, values in pictures.items():
         for number in set(shown) & set(part.tolist()) if values is not None else ():
             kept.setdefault(name, {})[number] = values[number - first]
 
 
 def baselines(pictures):
-    """The unchanged image and the flat fill, where the truth is known."""
+    """The unchanged image and the flat fill; {} without true swaps."""
     if pictures["truth"] is None:
         return {}
     flat = [
@@ -168,7 +168,7 @@ def baselines(pictures):
 
 
 def measured(x_ij, pictures, n):
-    """The columns of one picture against the truth, {} where that is not known."""
+    """The columns of one image against the truth; {} without true swaps."""
     if pictures["truth"] is None:
         return {}
     x_i = pictures["x_i"][n] / 255.0
@@ -187,19 +187,19 @@ def measured(x_ij, pictures, n):
 
 
 def stacked(rows, held, swaps):
-    """Rows as columns, with the groups that are resampled."""
+    """Rows as columns, with the groups for resampling."""
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     return columns | {"person": held.photos.person[swaps.i], "article": held.photos.garment[swaps.j]}
 
 
 def summarize(columns, seed=0):
-    """Each system's measures and how much they are above ours, swap by swap.
+    """Each system's measures and their paired differences from ours.
 
-    Returns name -> measure -> {value, low, high, above_ours: {value, low, high}}; {} without truth.
+    Returns name -> measure -> {value, low, high, above_ours: {value, low, high}}; {} without true swaps.
     """
     if "error_inside" not in columns[OURS]:
         return {}
-    weights = interval.draws(columns[OURS], seed)
+    weights = interval.bootstrap_weights(columns[OURS], seed)
     chosen = [m for m in measures.known(columns[OURS]) if m.name in WITHOUT_ALPHA]
     return {
         name: {
@@ -212,12 +212,12 @@ def summarize(columns, seed=0):
 
 
 def table(summary, count):
-    """The summary as lines of text; a star: the interval of the difference from ours is not 0."""
+    """The summary as lines of text; a star: the interval of the difference from ours excludes 0."""
     if not summary:
-        return "No true swap is known for these pictures: nothing is measured."
+        return "These images have no true swaps: nothing is measured."
     names = list(summary)
     lines = [
-        f"{count} swaps; value [95 % interval], *: differs from {OURS}, swap by swap",
+        f"{count} swaps; value [{interval.PERCENT} interval]; *: paired difference from {OURS} excludes 0",
         "",
         f"{'measure':<20}" + "".join(f"{name:>24}" for name in names),
     ]
@@ -230,7 +230,7 @@ def table(summary, count):
 
 
 def cell(entry):
-    """A value with its interval, starred where it differs from ours."""
+    """A value with its interval, starred if it differs from ours."""
     if entry["value"] is None:
         return "-"
     if entry["low"] is None:
@@ -241,18 +241,18 @@ def cell(entry):
 
 
 def choose(held, swaps, rows, seed):
-    """Numbers of some swaps, of different people and garments while there are others."""
+    """Indices of sampled swaps, with distinct people and garments as long as there are enough."""
     photos = held.photos
     order = np.random.default_rng(seed).permutation(len(swaps.i))
     labels = [photos.person[swaps.i], photos.garment[swaps.i], photos.garment[swaps.j]]
-    return np.concatenate(held_out.spread(order, labels))[:rows].tolist()
+    return np.concatenate(held_out.split_distinct(order, labels))[:rows].tolist()
 
 
 def draw(kept, numbers, names, note):
-    """The figure: one row for each swap; y_i, x_i, y_j, the truth where known, every system."""
+    """The figure: one row for each swap; y_i, x_i, y_j, the truth if available, every system."""
     truth = ["truth"] if "truth" in kept else []
     columns = ["y_i", "x_i", "y_j", *truth, *names]
     rows = [[kept[column][number] for column in columns] for number in numbers]
     labels = [*LABELS, *["true swap"] * bool(truth), *names]
-    caption = "The same swaps by each system; humans and articles drawn at random."
+    caption = "The same swaps by each system; humans and articles sampled at random."
     return sheet.grid(rows, labels, caption, note, sheet.scale_for(rows[0][0], PANEL_HEIGHT))

@@ -1,4 +1,4 @@
-"""Figure 2: the cycle, x_i -> x_i^j -> back to x_i, with the error that L_cyc holds small.
+"""Figure 2: the cycle x_i -> x_i^j -> x_i, with the error that L_cyc penalizes.
 
 python replicate/figure2.py [--checkpoint H5] [--data H5] [--out FOLDER] [--seed N]
 """
@@ -14,29 +14,29 @@ from cagan_theano.io.command import Command
 
 PANEL_HEIGHT, ARTICLE_HEIGHT = 384, 256
 BETWEEN = 36
-"""Device pixels left free on each side of a pair of articles."""
+"""Device pixels of free space on each side of a pair of articles."""
 
 CAPTION = (
     r"$\mathbf{Figure~2.}$ The cycle loss. (i) G swaps article $y_i$ for $y_j$ on the human $x_i$; "
-    r"(ii) G swaps $y_j$ for $y_i$ on its own output, and what comes back should be $x_i$. "
+    r"(ii) G swaps $y_j$ for $y_i$ on its own output, and the result should be $x_i$. "
     r"$L_{cyc}$ is the mean absolute difference of colors scaled to [-1,1], here for one held-out "
-    "human and article drawn at random."
+    "human and article sampled at random."
 )
 
 
 def cycle_error(x_i, back):
-    """L_cyc of pictures uint8 (L1 reading): their mean absolute difference in [-1, 1].
+    """L_cyc of uint8 images: the mean absolute difference of colors scaled to [-1, 1].
 
-    Source: section 2.3; the mean in place of a sum and L1 are readings (docs/fidelity.md).
+    Source: section 2.3; L1, and the mean instead of a sum, are readings (docs/fidelity.md).
     """
     return float(np.abs(x_i.astype(float) - back.astype(float)).mean() * 2 / 255)
 
 
 def draw(x_i, y_i, y_j, x_ij, back, error, note=""):
-    """The sheet: three humans in a line, between them the articles and the arrows of G.
+    """The figure: three humans in a row, with the articles and the arrows of G between them.
 
-    Parameters: pictures [H, W, 3] uint8; error, the number at the arrow back; note, small
-    print.  Returns a matplotlib Figure.  Source: Figure 2 of the paper.
+    Parameters: images [H, W, 3] uint8; error, the number at the return arrow; note, text under the
+    caption.  Returns a matplotlib Figure.  Source: Figure 2 of the paper.
     """
     scale, small = (sheet.scale_for(x_i, size) for size in (PANEL_HEIGHT, ARTICLE_HEIGHT))
     (high, wide), low = (side * scale for side in x_i.shape[:2]), x_i.shape[1] * small
@@ -60,7 +60,7 @@ HUMANS = ("x_i", "x_ij", "back")
 
 
 def pass_of_g(figure, articles, left, scale, high, number, labels):
-    """Between two humans: the article taken off, the one put on, and an arrow "G" below."""
+    """Between two humans: the article removed, the article put on, and the arrow of G below."""
     wide = articles[0].shape[1] * scale
     first = left + BETWEEN
     for n, (article, label) in enumerate(zip(articles, labels)):
@@ -74,7 +74,7 @@ def pass_of_g(figure, articles, left, scale, high, number, labels):
 
 
 def way_back(figure, left, right, high, error):
-    """The bracket under the humans from the last to the first, and the error at it."""
+    """The bracket under the humans from the last to the first, labeled with the error."""
     top, y = sheet.MARGIN + high + sheet.LABEL_HEIGHT, sheet.MARGIN + high + 160
     arrow(figure, (right, y), (right, top), "-", sheet.ACCENT)
     arrow(figure, (right, y), (left, y), "-", sheet.ACCENT)
@@ -92,7 +92,7 @@ def way_back(figure, left, right, high, error):
 
 
 def arrow(figure, start, end, style="-|>", color=sheet.INK):
-    """An arrow between two places in device pixels."""
+    """An arrow between two positions in device pixels."""
     width, height = figure.get_size_inches() * sheet.DPI
     start, end = ((x / width, 1 - y / height) for x, y in (start, end))
     figure.add_artist(
@@ -105,7 +105,7 @@ def arrow(figure, start, end, style="-|>", color=sheet.INK):
 @click.command(cls=Command)
 @options.figure_options("128x96")
 def command(checkpoint, backend, device, data, out, seed):
-    """Draw Figure 2: swap y_i for y_j, swap back, and compare with x_i."""
+    """Make Figure 2: swap y_i for y_j, swap back, and compare with x_i."""
     model = weights.load_model(checkpoint, backend, device)
     with held_out.open_split(data, model) as held:
         chosen = held_out.choose_swaps(held, 1, seed)
@@ -124,5 +124,7 @@ def command(checkpoint, backend, device, data, out, seed):
             cycle_error(x_i, back),
             provenance.note(checkpoint, model, seed),
         )
-        about = provenance.facts("Figure 2", checkpoint, model, held, seed, {"i": chosen.i, "j": chosen.j})
+        about = provenance.attributes(
+            "Figure 2", checkpoint, model, held, seed, {"i": chosen.i, "j": chosen.j}
+        )
     provenance.finish(figure, out, "figure2", about)

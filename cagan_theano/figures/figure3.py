@@ -1,4 +1,4 @@
-"""Figure 3: the architecture of G and D, drawn from the networks' own stated sizes.
+"""Figure 3: the architecture of G and D, drawn from the layer sizes that the networks report.
 
 python replicate/figure3.py [--checkpoint H5] [--out FOLDER]
 """
@@ -32,14 +32,14 @@ LEGEND = (
 )
 FIELD = "#b3202c"
 DEPTH = (0.42, 0.26)
-"""How far a step into the depth (a picture's width) goes right and up on the sheet."""
+"""Horizontal and vertical offset on the figure per unit of depth (the image width)."""
 SPACE, SIZE = 26, 8
 INSIDE = 2000
-"""Device pixels that the drawing is wide."""
+"""Width of the drawing in device pixels."""
 
 
 class Box(NamedTuple):
-    """A box of the figure: name, stated size (C, H, W), and (kind, channels) of its slices."""
+    """A box of the figure: name, size (C, H, W), and (kind, channels) of its slices."""
 
     name: str
     shape: tuple
@@ -71,7 +71,7 @@ def boxes_of_discriminator(D, height, width):
 
 
 def learned(kind, channels, copied):
-    """The slices of a layer's box: what it learns and, last, the copied channels."""
+    """The slices of a layer's box: the learned channels and then the copied ones."""
     from cagan_theano.config import COPIED_CHANNELS
 
     if not copied:
@@ -80,22 +80,22 @@ def learned(kind, channels, copied):
 
 
 def thickness(channels):
-    """Width on the sheet of that many channels, by their square root: 512 must not hide 9."""
+    """Width of a box by the square root of its channels, so that 9 stay visible next to 512."""
     return 2.0 * channels**0.5
 
 
 def at_depth(x, y, depth):
-    """The place on the sheet of a point `depth` picture elements behind (x, y)."""
+    """The position of a point `depth` image pixels behind (x, y)."""
     return x + DEPTH[0] * depth, y + DEPTH[1] * depth
 
 
 def span(box):
-    """Width on the sheet that a box takes, its depth included."""
+    """Width of a box, including its depth."""
     return thickness(box.shape[0]) + DEPTH[0] * box.shape[2]
 
 
 def places(boxes, left):
-    """x of each box in a line, wide enough apart for the label under each."""
+    """x of each box in a row, with space for the label under each."""
     xs = []
     for box in boxes:
         slot = max(span(box), 54)
@@ -105,7 +105,7 @@ def places(boxes, left):
 
 
 def draw_box(axes, box, x, middle):
-    """A box seen from the front, slices left to right, with its size below; returns its top."""
+    """Draw a box in front view, slices left to right, with its size below; returns its top."""
     channels, height, width = box.shape
     bottom, scale = middle - height / 2 - DEPTH[1] * width / 2, thickness(channels) / channels
     top, end = bottom + height, x
@@ -121,7 +121,7 @@ def draw_box(axes, box, x, middle):
 
 
 def side(x, bottom, height, width):
-    """The corners of a box's right side: the picture's own plane."""
+    """The corners of a box's right side, the image plane."""
     return [
         (x, bottom),
         at_depth(x, bottom, width),
@@ -131,7 +131,7 @@ def side(x, bottom, height, width):
 
 
 def paint(axes, corners, kind, light):
-    """One face of a box, its color made lighter or darker."""
+    """Draw one face of a box, its color lightened or darkened."""
     color = [min(1.0, part * light) for part in to_rgb(COLORS[kind])]
     axes.add_patch(Polygon(corners, facecolor=color, edgecolor=sheet.INK, linewidth=0.35, joinstyle="round"))
 
@@ -142,7 +142,7 @@ def size_of(box):
 
 
 def draw_line(axes, boxes, xs, middle, ends):
-    """Boxes in a line, arrows between, words under the first and last; returns the boxes' tops."""
+    """Draw boxes in a row with arrows between and labels under the first and last; returns their tops."""
     for one, x, following in zip(boxes, xs, xs[1:]):
         arrow(axes, (x + span(one) + 3, middle), (following - 3, middle))
     for n, words in zip((0, -1), ends):
@@ -153,7 +153,7 @@ def draw_line(axes, boxes, xs, middle, ends):
 
 
 def arrow(axes, start, end, **settings):
-    """A thin arrow on the sheet."""
+    """Draw a thin arrow."""
     axes.add_patch(
         FancyArrowPatch(
             start,
@@ -168,7 +168,7 @@ def arrow(axes, start, end, **settings):
 
 
 def draw_skips(axes, boxes, xs, tops, decoders):
-    """The skip connections over the boxes, from the encoder's to the decoder's box of that size."""
+    """Draw the skip connections above the boxes, from encoder boxes to decoder boxes of the same size."""
     last = len(boxes) - 2
     for n in range(decoders):
         source, target = n + 1, last - n
@@ -185,7 +185,7 @@ def draw_skips(axes, boxes, xs, tops, decoders):
 
 
 def draw_field(axes, boxes, xs, middle, field):
-    """On D's input the square that one logit sees, and lines from its corners to that logit."""
+    """Draw the receptive field of one logit on D's input, and lines from its corners to that logit."""
     (_, height, width), (_, rows, columns) = boxes[0].shape, boxes[-1].shape
     x = xs[0] + thickness(boxes[0].shape[0])
     bottom = middle - height / 2 - DEPTH[1] * width / 2
@@ -201,7 +201,7 @@ def draw_field(axes, boxes, xs, middle, field):
 
 
 def draw_legend(axes, boxes, left, top):
-    """Swatches of the kinds of channels that occur, one below the other."""
+    """Draw swatches of the kinds of channels that occur."""
     kinds = {kind for box in boxes for kind, _ in box.slices}
     for n, (kind, words) in enumerate(entry for entry in LEGEND if entry[0] in kinds):
         y = top - 15 * n
@@ -212,7 +212,7 @@ def draw_legend(axes, boxes, left, top):
 
 
 def caption(G, D):
-    """What the sheet shows, in our words."""
+    """The caption, in our words."""
     g_kernel, d_kernel, head = (
         rf"{kernel}$\times${kernel}"
         for kernel in (G.config.g_kernel, D.layers[0].convolution.kernel, D.head.kernel)
@@ -223,22 +223,22 @@ def caption(G, D):
         r"and the patch discriminator $D$; labels are channels$\times$height$\times$width. "
         r"Heights and depths are to scale, thickness grows with the square root of the "
         rf"channels. Kernels are {g_kernel} in $G$ and {d_kernel} in $D$, whose head of {head} has "
-        rf"stride 1, so that one logit of $D$ sees {field}$\times${field} pixels (red)."
+        rf"stride 1; the receptive field of a logit is {field}$\times${field} pixels (red)."
     )
 
 
 def draw(G, D, height, width, note=""):
-    """The sheet: G above with its skips, D below with its receptive field, and a legend.
+    """The figure: G with its skip connections above, D with its receptive field below, and a legend.
 
-    Parameters: the networks, whose ``shapes`` state every size; height, width in pixels; note,
-    small print.  Returns a matplotlib Figure, its drawing in the axes named "networks".
+    Parameters: the networks, whose ``shapes`` give every size; height, width in pixels; note, text
+    under the caption.  Returns a matplotlib Figure, the drawing in the axes named "networks".
     Source: Figure 3 of the paper.
     """
     upper, lower = boxes_of_generator(G, height, width), boxes_of_discriminator(D, height, width)
     rise = height + DEPTH[1] * width  # of the tallest box
     xs, middle = places(upper, 0), -1.5 * rise - 20
     right, low, high = xs[-1] + span(upper[-1]), middle - rise / 2 - 41, rise / 2 + 40
-    unit = INSIDE / right  # device pixels to a picture element
+    unit = INSIDE / right  # device pixels per image pixel
     text = sheet.Caption(caption(G, D), note, INSIDE)
     tall = round(unit * (high - low))
     with sheet.style():
@@ -258,7 +258,7 @@ def draw(G, D, height, width, note=""):
 
 
 def drawing(figure, across, up, tall):
-    """Axes over the sheet's upper part in which a picture element is as wide as it is high."""
+    """Axes over the upper part of the figure with equal scales."""
     wide, high = figure.get_size_inches() * sheet.DPI
     axes = figure.add_axes(
         [sheet.MARGIN / wide, 1 - (sheet.MARGIN + tall) / high, INSIDE / wide, tall / high], label="networks"
@@ -272,13 +272,13 @@ def drawing(figure, across, up, tall):
 @options.checkpoint_option("128x96")
 @options.out_option
 def command(checkpoint, out):
-    """Draw Figure 3: the boxes of G and D with their real sizes."""
+    """Make Figure 3: the layers of G and D with their actual sizes."""
     from cagan_theano.checkpoint import load_checkpoint
     from cagan_theano.learning.functions import sized_networks
 
     stored = load_checkpoint(checkpoint)
     config = stored.config
-    small = f"{Path(checkpoint).name}, sha256 {stored.sha256[:12]}: sizes as its layers state them"
+    small = f"{Path(checkpoint).name}, sha256 {stored.sha256[:12]}: sizes as reported by its layers"
     networks = sized_networks(config)
     figure = draw(networks.G, networks.D, config.height, config.width, small)
     about = {

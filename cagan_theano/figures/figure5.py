@@ -1,4 +1,4 @@
-"""Figure 5: the mask alpha that CAGAN learns without being shown one.
+"""Figure 5: the mask alpha that CAGAN learns without mask supervision.
 
 python replicate/figure5.py [--checkpoint H5] [--data H5] [--out FOLDER] [--seed N] [--truth]
 """
@@ -15,11 +15,11 @@ PANEL_HEIGHT = 512
 
 
 def draw(x_i, y_i, alpha, y_j, x_ij, truth=None, note=""):
-    """The sheet: one row for each human, five columns, and the true swap where it is given.
+    """The figure: one row for each human, five columns, and the true swap if given.
 
-    Parameters: pictures [N, H, W, 3] uint8; alpha [N, H, W] in [0, 1], 1 drawn white; note,
-    small print.  Returns a matplotlib Figure.  Source: Figure 5 of the paper; its order of
-    panels is not known to us.
+    Parameters: images [N, H, W, 3] uint8; alpha [N, H, W] in [0, 1], 1 plotted white; note, text
+    under the caption.  Returns a matplotlib Figure.  Source: Figure 5 of the paper, whose panel
+    order is unknown to us.
     """
     columns, labels = [x_i, y_i, alpha, y_j, x_ij], list(LABELS)
     if truth is not None:
@@ -36,24 +36,24 @@ def draw(x_i, y_i, alpha, y_j, x_ij, truth=None, note=""):
 
 
 def caption(height, width, truth):
-    """What the sheet shows, in our words."""
-    more = " The true swap is the renderer's own picture, which the network is never given." if truth else ""
+    """The caption, in our words."""
+    more = " The true swap is the rendered image, which the network never sees." if truth else ""
     return (
-        r"$\mathbf{Figure~5.}$ The mask $\alpha_i^j$ (white: painted anew) is learned "
-        r"without any segmentation to learn from; $x_i^j$ is $x_i$ repainted there with "
-        rf"article $y_j$ in the place of $y_i$.{more} Resolution {height}$\times${width}; "
-        "held-out humans and articles drawn at random. Panel order reconstructed."
+        r"$\mathbf{Figure~5.}$ The mask $\alpha_i^j$ (white: repainted) is learned "
+        r"without segmentation labels; $x_i^j$ is $x_i$ repainted there with "
+        rf"article $y_j$ instead of $y_i$.{more} Resolution {height}$\times${width}; "
+        "held-out humans and articles sampled at random. Panel order reconstructed."
     )
 
 
 @click.command(cls=Command)
 @options.figure_options("256x192")
 @click.option(
-    "--rows", type=click.IntRange(1, 100), default=2, show_default=True, help="Humans, one in each row."
+    "--rows", type=click.IntRange(1, 100), default=2, show_default=True, help="Number of humans, one per row."
 )
-@click.option("--truth", is_flag=True, help="Add a column with the true swap where it is known.")
+@click.option("--truth", is_flag=True, help="Add a column with the true swap if available.")
 def command(checkpoint, backend, device, data, out, seed, rows, truth):
-    """Draw Figure 5: x_i | y_i | alpha | y_j | x_i^j for randomly chosen humans."""
+    """Make Figure 5: x_i | y_i | alpha | y_j | x_i^j for randomly sampled humans."""
     model = weights.load_model(checkpoint, backend, device)
     with held_out.open_split(data, model) as held:
         chosen = held_out.choose_swaps(held, rows, seed)
@@ -69,5 +69,7 @@ def command(checkpoint, backend, device, data, out, seed, rows, truth):
             true,
             small,
         )
-        about = provenance.facts("Figure 5", checkpoint, model, held, seed, {"i": chosen.i, "j": chosen.j})
+        about = provenance.attributes(
+            "Figure 5", checkpoint, model, held, seed, {"i": chosen.i, "j": chosen.j}
+        )
     provenance.finish(figure, out, "figure5", about)

@@ -16,19 +16,19 @@ SPACE = 70
 """Device pixels between part (c) and part (d)."""
 
 CAPTION = (
-    r"$\mathbf{Figure~6.}$ Humans and articles combined. (c) Different articles on the same "
-    r"human: above, the articles $y_j$; left, the humans $x_i$ in what they wear; between, the "
-    r"generated $x_i^j$. (d) The same article on different humans. Held-out humans and articles "
-    "drawn at random; layout reconstructed, parts (a) and (b) of the paper are not known."
+    r"$\mathbf{Figure~6.}$ Combinations of humans and articles. (c) Different articles on the same "
+    r"human: top row, the articles $y_j$; left column, the humans $x_i$ in their own garments; "
+    r"elsewhere, the generated $x_i^j$. (d) The same article on different humans. Held-out humans and "
+    "articles sampled at random; layout reconstructed, parts (a) and (b) of the paper are unknown."
 )
 
 
 def draw(humans, articles, matrix, article, others, row, note=""):
-    """The sheet: part (c) is a table of humans x articles, part (d) one row under its humans.
+    """The figure: part (c) is a table of humans x articles, part (d) one row under its humans.
 
     Parameters, all uint8: humans [M, H, W, 3], articles [N, H, W, 3] and matrix
     [M, N, H, W, 3], human m in article n; article [H, W, 3], others [N, H, W, 3] and row
-    [N, H, W, 3], other n in that article; note, small print.  Returns a matplotlib Figure,
+    [N, H, W, 3], other n in that article; note, text under the caption.  Returns a matplotlib Figure,
     panels named "c,row,column" and "d,row,column" with the margins as row and column 0.
     Source: section 3.2 on Figure 6(c), (d).
     """
@@ -65,7 +65,7 @@ def draw(humans, articles, matrix, article, others, row, note=""):
 
 
 def table(figure, part, above, left, inside, top, scale, words):
-    """One part: pictures above, pictures to the left, and results where they meet."""
+    """One part: images above, images to the left, and results at the intersections."""
     step_h, step_w = (side * scale + sheet.GAP for side in above.shape[1:3])
     cells = {(0, c): picture for c, picture in enumerate(above, start=1)}
     cells |= {(r, 0): picture for r, picture in enumerate(left, start=1)}
@@ -96,17 +96,17 @@ def results(model, held, i, j):
     type=click.IntRange(1, 20),
     default=2,
     show_default=True,
-    help="Humans of part (c), one in each row.",
+    help="Number of humans in part (c), one per row.",
 )
 @click.option(
     "--articles",
     type=click.IntRange(1, 20),
     default=5,
     show_default=True,
-    help="Articles of part (c), and as many humans of part (d).",
+    help="Number of articles in part (c), and of humans in part (d).",
 )
 def command(checkpoint, backend, device, data, out, seed, humans, articles):
-    """Draw Figure 6: (c) different articles on the same human, (d) one article on several."""
+    """Make Figure 6: (c) different articles on the same human, (d) one article on several humans."""
     model = weights.load_model(checkpoint, backend, device)
     with held_out.open_split(data, model) as held:
         i, j = held_out.choose_matrix(held, humans, articles, seed)
@@ -122,7 +122,7 @@ def command(checkpoint, backend, device, data, out, seed, humans, articles):
             row,
             small,
         )
-        about = provenance.facts(
+        about = provenance.attributes(
             "Figure 6", checkpoint, model, held, seed, {"c_i": i, "c_j": j, "d_i": others, "d_j": article}
         )
     provenance.finish(figure, out, "figure6", about)

@@ -1,9 +1,9 @@
-"""Train and compare readings of the paper, one thing changed at a time, from a plan file.
+"""Train and compare variants of the method, one change at a time, from a plan file.
 
     python replicate/ablations.py first [--only NAME] [--list]
 
-Runs what is missing and can be stopped and started again at any time.  Each training is a run
-folder of `cagan train`; the plan's format: cagan_theano/studies/plan.py.
+Trains only what is missing, so it can be interrupted and restarted at any time.  Each training is a
+run folder of `cagan train`; the plan's format is described in cagan_theano/studies/plan.py.
 """
 
 import dataclasses
@@ -25,15 +25,15 @@ from cagan_theano.learning.run_folder import RunFolder
 from cagan_theano.studies import study
 from cagan_theano.studies.plan import read_plan
 
-SHOWN = 4
-"""Swaps of the grid."""
+EXAMPLES = 4
+"""Swaps in the grid."""
 
 SAMPLES = 10
-"""Held-out scores along a training, for the curves."""
+"""Number of times that held-out scores are logged during a training."""
 
 
 def data_of(plan, reading, out):
-    """Path of the photo file of a run; rendered where it is missing.  Raises OSError."""
+    """Path of the photo file of a run, rendered if missing.  Raises OSError."""
     from data_prep.photoshoot import shoot
 
     given, ending = plan.shoot, "_clutter" if reading.clutter else ""
@@ -47,26 +47,26 @@ def data_of(plan, reading, out):
 
 
 def run_of(out, reading, seed):
-    """The run folder of a training."""
+    """The `RunFolder` of a training."""
     return RunFolder(out / f"{reading.name}_seed{seed}")
 
 
 def state(plan, out, reading, seed):
-    """ "done", "begun" or "missing"; ValueError for a folder of another configuration."""
+    """ "done", "begun" or "missing".  Raises ValueError for a folder with another configuration."""
     folder, wanted = run_of(out, reading, seed), plan.config(reading, seed)
     if not (folder.path / "config.json").is_file():
         return "missing"
     same = {"steps": plan.steps}  # a longer plan resumes a shorter one
     if folder.read_config().replace(**same) != wanted:
         raise ValueError(
-            f"{folder.path}: was trained with other settings than the plan's "
+            f"{folder.path}: was trained with settings different from the plan's "
             f"{reading.name}; give another --out, or remove it"
         )
     return "done" if plan.steps in folder.steps() else "begun" if folder.steps() else "missing"
 
 
 def training_command(plan, out, reading, seed, device=None):
-    """The command line, as a list of words, that trains a run or continues it."""
+    """The command line, as a list of words, that trains or resumes a run."""
     folder = run_of(out, reading, seed).path
     words = [
         sys.executable,
@@ -89,7 +89,7 @@ def training_command(plan, out, reading, seed, device=None):
 
 
 def options_of(config):
-    """The options of the training command that give a configuration, defaults left out."""
+    """The options of the training command for a configuration, without defaults."""
     words = []
     for spec in dataclasses.fields(Config):
         value, flag = getattr(config, spec.name), spec.name.replace("_", "-")
@@ -103,34 +103,34 @@ def options_of(config):
 
 
 def train(plan, out, reading, seed, device):
-    """Train one run to its end, in a process of its own; ValueError when that fails."""
+    """Train one run to its last step in a child process.  Raises ValueError if that fails."""
     click.echo(f"training {reading.name}, seed {seed}")
     words = training_command(plan, out, reading, seed, device)
     failed = subprocess.run(words, env=weights.child_environment(), check=False).returncode
     if failed:
         raise ValueError(
             f"{run_of(out, reading, seed).path}: the training ended with exit code "
-            f"{failed}; its own message is above; the same command goes on"
+            f"{failed}, see its message above; run the same command again to continue"
         )
 
 
 def evaluated(plan, out, reading, seed, device):
-    """The evaluation of a finished run, read where it is stored, else made; and its swaps."""
+    """(report, arrays of example swaps) of a finished run: read if stored, else computed and stored."""
     folder = run_of(out, reading, seed)
     path, stored = folder.checkpoint_path(plan.steps), folder.path / "evaluation.json"
-    pictures = folder.path / "swaps.npz"
-    if not (current(stored, plan.steps) and pictures.is_file()):
+    examples = folder.path / "swaps.npz"
+    if not (current(stored, plan.steps) and examples.is_file()):
         model = weights.load_model(path, "auto", device)
         with held_out.open_split(data_of(plan, reading, out), model) as held:
-            report, shown = measured(path, model, held)
-        write_atomically(pictures, packed(shown))
+            report, arrays = measured(path, model, held)
+        write_atomically(examples, packed(arrays))
         write_atomically(stored, json.dumps(report, sort_keys=True, allow_nan=False) + "\n")
-    with np.load(pictures, allow_pickle=False) as shown:
-        return json.loads(stored.read_text()), dict(shown)
+    with np.load(examples, allow_pickle=False) as arrays:
+        return json.loads(stored.read_text()), dict(arrays)
 
 
 def current(path, steps):
-    """Whether a stored evaluation is that of the last step."""
+    """Whether a stored evaluation is of the last step."""
     try:
         return json.loads(path.read_text())["step"] == steps
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -138,14 +138,14 @@ def current(path, steps):
 
 
 def measured(path, model, held):
-    """The report of a run on its held-out swaps, and the first few of them as arrays."""
+    """The report of a run on its held-out swaps, and the first ``EXAMPLES`` swaps as arrays."""
     columns = measures.measure(model, held)
     report = evaluate.report(path, model, held, columns, 0)
-    swaps = measures.all_swaps(held, SHOWN)
+    swaps = measures.all_swaps(held, EXAMPLES)
     pictures = measures.read(held, swaps, np.arange(len(swaps.i)))
     swap = held_out.dress(model, held, pictures["x_i"], pictures["y_i"], pictures["y_j"], pictures["mask_i"])
-    shown = {key: pictures[key] for key in ("x_i", "y_j", "truth")}
-    return report, shown | {"x_ij": swap.x_ij, "alpha": swap.alpha}
+    arrays = {key: pictures[key] for key in ("x_i", "y_j", "truth")}
+    return report, arrays | {"x_ij": swap.x_ij, "alpha": swap.alpha}
 
 
 def packed(arrays):
@@ -156,14 +156,14 @@ def packed(arrays):
 
 
 def gather(plan, out, device=None):
-    """Evaluate every finished training: (results for the JSON, pictures, rows of the grid).
+    """Evaluate every finished training: (results for the JSON, images, rows of the grid).
 
-    Raises ValueError while the baseline has no finished training.
+    Raises ValueError if the baseline has no finished training.
     """
     done = {r.name: [s for s in plan.seeds if state(plan, out, r, s) == "done"] for r in plan.runs}
     if not done[plan.baseline]:
         raise ValueError(
-            f"{plan.path}: the baseline {plan.baseline} is not trained yet; leave --only out, or name it"
+            f"{plan.path}: the baseline {plan.baseline} is not trained yet; omit --only, or include it"
         )
     reports, grids = {}, {}
     for reading in (r for r in plan.runs if done[r.name]):
@@ -173,12 +173,12 @@ def gather(plan, out, device=None):
     return (
         results(plan, out, done, reports),
         {key: first[key] for key in ("x_i", "y_j", "truth")},
-        {name: (shown["x_ij"], shown["alpha"]) for name, shown in grids.items()},
+        {name: (arrays["x_ij"], arrays["alpha"]) for name, arrays in grids.items()},
     )
 
 
 def results(plan, out, done, reports):
-    """The results of a study as JSON: small, without any swap's own numbers."""
+    """The results of a study for JSON: aggregates only, no values per swap."""
     columns = {name: [study.columns_of(r) for r in found] for name, found in reports.items()}
     base, runs = reports[plan.baseline][0], {}
     for reading in (r for r in plan.runs if r.name in reports):
@@ -214,15 +214,15 @@ def results(plan, out, done, reports):
     }
 
 
-def show_state(plan, out, chosen):
-    """One line for each training: its run, seed and state."""
+def list_state(plan, out, chosen):
+    """Print the run, seed and state of each training."""
     for reading in chosen:
         for seed in plan.seeds:
             click.echo(f"{reading.name:<24}seed {seed:<4}{state(plan, out, reading, seed):<9}{reading.about}")
 
 
 def write_study(plan, out, device, copy=None):
-    """Write OUT/results.json, table.md, grid.png and differences.png, and copies of the results."""
+    """Write OUT/results.json, table.md, grid.png and differences.png; copy: also results and plots there."""
     found, pictures, rows = gather(plan, out, device)
     text = json.dumps(found, indent=1, sort_keys=False, allow_nan=False) + "\n"
     note = f"{plan.title}; {plan.steps} steps, seed {plan.seeds[0]}"
@@ -253,33 +253,31 @@ def write_study(plan, out, device, copy=None):
     "--out",
     type=click.Path(file_okay=False),
     default=None,
-    help="Folder of run folders and results.  [default: runs/ablations_PLAN]",
+    help="Folder for run folders and results.  [default: runs/ablations_PLAN]",
 )
-@click.option(
-    "--only", multiple=True, metavar="NAME", help="Train this run only; may be given several times."
-)
-@click.option("--list", "listed", is_flag=True, help="Show what is done and what is missing.")
-@click.option("--no-training", is_flag=True, help="Compare what is there; train nothing.")
+@click.option("--only", multiple=True, metavar="NAME", help="Train only this run; may be repeated.")
+@click.option("--list", "listed", is_flag=True, help="List which trainings are done, begun or missing.")
+@click.option("--no-training", is_flag=True, help="Compare the finished trainings without training any.")
 @click.option(
     "--results",
     type=click.Path(dir_okay=False),
-    help="A second place for the results and, beside it, their pictures, such as "
+    help="Also write the results to this file and the plots next to it, for example "
     "docs/results/ablations_NAME.json.",
 )
 @options.device_option
 def command(plan, out, only, listed, no_training, results, device):
-    """Train every run of PLAN that is missing, evaluate all, and compare them.
+    """Train the missing runs of PLAN, then evaluate and compare all runs.
 
-    Writes results.json, table.md, grid.png (the same swaps under each run) and differences.png
-    into --out.
+    Writes results.json, table.md, grid.png (the same swaps for each run) and differences.png to
+    --out.
     """
     plan = read_plan(plan)
     out = Path(out) if out else Path("runs") / f"ablations_{Path(plan.path).stem}"
     chosen = plan.named(only)
     if listed:
-        show_state(plan, out, chosen)
+        list_state(plan, out, chosen)
         return
-    for seed in plan.seeds if not no_training else ():  # a seed of every run before the next seed
+    for seed in plan.seeds if not no_training else ():  # all runs with one seed before the next seed
         for reading in chosen:
             if state(plan, out, reading, seed) != "done":
                 train(plan, out, reading, seed, device)

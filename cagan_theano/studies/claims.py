@@ -1,9 +1,9 @@
-"""Each claim of the paper, its experiment, its number and a verdict: docs/claims.md.
+"""Write docs/claims.md: each claim of the paper with its experiment, numbers and verdict.
 
     python replicate/claims.py [--checkpoint H5] [--log RUN/log.jsonl]
 
-Measures the checkpoint where docs/results/shipped.json is not of it, reads the studies
-docs/results/ablations_*.json, and writes the document.  No number in it is typed by hand.
+Measures the checkpoint unless docs/results/shipped.json already has its numbers, reads the studies
+docs/results/ablations_*.json, and generates the document.  No number is entered by hand.
 """
 
 import json
@@ -21,34 +21,34 @@ from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
 from cagan_theano.learning.scores import OLD_SCORES, SCORES, condensed_log, log_lines
 from cagan_theano.learning.training import naming
-from cagan_theano.studies import study, verdicts
+from cagan_theano.studies import document, study
 
 CONTROLLED = 40
-"""People who change one thing at a time."""
+"""People with one change at a time."""
 
 CLUTTER = 64
-"""Swaps before a street."""
+"""Swaps in front of a street."""
 
 TIMED = 32
-"""Pictures whose generation is timed."""
+"""Swaps per timed call."""
 
 REPETITIONS = 3
-"""How often."""
+"""Number of timed calls."""
 
 COMPARED = ("inside", "inside_low_pass", "alpha_iou", "outside")
-"""Measures that the clutter is compared in."""
+"""Measures compared between street and studio."""
 
 MAX_BYTES = 1 << 24
 """Larger result files are refused."""
 
 CURVE = 60
-"""About so many points of a training's log are kept."""
+"""Maximum number of points kept from a training log."""
 
 
 def measured(checkpoint, model, data=None, seed=0):
-    """Every number that the claims need of one checkpoint, as JSON: see `shipped`.
+    """All measurements of a checkpoint for the claims, for shipped.json.
 
-    Raises ValueError, OSError: see `held_out.held_out`.
+    Raises ValueError, OSError: see `held_out.open_split`.
     """
     with held_out.open_split(data, model, evaluate.TRIPLES) as held:
         columns = measures.measure(model, held)
@@ -65,11 +65,11 @@ def measured(checkpoint, model, data=None, seed=0):
 
 
 def kinds(columns, seed=0):
-    """The error by kind of change, and how much lower a change of color has it than the others.
+    """The error by kind of change, and its difference for color from each other kind.
 
-    Returns {kinds: as `evaluate.summarize_kinds`, color_less: kind -> {value, low, high}}.
+    Returns {kinds: see `evaluate.summarize_kinds`, color_less: kind -> {value, low, high}}.
     """
-    weights = interval.draws(columns, seed)
+    weights = interval.bootstrap_weights(columns, seed)
     color = within(measures.CHANGED, "kind_color")
     others = {kind: within(measures.CHANGED, f"kind_{kind}") for kind in ("texture", *measures.SHAPE)}
     return {
@@ -82,8 +82,8 @@ def kinds(columns, seed=0):
 
 
 def harder(street, studio, seed=0):
-    """Measures before a street, and how far above those of the studio: {n, measures, gap}."""
-    weights = interval.draws(street, seed), interval.draws(studio, seed + 1)
+    """Measures in front of a street and their difference from the studio: {n, measures, gap}."""
+    weights = interval.bootstrap_weights(street, seed), interval.bootstrap_weights(studio, seed + 1)
     chosen = [m for m in measures.known(street) if m.name in COMPARED]
     return {
         "n": len(street["person"]),
@@ -93,10 +93,10 @@ def harder(street, studio, seed=0):
 
 
 def speed(model):
-    """Swaps a second in batches of 16, compilation apart: {value, low, high, device, cores}.
+    """Swaps per second in batches of 16, excluding compilation: {value, low, high, device, cores}.
 
-    The interval is the least and the greatest of the repetitions on whatever else the machine
-    was doing.
+    value: the median; low, high: the minimum and maximum of the repetitions.  The machine may be
+    busy with other work.
     """
     rng, size = np.random.default_rng(0), (model.config.height, model.config.width)
     x, y, z = rng.integers(0, 256, (3, TIMED, *size, 3), np.uint8)
@@ -118,22 +118,22 @@ def speed(model):
 
 
 def condensed(path):
-    """A training's log in little: {points, samples}.
+    """A condensed training log: {points, samples}.
 
-    points: [{step, losses: their means since the last point}]; samples: the held-out scores.
-    Raises ValueError for a file without steps, OSError.
+    points: [{step, mean of each loss since the previous point}]; samples: the held-out scores.
+    Raises ValueError for a file without training steps, OSError.
     """
     from cagan_theano.learning.run_folder import parse_log
 
     lines = log_lines(list(parse_log(Path(path).read_text("utf-8", "replace"))))
     if not lines:
-        raise ValueError(f"{path}: holds no training steps; give the log.jsonl of a run folder")
+        raise ValueError(f"{path}: contains no training steps; give the log.jsonl of a run folder")
     parts = np.array_split(np.arange(len(lines)), min(CURVE, len(lines)))
     return {"points": [point([lines[n] for n in part]) for part in parts], "samples": study.curves(lines)}
 
 
 def point(lines):
-    """The mean of each loss over some lines of a log, at their last step."""
+    """The mean of each loss over some lines of a log, with their last step."""
     names = dict.fromkeys(
         name for line in lines for name in line if name not in ("step", *SCORES, *OLD_SCORES)
     )
@@ -144,7 +144,7 @@ def point(lines):
 
 
 def read_results(path):
-    """A results file; None where it is missing; ValueError where it is damaged."""
+    """The object in a results file, None if it is missing.  Raises ValueError if it is damaged."""
     path = Path(path)
     if not path.is_file():
         return None
@@ -153,38 +153,38 @@ def read_results(path):
             raise ValueError("too large")
         value = json.loads(path.read_text("utf-8"))
         if not isinstance(value, dict):
-            raise ValueError("no object")
+            raise ValueError("not a JSON object")
         return value
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: is not a results file ({error}); remove it and measure again") from error
 
 
 def read_training(path):
-    """A training's condensed log (`condensed`); None where it is missing; ValueError as `read_results`."""
+    """A condensed training log (`condensed`), None if it is missing.  Raises ValueError if it is damaged."""
     found = read_results(path)
     with naming(path):
         return found and condensed_log(found)
 
 
 def read_studies(folder):
-    """The studies of a folder by file name: ablations_*.json."""
+    """The studies ablations_*.json of a folder: file name -> results."""
     paths = sorted(Path(folder).glob("ablations_*.json"))
     return {path.name: read_results(path) for path in paths}
 
 
 def write_json(path, value):
-    """Store a JSON file and say so."""
+    """Write a JSON file and print its path."""
     write_atomically(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
     click.echo(f"wrote {path}")
 
 
 def shipped(path, checkpoint, again, backend, device):
-    """The numbers of a checkpoint: those stored at `path` where they are of it, else measured."""
+    """The measurements of a checkpoint: those stored at `path` if they belong to it, else new ones."""
     from cagan_theano.checkpoint import load_checkpoint
 
     stored = None if again else read_results(path)
     if stored and stored.get("sha256") == load_checkpoint(checkpoint).sha256:
-        click.echo(f"{path}: is of these weights; nothing is measured again (--again does)")
+        click.echo(f"{path}: already has the measurements of these weights; --again repeats them")
         return stored
     found = measured(checkpoint, weights.load_model(checkpoint, backend, device))
     write_json(path, found)
@@ -198,21 +198,21 @@ def shipped(path, checkpoint, again, backend, device):
     type=click.Path(file_okay=False),
     default="docs/results",
     show_default=True,
-    help="Folder of shipped.json, training.json and the studies ablations_*.json.",
+    help="Folder with shipped.json, training.json and the studies ablations_*.json.",
 )
 @click.option(
-    "--out", type=Output("a text"), default="docs/claims.md", show_default=True, help="The document."
+    "--out", type=Output("a text"), default="docs/claims.md", show_default=True, help="Document to write."
 )
 @click.option(
     "--log",
     type=click.Path(dir_okay=False),
     help="log.jsonl of the checkpoint's training, condensed into training.json.",
 )
-@click.option("--again", is_flag=True, help="Measure, even where the numbers are there.")
+@click.option("--again", is_flag=True, help="Measure again even if the numbers are stored.")
 @options.backend_option
 @options.device_option
 def command(checkpoint, results, out, log, again, backend, device):
-    """Write docs/claims.md from a checkpoint and the stored studies."""
+    """Write docs/claims.md from measurements of a checkpoint and stored studies."""
     results = Path(results)
     results.mkdir(parents=True, exist_ok=True)
     if log:
@@ -220,6 +220,5 @@ def command(checkpoint, results, out, log, again, backend, device):
     found = shipped(results / "shipped.json", checkpoint, again, backend, device)
     write_atomically(results / "shipped.png", chart.summary(found))
     training = read_training(results / "training.json")
-    document = verdicts.document(found, read_studies(results), training)
-    write_atomically(out, document)
+    write_atomically(out, document.document(found, read_studies(results), training))
     click.echo(f"wrote {out}")

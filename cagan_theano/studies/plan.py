@@ -1,11 +1,11 @@
-"""The plan of a study: a TOML file of trainings with one thing changed, read and checked.
+"""The plan of a study: a TOML file of trainings that each change one thing.
 
 title = "..."
-baseline = "paper"            # the run that the others are compared with
+baseline = "paper"            # the run with which the others are compared
 steps = 10000
-seeds = [0, 1]                # each run is trained with each of them
+seeds = [0, 1]                # each run is trained with each seed
 
-[photoshoot]                  # the pictures, rendered once
+[photoshoot]                  # the training and held-out images, rendered once
 pairs = 4000
 size = "128x96"
 seed = 0
@@ -16,8 +16,8 @@ batch_size = 16
 
 [runs.no_cycle]
 about = "without the cycle loss"
-config = { gamma_c = 0.0 }    # what this run changes
-clutter = true                # its pictures are taken in the street (default: false)
+config = { gamma_c = 0.0 }    # changes of this run
+clutter = true                # images with a street background (default: false)
 """
 
 import json
@@ -34,7 +34,7 @@ from data_prep.store import check_size
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 MAX_BYTES = 1 << 20
 PLANS = Path(__file__).with_name("plans")
-EXAMPLES = "shipped ones are first, readings"
+EXAMPLES = "shipped plans are first, readings"
 TOP = {
     "title": str,
     "about": str,
@@ -48,12 +48,12 @@ TOP = {
 SHOOT = {"pairs": 2000, "size": "128x96", "seed": 0, "held_out": 200}
 RUN = {"about": str, "config": dict, "clutter": bool}
 FIXED = ("steps", "seed", "height", "width")
-"""Options that the plan sets elsewhere."""
+"""Options that are set elsewhere in the plan."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One run of a plan: its name, a sentence, the options it changes, its background."""
+    """One run of a plan: name, description, changed options, whether the background is a street."""
 
     name: str
     about: str
@@ -62,8 +62,8 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A checked plan; shoot is the [photoshoot] table with size as (height, width)."""
+class StudyPlan:
+    """A validated plan; shoot: the [photoshoot] table with size as (height, width)."""
 
     path: str
     title: str
@@ -76,7 +76,7 @@ class Plan:
     runs: tuple
 
     def config(self, reading, seed):
-        """The `Config` of a run with one of the seeds."""
+        """The `Config` of a run and a seed.  Raises ValueError."""
         height, width = self.shoot["size"]
         return made(
             {
@@ -91,7 +91,7 @@ class Plan:
         )
 
     def named(self, names):
-        """The runs of these names (all without any), in the plan's order; ValueError for others."""
+        """The runs with these names, in the plan's order; all without names.  Raises ValueError."""
         known = [reading.name for reading in self.runs]
         for name in names:
             need(name in known, self.path, f"has no run {name!r}; choose from {', '.join(known)}")
@@ -99,9 +99,9 @@ class Plan:
 
 
 def read_plan(path):
-    """The `Plan` of a TOML file.
+    """The `StudyPlan` of a TOML file, or of a shipped plan by name.
 
-    Raises ValueError naming the file and what is wrong in it.
+    Raises ValueError with the file and the error.
     """
     shipped = PLANS / f"{path}.toml"
     if not Path(path).exists() and shipped in PLANS.glob("*.toml"):
@@ -110,12 +110,12 @@ def read_plan(path):
     need(Path(path).stat().st_size <= MAX_BYTES, path, "is too large for a plan")
     try:
         table = tomllib.loads(Path(path).read_text("utf-8"))
-    except (ValueError, RecursionError) as error:  # TOML's, UTF-8's, and int's of 4301 digits
+    except (ValueError, RecursionError) as error:  # from TOML, UTF-8, or int for 4301 digits
         raise ValueError(f"{path}: is not TOML ({one_line(error)}); {EXAMPLES}") from None
     check_table(table, TOP, path, "the plan")
     for key in ("baseline", "steps", "runs"):
         need(key in table, path, f"{key} is missing")
-    plan = Plan(
+    plan = StudyPlan(
         str(path),
         table.get("title", Path(path).stem),
         table.get("about", ""),
@@ -148,34 +148,36 @@ def read_shoot(table, path):
 
 def read_run(path, name, table):
     """The `Reading` of one [runs.NAME] table."""
-    need(NAME.fullmatch(name), path, f"run {shown(name)}: use small letters, digits, _ . and - only")
+    need(NAME.fullmatch(name), path, f"run {shown(name)}: use lowercase letters, digits, _ . and - only")
     need(isinstance(table, dict), path, f"run {name} is not a table")
     check_table(table, RUN, path, f"run {name}")
     return Reading(name, table.get("about", ""), table.get("config", {}), table.get("clutter", False))
 
 
 def check_table(table, allowed, path, what):
-    """Raise ValueError for an unknown key or a value of another type."""
+    """Raise ValueError for an unknown key or a value of the wrong type."""
     for key, value in table.items():
-        need(key in allowed, path, f"{what} has the unknown key {shown(key)}; known are {', '.join(allowed)}")
+        need(
+            key in allowed, path, f"{what} has the unknown key {shown(key)}; known keys: {', '.join(allowed)}"
+        )
         need(type(value) is allowed[key], path, f"{what}: {key} must be of type {allowed[key].__name__}")
 
 
 def check_plan(plan):
-    """Raise ValueError unless every run is a valid configuration, the baseline among them."""
+    """Raise ValueError unless all runs have valid configurations and the baseline is one of them."""
     plan.named([plan.baseline])
     whole = all(type(seed) is int for seed in plan.seeds)
     need(
         plan.seeds and whole and len(set(plan.seeds)) == len(plan.seeds),
         plan.path,
-        "seeds must be different whole numbers",
+        "seeds must be distinct integers",
     )
     for options in (plan.common, *(reading.changes for reading in plan.runs)):
         for name in FIXED:
             need(
                 name not in options,
                 plan.path,
-                f"{name} is set for all runs alike: give steps and seeds at the top, size in [photoshoot]",
+                f"{name} is the same for all runs: set steps and seeds at the top, size in [photoshoot]",
             )
     for reading in plan.runs:
         for seed in plan.seeds:
@@ -183,7 +185,7 @@ def check_plan(plan):
 
 
 def made(options, what):
-    """A `Config` from a dict; ValueError that begins with `what`."""
+    """A `Config` from a dict.  Raises ValueError with a message that begins with `what`."""
     try:
         return Config.from_json(json.dumps(options))
     except (TypeError, ValueError) as error:
@@ -191,6 +193,6 @@ def made(options, what):
 
 
 def need(condition, path, fault):
-    """Raise ValueError on the plan unless a condition holds."""
+    """Raise ValueError with the plan's path unless a condition holds."""
     if not condition:
         raise ValueError(f"{path}: {fault}")

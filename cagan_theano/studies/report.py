@@ -1,9 +1,9 @@
-"""A replication as one HTML file: weights, claims, measures, curves, figures, how to make it again.
+"""A replication as one HTML file: weights, claims, measures, curves, figures, commands to reproduce it.
 
     python replicate/report.py OUT.html [--checkpoint H5] [--run FOLDER] [--figures FOLDER]
                                [--results FOLDER] [--evaluation JSON]
 
-What is not there is left out.  The file needs nothing else, loads nothing and runs nothing.
+Missing parts are left out.  The file is self-contained: it loads and runs nothing.
 """
 
 import base64
@@ -21,7 +21,7 @@ import jinja2
 from PIL import Image
 
 import cagan_theano
-from cagan_theano import options
+from cagan_theano import options, weights
 from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io.command import Command, Output
@@ -31,7 +31,7 @@ from cagan_theano.learning.run_folder import RunFolder
 from cagan_theano.learning.scores import condensed_log
 
 MAX_BYTES = 32 << 20
-"""Larger pictures and JSON files are refused."""
+"""Larger images and JSON files are refused."""
 
 SECTIONS = (
     ("weights", "Weights"),
@@ -41,19 +41,19 @@ SECTIONS = (
     ("curves", "Training"),
     ("figures", "Figures"),
     ("settings", "Settings"),
-    ("commands", "To make it again"),
+    ("commands", "How to reproduce it"),
 )
-ANCHORS = {"curves": "training", "commands": "again"}
+ANCHORS = {"curves": "training", "commands": "reproduce"}
 
 
 class Files:
-    """Reads files and remembers their hashes, which the report lists."""
+    """Reads files and records their SHA-256, which the report lists."""
 
     def __init__(self):
         self.digests = {}
 
     def read(self, path) -> bytes:
-        """The bytes of a file; ValueError where it is too large, OSError where it is not there."""
+        """The bytes of a file.  Raises ValueError if it is too large, OSError if it is missing."""
         path = Path(path)
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"{path}: is larger than {MAX_BYTES >> 20} MB; give another file")
@@ -62,37 +62,37 @@ class Files:
         return content
 
     def json(self, path):
-        """The object in a JSON file, None where there is no file; ValueError where it is none."""
+        """The object in a JSON file, None if there is no file.  Raises ValueError for any other content."""
         if not Path(path).is_file():
             return None
         try:
             value = json.loads(self.read(path))
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path}: is not JSON ({error}); make it again") from error
+            raise ValueError(f"{path}: is not JSON ({error}); generate it again") from error
         if not isinstance(value, dict):
-            raise ValueError(f"{path}: holds no JSON object; make it again")
+            raise ValueError(f"{path}: does not contain a JSON object; generate it again")
         return value
 
 
-def picture_source(content: bytes) -> str:
-    """PNG bytes as the source of an HTML image."""
+def image_source(content: bytes) -> str:
+    """PNG bytes as the `src` of an HTML image."""
     return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
-def shown(value) -> str:
-    """A number to four places (one, where it is large), a text as it is, "-" for none."""
+def formatted(value) -> str:
+    """A float with four decimals (one if it is large), other values as text, "-" for None."""
     if value is None:
         return "-"
     return f"{value:.{4 if abs(value) < 100 else 1}f}" if isinstance(value, float) else str(value)
 
 
 def estimate(entry) -> dict:
-    """{value, low, high} as texts; low is None where there is no interval."""
+    """{value, low, high} as strings; low is None if there is no interval."""
     low, high = entry.get("low"), entry.get("high")
     return {
-        "value": shown(entry["value"]),
-        "low": low is not None and shown(low) or None,
-        "high": shown(high),
+        "value": formatted(entry["value"]),
+        "low": low is not None and formatted(low) or None,
+        "high": formatted(high),
     }
 
 
@@ -103,8 +103,8 @@ def weights_of(path, checkpoint) -> list:
         ("file", Path(path).name),
         ("sha256 of the contents", checkpoint.sha256),
         ("steps", f"{checkpoint.step} of {config.steps}"),
-        ("pictures", f"{config.height}x{config.width}, minibatches of {config.batch_size}"),
-        ("training pairs", data.get("pairs", "not known")),
+        ("images", f"{config.height}x{config.width}, minibatches of {config.batch_size}"),
+        ("training pairs", data.get("pairs", "unknown")),
     ]
     seconds = checkpoint.metadata.get("seconds")
     if isinstance(seconds, (int, float)):
@@ -114,12 +114,12 @@ def weights_of(path, checkpoint) -> list:
 
 
 def notices_of(checkpoint) -> list:
-    """What a reader must know before the pictures."""
+    """Warnings at the top of the report."""
     if checkpoint.step >= checkpoint.config.steps and checkpoint.metadata.get("finished", True):
         return []
     return [
         f"Unfinished weights: training stopped at step {checkpoint.step} of "
-        f"{checkpoint.config.steps}. What falls short here says nothing against the paper."
+        f"{checkpoint.config.steps}. Poor results here are no evidence against the paper."
     ]
 
 
@@ -128,8 +128,8 @@ def settings_of(config: Config) -> list:
     return [
         {
             "name": spec.name,
-            "value": written(getattr(config, spec.name)),
-            "default": written(spec.default),
+            "value": option_value(getattr(config, spec.name)),
+            "default": option_value(spec.default),
             "source": spec.metadata["source"],
             "changed": getattr(config, spec.name) != spec.default,
         }
@@ -137,13 +137,13 @@ def settings_of(config: Config) -> list:
     ]
 
 
-def written(value) -> str:
-    """A setting's value as the command line takes it."""
+def option_value(value) -> str:
+    """A setting's value as written on the command line."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def claims_of(files, results) -> list:
-    """The claims with their verdicts, from a results folder; [] where nothing was measured."""
+    """The claims with their verdicts, from a results folder; [] without measurements."""
     folder = Path(results)
     measured = files.json(folder / "shipped.json")
     if measured is None:
@@ -156,17 +156,17 @@ def claims_of(files, results) -> list:
 
 
 def training_of(files, results):
-    """The condensed log of a results folder, {points, samples}; None where there is none."""
+    """The condensed log of a results folder, {points, samples}, or None."""
     path = Path(results) / "training.json"
     stored = files.json(path)
     try:
         return stored and condensed_log(stored)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}; make it again with claims.py --log") from error
+        raise ValueError(f"{path}: {error}; generate it again with claims.py --log") from error
 
 
 def claim_of(claim, numbers) -> dict:
-    """One claim with its verdict as texts, without Markdown."""
+    """One claim with its verdict as plain text."""
     entries = [(plain(label), estimate(entry)) for label, entry in numbers.entries.items()]
     return {
         "title": claim.title,
@@ -179,12 +179,12 @@ def claim_of(claim, numbers) -> dict:
 
 
 def plain(text) -> str:
-    """A text without Markdown's backticks and links."""
+    """Text without the backticks and links of Markdown."""
     return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text.replace("`", ""))
 
 
 def measures_of(evaluation) -> list:
-    """The measures of an evaluation as texts, in the order of its own table."""
+    """The measures of an evaluation as strings, in the order of its table."""
     from cagan_theano.evaluation.measures import MEASURES
 
     found, order = evaluation["measures"], [measure.name for measure in MEASURES]
@@ -195,7 +195,7 @@ def measures_of(evaluation) -> list:
 
 
 def measured_on(evaluation, checkpoint) -> str:
-    """What an evaluation was made on, and whether with these weights."""
+    """The data of an evaluation, and a warning if it used other weights."""
     return (
         f"{evaluation['n']} held-out swaps of {evaluation['data']}; {evaluation['interval']}."
         + other_weights(evaluation, checkpoint)
@@ -203,17 +203,17 @@ def measured_on(evaluation, checkpoint) -> str:
 
 
 def other_weights(evaluation, checkpoint) -> str:
-    """A sentence that says so where an evaluation is of other weights than the report's."""
+    """A warning if an evaluation used weights different from the report's, else ""."""
     if evaluation["sha256"] == checkpoint.sha256:
         return ""
     return (
-        f" Of OTHER weights: {evaluation['checkpoint']}, step {evaluation['step']}, sha256 "
+        f" Measured with OTHER weights: {evaluation['checkpoint']}, step {evaluation['step']}, sha256 "
         f"{evaluation['sha256'][:12]}."
     )
 
 
 def comparison_of(stored) -> dict:
-    """The table of `compare.json`: ours, the others, the baselines."""
+    """The table of `compare.json`: this system, the others, the baselines."""
     from cagan_theano.evaluation.systems import BASELINES, WITHOUT_ALPHA, cell
 
     measures = stored["measures"]
@@ -226,58 +226,68 @@ def comparison_of(stored) -> dict:
 
 
 def curves_of(files, run, results) -> list:
-    """The loss curves and the newest samples of a run folder, else of training.json."""
+    """Loss curves and the latest samples of a run folder, or the curves of training.json."""
     from cagan_theano.learning.samples import loss_curves
 
     if run is None:
         stored = training_of(files, results) or {"points": [], "samples": []}
         lines = stored["points"] + stored["samples"]
-        drawn = loss_curves(lines, "training, means between points")
+        plot = loss_curves(lines, "training, means between points")
         title = "Losses and held-out scores by step"
-        return [{"title": title, "src": picture_source(drawn)}] if drawn else []
+        return [{"title": title, "src": image_source(plot)}] if plot else []
     folder = RunFolder(run)
     folder.check_old()
     found, samples = [], sorted(folder.samples.glob("step_*.png"))
     log = folder.path / "log.jsonl"
     if log.is_file():
         files.read(log)
-    drawn = loss_curves(folder.read_log(), folder.path.resolve().name)
-    if drawn:
-        found.append({"title": "Losses and held-out scores by step", "src": picture_source(drawn)})
+    plot = loss_curves(folder.read_log(), folder.path.resolve().name)
+    if plot:
+        found.append({"title": "Losses and held-out scores by step", "src": image_source(plot)})
     return found + [
-        {"title": f"Held-out swaps while training: {path.name}", "src": picture_source(files.read(path))}
+        {"title": f"Held-out swaps during training: {path.name}", "src": image_source(files.read(path))}
         for path in samples[-1:]
     ]
 
 
 def figures_of(files, folder, checkpoint) -> list:
-    """The figures of a folder with what their PNG says of itself, in the order of their numbers."""
+    """The figures of a folder with their PNG metadata, in the order of their numbers."""
     names = ((re.fullmatch(r"figure(\d+)|compare", path.stem), path) for path in Path(folder).glob("*.png"))
     ordered = sorted((int(name[1] or sys.maxsize), path) for name, path in names if name)
     return [figure_of(path, files.read(path), checkpoint) for _, path in ordered]
 
 
 def figure_of(path, content, checkpoint) -> dict:
-    """One figure; warns where it was drawn with other weights."""
+    """One figure and the weights it was made with: the report's, other shipped ones, or unknown ones."""
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
-            facts = dict(image.text)
+            attributes = dict(image.text)
     except (OSError, ValueError, SyntaxError) as error:
-        raise ValueError(f"{path}: is no PNG ({error}); draw it again") from error
-    shown = [name for name in ("Checkpoint", "Step", "Seed", "Data") if name in facts]
-    sha256 = facts.get("Checkpoint-SHA256", checkpoint.sha256)
-    warning = f"Drawn with OTHER weights: sha256 {sha256[:12]}."
+        raise ValueError(f"{path}: is not a PNG file ({error}); generate it again") from error
+    listed = [name for name in ("Checkpoint", "Step", "Seed", "Data") if name in attributes]
+    sha256, name = attributes.get("Checkpoint-SHA256", checkpoint.sha256), attributes.get("Checkpoint", "")
+    same = sha256 == checkpoint.sha256
+    shipped = not same and is_shipped(name, sha256)
     return {
         "name": path.name,
-        "title": facts.get("Title", path.stem),
-        "src": picture_source(content),
-        "origin": "".join(f"; {name.lower()} {facts[name]}" for name in shown),
-        "warning": warning if sha256 != checkpoint.sha256 else "",
+        "title": attributes.get("Title", path.stem),
+        "src": image_source(content),
+        "origin": "".join(f"; {name.lower()} {attributes[name]}" for name in listed),
+        "checkpoint": name if shipped else None,
+        "note": f"Made with other shipped weights than this report's: {name}." if shipped else "",
+        "warning": "" if same or shipped else f"Made with OTHER weights: sha256 {sha256[:12]}.",
     }
 
 
+def is_shipped(name, sha256) -> bool:
+    """Whether shipped weights have this file name and digest, such as those of 256x192 for Figure 5."""
+    path = weights.folder() / Path(name).name
+    known = path.suffix == ".h5" and weights.NAMES.fullmatch(path.stem) and path.is_file()
+    return bool(known) and load_checkpoint(path).sha256 == sha256
+
+
 def commands_of(path, checkpoint, figures) -> list:
-    """Command lines that make the data, the weights, the figures and the numbers again."""
+    """Command lines that reproduce the data, the weights, the figures and the numbers."""
     from cagan_theano.evaluation import shoots
 
     data = checkpoint.metadata.get("data") or {}
@@ -288,8 +298,8 @@ def commands_of(path, checkpoint, figures) -> list:
         held_out = ["--held-out", given["held_out"]] if "held_out" in given else []
         if "version" in origin and (reason := shoots.older(checkpoint)):
             lines.append(
-                shell("# the nearest to the training data, which are not to be had again:", one_line(reason))
-            )  # quoted too: not every shell knows comments
+                shell("# the closest to the training data, which cannot be rendered again:", one_line(reason))
+            )  # quoted too: not every shell supports comments
         wardrobe = ["--wardrobe", given["wardrobe"]] if given.get("wardrobe", "paper") != "paper" else []
         swaps = ["--true-swaps", given["true_swaps"]] if "true_swaps" in given else []
         lines.append(
@@ -311,24 +321,28 @@ def commands_of(path, checkpoint, figures) -> list:
     ]
     lines.append(shell("python -m cagan_theano train --data train.h5 --run runs/again", *changed))
     name = f"checkpoints/{Path(path).name}"
-    programs = [Path(figure["name"]).stem for figure in figures if figure["name"].startswith("figure")]
+    programs = [
+        (Path(figure["name"]).stem, figure.get("checkpoint"))
+        for figure in figures
+        if figure["name"].startswith("figure")
+    ]
     return [
         *lines,
         *(
-            shell("python", f"replicate/{program}.py", "--checkpoint", name)
-            for program in (*programs, "evaluate", "claims")
+            shell("python", f"replicate/{program}.py", "--checkpoint", f"checkpoints/{own}" if own else name)
+            for program, own in (*programs, ("evaluate", None), ("claims", None))
         ),
         shell("python replicate/report.py report.html --checkpoint", name),
     ]
 
 
 def shell(begin, *words) -> str:
-    """A command line: `begin` as it is, then words that are data, each quoted for the shell."""
+    """A command line: `begin` as is, then untrusted words, each quoted for the shell."""
     return " ".join([begin, *(shlex.quote(str(word)) for word in words)])
 
 
 def option_of(row) -> list:
-    """A changed setting as the words of the training command."""
+    """A changed setting as options of the training command."""
     switches = {("norm_affine", "False"): ["--no-norm-affine"], ("copies_d", "False"): ["--no-copies-d"]}
     usual = [f"--{row['name'].replace('_', '-')}", row["value"]]
     return switches.get((row["name"], row["value"]), usual)
@@ -344,15 +358,15 @@ def versions_of(checkpoint) -> list:
 
 
 def contents(values) -> list:
-    """Anchors and names of the sections that there are."""
+    """Anchors and names of the sections present."""
     return [(ANCHORS.get(key, key), name) for key, name in SECTIONS if values.get(key)]
 
 
 def page(path, run=None, figures=None, results=None, evaluation=None) -> str:
     """The report on a checkpoint as HTML.
 
-    Parameters: paths; figures, results: folders that may be missing; run, evaluation: None or
-    there.  Raises FileNotFoundError, ValueError.
+    Parameters: paths; figures, results: folders that may be missing; run, evaluation: existing
+    paths or None.  Raises FileNotFoundError, ValueError.
     """
     files, checkpoint = Files(), load_checkpoint(path)
     values = {
@@ -376,9 +390,9 @@ def page(path, run=None, figures=None, results=None, evaluation=None) -> str:
 
 
 def numbers_of(files, checkpoint, figures, results, evaluation) -> dict:
-    """The claims and the tables of measures and of other systems, where they are."""
+    """The claims and the tables of measures and of other systems, if available."""
     if evaluation is not None and not Path(evaluation).is_file():
-        raise FileNotFoundError(f"{evaluation}: there is no such file; evaluate.py --out makes it")
+        raise FileNotFoundError(f"{evaluation}: no such file; evaluate.py --out writes it")
     source = Path(results) / "shipped.json"
     try:
         found = {"claims": claims_of(files, results)}
@@ -394,13 +408,13 @@ def numbers_of(files, checkpoint, figures, results, evaluation) -> dict:
             found["comparison"] = comparison_of(compared)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{source}: has not the form of its program's results ({error!r}); make it again"
+            f"{source}: is not in the format of its program's results ({error!r}); generate it again"
         ) from error
     return found
 
 
 def render(values: dict) -> str:
-    """The page; everything that is put into it is escaped."""
+    """The page; every inserted value is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -413,28 +427,28 @@ def render(values: dict) -> str:
 @click.command(cls=Command)
 @click.argument("out", type=Output("HTML"))
 @options.checkpoint_option("128x96")
-@click.option("--run", type=click.Path(), help="Run folder of the training: curves, samples.")
+@click.option("--run", type=click.Path(), help="Run folder of the training, for curves and samples.")
 @click.option(
     "--figures",
     type=click.Path(),
     default="figures",
     show_default=True,
-    help="Folder of the figures and of compare.py's results.",
+    help="Folder with the figures and the results of compare.py.",
 )
 @click.option(
     "--results",
     type=click.Path(),
     default="docs/results",
     show_default=True,
-    help="Folder of the claims' numbers (claims.py).",
+    help="Folder with the results of claims.py.",
 )
 @click.option(
     "--evaluation",
     type=click.Path(),
-    help="Measures: JSON of evaluate.py --out.  [default: the results' shipped.json]",
+    help="Measures: JSON written by evaluate.py --out.  [default: shipped.json in --results]",
 )
 def command(out, checkpoint, run, figures, results, evaluation):
-    """Write OUT, one HTML file about a checkpoint and all that was measured and drawn with it."""
+    """Write OUT, one HTML report on a checkpoint with its measurements and figures."""
     text = printable(page(checkpoint, run, figures, results, evaluation))
     write_atomically(out, text)
     click.echo(f"wrote {out} ({len(text.encode()) / 1e6:.1f} MB)")

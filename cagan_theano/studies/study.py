@@ -1,4 +1,4 @@
-"""What a study's trainings show: differences from the baseline, a table, a plot, a grid of swaps."""
+"""Results of a study: differences from the baseline, a table, a plot, a grid of swaps."""
 
 import io
 
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cagan_theano.evaluation import interval
-from cagan_theano.evaluation.interval import average, ratio
+from cagan_theano.evaluation.interval import PERCENT, average, ratio
 from cagan_theano.io import sheet
 from cagan_theano.io.text import literal
 from cagan_theano.learning.scores import SCORES, log_lines, score_names
@@ -21,16 +21,24 @@ MEASURES = {
     "outside": (SCORES["outside"], "lower"),
     "cycle": (average("cycle"), "lower"),
 }
-"""Compared measures: name -> (statistic, which is better); defined in docs/evaluation.md."""
+"""Compared measures: name -> (statistic, better direction); defined in docs/evaluation.md."""
+
+MIN_SEEDS = 2
+"""A difference counts only if at least this many seeds agree on its sign."""
+
+AGREE = f"the interval excludes 0, and at least {MIN_SEEDS} seeds agree"
 
 
 def columns_of(report):
-    """The columns of an evaluation's JSON as arrays, None as nan."""
+    """The columns of an evaluation's JSON as float arrays, None as nan."""
     return {name: np.array(values, float) for name, values in report["swaps"].items()}
 
 
 def several(statistic, runs):
-    """Statistic: the mean over trainings, dicts of columns of the same swaps."""
+    """Statistic: the mean of a statistic over trainings.
+
+    runs: a dict of columns for each training, of the same swaps.
+    """
 
     def mean(_columns, weights):
         return np.mean([statistic(columns, weights) for columns in runs], axis=0)
@@ -39,13 +47,13 @@ def several(statistic, runs):
 
 
 def compared(runs, baseline, seed=0):
-    """Each measure's mean over seeds, its seeds, and its difference from the baseline.
+    """Each measure's mean over seeds, its value per seed, and its difference from the baseline.
 
     runs, baseline: lists of columns, one for each seed, of the same swaps in the same order.
     Returns measure -> {value, low, high, seeds, difference: {value, low, high, seeds}}; the
-    intervals resample people or garments, the seeds being given beside them.
+    intervals resample people or garments, not seeds.
     """
-    weights = interval.draws(runs[0], seed)
+    weights = interval.bootstrap_weights(runs[0], seed)
     ones, found = np.ones(len(runs[0]["person"])), {}
     for name, (statistic, _) in MEASURES.items():
         here, there = several(statistic, runs), several(statistic, baseline)
@@ -60,9 +68,9 @@ def compared(runs, baseline, seed=0):
 
 
 def better(name, difference):
-    """ "better", "worse" or "-": an interval without 0, two seeds at least, all of one sign."""
+    """ "better", "worse" or "-": the interval excludes 0, at least ``MIN_SEEDS`` seeds, all of one sign."""
     low, high, seeds = (difference[key] for key in ("low", "high", "seeds"))
-    if len(seeds) < 2 or low is None or low <= 0 <= high or len({np.sign(s) for s in seeds}) > 1:
+    if len(seeds) < MIN_SEEDS or low is None or low <= 0 <= high or len({np.sign(s) for s in seeds}) > 1:
         return "-"
     down = high < 0
     return "better" if down == (MEASURES[name][1] == "lower") else "worse"
@@ -71,7 +79,7 @@ def better(name, difference):
 def curves(log):
     """The log's held-out scores: a list of {step, inside, outside, alpha_iou}.
 
-    Of lines that an older program wrote: {step, error, iou, outside}, which `scores.OLD_SCORES` tells.
+    Lines of older logs give {step, error, iou, outside}; see `scores.OLD_SCORES`.
     """
     return [
         {"step": line["step"], **{key: round(line[key], 5) for key in score_names(line)}}
@@ -81,12 +89,12 @@ def curves(log):
 
 
 def score(point, name):
-    """A point's `inside` or `alpha_iou`, or what an older log had in its place."""
+    """A point's `inside` or `alpha_iou`, or the corresponding score of an older log."""
     return point[name] if name in point else point[{"inside": "error", "alpha_iou": "iou"}[name]]
 
 
 def markdown(results):
-    """The results of a study as one table in Markdown."""
+    """The results of a study as a Markdown table."""
     head = ["run", "changed", *MEASURES]
     lines = [
         f"{results['title']}: {results['trainings']} trainings of {results['steps']} steps; "
@@ -102,23 +110,22 @@ def markdown(results):
         lines.append("| " + " | ".join([first, changes(run), *cells]) + " |")
     lines += [
         "",
-        "Mean over the seeds; for the baseline with the 95 % interval over people or "
-        "garments, for the others with the difference from the baseline and its interval. "
-        "Better or worse: the interval is without 0, and two seeds or more agree. "
-        "Defined in docs/evaluation.md.",
+        f"Mean over seeds; the baseline with its {PERCENT} interval over people or garments, the other "
+        f"runs with their difference from the baseline and its interval. Better or worse: {AGREE}. "
+        "The measures are defined in docs/evaluation.md.",
     ]
     missing = [f"{name} ({seeds})" for name, seeds in results["missing"].items()]
     return "\n".join(lines + (["", f"Not trained yet: {', '.join(missing)}."] if missing else []))
 
 
 def changes(run):
-    """What a run changes, as text."""
+    """The changes of a run, as text."""
     text = [f"{key}={value}" for key, value in run["changes"].items()]
     return ", ".join(text + ["clutter"] * run["clutter"]) or "nothing"
 
 
 def cell(name, entry, is_baseline):
-    """One number of the table with its interval."""
+    """One cell of the table: a value with its interval."""
     if is_baseline:
         return f"{entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
     change = entry["difference"]
@@ -128,13 +135,13 @@ def cell(name, entry, is_baseline):
 
 
 WORDS = {"better": "#20639b", "worse": "#c2571a", "-": "#9a9a9a"}
-"""Colors of the plot."""
+"""Colors of the plot by the word of `better`."""
 
 
 def plot(results):
-    """Every run's differences from the baseline as points and intervals: PNG bytes.
+    """Plot every run's differences from the baseline: PNG bytes.
 
-    results: the JSON of a study.  A small mark is a seed, the line the interval of the mean.
+    results: the JSON of a study.  Dots are seeds, lines are intervals of the mean.
     """
     runs = {name: run for name, run in results["runs"].items() if name != results["baseline"]}
     with sheet.style():
@@ -147,8 +154,8 @@ def plot(results):
         axes.set_ylim(max(len(runs), 1) - 0.5, -0.5)
         figure.suptitle(
             literal(f"{results['title']}: difference from the run {results['baseline']!r}, ")
-            + f"{results['n']} held-out swaps.  Dots: seeds; line: 95 % interval; in "
-            "color: without 0, and two seeds or more agree",
+            + f"{results['n']} held-out swaps.  Dots: seeds; line: {PERCENT.replace(' ', '')} interval; "
+            f"colored if {AGREE}",
             size=12,
             x=0.01,
             ha="left",
@@ -159,7 +166,7 @@ def plot(results):
 
 
 def plot_measure(axes, measure, runs):
-    """One column of `plot`."""
+    """Plot one column of `plot`."""
     axes.axvline(0, color=sheet.INK, linewidth=0.8)
     for place, run in enumerate(runs.values()):
         change = run["measures"][measure]["difference"]
@@ -176,17 +183,18 @@ def plot_measure(axes, measure, runs):
 
 
 NAMES_WIDTH = 420
-"""Device pixels for the runs' names at the left of the grid."""
+"""Device pixels for the names of the runs at the left of the grid."""
 
 FEW = 12
-"""Lines of a grid whose panels are large."""
+"""Grids with more rows than this have panels of half the height."""
 
 
 def grid(pictures, rows, note):
-    """One picture of the same swaps under each run: PNG bytes.
+    """The same swaps for each run in one image: PNG bytes.
 
-    pictures: x_i, y_j [n, H, W, 3] uint8, truth the same or None.  rows: run name -> (x_ij
-    [n, H, W, 3] uint8, alpha [n, H, W] float) of its first seed.  Above: x_i, y_j and the truth.
+    pictures: x_i, y_j [n, H, W, 3] uint8, truth likewise or None.  rows: run name -> (x_ij
+    [n, H, W, 3] uint8, alpha [n, H, W] float) of its first seed.  The top rows are x_i, y_j and the
+    truth.
     """
     gray = {
         name: np.repeat(sheet.as_bytes(alpha)[..., None], 3, axis=-1) for name, (_, alpha) in rows.items()
@@ -196,17 +204,14 @@ def grid(pictures, rows, note):
         lines["true swap"] = (pictures["truth"], None)
     lines |= {name: (x_ij, gray[name]) for name, (x_ij, _) in rows.items()}
     with sheet.style():
-        figure = drawn(lines, note)
+        figure = grid_figure(lines, note)
         canvas, data = FigureCanvasAgg(figure), io.BytesIO()
         canvas.print_png(data)
     return data.getvalue()
 
 
-def drawn(lines, note):
-    """The figure of `grid`: a name and, for each swap, a pair of panels to a line.
-
-    Where there are many runs the panels are half as high.
-    """
+def grid_figure(lines, note):
+    """The matplotlib Figure of `grid`: per row, a name and a pair of panels for each swap."""
     first = next(iter(lines.values()))[0]
     scale = sheet.scale_for(first[0], 256 if len(lines) <= FEW else 128)
     height, width = (side * scale for side in first.shape[1:3])
@@ -228,7 +233,7 @@ def drawn(lines, note):
 
 
 CAPTION = (
-    r"The same held-out swaps under each run, one seed: above, the human $x_i$ and the "
+    r"The same held-out swaps for each run, one seed. Top: the human $x_i$ and the "
     r"article $y_j$; then, for each run, the generated $x_i^j$ and its mask $\alpha_i^j$ "
     r"(white: painted)."
 )
