@@ -93,7 +93,7 @@ def test_photos_keep_their_size_where_asked(shop, alpha, expected, capsys):
     red = shop.root / "out" / "anna" / "red.png"
     assert Image.open(red).size == (70, 50) and level(red) == pytest.approx(expected, abs=1)
     assert Image.open(shop.root / "out" / "ben" / "red.png").size == (32, 32)
-    assert run(shop) == 1 and "--keep-size; name another folder" in capsys.readouterr().err
+    assert run(shop) == 1 and "--keep-size; give another folder" in capsys.readouterr().err
 
 
 def test_bad_pictures_are_told_and_left_out(shop, capsys):
