@@ -292,7 +292,7 @@ def test_figure3_states_the_sizes_of_the_paper():
         "512x8x6",
         "1x8x6",
     ]
-    assert r"sees 63$\times$63 pixels" in words(figure)
+    assert r"receptive field of a logit is 63$\times$63 pixels" in words(figure)
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_figure3_slices_add_up_and_copies_stand_last(changes):
     assert all((box.slices[-1] == ("copies", 6)) == (config.copies_g != "none") for box in hidden)
     figure = figure3.draw(G, D, 32, 32)
     field = 31 if len(config.d_widths) == 3 else 61 if config.d_kernel == 5 else 63
-    assert rf"sees {field}$\times${field} pixels" in words(figure)
+    assert rf"receptive field of a logit is {field}$\times${field} pixels" in words(figure)
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -130,10 +130,10 @@ def parts(swaps):
     return [(part[0], part) for part in tqdm(every, desc="swaps", unit="part", leave=False)]
 
 
-def compare(systems, held, swaps, shown=()):
+def compare(systems, held, swaps, examples=()):
     """Run and measure systems on swaps.
 
-    systems: name -> system.  shown: indices of swaps whose images are kept for the figure.  Returns
+    systems: name -> system.  examples: indices of swaps whose images are kept for the figure.  Returns
     (columns, kept): name -> columns of `measures.measure_triple`, baselines included, {} without true
     swaps; name -> {index: image}, inputs and truth included.
     """
@@ -145,14 +145,14 @@ def compare(systems, held, swaps, shown=()):
         made |= baselines(pictures)
         for name, x_ij in made.items():
             rows.setdefault(name, []).extend(measured(x_ij[n], pictures, n) for n in range(len(part)))
-        keep(kept, {**pictures, **made}, first, part, shown)
+        keep(kept, {**pictures, **made}, first, part, examples)
     return {name: stacked(values, held, swaps) for name, values in rows.items()}, kept
 
 
-def keep(kept, pictures, first, part, shown):
-    """Add a part's images of the swaps in `shown` to `kept`."""
+def keep(kept, pictures, first, part, examples):
+    """Add a part's images of the swaps in `examples` to `kept`."""
     for name, values in pictures.items():
-        for number in set(shown) & set(part.tolist()) if values is not None else ():
+        for number in set(examples) & set(part.tolist()) if values is not None else ():
             kept.setdefault(name, {})[number] = values[number - first]
 
 
