@@ -29,6 +29,7 @@ RUN ?= runs/cagan_$(SIZE)
 STEPS ?= 10000
 KILLS ?= 200
 CASES ?= 100000
+TESTS ?= tests
 
 # A Python with PyTorch and onnxruntime (pyproject.toml's extra "witness"); if missing, they are skipped.
 TORCH_PYTHON ?= $(BIN)/python
@@ -41,10 +42,11 @@ CODE := cagan_theano data_prep replicate tests
 FIGURES := figure2 figure3 figure4 figure5 figure6
 
 .DELETE_ON_ERROR:
-.PHONY: help python python-3.11 environment environments lint docs test witness figures $(FIGURES) photoshoot train gpu benchmark faults fuzz pins clean
+.PHONY: help python python-3.11 environment environments lint docs test coverage witness figures $(FIGURES) photoshoot train gpu benchmark faults fuzz pins clean
 
 help:
 	@echo 'make test          run the tests in every environment that this Python supports'
+	@echo 'make coverage      run the tests and print the line coverage of each package (TESTS=$(TESTS))'
 	@echo 'make witness       run the tests that compare with PyTorch and ONNX (Python 3.11; installs CPU PyTorch)'
 	@echo 'make lint          check style and format with ruff, types with mypy'
 	@echo 'make docs          build the documentation site into build/site/ and check its links'
@@ -90,6 +92,11 @@ test: environments
 ifneq ($(WORLD),$(lastword $(WORLDS)))
 	.venv/$(lastword $(WORLDS))/bin/python -m pytest -n 2 -m both_worlds
 endif
+
+# Not part of make test: measuring slows the tests.
+coverage: $(READY)
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=json:build/coverage.json $(TESTS)
+	$(BIN)/python tests/coverage_totals.py build/coverage.json
 
 # The wheel of CPU PyTorch is on PyTorch's own package index, not on the default one: pip must be
 # configured to find it (PIP_EXTRA_INDEX_URL, or PIP_FIND_LINKS for a folder that holds the wheel).
@@ -157,5 +164,5 @@ pins: | $(UV)
 	$(LOCK) --extra test --extra witness -c requirements/reference.txt requirements/witness.in -o requirements/witness.txt
 
 clean:
-	rm -rf .venv figures build .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf .venv figures build .coverage* .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

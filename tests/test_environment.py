@@ -290,3 +290,14 @@ def test_make_help_tells_of_the_two_commands():
 def test_every_document_is_on_the_site():
     named = set(re.findall(r": (\w+\.md)$", text("mkdocs.yml"), re.M))
     assert named == {path.name for path in (ROOT / "docs").glob("*.md")}
+
+
+def test_coverage_is_summed_by_package():
+    import coverage_totals
+
+    counts = {"a/b/c/d.py": (1, 4), "a/b/e.py": (3, 4), "a/f.py": (2, 2), "a/g/__init__.py": (0, 0)}
+    files = {name: {"summary": {"covered_lines": covered, "num_statements": lines}}
+             for name, (covered, lines) in counts.items()}  # fmt: skip
+    rows = coverage_totals.totals(files)
+    assert rows == {"a": (2, 2), "a/b": (4, 8), "a/g": (0, 0)}
+    assert coverage_totals.table(rows).splitlines()[-1].split() == "total 6 of 10 lines 60.0 %".split()
