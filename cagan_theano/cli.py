@@ -20,6 +20,7 @@ SECTIONS = {
     "Dress photos": {
         "swap": ("dressing.swap:command", "Dress the person in one photo."),
         "swap-folder": ("dressing.swap_folder:command", "Dress every person in a folder."),
+        "demo": ("dressing.demo:command", "Open a local page that dresses photos."),
         "samples": ("dressing.samples:command", "Write sample pictures to try these on."),
     },
     "Data": {
