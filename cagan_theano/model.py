@@ -125,14 +125,22 @@ class Model:
         photos = {name: opened(value, name) for name, value in given.items() if value is not None}
         x_i, y_j = (self._images(photos[name], n) for name in ("human", "article"))
         if wearing is None:
-            alpha = self.swap(x_i, np.full_like(x_i, 255), y_j, batch_size=batch_size).alpha
-            y_i = np.stack([cut_out(*row) for row in zip(x_i, alpha)])
+            y_i = self.worn(x_i, y_j, batch_size)
         else:
             y_i = self._images(photos["wearing"], n)
         swap = self.swap(x_i, y_i, y_j, batch_size=batch_size)
         humans = photos["human"] * (n // len(photos["human"]))
         made = [self._dressed(*row) for row in zip(humans, swap.alpha, swap.x_tilde_ij)]
         return made if lists else made[0]
+
+    def worn(self, x_i, y_j, batch_size: int = 16) -> np.ndarray:
+        """Article photos y_i of what the humans wear, cut out of their photos by a first pass.
+
+        x_i, y_j: [N, H, W, 3] uint8; y_j: what will be put on.  Returns uint8 [N, H, W, 3].
+        The pass is given a blank y_i.  Ours; the paper always has y_i.
+        """
+        alpha = self.swap(x_i, np.full_like(x_i, 255), y_j, batch_size=batch_size).alpha
+        return np.stack([cut_out(*row) for row in zip(x_i, alpha)])
 
     def provenance(self) -> dict[str, str]:
         """Which weights these are, for an image's metadata: str -> str, without time or path."""

@@ -184,6 +184,20 @@ def test_command_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
     assert str(tmp_path) not in out.read_text()
 
 
+def test_no_wearing_keeps_the_worn_article_from_the_model(tmp_path, monkeypatch, capsys):
+    class Spy(ToyModel):
+        def worn(self, x_i, y_j):
+            return np.full_like(x_i, 77)
+
+        def swap(self, x_i, y_i, y_j, mask=None):
+            assert (y_i == 77).all()
+            return super().swap(x_i, y_i, y_j, mask)
+
+    monkeypatch.setattr(weights, "load_model", lambda *_: Spy(0.5))
+    code, printed, _ = run(capsys, "--data", write_photos(tmp_path / "toy.h5"), "--no-wearing")
+    assert code == 0 and "12 held-out swaps" in printed
+
+
 @pytest.mark.parametrize("triples, masks", [(False, True), (True, False), (False, False)])
 def test_data_without_truth_give_what_needs_none(tmp_path, monkeypatch, capsys, triples, masks):
     monkeypatch.setattr(weights, "load_model", lambda *_: ToyModel())

@@ -16,6 +16,7 @@ from cagan_theano import weights
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.dressing import swap
+from cagan_theano.dressing.photo import enlarged
 from cagan_theano.evaluation import held_out
 from cagan_theano.figures import figure2, figure3, figure4, figure5, figure6
 from cagan_theano.io import sheet
@@ -450,12 +451,10 @@ def photos(tmp_path):
 
 
 class FileModel(ToyModel):
-    """The toy model with `swap_files`."""
+    """The toy model, which takes the worn article for blank if it is not given."""
 
-    def swap_files(self, *paths):
-        from data_prep.picture import read_picture
-
-        return self.swap(*(read_picture(path, HEIGHT, WIDTH)[None] for path in paths))
+    def worn(self, x_i, y_j):
+        return np.full_like(x_i, 255)
 
 
 @pytest.fixture
@@ -475,6 +474,11 @@ def test_swap_writes_result_mask_and_grid(tmp_path, photos, file_toy):
         about = Image.open(path).text
         assert about["Checkpoint-SHA256"] == "ab" * 32 and about["Step"] == "7"
         assert str(tmp_path) not in str(about)
+
+
+def test_swap_does_without_a_photo_of_the_worn_article(tmp_path, photos, file_toy):
+    assert run(swap.command, *photos[:2], *photos[4:], "--out", tmp_path / "out.png") == 0
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.png")), human(2, 9))
 
 
 def test_swap_keeps_size_and_detail_outside_alpha(tmp_path, photos, file_toy):
@@ -497,7 +501,7 @@ def test_scaled_up_alpha_lies_where_the_photo_was_padded(size):
     across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
     photo = np.repeat((60 + 60 * across + 80 * down)[..., None], 3, axis=-1).astype(np.uint8)
     small = np.asarray(fit(Image.fromarray(photo), 128, 96), np.float32)[..., 0]
-    large = swap.scaled_up(small, size)
+    large = enlarged(small, size)
     assert large.shape == (height, width)
     edge_h, edge_w = height // 6 + 4, width // 6 + 4  # where the padding's color bleeds in
     inner = (slice(edge_h, -edge_h), slice(edge_w, -edge_w))

@@ -121,7 +121,7 @@ def test_no_photo_is_one_line(source, fault):
     with pytest.raises(ValueError) as left:
         photo.open_photo(source, "me")
     assert fault in str(left.value) and "\n" not in str(left.value)
-    with pytest.raises(FileNotFoundError, match="there is no such file"):
+    with pytest.raises(FileNotFoundError, match="no such file"):
         photo.open_photo("nowhere.png")
 
 

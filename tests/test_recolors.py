@@ -190,7 +190,7 @@ def stand_in(held, answer):
         assert len(x_i) == len(answers)  # a single batch
         return SimpleNamespace(x_ij=answers, alpha=triples.mask.load() / 255.0)
 
-    return SimpleNamespace(swap=swap, config=SimpleNamespace(mask="none"))
+    return SimpleNamespace(swap=swap, config=SimpleNamespace(takes_mask=False))
 
 
 # --- --shrink and --ground

@@ -16,10 +16,14 @@ from cagan_theano.model import Swap
 class Painter:
     """A model that paints x_ij as the mean of x_i and y_j, and counts what it paints."""
 
-    sha256, config = "0" * 64, SimpleNamespace(height=32, width=32, mask="none")
+    sha256, config = "0" * 64, SimpleNamespace(height=32, width=32, takes_mask=False)
 
     def __init__(self):
-        self.sizes, self.alpha = [], 0.0
+        self.sizes, self.alpha, self.worn_of = [], 0.0, []
+
+    def worn(self, x_i, y_j, batch_size):
+        self.worn_of.append(len(np.unique(x_i.reshape(len(x_i), -1), axis=0)))
+        return np.zeros_like(x_i)
 
     def swap(self, x_i, y_i, y_j, batch_size):
         assert x_i.shape == y_i.shape == y_j.shape == (batch_size, 32, 32, 3)
@@ -68,6 +72,18 @@ def level(path):
     values = np.unique(np.asarray(Image.open(path)))
     assert len(values) == 1
     return values[0]
+
+
+def test_without_worn_articles_a_first_pass_cuts_them_out(shop):
+    (shop.root / "pairs.csv").write_text("anna.png,red.png\nsub/cleo.png,blue.png\n")
+    folders = [f"--{name}={shop.root / folder}" for name, folder in
+               (("humans", "people"), ("articles", "shop"), ("out", "out"))]  # fmt: skip
+    for words, count in (([f"--pairs={shop.root / 'pairs.csv'}"], 2), ([], 6)):
+        with pytest.raises(SystemExit) as left:
+            main(swap_folder.command, [*folders, *words])
+        assert left.value.code == 0 and len(list((shop.root / "out").rglob("*.png"))) == count
+    assert level(shop.root / "out" / "anna" / "red.png") == 50
+    assert shop.painter.worn_of == [2, 3]  # different people of each batch, of which two pairs were there
 
 
 def test_everyone_in_everything_and_no_more_the_second_time(shop, capsys):

@@ -28,6 +28,9 @@ RADIUS = 4
 EPSILON = 1e-4
 """Variance of colors in [0, 1] below which an area counts as flat, so that alpha is only smoothed there."""
 
+REACH = 2
+"""Pixels of the network's image by which the photo may move an edge of alpha."""
+
 FILLED = 0.86
 """Share of an article photo's height or width that the article fills, as in the photoshoot."""
 
@@ -141,15 +144,21 @@ def along_edges(alpha: np.ndarray, small: np.ndarray, photo: Image.Image) -> np.
     A guided filter (He, Sun, Tang 2013; the fast form, He and Sun 2015): around each pixel of the
     small image alpha is fitted by a linear function of its color; the functions are enlarged, and
     applied to the colors of the photo.  Where color does not explain alpha (white on white), alpha
-    is enlarged as it is.  Ours; the paper has no photos larger than the network's.
+    is enlarged as it is; an edge moves by no more than REACH of the network's
+    pixels.  Ours; the paper has no photos larger than the network's.
     alpha: [h, w]; small: the photo fitted to h x w, uint8 [h, w, 3].
     """
+    from scipy.ndimage import maximum_filter, minimum_filter
+
     slope, offset, explained = color_fit(alpha.astype(np.float64), small / np.float64(255))
     weight = enlarged(offset, photo.size)
     for channel, factor in zip(photo.split(), np.moveaxis(slope, -1, 0)):
         weight += enlarged(factor, photo.size) * (np.asarray(channel, np.float32) / 255)
     trust = np.clip(enlarged(explained, photo.size), 0, 1)
-    return np.clip(trust * weight + (1 - trust) * enlarged(alpha, photo.size), 0, 1)
+    weight = trust * weight + (1 - trust) * enlarged(alpha, photo.size)
+    window = 2 * REACH + 1
+    near = (enlarged(f(alpha, window), photo.size) for f in (minimum_filter, maximum_filter))
+    return np.clip(np.clip(weight, *near), 0, 1)
 
 
 def color_fit(alpha: np.ndarray, color: np.ndarray) -> tuple:

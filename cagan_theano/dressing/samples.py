@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from cagan_theano import weights
-from cagan_theano.dressing.swap import image_bytes
+from cagan_theano.dressing.photo import image_bytes
 from cagan_theano.evaluation.held_out import split_distinct
 from cagan_theano.io.command import OVERWRITE, Command, overwrite_option
 from cagan_theano.io.files import check_absent, write_atomically

@@ -24,7 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cagan_theano import options, weights
-from cagan_theano.dressing.swap import image_bytes, paste
+from cagan_theano.dressing.photo import image_bytes, paste
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import write_atomically
 from data_prep.picture import decode, fit, quiet
@@ -35,7 +35,10 @@ SETTINGS = "swap_folder.json"
 
 
 class Job(NamedTuple):
-    """One swap: paths of x_i, y_i and y_j in their folders, and of the result."""
+    """One swap: paths of x_i, y_i and y_j in their folders, and of the result.
+
+    wearing: "" if the worn article is cut out of the person's photo.
+    """
 
     human: str
     wearing: str
@@ -44,10 +47,10 @@ class Job(NamedTuple):
 
 
 class Folders(NamedTuple):
-    """The folders of people, the articles that they wear, and the articles to put on."""
+    """The folders of people, the articles that they wear (None: not given), and the articles to put on."""
 
     humans: Source
-    wearing: Source
+    wearing: Source | None
     articles: Source
 
 
@@ -71,7 +74,7 @@ def all_jobs(folders: Folders, ending: str):
     articles = list(walk(folders.articles))
     for human in walk(folders.humans):
         folder, _, name = human.rpartition("/")
-        wearing = folders.wearing.twin(folder, name)
+        wearing = folders.wearing.twin(folder, name) if folders.wearing else ""
         if wearing is None:
             yield (
                 human,
@@ -85,19 +88,25 @@ def all_jobs(folders: Folders, ending: str):
 
 def same(folders: Folders, wearing: str, article: str) -> bool:
     """Whether the article to put on is the same file as the worn article."""
-    return folders.wearing.locate(wearing) == folders.articles.locate(article)
+    return bool(wearing) and folders.wearing.locate(wearing) == folders.articles.locate(article)
 
 
 def listed_jobs(folders: Folders, path, ending: str):
-    """The jobs of a list: lines of human, wearing, article, separated by tabs or commas."""
+    """The jobs of a list: lines of human, wearing, article, separated by tabs or commas.
+
+    Without a folder of worn articles, lines of human, article.
+    """
+    sources = [source for source in folders if source]
+    columns = "human, wearing, article" if folders.wearing else "human, article"
     folder, name = os.path.split(os.path.abspath(path))
     for number, line in Source(folder).lines(name):
         parts = [part.strip() for part in line.split("\t" if "\t" in line else ",")]
-        if len(parts) != 3 or not all(parts):
-            yield f"{path}:{number}", "not a line of human, wearing, article"
+        if len(parts) != len(sources) or not all(parts):
+            yield f"{path}:{number}", f"not a line of {columns}"
             continue
         try:
-            yield job(*(source.resolve(part) for source, part in zip(folders, parts)), ending), None
+            human, *worn, article = (source.resolve(part) for source, part in zip(sources, parts))
+            yield job(human, worn[0] if worn else "", article, ending), None
         except ValueError as error:
             yield f"{path}:{number}", str(error)
 
@@ -109,9 +118,13 @@ def job(human: str, wearing: str, article: str, ending: str) -> Job:
 
 
 def readers(folders: Folders, height: int, width: int):
-    """Cached functions path -> uint8 [height, width, 3], one for each folder."""
+    """Cached functions path -> uint8 [height, width, 3], one for each folder; blank for a missing one."""
+    blank = np.full((height, width, 3), 255, np.uint8)
 
     def reader(source):
+        if source is None:
+            return lambda path: blank
+
         @functools.lru_cache(maxsize=KEPT)
         def read(path):
             picture = decode(io.BytesIO(source.read(path)), path, (height, width))
@@ -143,7 +156,7 @@ def write(out: Path, job: Job, picture) -> None:
 def write_large(out: Path, humans: Source, job: Job, painted) -> None:
     """Composite (alpha, x_tilde_ij) into the photo at its own resolution and write the result."""
     original = decode(io.BytesIO(humans.read(job.human)), job.human)
-    write(out, job, paste(original, *painted))
+    write(out, job, paste(original, *painted)[0])
 
 
 def dress(jobs, reads, paint, write, batch_size: int, threads: int, done=lambda n: None) -> list:
@@ -267,8 +280,8 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
 @click.option(
     "--wearing",
     type=click.Path(file_okay=False),
-    required=True,
-    help="Photos y_i of the article that each person wears, with the same names.",
+    help="Photos y_i of the article that each person wears, with the same names.  "
+    "[default: cut out of the people's photos by a first pass]",
 )
 @click.option(
     "--articles",
@@ -340,9 +353,9 @@ def command(
     device,
 ):
     """Dress a folder of people in a folder of articles."""
-    folders = Folders(*map(Source, (humans, wearing, articles)))
+    folders = Folders(Source(humans), Source(wearing) if wearing else None, Source(articles))
     model = weights.load_model(checkpoint, backend, device)
-    if model.config.mask != "none":
+    if model.config.takes_mask:
         raise ValueError(
             f"{checkpoint}: requires masks (mask={model.config.mask}), which folders of "
             "photos do not have; give another checkpoint"
@@ -353,8 +366,10 @@ def command(
     todo = list(unfinished(found, out, faults))
     reads = readers(folders, model.config.height, model.config.width)
 
-    def paint(*pictures):
-        swap = model.swap(*pictures, batch_size=batch_size)
+    def paint(x_i, y_i, y_j):
+        if not wearing:
+            y_i = model.worn(x_i, y_j, batch_size)
+        swap = model.swap(x_i, y_i, y_j, batch_size=batch_size)
         return list(zip(swap.alpha, swap.x_tilde_ij)) if keep_size else swap.x_ij
 
     keep = functools.partial(write_large, out, folders.humans)

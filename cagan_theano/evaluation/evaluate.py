@@ -352,9 +352,15 @@ def limit(held, count):
     show_default=True,
     help="Seed of the bootstrap, and of the sampled swaps without true swaps.",
 )
+@click.option(
+    "--no-wearing",
+    is_flag=True,
+    help="Keep y_i from the model, which cuts out what the people wear by a first pass, as cagan swap "
+    "does without --wearing.",
+)
 @options.backend_option
 @options.device_option
-def command(checkpoint, data, out, plot, save_images, features, count, seed, backend, device):
+def command(checkpoint, data, out, plot, save_images, features, count, seed, no_wearing, backend, device):
     """Measure a checkpoint on held-out images, against the true swaps if available.
 
     Without true swaps: the cycle error, and alpha against stored masks.
@@ -364,12 +370,28 @@ def command(checkpoint, data, out, plot, save_images, features, count, seed, bac
     network = load_network(features) if features else None
     images = ImageFolders(save_images) if save_images else None
     model = weights.load_model(checkpoint, backend, device)
+    if no_wearing:
+        model = WithoutWearing(model)
     with held_out.open_split(data, model, TRIPLES) as held:
         result = evaluate(checkpoint, model, held, seed, count, (images,), network)
     click.echo(table(result))
     if images:
         click.echo(f"wrote {images.written} swaps to {save_images}")
     write_results(result, out, plot)
+
+
+class WithoutWearing:
+    """A model that makes y_i itself, by `Model.worn`; everything else is the given model's."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def __getattr__(self, name):
+        return getattr(self.model, name)
+
+    def swap(self, x_i, y_i, y_j, mask=None, **settings):
+        """`Model.swap` with an y_i that is cut out of x_i."""
+        return self.model.swap(x_i, self.model.worn(x_i, y_j), y_j, mask, **settings)
 
 
 def write_results(result, out, plot):

@@ -210,7 +210,7 @@ def swap(model, held, i, j):
 
 def dress(model, held, x_i, y_i, y_j, mask):
     """`Model.swap`, with the stored masks if the network uses masks (section 4)."""
-    if model.config.mask == "none":
+    if not model.config.takes_mask:
         return model.swap(x_i, y_i, y_j)
     need(held, mask is not None, "has no masks, which this checkpoint requires")
     return model.swap(x_i, y_i, y_j, mask=mask)

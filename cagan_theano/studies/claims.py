@@ -100,7 +100,7 @@ def speed(model):
     """
     rng, size = np.random.default_rng(0), (model.config.height, model.config.width)
     x, y, z = rng.integers(0, 256, (3, TIMED, *size, 3), np.uint8)
-    masks = {} if model.config.mask == "none" else {"mask": np.full((TIMED, *size), 255, np.uint8)}
+    masks = {"mask": np.full((TIMED, *size), 255, np.uint8)} if model.config.takes_mask else {}
     model.swap(x, y, z, **masks)
     rates = []
     for _ in range(REPETITIONS):
