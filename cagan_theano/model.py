@@ -1,5 +1,6 @@
 """The public interface: load a checkpoint, swap garments on arrays or on image files."""
 
+import contextlib
 import threading
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from cagan_theano.config import Config, check_image_size
 from cagan_theano.dressing.advice import advice
 from cagan_theano.dressing.photo import Dressed, cut_out, fitted, open_photo, paste
 from cagan_theano.io.text import printable
+from cagan_theano.io.waiting import COMPILING, explained
 from cagan_theano.learning.functions import build_networks, compile_swap
 from cagan_theano.learning.swaps import Swap, swap_in_batches
 from cagan_theano.learning.trainer import check_weights, set_values
@@ -60,7 +62,7 @@ class Model:
     ):
         self.config, self.G, self.backend, self.name = config, G, backend, name
         self.step, self.metadata, self.sha256 = step, metadata or {}, sha256
-        self._compiled, self._lock = {}, threading.Lock()
+        self._compiled, self._swapped, self._lock = {}, set(), threading.Lock()
 
     def __repr__(self):
         size = f"{self.config.height}x{self.config.width}"
@@ -178,8 +180,16 @@ class Model:
         # A new batch size means a new compilation: small N take the next power of two, large N
         # full batches.
         rows = min(batch_size, 1 << max(0, n - 1).bit_length())
-        with naming(self.name), self._lock:  # an Aesara function is not safe to share
+        # an Aesara function is not safe to share
+        with naming(self.name), self._lock, self._explained(size, rows):
             return swap_in_batches(self._function(size), images, masks, rows, self.config.color)
+
+    def _explained(self, size, rows: int):
+        """Explains the wait for the first swap of a size and number of rows, which compiles."""
+        if (size, rows) in self._swapped:
+            return contextlib.nullcontext()
+        self._swapped.add((size, rows))
+        return explained(COMPILING.format("the swap", *size))
 
     def _function(self, size):
         """The compiled swap of pictures of (height, width)."""

@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from matplotlib.cbook import is_math_text
 from cagan_theano.io import files
 from cagan_theano.io.command import main
 from cagan_theano.io.text import literal
+from cagan_theano.io.waiting import explained
 from cagan_theano.learning.samples import HeldOut, loss_curves, sample_sheet
 
 ROOT = Path(__file__).parents[1]
@@ -119,3 +121,11 @@ def test_small_print_of_any_name_is_drawn(name):
     picture = np.zeros((32, 32, 3), np.uint8)
     figure = sheet.grid([[picture, picture]], ["$x_i$", "$y_i$"], "Of $x_i$.", f"{name} step 3", 4)
     assert sheet.rendered(figure).size
+
+
+def test_only_a_long_wait_is_explained(capsys):
+    with explained("long", patience=0.05):
+        time.sleep(0.5)
+    with explained("short", patience=60):
+        pass
+    assert capsys.readouterr().err == "long\n"

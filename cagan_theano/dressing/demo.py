@@ -162,7 +162,6 @@ def serve(gradio, model, folder: Path, note: str, port=None, wait: bool = True):
         path = samples / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(path)
-    click.echo("compiling the swap")
     first, article = next((samples / "people").iterdir()), next((samples / "shop").iterdir())
     model.dress(first, article)
     return launch(gradio, page(gradio, model, samples, note), port, wait)

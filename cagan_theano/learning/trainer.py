@@ -1,5 +1,6 @@
 """The training that Aesara compiles: networks, Adam's moments and functions on one back end."""
 
+import contextlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from cagan_theano.backends import Backend
 from cagan_theano.compat import versions
 from cagan_theano.config import AVERAGE, Config
+from cagan_theano.io.waiting import COMPILING, explained
 from cagan_theano.learning.functions import build_networks, compile_functions, sized_networks
 from cagan_theano.learning.training import Training
 
@@ -29,7 +31,13 @@ class Trainer(Training):
         self.functions = compile_functions(self.networks, photos, config, backend)
 
     def update(self, name: str, indices) -> dict[str, float]:
-        return getattr(self.functions, name)(indices)
+        function = getattr(self.functions, name)
+        with (
+            contextlib.nullcontext()
+            if function.function
+            else explained(COMPILING.format("the training step", self.config.height, self.config.width))
+        ):
+            return function(indices)
 
     @property
     def G(self):

@@ -1,0 +1,20 @@
+"""A line on standard error about work that takes long and shows no progress of its own."""
+
+import contextlib
+import sys
+import threading
+
+COMPILING = "compiling {} for {}x{} images (up to a minute; kept in the cache for later runs)"
+PATIENCE = 2.0  # seconds of silence that need no explanation
+
+
+@contextlib.contextmanager
+def explained(text: str, patience: float = PATIENCE):
+    """Print a line of text if the block takes longer than `patience` seconds."""
+    timer = threading.Timer(patience, print, (text,), {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
