@@ -109,7 +109,7 @@ def unknown_field(file):
 
 
 DAMAGES = {
-    "is no checkpoint of cagan_theano": lambda f: f.attrs.update(format="cagan_theano photos"),
+    "not a cagan_theano checkpoint": lambda f: f.attrs.update(format="cagan_theano photos"),
     "has format version 2": lambda f: f.attrs.update(version=2),
     "version is not a whole number": lambda f: f.attrs.update(version="x"),
     "step is not a whole number": lambda f: f.attrs.update(step=-1),
@@ -139,7 +139,7 @@ def test_damage_is_one_line_that_names_the_file(fault, tmp_path):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match="none.h5: there is no such checkpoint"):
+    with pytest.raises(FileNotFoundError, match="none.h5: no such checkpoint"):
         load_checkpoint(tmp_path / "none.h5")
 
 
