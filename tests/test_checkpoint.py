@@ -111,8 +111,8 @@ def unknown_field(file):
 DAMAGES = {
     "not a cagan_theano checkpoint": lambda f: f.attrs.update(format="cagan_theano photos"),
     "has format version 2": lambda f: f.attrs.update(version=2),
-    "version is not a whole number": lambda f: f.attrs.update(version="x"),
-    "step is not a whole number": lambda f: f.attrs.update(step=-1),
+    "version is not an integer": lambda f: f.attrs.update(version="x"),
+    "step is not an integer": lambda f: f.attrs.update(step=-1),
     "do not match their sha256": lambda f: f["D/head.W"].write_direct(SMALL * 2),
     "its contents do not match": lambda f: f.attrs.update(metadata="{}"),
     "not finite": nan,

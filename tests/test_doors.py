@@ -173,9 +173,9 @@ def test_a_photo_file_s_provenance_is_checked_on_both_sides(tmp_path):
 @pytest.mark.parametrize("more, fault", [
     ({"step": 10**29}, "step is"), ({"step": -1}, "step is"),
     ({"G": {"x": np.ones(1), "x/y": np.ones(1)}}, "such as 'G/x'"),
-    ({"G": {"../x": np.ones(1)}}, "such as 'G/../x'"), ({"sampler": "a\0b"}, "sampler is no text"),
-    ({"optimizer": {"G/t": np.ones(1, "complex64")}}, "is of complex64"),
-    ({"optimizer": {"G/t": np.ones(1)}}, "is of float64"),
+    ({"G": {"../x": np.ones(1)}}, "such as 'G/../x'"), ({"sampler": "a\0b"}, "sampler is not text"),
+    ({"optimizer": {"G/t": np.ones(1, "complex64")}}, "has dtype complex64"),
+    ({"optimizer": {"G/t": np.ones(1)}}, "has dtype float64"),
     ({"G": {"x": np.full(1, np.inf)}}, "not finite"),
 ])  # fmt: skip
 def test_what_could_not_be_read_is_not_written(more, fault, tmp_path):

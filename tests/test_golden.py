@@ -280,9 +280,9 @@ def promising(file):
     [
         (linked, "is missing, or a link"),
         (retyped, "plain float64"),
-        (promising, "declares 8000000 bytes and does not hold them"),
+        (promising, "declares 8000000 bytes but does not contain them"),
         (lambda file: file.attrs.modify("order", "[" * 9000), "is invalid"),
-        (lambda file: file.attrs.modify("version", 9), "no file of cagan_theano golden"),
+        (lambda file: file.attrs.modify("version", 9), "not a file of cagan_theano golden"),
         (lambda file: file.attrs.modify("order", '["../x"]'), "is missing, or a link"),
         (lambda file: file.attrs.modify("config", "{}x"), "is invalid"),
         (lambda file: file.attrs.modify("about", "[]"), "has the wrong form"),

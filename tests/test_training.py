@@ -263,7 +263,7 @@ def test_other_pixels_of_the_same_description_are_refused(go, begun, data, tmp_p
                 "train", 255 - photos.x[n], photos.y[n], photos.person[n], photos.garment[n], photos.mask[n]
             )
     result = resume(go, run, "--data", str(inverted))
-    assert "few.h5: holds other pixels than the data that this training" in str(result.exception)
+    assert "few.h5: has other pixels than the data of this run" in str(result.exception)
     assert resume(go, run).return_value == 0
 
 
@@ -295,7 +295,7 @@ def test_the_digest_sees_all_that_is_trained_on(change, tmp_path):
 def test_fewer_steps_than_are_done_are_an_error(go, begun):
     run, _ = begun
     assert resume(go, run).return_value == 0
-    assert "--steps 1: the training has done 2 steps already" in str(resume(go, run, steps=1).exception)
+    assert "--steps 1: the run has already done 2 steps" in str(resume(go, run, steps=1).exception)
     assert resume(go, run).return_value == 0  # as many: there is nothing to do
 
 

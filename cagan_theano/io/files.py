@@ -116,7 +116,7 @@ def _text_kind(head):
     with contextlib.suppress(UnicodeDecodeError):
         codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be truncated
         if b"\0" not in head:
-            return "a text file"
+            return "a text"
     return "a file of an unknown kind"
 
 
