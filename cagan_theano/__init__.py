@@ -5,7 +5,7 @@
 >>> swap = model.swap(x_i, y_i, y_j)        # [N, H, W, 3] uint8 each
 >>> swap.alpha, swap.x_tilde_ij, swap.x_ij
 
-Names are fetched when they are first used: importing the package does no work.
+Public names are imported on first use, so that importing the package is cheap.
 """
 
 import importlib
@@ -24,7 +24,7 @@ __all__ = [*_HOME, "__version__"]
 
 
 def __getattr__(name):
-    """Import the module that holds a public name on its first use (PEP 562)."""
+    """Import the module that defines a public name on first use (PEP 562)."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,4 +1,4 @@
-"""``python -m cagan_theano``: the same as ``cagan``."""
+"""``python -m cagan_theano``, equivalent to ``cagan``."""
 
 from cagan_theano.cli import run
 

@@ -1,8 +1,8 @@
 """Checkpoints: one HDF5 file with named weights, their configuration and history.
 
-``docs/checkpoint.md`` describes the format; ``tests/test_checkpoint.py`` holds
-the two together.  Nothing in a checkpoint is executable and nothing in it is
-found by position: every array has the name of its parameter.
+``docs/checkpoint.md`` describes the format; ``tests/test_checkpoint.py`` checks
+that both agree.  A checkpoint contains nothing executable, and every array is
+identified by the name of its parameter, not by position.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cagan_theano import weights
 from cagan_theano.config import AVERAGE, Config
 from cagan_theano.io.files import HDF5, write_atomically
 from cagan_theano.io.hdf5 import attribute, fault, open_file, shown
-from cagan_theano.io.metadata import LARGEST, NUMBER, check_provenance, fits, read_object
+from cagan_theano.io.metadata import LARGEST, NUMBER, check_provenance, is_storable, read_object
 
 FORMAT = "cagan_theano checkpoint"
 KIND = f"{HDF5} ({FORMAT})"
@@ -29,12 +29,12 @@ GROUPS = ("G", "D", "optimizer")
 TEXTS = ("config", "metadata", "sampler")
 DTYPES = ("float16", "float32", "int64")
 
-# Bounds of what is read: far above any checkpoint of ours (some 130 MB in
-# 150 arrays), far below what would exhaust a machine.
+# Limits on reading: far above our checkpoints (about 130 MB in 150 arrays),
+# far below what would exhaust a machine.
 MAX_ARRAYS = 4096
 MAX_BYTES = 4 << 30
 SMALL, RATIO = 16 << 20, 64  # a file may declare 16 MiB, or 64 times its own size
-MAX_TEXT = 60_000  # HDF5 keeps an attribute of up to 64 KiB in the object header
+MAX_TEXT = 60_000  # HDF5 stores attributes of up to 64 KiB in the object header
 CURE = "copy or download the file again, or use another checkpoint"
 METADATA = {
     "data": {"pairs": int, "height": int, "width": int, "provenance": {}},
@@ -54,15 +54,15 @@ NAME = re.compile(r"[A-Za-z0-9_.]{1,99}(/[A-Za-z0-9_.]{1,99}){0,3}")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What one training step left behind.
+    """The state of training after a step.
 
-    config: the configuration of the run.  step: updates done.
+    config: the configuration of the run.  step: completed steps.
     G, D: parameter name -> float32 array.  optimizer: "G/encoder1.W/m" -> array
-    (Adam's moments and counters; "average/encoder1.W" ..., where there are
-    moving averages of G), None in a shipped checkpoint.
+    (Adam's moments and counters, and "average/encoder1.W" ... if G has a moving
+    average), None in a shipped checkpoint.
     sampler: random state as JSON text, None in a shipped checkpoint.
     metadata: provenance of the data, versions, seconds, note (JSON values).
-    sha256: digest of the contents as stored; filled in on reading.
+    sha256: digest of the contents as stored; set on reading.
     """
 
     config: Config
@@ -75,7 +75,7 @@ class Checkpoint:
     sha256: str = ""
 
     def swapping_G(self):
-        """Name -> array of the weights to swap with: moving averages where there are any, else G."""
+        """Name -> array of the weights to swap with: the moving average if there is one, else G."""
         prefix = f"{AVERAGE}/"
         average = {
             name[len(prefix) :]: array
@@ -86,17 +86,17 @@ class Checkpoint:
 
 
 def save_checkpoint(path, checkpoint, dtype="float32"):
-    """Write `checkpoint` to `path`, whole or not at all; return its sha256.
+    """Write `checkpoint` to `path` atomically; return its sha256.
 
-    dtype: "float32" keeps every bit; "float16" halves the file (weights only:
-    moments would lose their small values, so they are refused).
-    Raises ValueError when a value is not finite, OSError when the disk is full.
+    dtype: "float32" is exact; "float16" halves the file and rejects moments,
+    whose small values would underflow.
+    Raises ValueError if a value is not finite, OSError if the disk is full.
     """
     path = Path(path)
     if dtype not in ("float16", "float32"):
         raise ValueError(f"{path}: dtype {dtype!r} is unknown; use float32 or float16")
     if dtype == "float16" and checkpoint.optimizer is not None:
-        raise ValueError(f"{path}: Adam's moments do not fit float16; drop them or use float32")
+        raise ValueError(f"{path}: Adam's moments underflow in float16; drop them or use float32")
     texts, arrays = _texts_of(checkpoint), _arrays_of(checkpoint, dtype)
     try:
         _check(texts, checkpoint.step, arrays)
@@ -104,33 +104,33 @@ def save_checkpoint(path, checkpoint, dtype="float32"):
         raise ValueError(f"{path}: {error}; nothing was written") from error
     digest = contents_sha256(texts, checkpoint.step, arrays)
     image = _file_image(texts, checkpoint.step, arrays, digest, dtype == "float16")
-    if _bytes_of(arrays) > _limit(len(image)):  # so well packed that a reader would refuse it
+    if _bytes_of(arrays) > _limit(len(image)):  # compressed so well that a reader would reject it
         image = _file_image(texts, checkpoint.step, arrays, digest, False)
     write_atomically(path, image)
     return digest
 
 
 def check_checkpoint(checkpoint):
-    """Raise ValueError for a `Checkpoint` that could not be written and read again."""
+    """Raise ValueError for a `Checkpoint` that cannot be written and read again."""
     _check(_texts_of(checkpoint), checkpoint.step, _arrays_of(checkpoint, "float32"))
 
 
 def load_checkpoint(path):
-    """Read and verify the checkpoint at `path`; weights come back as float32.
+    """Read and verify the checkpoint at `path`; weights are returned as float32.
 
     path: a file, or the name of shipped weights (`cagan_theano.weights.find`).
-    Raises FileNotFoundError or ValueError, always one line: the file, what is
-    wrong with it, the cure.
+    Raises FileNotFoundError or ValueError with a message of one line: the file,
+    the problem, the cure.
     """
     path = weights.find(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such checkpoint; check the path")
+        raise FileNotFoundError(f"{path}: no such checkpoint; check the path")
     file = open_file(path, CURE)
     try:
         with file:
             texts, step, arrays, claimed = _read(file, path)
     except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise _damaged(path, "is no readable HDF5 file (truncated or damaged)") from error
+        raise _damaged(path, "not a readable HDF5 file (truncated or damaged)") from error
     if contents_sha256(texts, step, arrays) != claimed:
         raise _damaged(path, "its contents do not match their sha256")
     for name, array in arrays.items():
@@ -142,11 +142,11 @@ def load_checkpoint(path):
 
 
 def contents_sha256(texts, step, arrays):
-    """Return the hexadecimal digest of everything that a checkpoint holds.
+    """Return the hexadecimal digest of all contents of a checkpoint.
 
     texts: name -> str.  arrays: name -> array.  In order of their names, each
     text adds the JSON of [name, text], each array the JSON of
-    [name, shape, dtype] and then its little-endian bytes in C order.
+    [name, shape, dtype] followed by its little-endian bytes in C order.
     """
     digest = hashlib.sha256(json.dumps(["step", int(step)]).encode())
     for name in sorted(texts):
@@ -171,24 +171,24 @@ def _texts_of(checkpoint):
 
 
 def _check(texts, step, arrays):
-    """Raise ValueError unless a reader takes all of it: the same rules in both directions."""
+    """Raise ValueError for contents that a reader would reject."""
     for name, text in texts.items():
-        if not fits(text) or len(text.encode()) > MAX_TEXT:
-            raise ValueError(f"{name} is no text of at most {MAX_TEXT} bytes without zeros; shorten it")
+        if not is_storable(text) or len(text.encode()) > MAX_TEXT:
+            raise ValueError(f"{name} is not text of at most {MAX_TEXT} bytes without zero bytes; shorten it")
     if not isinstance(step, (int, np.integer)) or not 0 <= step < LARGEST:
-        raise ValueError(f"step is {shown(step)}, not a whole number from 0 to 2^63 - 1")
+        raise ValueError(f"step is {shown(step)}, not an integer from 0 to 2^63 - 1")
     _metadata(texts["metadata"])
     _check_names(arrays)
     for name, array in arrays.items():
         if array.dtype.name not in DTYPES:
-            raise ValueError(f"{name} is of {array.dtype}, not of {', '.join(DTYPES)}")
+            raise ValueError(f"{name} has dtype {array.dtype}, not {', '.join(DTYPES)}")
         _check_finite(name, array)
     if _bytes_of(arrays) > MAX_BYTES:
         raise ValueError(f"has {_bytes_of(arrays)} bytes of arrays, the limit is {MAX_BYTES}")
 
 
 def _check_names(names):
-    """Raise ValueError unless arrays can have these names, none of them being another's group."""
+    """Raise ValueError unless all names are valid and none is the group of another."""
     if len(names) > MAX_ARRAYS:
         raise ValueError(f"has more than {MAX_ARRAYS} arrays")
     parents = {name[:place] for name in names for place, c in enumerate(name) if c == "/"}
@@ -196,16 +196,16 @@ def _check_names(names):
         group, *rest = name.split("/")
         known = group in GROUPS and any(rest) and all(part.strip(".") for part in rest)  # HDF5 drops "."
         if not known or not NAME.fullmatch(name) or name in parents:
-            raise ValueError(f"has arrays that no checkpoint has, such as {shown(name)}")
+            raise ValueError(f"has unexpected arrays, such as {shown(name)}")
 
 
 def _bytes_of(arrays):
-    """Bytes that arrays or datasets declare."""
+    """Total bytes of arrays or datasets, as declared."""
     return sum(array.size * array.dtype.itemsize for array in arrays.values())
 
 
 def _limit(size):
-    """Bytes of arrays that a file of a size may declare."""
+    """Bytes of arrays that a file of `size` bytes may declare."""
     return min(MAX_BYTES, max(SMALL, RATIO * size))
 
 
@@ -223,10 +223,10 @@ def _arrays_of(checkpoint, dtype):
 def _file_image(texts, step, arrays, digest, compress):
     """Return the bytes of the HDF5 file.
 
-    It is built in memory: a disk that fills up is then met by an ordinary
-    write, not inside the HDF5 library, which cannot undo a half-written file.
+    The file is built in memory, so that a full disk fails an ordinary write and
+    not the HDF5 library, which cannot recover from a partial write.
     """
-    # Random-looking float32 bits do not compress; float16 weights do, a little.
+    # The noisy bits of float32 weights do not compress; float16 weights compress a little.
     filters = {"compression": "gzip", "shuffle": True} if compress else {}
     with h5py.File("checkpoint", "w", driver="core", backing_store=False) as file:
         file.attrs.update(
@@ -242,14 +242,14 @@ def _file_image(texts, step, arrays, digest, compress):
 
 
 def _read(file, path):
-    """Return (texts, step, arrays, sha256) of an open file, checked one by one."""
+    """Return (texts, step, arrays, sha256) of an open file, each checked."""
     if attribute(file, "format") != FORMAT:
-        raise ValueError(f"{path}: is no checkpoint of cagan_theano; give a file that the training wrote")
+        raise ValueError(f"{path}: not a cagan_theano checkpoint; give a file that `cagan train` wrote")
     version = _integer(file, "version", path)
     if version != VERSION:
         raise ValueError(
-            f"{path}: has format version {version}, this program reads version "
-            f"{VERSION}; use the program's release that wrote it"
+            f"{path}: has format version {version}, but this release reads version "
+            f"{VERSION}; use the release that wrote it"
         )
     texts = {name: _text(file, name, path) for name in TEXTS if name in file.attrs}
     if not {"config", "metadata"} <= set(texts):
@@ -268,12 +268,12 @@ def _text(file, name, path):
 def _integer(file, name, path):
     value = attribute(file, name)
     if not isinstance(value, int) or not 0 <= value < LARGEST:
-        raise _damaged(path, f"its attribute {name} is not a whole number")
+        raise _damaged(path, f"its attribute {name} is not an integer")
     return value
 
 
 def _arrays(file, path):
-    """Return every dataset by name; refuse links, other groups and excess."""
+    """Return every dataset by name; reject links, other groups and excessive sizes."""
     datasets, seen = {}, []
     for group in file:
         if group not in GROUPS:
@@ -286,7 +286,7 @@ def _arrays(file, path):
 
 
 def _collect(parent, name, datasets, seen, path):
-    """Add the dataset `name` of `parent`, or those below it, to `datasets`."""
+    """Add the dataset `name` of `parent`, or all datasets below it, to `datasets`."""
     seen.append(name)
     if len(seen) > MAX_ARRAYS:
         raise _damaged(path, f"it has more than {MAX_ARRAYS} groups and arrays")
@@ -301,14 +301,14 @@ def _collect(parent, name, datasets, seen, path):
         return
     full = item.name.lstrip("/")
     if not isinstance(item, h5py.Dataset) or not NAME.fullmatch(full):
-        raise _damaged(path, f"{shown(full)} is no array of a checkpoint")
+        raise _damaged(path, f"{shown(full)} is an unexpected array")
     if item.shape is None or item.dtype.name not in DTYPES:
         raise _damaged(path, f"{full} is not stored as plain {', '.join(DTYPES)}")
     datasets[full] = item
 
 
 def _checked(dataset, name, path):
-    """The dataset, when reading it is safe."""
+    """Return the dataset if it is safe to read."""
     found = fault(dataset)
     if found:
         raise _damaged(path, f"{name} {found}")
@@ -320,8 +320,7 @@ def _checkpoint_of(path, texts, step, arrays, digest):
         config = Config.from_json(texts["config"])
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{path}: its configuration is not understood ({_line(error)}); "
-            "use the program's release that wrote it"
+            f"{path}: its configuration is invalid ({_line(error)}); use the release that wrote it"
         ) from error
     try:
         metadata = _metadata(texts["metadata"])
@@ -345,23 +344,23 @@ def _checkpoint_of(path, texts, step, arrays, digest):
 
 
 def _metadata(text):
-    """The metadata of a checkpoint, each entry of its type; ValueError for another."""
+    """Parse a checkpoint's metadata; ValueError if an entry has the wrong type."""
     try:
         metadata = read_object(text, METADATA)
         check_provenance((metadata.get("data") or {}).get("provenance", {}))
     except ValueError as error:
-        raise ValueError(f"its metadata is not understood ({error})") from error
+        raise ValueError(f"its metadata is invalid ({error})") from error
     if metadata.get("seconds", 0) < 0 or not all(
         isinstance(v, str) for v in metadata.get("versions", {}).values()
     ):
-        raise ValueError("its metadata is not understood (seconds below 0, or a version that is no text)")
+        raise ValueError("its metadata is invalid (seconds below 0, or a version that is not text)")
     return metadata
 
 
 def _check_finite(name, array):
-    """Raise ValueError where an array holds NaN or infinity."""
+    """Raise ValueError if an array contains NaN or infinity."""
     if not np.all(np.isfinite(array)):
-        raise ValueError(f"{name} holds values that are not finite (NaN or infinity)")
+        raise ValueError(f"{name} contains values that are not finite (NaN or infinity)")
 
 
 def _damaged(path, what):

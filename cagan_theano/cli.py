@@ -1,6 +1,6 @@
-"""The one command line: ``cagan COMMAND``, or ``python -m cagan_theano COMMAND``.
+"""The command line: ``cagan COMMAND``, or ``python -m cagan_theano COMMAND``.
 
-A command's module is imported when the command is run, so that ``cagan --help`` imports no network.
+A command's module is imported when the command runs, so that ``cagan --help`` is fast.
 """
 
 from importlib import import_module
@@ -11,8 +11,8 @@ from cagan_theano.io.command import Group, main
 
 SECTIONS = {
     "Figures": {
-        "figure2": ("figures.figure2:command", "Figure 2: the cycle, there and back."),
-        "figure3": ("figures.figure3:command", "Figure 3: the architecture, drawn from the graph."),
+        "figure2": ("figures.figure2:command", "Figure 2: the cycle, x_i to x_ij and back."),
+        "figure3": ("figures.figure3:command", "Figure 3: the architecture, plotted from the graph."),
         "figure4": ("figures.figure4:command", "Figure 4: swaps at 128x96."),
         "figure5": ("figures.figure5:command", "Figure 5: swaps and their masks at 256x192."),
         "figure6": ("figures.figure6:command", "Figure 6 (c), (d): many articles, many humans."),
@@ -21,20 +21,20 @@ SECTIONS = {
         "swap": ("dressing.swap:command", "Dress the person in one photo."),
         "swap-folder": ("dressing.swap_folder:command", "Dress every person in a folder."),
         "demo": ("dressing.demo:command", "Open a local page that dresses photos."),
-        "samples": ("dressing.samples:command", "Write sample pictures to try these on."),
+        "samples": ("dressing.samples:command", "Write sample images to try these commands."),
     },
     "Data": {
         "data": ("data_prep.__main__:cli", "Render a photoshoot, read photos, inspect data files."),
-        "shoots": ("evaluation.shoots:command", "Render true swaps that measure one thing."),
+        "shoots": ("evaluation.shoots:command", "Render true swaps in which one factor changes."),
     },
     "Train": {
         "train": ("learning.train:train", "Train G and D, or resume a training."),
     },
     "Evaluate": {
-        "evaluate": ("evaluation.evaluate:command", "Measure a checkpoint on held-out pictures."),
-        "claims": ("studies.claims:command", "Measure the paper's claims and write the document."),
-        "ablations": ("studies.ablations:command", "Run a study: trainings with one thing changed."),
-        "report": ("studies.report:command", "Write one HTML page about a checkpoint."),
+        "evaluate": ("evaluation.evaluate:command", "Evaluate a checkpoint on held-out images."),
+        "claims": ("studies.claims:command", "Test the paper's claims and write docs/claims.md."),
+        "ablations": ("studies.ablations:command", "Run a study: training runs that differ in one setting."),
+        "report": ("studies.report:command", "Write an HTML report about a checkpoint."),
     },
     "Compare": {
         "compare": ("interop.compare:command", "Compare another implementation with this one."),
@@ -43,23 +43,23 @@ SECTIONS = {
     },
     "Convert": {
         "convert": ("interop.convert:command", "Convert weights: HDF5, safetensors, ONNX."),
-        "export-weights": ("interop.export_weights:export_weights", "Write the weights alone, in float16."),
-        "export-functions": ("interop.export_functions:export", "Export functions that need no Aesara."),
+        "export-weights": ("interop.export_weights:export_weights", "Export only the weights, in float16."),
+        "export-functions": ("interop.export_functions:export", "Export functions that run without Aesara."),
         "run-exported": ("interop.run_exported:command", "Train or swap with exported functions."),
     },
     "Benchmark": {
-        "benchmark": ("benchmarks.benchmark:command", "Time this package beside PyTorch and ONNX Runtime."),
-        "growth": ("benchmarks.growth:command", "Time and memory against batch and image size."),
+        "benchmark": ("benchmarks.benchmark:command", "Time this package, PyTorch and ONNX Runtime."),
+        "growth": ("benchmarks.growth:command", "Time and memory by batch and image size."),
         "check-gpu": ("benchmarks.check_gpu:command", "Compare the GPU with the CPU over a few steps."),
     },
 }
-"""Section -> command -> (where it is, one line of help)."""
+"""Section -> command -> (module:attribute, one line of help)."""
 
 COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 
 
 class Lazy(Group):
-    """A group whose commands are imported when they are asked for."""
+    """A group that imports a command on first use."""
 
     def list_commands(self, ctx):
         return list(COMMANDS)
@@ -68,7 +68,7 @@ class Lazy(Group):
         return find(name) if name in COMMANDS else None
 
     def resolve_command(self, ctx, args):
-        # the names of the files in replicate/ work, too: swap_folder for swap-folder
+        # also accept the file names in replicate/, such as swap_folder for swap-folder
         if args and args[0].replace("_", "-") in COMMANDS:
             args = [args[0].replace("_", "-"), *args[1:]]
         return super().resolve_command(ctx, args)
@@ -80,16 +80,16 @@ class Lazy(Group):
 
 
 def find(name: str) -> click.Command:
-    """The click command of a name in ``COMMANDS``; imports its module."""
+    """The click command with a name in ``COMMANDS``; imports its module."""
     module, _, attribute = COMMANDS[name][0].partition(":")
     package = "" if module.startswith("data_prep") else "cagan_theano."
     command = getattr(import_module(package + module), attribute)
-    command.name = name  # as errors and the documentation are to call it
+    command.name = name  # the name in errors and in the documentation
     return command
 
 
 def version(ctx, _, wanted):
-    """Print the version and leave."""
+    """Print the version and exit."""
     if wanted:
         from cagan_theano import __version__
 
@@ -109,10 +109,10 @@ def version(ctx, _, wanted):
 def cagan():
     """CAGAN: swap fashion articles on photos of people, and replicate the paper.
 
-    `cagan COMMAND --help` tells each command's options.
+    `cagan COMMAND --help` lists the options of a command.
     """
 
 
 def run(name: str | None = None) -> None:
-    """Run the command of a name, or the one that the command line names, on this process's arguments."""
+    """Run the named command, or the one named on the command line, on this process's arguments."""
     main(find(name) if name else cagan)

@@ -1,15 +1,15 @@
-"""The one guarded place where Aesara meets the versions around it.
+"""Compatibility of Aesara with the environment.
 
-Every other module imports Aesara through this one (``from cagan_theano.compat import aesara``), so
-that its flags are set before its first import and no user ever sets ``AESARA_FLAGS``:
+Every other module imports Aesara from here (``from cagan_theano.compat import aesara``), so that its
+flags are set before its first import and users need not set ``AESARA_FLAGS``:
 
-* ``cxx`` starts empty: the JAX back end needs no compiler, and Aesara then compiles nothing at
-  import.  The C back end turns it on again (:mod:`cagan_theano.backends.c`).
-* ``blas__ldflags`` is given: Aesara otherwise asks ``numpy.distutils``, which fails with a recent
-  setuptools and is gone from numpy 2.
-* Aesara makes its folder in the home at import, where there is one that can be written; a user in a
-  container may have none, and is given a temporary one.
-* numpy 2 and 1.26 differ in six names that Aesara 2.9 uses; they are put back where missing.
+* ``cxx`` is empty at first: the JAX back end needs no compiler, and Aesara then compiles nothing at
+  import.  The C back end sets it again (:mod:`cagan_theano.backends.c`).
+* ``blas__ldflags`` is set, because Aesara otherwise queries ``numpy.distutils``, which fails with
+  recent setuptools and was removed in NumPy 2.
+* Aesara creates a folder in the home directory at import.  If home is not writable, as in some
+  containers, a temporary directory replaces it.
+* Six names that Aesara 2.9 uses were removed in NumPy 2; they are restored if missing.
 """
 
 import atexit
@@ -27,9 +27,9 @@ OUR_FLAGS = "floatX=float32,cxx=,blas__ldflags="
 
 
 def restore_numpy_names() -> list[str]:
-    """Put back on numpy the six names that Aesara 2.9 uses and numpy 2 dropped.
+    """Restore the six names that Aesara 2.9 uses and NumPy 2 removed.
 
-    Returns the names that were missing: empty on numpy 1.26.
+    Returns the names that were missing: [] on NumPy 1.26.
     """
     replacements = {
         "obj2sctype": lambda rep, default=None: np.dtype(rep).type,
@@ -52,14 +52,14 @@ def restore_numpy_names() -> list[str]:
 
 
 def add_flags() -> None:
-    """Put our Aesara flags before the user's own, so that theirs win where they set the same."""
+    """Prepend our Aesara flags to the user's, so that the user's take precedence."""
     theirs = os.environ.get("AESARA_FLAGS", "")
     os.environ["AESARA_FLAGS"] = ",".join(filter(None, [OUR_FLAGS, theirs]))
 
 
 @contextlib.contextmanager
 def writable_home():
-    """In the block, HOME is a folder that can be written: a temporary one where the user has none."""
+    """Context manager in which HOME is writable: a temporary directory if the user's home is not."""
     home, own = os.path.expanduser("~"), os.path.expanduser("~/.aesara")
     if os.path.isdir(home) and os.access(own if os.path.isdir(own) else home, os.W_OK):
         yield
@@ -76,14 +76,14 @@ def writable_home():
 
 
 def import_aesara():
-    """Import Aesara with flags, numpy names and log level in place; returns the module.
+    """Import Aesara with flags, NumPy names and log level set; returns the module.
 
-    Raises ImportError, with the cure, where Aesara is missing.
+    Raises ImportError, with the cure, if Aesara is missing.
     """
     restore_numpy_names()
     if "aesara" not in sys.modules:
         add_flags()
-    # Aesara warns at import that it uses numpy's BLAS: true of the C back end alone, which says so.
+    # Aesara warns at import that it uses NumPy's BLAS; that concerns only the C back end, which reports it.
     logging.getLogger("aesara.tensor.blas").setLevel(logging.ERROR)
     try:
         with writable_home():
@@ -102,7 +102,7 @@ OpFromGraph = aesara.compile.builders.OpFromGraph
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that numbers depend on, for logs and checkpoints."""
+    """Versions of Python and of the packages that results depend on, for logs and checkpoints."""
     from importlib import metadata
 
     names = ("aesara", "numpy", "scipy", "jax", "jaxlib", "h5py", "pillow")

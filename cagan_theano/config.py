@@ -1,8 +1,8 @@
-"""Every choice of the replication, in one frozen record that a checkpoint carries.
+"""The configuration: one frozen dataclass with every choice of the replication, stored in checkpoints.
 
-Each field says where the paper states it, or "not stated; our choice because ...".  A *reading* is
-one way to understand a sentence that leaves something open; the first of a field's ``choices`` is
-the default reading, and all are listed in ``docs/fidelity.md``.
+Each field names its source in the paper, or says "not stated; our choice because ...".  A *reading*
+is one interpretation of an ambiguous passage; the first of a field's ``choices`` is the default
+reading, and ``docs/fidelity.md`` lists all of them.
 """
 
 import dataclasses
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 DOWNSAMPLINGS = 4  # stride-2 layers of G: Figure 3; 2 ** 4 = 16 must divide both sides
-D_LAYERS = (4, 3, 5)  # stride-2 layers of D; Figure 3 has 4
+D_LAYERS = (4, 3, 5)  # stride-2 layers of D; 4 in Figure 3
 COPIED_CHANNELS = 6  # section 3.1: "the last 6 channels of any intermediate layer"
-OURS = "not the paper's; ours: "  # begins the source of what we add; off by default
-AVERAGE = "average"  # begins the names of moving averages among the moments of a checkpoint
+OURS = "not the paper's; ours: "  # prefix of the source of options that we add, all off by default
+AVERAGE = "average"  # prefix of moving averages among a checkpoint's optimizer arrays
 TRUTHS = ("gamma_truth", "gamma_region", "gamma_detail")  # weights that need true swaps
 
 
@@ -26,9 +26,9 @@ def option(default: Any, help: str, source: str, choices: tuple = ()) -> Any:
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of the paper and our readings of what it leaves open.
+    """The paper's settings and our readings of what it leaves open.
 
-    Raises ValueError, naming the field, for a value outside its choices or range.
+    Raises ValueError, with the field's name, for a value outside its choices or range.
     """
 
     height: int = option(128, "height of the images in pixels, a multiple of 16", "section 3.1")
@@ -43,12 +43,12 @@ class Config:
     g_kernel: int = option(
         5,
         "kernel size of G's layers",
-        "not stated; our choice because it learns alpha sooner and the authors' other code uses 5",
+        "not stated; our choice because it learns alpha faster and the authors' other code uses 5",
         (5, 3, 4),
     )
     d_widths: tuple = option(
         (64, 128, 256, 512),
-        "channels of D's layers, copies included; 3 or 5 layers see 31x31 or 127x127 pixels, not 63x63",
+        "channels of D's layers, copies included; 3, 4 or 5 layers see 31x31, 63x63 or 127x127 pixels",
         "Figure 3; section 3.1: 4 layers",
     )
     d_kernel: int = option(
@@ -59,7 +59,7 @@ class Config:
     )
     activation: str = option(
         "relu",
-        "hidden activations; leaky: slope 0.2 in the encoder and in D",
+        "hidden activations; leaky: leaky ReLU of slope 0.2 in the encoder and in D",
         "section 3.1: Relu in all layers",
         ("relu", "leaky"),
     )
@@ -71,17 +71,15 @@ class Config:
     )
     copies_g: str = option(
         "y_i",
-        "article whose copies stand beside those of x_i in G's layers; none: no copies in G",
+        "article copied into G's layers together with x_i; none: no copies in G",
         "section 3.1: copies of x_i, y_i",
         ("y_i", "y_j", "none"),
     )
-    copies_d: bool = option(
-        True, "D's layers carry copies of its own inputs x, y", "section 3.1: in both G and D"
-    )
+    copies_d: bool = option(True, "copy D's inputs x, y into its layers", "section 3.1: in both G and D")
     copies_mode: str = option(
         "replace",
-        "replace: the last 6 of a layer's channels are copies; append: 6 more channels",
-        "section 3.1: always the last 6 channels; Figure 3's sizes leave no room for more",
+        "replace: copies are the last 6 of a layer's channels; append: copies are 6 additional channels",
+        "section 3.1: always the last 6 channels; Figure 3's sizes allow no more",
         ("replace", "append"),
     )
     init_std: float = option(
@@ -92,32 +90,32 @@ class Config:
     gamma_c: float = option(1.0, "weight of L_cyc", "section 3.1")
     adversarial: str = option(
         "standard",
-        "standard: log(1 - D) for fakes, G maximises log D; literal: Eq. 2 to the letter, 1 - log D",
-        "Eq. 2, whose letter leaves D's loss without a bound",
+        "standard: log(1 - D) for fakes, G maximizes log D; literal: 1 - log D as Eq. 2 is written",
+        "Eq. 2, which as written leaves D's loss unbounded",
         ("standard", "literal"),
     )
     field: str = option(
         "mean",
-        "how D's logits are joined over lambda, mu",
-        "Eq. 2 writes a sum; our default because it would weigh 48 times more against gamma_i, gamma_c",
+        "reduction of D's logits over lambda, mu",
+        "Eq. 2 has a sum; our default because a sum would weigh 48 times more against gamma_i, gamma_c",
         ("mean", "sum"),
     )
     alpha_norm: str = option(
-        "l1", "norm of alpha in L_id", "section 2.3: L1; total variation named", ("l1", "tv")
+        "l1", "norm of alpha in L_id", "section 2.3: L1; mentions total variation", ("l1", "tv")
     )
     cycle_norm: str = option(
-        "l1", "norm in L_cyc", "section 2.3 does not name it; L1 as for alpha", ("l1", "l2")
+        "l1", "norm in L_cyc", "not stated in section 2.3; L1 as for alpha", ("l1", "l2")
     )
     mismatch: str = option(
         "same",
-        "article of the mismatched pair in Eq. 2: same as the fake's y_j, or drawn apart",
-        "Eq. 2 writes y_j in both",
+        "article of the mismatched pair in Eq. 2: same: the fake's y_j; apart: sampled separately",
+        "Eq. 2 has y_j in both",
         ("same", "apart"),
     )
     mask: str = option(
         "none",
-        "use of a given segmentation mask: it overwrites alpha, or is its prior",
-        "section 3.1: none; section 4 names both uses",
+        "use of a given segmentation mask: overwrite alpha, or prior for alpha",
+        "section 3.1: none; section 4 mentions both uses",
         ("none", "overwrite", "prior"),
     )
     mask_prior: float = option(
@@ -126,8 +124,8 @@ class Config:
 
     gamma_adv: float = option(
         1.0,
-        "weight of G's adversarial term; 0: D is neither run nor trained",
-        OURS + "Eq. 1 has no weight there, which is 1",
+        "weight of G's adversarial term; 0: D is neither computed nor trained",
+        OURS + "Eq. 1 has no weight here, that is 1",
     )
     gamma_truth: float = option(
         0.0,
@@ -136,41 +134,41 @@ class Config:
     )
     gamma_region: float = option(
         0.0,
-        "weight of alpha's cross-entropy with the true region, which the old or the new garment "
-        "covers; trains on the true swaps of the data",
+        "weight of alpha's cross-entropy with the true region, covered by the old or the new garment; "
+        "trains on the true swaps of the data",
         OURS + "renderings have true masks",
     )
     gamma_detail: float = option(
         0.0,
-        "weight of the mean absolute error of the differences of neighboring pixels, at octaves "
+        "weight of the mean absolute error of the differences between neighboring pixels, at scales "
         "1, 2, 4; trains on the true swaps of the data",
         OURS + "for crisp edges and prints",
     )
     average: float = option(
         0.0,
-        "decay of the moving average of G's weights, such as 0.999, which samples, scores and "
-        "shipped weights are then made with; 0: none",
-        OURS + "steadier than the last step's weights",
+        "decay of the moving average of G's weights, such as 0.999, which samples, scores and shipped "
+        "weights then use; 0: none",
+        OURS + "less noisy than the last step's weights",
     )
 
     learning_rate: float = option(2e-4, "Adam's step size", "section 3.1")
     learning_rate_decay: float = option(
         0.0,
-        "share of the steps, at their end, in which the step size falls in a line to 0; 0: constant",
-        OURS + "fine-tuning profits from it",
+        "final fraction of the steps in which the step size decays linearly to 0; 0: constant",
+        OURS + "helps fine-tuning",
     )
-    beta1: float = option(0.5, "Adam's decay of the first moment", "section 3.1: settings of [10]")
-    beta2: float = option(0.999, "Adam's decay of the second moment", "as in [6], [10]")
+    beta1: float = option(0.5, "Adam's decay rate of the first moment", "section 3.1: settings of [10]")
+    beta2: float = option(0.999, "Adam's decay rate of the second moment", "as in [6], [10]")
     epsilon: float = option(1e-8, "Adam's epsilon", "as in [6]")
     adam: str = option(
         "algorithm1",
-        "place of epsilon: algorithm 1 of [6], or beside the uncorrected moment as in Theano codes",
+        "place of epsilon: as in algorithm 1 of [6], or added to the uncorrected moment as in Theano code",
         "section 3.1 cites [6]",
         ("algorithm1", "theano"),
     )
     schedule: str = option(
         "both",
-        "both: each minibatch trains D, then G; alternate: D and G by turns",
+        "both: each minibatch trains D, then G; alternate: minibatches train D and G in turn",
         "section 3.1: 10000 gradient steps",
         ("both", "alternate"),
     )
@@ -178,9 +176,9 @@ class Config:
     steps: int = option(10000, "minibatches to train on", "section 3.1")
     augmentation: str = option(
         "none",
-        "random changes of the training images; crop: a shift of up to 1/16 of each side; tone "
-        "(ours): gain of each channel, gamma and brightness, one draw for the person's pictures, "
-        "one for the articles'",
+        "random changes of the training images; crop: shift by up to 1/16 of each side; tone (ours): "
+        "gain of each channel, gamma and brightness, sampled once for the images of the person and "
+        "once for the articles",
         "none mentioned",
         ("none", "mirror", "crop", "mirror+crop", "tone", "mirror+tone", "crop+tone", "mirror+crop+tone"),
     )
@@ -189,13 +187,13 @@ class Config:
     def __post_init__(self):
         for name in ("g_widths", "d_widths"):
             value = getattr(self, name)
-            if isinstance(value, list):  # as JSON has it
+            if isinstance(value, list):  # from JSON
                 object.__setattr__(self, name, tuple(value))
         for spec in dataclasses.fields(self):
             check_type(spec, getattr(self, spec.name))
             check_choice(spec, getattr(self, spec.name))
         check_ranges(self)
-        check_company(self)
+        check_combinations(self)
 
     @property
     def adversarial_terms(self) -> bool:
@@ -204,7 +202,7 @@ class Config:
 
     @property
     def needs_truth(self) -> bool:
-        """Whether minibatches are drawn from the true swaps of the data."""
+        """Whether minibatches are sampled from the true swaps of the data."""
         return any(getattr(self, name) > 0 for name in TRUTHS)
 
     @property
@@ -214,28 +212,28 @@ class Config:
 
     @property
     def needs_masks(self) -> bool:
-        """Whether training needs the garments' masks."""
+        """Whether training needs garment masks."""
         return self.takes_mask or self.gamma_region > 0
 
     def ours(self) -> list[str]:
-        """Names of the options in use that are ours and not the paper's; [] for its method."""
+        """Names of the enabled options that are ours; [] for the paper's method."""
         names = [spec.name for spec in dataclasses.fields(self)
                  if spec.metadata["source"].startswith(OURS)
                  and getattr(self, spec.name) != spec.default]  # fmt: skip
         return names + ["augmentation"] * ("tone" in self.augmentation)
 
     def without_ours(self) -> "Config":
-        """A copy whose options of ours have their defaults: the paper's method."""
+        """A copy with the defaults of our options: the paper's method."""
         defaults = {spec.name: spec.default for spec in dataclasses.fields(self)}
         return self.replace(**{name: defaults[name] for name in self.ours()})
 
     def to_json(self) -> str:
-        """The whole record as JSON text, one key for each field."""
+        """The configuration as JSON text, one key per field."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Config":
-        """The record from `to_json`'s text; ValueError for a bad value or an unknown field."""
+        """The configuration from the text of `to_json`; ValueError for a bad value or an unknown field."""
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -244,7 +242,7 @@ class Config:
             raise ValueError("configuration is not a JSON object")
         unknown = sorted(set(values) - {spec.name for spec in dataclasses.fields(cls)})
         if unknown:
-            raise ValueError(f"unknown configuration field {shown(unknown[0])}")
+            raise ValueError(f"unknown configuration field {abridged(unknown[0])}")
         return cls(**values)
 
     def replace(self, **changes) -> "Config":
@@ -252,13 +250,13 @@ class Config:
         return dataclasses.replace(self, **changes)
 
 
-def shown(value: Any) -> str:
-    """A value for a message, cut when it is long."""
+def abridged(value: Any) -> str:
+    """The repr of a value for an error message, shortened if long."""
     return reprlib.repr(value)
 
 
 def check_type(spec: dataclasses.Field, value: Any) -> None:
-    """Raise ValueError unless a value has its field's type; an integer serves as a float."""
+    """Raise ValueError unless a value has its field's type; an int is accepted as a float."""
     right = {
         int: lambda v: isinstance(v, int) and not isinstance(v, bool),
         float: lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
@@ -267,18 +265,18 @@ def check_type(spec: dataclasses.Field, value: Any) -> None:
         tuple: lambda v: isinstance(v, tuple) and all(type(c) is int for c in v),
     }
     if not right[spec.type](value):
-        raise ValueError(f"{spec.name}={shown(value)}: must be of type {spec.type.__name__}")
+        raise ValueError(f"{spec.name}={abridged(value)}: must be of type {spec.type.__name__}")
 
 
 def check_choice(spec: dataclasses.Field, value: Any) -> None:
-    """Raise ValueError when a field has choices and the value is none of them."""
+    """Raise ValueError if a field has choices and the value is not among them."""
     choices = spec.metadata["choices"]
     if choices and value not in choices:
-        raise ValueError(f"{spec.name}={shown(value)}: must be one of {', '.join(map(str, choices))}")
+        raise ValueError(f"{spec.name}={abridged(value)}: must be one of {', '.join(map(str, choices))}")
 
 
 def check_ranges(config: Config) -> None:
-    """Raise ValueError for numbers that make no network, loss or optimizer."""
+    """Raise ValueError for numbers outside the range of their field."""
     check_widths("g_widths", config.g_widths, (DOWNSAMPLINGS,))
     check_widths("d_widths", config.d_widths, D_LAYERS)
     check_image_size(config.height, config.width, max(DOWNSAMPLINGS, len(config.d_widths)))
@@ -291,39 +289,39 @@ def check_ranges(config: Config) -> None:
     }  # fmt: skip
     for name, (low, high) in bounds.items():
         value = getattr(config, name)
-        if not low <= value <= high:  # nor is NaN
-            raise ValueError(f"{name}={shown(value)}: must lie in {low}..{high}")
+        if not low <= value <= high:  # also rejects NaN
+            raise ValueError(f"{name}={abridged(value)}: must be in {low}..{high}")
     for name, end in (("mask_prior", 0.5), ("mask_prior", 1), ("beta1", 1), ("beta2", 1),
                       ("average", 1)):  # fmt: skip
         if getattr(config, name) == end:
-            raise ValueError(f"{name}={end}: must be inside its range, not at its end")
+            raise ValueError(f"{name}={end}: must be inside its range, not at the end of it")
 
 
-def check_company(config: Config) -> None:
-    """Raise ValueError for options that cannot be had together."""
+def check_combinations(config: Config) -> None:
+    """Raise ValueError for options that exclude each other."""
     if not any(getattr(config, name) for name in ("gamma_i", "gamma_c", "gamma_adv", *TRUTHS)):
-        raise ValueError("gamma_adv=0: all other weights of G's loss are 0, too; give one a value")
+        raise ValueError("gamma_adv=0: all other weights of G's loss are 0, too; set one of them")
     if config.schedule == "alternate" and not config.adversarial_terms:
-        raise ValueError("schedule='alternate': trains D by turns, and gamma_adv=0 has no D; use both")
+        raise ValueError("schedule='alternate': trains D in turn, but gamma_adv=0 has no D; use both")
     if config.gamma_region and config.mask == "overwrite":
         raise ValueError(
-            "gamma_region: trains alpha, which mask='overwrite' takes from a mask; use "
+            "gamma_region: trains alpha, but mask='overwrite' replaces alpha; use "
             "mask none or prior, or gamma_region=0"
         )
     if config.color != "rgb" and "tone" in config.augmentation:
-        raise ValueError(f"augmentation={config.augmentation!r}: tone is of RGB; use color='rgb'")
+        raise ValueError(f"augmentation={config.augmentation!r}: tone requires RGB; use color='rgb'")
 
 
 def check_widths(name: str, widths: tuple, counts: tuple) -> None:
-    """Raise ValueError unless there are so many layers, each with room beside the copies."""
+    """Raise ValueError unless the number of layers is in `counts` and each has room for the copies."""
     if len(widths) not in counts or not all(COPIED_CHANNELS < c <= 8192 for c in widths):
         words = " or ".join(map(str, counts))
-        raise ValueError(f"{name}={shown(widths)}: must be {words} numbers in {COPIED_CHANNELS + 1}..8192")
+        raise ValueError(f"{name}={abridged(widths)}: must be {words} numbers in {COPIED_CHANNELS + 1}..8192")
 
 
 def check_image_size(height: int, width: int, halvings: int = DOWNSAMPLINGS) -> None:
-    """Raise ValueError unless the size can be halved so often: G's four times (Figure 3)."""
+    """Raise ValueError unless both sides can be halved `halvings` times: four times in G (Figure 3)."""
     multiple = 2**halvings
     for name, side in (("height", height), ("width", width)):
         if side % multiple or not multiple <= side <= 4096:
-            raise ValueError(f"{name}={shown(side)}: must be a multiple of {multiple} up to 4096")
+            raise ValueError(f"{name}={abridged(side)}: must be a multiple of {multiple} up to 4096")

@@ -1,4 +1,4 @@
-"""``python -m cagan_theano.export``, an earlier name of ``cagan export-functions``."""
+"""``python -m cagan_theano.export``, a former name of ``cagan export-functions``."""
 
 from cagan_theano.cli import run
 

@@ -1,4 +1,4 @@
-"""The public interface: load a checkpoint, swap garments on arrays or on image files."""
+"""The public API: load a checkpoint and swap garments on arrays or image files."""
 
 import contextlib
 import threading
@@ -23,14 +23,14 @@ from data_prep.picture import read_picture
 
 
 def load(path, backend: str = "auto", device: str | None = None, **machine) -> "Model":
-    """The model of a checkpoint, ready to swap; with the averaged weights where it has any.
+    """Load a checkpoint as a `Model`, with the averaged weights if it has any.
 
     path: a file, or the name of shipped weights such as "dress_128x96" or "128x96" (see
     `cagan_theano.weights.find`).
-    backend: "auto", "jax" or "c".  device: None (the best there is), "cpu" or "gpu".
-    machine: precision and devices, as of `cagan_theano.backends.choose_backend`.
-    Raises FileNotFoundError or ValueError, with the cure, for a checkpoint that cannot be used
-    and for a back end or device that is not there.
+    backend: "auto", "jax" or "c".  device: "cpu", "gpu" or None for the best available.
+    machine: precision and devices, see `cagan_theano.backends.choose_backend`.
+    Raises FileNotFoundError or ValueError, with the cure, for a checkpoint that cannot be used or a
+    back end or device that is not available.
     """
     checkpoint = load_checkpoint(path)
     chosen = choose_backend(backend, device, **machine)
@@ -46,8 +46,8 @@ def load(path, backend: str = "auto", device: str | None = None, **machine) -> "
 class Model:
     """A generator G with its configuration and history.
 
-    config, step (training steps done), metadata (dict) and sha256 are those of its checkpoint, name
-    is its path, for messages.
+    config, step (completed training steps), metadata (dict) and sha256 are those of the checkpoint;
+    name is its path, for messages.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class Model:
     def swap(self, x_i, y_i, y_j, mask=None, batch_size: int = 16) -> Swap:
         """Paint the humans x_i, who wear y_i, in the articles y_j.
 
-        x_i, y_i, y_j: [N, H, W, 3] RGB, uint8 or float in [0, 1], any N; 16 must divide H and W,
-        which may differ from the checkpoint's (G is fully convolutional).
-        mask: [N, H, W] uint8 or float in [0, 1], where x_i shows the worn garment; needed by
-        models trained with a mask, and by no others.
-        batch_size: pictures to a pass; memory grows with it, results do not depend on it.
-        Raises ValueError for other shapes, types or ranges, and for weights that give NaN or infinity.
+        x_i, y_i, y_j: [N, H, W, 3] RGB, uint8 or float in [0, 1], any N; H and W must be multiples of
+        16 and may differ from the checkpoint's (G is fully convolutional).
+        mask: [N, H, W] uint8 or float in [0, 1], 1 where x_i shows the worn garment; required by
+        models trained with a mask, rejected by all others.
+        batch_size: images per forward pass; affects memory, but not the results.
+        Raises ValueError for other shapes, types or ranges, and if the outputs are NaN or infinite.
         """
         given = {"x_i": x_i, "y_i": y_i, "y_j": y_j}
         arrays = {name: checked(array, name, (3,)) for name, array in given.items()}
@@ -87,7 +87,7 @@ class Model:
         for name, shape in shapes.items():
             if shape[:3] != shapes["x_i"][:3]:
                 raise ValueError(
-                    f"{name} has shape {shape}, x_i {shapes['x_i']}; give as many pictures, of the same size"
+                    f"{name} has shape {shape}, x_i {shapes['x_i']}; give the same number and size of images"
                 )
         check_image_size(*arrays["x_i"].shape[1:3])
         if batch_size < 1:
@@ -97,10 +97,10 @@ class Model:
     def swap_files(self, human, wearing, article) -> Swap:
         """Paint one human in another article, from three image files; N is 1.
 
-        human: the photo x_i; wearing: its article y_i; article: y_j.  Any format and mode,
-        turned as their EXIF says; brought to the checkpoint's size by adding border, never by
-        cutting or stretching (see `data_prep.picture.read_picture`).
-        Raises FileNotFoundError or ValueError naming the file.
+        human: the photo x_i; wearing: its article y_i; article: y_j.  Images of any format and mode are
+        rotated by their EXIF orientation and resized to the checkpoint's size with padding, without
+        cropping or distortion (see `data_prep.picture.read_picture`).
+        Raises FileNotFoundError or ValueError with the file's name.
         """
         size = self.config.height, self.config.width
         return self.swap(*(read_picture(path, *size)[None] for path in (human, wearing, article)))
@@ -166,10 +166,10 @@ class Model:
         return Dressed(Image.fromarray(x_ij), mask, alpha, notes, self.provenance())
 
     def _takes(self, mask) -> bool:
-        """Whether a mask is used; ValueError when it is missing or too much."""
+        """Whether a mask is used; ValueError if it is missing or superfluous."""
         if (mask is not None) != self.config.takes_mask:
             raise ValueError(
-                "this model was trained without masks; leave mask out"
+                "this model was trained without masks; omit mask"
                 if mask is not None
                 else f"this model (mask={self.config.mask!r}) needs the mask of the garment that x_i shows"
             )
@@ -177,8 +177,8 @@ class Model:
 
     def _swap(self, images, masks, batch_size) -> Swap:
         n, size = len(images[0]), images[0].shape[1:3]
-        # A new batch size means a new compilation: small N take the next power of two, large N
-        # full batches.
+        # Each batch size is compiled separately: round small N up to a power of two, split large N
+        # into full batches.
         rows = min(batch_size, 1 << max(0, n - 1).bit_length())
         # an Aesara function is not safe to share
         with naming(self.name), self._lock, self._explained(size, rows):
@@ -192,7 +192,7 @@ class Model:
         return explained(COMPILING.format("the swap", *size))
 
     def _function(self, size):
-        """The compiled swap of pictures of (height, width)."""
+        """The compiled swap for images at (height, width)."""
         if size not in self._compiled:
             config = self.config.replace(height=size[0], width=size[1])
             self._compiled[size] = compile_swap(self.G, config, self.backend)
@@ -207,14 +207,14 @@ def opened(source, name: str) -> list:
 
 
 def checked(array, name: str, channels: tuple) -> np.ndarray:
-    """The array [N, H, W, *channels] of uint8, or of float in [0, 1]; else a ValueError."""
+    """The array, if it is [N, H, W, *channels], uint8 or float in [0, 1]; ValueError otherwise."""
     array = np.asarray(array)
     if array.ndim != 3 + len(channels) or array.shape[3:] != channels:
         raise ValueError(
-            f"{name} has shape {array.shape}; [{', '.join(('N', 'H', 'W', *map(str, channels)))}] is needed"
+            f"{name} has shape {array.shape}, expected [{', '.join(('N', 'H', 'W', *map(str, channels)))}]"
         )
     if array.dtype != np.uint8 and array.dtype.kind != "f":
-        raise ValueError(f"{name} is of type {array.dtype}; use uint8, or float in [0, 1]")
-    if array.dtype != np.uint8 and not ((array >= 0) & (array <= 1)).all():  # NaN fails both
+        raise ValueError(f"{name} has dtype {array.dtype}; use uint8, or float in [0, 1]")
+    if array.dtype != np.uint8 and not ((array >= 0) & (array <= 1)).all():  # also rejects NaN
         raise ValueError(f"{name} has values outside [0, 1]; use uint8, or float in [0, 1]")
     return array

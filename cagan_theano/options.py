@@ -1,4 +1,4 @@
-"""Command-line options that several commands share, and those made from `Config`."""
+"""Command-line options shared by several commands, and options generated from `Config`."""
 
 import dataclasses
 import os
@@ -11,25 +11,25 @@ from cagan_theano.config import Config
 
 
 def switch_cache_off(context, option, off: bool) -> None:
-    """Compile anew in this process and those that it starts."""
+    """Disable the compile cache in this process and its children."""
     if off:
         os.environ[cache.VARIABLE] = "off"
 
 
 no_cache_option = click.option(
     "--no-cache", is_flag=True, expose_value=False, callback=switch_cache_off,
-    help="Compile anew; use no compiled functions of earlier starts and keep none.",
+    help="Compile again: neither read nor write the compile cache.",
 )  # fmt: skip
 
 precision_option = click.option(
     "--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True,
-    help="Rounding of what convolutions are given: tf32 keeps 10 bits of mantissa, bfloat16 7, in "
-         "their results too.  Faster on a GPU; a CPU only imitates it.",
+    help="Rounding of convolution inputs: tf32 has 10 mantissa bits; bfloat16 has 7 and also rounds "
+         "the results.  Faster on a GPU; a CPU only emulates it.",
 )  # fmt: skip
 
 
 class Count(click.ParamType):
-    """A whole number from 1 on, or the word "all"."""
+    """A positive integer, or the word "all"."""
 
     name = "N|all"
 
@@ -37,17 +37,21 @@ class Count(click.ParamType):
         if value == "all" or isinstance(value, int):
             return value
         if not (value.isdecimal() and int(value)):
-            self.fail(f"{value!r} is neither a whole number from 1 on nor all", param, ctx)
+            self.fail(f"{value!r} is neither a positive integer nor all", param, ctx)
         return int(value)
 
 
 devices_option = click.option(
-    "--devices", type=Count(), default=1, show_default=True, help="Devices that share each minibatch."
+    "--devices",
+    type=Count(),
+    default=1,
+    show_default=True,
+    help="Devices to split each minibatch over.",
 )
 
 
 class Widths(click.ParamType):
-    """A comma-separated list of channel numbers, such as 64,128,256,512."""
+    """A comma-separated list of channel counts, such as 64,128,256,512."""
 
     name = "a,b,c,d"
 
@@ -57,13 +61,13 @@ class Widths(click.ParamType):
         try:
             return tuple(int(part) for part in value.split(","))
         except ValueError:
-            self.fail(f"{value!r} is no list of whole numbers such as 64,128,256,512", param, ctx)
+            self.fail(f"{value!r} is not a list of integers such as 64,128,256,512", param, ctx)
 
 
 def config_options(exclude: tuple[str, ...] = ()):
-    """Decorator: one option for each field of `Config`, its help, choices and default included.
+    """Decorator: one option per field of `Config`, with its help, choices and default.
 
-    exclude: fields that the command settles in another way.
+    exclude: fields that the command sets in another way.
     """
 
     def decorate(function):
@@ -76,7 +80,7 @@ def config_options(exclude: tuple[str, ...] = ()):
 
 
 def config_option(spec: dataclasses.Field):
-    """The click option of one field of `Config`: --g-kernel for g_kernel, --x/--no-x for a truth."""
+    """The click option of one field of `Config`: --g-kernel for g_kernel, --x/--no-x for a bool."""
     flag = "--" + spec.name.replace("_", "-")
     text = f"{spec.metadata['help']}  ({spec.metadata['source']})"
     if spec.type is bool:
@@ -94,7 +98,7 @@ def config_option(spec: dataclasses.Field):
 
 
 def option_type(spec: dataclasses.Field):
-    """The click type of a field: its choices where it has any."""
+    """The click type of a field: its choices if it has any."""
     if spec.type is tuple:
         return Widths()
     if spec.metadata["choices"]:
@@ -104,20 +108,20 @@ def option_type(spec: dataclasses.Field):
 
 
 class NumberChoice(click.Choice):
-    """A choice among whole numbers; the value is an int."""
+    """A choice among integers; the value is an int."""
 
     def convert(self, value, param, ctx):
         return int(super().convert(str(value), param, ctx))
 
 
 def checkpoint_option(size, family="cagan"):
-    """Decorator: --checkpoint, and --weights, which names a shipped one.
+    """Decorator: --checkpoint, and --weights for a shipped checkpoint.
 
-    size: of the shipped checkpoint, such as "128x96"; family: the default of ``weights.FAMILIES``.
+    size: of the shipped checkpoint, such as "128x96"; family: default key of ``weights.FAMILIES``.
     """
 
     def chosen(ctx, _, path):
-        wanted = ctx.params.pop("weights")  # which the command itself does not take
+        wanted = ctx.params.pop("weights")  # not a parameter of the command itself
         return weights.find(path) if path else weights.shipped(wanted, size)
 
     meanings = "; ".join(f"{name}, {what}" for name, what in weights.FAMILIES.items())
@@ -133,7 +137,7 @@ def checkpoint_option(size, family="cagan"):
         "--checkpoint",
         type=click.Path(),
         callback=chosen,
-        help="Trained weights of your own, in the place of --weights.",
+        help="Your own checkpoint, instead of --weights.",
     )
     return lambda command: by_family(by_path(command))
 
@@ -143,18 +147,18 @@ out_option = click.option(
     type=click.Path(),
     default="figures",
     show_default="figures/",
-    help="Folder of the PNG and the PDF.",
+    help="Folder for the PNG and the PDF.",
 )
 
 
 def backend_option(command):
-    """Decorator: --backend, and --no-cache, which asks for nothing from the command itself."""
+    """Decorator: --backend, and --no-cache, which is not passed to the command."""
     choice = click.option(
         "--backend",
         type=click.Choice(["auto", "jax", "c"]),
         default="auto",
         show_default=True,
-        help="What compiles the graph.",
+        help="Back end that compiles the graph.",
     )
     return choice(no_cache_option(command))
 
@@ -163,7 +167,7 @@ device_option = click.option(
     "--device",
     type=click.Choice(["cpu", "gpu"]),
     default=None,
-    help="Where it runs.  [default: a GPU where there is one]",
+    help="Device to run on.  [default: gpu if available]",
 )
 
 
@@ -171,8 +175,8 @@ data_option = click.option(
     "--data",
     type=click.Path(),
     default=None,
-    help="Photo file whose test split is shown.  [default: the shipped "
-    "held-out photoshoot, or one rendered once and cached]",
+    help="Photo file whose test split is used.  [default: the shipped held-out photoshoot, or one "
+    "rendered once and cached]",
 )
 
 
@@ -181,12 +185,12 @@ seed_option = click.option(
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Seed of the random choice of humans and articles.",
+    help="Seed for choosing humans and articles.",
 )
 
 
 def figure_options(size):
-    """Decorator: the options that every figure of pictures has, in one order."""
+    """Decorator: the options of every figure with images, in a fixed order."""
 
     def decorate(command):
         for option in (

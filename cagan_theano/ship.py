@@ -1,4 +1,4 @@
-"""``python -m cagan_theano.ship``, an earlier name of ``cagan export-weights``."""
+"""``python -m cagan_theano.ship``, a former name of ``cagan export-weights``."""
 
 from cagan_theano.cli import run
 

@@ -1,4 +1,4 @@
-"""``python -m cagan_theano.train``, an earlier name of ``cagan train``."""
+"""``python -m cagan_theano.train``, a former name of ``cagan train``."""
 
 from cagan_theano.cli import run
 

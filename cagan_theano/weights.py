@@ -1,4 +1,4 @@
-"""The shipped weights, by name: in the clone's ``checkpoints/``, or in the installed package."""
+"""Shipped weights by name, from the clone's ``checkpoints/`` or from the installed package."""
 
 import os
 import re
@@ -6,38 +6,38 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 
-FAMILIES = {"cagan": "the paper's method", "dress": "ours: told true swaps in training, for photos"}
-"""Families of shipped weights and what they are; a file is FAMILY_HxW.h5."""
+FAMILIES = {"cagan": "the paper's method", "dress": "ours: trained with true swaps, for photos"}
+"""Families of shipped weights and their descriptions; files are named FAMILY_HxW.h5."""
 
 NAMES = re.compile(rf"(?:({'|'.join(FAMILIES)})_)?(\d{{1,4}}x\d{{1,4}})")
 
 
 def child_environment() -> dict[str, str]:
-    """The environment of a child process, in which it finds this package wherever it stands."""
+    """Environment for a child process in which this package can be imported from any folder."""
     places = [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
 
 
 def folder() -> Path:
-    """The folder of the shipped files: the installed package's own, or else the clone's."""
+    """The folder of shipped files: in the installed package, else in the clone."""
     return installed_or("checkpoints", PACKAGE.parent / "checkpoints")
 
 
 def installed_or(name: str, clone: Path) -> Path:
-    """The folder of that name in the installed package; where there is none, the clone's."""
+    """The folder `name` in the installed package if it exists, else `clone`."""
     installed = PACKAGE / name
     return installed if installed.is_dir() else clone
 
 
 def shipped(family: str, size: str) -> Path:
-    """Path of shipped weights, whether or not they exist; size: such as "128x96"."""
+    """Path of shipped weights, which need not exist; size: for example "128x96"."""
     return folder() / f"{family}_{size}.h5"
 
 
 def find(name) -> Path:
-    """The file of a checkpoint that is given by path or by name: "dress_128x96", "128x96" (cagan).
+    """The file of a checkpoint given by path or by name: "dress_128x96", "128x96" (cagan).
 
-    A file of that name comes before shipped weights.
+    An existing file with that name takes precedence over shipped weights.
     """
     match = NAMES.fullmatch(str(name))
     if match is None or Path(name).exists():
@@ -46,7 +46,7 @@ def find(name) -> Path:
 
 
 def held_out(height: int, width: int) -> Path:
-    """Path of the shipped held-out pictures of a size, whether or not they exist."""
+    """Path of the shipped held-out images at a size, which need not exist."""
     return folder() / f"heldout_{height}x{width}.h5"
 
 
@@ -56,7 +56,7 @@ def golden() -> Path:
 
 
 def load_model(checkpoint, backend="auto", device=None):
-    """`cagan_theano.load`, whose modules are imported only now."""
+    """`cagan_theano.load`, imported on first use."""
     import cagan_theano
 
     return cagan_theano.load(checkpoint, backend=backend, device=device)

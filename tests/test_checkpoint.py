@@ -109,10 +109,10 @@ def unknown_field(file):
 
 
 DAMAGES = {
-    "is no checkpoint of cagan_theano": lambda f: f.attrs.update(format="cagan_theano photos"),
+    "not a cagan_theano checkpoint": lambda f: f.attrs.update(format="cagan_theano photos"),
     "has format version 2": lambda f: f.attrs.update(version=2),
-    "version is not a whole number": lambda f: f.attrs.update(version="x"),
-    "step is not a whole number": lambda f: f.attrs.update(step=-1),
+    "version is not an integer": lambda f: f.attrs.update(version="x"),
+    "step is not an integer": lambda f: f.attrs.update(step=-1),
     "do not match their sha256": lambda f: f["D/head.W"].write_direct(SMALL * 2),
     "its contents do not match": lambda f: f.attrs.update(metadata="{}"),
     "not finite": nan,
@@ -139,7 +139,7 @@ def test_damage_is_one_line_that_names_the_file(fault, tmp_path):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match="none.h5: there is no such checkpoint"):
+    with pytest.raises(FileNotFoundError, match="none.h5: no such checkpoint"):
         load_checkpoint(tmp_path / "none.h5")
 
 

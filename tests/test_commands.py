@@ -35,16 +35,16 @@ def error(capsys, command, *words):
 
 @pytest.mark.parametrize("options, fault", [
     (["--data", "none.h5"], "none.h5: no such file"),
-    (["--data", __file__], "is no readable HDF5 file"),
+    (["--data", __file__], "not a readable HDF5 file"),
     (["--height", "40"], "height=40: must be a multiple of 16"),
-    (["--height", "48"], "has photos of 32x32, not 48x32"),
-    (["--batch-size", "7"], "has 6 pairs to train on, fewer than a batch of 7"),
+    (["--height", "48"], "has photos at 32x32, not 48x32"),
+    (["--batch-size", "7"], "has 6 training pairs, fewer than a batch of 7"),
     (["--mask", "prior"], "has no masks, which --mask prior needs"),
-    (["--learning-rate", "-1"], "learning_rate=-1.0: must lie in"),
+    (["--learning-rate", "-1"], "learning_rate=-1.0: must be in"),
     (["--g-widths", "8,8"], "g_widths=(8, 8): must be 4 numbers"),
-    (["--g-widths", "a,b"], "is no list of whole numbers"),
+    (["--g-widths", "a,b"], "is not a list of integers"),
     (["--color", "cmyk"], "'cmyk' is not one of"),
-    (["--resume"], "holds no training to resume"),
+    (["--resume"], "contains no training run to resume"),
     (["--nothing"], "No such option"),
 ])  # fmt: skip
 def test_errors_of_train(capsys, tmp_path, data, options, fault):
@@ -63,7 +63,7 @@ def test_a_gpu_where_there_is_none(capsys, tmp_path, data):
 def test_errors_of_ship(capsys, tmp_path):
     out = tmp_path / "out.h5"
     assert "no such checkpoint" in error(capsys, export_weights, tmp_path / "none.h5", out)
-    assert "is no readable HDF5 file" in error(capsys, export_weights, __file__, out)
+    assert "not a readable HDF5 file" in error(capsys, export_weights, __file__, out)
     assert not out.exists()
 
 

@@ -123,9 +123,9 @@ def test_the_programs_for_cuda_are_read_back(folder):
 
 
 @pytest.mark.parametrize("fault, break_it", [
-    ("there is no such file", lambda path: shutil.rmtree(path)),
-    ("is no manifest", lambda path: (path / "manifest.json").write_text("{}")),
-    ("is no manifest", lambda path: (path / "manifest.json").write_text("[" * 100_000)),
+    ("no such file", lambda path: shutil.rmtree(path)),
+    ("not a manifest", lambda path: (path / "manifest.json").write_text("{}")),
+    ("not a manifest", lambda path: (path / "manifest.json").write_text("[" * 100_000)),
     ("is missing or damaged", lambda path: (path / "swap_2.cpu.stablehlo").write_bytes(b"x")),
 ])  # fmt: skip
 def test_a_damaged_folder_is_one_line(folder, tiny_data, tmp_path, capsys, fault, break_it):
@@ -197,7 +197,7 @@ def test_a_manifest_with_a_hole_is_one_line(part, value, folder, tiny_data, tmp_
     manifest = json.loads((copy / "manifest.json").read_text())
     text = json.dumps(changed(manifest, ("functions", "swap_2", part), value))
     (copy / "manifest.json").write_text(text)
-    assert "is no manifest" in line_of(copy, tiny_data, tmp_path, capsys)
+    assert "not a manifest" in line_of(copy, tiny_data, tmp_path, capsys)
 
 
 def replaced(folder, tmp_path, program: bytes):
@@ -243,7 +243,7 @@ def test_a_state_of_other_names_is_one_line(folder, tiny_data, tmp_path, capsys)
     other = tmp_path / "other.h5"
     save_checkpoint(other, dataclasses.replace(whole, G={"encoder1.W": whole.G["encoder1.W"]}))
     said = line_of(folder, tiny_data, tmp_path, capsys, state=other)
-    assert "reads 'G/" in said and "export anew" in said
+    assert "reads 'G/" in said and "export again" in said
 
 
 @pytest.mark.parametrize("text, refused", [

@@ -70,7 +70,7 @@ def test_the_campaign_sees_a_file_that_is_not_written_whole(small, monkeypatch):
     folder = small.new_folder()
     life = small.start(folder)
     life.wait()
-    with pytest.raises(ValueError, match="no readable HDF5 file"):
+    with pytest.raises(ValueError, match="not a readable HDF5 file"):
         small.check_state(run_folder.RunFolder(folder.path))
 
 
@@ -175,14 +175,14 @@ def itself(file):
 
 @pytest.mark.parametrize("change, fault", [
     (packed_twice, "filters other than"),
-    (unpacks_to_more, "unpacks to more than"),
+    (unpacks_to_more, "expands to more than"),
     (itself, "nested too deep"),
-    (lambda f: f.create_dataset("G/a", (1 << 21,), "f4", chunks=(1 << 20,)), "does not hold them"),
+    (lambda f: f.create_dataset("G/a", (1 << 21,), "f4", chunks=(1 << 20,)), "does not contain them"),
     (lambda f: f.create_dataset("G/a", (1 << 23,), "f4", chunks=(1 << 20,)), "the limit is"),
     (lambda f: fuzz_kinds.filtered(np.random.default_rng(4), f, "G/a"), "not stored as plain"),
     (lambda f: f.attrs.__setitem__("metadata", "[" * 50_000), "metadata"),
     (lambda f: f.attrs.__setitem__("config", np.arange(3)), "configuration or metadata|short text"),
-    (lambda f: f.create_dataset("G/" + "x" * 3000, data=np.ones(2, "f8")), "is no array"),
+    (lambda f: f.create_dataset("G/" + "x" * 3000, data=np.ones(2, "f8")), "is an unexpected array"),
 ])  # fmt: skip
 def test_a_checkpoint_that_would_take_all_memory_or_time(change, fault, tmp_path):
     path = tmp_path / "a.h5"

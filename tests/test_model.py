@@ -118,10 +118,10 @@ def test_alpha_of_one_gives_what_is_painted(path):
 
 
 @pytest.mark.parametrize("fault, change", [
-    ("is needed", lambda a: [a[0][0], a[1], a[2]]),
-    ("as many pictures", lambda a: [a[0], a[1][:1], a[2]]),
+    ("expected", lambda a: [a[0][0], a[1], a[2]]),
+    ("the same number and size of images", lambda a: [a[0], a[1][:1], a[2]]),
     ("multiple of 16", lambda a: [p[:, :15] for p in a]),
-    ("is of type int64", lambda a: [a[0].astype(np.int64), a[1], a[2]]),
+    ("has dtype int64", lambda a: [a[0].astype(np.int64), a[1], a[2]]),
     (r"values outside \[0, 1\]", lambda a: [a[0].astype(float), a[1], a[2]]),
     (r"values outside \[0, 1\]", lambda a: [np.full(a[0].shape, np.nan), a[1], a[2]]),
 ])  # fmt: skip

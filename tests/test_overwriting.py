@@ -73,7 +73,7 @@ def test_a_swap_does_not_replace_its_photo(output, path, tmp_path, capsys, monke
         path,
         *more,
     )
-    assert "is read by this command (--human" in said and "name another file" in said
+    assert "is read by this command (--human" in said and "choose another file" in said
 
 
 def test_two_results_do_not_replace_each_other(tmp_path, capsys):
@@ -93,7 +93,7 @@ def test_two_results_do_not_replace_each_other(tmp_path, capsys):
         "--alpha-out",
         f"{tmp_path}/./o.png",
     )
-    assert "is to be written twice" in said and not out.exists()
+    assert "would be written twice" in said and not out.exists()
 
 
 @pytest.mark.parametrize("command, words", [
@@ -103,7 +103,7 @@ def test_two_results_do_not_replace_each_other(tmp_path, capsys):
 def test_no_command_replaces_its_input(command, words, tmp_path, capsys):
     path = checkpoint(tmp_path / "a.h5")
     said = refused(capsys, command, *(word.format(path) for word in words))
-    assert "a.h5: " in said and ("name another file" in said)
+    assert "a.h5: " in said and ("choose another file" in said)
 
 
 @pytest.mark.parametrize("words", [
@@ -112,7 +112,9 @@ def test_no_command_replaces_its_input(command, words, tmp_path, capsys):
 def test_data_are_not_replaced_unless_that_is_said(words, tmp_path, capsys):
     data = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=0)
     words = [word.format(data, tmp_path) for word in words]
-    assert "a.h5: exists already; name another file, or give --overwrite" in refused(capsys, prep.cli, *words)
+    assert "a.h5: exists already; choose another file, or replace it with --overwrite" in refused(
+        capsys, prep.cli, *words
+    )
 
 
 def test_data_are_replaced_where_that_is_said(tmp_path):
@@ -130,7 +132,7 @@ def test_not_even_then_is_another_kind_of_file_replaced(make, tmp_path, capsys):
     path = tmp_path / "mine"
     make(path)
     said = refused(capsys, prep.cli, "photoshoot", path, "--overwrite", "--pairs", "4")
-    assert "mine: is " in said and "name another file, or remove it" in said
+    assert "mine: is " in said and "choose another file, or remove it" in said
     source = checkpoint(tmp_path / "source.h5")
     if make is not checkpoint:
         refused(capsys, export_weights, source, path, "--overwrite")
@@ -170,7 +172,7 @@ def test_a_checkpoint_is_not_replaced_by_shipping(tmp_path, capsys):
 @pytest.mark.parametrize("words, fault", [
     (["train", "--out", "{0}/state.h5"], "is read by this command (--state"),
     (["train", "--out", "{0}/photos.h5"], "is read by this command (--data"),
-    (["train", "--out", "{0}/old.h5"], "exists already; name another file, or give --overwrite"),
+    (["train", "--out", "{0}/old.h5"], "exists already; choose another file, or replace it with --overwrite"),
     (["train", "--out", "{0}/new.h5", "--log", "{0}/old.h5"], "is an HDF5 file"),
     (["swap", "--out", "{0}/photos.h5"], "is read by this command (--data"),
     (["swap", "--out", "{0}/old.h5"], "is an HDF5 file"),
@@ -224,7 +226,7 @@ def test_every_writer_keeps_files_of_other_kinds(tmp_path):
                 write_atomically(path, new)
                 assert path.read_bytes() == new
             else:
-                with pytest.raises(ValueError, match="would replace; name another file"):
+                with pytest.raises(ValueError, match="would replace; choose another file"):
                     write_atomically(path, new)
                 assert path.read_bytes() == old
     assert not list(tmp_path.glob(".*"))

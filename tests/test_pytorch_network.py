@@ -40,7 +40,7 @@ def fault(vectors, tolerance, dtype=torch.float64, **settings):
     adapter = partial(pytorch_adapter.Adapter, dtype=dtype, **settings)
     rows = conformance.compare(adapter, vectors, tolerance)
     assert sum(row.given for row in rows) > 70  # without gains and shifts there are 75
-    first = conformance.first_departure(rows)
+    first = conformance.first_deviation(rows)
     return first and conformance.report(rows)
 
 

@@ -275,7 +275,7 @@ def test_the_command_and_what_is_missing(world, capsys):
         main(report.command, words)
     assert left.value.code == 0 and out.read_text().startswith("<!DOCTYPE html>")
     assert Outline(out.read_text()).headings == ["Weights", "Settings", "How to reproduce it"]
-    for option, fault in (("--evaluation", "no such file"), ("--run", "holds no training")):
+    for option, fault in (("--evaluation", "no such file"), ("--run", "contains no training")):
         with pytest.raises(SystemExit):
             main(report.command, [*words, option, "nothing"])
         assert fault in capsys.readouterr().err

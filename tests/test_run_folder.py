@@ -40,7 +40,7 @@ def test_a_training_killed_before_its_config_is_no_bar_to_a_new_one(tmp_path):
         save(folder, 0)
     assert not folder.begun()
     folder.check_new()
-    with pytest.raises(FileNotFoundError, match="holds no training to resume"):
+    with pytest.raises(FileNotFoundError, match="contains no training run to resume"):
         folder.check_old()
     with folder:
         folder.write_config(CONFIG)
@@ -115,7 +115,7 @@ def test_a_torn_line_of_the_log_is_left_out(tail, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file/run: cannot be written .*; choose another place"):
+    with pytest.raises(OSError, match="file/run: cannot be written .*; choose another folder"):
         with RunFolder(tmp_path / "file" / "run"):
             pass
 
@@ -167,7 +167,7 @@ def test_no_link_in_a_run_folder_is_followed(name, dangling, tmp_path):
     place.unlink(missing_ok=True)
     place.symlink_to(tmp_path / "nowhere" if dangling else victim / name)
     for attempt in (folder.check_old, folder.__enter__):
-        with pytest.raises(ValueError, match=f"{name}: is a link, and none in a run folder") as caught:
+        with pytest.raises(ValueError, match=f"{name}: is a link, and links in a run folder") as caught:
             attempt()
         assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="exists already"):

@@ -193,7 +193,7 @@ def test_reader_refuses(path, fault):
 
 def test_reader_refuses_a_truncated_file(path):
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(ValueError, match="is no readable HDF5 file"):
+    with pytest.raises(ValueError, match="not a readable HDF5 file"):
         PhotoFile.open(path)
 
 

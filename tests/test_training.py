@@ -94,7 +94,7 @@ def test_the_cycle_is_learned(trainer):
 
 
 @pytest.mark.parametrize("change, fault", [
-    (dict(optimizer=None), "contains weights only"),
+    (dict(optimizer=None), "contains only weights"),
     (dict(G={}), "lacks parameter"),
     (dict(G="reshaped"), "has shape"),
     (dict(G="more"), "has the unknown parameter extra"),
@@ -200,11 +200,11 @@ def test_the_lock_and_other_settings(go, tmp_path):
         assert "another training is running here" in str(go(run, "--resume").exception)
     assert "exists already" in str(go(run).exception)
     other = go(run, "--resume", "--gamma-i", "0.5")
-    assert "was begun with gamma_i=0.1, not 0.5" in str(other.exception)
+    assert "was started with gamma_i=0.1, not 0.5" in str(other.exception)
     for path in (run / "checkpoints").iterdir():
         with h5py.File(path, "r+") as file:
             file.attrs["sha256"] = "0" * 64
-    assert "holds no whole checkpoint" in str(go(run, "--resume").exception)
+    assert "contains no intact checkpoint" in str(go(run, "--resume").exception)
 
 
 def test_weights_to_start_from(go, trainer, tmp_path):
@@ -263,7 +263,7 @@ def test_other_pixels_of_the_same_description_are_refused(go, begun, data, tmp_p
                 "train", 255 - photos.x[n], photos.y[n], photos.person[n], photos.garment[n], photos.mask[n]
             )
     result = resume(go, run, "--data", str(inverted))
-    assert "few.h5: holds other pixels than the data that this training" in str(result.exception)
+    assert "few.h5: has other pixels than the data of this run" in str(result.exception)
     assert resume(go, run).return_value == 0
 
 
@@ -271,7 +271,7 @@ def test_a_checkpoint_of_an_older_program_goes_on_and_says_what_is_not_checked(g
     run, path = begun
     forget(path, "pixels", "kernels")
     result = resume(go, run)
-    assert result.return_value == 0 and "pixels are not compared" in result.output
+    assert result.return_value == 0 and "cannot check its pixels" in result.output
     assert "records no kernels" in result.output
     metadata = load_checkpoint(path.with_name("step_0000002.h5")).metadata
     assert metadata["kernels"] and metadata["data"]["pixels"]
@@ -295,7 +295,7 @@ def test_the_digest_sees_all_that_is_trained_on(change, tmp_path):
 def test_fewer_steps_than_are_done_are_an_error(go, begun):
     run, _ = begun
     assert resume(go, run).return_value == 0
-    assert "--steps 1: the training has done 2 steps already" in str(resume(go, run, steps=1).exception)
+    assert "--steps 1: the run has already done 2 steps" in str(resume(go, run, steps=1).exception)
     assert resume(go, run).return_value == 0  # as many: there is nothing to do
 
 
@@ -309,4 +309,4 @@ def test_a_signal_after_the_last_step_changes_nothing(go, tmp_path, monkeypatch,
 
     monkeypatch.setattr(command.RunLoop, "finish", late)
     result = go(tmp_path / "run", "--steps", "1")
-    assert result.return_value == 0 and "1 steps are done" in result.output
+    assert result.return_value == 0 and "finished 1 steps" in result.output

@@ -397,7 +397,7 @@ def test_swaps_of_such_weights_are_exported_and_their_updates_are_not(trainer, t
     path = tmp_path / "run.h5"
     save_checkpoint(path, Checkpoint(trainer.config, **trainer.state()))
     words = ["--checkpoint", str(path), "--out", str(tmp_path / "out")]
-    with pytest.raises(ValueError, match="gamma_adv: updates are exported of the paper's"):
+    with pytest.raises(ValueError, match="gamma_adv: updates can be exported only for the paper's"):
         CliRunner().invoke(export.export, words, catch_exceptions=False)
     prepared = export.prepare(trainer.config, load_checkpoint(path), path)
     for name, value in values_of(trainer.G.params).items():
@@ -406,8 +406,8 @@ def test_swaps_of_such_weights_are_exported_and_their_updates_are_not(trainer, t
 
 
 @pytest.mark.parametrize("changes, message", [
-    (dict(swaps=0), "true.h5: holds no true swaps to train on, which gamma_truth needs; render"),
-    (dict(swaps=1), "true.h5: 1 true swaps, both ways, are fewer than a batch of 4; render more"),
+    (dict(swaps=0), "true.h5: contains no true swaps to train on, which gamma_truth needs; render"),
+    (dict(swaps=1), "true.h5: 1 true swaps, used in both directions, are fewer than a batch of 4; render"),
     (dict(swaps=8, masks=False), "true.h5: has no masks, which --gamma-region needs; use"),
 ])  # fmt: skip
 def test_data_that_cannot_serve_are_refused(tmp_path, changes, message):
@@ -423,7 +423,7 @@ def test_data_that_cannot_serve_are_refused(tmp_path, changes, message):
 
 def test_a_library_user_s_photos_without_true_swaps_are_refused(tiny_photos, jax_backend):
     for photos in (tiny_photos, dataclasses.replace(tiny_photos, triples=None)):
-        with pytest.raises(ValueError, match="holds no true swaps"):
+        with pytest.raises(ValueError, match="contains no true swaps"):
             Trainer(small_config(gamma_detail=1.0), photos, jax_backend)
     config = small_config(gamma_region=1.0)
     with pytest.raises(ValueError, match="gamma_region needs masks"):
@@ -433,11 +433,11 @@ def test_a_library_user_s_photos_without_true_swaps_are_refused(tiny_photos, jax
 @pytest.mark.parametrize("changes, message", [
     (dict(gamma_adv=0.0, gamma_c=0.0, gamma_i=0.0), "all other weights"),
     (dict(gamma_adv=0.0, schedule="alternate"), "gamma_adv=0 has no D"),
-    (dict(gamma_region=1.0, mask="overwrite"), "takes from a mask"),
-    (dict(augmentation="tone", color="lab"), "tone is of RGB"),
+    (dict(gamma_region=1.0, mask="overwrite"), "replaces alpha"),
+    (dict(augmentation="tone", color="lab"), "tone requires RGB"),
     (dict(average=1.0), "must be inside"),
-    (dict(learning_rate_decay=1.5), "must lie in"),
-    (dict(gamma_truth=-1.0), "must lie in"),
+    (dict(learning_rate_decay=1.5), "must be in"),
+    (dict(gamma_truth=-1.0), "must be in"),
 ])  # fmt: skip
 def test_options_that_do_not_go_together_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Hold another implementation, or other systems' pictures, against this one.
+"""Compare another implementation, or other systems' images, with this one.
 
     python replicate/compare.py --golden package.module:factory [--vectors H5]
     python replicate/compare.py --against NAME=FOLDER --against NAME=package.module:swap ...
@@ -20,13 +20,13 @@ from cagan_theano.io.command import Command
 from cagan_theano.io.files import write_atomically
 
 SWAPS = 200
-"""Held-out swaps that are rendered when no data file is given: those of evaluate.py."""
+"""Held-out swaps rendered if no data file is given, as in evaluate.py."""
 
 
 def load_callable(text):
-    """The callable that "package.module:name" names; the working folder is searched too.
+    """Import the callable "package.module:name"; the working directory is searched too.
 
-    Raises ValueError, with the cure, where there is none.
+    Raises ValueError, with the cure, if it does not exist.
     """
     module, _, name = text.partition(":")
     if not (module and name):
@@ -43,15 +43,15 @@ def load_callable(text):
 
 
 def compare_golden(factory, path, tolerance, every):
-    """Run a re-implementation on golden vectors and print the comparison; whether all agrees."""
+    """Run a reimplementation on golden vectors and print the comparison; returns whether all agree."""
     rows = conformance.compare(load_callable(factory), vectors.read_vectors(path), tolerance)
     click.echo(conformance.report(rows, every))
-    return conformance.first_departure(rows) is None
+    return conformance.first_deviation(rows) is None
 
 
 def compare_pictures(against, inputs, checkpoint, data, settings):
-    """Open the held-out pictures; write them for other systems, and compare with those given."""
-    from cagan_theano.evaluation import systems  # which wants more packages than golden vectors do
+    """Write the held-out images for other systems, and compare the given systems on them."""
+    from cagan_theano.evaluation import systems  # needs more packages than golden vectors do
 
     named = [systems.parse(text) for text in against]
     model = weights.load_model(checkpoint, settings["backend"], settings["device"])
@@ -65,9 +65,9 @@ def compare_pictures(against, inputs, checkpoint, data, settings):
 
 
 def compare_systems(named, held, model, checkpoint, settings):
-    """Measure and draw systems beside our checkpoint.
+    """Measure and plot systems together with our checkpoint.
 
-    named: (name, target) pairs; settings: the command's other options, by name.
+    named: (name, target) pairs; settings: the command's other options by name.
     """
     from cagan_theano.evaluation import systems
 
@@ -77,22 +77,30 @@ def compare_systems(named, held, model, checkpoint, settings):
         opened[name] = systems.open_system(
             target, held, load_callable, settings["backend"], settings["device"]
         )
-    shown = systems.choose(held, swaps, settings["rows"], settings["seed"])
-    columns, kept = systems.compare(opened, held, swaps, shown)
+    plotted = systems.choose(held, swaps, settings["rows"], settings["seed"])
+    columns, kept = systems.compare(opened, held, swaps, plotted)
     summary = systems.summarize(columns, settings["seed"])
     click.echo(systems.table(summary, len(swaps.i)))
     small = provenance.note(checkpoint, model, settings["seed"])
     about = provenance.facts(
-        "Comparison", checkpoint, model, held, settings["seed"], {"i": swaps.i[shown], "j": swaps.j[shown]}
+        "Comparison",
+        checkpoint,
+        model,
+        held,
+        settings["seed"],
+        {"i": swaps.i[plotted], "j": swaps.j[plotted]},
     )
     provenance.finish(
-        systems.draw(kept, shown, list(opened), f"{systems.OURS}: {small}"), settings["out"], "compare", about
+        systems.draw(kept, plotted, list(opened), f"{systems.OURS}: {small}"),
+        settings["out"],
+        "compare",
+        about,
     )
     write_json(Path(settings["out"]) / "compare.json", summary, named, systems.OURS, about, len(swaps.i))
 
 
 def write_json(path, summary, named, ours, about, count):
-    """Write all numbers and where they are from."""
+    """Write all results with their provenance as JSON."""
     result = {
         "n": count,
         "systems": [name for name, _ in named],
@@ -108,7 +116,7 @@ def write_json(path, summary, named, ours, about, count):
 @click.option(
     "--golden",
     metavar="MODULE:FACTORY",
-    help="Re-implementation to compare layer by layer with golden vectors.",
+    help="Reimplementation to compare layer by layer with golden vectors.",
 )
 @click.option(
     "--vectors",
@@ -123,22 +131,22 @@ def write_json(path, summary, named, ours, about, count):
     type=click.FloatRange(0, 1),
     default=conformance.TOLERANCE,
     show_default=True,
-    help="Largest error, of an array's largest value; of parameters "
-    "after n updates 100 n times as much, of their way.",
+    help="Largest error relative to an array's largest value; for parameters after n updates, 100 n "
+    "times this value relative to their distance.",
 )
 @click.option("--every", is_flag=True, help="List every gradient and parameter.")
 @click.option(
     "--against",
     multiple=True,
     metavar="NAME=SYSTEM",
-    help="System whose swaps are measured beside ours: a folder of PNGs, MODULE:CALLABLE "
-    "or a checkpoint .h5.  May be given more than once.",
+    help="System whose swaps are measured together with ours: a folder of PNGs, MODULE:CALLABLE "
+    "or a checkpoint .h5.  May be repeated.",
 )
 @click.option(
     "--inputs",
     type=click.Path(),
     metavar="FOLDER",
-    help="Only write x_i, y_i, y_j of the swaps as PNGs, for another system to dress.",
+    help="Write x_i, y_i, y_j of the swaps as PNGs, as input for another system.",
 )
 @click.option(
     "--swaps",
@@ -146,13 +154,13 @@ def write_json(path, summary, named, ours, about, count):
     type=click.IntRange(1),
     default=SWAPS,
     show_default=True,
-    help="At most that many swaps.",
+    help="Maximum number of swaps.",
 )
 @click.option("--rows", type=click.IntRange(1, 20), default=4, show_default=True, help="Swaps in the figure.")
 @options.figure_options("128x96")
 @click.pass_context
 def command(context, golden, path, tolerance, every, against, inputs, checkpoint, data, **settings):
-    """Compare with another implementation; with --golden, exit code 1 when it departs."""
+    """Compare with another implementation; with --golden, exit code 1 if it deviates."""
     if not (golden or against or inputs):
         raise click.UsageError("nothing to compare; give --golden, --against or --inputs")
     agrees = compare_golden(golden, path, tolerance, every) if golden else True

@@ -1,4 +1,4 @@
-"""Convert a checkpoint: to and from safetensors, and G to ONNX.  No format that can hold code.
+"""Convert checkpoints to and from safetensors, and G to ONNX.  No supported format can contain code.
 
 python replicate/convert.py CHECKPOINT.h5 OUT.safetensors
 python replicate/convert.py WEIGHTS.safetensors OUT.h5
@@ -32,11 +32,11 @@ from cagan_theano.io.hdf5 import shown
 from cagan_theano.io.text import one_line
 
 FORMAT = "cagan_theano"
-CHECKED = (2, 32, 48)  # pictures, height, width on which an ONNX model is compared with ours
+CHECKED = (2, 32, 48)  # N, H, W of the images on which an ONNX model is compared with ours
 
 
 def to_safetensors(checkpoint: Checkpoint) -> bytes:
-    """A checkpoint as safetensors: the arrays under their names, the rest as texts beside them."""
+    """A checkpoint as safetensors: arrays under their names, everything else as text metadata."""
     arrays = {f"G/{name}": value for name, value in checkpoint.G.items()}
     arrays |= {f"D/{name}": value for name, value in checkpoint.D.items()}
     arrays |= {f"optimizer/{name}": value for name, value in (checkpoint.optimizer or {}).items()}
@@ -52,15 +52,15 @@ def to_safetensors(checkpoint: Checkpoint) -> bytes:
 
 
 def from_safetensors(path) -> Checkpoint:
-    """The checkpoint in a file that `to_safetensors` made.
+    """Read a checkpoint from a file written by `to_safetensors`.
 
-    Raises FileNotFoundError or ValueError, one line: the file, what is wrong, the cure.
+    Raises FileNotFoundError or ValueError with a message of one line: the file, the problem, the cure.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file; check the path")
+        raise FileNotFoundError(f"{path}: no such file; check the path")
     if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path}: is larger than {MAX_BYTES} bytes; no checkpoint is")
+        raise ValueError(f"{path}: is larger than {MAX_BYTES} bytes, the limit for a checkpoint")
     try:
         with safetensors.safe_open(path, "numpy") as file:
             texts, names = file.metadata() or {}, list(file.keys())
@@ -74,33 +74,33 @@ def from_safetensors(path) -> Checkpoint:
             raise
         reason = one_line(error)
         raise ValueError(
-            f"{path}: is no checkpoint in safetensors ({reason}); convert it from the .h5 again"
+            f"{path}: not a checkpoint in safetensors ({reason}); convert it from the .h5 again"
         ) from error
 
 
 def check_names(path, texts, names):
-    """Raise ValueError for a file of another program or for names that no checkpoint has."""
+    """Raise ValueError for a file of another program or for unexpected names."""
     if texts.get("format") != FORMAT:
         raise ValueError(
             f"{path}: was not written by {FORMAT}: its format is "
-            f"{shown(texts.get('format'))}; give a file that convert.py made"
+            f"{shown(texts.get('format'))}; give a file that convert.py wrote"
         )
-    strange = [n for n in names if not NAME.fullmatch(n) or n.split("/")[0] not in GROUPS]
-    if strange or len(names) > MAX_ARRAYS:
+    unexpected = [n for n in names if not NAME.fullmatch(n) or n.split("/")[0] not in GROUPS]
+    if unexpected or len(names) > MAX_ARRAYS:
         raise ValueError(
-            f"{path}: has arrays that no checkpoint has, such as "
-            f"{shown((strange or names)[0])}; give a file that convert.py made"
+            f"{path}: has unexpected arrays, such as "
+            f"{shown((unexpected or names)[0])}; give a file that convert.py wrote"
         )
 
 
 def assembled(texts, arrays):
-    """The checkpoint of texts and arrays by full name."""
+    """Assemble a checkpoint from texts and arrays by full name."""
     groups = {group: {} for group in GROUPS}
     for name, array in arrays.items():
         group, _, rest = name.partition("/")
         groups[group][rest] = array
     if not re.fullmatch(r"\d{1,19}", texts["step"]):
-        raise ValueError(f"step is {shown(texts['step'])}, no whole number")
+        raise ValueError(f"step is {shown(texts['step'])}, not an integer")
     return Checkpoint(
         Config.from_json(texts["config"]),
         int(texts["step"]),
@@ -113,19 +113,19 @@ def assembled(texts, arrays):
 
 
 def to_onnx(checkpoint: Checkpoint) -> bytes:
-    """G as ONNX bytes, compared with ours where onnxruntime is installed, which is said.
+    """G as ONNX bytes, compared with our G if onnxruntime is installed.
 
-    Raises ValueError where onnx is missing, or when the two disagree.
+    Raises ValueError if onnx is missing or the outputs disagree.
     """
     from cagan_theano.interop import onnx_network
 
     model = onnx_network.generator_model(checkpoint)
     if is_installed("onnxruntime"):
-        apart = difference(checkpoint, model)
-        click.echo(f"onnxruntime against this package: outputs apart by at most {apart:.1e}")
-        if not apart < 1e-3:
+        error = difference(checkpoint, model)
+        click.echo(f"onnxruntime and this package: largest difference of outputs {error:.1e}")
+        if not error < 1e-3:
             raise ValueError(
-                f"the ONNX model differs from this package's G by {apart:.1e}; nothing was written"
+                f"the ONNX model differs from this package's G by {error:.1e}; nothing was written"
             )
     else:
         click.echo("not compared with this package's G: onnxruntime is not installed")
@@ -133,7 +133,7 @@ def to_onnx(checkpoint: Checkpoint) -> bytes:
 
 
 def difference(checkpoint, model) -> float:
-    """The largest difference of an output (all lie in [-1, 1]) between an ONNX model and ours."""
+    """The largest difference between the outputs of an ONNX model and ours, all in [-1, 1]."""
     from cagan_theano.interop import onnx_network
 
     n, height, width = CHECKED
@@ -148,7 +148,7 @@ def difference(checkpoint, model) -> float:
 
 
 def swap_of(checkpoint, height, width):
-    """Our compiled G for pictures of a size: `cagan_theano.learning.functions.compile_swap`."""
+    """Our G, compiled by `cagan_theano.learning.functions.compile_swap` for images at a size."""
     from cagan_theano.backends import choose_backend
     from cagan_theano.learning.functions import build_networks, compile_swap
     from cagan_theano.learning.trainer import check_weights, set_values
@@ -161,29 +161,27 @@ def swap_of(checkpoint, height, width):
 
 
 PICKLE = (
-    "it is a pickle, which can hold code; write .safetensors and read it with safetensors.torch.load_file"
+    "it is a pickle, which can contain code; write .safetensors and read it with safetensors.torch.load_file"
 )
 WRITERS = {".safetensors": to_safetensors, ".onnx": to_onnx}
 READERS = {".h5": load_checkpoint, ".safetensors": from_safetensors}
 
 
-def ending(path, known, cure=""):
-    """The ending of a path; ValueError unless it is one of the known."""
-    found = Path(path).suffix.lower()
-    if found not in known:
-        raise ValueError(
-            f"{path}: the ending {found!r} is not known here; " + (cure or f"use {' or '.join(known)}")
-        )
-    return found
+def suffix_of(path, known, cure=""):
+    """The suffix of a path; ValueError unless it is a known one."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in known:
+        raise ValueError(f"{path}: unknown suffix {suffix!r}; " + (cure or f"use {' or '.join(known)}"))
+    return suffix
 
 
 def convert(source, out, dtype="float32") -> None:
-    """Write a checkpoint in the format that the ending of `out` asks for.
+    """Write a checkpoint in the format given by the suffix of `out`.
 
     dtype: of the weights in an .h5, float32 or float16.  Raises FileNotFoundError, ValueError.
     """
-    read = READERS[ending(source, READERS)]
-    target = ending(out, [".h5", *WRITERS], PICKLE if Path(out).suffix in (".pt", ".pth") else "")
+    read = READERS[suffix_of(source, READERS)]
+    target = suffix_of(out, [".h5", *WRITERS], PICKLE if Path(out).suffix in (".pt", ".pth") else "")
     checkpoint = read(source)
     if target == ".h5":
         save_checkpoint(out, checkpoint, dtype)
@@ -200,9 +198,9 @@ def convert(source, out, dtype="float32") -> None:
     type=click.Choice(["float32", "float16"]),
     default="float32",
     show_default=True,
-    help="Of the weights in an .h5; float16 holds no moments.",
+    help="Dtype of the weights in an .h5; float16 excludes moments.",
 )
 def command(source, out, dtype):
-    """Convert CHECKPOINT (.h5 or .safetensors) to OUT (.h5, .safetensors, or G alone as .onnx)."""
+    """Convert CHECKPOINT (.h5 or .safetensors) to OUT (.h5, .safetensors, or only G as .onnx)."""
     convert(source, out, dtype)
     click.echo(f"wrote {out} ({Path(out).stat().st_size / 1e6:.1f} MB)")

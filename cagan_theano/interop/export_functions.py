@@ -1,9 +1,9 @@
 """Compiled functions for machines without Aesara: cagan export-functions --out exported
 
-Writes a folder: update_D, update_G, update and swap as portable StableHLO for CPU and CUDA, with
+Writes a folder with update_D, update_G, update and swap as portable StableHLO for CPU and CUDA, with
 parameters, moments and photos as explicit inputs; state.h5, a checkpoint to start from; and
-manifest.json, which tells all names and shapes.  `replicate/run_exported.py` trains and swaps with
-it and needs only jax, numpy and h5py.
+manifest.json, with all names and shapes.  `replicate/run_exported.py` trains and swaps with it and
+needs only jax, numpy and h5py.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ class Sizes(click.ParamType):
         if isinstance(value, tuple):
             return value
         if not all(part.isdecimal() and int(part) for part in value.split(",")):
-            self.fail(f"{value!r} is no list of whole numbers from 1 on, such as 1,16", param, ctx)
+            self.fail(f"{value!r} is not a list of positive integers such as 1,16", param, ctx)
         return tuple(dict.fromkeys(map(int, value.split(","))))
 
 
@@ -53,13 +53,12 @@ class Sizes(click.ParamType):
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder to write; it must not exist yet.",
+    help="Folder to write; must not exist.",
 )
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
-    help="Weights to start from, with their configuration.  [default: initial weights "
-    "of the configuration below]",
+    help="Checkpoint with weights and configuration.  [default: initial weights of the configuration below]",
 )
 @click.option(
     "--swap-batch",
@@ -68,22 +67,22 @@ class Sizes(click.ParamType):
     show_default="1,16",
     help="Batch sizes of the exported swap.",
 )
-@click.option("--only-swap", is_flag=True, help="Leave the updates out.")
+@click.option("--only-swap", is_flag=True, help="Export only the swap, without updates.")
 @precision_option
 @no_cache_option
 @config_options()
 @click.pass_context
 def export(ctx, out, checkpoint, swap_batch, only_swap, precision, **options):
-    """Write the compiled functions as StableHLO, for machines that have jax and no Aesara."""
+    """Export the compiled functions as StableHLO, for machines with jax but without Aesara."""
     if out.exists():
-        raise ValueError(f"{out}: exists already; name another folder")
+        raise ValueError(f"{out}: exists already; choose another folder")
     given = [
         name for name in options if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
     ]
     if checkpoint and given:
         raise ValueError(
             f"--{given[0].replace('_', '-')}: the checkpoint has its own "
-            "configuration; leave this option or --checkpoint out"
+            "configuration; omit this option or --checkpoint"
         )
     start = load_checkpoint(checkpoint) if checkpoint else None
     config = start.config if start else Config(**options)
@@ -95,19 +94,19 @@ def export(ctx, out, checkpoint, swap_batch, only_swap, precision, **options):
 
 
 def check_exportable(config: Config) -> None:
-    """Raise ValueError for a training that the exported functions do not know."""
+    """Raise ValueError if the updates of a configuration cannot be exported."""
     if config.ours():
         raise ValueError(
-            f"{config.ours()[0]}: updates are exported of the paper's method alone, "
-            "without options of ours; export with --only-swap"
+            f"{config.ours()[0]}: updates can be exported only for the paper's method, "
+            "without our options; export with --only-swap"
         )
 
 
 def prepare(config: Config, start: Checkpoint | None, path) -> Trainer:
-    """A training that will not be run, with the weights (and moments) of a checkpoint.
+    """A trainer whose functions are exported, with the weights (and moments) of a checkpoint.
 
-    With options of ours, which are for its updates alone: that of the paper's method, with the
-    checkpoint's averaged weights where it has any, and no moments.
+    Our options only affect updates, so with them the trainer is that of the paper's method, with the
+    checkpoint's averaged weights, if any, and without moments.
     """
     if start and config.ours():
         start = dataclasses.replace(start, G=start.swapping_G(), optimizer=None)
@@ -136,9 +135,9 @@ def export_folder(
     precision: str = "float32",
     updates=UPDATES,
 ) -> None:
-    """Write the folder, whole or not at all.
+    """Write the folder atomically.
 
-    start: the checkpoint that the trainer has taken, or None.  swap_batch: sizes of the swap.
+    start: the checkpoint loaded into the trainer, or None.  swap_batch: batch sizes of the swap.
     """
     from cagan_theano.backends.stablehlo import export as lower
 
@@ -183,7 +182,7 @@ def names_of(trainer: Trainer) -> dict:
 
 
 def described(name: str, made) -> dict:
-    """What the manifest says of a function; null in a shape is a free number of rows."""
+    """The manifest entry of a function; null in a shape is a variable number of rows."""
     return {
         "programs": {
             platform: {
@@ -200,7 +199,7 @@ def described(name: str, made) -> dict:
 
 
 def checkpoint_of(trainer: Trainer, start: Checkpoint | None) -> Checkpoint:
-    """The checkpoint that a training elsewhere begins with; moments are zeros where it has none."""
+    """The checkpoint that exported training starts from; missing moments are zeros."""
     metadata = start.metadata if start else {"note": "initial weights, not trained"}
     state = trainer.state()
     step = start.step if start else 0
@@ -209,11 +208,11 @@ def checkpoint_of(trainer: Trainer, start: Checkpoint | None) -> Checkpoint:
 
 @contextlib.contextmanager
 def new_folder(out: Path):
-    """Yield a folder beside `out` that becomes `out` when the block succeeds."""
+    """Yield a temporary folder that is renamed to `out` if the block succeeds."""
     try:
         partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.absolute().parent))
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{out}: its folder does not exist; create it first") from error
+        raise FileNotFoundError(f"{out}: its parent folder does not exist; create it first") from error
     try:
         yield partial
         partial.chmod(0o755)

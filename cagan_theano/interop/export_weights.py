@@ -1,4 +1,4 @@
-"""Make a small checkpoint to ship: cagan export-weights RUN_CHECKPOINT OUT.h5"""
+"""Export a small checkpoint for distribution: cagan export-weights RUN_CHECKPOINT OUT.h5"""
 
 import dataclasses
 
@@ -12,27 +12,26 @@ from cagan_theano.io.command import Command, Output, overwrite_option
 @click.argument("source", metavar="RUN_CHECKPOINT")
 @click.argument("target", metavar="OUT.h5", type=Output(KIND, data=True))
 @overwrite_option
-@click.option("--note", help="A remark that replaces the run's own.")
+@click.option("--note", help="Remark that replaces the run's.")
 @click.option(
-    "--raw", is_flag=True, help="G's weights of the last step, also where there are moving averages of them."
+    "--raw", is_flag=True, help="Use G's weights of the last step, even if there is a moving average of them."
 )
 def export_weights(source, target, note, raw):
     """Write the weights of RUN_CHECKPOINT to OUT.h5 as float16, without Adam's moments.
 
-    Where the run keeps moving averages of G's weights (--average), those are G's.
-    The file serves the library, the figures and --init; it cannot be resumed.
+    If the run has a moving average of G's weights (--average), it is written as G.
+    The file works with the library, the figures and --init, but cannot be resumed.
     """
-    made = shipped(load_checkpoint(source), note, raw)
-    digest = save_checkpoint(target, made, dtype="float16")
+    checkpoint = shipped(load_checkpoint(source), note, raw)
+    digest = save_checkpoint(target, checkpoint, dtype="float16")
     click.echo(f"{target}: sha256 {digest}")
 
 
 def shipped(checkpoint, note: str | None = None, raw: bool = False):
-    """The checkpoint less what only a resumed training needs.
+    """The checkpoint without the state needed only for resuming.
 
-    metadata.finished says whether all steps that its configuration asks for were done;
-    metadata.averaged, where there are moving averages, whether G's weights are those.
-    raw: G's weights of the last step in any case.
+    metadata.finished: whether all configured steps were done.  metadata.averaged, if there is a
+    moving average: whether G has its weights.  raw: use G's weights of the last step in any case.
     """
     metadata = {**checkpoint.metadata, "finished": checkpoint.step >= checkpoint.config.steps}
     if note is not None:

@@ -1,8 +1,8 @@
-"""Make golden vectors: every number between inputs and updates, in float64 through Aesara.
+"""Generate golden vectors: all values from inputs to updates, computed by Aesara in float64.
 
     python replicate/golden.py OUT.h5 [--config '{"g_kernel": 3}'] [--seed 0]
 
-`docs/golden.md` describes the file; `replicate/compare.py` holds other implementations against it.
+`docs/golden.md` describes the file; `replicate/compare.py` compares other implementations with it.
 """
 
 import functools
@@ -24,50 +24,50 @@ from cagan_theano.learning.functions import build_networks, losses_of_D, losses_
 at = aesara.tensor
 
 SMALL = dict(height=32, width=16, g_widths=(8, 10, 12, 14), d_widths=(8, 10, 12, 14), batch_size=2)
-"""The smallest networks in which every layer has learned channels beside its copies."""
+"""The smallest networks in which every layer has both learned channels and copies."""
 
 UPDATES = 10
 KEPT = (1, 2, 10)
-"""After how many updates the parameters are written down."""
+"""Numbers of updates after which the parameters are recorded."""
 
 SPREAD = {"W": 0.1, "W, norm follows": 0.002, "b": 0.1, "gain": 0.2, "shift": 0.1}
-"""Standard deviations of the weights.  Before a norm they are so small that the epsilon in its root
-counts; gains stand around 1."""
+"""Standard deviations of the weights.  Before a norm they are so small that its epsilon matters; gains
+have mean 1."""
 
-# Aesara's own numpy, without rewrites: exact in float64, and nothing of XLA or C takes part.
+# Aesara's NumPy implementation without rewrites: exact in float64 and independent of XLA and C.
 PLAIN = aesara.compile.mode.Mode(linker="py", optimizer=None)
 
 
-def draw_weights(config: Config, seed: int) -> dict:
-    """Weights that hide no mistake: {"G": name -> array, "D": ...}, no bias or shift at 0."""
+def sample_weights(config: Config, seed: int) -> dict:
+    """Random weights {"G": name -> array, "D": ...}; no bias or shift is 0, which would hide mistakes."""
     rng = np.random.Generator(np.random.PCG64([seed, 1]))
     return {
         network: {
-            name: drawn(rng, name, variable.get_value(borrow=True).shape, net.params)
+            name: sample_parameter(rng, name, variable.get_value(borrow=True).shape, net.params)
             for name, variable in net.params.items()
         }
         for network, net in build_networks(config)._asdict().items()
     }
 
 
-def drawn(rng, name, shape, params):
-    """One parameter, from the distribution of its kind."""
+def sample_parameter(rng, name, shape, params):
+    """Sample one parameter from the distribution of its kind."""
     layer, kind = name.split(".")
     normed = kind == "W" and f"{layer}.b" not in params
     return rng.normal(kind == "gain", SPREAD["W, norm follows" if normed else kind], shape)
 
 
-def draw_inputs(config: Config, seed: int) -> dict:
-    """x_i, y_i, y_j [, y_k] [N, 3, H, W] whose values are those of bytes, and m_i where needed."""
+def sample_inputs(config: Config, seed: int) -> dict:
+    """Random x_i, y_i, y_j [, y_k] [N, 3, H, W] with values of bytes, and m_i if needed."""
     rng = np.random.Generator(np.random.PCG64([seed, 2]))
-    inputs = {name: picture(rng, config, channels) for name, channels in inputs_of(config).items()}
+    inputs = {name: sample_image(rng, config, channels) for name, channels in inputs_of(config).items()}
     if config.takes_mask:
         inputs["m_i"] = (inputs["m_i"] + 1) / 2
     return inputs
 
 
-def picture(rng, config, channels):
-    """Noise around one color for each picture: [N, C, H, W] in [-1, 1]."""
+def sample_image(rng, config, channels):
+    """Noise around one color per image: [N, C, H, W] in [-1, 1]."""
     n = config.batch_size
     color = rng.uniform(40, 215, (n, channels, 1, 1))
     noise = rng.normal(0, 40, (n, channels, config.height, config.width))
@@ -75,9 +75,9 @@ def picture(rng, config, channels):
 
 
 class Reference:
-    """G and D through Aesara on one minibatch: their layers, losses, gradients and updates.
+    """G and D in Aesara on one minibatch: layers, losses, gradients and updates.
 
-    weights: as of `draw_weights`; inputs: as of `draw_inputs`; dtype: of all computation.
+    weights: see `sample_weights`; inputs: see `sample_inputs`; dtype: of all computation.
     """
 
     def __init__(self, config: Config, weights: dict, inputs: dict, dtype: str = "float64"):
@@ -111,7 +111,7 @@ class Reference:
         return dict(zip(symbolic, map(np.asarray, function(*self.values))))
 
     def layers(self) -> dict:
-        """What every layer gives: of G on x_i, y_i, y_j, of D on x_i, y_i; "G/encoder1.norm" ..."""
+        """The outputs of all layers of G(x_i, y_i, y_j) and D(x_i, y_i): "G/encoder1.norm" ..."""
         record, (G, D) = {}, self.build()
         G.encoder, G.decoder = watched(G.encoder, "G", record), watched(G.decoder, "G", record)
         D.layers = watched(D.layers, "D", record)
@@ -123,13 +123,13 @@ class Reference:
         return self.evaluate(record)
 
     def terms(self) -> dict:
-        """Each loss and each of its terms; the loss after its terms."""
+        """The terms of each loss, followed by the loss."""
         order = ("adv_D_real", "adv_D_fake", "adv_D_mismatch", "loss_D", "adv_G", "L_id", "L_cyc", "loss_G")
         losses = {**self.losses["D"], **self.losses["G"]}
         return self.evaluate({name: losses[name] for name in order if name in losses})
 
     def gradients(self) -> dict:
-        """The gradient of loss_D by D's parameters and of loss_G by G's: "D/layer1.W" ..."""
+        """Gradients of loss_D for D's parameters and of loss_G for G's: "D/layer1.W" ..."""
         return self.evaluate(
             {
                 f"{name}/{parameter}": gradient
@@ -151,7 +151,7 @@ class Reference:
 
     @functools.cached_property
     def updates(self):
-        """The functions that update D and G, in this order."""
+        """The functions that update D and G, in that order."""
         return [self.update("D"), self.update("G")]
 
     def update(self, name):
@@ -163,7 +163,7 @@ class Reference:
         )
 
     def step(self) -> dict:
-        """Update D, then G with the new D; returns their losses before."""
+        """Update D, then G with the new D; returns the losses before the updates."""
         return dict(zip(("loss_D", "loss_G"), (float(f(*self.values)) for f in self.updates)))
 
     def parameters(self) -> dict:
@@ -176,7 +176,7 @@ class Reference:
 
 
 class Watched:
-    """A layer that writes down under a name what it gives; all else is the layer's own."""
+    """Wrapper of a layer that records its output under a name."""
 
     def __init__(self, layer, name, record):
         self.layer, self.watched, self.record = layer, name, record
@@ -190,7 +190,7 @@ class Watched:
 
 
 class WatchedNorm(Watched):
-    """A norm that writes down what it gives before the activation."""
+    """Wrapper of a norm that records its output before the activation."""
 
     def __call__(self, x, shape, activation=None):
         self.record[self.watched] = self.layer(x, shape)
@@ -198,7 +198,7 @@ class WatchedNorm(Watched):
 
 
 def watched(layers, network, record):
-    """Layers of G or D that write down their convolution, their norm and their box in Figure 3."""
+    """Wrap layers of G or D to record their convolution, norm and output (a box in Figure 3)."""
     for layer in layers:
         for part in ("convolution", "deconvolution", "norm"):
             inner = getattr(layer, part, None)
@@ -209,8 +209,8 @@ def watched(layers, network, record):
 
 
 def make(config: Config, seed: int = 0) -> Vectors:
-    """Golden vectors of a configuration: its weights and inputs are drawn from the seed."""
-    weights, inputs = draw_weights(config, seed), draw_inputs(config, seed)
+    """Golden vectors of a configuration, with random weights and inputs from the seed."""
+    weights, inputs = sample_weights(config, seed), sample_inputs(config, seed)
     reference = Reference(config, weights, inputs)
     arrays = {
         f"weights/{network}/{name}": value
@@ -230,7 +230,7 @@ def make(config: Config, seed: int = 0) -> Vectors:
 
 
 def history(reference) -> dict:
-    """The losses of each update and the parameters after 1, 2 and 10 of them."""
+    """The losses of each update, and the parameters after 1, 2 and 10 updates."""
     arrays, losses = {}, []
     for n in range(1, UPDATES + 1):
         losses.append(reference.step())
@@ -240,8 +240,8 @@ def history(reference) -> dict:
 
 
 def configuration(text: str) -> Config:
-    """The small configuration with the changes of a JSON object; ValueError for a wrong one."""
-    cure = 'write it like {"g_kernel": 3}'
+    """The small configuration with changes from a JSON object; ValueError if invalid."""
+    cure = 'use the form {"g_kernel": 3}'
     try:
         changes = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -251,7 +251,7 @@ def configuration(text: str) -> Config:
     config = Config.from_json(json.dumps({**SMALL, **changes}))
     if config.ours():
         raise ValueError(
-            f"--config: {config.ours()[0]} is ours; golden vectors are of the paper's method alone"
+            f"--config: {config.ours()[0]} is ours; golden vectors exist only for the paper's method"
         )
     conformance.check_sizes(config)
     return config
@@ -264,13 +264,13 @@ def configuration(text: str) -> Config:
     default="{}",
     show_default=True,
     help="JSON object of settings (cagan_theano/config.py) that differ from the paper's; "
-    f"where not given: {json.dumps(SMALL)}.",
+    f"otherwise: {json.dumps(SMALL)}.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of weights and inputs."
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed for weights and inputs."
 )
 def command(out, config, seed):
-    """Write to OUT (HDF5) what Aesara makes of drawn weights and inputs, in float64."""
+    """Write golden vectors to OUT (HDF5): Aesara's values for random weights and inputs, in float64."""
     vectors = make(configuration(config), seed)
     write_vectors(out, vectors)
     size = Path(out).stat().st_size / 1e6

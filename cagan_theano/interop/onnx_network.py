@@ -1,8 +1,8 @@
-"""G of a checkpoint as an ONNX model: any batch, any height and width that 16 divides.
+"""G of a checkpoint as an ONNX model for any N and any H and W that are multiples of 16.
 
-Built node by node from the configuration and the named weights: neither Aesara nor PyTorch takes
-part.  Inputs x_i, y_i, y_j (and m_i where the configuration uses masks), outputs alpha, x_tilde_ij,
-x_ij: float32 [N, C, H, W], coded as in `cagan_theano.io.color`.
+Built node by node from the configuration and the named weights, without Aesara or PyTorch.  Inputs
+x_i, y_i, y_j (and m_i if the configuration uses masks), outputs alpha, x_tilde_ij, x_ij: float32
+[N, C, H, W], coded as in `cagan_theano.io.color`.
 """
 
 import math
@@ -13,11 +13,11 @@ from cagan_theano.checkpoint import Checkpoint
 from cagan_theano.config import Config
 
 OPSET = 17
-IR_VERSION = 8  # of 2022, which old runtimes read
+IR_VERSION = 8  # from 2022, supported by old runtimes
 
 
 def import_onnx():
-    """The module onnx; ValueError, with the cure, where it is missing."""
+    """Import onnx; ValueError, with the cure, if it is missing."""
     try:
         import onnx
     except ModuleNotFoundError as error:
@@ -33,19 +33,19 @@ class Graph:
         self.nodes, self.constants = [], {}
 
     def add(self, kind, *inputs, name=None, **attributes):
-        """A node of one output, called `name` or after its kind and number."""
+        """Add a node with one output, named `name` or after its kind and number."""
         name = name or f"{kind.lower()}{len(self.nodes)}"
         node = self.onnx.helper.make_node(kind, list(inputs), [name], name=name, **attributes)
         self.nodes.append(node)
         return name
 
     def constant(self, name, value):
-        """A constant array by name."""
+        """Add a float32 constant."""
         self.constants[name] = np.ascontiguousarray(value, np.float32)
         return name
 
     def linear(self, layer, h, transposed=False, bias=False):
-        """The convolution or deconvolution of a layer, stride 2, with its bias."""
+        """Add the stride-2 convolution or deconvolution of a layer, with its bias."""
         W = self.weights[f"{layer}.W"]
         kernel, inputs = W.shape[-1], [h, self.constant(f"{layer}.W", W)]
         if bias:
@@ -58,19 +58,19 @@ class Graph:
         return self.add(kind, *inputs, name=f"{layer}.{kind}", **settings)
 
     def norm(self, layer, h, channels, epsilon):
-        """Instance norm; without gain and shift where the weights have none."""
+        """Add instance norm, with gain and shift if the weights have them."""
         gain = self.weights.get(f"{layer}.gain", np.ones(channels))
         shift = self.weights.get(f"{layer}.shift", np.zeros(channels))
         scale = self.constant(f"{layer}.gain", gain), self.constant(f"{layer}.shift", shift)
         return self.add("InstanceNormalization", h, *scale, name=f"{layer}.norm", epsilon=epsilon)
 
     def channels(self, h, start, end):
-        """Channels start to end of h."""
-        ends = [self.whole(f"channel{n}", [n]) for n in (start, end)]
-        return self.add("Slice", h, *ends, self.whole("axis1", [1]))
+        """Add a slice of channels start to end."""
+        ends = [self.integers(f"channel{n}", [n]) for n in (start, end)]
+        return self.add("Slice", h, *ends, self.integers("axis1", [1]))
 
-    def whole(self, name, value):
-        """A constant of whole numbers by name."""
+    def integers(self, name, value):
+        """Add an int64 constant."""
         self.constants[name] = np.array(value, np.int64)
         return name
 
@@ -80,7 +80,7 @@ class Graph:
 
 
 def generator_graph(config: Config, weights: dict) -> Graph:
-    """The nodes of G: section 2.3 and Figure 3, as `cagan_theano.network.generator` has them."""
+    """The graph of G (section 2.3, Figure 3), as in `cagan_theano.network.generator`."""
     graph = Graph(weights)
     h = graph.add("Concat", "x_i", "y_i", "y_j", axis=1)
     copied = config.copies_g != "none"
@@ -100,7 +100,7 @@ def generator_graph(config: Config, weights: dict) -> Graph:
 
 
 def encoder_layer(graph, config, layer, h, pair):
-    """Convolution, norm (but in the first), activation, copies."""
+    """Convolution, norm (except in the first layer), activation, copies."""
     first = layer == "encoder1"
     h = graph.linear(layer, h, bias=first)
     if not first:
@@ -119,7 +119,7 @@ def finish(graph, config, output):
 
 
 def matting(graph, config, logit):
-    """alpha from its logit and, where config.mask says so, a segmentation m_i (section 4)."""
+    """alpha from its logit and, with config.mask, a segmentation m_i (section 4)."""
     if config.mask == "overwrite":
         return graph.add("Identity", "m_i", name="alpha")
     if config.mask == "prior":
@@ -131,9 +131,9 @@ def matting(graph, config, logit):
 
 
 def generator_model(checkpoint: Checkpoint):
-    """The ONNX model of a checkpoint's G, checked by onnx; origin and configuration ride along.
+    """The ONNX model of a checkpoint's G, checked by onnx, with provenance and configuration.
 
-    Raises ValueError where onnx is not installed, or for weights that lack a parameter.
+    Raises ValueError if onnx is not installed or the weights lack a parameter.
     """
     onnx, config = import_onnx(), checkpoint.config
     try:
@@ -167,16 +167,16 @@ def generator_model(checkpoint: Checkpoint):
 
 
 def value(onnx, name):
-    """Description of an input or output: float32 [N, C, H, W], of a channel for alpha and m_i."""
+    """Type of an input or output: float32 [N, C, H, W], with one channel for alpha and m_i."""
     channels = 1 if name in ("alpha", "m_i") else 3
     shape = ["N", channels, "H", "W"]
     return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
 
 
 def run(model, inputs: dict) -> dict:
-    """Run an ONNX model on arrays by name, on the CPU; returns outputs by name.
+    """Run an ONNX model on the CPU; inputs and outputs: name -> array.
 
-    Raises ValueError, with the cure, where onnxruntime is missing.
+    Raises ValueError, with the cure, if onnxruntime is missing.
     """
     try:
         import onnxruntime

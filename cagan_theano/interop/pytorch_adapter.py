@@ -1,4 +1,4 @@
-"""The PyTorch reference under the protocol of `docs/compare.md`: a worked example of an adapter.
+"""The PyTorch reference in the protocol of `docs/compare.md`, as an example of an adapter.
 
 python replicate/compare.py --golden cagan_theano.interop.pytorch_adapter:create
 """
@@ -10,17 +10,17 @@ DTYPE = torch.float64
 
 
 def create(config: dict, weights: dict) -> "Adapter":
-    """The protocol's factory: settings, and weights ("G/encoder1.W" -> array)."""
+    """The factory of the protocol; config: settings, weights: "G/encoder1.W" -> array."""
     return Adapter(config, weights)
 
 
 def create_float32(config: dict, weights: dict) -> "Adapter":
-    """The same in float32."""
+    """`create` in float32."""
     return Adapter(config, weights, torch.float32)
 
 
 class Adapter:
-    """NumPy in, NumPy out, around `cagan_theano.interop.pytorch_network`; settings: of its `Trainer`."""
+    """NumPy interface to `cagan_theano.interop.pytorch_network`; settings: of its `Trainer`."""
 
     def __init__(self, config, weights, dtype=DTYPE, **settings):
         self.dtype, self.networks = dtype, reference.build_networks(reference.Config(**config))
@@ -30,26 +30,26 @@ class Adapter:
         self.trainer = reference.Trainer(self.networks, dtype=dtype, **settings)
 
     def tensors(self, *arrays):
-        """Arrays as tensors; None stays None."""
+        """Convert arrays to tensors; None stays None."""
         return [None if a is None else torch.tensor(a, dtype=self.dtype) for a in arrays]
 
     def generate(self, x_i, y_i, y_j, m_i=None):
-        """The layers of G and what it generates."""
+        """The layers of G and its outputs."""
         G = self.networks.G
         layers, generated = watch(G, self.tensors(x_i, y_i, y_j, m_i))
         return arrays_of(layers | generated._asdict())
 
     def discriminate(self, x, y):
-        """The layers of D; the last is "head", its logits."""
+        """The layers of D; the last, "head", has the logits."""
         layers, _ = watch(self.networks.D, self.tensors(x, y))
         return arrays_of(layers)
 
     def losses(self, x_i, y_i, y_j, y_k=None, m_i=None):
-        """Each term, and both losses."""
+        """All terms and both losses."""
         return arrays_of(self._losses(x_i, y_i, y_j, y_k, m_i))
 
     def gradients(self, x_i, y_i, y_j, y_k=None, m_i=None):
-        """The gradients of loss_D by D's parameters and of loss_G by G's."""
+        """Gradients of loss_D for D's parameters and of loss_G for G's."""
         losses, found = self._losses(x_i, y_i, y_j, y_k, m_i), {}
         for name, network in self.networks._asdict().items():
             parameters = dict(network.named_parameters())
@@ -60,7 +60,7 @@ class Adapter:
         return arrays_of(found)
 
     def update(self, x_i, y_i, y_j, y_k=None, m_i=None):
-        """One update of D, then one of G; all parameters after it."""
+        """Update D, then G; returns all parameters after both updates."""
         self.trainer.step(*self.tensors(x_i, y_i, y_j, y_k, m_i))
         return {
             f"{name}/{parameter}": value
@@ -83,9 +83,9 @@ class Adapter:
 
 
 def watch(network, inputs):
-    """Run G or D; returns what its layers gave, by the names of the golden vectors, and its result.
+    """Run G or D; returns (layer outputs by their names in the golden vectors, result).
 
-    A layer's own output is its norm's where it has one, else its convolution's.
+    The output of a layer is that of its norm if it has one, else that of its convolution.
     """
     found = {}
 
@@ -106,10 +106,10 @@ def watch(network, inputs):
 
 
 def kind(layer):
-    """What the golden vectors call a layer's linear part."""
+    """Name of a layer's linear part in the golden vectors."""
     return "deconvolution" if layer.transposed else "convolution"
 
 
 def arrays_of(tensors):
-    """Tensors by name as arrays by name."""
+    """Convert tensors by name to arrays by name."""
     return {name: tensor.detach().numpy() for name, tensor in tensors.items()}

@@ -1,13 +1,13 @@
-"""The same G, D, losses and updates in PyTorch: a reference to compare with, and a base to go on from.
+"""G, D, losses and updates in PyTorch: a reference for comparison and a base for further work.
 
     from cagan_theano.interop.pytorch_network import Trainer, load
     trainer = Trainer(load("checkpoints/cagan_128x96.h5"))
     losses = trainer.step(x_i, y_i, y_j)
 
-From one checkpoint it gives the numbers of `cagan_theano` (`tests/test_pytorch_network.py`).
-Parameters have the names that a checkpoint gives them, so ``G.state_dict()`` is the checkpoint's
-group G.  PyTorch is optional; neither Aesara nor JAX is needed here.  Nothing in a picture makes
-the two differ but a pre-activation of exactly 0, where Aesara's max(x, 0) has the gradient 1.
+From the same checkpoint it reproduces `cagan_theano` (`tests/test_pytorch_network.py`).  Parameters
+have their checkpoint names, so ``G.state_dict()`` is the checkpoint's group G.  PyTorch is optional;
+Aesara and JAX are not needed.  The only difference is at a pre-activation of exactly 0, where
+Aesara's max(x, 0) has gradient 1.
 """
 
 import math
@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import COPIED_CHANNELS, Config
 
-HEAD_KERNEL = {3: 3, 5: 1}  # of D's stride-1 head beside each kernel: 63x63 and 61x61 pixels
+HEAD_KERNEL = {3: 3, 5: 1}  # kernel of D -> kernel of its stride-1 head: 63x63 and 61x61 pixels
 
 
 class Generated(NamedTuple):
@@ -35,10 +35,10 @@ class Generated(NamedTuple):
 
 
 class Layer(nn.Module):
-    """Convolution or its transpose, with a bias or a norm; parameters W, b, gain, shift.
+    """Convolution or transposed convolution with a bias or a norm; parameters W, b, gain, shift.
 
-    W: [K, C, kernel, kernel], of the transpose [C, K, kernel, kernel].  Stride 2 halves (the
-    transpose doubles) a size, stride 1 keeps it.  Section 3.1.
+    W: [K, C, kernel, kernel], transposed [C, K, kernel, kernel].  Stride 2 halves H and W
+    (transposed: doubles them), stride 1 keeps them.  Section 3.1.
     """
 
     def __init__(self, config, in_channels, channels, kernel, stride=2, transposed=False, norm=True):
@@ -57,19 +57,19 @@ class Layer(nn.Module):
         h = self.convolve(h)
         if self.epsilon is None:
             return h
-        # one group to a channel is instance norm, and PyTorch's fastest kernel for it on a CPU
+        # one group per channel is instance norm, with PyTorch's fastest kernel for it on a CPU
         return F.group_norm(h, self.channels, self.gain, self.shift, self.epsilon)
 
     def convolve(self, h):
-        """The convolution or its transpose, and its bias."""
+        """The convolution or transposed convolution, with bias."""
         if not self.transposed:
             return F.conv2d(h, self.W, self.b, self.stride, self.padding)
-        extra = 2 + 2 * self.padding - self.W.shape[-1]  # such that sizes double
+        extra = 2 + 2 * self.padding - self.W.shape[-1]  # so that H and W double
         return F.conv_transpose2d(h, self.W, self.b, self.stride, self.padding, extra)
 
 
 def encoder_layers(config, in_channels, widths, kernel, copied):
-    """The stride-2 layers of G's encoder or of D, and the channels of each box, copies included."""
+    """The stride-2 layers of G's encoder or of D, and their output channels, copies included."""
     layers, boxes = [], []
     replaced = COPIED_CHANNELS if copied and config.copies_mode == "replace" else 0
     for n, width in enumerate(widths):
@@ -85,7 +85,7 @@ def activation_of(config):
 
 
 def encode(layers, h, pair, activation):
-    """The boxes of stride-2 layers on h; copies of `pair` [N, 6, H, W] or None join each one."""
+    """Outputs of stride-2 layers on h, each with copies of `pair` [N, 6, H, W] unless None."""
     boxes = []
     for layer in layers:
         h = activation(layer(h))
@@ -156,7 +156,7 @@ def named(module, prefix, layers):
 
 
 def matting(logit, m_i, config):
-    """alpha from its logit and, where config.mask says so, a segmentation m_i (section 4)."""
+    """alpha from its logit and, with config.mask, a segmentation m_i (section 4)."""
     if config.mask == "none":
         return torch.sigmoid(logit)
     if m_i is None:
@@ -171,18 +171,18 @@ def matting(logit, m_i, config):
 
 
 def reduce_patches(values, config):
-    """Join [N, 1, H', W'] over lambda, mu by config.field, and average over the minibatch."""
+    """Reduce [N, 1, H', W'] over lambda, mu by config.field and average over the minibatch."""
     return values.sum((1, 2, 3)).mean() if config.field == "sum" else values.mean()
 
 
 def negative_term(logits, config):
-    """What D maximises on a negative pair: log(1 - D), or Eq. 2's letter 1 - log D."""
-    letter = config.adversarial == "literal"
-    return 1 - F.logsigmoid(logits) if letter else F.logsigmoid(-logits)
+    """The term that D maximizes on a negative pair: log(1 - D), or 1 - log D as Eq. 2 is written."""
+    literal = config.adversarial == "literal"
+    return 1 - F.logsigmoid(logits) if literal else F.logsigmoid(-logits)
 
 
 def discriminator_terms(D, x_i, x_ij, y_i, y_j, y_k):
-    """The terms real, fake, mismatch of D's loss, their sum; D sees its inputs as one batch."""
+    """The terms (real, fake, mismatch), whose sum is D's loss; D takes its inputs as one batch."""
     logits = D(torch.cat([x_i, x_ij, x_i]), torch.cat([y_i, y_j, y_k]))
     real, fake, mismatch = logits.chunk(3)
     config = D.config
@@ -194,25 +194,25 @@ def discriminator_terms(D, x_i, x_ij, y_i, y_j, y_k):
 
 
 def adversarial_loss(fake, config):
-    """L_cGAN for G to minimise: -log D, or Eq. 2's letter 1 - log D."""
+    """L_cGAN, which G minimizes: -log D, or 1 - log D as Eq. 2 is written."""
     log_d = F.logsigmoid(fake)
     return reduce_patches(1 - log_d if config.adversarial == "literal" else -log_d, config)
 
 
 def identity_loss(alpha, config):
-    """L_id: mean absolute alpha, or its total variation."""
+    """L_id: mean absolute alpha or its total variation."""
     if config.alpha_norm == "l1":
         return alpha.abs().mean()
     return alpha.diff(dim=2).abs().mean() + alpha.diff(dim=3).abs().mean()
 
 
 def cycle_loss(x_i, cycled, config):
-    """L_cyc: mean absolute, or mean squared, difference."""
+    """L_cyc: mean absolute or mean squared difference."""
     return F.mse_loss(cycled, x_i) if config.cycle_norm == "l2" else F.l1_loss(cycled, x_i)
 
 
 def generator_terms(G, D, generated, x_i, y_i, y_j, m_i=None):
-    """The terms adv_G, L_id, L_cyc of Eq. 1, of what G made of x_i, y_i, y_j."""
+    """The terms adv_G, L_id, L_cyc of Eq. 1 for the output of G on x_i, y_i, y_j."""
     x_ij, config = generated.x_ij, G.config
     cycled = G(x_ij, y_j, y_i, m_i).x_ij
     return (
@@ -232,16 +232,16 @@ def loss_of_G(terms, config):
 
 
 class Networks(NamedTuple):
-    """G and D of one configuration."""
+    """G and D with the same configuration."""
 
     G: Generator
     D: Discriminator
 
 
 def build_networks(config: Config, seed: int | None = None) -> Networks:
-    """G and D with initial weights from a seed (config.seed unless given).
+    """G and D with random initial weights; seed defaults to config.seed.
 
-    Their distribution is that of `cagan_theano`, their numbers are not.
+    The weights have the same distribution as in `cagan_theano`, but not the same values.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed if seed is None else seed)
@@ -249,10 +249,10 @@ def build_networks(config: Config, seed: int | None = None) -> Networks:
 
 
 class Trainer:
-    """G, D, their Adams and the step of `cagan_theano.learning.functions.compile_functions`.
+    """G, D, their optimizers and the step of `cagan_theano.learning.functions.compile_functions`.
 
-    networks: moved to `device` and `dtype` in place.  channels_last: memory format of weights.
-    compiled: a mode of torch.compile such as "default", or None to run eagerly.
+    networks: moved to `device` and `dtype` in place.  channels_last: memory format of the weights.
+    compiled: a mode of torch.compile such as "default"; None: eager.
     """
 
     def __init__(
@@ -284,21 +284,21 @@ class Trainer:
     def step(self, x_i, y_i, y_j, y_k=None, m_i=None) -> dict:
         """Update D, then G with the new D, on one minibatch; x_ij is generated once for both.
 
-        Pictures [N, 3, H, W] in [-1, 1]; y_k: article of the mismatched pair, y_j unless given.
-        Returns the losses before their updates: name -> scalar tensor, on the device.
+        Images [N, 3, H, W] in [-1, 1]; y_k: article of the mismatched pair, y_j by default.
+        Returns the losses before the updates: name -> scalar tensor on the device.
         """
         generated = self.generate(x_i, y_i, y_j, m_i)
         losses = self._update_D(generated, x_i, y_i, y_j, y_k)
         return losses | self._update_G(generated, x_i, y_i, y_j, m_i)
 
     def update_D(self, x_i, y_i, y_j, y_k=None, m_i=None) -> dict:
-        """Update D alone; arguments and result as of `step`."""
+        """Update only D; arguments and result as in `step`."""
         with torch.no_grad():
             generated = self.generate(x_i, y_i, y_j, m_i)
         return self._update_D(generated, x_i, y_i, y_j, y_k)
 
     def update_G(self, x_i, y_i, y_j, m_i=None) -> dict:
-        """Update G alone; arguments and result as of `step`."""
+        """Update only G; arguments and result as in `step`."""
         generated = self.generate(x_i, y_i, y_j, m_i)
         return self._update_G(generated, x_i, y_i, y_j, m_i)
 
@@ -311,7 +311,7 @@ class Trainer:
         return {name: term.detach() for name, term in zip(names, (loss, *terms))}
 
     def _update_G(self, generated, x_i, y_i, y_j, m_i):
-        self.D.requires_grad_(False)  # D's own gradients would be thrown away
+        self.D.requires_grad_(False)  # D's gradients would be discarded
         terms = self.terms_G(generated, x_i, y_i, y_j, m_i)
         loss = loss_of_G(terms, self.config)
         self._descend("G", loss)
@@ -320,21 +320,21 @@ class Trainer:
         return {name: term.detach() for name, term in zip(names, (loss, *terms))}
 
     def _descend(self, name, loss):
-        """One step of a network's Adam down a loss."""
+        """One step of a network's optimizer on a loss."""
         adam = self.optimizers[name]
         adam.zero_grad(set_to_none=True)
         loss.backward()
         self.steps[name] += 1
-        if self.config.adam == "theano":  # epsilon beside the uncorrected moment
+        if self.config.adam == "theano":  # epsilon is added to the uncorrected moment
             correction = math.sqrt(1 - self.config.beta2 ** self.steps[name])
             adam.param_groups[0]["eps"] = self.config.epsilon / correction
         adam.step()
 
 
 def images(pixels, like):
-    """Bytes [N, H, W, C] -> [N, C, H, W] in [-1, 1] of the type of a parameter.
+    """uint8 [N, H, W, C] -> [N, C, H, W] in [-1, 1] with the dtype and device of a parameter.
 
-    The strides stay, so that the result is in channels_last without a copy.
+    The strides are kept, so that the result is channels-last without a copy.
     """
     return (pixels.to(like.device).to(like.dtype) / 127.5 - 1).permute(0, 3, 1, 2)
 
@@ -345,11 +345,11 @@ def images(pixels, like):
 def load(path) -> Networks:
     """G and D of a checkpoint of `cagan_theano`, in float32 on the CPU.
 
-    Raises FileNotFoundError, ValueError as `cagan_theano.checkpoint.load_checkpoint`, or when the
-    weights do not fit the configuration.
+    Raises FileNotFoundError or ValueError like `cagan_theano.checkpoint.load_checkpoint`, and
+    ValueError if the weights do not fit the configuration.
     """
     checkpoint = load_checkpoint(path)
-    with torch.device("meta"):  # sizes alone: a small file can ask for gigabytes
+    with torch.device("meta"):  # shapes only: a small file can ask for gigabytes
         sizes = build_networks(checkpoint.config)
     try:
         for name, network in sizes._asdict().items():
@@ -363,7 +363,7 @@ def load(path) -> Networks:
 
 
 def check_weights(network, weights) -> None:
-    """Raise ValueError unless weights, parameter name -> array, are G's or D's in name and shape."""
+    """Raise ValueError unless weights, parameter name -> array, have the network's names and shapes."""
     own = network.state_dict()
     wrong = sorted(set(own) ^ set(weights)) or [
         name for name in own if tuple(own[name].shape) != weights[name].shape
@@ -376,7 +376,7 @@ def check_weights(network, weights) -> None:
 
 
 def set_weights(network, weights) -> None:
-    """Give G or D its weights, parameter name -> array; ValueError for other names or shapes."""
+    """Set the weights of G or D, parameter name -> array; ValueError for other names or shapes."""
     check_weights(network, weights)
     with torch.no_grad():
         for name, parameter in network.state_dict().items():
@@ -384,14 +384,14 @@ def set_weights(network, weights) -> None:
 
 
 def weights_of(network) -> dict:
-    """Copies of the weights of G or D: parameter name -> array, as a checkpoint names them."""
+    """Copies of the weights of G or D: parameter name -> array, with the names of a checkpoint."""
     return {
         name: value.detach().cpu().contiguous().numpy().copy() for name, value in network.state_dict().items()
     }
 
 
 def checkpoint_of(networks, step=0, metadata=None) -> Checkpoint:
-    """A `Checkpoint` for `cagan_theano.save_checkpoint`: weights alone, no moments."""
+    """A `Checkpoint` for `cagan_theano.save_checkpoint`, with weights only."""
     return Checkpoint(
         networks[0].config,
         step,

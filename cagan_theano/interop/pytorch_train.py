@@ -1,9 +1,9 @@
-"""Train the PyTorch reference as a run of this package was trained: its weights, minibatches and steps.
+"""Train the PyTorch reference with the weights, minibatches and steps of a run of this package.
 
     python replicate/pytorch_train.py --data H5 --init RUN/checkpoints/step_0000000.h5 --out H5
 
-The first checkpoint of a run gives the configuration, the seed of the minibatches and the weights
-to start from; the result is a checkpoint of this package's format.
+The first checkpoint of a run provides the configuration, the seed of the minibatches and the initial
+weights; the result is a checkpoint in this package's format.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from data_prep.store import PhotoFile
 
 
 def import_reference():
-    """The module of the reference; ValueError, with the cure, where PyTorch is missing."""
+    """Import the reference; ValueError, with the cure, if PyTorch is missing."""
     try:
         from cagan_theano.interop import pytorch_network
     except ModuleNotFoundError as error:
@@ -29,10 +29,10 @@ def import_reference():
 
 
 class ReferenceTraining(Training):
-    """The PyTorch reference with its photos on a device and the minibatches of a run of this package.
+    """`Training` with the PyTorch reference, on the minibatches of a run of this package.
 
     start: a `Checkpoint` of step 0; photos: a split in memory; settings: of the reference's `Trainer`.
-    Raises ValueError for augmentation and options of ours, which the reference does not have.
+    Raises ValueError for augmentation and for our options, which the reference lacks.
     """
 
     def __init__(self, start, photos, device="cpu", **settings):
@@ -40,10 +40,10 @@ class ReferenceTraining(Training):
         self.reference, self.device = import_reference(), device
         if self.config.augmentation != "none":
             raise ValueError(
-                f"augmentation={self.config.augmentation!r}: the PyTorch reference has none; train without"
+                f"augmentation={self.config.augmentation!r}: the PyTorch reference has none; use 'none'"
             )
         if self.config.ours():
-            raise ValueError(f"{self.config.ours()[0]}: the PyTorch reference has the paper's method alone")
+            raise ValueError(f"{self.config.ours()[0]}: the PyTorch reference has only the paper's method")
         networks = self.reference.build_networks(self.config)
         self.trainer = self.reference.Trainer(networks, device, **settings)
         self.start_from(start.G, start.D)
@@ -51,7 +51,7 @@ class ReferenceTraining(Training):
         self.x, self.y, self.mask = (self.resident(a) for a in (photos.x, photos.y, photos.mask))
 
     def resident(self, pixels):
-        """Bytes as a tensor on the device; None stays None."""
+        """Move uint8 arrays to the device as a tensor; None stays None."""
         torch = self.reference.torch
         return None if pixels is None else torch.as_tensor(pixels, device=self.like.device)
 
@@ -91,20 +91,23 @@ class ReferenceTraining(Training):
 
 
 @click.command(cls=Command)
-@click.option("--data", required=True, help="The photo file of the run.")
+@click.option("--data", required=True, help="Photo file of the run.")
 @click.option(
     "--init",
     required=True,
-    help="The run's checkpoint of step 0 (train it with --keep large enough that it stays).",
+    help="The run's checkpoint of step 0 (train with --keep large enough to keep it).",
 )
 @click.option("--out", required=True, type=Output(KIND, data=True), help="Checkpoint to write.")
 @overwrite_option
-@click.option("--log", type=Output("JSON"), help="Also write the losses, a line a step.")
+@click.option("--log", type=Output("JSON"), help="Also write the losses, one line per step.")
 @click.option("--steps", type=click.IntRange(1), help="Minibatches.  [default: the run's]")
-@click.option("--device", default="cpu", show_default=True, help="PyTorch's name of the device.")
-@click.option("--channels-last", is_flag=True, help="Weights and pictures in that memory format.")
+@click.option("--device", default="cpu", show_default=True, help="PyTorch device.")
+@click.option("--channels-last", is_flag=True, help="Store weights and images in channels-last format.")
 @click.option(
-    "--compile", "compiled", metavar="MODE", help="torch.compile in this mode: default, max-autotune ..."
+    "--compile",
+    "compiled",
+    metavar="MODE",
+    help="Mode of torch.compile: default, max-autotune ...  [default: eager]",
 )
 def command(data, init, out, log, steps, device, channels_last, compiled):
     """Train the PyTorch reference on the minibatches of a run of this package."""
@@ -113,7 +116,7 @@ def command(data, init, out, log, steps, device, channels_last, compiled):
     import_reference()
     start = load_checkpoint(init)
     if start.step:
-        raise ValueError(f"{init}: is of step {start.step}; the reference begins at step 0, as the run did")
+        raise ValueError(f"{init}: is of step {start.step}; give the run's checkpoint of step 0")
     with PhotoFile(data) as file:
         check_data(file, start.config)
         about, photos = describe(file), read_photos(file.split("train"), start.config)

@@ -4,12 +4,12 @@
     python replicate/run_exported.py swap --functions exported --state trained.h5 --data train.h5 \
         --out swaps.npz
 
-Needs this clone and the packages jax (on a GPU: jax[cuda12]), numpy, h5py, click and tqdm.  Checkpoints
-and minibatches are those of `cagan train`.
+Requires this clone and the packages jax (on a GPU: jax[cuda12]), numpy, h5py, click and tqdm.
+Checkpoints and minibatches are those of `cagan train`.
 
-A folder of exported functions is code: take it from no one whose programs you would not run.  What
-can be checked is: the manifest's form, the files' digests, and that the programs do nothing but
-arithmetic (no calls out of StableHLO but `KNOWN_CALLS`, nothing sent or received).
+A folder of exported functions is code: use only folders from sources whose programs you would run.
+Checked are the form of the manifest, the digests of the files, and that the programs only compute
+(no custom calls except `KNOWN_CALLS`, nothing sent or received).
 """
 
 import contextlib
@@ -35,17 +35,17 @@ from cagan_theano.learning.training import Training, naming
 from data_prep.store import PhotoFile
 
 FORMAT, VERSION = "cagan_theano exported functions", 1
-MAX_MANIFEST = 4 << 20  # bytes; ours have some 100 kB
-KNOWN_CALLS = {"shape_assertion"}  # jax's own, where the number of photos is free
+MAX_MANIFEST = 4 << 20  # bytes; ours have about 100 kB
+KNOWN_CALLS = {"shape_assertion"}  # emitted by jax for a variable number of photos
 DTYPES = {"bool", "uint8", "int32", "int64", "float32"}
 NAMES = re.compile(r"update(_[DG])?|swap_[1-9]\d{0,5}")
-PLATFORM = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda"}  # jax's name of a device -> the program's
+PLATFORM = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda"}  # jax's platform -> the program's
 
 
 class Functions:
-    """The exported functions of a folder, and the arrays that they read and replace.
+    """The exported functions in a folder, and the arrays that they read and replace.
 
-    config: `Config` of the networks.  state: name -> array, as the manifest names them.
+    state: name in the manifest -> array.
     Raises FileNotFoundError or ValueError, with the cure, for a folder that cannot be used.
     """
 
@@ -56,12 +56,12 @@ class Functions:
         self.platform = PLATFORM[self.device.platform]
 
     def read_manifest(self) -> dict:
-        """The manifest, checked as far as this program relies on it."""
+        """Read and check the manifest."""
         path = self.folder / "manifest.json"
         if not path.is_file():
             raise FileNotFoundError(
-                f"{path}: there is no such file; give a folder that `python -m "
-                "cagan_theano.interop.export_functions` wrote"
+                f"{path}: no such file; give a folder written by `python -m "
+                "cagan_theano.interop.export_functions`"
             )
         try:
             if path.stat().st_size > MAX_MANIFEST:
@@ -70,20 +70,20 @@ class Functions:
             check_manifest(manifest)
         except (ValueError, RecursionError) as error:
             raise ValueError(
-                f"{path}: is no manifest of exported functions that this program reads "
-                f"({str(error)[:200]}); export them anew"
+                f"{path}: not a manifest of exported functions that this program can read "
+                f"({str(error)[:200]}); export them again"
             ) from error
         return manifest
 
     def names(self) -> list[str]:
-        """The functions by name."""
+        """Names of the functions."""
         return list(self.manifest["functions"])
 
     def program(self, name: str) -> tuple[bytes, dict]:
-        """The StableHLO of a function for this device, whole as its digest says, and its facts."""
+        """The StableHLO of a function for this device, verified by its digest, and its manifest entry."""
         about = self.manifest["functions"][name]["programs"].get(self.platform)
         if about is None:
-            raise ValueError(f"{self.folder}: has no {name} for {self.platform}; export it anew")
+            raise ValueError(f"{self.folder}: has no {name} for {self.platform}; export it again")
         path = self.folder / about["file"]
         data = path.read_bytes() if path.is_file() else b""
         if hashlib.sha256(data).hexdigest() != self.manifest["files"].get(about["file"]):
@@ -91,16 +91,16 @@ class Functions:
         return data, about
 
     def exported(self, name: str):
-        """The function as jax.export's `Exported`.
+        """The function as a `jax.export.Exported`.
 
-        jax refuses to read its own files after some months, though not StableHLO: so a function of
-        the same arguments and results is exported here, and its program replaced.
+        jax rejects its serialized `Exported` after some months, but not StableHLO.  So a function with
+        the same signature is exported here and its program replaced.
         """
         import jax
         from jax import export
 
         if name not in self.manifest["functions"]:
-            raise ValueError(f"{self.folder}: holds no {name}, only {', '.join(self.names())}; export it too")
+            raise ValueError(f"{self.folder}: has no {name}, only {', '.join(self.names())}; export it too")
         data, about = self.program(name)
         function = self.manifest["functions"][name]
         (rows,) = export.symbolic_shape("rows")
@@ -117,23 +117,23 @@ class Functions:
             module_kept_var_idx=tuple(about["kept"]),
             calling_convention_version=about["convention"],
         )
-        with self.trouble(name):
+        with self.one_line_errors(name):
             check_program(made.mlir_module())
         return made
 
     @contextlib.contextmanager
-    def trouble(self, name: str):
-        """Make one line of what jax says of a program that it cannot read, compile or run."""
+    def one_line_errors(self, name: str):
+        """Report errors of jax while reading, compiling or running a program as one line."""
         try:
             yield
-        except Exception as error:  # jax, MLIR and XLA have many kinds
+        except Exception as error:  # jax, MLIR and XLA raise many types
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise ValueError(
-                f"{self.folder}: {name} cannot be run ({lines[0][:200]}); export it anew"
+                f"{self.folder}: {name} cannot be run ({lines[0][:200]}); export it again"
             ) from error
 
     def compile(self, name: str):
-        """The function of this name: a jax function of its inputs in the manifest's order."""
+        """The named function as a jax function of its inputs, in the manifest's order."""
         if name not in self.compiled:
             import jax
 
@@ -144,18 +144,18 @@ class Functions:
         return self.compiled[name]
 
     def __call__(self, name: str, given: dict) -> dict:
-        """Results by name; what the function replaces goes into `state` instead."""
+        """Run a function; returns its results by name and stores replaced arrays in `state`."""
         function = self.compile(name)
         about = self.manifest["functions"][name]
         known = self.state | given
         missing = [v["name"] for v in about["inputs"] if v["name"] not in known]
         if missing:
             raise ValueError(
-                f"{self.folder}: {name} reads {missing[0][:99]!r}, which the checkpoint and the photos do "
-                "not have; give --state the checkpoint that was exported with it, or export anew"
+                f"{self.folder}: {name} reads {missing[0][:99]!r}, which neither the checkpoint nor the "
+                "photos have; give --state the checkpoint that was exported with it, or export again"
             )
         arrays = [known[v["name"]] for v in about["inputs"]]
-        with self.trouble(name):
+        with self.one_line_errors(name):
             made = function(*arrays)
         results = dict(zip((v["name"] for v in about["outputs"]), made))
         for new, old in about["replaces"].items():
@@ -163,102 +163,102 @@ class Functions:
         return results
 
     def put(self, arrays: dict) -> None:
-        """Put arrays by name into the state, on the device."""
+        """Store arrays by name in the state, on the device."""
         import jax
 
         self.state |= {name: jax.device_put(array, self.device) for name, array in arrays.items()}
 
 
 def check_manifest(manifest) -> None:
-    """Raise ValueError unless a manifest has all that this program relies on, of the right types."""
-    need(isinstance(manifest, dict), "it is no object")
+    """Raise ValueError unless a manifest has all required entries, with the right types."""
+    require(isinstance(manifest, dict), "the manifest")
     known = [manifest.get("format"), manifest.get("version")]
-    need(known == [FORMAT, VERSION] and not isinstance(known[1], bool), "its format or version")
+    require(known == [FORMAT, VERSION] and not isinstance(known[1], bool), "its format or version")
     files = manifest.get("files")
-    need(isinstance(files, dict), "its files")
-    need(all(plain(name) and isinstance(d, str) for name, d in files.items()), "its files")
+    require(isinstance(files, dict), "its files")
+    require(all(is_file_name(name) and isinstance(d, str) for name, d in files.items()), "its files")
     functions = manifest.get("functions")
-    need(isinstance(functions, dict) and functions, "its functions")
+    require(isinstance(functions, dict) and functions, "its functions")
     for name, function in functions.items():
-        need(NAMES.fullmatch(name) and isinstance(function, dict), "the name of a function")
+        require(NAMES.fullmatch(name) and isinstance(function, dict), "the name of a function")
         check_function(name, function)
 
 
 def check_function(name: str, function: dict) -> None:
-    """Raise ValueError unless the manifest's entry of a function is whole."""
+    """Raise ValueError unless the manifest entry of a function is complete."""
     for part, sides in (("inputs", (int, type(None))), ("outputs", (int,))):
         values = function.get(part)
-        need(isinstance(values, list) and values, f"{part} of {name}")
-        need(all(is_value(value, sides) for value in values), f"{part} of {name}")
-        need(len({value["name"] for value in values}) == len(values), f"{part} of {name}")
+        require(isinstance(values, list) and values, f"{part} of {name}")
+        require(all(is_value(value, sides) for value in values), f"{part} of {name}")
+        require(len({value["name"] for value in values}) == len(values), f"{part} of {name}")
     inputs, outputs = ({v["name"] for v in function[part]} for part in ("inputs", "outputs"))
     replaces = function.get("replaces")
-    need(isinstance(replaces, dict), f"what {name} replaces")
-    need(all(new in outputs and isinstance(old, str) and old in inputs
+    require(isinstance(replaces, dict), f"what {name} replaces")
+    require(all(new in outputs and isinstance(old, str) and old in inputs
              for new, old in replaces.items()), f"what {name} replaces")  # fmt: skip
     returns = {"losses"} if name.startswith("update") else {"alpha", "x_tilde_ij", "x_ij"}
-    need(returns == outputs - set(replaces), f"what {name} returns")
+    require(returns == outputs - set(replaces), f"what {name} returns")
     if name.startswith("update"):
         losses = function.get("losses")
-        need(isinstance(losses, list) and all(isinstance(x, str) for x in losses), f"losses of {name}")
+        require(isinstance(losses, list) and all(isinstance(x, str) for x in losses), f"losses of {name}")
     programs = function.get("programs")
-    need(isinstance(programs, dict), f"programs of {name}")
-    need(all(is_program(program, len(function["inputs"])) for program in programs.values()),
+    require(isinstance(programs, dict), f"programs of {name}")
+    require(all(is_program(program, len(function["inputs"])) for program in programs.values()),
          f"programs of {name}")  # fmt: skip
 
 
-def need(condition, what: str) -> None:
-    """Raise ValueError that says what is amiss unless a condition holds."""
+def require(condition, what: str) -> None:
+    """Raise ValueError, naming what is wrong, unless a condition holds."""
     if not condition:
         raise ValueError(f"{what}: missing, or not as expected")
 
 
-def plain(name) -> bool:
-    """Whether something is a name of a file in the folder itself."""
+def is_file_name(name) -> bool:
+    """Whether a value is the name of a file in the folder itself."""
     return isinstance(name, str) and Path(name).name == name
 
 
-def whole(number) -> bool:
-    """Whether something is a whole number of bearable size; true and false are none."""
+def is_index(number) -> bool:
+    """Whether a value is an integer from 0 to 2^31 - 1, not a bool."""
     return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 1 << 31
 
 
 def is_value(value, sides: tuple) -> bool:
-    """Whether something describes an argument or a result: its name, shape and dtype."""
+    """Whether a value describes an argument or a result: name, shape and dtype."""
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return False
     shape, dtype = value.get("shape"), value.get("dtype")
     return (isinstance(dtype, str) and dtype in DTYPES and isinstance(shape, list) and len(shape) <= 8
-            and all(isinstance(side, sides) and (side is None or whole(side)) for side in shape))  # fmt: skip
+            and all(isinstance(n, sides) and (n is None or is_index(n)) for n in shape))  # fmt: skip
 
 
 def is_program(program, inputs: int) -> bool:
-    """Whether something describes a program of a function of so many inputs."""
-    if not isinstance(program, dict) or not plain(program.get("file")):
+    """Whether a value describes a program with this number of inputs."""
+    if not isinstance(program, dict) or not is_file_name(program.get("file")):
         return False
     kept = program.get("kept")
-    return (whole(program.get("convention")) and isinstance(kept, list)
-            and all(whole(n) and n < inputs for n in kept)
+    return (is_index(program.get("convention")) and isinstance(kept, list)
+            and all(is_index(n) and n < inputs for n in kept)
             and kept == sorted(set(kept)))  # fmt: skip
 
 
 def check_program(text: str) -> None:
-    """Raise ValueError unless a program, in MLIR's own words, only computes.
+    """Raise ValueError unless a program, as MLIR text, only computes.
 
-    A custom call runs machine code of its name in this process, and one of a Python callback reads
-    its address from the program; what is sent or received goes to the host.
+    A custom call runs machine code by name in this process, and a Python callback takes its address
+    from the program; send and receive exchange data with the host.
     """
     calls = re.findall(r'custom_call\s+@("[^"]*"|[\w.$-]+)', text)
-    strange = [call for call in calls if call not in KNOWN_CALLS]
-    if strange or len(calls) != text.count("custom_call"):
-        raise ValueError(f"it calls {', '.join(strange)[:99] or 'what has no name'}, which is not known")
+    unknown = [call for call in calls if call not in KNOWN_CALLS]
+    if unknown or len(calls) != text.count("custom_call"):
+        raise ValueError(f"it calls {', '.join(unknown)[:99] or 'an unnamed function'}, which is not allowed")
     moved = re.search(r"\b(send|recv|infeed|outfeed)\b", text)
     if moved:
         raise ValueError(f"it exchanges data with the host ({moved[0]})")
 
 
 def find_device(kind):
-    """The first device of a kind ("cpu", "gpu"), None being jax's choice."""
+    """The first device of a kind, "cpu" or "gpu"; None: jax's default."""
     try:
         import jax
     except ModuleNotFoundError as error:
@@ -274,7 +274,7 @@ def find_device(kind):
 
 
 class ExportedTraining(Training):
-    """A training by exported functions, as `cagan_theano.learning.trainer.Trainer` is with Aesara."""
+    """`Training` with exported functions."""
 
     def __init__(self, functions: Functions, checkpoint: Checkpoint, photos):
         super().__init__(checkpoint.config, photos.garment)
@@ -305,7 +305,7 @@ class ExportedTraining(Training):
 
 
 def arrays_of(photos, config) -> dict:
-    """The photos that stay on the device, in the coding of config.color."""
+    """The photos to keep on the device, in the color space of config.color."""
     arrays = {
         "photos/x": to_bytes(photos.x.load(), config.color),
         "photos/y": to_bytes(photos.y.load(), config.color),
@@ -316,18 +316,18 @@ def arrays_of(photos, config) -> dict:
 
 
 def check_photos(file: PhotoFile, photos, config) -> None:
-    """Raise ValueError for photos that these functions cannot take."""
+    """Raise ValueError if the photos do not fit the functions."""
     if (file.height, file.width) != (config.height, config.width):
         raise ValueError(
-            f"{file.path}: has photos of {file.height}x{file.width}; the functions "
-            f"are for {config.height}x{config.width}; export others, or give other photos"
+            f"{file.path}: has photos at {file.height}x{file.width}, but the functions "
+            f"are for {config.height}x{config.width}; export them at this size, or use other photos"
         )
     if config.takes_mask and photos.mask is None:
-        raise ValueError(f"{file.path}: has no masks, which mask={config.mask} needs; give photos with masks")
+        raise ValueError(f"{file.path}: has no masks, which mask={config.mask} needs; use photos with masks")
 
 
 def train(args) -> int:
-    """Train, log each step, save now and then and at the end; returns the exit code."""
+    """Train, log each step, save regularly and at the end; returns the exit code."""
     log = args.log or f"{args.out}.jsonl"
     check_paths(args, log=log)
     functions = Functions(args.functions, args.device)
@@ -341,7 +341,7 @@ def train(args) -> int:
     last = checkpoint.config.steps if args.steps is None else training.step + args.steps
     if training.step >= last:
         raise ValueError(
-            f"{state}: its {training.step} steps are done; train on with --steps, the number of further steps"
+            f"{state}: its {training.step} steps are done; give --steps, the number of further steps"
         )
     with Signals() as signals, open(log, "a") as lines:
         loop = FileLoop(training, args.out, lines, last, args.checkpoint_every, checkpoint.metadata, signals)
@@ -349,20 +349,20 @@ def train(args) -> int:
 
 
 def check_paths(args, log=None) -> None:
-    """Raise ValueError where something that is read, or of another kind, would be written over."""
+    """Raise ValueError if an input or a file of another kind would be overwritten."""
     state = args.state or Path(args.functions) / "state.h5"
     outputs = {"--out": args.out} | ({"--log": log} if log else {})
     check_apart(outputs, {"--data": args.data, "--state": state})
     if log:
         check_kind(args.out, KIND)
         check_absent(args.out, args.overwrite)
-        check_kind(log, "JSON")  # its lines are added to
+        check_kind(log, "JSON")  # lines are appended
     else:
         check_kind(args.out, "an archive")
 
 
 def swap(args) -> int:
-    """Dress random test people in other garments, and write what G makes of them as .npz."""
+    """Swap the garments of people in a split for random others, and write the results as .npz."""
     check_paths(args)
     functions = Functions(args.functions, args.device)
     checkpoint = load_checkpoint(args.state or functions.folder / "state.h5")
@@ -386,12 +386,12 @@ def choose(photos, count: int, seed: int):
     rng, n = np.random.default_rng(seed), min(count, len(photos))
     others = [np.flatnonzero(photos.garment != photos.garment[row]) for row in range(n)]
     if not all(map(len, others)):
-        raise ValueError("all these photos show one garment; swapping needs at least two")
+        raise ValueError("all photos show one garment; swapping needs at least two")
     return np.arange(n), np.array([rng.choice(rows) for rows in others])
 
 
 def swap_with(functions: Functions, images, masks, color: str) -> Swap:
-    """Swap by an exported function: the smallest whose batch holds all images, or the largest."""
+    """Swap with the exported function of the smallest sufficient batch size, or of the largest."""
     sizes = sorted(int(name[5:]) for name in functions.names() if name.startswith("swap_"))
     if not sizes:
         raise ValueError(f"{functions.folder}: has no swap function; export it too")
@@ -407,9 +407,9 @@ def swap_with(functions: Functions, images, masks, color: str) -> Swap:
 
 
 def functions_options(command):
-    """Decorator: the options that both commands have."""
+    """Decorator: the options of both commands."""
     for option in (
-        click.option("--device", type=click.Choice(["cpu", "gpu"]), help="[default: the best there is]"),
+        click.option("--device", type=click.Choice(["cpu", "gpu"]), help="[default: gpu if available]"),
         click.option(
             "--state", type=click.Path(), help="Checkpoint to start from.  [default: the exported one]"
         ),
@@ -422,20 +422,20 @@ def functions_options(command):
 
 @click.group(cls=Group)
 def command():
-    """Train or swap with exported functions; Aesara need not be installed."""
+    """Train or swap with exported functions, without Aesara."""
 
 
 @command.command("train")
 @functions_options
 @click.option("--out", type=click.Path(), required=True, help="Checkpoint to write.")
-@click.option("--steps", type=click.IntRange(1), help="Steps to do now.  [default: all that are left]")
+@click.option("--steps", type=click.IntRange(1), help="Further steps.  [default: all remaining]")
 @click.option(
     "--checkpoint-every", type=click.IntRange(1), default=250, show_default=True, help="Steps between saves."
 )
-@click.option("--overwrite", is_flag=True, help="Write over a checkpoint that is there.")
-@click.option("--log", type=click.Path(), help="File of the losses.  [default: OUT.jsonl]")
+@click.option("--overwrite", is_flag=True, help="Overwrite an existing checkpoint.")
+@click.option("--log", type=click.Path(), help="Log file of the losses.  [default: OUT.jsonl]")
 def train_command(**settings):
-    """Train on, log each step, and save now and then and at the end."""
+    """Continue training, log each step, and save regularly and at the end."""
     return train(SimpleNamespace(**settings))
 
 
@@ -443,12 +443,16 @@ def train_command(**settings):
 @functions_options
 @click.option("--out", type=click.Path(), required=True, help="Archive of arrays (.npz) to write.")
 @click.option(
-    "--split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Whose photos."
+    "--split",
+    type=click.Choice(["test", "train"]),
+    default="test",
+    show_default=True,
+    help="Split of the photos.",
 )
-@click.option("--count", type=click.IntRange(1), default=16, show_default=True, help="Swaps to make.")
+@click.option("--count", type=click.IntRange(1), default=16, show_default=True, help="Number of swaps.")
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the choice of articles."
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed for choosing the articles."
 )
 def swap_command(**settings):
-    """Dress people in other garments, and write what G makes of them."""
+    """Swap the garments of people for random others, and write the results."""
     return swap(SimpleNamespace(**settings))

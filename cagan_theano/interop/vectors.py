@@ -1,6 +1,6 @@
-"""Golden vectors: one HDF5 file of inputs, weights and every number that they lead to.
+"""Golden vectors: one HDF5 file with inputs, weights and all values computed from them.
 
-``docs/golden.md`` describes each array.  Reading them needs neither Aesara nor JAX.
+``docs/golden.md`` describes each array.  Reading requires neither Aesara nor JAX.
 """
 
 import json
@@ -24,7 +24,7 @@ CURE = "make the vectors again with replicate/golden.py"
 
 GROUP = re.compile(r"weights|inputs|layers|losses|gradients|updates|after[1-9]\d{0,3}")
 
-# Bounds of what is read: a file of full-size networks has some 1.5 GB.
+# Limits on reading: a file of full-size networks has about 1.5 GB.
 MAX_ARRAYS = 4096
 MAX_BYTES = 4 << 30
 
@@ -33,7 +33,7 @@ class Vectors(NamedTuple):
     """Golden vectors in memory.
 
     config: of the networks.  arrays: full name, such as "weights/G/encoder1.W", -> float64 array,
-    in the order of computation.  about: who made them (JSON values).
+    in order of computation.  about: provenance (JSON values).
     """
 
     config: Config
@@ -41,7 +41,7 @@ class Vectors(NamedTuple):
     about: dict
 
     def below(self, prefix: str) -> dict:
-        """The arrays whose name begins with `prefix` and "/", by the rest of their name."""
+        """The arrays whose name starts with `prefix` and "/", by the rest of their name."""
         start = prefix + "/"
         return {
             name.removeprefix(start): array for name, array in self.arrays.items() if name.startswith(start)
@@ -49,7 +49,7 @@ class Vectors(NamedTuple):
 
 
 def write_vectors(path, vectors: Vectors) -> None:
-    """Write golden vectors to `path`, whole or not at all.  Raises OSError."""
+    """Write golden vectors to `path` atomically.  Raises OSError."""
     with h5py.File("golden", "w", driver="core", backing_store=False) as file:
         file.attrs.update(
             format=FORMAT,
@@ -67,30 +67,30 @@ def write_vectors(path, vectors: Vectors) -> None:
 
 
 def read_vectors(path) -> Vectors:
-    """Read golden vectors; nothing in the file is followed out of it.
+    """Read golden vectors; links in the file are not followed.
 
-    Raises FileNotFoundError or ValueError, one line: the file, what is wrong, the cure.
+    Raises FileNotFoundError or ValueError with a message of one line: the file, the problem, the cure.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: there are no such golden vectors; check the path")
+        raise FileNotFoundError(f"{path}: no such golden vectors; check the path")
     file = open_file(path, CURE)
     try:
         with file:
             return _read(file, path)
     except (OSError, RuntimeError, KeyError, TypeError) as error:
-        raise _damaged(path, "is no readable HDF5 file (truncated or damaged)") from error
+        raise _damaged(path, "not a readable HDF5 file (truncated or damaged)") from error
 
 
 def _read(file, path):
     if attribute(file, "format") != FORMAT or attribute(file, "version") != VERSION:
-        raise _damaged(path, f"is no file of {FORMAT}, version {VERSION}")
+        raise _damaged(path, f"not a file of {FORMAT}, version {VERSION}")
     try:
         config = Config.from_json(_text(file, "config", path))
         about, order = (json.loads(_text(file, name, path)) for name in ("about", "order"))
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, "its configuration, history or order is not understood") from error
+        raise _damaged(path, "its configuration, history or order is invalid") from error
     if not isinstance(order, list) or len(order) > MAX_ARRAYS or not isinstance(about, dict):
-        raise _damaged(path, "its history or order is not of the right form")
+        raise _damaged(path, "its history or order has the wrong form")
     datasets = {str(name): _dataset(file, str(name), path) for name in order}
     size = sum(dataset.size * 8 for dataset in datasets.values())
     if size > MAX_BYTES:
@@ -103,10 +103,10 @@ def _read(file, path):
 
 
 def check_arrays(config, shapes):
-    """Raise ValueError unless arrays, full name -> shape, are what the comparison begins with.
+    """Raise ValueError unless arrays, full name -> shape, can be compared.
 
-    All inputs, of the configuration's size; no group that golden.md does not know; each parameter
-    after updates with the weight that it began as.
+    Required are all inputs at the configuration's size, only groups that golden.md describes, and for
+    each parameter after updates its initial weight.
     """
     for name, channels in inputs_of(config).items():
         wanted = config.batch_size, channels, config.height, config.width
@@ -114,13 +114,13 @@ def check_arrays(config, shapes):
             raise ValueError(f"inputs/{name} of shape {wanted} is missing")
     for name, shape in shapes.items():
         if not GROUP.fullmatch(name.partition("/")[0]):
-            raise ValueError(f"{shown(name)} is of no known group")
+            raise ValueError(f"{shown(name)} is in an unknown group")
         if name.startswith("after") and shapes.get("weights/" + name.partition("/")[2]) != shape:
-            raise ValueError(f"{shown(name)} has no weights of its shape that it began as")
+            raise ValueError(f"{shown(name)} has no initial weights of its shape")
 
 
 def inputs_of(config):
-    """Name -> channels of the pictures that a configuration's vectors begin with."""
+    """Name -> channels of the input images of a configuration."""
     return {
         "x_i": 3,
         "y_i": 3,
@@ -138,7 +138,7 @@ def _text(file, name, path):
 
 
 def _dataset(file, name, path):
-    """The dataset of a full name, reached without a soft or external link."""
+    """The dataset with a full name, without following soft or external links."""
     item = file
     for part in name.split("/"):
         inside = isinstance(item, h5py.Group) and part not in ("", ".", "..")

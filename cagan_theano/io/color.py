@@ -1,16 +1,16 @@
-"""Pictures to and from the coding that the networks see: RGB, or Lab (section 4, "e.g. Lab").
+"""Conversion between images and network inputs, in RGB or Lab (section 4, "e.g. Lab").
 
-Either coding lies in [-1, 1] and fits a byte: byte = (coding + 1) * 127.5.  RGB: byte = level.
-Lab: bytes L * 255 / 100, a + 128, b + 128, which hold all of sRGB.
+Both codings are in [-1, 1] and correspond to bytes: byte = (coding + 1) * 127.5.  RGB: byte = level.
+Lab: bytes L * 255 / 100, a + 128, b + 128, which cover all of sRGB.
 """
 
 import numpy as np
 
 
 def encode(pictures: np.ndarray, color: str = "rgb") -> np.ndarray:
-    """RGB pictures [..., 3], uint8 or float in [0, 1] -> float32 in [-1, 1], last axis the coding.
+    """RGB images [..., 3], uint8 or float in [0, 1] -> float32 [..., 3] in [-1, 1].
 
-    color: "rgb" or "lab".  0 -> -1 and 255 -> 1 exactly in RGB.
+    color: "rgb" or "lab".  In RGB, 0 -> -1 and 255 -> 1 exactly.
     """
     if color == "rgb":
         levels = pictures if pictures.dtype == np.uint8 else pictures * 255.0
@@ -19,7 +19,7 @@ def encode(pictures: np.ndarray, color: str = "rgb") -> np.ndarray:
 
 
 def to_bytes_of_lab(pictures: np.ndarray) -> np.ndarray:
-    """RGB pictures as bytes of Lab, which a training keeps and so a swap must see, too."""
+    """RGB images -> Lab as uint8.  Training stores these bytes, so swaps must be computed from them too."""
     from skimage.color import rgb2lab
 
     lab = rgb2lab(pictures) * (2.55, 1, 1) + (0, 128, 128)
@@ -28,7 +28,7 @@ def to_bytes_of_lab(pictures: np.ndarray) -> np.ndarray:
 
 
 def decode(coding: np.ndarray, color: str = "rgb") -> np.ndarray:
-    """The coding of `encode` [..., 3] -> RGB uint8, rounded; values outside are clipped."""
+    """The output of `encode` [..., 3] -> RGB uint8, rounded and clipped."""
     levels = (np.asarray(coding) + np.float32(1)) * np.float32(127.5)
     if color != "rgb":
         levels = 255 * rgb_of_lab(levels)
@@ -36,25 +36,25 @@ def decode(coding: np.ndarray, color: str = "rgb") -> np.ndarray:
 
 
 def rgb_of_lab(levels: np.ndarray) -> np.ndarray:
-    """Lab levels 0..255 [..., 3] -> RGB in [0, 1]; colors that sRGB lacks come to its border."""
+    """Lab levels 0..255 [..., 3] -> RGB in [0, 1]; colors outside sRGB are clipped."""
     import warnings
 
     from skimage.color import lab2rgb
 
-    with warnings.catch_warnings():  # a network's colors may lie outside; that is no fault
+    with warnings.catch_warnings():  # a network's colors may lie outside sRGB; that is not an error
         warnings.simplefilter("ignore", UserWarning)
         return lab2rgb((levels.astype(np.float64) - (0, 128, 128)) / (2.55, 1, 1))
 
 
 def to_bytes(pictures: np.ndarray, color: str = "rgb") -> np.ndarray:
-    """RGB uint8 [..., 3] -> the coding as bytes, for photos that stay resident on a device."""
+    """RGB uint8 [..., 3] -> the coding as uint8, for photos that stay on a device."""
     return pictures if color == "rgb" else to_bytes_of_lab(pictures)
 
 
 def empty_pictures(shape) -> np.ndarray:
-    """Uninitialized uint8 of a shape, from a multiple of 64 bytes on.
+    """Uninitialized uint8 array, aligned to 64 bytes.
 
-    On a CPU jax takes such an array as it is; of any other it makes a copy.
+    On a CPU, jax uses an aligned array in place and copies any other.
     """
     size = int(np.prod(shape))
     room = np.empty(size + 63, np.uint8)

@@ -1,4 +1,4 @@
-"""Shared click plumbing: every user error is one line on stderr and exit code 1."""
+"""Shared click classes and error handling: user errors are one line on stderr and exit code 1."""
 
 import os
 import signal
@@ -6,20 +6,20 @@ import sys
 
 import click
 
-from cagan_theano.io.files import check_absent, check_apart, check_kind, told
+from cagan_theano.io.files import check_absent, check_apart, check_kind, message_of
 from cagan_theano.io.signals import Stopped
 from cagan_theano.io.text import one_line
 
-OVERWRITE = "data_prep overwrite"  # of a context's meta
+OVERWRITE = "data_prep overwrite"  # key in a context's meta
 INTERRUPTED = 130  # the shell's convention for a process ended by Ctrl-C
 
 
 class Output(click.Path):
     """The path of a file that a command writes.
 
-    kind: what `cagan_theano.io.files.kind_of` calls such a file, where the name does not tell.
-    data: whether it takes long to make and others depend on it: one that exists stays, unless the
-    command is given --overwrite (`overwrite_option`).
+    kind: the file's kind as returned by `cagan_theano.io.files.kind_of`, or None for any.
+    data: whether the file is expensive to make: an existing one is kept unless the command is given
+    --overwrite (`overwrite_option`).
     """
 
     def __init__(self, kind=None, data=False):
@@ -35,13 +35,13 @@ class Output(click.Path):
 
 
 class Command(click.Command):
-    """A command that writes over nothing that it reads: no `Output` may be one of its other paths."""
+    """A command that never overwrites its inputs: no `Output` may equal another of its paths."""
 
     def invoke(self, ctx):
         outputs, inputs = {}, {}
         for param in self.get_params(ctx):
             if isinstance(param.type, click.Choice):
-                continue  # a word, though a file may be called so
+                continue  # a choice is not a path, even if a file has its name
             values = ctx.params.get(param.name)
             name = param.opts[-1] if param.opts[-1].startswith("-") else param.human_readable_name
             for value in values if isinstance(values, (tuple, list)) else [values]:
@@ -52,7 +52,7 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of such commands."""
+    """A group of `Command`."""
 
     command_class = Command
 
@@ -60,25 +60,25 @@ class Group(click.Group):
 overwrite_option = click.option(
     "--overwrite", is_flag=True, expose_value=False, is_eager=True, show_default=False,
     callback=lambda ctx, _, given: ctx.meta.__setitem__(OVERWRITE, given),
-    help="Write over a file that is there.")  # fmt: skip
+    help="Overwrite an existing file.")  # fmt: skip
 
 
 def fail(message, code=1):
     """Print ``Error: message`` as one line on stderr and exit with ``code``."""
-    click.echo(f"Error: {one_line(message) or 'unknown fault'}", err=True)
+    click.echo(f"Error: {one_line(message) or 'unknown error'}", err=True)
     sys.exit(code)
 
 
 def main(command, args=None):
-    """Run a click ``command``; turn errors into one line instead of a traceback.
+    """Run a click ``command``; report errors as one line instead of a traceback.
 
-    args: the command line's words in the place of the process's own.
+    args: command-line arguments; None: those of the process.
     """
-    if hasattr(sys.stdout, "reconfigure"):  # names of files may be no proper text
+    if hasattr(sys.stdout, "reconfigure"):  # file names need not be valid Unicode
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = command.main(args=args, standalone_mode=False) or 0
-        if args is None:  # all is done: Ctrl-C would only interrupt what libraries do at the exit
+        if args is None:  # the work is done: Ctrl-C would only interrupt the exit handlers of libraries
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.exit(code)
     except Stopped as stopped:
@@ -86,8 +86,8 @@ def main(command, args=None):
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
-        fail(error.format_message().replace("\n\t", " "))  # click lists choices so
-    except (click.Abort, KeyboardInterrupt) as stop:  # click hides the one in the other
-        fail(str(stop.__cause__ or stop) or "interrupted; nothing half-written was left behind", INTERRUPTED)
+        fail(error.format_message().replace("\n\t", " "))  # click lists choices on separate lines
+    except (click.Abort, KeyboardInterrupt) as stop:  # click wraps KeyboardInterrupt in Abort
+        fail(str(stop.__cause__ or stop) or "interrupted; no partially written file was left", INTERRUPTED)
     except (ValueError, OSError) as error:
-        fail(told(error))
+        fail(message_of(error))

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writing of files, and checks that protect existing files."""
 
 import codecs
 import contextlib
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cagan_theano.io.hdf5 import attribute, open_file
 
-# what file systems answer that know no permissions, or nothing of flushing (a folder)
+# errors of file systems that do not support permissions or the flushing of a folder
 UNKNOWN = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOTTY}
 DENIED = UNKNOWN | {errno.EPERM, errno.EACCES, errno.EISDIR, errno.EBADF}
 HDF5, DAMAGED = "an HDF5 file", "a damaged HDF5 file"
@@ -25,12 +25,12 @@ TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
 
 @contextlib.contextmanager
 def atomic_file(path):
-    """Yield a path beside `path` that replaces it when the block succeeds.
+    """Yield a temporary path in the same folder, renamed to `path` if the block succeeds.
 
-    The file is flushed to the disk before it is renamed and the folder after,
-    so that a reader (or a power cut) meets the old file or the new one, never a
-    part.  On an error the temporary file goes.  Raises OSError naming `path`, and ValueError where a
-    file of another kind is there: whoever named it did not mean to lose it.
+    The file is flushed to disk before the rename and the folder after it, so that a reader, even after
+    a power failure, sees either the old or the new file.  On an error the temporary file is removed.
+    Raises OSError with the path, and ValueError if `path` is a file of another kind, which was
+    probably named by mistake.
     """
     path = Path(path)
     try:
@@ -43,7 +43,7 @@ def atomic_file(path):
         if path.exists():
             check_kind(path, kind_of(temporary))
         _sync(temporary, UNKNOWN)
-        with _unless(DENIED):
+        with _ignoring(DENIED):
             os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
         _sync(path.parent, DENIED)
@@ -55,42 +55,42 @@ def atomic_file(path):
 
 
 def check_kind(path, new):
-    """Raise ValueError unless a file is of the kind `new` (see `kind_of`), empty or not there."""
+    """Raise ValueError unless a file is of the kind `new` (see `kind_of`), empty or missing."""
     old = kind_of(path)
     mended = old == DAMAGED and str(new).startswith(HDF5)
     if None not in (old, new) and old != new and not mended:
-        raise ValueError(f"{path}: is {old}, which {new} would replace; name another file, or remove it")
+        raise ValueError(f"{path}: is {old}, which {new} would replace; choose another file, or remove it")
 
 
 def check_apart(outputs, inputs):
-    """Raise ValueError where something would be written over what is read, or twice to one file.
+    """Raise ValueError if an output is also an input, or if two outputs are the same file.
 
-    outputs, inputs: names (of an option) -> path.
+    outputs, inputs: option name -> path.
     """
     for name, path in outputs.items():
         for other, one in [*inputs.items(), *((n, p) for n, p in outputs.items() if n != name)]:
             if same_file(path, one):
-                does = "is read by this command" if other in inputs else "is to be written twice"
-                raise ValueError(f"{path}: {does} ({other} names it too); name another file for {name}")
+                use = "is read by this command" if other in inputs else "would be written twice"
+                raise ValueError(f"{path}: {use} ({other} names it too); choose another file for {name}")
 
 
 def same_file(a, b):
-    """Whether two paths lead to one file, which need not exist."""
+    """Whether two paths refer to the same file, which need not exist."""
     with contextlib.suppress(OSError, ValueError):
         return os.path.samefile(a, b)
     return os.path.realpath(a) == os.path.realpath(b)
 
 
 def check_absent(path, overwrite=False):
-    """Raise ValueError where a file with contents is there, unless it may be written over."""
+    """Raise ValueError if a non-empty file exists, unless `overwrite`."""
     if not overwrite and kind_of(path) is not None:
-        raise ValueError(f"{path}: exists already; name another file, or give --overwrite to lose it")
+        raise ValueError(f"{path}: exists already; choose another file, or replace it with --overwrite")
 
 
 def kind_of(path):
-    """What a file is, in words: by its first bytes, of HDF5 by what it says of itself.
+    """The kind of a file in words, from its first bytes or, for HDF5, from its format attribute.
 
-    None where there is no file, or nothing in it.
+    None for a missing or empty file.
     """
     if not os.path.isfile(path):
         return None
@@ -109,34 +109,34 @@ def kind_of(path):
 
 
 def _text_kind(head):
-    """What a file that begins so is, where no signature tells."""
-    for known, kind in ((JSON, "JSON"), (HTML, "HTML")):  # also where the rest is damaged, as a log may be
+    """The kind of a file without a known signature, from its first bytes."""
+    for known, kind in ((JSON, "JSON"), (HTML, "HTML")):  # even if the rest is damaged, as a log may be
         if known.match(head):
             return kind
     with contextlib.suppress(UnicodeDecodeError):
-        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be cut off
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be truncated
         if b"\0" not in head:
             return "a text"
     return "a file of an unknown kind"
 
 
 def _format(path):
-    """The kind of an HDF5 file, by what it says of its format."""
+    """The kind of an HDF5 file, from its format attribute."""
     with contextlib.suppress(OSError, RuntimeError, KeyError, TypeError, ValueError):
         with open_file(path, "") as file:
-            said = attribute(file, "format")
-            told = isinstance(said, str) and said.isprintable()
-            return f"{HDF5} ({said[:60] if told else 'of unknown contents'})"
+            name = attribute(file, "format")
+            known = isinstance(name, str) and name.isprintable()
+            return f"{HDF5} ({name[:60] if known else 'of unknown contents'})"
     return DAMAGED
 
 
 def is_temporary(path):
-    """Whether a file is one that `atomic_file` made and a killed process left behind."""
+    """Whether a file is a temporary file of `atomic_file`, left by a killed process."""
     return bool(TEMPORARY.fullmatch(Path(path).name))
 
 
 def write_atomically(path, data):
-    """Write the bytes or text `data` to `path` through `atomic_file`."""
+    """Write the bytes or text `data` to `path` with `atomic_file`."""
     with atomic_file(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
@@ -149,7 +149,7 @@ def _umask():
 
 @contextlib.contextmanager
 def writing(path):
-    """Put the file's name, and a cure, into an OSError of the block."""
+    """Add the file's name and a cure to an OSError raised in the block."""
     try:
         yield
     except OSError as error:
@@ -157,13 +157,13 @@ def writing(path):
 
 
 def flush(handle):
-    """Bring what was written through a file descriptor to the disk, where the file system can."""
-    with _unless(UNKNOWN):
+    """Flush a file descriptor to disk, if the file system supports it."""
+    with _ignoring(UNKNOWN):
         os.fsync(handle)
 
 
-def told(error):
-    """The message of an error: ours as it is, a system's bare one with its file and a cure."""
+def message_of(error):
+    """The message of an error; a bare OSError gets its file name and a cure."""
     if not isinstance(error, OSError) or error.errno is None:
         return str(error)
     name = error.filename if error.filename is not None else "a file or the terminal"
@@ -174,8 +174,8 @@ def told(error):
 
 
 @contextlib.contextmanager
-def _unless(numbers):
-    """Leave out an OSError of these numbers."""
+def _ignoring(numbers):
+    """Suppress an OSError with one of these error numbers."""
     try:
         yield
     except OSError as error:
@@ -184,8 +184,8 @@ def _unless(numbers):
 
 
 def _sync(path, ignored):
-    """Flush a file or folder; ignored: numbers of the errors that only say what cannot be done here."""
-    with _unless(ignored):
+    """Flush a file or folder; ignored: error numbers of unsupported operations."""
+    with _ignoring(ignored):
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -195,4 +195,4 @@ def _sync(path, ignored):
 
 def _unwritable(path, error):
     reason = error.strerror or str(error).splitlines()[0]
-    return type(error)(f"{path}: cannot be written ({reason}); free some space or choose another place")
+    return type(error)(f"{path}: cannot be written ({reason}); free some space or choose another folder")

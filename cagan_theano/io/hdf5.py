@@ -1,8 +1,8 @@
-"""What an HDF5 file from a stranger may hold: small attributes and plain arrays, nothing else.
+"""Safe reading of untrusted HDF5 files: only small attributes and plain arrays are accepted.
 
-HDF5 can keep an array in another file, run plug-in filters, declare more than it holds and unpack
-a kilobyte to a megabyte, again and again.  `open_file` is the one door of this project to them (a
-test looks for others), `attribute` and `fault` are asked before anything is read.
+An HDF5 file can store an array in another file, run plug-in filters, declare more data than it
+contains, and expand a kilobyte to a megabyte repeatedly.  All files are opened with `open_file` (a
+test enforces this); `attribute` and `fault` check an object before it is read.
 """
 
 import math
@@ -16,37 +16,38 @@ import h5py
 import numpy as np
 from h5py import h5t
 
-MAX_TEXT = 65536  # bytes of an attribute: what HDF5 keeps in an object's header
-MAX_CHUNK = 64 << 20  # bytes of a chunk: a picture of 4096x4096 RGB has 48 MiB
-EXPANSION = 1032  # the most that deflate can unpack a byte to
-TRUSTED = 256 << 10  # bytes of a stored chunk that can unpack to no more than 258 MiB
-HEAP = b"GCOL\x01\0\0\0"  # how a global heap begins, which holds the texts of attributes
+MAX_TEXT = 65536  # bytes of an attribute: the limit of HDF5's object header
+MAX_CHUNK = 64 << 20  # bytes of a chunk: an RGB image at 4096x4096 has 48 MiB
+EXPANSION = 1032  # largest ratio of deflate
+TRUSTED = 256 << 10  # bytes of a compressed chunk, which expands to at most 258 MiB
+HEAP = b"GCOL\x01\0\0\0"  # signature of a global heap, which stores the strings of attributes
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32"}
 
 
 def open_file(path, cure):
     """The HDF5 file at ``path``, an `h5py.File` open for reading.
 
-    cure: ends the message of a damaged file.  Raises FileNotFoundError, PermissionError, ValueError.
+    cure: last part of the message for a damaged file.  Raises FileNotFoundError, PermissionError,
+    ValueError.
     """
-    if not os.path.isfile(path):  # a pipe would be waited for
-        raise FileNotFoundError(f"{path}: there is no such file; check the path")
+    if not os.path.isfile(path):  # opening a pipe would block
+        raise FileNotFoundError(f"{path}: no such file; check the path")
     if not os.access(path, os.R_OK):
-        raise PermissionError(f"{path}: may not be read; change its permissions")
+        raise PermissionError(f"{path}: cannot be read; change its permissions")
     if not heaps_are_whole(path):
-        raise ValueError(f"{path}: is no readable HDF5 file (its texts are damaged); {cure}")
+        raise ValueError(f"{path}: not a readable HDF5 file (its strings are damaged); {cure}")
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
-        raise ValueError(f"{path}: is no readable HDF5 file (truncated or damaged); {cure}") from error
+        raise ValueError(f"{path}: not a readable HDF5 file (truncated or damaged); {cure}") from error
 
 
 def heaps_are_whole(path):
-    """Whether every global heap in the file at ``path`` is a chain of objects that ends in its bounds.
+    """Whether every global heap in the file at ``path`` is a chain of objects within its bounds.
 
-    HDF5 (2.0 among others) goes round for ever in a heap that has an object of no size, and nothing
-    in the process can stop it: a file is looked at here before HDF5 sees it.  The layout is that of
-    the HDF5 file format specification, III.E.
+    HDF5 (2.0 and others) enters an infinite loop on a heap object of size 0, which nothing in the
+    process can interrupt, so this is checked before HDF5 opens the file.  Layout: HDF5 file format
+    specification, III.E.
     """
     if os.path.getsize(path) == 0:
         return True
@@ -60,7 +61,7 @@ def heaps_are_whole(path):
 
 
 def _heap_is_whole(data, start):
-    """Whether the global heap that starts there is: 16 bytes of head, then objects with such heads."""
+    """Whether the global heap at ``start`` is intact: a header and objects, each with 16 bytes of header."""
     if start + 16 > len(data):
         return False
     end = start + struct.unpack_from("<Q", data, start + 8)[0]
@@ -69,7 +70,7 @@ def _heap_is_whole(data, start):
         return False
     while place + 16 <= end:
         index, size = struct.unpack_from("<H6xQ", data, place)
-        # object 0 is what is free, its head included
+        # object 0 is the free space, header included
         taken = 16 + (size + 7) // 8 * 8 if index else size
         if taken < 16 or place + taken > end:
             return False
@@ -78,9 +79,9 @@ def _heap_is_whole(data, start):
 
 
 def attribute(item, name):
-    """The attribute ``name`` of an HDF5 object when it is a short text or a whole number; else None.
+    """The attribute ``name`` of an HDF5 object if it is a short string or an integer; else None.
 
-    Its type and size are looked at before its value is read.
+    Its type and size are checked before its value is read.
     """
     if name not in item.attrs:
         return None
@@ -96,37 +97,37 @@ def attribute(item, name):
 
 
 def shown(name):
-    """The name of a member for a message: quoted, and cut when it is long."""
+    """The name of a member for a message: quoted, and shortened if long."""
     return reprlib.repr(name)
 
 
 def fault(dataset):
-    """What makes an HDF5 dataset unfit to be read ("is ...", "has ..."), None when nothing does.
+    """The reason not to read an HDF5 dataset ("is ...", "has ..."), or None if it is safe.
 
-    Fit is one that lies whole in its own file, uses no filter but gzip, shuffle and fletcher32,
-    each once at most, and unpacks to what it declares.
+    A safe dataset is stored entirely in its own file, uses only the filters gzip, shuffle and
+    fletcher32, each at most once, and expands to its declared size.
     """
     if dataset.is_virtual or dataset.external:
-        return "keeps its data in another file"
+        return "stores its data in another file"
     plan = dataset.id.get_create_plist()
     filters = [plan.get_filter(n)[0] for n in range(plan.get_nfilters())]
     if not set(filters) <= set(FILTERS) or len(set(filters)) < len(filters):
         return f"uses filters other than {', '.join(FILTERS.values())}, each once"
     if dataset.shape is None or dataset.dtype.kind not in "iuf":
-        return "holds no plain numbers"
+        return "does not contain plain numbers"
     declared = math.prod(dataset.shape) * dataset.dtype.itemsize
     if declared > dataset.id.get_storage_size() * (EXPANSION if 1 in filters else 1):
-        return f"declares {declared} bytes and does not hold them"
+        return f"declares {declared} bytes but does not contain them"
     gzip = 1 << filters.index(1) if 1 in filters else 0
-    least = 5 if 3 in filters else 1  # HDF5 takes the 4 bytes of a checksum off whatever is there
+    least = 5 if 3 in filters else 1  # HDF5 subtracts the 4 bytes of a checksum unchecked
     return _fault_of_chunks(dataset, gzip, least) if dataset.chunks else None
 
 
 def _fault_of_chunks(dataset, gzip, least):
-    """The fault of a dataset's chunks, None when each unpacks to its size.
+    """The reason not to read a dataset's chunks, or None if each expands to its size.
 
-    gzip: the bit that a chunk's mask has set where that filter was left out; 0 without the filter.
-    least: the fewest bytes that a stored chunk can have.
+    gzip: the bit in a chunk's filter mask that marks gzip as skipped; 0 without that filter.
+    least: smallest number of bytes of a stored chunk.
     """
     size = math.prod(dataset.chunks) * dataset.dtype.itemsize
     if size > MAX_CHUNK:
@@ -134,25 +135,25 @@ def _fault_of_chunks(dataset, gzip, least):
     stored = []
     dataset.id.chunk_iter(lambda chunk: stored.append((chunk.size, chunk.chunk_offset)))
     if len({offset for _, offset in stored}) < len(stored):
-        return "has two chunks for one place"
+        return "has two chunks at one offset"
     for length, offset in stored:
         if length < least:
             return f"has a chunk of {length} bytes"
-        if length > size + size // 1000 + 64:  # gzip and a checksum add a little at worst
+        if length > size + size // 1000 + 64:  # gzip and a checksum can add a little
             return f"has a chunk of {length} bytes where {size} are declared"
         if gzip and length > TRUSTED and _unpacks_to_more(dataset, offset, size + 4, gzip):
-            return f"has a chunk that unpacks to more than {size} bytes"
+            return f"has a chunk that expands to more than {size} bytes"
     return None
 
 
 def _unpacks_to_more(dataset, offset, size, gzip):
-    """Whether the gzip stream of the chunk at ``offset`` gives more than ``size`` bytes."""
-    left_out, data = dataset.id.read_direct_chunk(offset)
-    if left_out & gzip:
+    """Whether the gzip stream of the chunk at ``offset`` expands to more than ``size`` bytes."""
+    skipped, data = dataset.id.read_direct_chunk(offset)
+    if skipped & gzip:
         return False
     stream = zlib.decompressobj()
     try:
         stream.decompress(data, size)
         return bool(stream.decompress(stream.unconsumed_tail, 1))
     except zlib.error:
-        return False  # HDF5 will find it damaged
+        return False  # HDF5 will report the damage

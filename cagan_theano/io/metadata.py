@@ -1,25 +1,25 @@
-"""What a file from a stranger says of itself: JSON of plain values, each of the type that is asked for.
+"""Validation of JSON metadata from untrusted files against expected types.
 
-Checked once, where it is read (and before it is written), so that no reader of it meets another type.
+Metadata are validated once, on reading and before writing, so that other code can rely on the types.
 """
 
 import json
 import math
 import reprlib
 
-DEPTH = 16  # of lists and objects in each other
-LARGEST = 2**63  # whole numbers stay below: those that other programs can hold
+DEPTH = 16  # largest nesting of lists and objects
+LARGEST = 2**63  # integers must be smaller, to fit 64 bits in other programs
 NUMBER = (int, float)
 
-# A form is a type, a tuple of types, or a dict of key -> form for an object; keys that it does not
-# name may hold any plain value, and none has to be there.
+# A form is a type, a tuple of types, or a dict of key -> form for an object; all keys are optional,
+# and other keys may have any plain value.
 PROVENANCE = {"program": str, "version": int, "seed": int, "arguments": {}}
 SHOT = "data_prep photoshoot"
-OF_SHOOT = ("version", "seed", "arguments")  # what its pictures are made again from
+OF_SHOOT = ("version", "seed", "arguments")  # required to render its images again
 
 
 def read_object(text, form):
-    """The JSON object in ``text``, checked by ``check``; ValueError for what is none."""
+    """The JSON object in ``text``, validated by ``check``; ValueError for anything else."""
     try:
         value = json.loads(text)
     except RecursionError:
@@ -30,14 +30,14 @@ def read_object(text, form):
 
 
 def check(value, form, name="it"):
-    """``value``, when it is plain and has its form; ValueError, "NAME ...", otherwise."""
+    """Return ``value`` if it is plain and has the form; ValueError, "NAME ...", otherwise."""
     check_plain(value, name)
     check_form(value, form, name)
     return value
 
 
 def check_plain(value, name="it", depth=DEPTH):
-    """Raise ValueError unless a value consists of what JSON has, in bounds."""
+    """Raise ValueError unless a value consists of JSON types within bounds."""
     if isinstance(value, (dict, list, tuple)):
         if not depth:
             raise ValueError(f"{name} is nested too deep")
@@ -47,36 +47,36 @@ def check_plain(value, name="it", depth=DEPTH):
         for part in value:
             check_plain(part, name, depth - 1)
     elif isinstance(value, str):
-        if not fits(value):
-            raise ValueError(f"{name} holds a text that cannot be stored, {reprlib.repr(value)}")
+        if not is_storable(value):
+            raise ValueError(f"{name} contains text that cannot be stored, {reprlib.repr(value)}")
     elif isinstance(value, NUMBER):
         if not (math.isfinite(value) if isinstance(value, float) else abs(value) < LARGEST):
-            raise ValueError(f"{name} holds a number out of range")
+            raise ValueError(f"{name} contains a number out of range")
     elif value is not None:
-        raise ValueError(f"{name} holds a {type(value).__name__}, which JSON has not")
+        raise ValueError(f"{name} contains a {type(value).__name__}, which is not a JSON type")
 
 
-def fits(text):
-    """Whether HDF5 can hold a text: UTF-8 without a zero byte."""
+def is_storable(text):
+    """Whether HDF5 can store a string: UTF-8 without a zero byte."""
     return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def check_form(value, form, name="it"):
-    """Raise ValueError unless a plain value is of a form."""
+    """Raise ValueError unless a plain value has a form."""
     kinds = dict if isinstance(form, dict) else form
     if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
-        raise ValueError(f"{name} is {reprlib.repr(value)}, not {named(kinds)}")
+        raise ValueError(f"{name} is {reprlib.repr(value)}, not {words_for(kinds)}")
     for key in form if isinstance(form, dict) else ():
         if key in value:
             check_form(value[key], form[key], f"{name}.{key}" if name != "it" else key)
 
 
-def named(kinds):
-    """Types in words."""
+def words_for(kinds):
+    """The types in words."""
     words = {
         dict: "an object",
-        str: "a text",
-        int: "a whole number",
+        str: "a string",
+        int: "an integer",
         float: "a number",
         bool: "true or false",
         type(None): "null",
@@ -85,9 +85,9 @@ def named(kinds):
 
 
 def check_provenance(value, name="provenance"):
-    """``value``, when it can be where pictures are from; ValueError otherwise.
+    """Return ``value`` if it is a valid provenance of images; ValueError otherwise.
 
-    Of the photoshoot it must tell what its pictures are made again from.
+    The provenance of a photoshoot must contain everything that is required to render it again.
     """
     check(value, PROVENANCE, name)
     if value.get("program") == SHOT:

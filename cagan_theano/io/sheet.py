@@ -1,8 +1,8 @@
-"""Sheets: panels of pictures, labels and a caption, placed in whole device pixels.
+"""Sheets: image panels, labels and a caption, placed at whole device pixels.
 
-At 300 dots an inch each picture element covers ``scale`` x ``scale`` device pixels exactly, so
-nothing is interpolated: the PNG shows the network's own pixels and the PDF embeds them.
-Positions are device pixels, x from the left and y from the top.
+At 300 dpi each image pixel covers exactly ``scale`` x ``scale`` device pixels, so nothing is
+interpolated: the PNG has the network's own pixels and the PDF embeds them.  Positions are in device
+pixels, x from the left and y from the top.
 """
 
 import io
@@ -28,7 +28,7 @@ NOTE_SIZE = 6
 LEADING = 1.3
 LABEL_PAD = 14
 LABEL_HEIGHT = 92
-"""Device pixels that a line of labels takes under a panel."""
+"""Height in device pixels of a line of labels below a panel."""
 INK = "#1a1a1a"
 FAINT = "#6b6b6b"
 ACCENT = "#c2571a"
@@ -47,12 +47,12 @@ STYLE = {
     "image.interpolation": "none",
     "text.usetex": False,
 }
-"""The fonts come with matplotlib, so that a figure looks alike on every machine."""
+"""The fonts come with matplotlib, so that a figure looks the same on every machine."""
 
 
 @contextmanager
 def style():
-    """Draw with the figures' own typography, whatever the user's matplotlib is set to."""
+    """Use the style of the figures instead of the user's matplotlib settings."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
@@ -60,7 +60,7 @@ def style():
 
 
 def points(size):
-    """Device pixels in a length given in points (1/72 inch)."""
+    """Convert a length from points (1/72 inch) to device pixels."""
     return round(size * DPI / 72)
 
 
@@ -70,11 +70,11 @@ def blank(width, height):
 
 
 def place(figure, picture, left, top, scale, label="", name=""):
-    """Put a picture on a figure with its top left corner at (left, top); returns its axes.
+    """Put an image on a figure with its top left corner at (left, top); returns its axes.
 
-    Parameters: picture [H, W, 3] uint8 or [H, W] float in [0, 1] (shown from black to white);
-    scale in device pixels per element; label goes under the panel; name becomes the axes' own
-    label, by which the panel is found again.
+    Parameters: picture [H, W, 3] uint8 or [H, W] float in [0, 1] (black to white); scale in device
+    pixels per image pixel; label is placed below the panel; name becomes the label of the axes, by
+    which the panel can be found.
     """
     width, height = figure.get_size_inches() * DPI
     rows, columns = picture.shape[:2]
@@ -96,16 +96,16 @@ def write(figure, text, x, y, size=CAPTION_SIZE, **settings):
 
 
 def text_width(text, size):
-    """Width in device pixels that a line of text takes in the figures' font."""
+    """Width in device pixels of a line of text in the figures' font."""
     renderer = FigureCanvasAgg(blank(DPI, DPI)).get_renderer()
     font = FontProperties(family=STYLE["font.family"], size=size)
     return renderer.get_text_width_height_descent(text, font, ismath="$" in text)[0]
 
 
 def wrapped(text, width, size=CAPTION_SIZE):
-    """Lines of a text, each at most ``width`` device pixels wide unless it is one word.
+    """Wrap text into lines of at most ``width`` device pixels, unless a line is a single word.
 
-    Words are parted at spaces; a formula between dollar signs must not contain one.
+    Words are separated by spaces; a formula between dollar signs must not contain spaces.
     """
     with style():
         lines = [""]
@@ -121,9 +121,8 @@ def wrapped(text, width, size=CAPTION_SIZE):
 class Caption:
     """A caption and its small print, wrapped to a width in device pixels.
 
-    The caption may hold formulas; the small print, in which names of files are, is taken literally.
-    ``height`` says what it will take, so that a figure can be made large enough before it is
-    written.
+    The caption may contain formulas; the small print, which contains file names, is literal.
+    ``height`` is the height needed, so that a figure can be made large enough beforehand.
     """
 
     def __init__(self, text, note, width):
@@ -148,16 +147,16 @@ class Caption:
 
 
 def scale_for(picture, height):
-    """The whole number of device pixels per element that shows a picture nearest to a height."""
+    """The integer scale that brings an image closest to a height in device pixels."""
     return max(1, round(height / picture.shape[0]))
 
 
 def grid(rows, labels, caption, note, scale, gap=GAP):
-    """A sheet of pictures in rows and columns, labels under the last row, caption below.
+    """A sheet of images in rows and columns, with labels below the last row and a caption.
 
-    Parameters: rows, a list of lists of pictures of one size (None leaves a cell empty);
-    labels, one per column; caption, plain text with formulas; scale, device pixels per
-    element; note, small print.  Returns a matplotlib Figure, panels named "row,column".
+    Parameters: rows, a list of lists of images at one size (None leaves a cell empty); labels, one
+    per column; caption, plain text with formulas; scale, device pixels per image pixel; note, small
+    print.  Returns a matplotlib Figure with panels named "row,column".
     Source: the layout of the paper's figures 4 and 5.
     """
     first = next(picture for row in rows for picture in row if picture is not None)
@@ -183,21 +182,22 @@ def grid(rows, labels, caption, note, scale, gap=GAP):
     return figure
 
 
-def save(figure, base, facts):
-    """Write BASE.png and BASE.pdf, each whole or not at all, the same bytes every time.
+def save(figure, base, metadata):
+    """Write BASE.png and BASE.pdf atomically and reproducibly, byte for byte.
 
-    Parameters: figure; base, a path without ending; facts, a dict of str -> str that says
-    where the figure comes from ("Title" among them).  PNG: one tEXt (or iTXt) chunk for each
-    fact.  PDF: the facts as JSON under Keywords, since its dictionary has fixed names.
+    Parameters: figure; base, a path without suffix; metadata, a dict of str -> str with the origin of
+    the figure, including "Title".  PNG: one tEXt (or iTXt) chunk per entry.  PDF: all entries as JSON
+    under Keywords, because PDF metadata has a fixed set of names.
     Returns the two paths.  Raises OSError.
     """
     base = Path(base)
     base.parent.mkdir(parents=True, exist_ok=True)
-    pdf_facts = {"Title": facts["Title"], "Keywords": json.dumps(facts, sort_keys=True), "CreationDate": None}
+    keywords = json.dumps(metadata, sort_keys=True)
+    pdf_metadata = {"Title": metadata["Title"], "Keywords": keywords, "CreationDate": None}
     with style():
         png, pdf = io.BytesIO(), io.BytesIO()
-        figure.savefig(png, format="png", dpi=DPI, metadata=facts)
-        figure.savefig(pdf, format="pdf", dpi=DPI, metadata=pdf_facts)
+        figure.savefig(png, format="png", dpi=DPI, metadata=metadata)
+        figure.savefig(pdf, format="pdf", dpi=DPI, metadata=pdf_metadata)
     paths = [base.with_name(base.name + ending) for ending in (".png", ".pdf")]
     for path, content in zip(paths, (png, pdf)):
         write_atomically(path, content.getvalue())
@@ -213,7 +213,7 @@ def png(figure, dpi=DPI):
 
 
 def rendered(figure):
-    """A figure as pixels [H, W, 3] uint8."""
+    """Render a figure to pixels [H, W, 3] uint8."""
     canvas = FigureCanvasAgg(figure)
     with style():
         canvas.draw()
@@ -221,7 +221,7 @@ def rendered(figure):
 
 
 def as_bytes(picture):
-    """A float picture in [0, 1] as uint8; uint8 comes back as it is."""
+    """A float image in [0, 1] as uint8; uint8 is returned unchanged."""
     picture = np.asarray(picture)
     if picture.dtype == np.uint8:
         return picture

@@ -1,11 +1,11 @@
-"""Ctrl-C and SIGTERM as a request: finish the step, save, leave."""
+"""Ctrl-C and SIGTERM as a request to finish the step, save and exit."""
 
 import signal
 import sys
 
 
 class Stopped(BaseException):
-    """A signal that does not wait: before the first step, or the second of its kind."""
+    """Raised by a signal that stops immediately: before the first step, or a second signal."""
 
     def __init__(self, number: int):
         super().__init__(number)
@@ -15,8 +15,8 @@ class Stopped(BaseException):
 class Signals:
     """Context manager that catches SIGINT and SIGTERM.
 
-    While ``patient`` is false, a signal raises Stopped at once.  While it is true, the first one
-    only sets ``exit_code`` (130 or 143), for the loop to look at; the second raises Stopped.
+    While ``patient`` is false, a signal raises Stopped.  While it is true, the first signal only sets
+    ``exit_code`` (130 or 143), which the loop checks; the second raises Stopped.
     """
 
     def __init__(self):
@@ -36,4 +36,4 @@ class Signals:
         if self.exit_code or not self.patient:
             raise Stopped(number)
         self.exit_code = 128 + number
-        print("\nstopping after this step (once more: at once)", file=sys.stderr, flush=True)
+        print("\nstopping after this step (again: stop immediately)", file=sys.stderr, flush=True)

@@ -1,24 +1,24 @@
-"""Texts for people: one line, of bearable length, that any terminal can print."""
+"""Messages as one line of limited length that any terminal can print."""
 
-LONGEST = 490  # characters of a message; with what stands before it, at most 500
-HEAD = 200  # characters that a long message keeps of its beginning, where the file is named
+LONGEST = 490  # characters of a message; at most 500 with its prefix
+HEAD = 200  # leading characters kept of a long message, which contain the file name
 
 
 def printable(text):
-    """A text that can be printed though it holds a file's name that is no proper text."""
+    """Escape what cannot be encoded, such as a file name that is not valid Unicode."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def literal(text):
-    """A text with names in it as matplotlib shall draw it: none of it is markup, all can be drawn."""
-    shown = (c if c.isprintable() or c == "\n" else escaped(c) for c in text)
-    return "".join(shown).replace("$", r"\$")
+    """Escape text for matplotlib: no part is markup and every character is printable."""
+    characters = (c if c.isprintable() or c == "\n" else escaped(c) for c in text)
+    return "".join(characters).replace("$", r"\$")
 
 
 def one_line(text):
-    """A text as one line: what cannot be seen is escaped, of a long one the middle is left out.
+    """Text as one line, with unprintable characters escaped and the middle of a long text omitted.
 
-    The beginning names a file and the end its cure; a newline in a name must not hide them.
+    The beginning has the file name and the end the cure; a newline in a file name must not hide them.
     """
     line = "".join(c if c.isprintable() else escaped(c) for c in printable(str(text).strip()))
     if len(line) <= LONGEST:
@@ -28,5 +28,5 @@ def one_line(text):
 
 
 def escaped(character):
-    """A character as Python writes it."""
+    """A character as a Python escape sequence."""
     return character.encode("unicode_escape").decode()

@@ -1,4 +1,4 @@
-"""Adam of Kingma and Ba, algorithm 1: an ordered dict of updates; nothing is compiled here."""
+"""Adam (Kingma and Ba, algorithm 1) as an ordered dict of symbolic updates."""
 
 from collections import OrderedDict
 
@@ -12,12 +12,12 @@ at = aesara.tensor
 
 
 class Adam:
-    """Adam's moments for one network, and its step.
+    """Adam for one network: its moments and its update.
 
-    ``moments``: ordered dict of name -> shared variable: "t" (steps done, a float scalar), and
+    ``moments``: ordered dict of name -> shared variable: "t" (number of updates, a float scalar), and
     "<parameter>/m" and "<parameter>/v" for every parameter.
 
-    Section 3.1: "ADAM [6] with the settings of [10] - learning rate 0.0002"; hence beta1 0.5.
+    Section 3.1: "ADAM [6] with the settings of [10] - learning rate 0.0002", hence beta1 = 0.5.
     """
 
     def __init__(self, params: OrderedDict, config: Config):
@@ -30,11 +30,11 @@ class Adam:
                 self.moments[f"{name}/{moment}"] = aesara.shared(zeros, name=f"{name}/{moment}")
 
     def updates(self, loss) -> OrderedDict:
-        """Ordered dict of shared variable -> new value, for one step down the loss.
+        """Ordered dict of shared variable -> new value, for one step that minimizes the loss.
 
-        Algorithm 1: theta_t = theta - learning_rate m_hat / (sqrt(v_hat) + epsilon).  "theano" as in
-        many Theano codes: epsilon beside the uncorrected sqrt(v_t), which weighs 1 / sqrt(1 -
-        beta2^t) times more and shows at small gradients.
+        Algorithm 1: theta_t = theta - learning_rate m_hat / (sqrt(v_hat) + epsilon).  The variant
+        "theano", common in Theano code, adds epsilon to the uncorrected sqrt(v_t): this scales
+        epsilon by 1 / sqrt(1 - beta2^t), which matters for small gradients.
         """
         t = self.moments["t"] + np.asarray(1, self.moments["t"].dtype)
         updates = OrderedDict([(self.moments["t"], t)])
@@ -46,24 +46,24 @@ class Adam:
         return updates
 
     def descent(self, kind) -> "AdamStep":
-        """The step of a parameter of a type as one operation, made once."""
+        """The fused update of one parameter of this type, built once per type."""
         if kind not in self.operations:
             theta, m, v, g_t, t = *(kind() for _ in range(4)), self.moments["t"].type()
             m_t, v_t, step = self.step(m, v, g_t, t)
             config, op = self.config, AdamStep([theta, m, v, g_t, t], [theta - step, m_t, v_t])
             op.attributes = (config.learning_rate, config.beta1, config.beta2, config.epsilon,
-                        config.adam == "theano", *fall(config))  # fmt: skip
+                        config.adam == "theano", *decay_schedule(config))  # fmt: skip
             self.operations[kind] = op
         return self.operations[kind]
 
     def step(self, m, v, g_t, t):
-        """m_t, v_t and what is taken from theta, for moments m, v, gradient g_t and step count t."""
+        """(m_t, v_t, step) with theta_t = theta - step, from moments m, v, gradient g_t and count t."""
         alpha, beta1, beta2, epsilon = (
             at.constant(np.asarray(getattr(self.config, name), dtype=m.dtype))
             for name in ("learning_rate", "beta1", "beta2", "epsilon")
         )
         if self.config.learning_rate_decay:
-            alpha = alpha * left(t, *fall(self.config))
+            alpha = alpha * left(t, *decay_schedule(self.config))
         m_t = beta1 * m + (1 - beta1) * g_t
         v_t = beta2 * v + (1 - beta2) * at.square(g_t)
         m_scale, v_scale = 1 - beta1**t, 1 - beta2**t
@@ -73,26 +73,27 @@ class Adam:
 
 
 class AdamStep(FusedOp):
-    """Adam's step on one parameter, (theta, m, v, g_t, t) -> (theta_t, m_t, v_t).
+    """Adam's update of one parameter, (theta, m, v, g_t, t) -> (theta_t, m_t, v_t).
 
-    attributes: (learning rate, beta1, beta2, epsilon, whether that stands beside the uncorrected moment,
-    and both numbers of `fall`).
+    attributes: (learning rate, beta1, beta2, epsilon, whether epsilon is added to the uncorrected
+    moment, and both numbers of `decay_schedule`).
     """
 
 
-def fall(config: Config) -> tuple[float, float]:
-    """(updates of a network in all, updates at their end in which the step size falls to 0).
+def decay_schedule(config: Config) -> tuple[float, float]:
+    """(total updates of a network, number of final updates in which the step size decays to 0).
 
-    The schedule "alternate" gives a network every other step.  The second is 0 where it is constant.
+    With schedule "alternate" a network is updated in every other step.  The second number is 0 for a
+    constant step size.
     """
     last = config.steps if config.schedule == "both" else (config.steps + 1) // 2
     return float(last), config.learning_rate_decay * last
 
 
 def left(t, last: float, falling: float):
-    """What is left of the step size at update t = 1, 2 ...: min(1, (last + 1 - t) / falling) or 0.
+    """Factor of the step size at update t = 1, 2 ...: max(0, min(1, (last + 1 - t) / falling)).
 
-    The last update has 1 / falling of it.
+    It is 1 / falling at the last update.
     """
     last, falling = (np.asarray(number, t.dtype) for number in (last + 1, falling))
     return at.clip((last - t) / falling, np.asarray(0, t.dtype), np.asarray(1, t.dtype))

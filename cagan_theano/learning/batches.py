@@ -1,7 +1,7 @@
-"""From the photos of a data file to minibatches: resident arrays and the indices of each step.
+"""Minibatches gathered from photos that stay on the device.
 
-The photos stay on the device; a step sends only the rows of its minibatch (and, where
-config.augmentation asks for it, flips, shifts and tones), and the graph gathers them.
+A step transfers only the row indices of its minibatch and, with config.augmentation, its flips,
+shifts and tones; the graph gathers the images.
 """
 
 from typing import NamedTuple
@@ -16,10 +16,10 @@ at = aesara.tensor
 
 
 class Batch(NamedTuple):
-    """The symbolic minibatch: x_i, y_i, y_j, y_k [N, 3, H, W] in [-1, 1]; m_i [N, 1, H, W] or None.
+    """A symbolic minibatch: x_i, y_i, y_j, y_k [N, 3, H, W] in [-1, 1]; m_i [N, 1, H, W] or None.
 
-    truth: with true swaps, the true x_ij, as x_i, else None.  region: where config.gamma_region
-    asks for it, 1 where the old or the new garment covers a pixel and 0 elsewhere, as m_i.
+    truth [N, 3, H, W]: the true x_ij, if config.needs_truth.  region [N, 1, H, W]: 1 where the old or
+    the new garment covers a pixel, else 0, if config.gamma_region > 0.  Otherwise None.
     """
 
     x_i: object
@@ -32,9 +32,9 @@ class Batch(NamedTuple):
 
 
 def symbolic_indices(config: Config) -> Indices:
-    """Symbolic `Indices` by the names of their fields, None for those that config leaves unused.
+    """Symbolic `Indices` named after their fields; fields that config does not use are None.
 
-    The fixed length makes every size in the graph a constant, as JAX needs for gradients.
+    Their fixed length makes every shape in the graph static, as JAX requires for gradients.
     """
     rows = at.TensorType("int32", (config.batch_size,))
     tones = at.TensorType("float32", (config.batch_size, len(TONES)))
@@ -47,9 +47,9 @@ def symbolic_indices(config: Config) -> Indices:
 
 
 def symbolic_batch(x, y, mask, indices: Indices, config: Config, dtype="float32") -> Batch:
-    """Gather a minibatch from resident shared arrays, inside the graph.
+    """Gather a minibatch from resident shared arrays, as part of the graph.
 
-    x, y: uint8 [n, H, W, 3]; mask: uint8 [n, H, W, 1] or None.  With true swaps x and mask hold
+    x, y: uint8 [n, H, W, 3]; mask: uint8 [n, H, W, 1] or None.  With true swaps x and mask have
     n + m rows (see `cagan_theano.learning.sampling`).
     """
 
@@ -58,8 +58,8 @@ def symbolic_batch(x, y, mask, indices: Indices, config: Config, dtype="float32"
         return augment(pixels, indices, config)
 
     def images(source, rows, tone):
-        pictures = to_graph(moved(source, rows), config, dtype)
-        return pictures if tone is None else toned(pictures, tone)
+        gathered = to_graph(moved(source, rows), config, dtype)
+        return gathered if tone is None else toned(gathered, tone)
 
     person = indices.i if indices.person is None else indices.person
     m_i = truth = region = None
@@ -74,14 +74,14 @@ def symbolic_batch(x, y, mask, indices: Indices, config: Config, dtype="float32"
 
 
 def union(one, other, config: Config, dtype="float32"):
-    """1 where one of two masks uint8 [N, H, W, 1] exceeds one half, else 0: [N, 1, H, W]."""
+    """Union of two masks uint8 [N, H, W, 1]: [N, 1, H, W], 1 where either exceeds one half, else 0."""
     region = at.gt(at.maximum(one, other), MASK_LEVEL).astype(dtype)
     shape = (config.batch_size, 1, config.height, config.width)
     return at.specify_shape(region.dimshuffle(0, 3, 1, 2), shape)
 
 
 def image_shape(config: Config, channels: int) -> tuple:
-    """[N, H, W, C] of a minibatch."""
+    """Shape (N, H, W, C) of a minibatch."""
     return config.batch_size, config.height, config.width, channels
 
 
@@ -93,9 +93,9 @@ def to_graph(pixels, config: Config, dtype="float32", channels: int = 3):
 
 
 def toned(images, tone):
-    """clip(gain v^gamma + brightness, 0, 1) of RGB [N, 3, H, W] in [-1, 1], v in [0, 1] meanwhile.
+    """clip(gain v^gamma + brightness, 0, 1) on RGB images [N, 3, H, W] in [-1, 1], rescaled to v in [0, 1].
 
-    tone: [N, 5] as of `Indices`.
+    tone: [N, 5], see `Indices`.
     """
     tone = tone.astype(images.dtype)
     gain = tone[:, :3].dimshuffle(0, 1, "x", "x")
@@ -106,7 +106,7 @@ def toned(images, tone):
 
 
 def augment(pixels, indices: Indices, config: Config):
-    """Mirror and shift [N, H, W, C] as the indices say; edges repeat where a shift uncovers them."""
+    """Mirror and shift images [N, H, W, C] by the indices; shifts repeat the edge pixels."""
     if "mirror" in config.augmentation:
         flip = at.eq(indices.mirror, 1).dimshuffle(0, "x", "x", "x")
         pixels = at.switch(flip, pixels[:, :, ::-1], pixels)

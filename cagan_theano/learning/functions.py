@@ -36,22 +36,22 @@ class Networks(NamedTuple):
 
 
 def build_networks(config: Config, seed: int | None = None, dtype: str = "float32") -> Networks:
-    """G and D with initial weights drawn from the seed (config.seed unless given)."""
+    """G and D with random initial weights; seed defaults to config.seed."""
     streams = np.random.SeedSequence(config.seed if seed is None else seed).spawn(2)
     G, D = (np.random.Generator(np.random.PCG64(stream)) for stream in streams)
     return Networks(Generator(config, G, dtype), Discriminator(config, D, dtype))
 
 
 def sized_networks(config: Config) -> Networks:
-    """G and D that know their sizes and have no weights: they cost no memory."""
+    """G and D with parameter shapes but no weights, so that they take no memory."""
     return Networks(Generator(config, None), Discriminator(config, None))
 
 
 def losses_of_D(networks: Networks, batch: Batch, config: Config) -> OrderedDict:
-    """The terms of Eq. 2 for D by name, "loss_D" first, symbolic scalars.
+    """D's loss and its terms (Eq. 2): name -> symbolic scalar, "loss_D" first.
 
-    D sees its three inputs as one minibatch; instance norm keeps the pictures of a minibatch apart,
-    so this is exact and lets each layer run once.
+    D takes its three inputs concatenated into one minibatch, so that each layer runs once.  This is
+    exact, because instance norm treats each image separately.
     """
     x_ij = generate(networks, batch).x_ij
     humans = at.concatenate([batch.x_i, x_ij, batch.x_i], axis=0)
@@ -63,10 +63,10 @@ def losses_of_D(networks: Networks, batch: Batch, config: Config) -> OrderedDict
 
 
 def losses_of_G(networks: Networks, batch: Batch, config: Config) -> OrderedDict:
-    """The terms of Eq. 1 and of ours for G by name, "loss_G" first, symbolic scalars.
+    """G's loss and its terms (Eq. 1 and ours): name -> symbolic scalar, "loss_G" first.
 
-    A term of weight 0 is not there at all, since no rewrite would take its networks out of the
-    graph; L_id, which needs none, is told all the same.
+    Terms of weight 0 are left out, because no graph rewrite would remove their networks.  L_id needs
+    no further network and is always returned.
     """
     output = networks.G.channels(batch.x_i, batch.y_i, batch.y_j)
     generated = networks.G.painted(batch.x_i, output, batch.m_i)
@@ -76,7 +76,7 @@ def losses_of_G(networks: Networks, batch: Batch, config: Config) -> OrderedDict
         terms["adv_G"] = adversarial_loss(networks.D(x_ij, batch.y_j), config), config.gamma_adv
     terms["L_id"] = identity_loss(generated.alpha, config), config.gamma_i
     if config.gamma_c:
-        # section 2.3: the way back swaps y_j for y_i; the photo's mask is the best one known there
+        # section 2.3: the cycle swaps y_j back for y_i; the photo's mask is the best one available
         cycled = networks.G(x_ij, batch.y_j, batch.y_i, batch.m_i).x_ij
         terms["L_cyc"] = cycle_loss(batch.x_i, cycled, config), config.gamma_c
     terms |= true_terms(batch, x_ij, output, config)
@@ -85,9 +85,9 @@ def losses_of_G(networks: Networks, batch: Batch, config: Config) -> OrderedDict
 
 
 def true_terms(batch: Batch, x_ij, output, config: Config) -> dict:
-    """Name -> (term, weight) of the terms that need true swaps, where their weights are not 0.
+    """Name -> (term, weight) of the terms that need true swaps, without those of weight 0.
 
-    output: G's 4 channels before sigmoid and tanh.
+    output: G's 4 output channels before sigmoid and tanh.
     """
     terms = {}
     if config.gamma_truth:
@@ -102,7 +102,7 @@ def true_terms(batch: Batch, x_ij, output, config: Config) -> dict:
 
 
 def weighted(terms: dict, dtype: str):
-    """The sum of weight * term over (term, weight), without those of weight 0."""
+    """The sum of weight * term over name -> (term, weight), without terms of weight 0."""
     parts = [term if name == "adv_G" and weight == 1 else np.asarray(weight, dtype) * term
              for name, (term, weight) in terms.items() if weight]  # fmt: skip
     return functools.reduce(operator.add, parts)
@@ -114,19 +114,18 @@ def generate(networks: Networks, batch: Batch) -> Generated:
 
 
 def image_shape(images, config: Config):
-    """State the size [N, 3, H, W] of images in the graph."""
+    """Declare the shape [N, 3, H, W] of images in the graph."""
     return at.specify_shape(images, (None, 3, config.height, config.width))
 
 
 class Functions(NamedTuple):
-    """Compiled updates, each `Indices` -> dict of losses, and the moments that they move.
+    """Compiled updates, each `Indices` -> dict of losses, and their optimizers.
 
-    update does what update_D and then update_G do with the same minibatch, and generates x_ij,
-    which is the same for both, once.
+    update: update_D followed by update_G on the same minibatch, with x_ij generated only once.
     optimizers: {"G": Adam, "D": Adam}.
-    Without an adversarial term (config.gamma_adv 0) there is no update_D and no Adam for D, and
-    update is update_G.
-    average: the `Generator` of the moving averages that the updates of G move along, or None.
+    Without an adversarial term (config.gamma_adv = 0), update_D is None, D has no Adam, and update is
+    update_G.
+    average: `Generator` with the moving average of G's weights, which the updates of G maintain, or None.
     """
 
     update_D: Callable | None
@@ -140,12 +139,12 @@ def compile_functions(networks: Networks, photos, config: Config, backend: Backe
     """Compile the updates on resident photos (x, y uint8 [n, H, W, 3], mask uint8 [n, H, W] or None).
 
     With true swaps x and mask have n + m rows (see `cagan_theano.learning.sampling`).
-    Each function is compiled at its first call.  Raises ValueError when the configuration needs
-    masks that the photos lack.
+    Each function is compiled on its first call.  Raises ValueError if the configuration needs masks
+    and the photos have none.
     """
     if config.needs_masks and photos.mask is None:
         named = f"mask={config.mask!r}" if config.takes_mask else "gamma_region"
-        raise ValueError(f"{named} needs masks, which the data file does not hold")
+        raise ValueError(f"{named} needs masks, but the data file has none")
     indices = symbolic_indices(config)
     batch = resident_batch(photos, indices, config, backend, networks.G.params["encoder1.W"].dtype)
     trained = networks._asdict() if config.adversarial_terms else {"G": networks.G}
@@ -173,7 +172,7 @@ def compile_functions(networks: Networks, photos, config: Config, backend: Backe
 
 
 def start_average(G: Generator, config: Config, backend: Backend) -> Generator:
-    """A generator whose weights are averages of G's, and G's own to begin with."""
+    """A generator for the moving average of G's weights, initialized with G's weights."""
     average = build_networks(config, dtype=G.params["encoder1.W"].dtype).G
     for name, variable in average.params.items():
         variable.set_value(np.array(G.params[name].get_value()))
@@ -182,10 +181,10 @@ def start_average(G: Generator, config: Config, backend: Backend) -> Generator:
 
 
 def averaging(updates: OrderedDict, adam: Adam, average: Generator | None, config: Config):
-    """Adam's updates of G, and those of the averages where there are any.
+    """Adam's updates of G, extended by those of the moving average, if any.
 
-    a_t = d a + (1 - d) theta_t with d = min(config.average, t / (t + 9)): the first updates
-    weigh as much as in a mean over the last tenth, so that the start is soon forgotten.
+    a_t = d a + (1 - d) theta_t with d = min(config.average, t / (t + 9)): early on, the average spans
+    about the last tenth of the updates, so that it soon forgets the initial weights.
     """
     if average is None:
         return updates
@@ -198,7 +197,7 @@ def averaging(updates: OrderedDict, adam: Adam, average: Generator | None, confi
 
 
 def resident_batch(photos, indices, config, backend, dtype) -> Batch:
-    """Put the photos on the device and gather symbolic minibatches from them."""
+    """Put the photos on the device and return the symbolic minibatch gathered from them."""
     arrays = {"photos/x": photos.x, "photos/y": photos.y}
     if config.needs_masks:
         arrays["photos/mask"] = photos.mask[..., None]
@@ -209,16 +208,16 @@ def resident_batch(photos, indices, config, backend, dtype) -> Batch:
 
 
 def compile_joint_update(indices, losses_D, losses_G, adam_D, updates_G, backend) -> "Lazy":
-    """update_D, then update_G with the D that it gave, in one function.
+    """One function for update_D followed by update_G with the updated D.
 
-    update_D leaves G as it is, so G's pass over x_i, y_i, y_j is one and the same in both.
+    update_D does not change G, so both share G's forward pass on x_i, y_i, y_j.
     """
     updates = adam_D.updates(losses_D["loss_D"])
 
     def all_updates():
         return OrderedDict([*updates.items(), *updates_G(after_D["loss_G"]).items()])
 
-    # G's gradient takes the updated D as it is: it must not run back through D's update
+    # the updated D is a constant for G's gradient, which must not flow through D's update
     constant = aesara.gradient.disconnected_grad
     new_D = {theta: constant(updates[theta]) for theta in adam_D.params.values()}
     terms = aesara.clone_replace(list(losses_G.values()), replace=new_D)
@@ -227,14 +226,14 @@ def compile_joint_update(indices, losses_D, losses_G, adam_D, updates_G, backend
 
 
 class Lazy:
-    """A function of `Indices` that is compiled when first called, since compiling takes time."""
+    """A function of `Indices` that is compiled on its first call, because compilation is slow."""
 
     def __init__(self, indices, losses, updates, backend):
         self.indices, self.losses, self.updates = indices, losses, updates
         self.backend, self.function = backend, None
 
     def compile(self):
-        """Compile now; returns the Aesara function of the used `Indices` giving stacked losses."""
+        """Compile now; returns the Aesara function from the used `Indices` to the stacked losses."""
         if self.function is None:
             self.function = aesara.function(
                 self.indices.used(),
@@ -246,7 +245,7 @@ class Lazy:
         return self.function
 
     def __call__(self, indices: Indices) -> dict[str, float]:
-        """One update; returns the losses, before it, by name."""
+        """Run one update; returns the losses before it by name."""
         values = np.asarray(self.compile()(*indices.used()))
         return dict(zip(self.losses, values.tolist()))
 
@@ -263,7 +262,7 @@ def compile_swap(G: Generator, config: Config, backend: Backend) -> Callable:
 
 
 def swap_function(G: Generator, config: Config, backend: Backend, n: int | None = None):
-    """The Aesara function of `compile_swap`, for n pictures; None: for any number."""
+    """The Aesara function of `compile_swap` for batches of n images; None: of any size."""
     dtype = G.params["encoder1.W"].dtype
     image = at.TensorType(dtype, (n, 3, config.height, config.width))
     inputs = [image(name) for name in ("x_i", "y_i", "y_j")]

@@ -1,4 +1,4 @@
-"""The loop around a `Training`: step, log, save, until the last step or a signal."""
+"""The training loop: step, log and save until the last step or a signal."""
 
 import json
 import math
@@ -17,10 +17,10 @@ IN_BAR = ("loss_D", "loss_G", "L_id", "L_cyc", "L_truth", "L_region")
 
 
 class Loop:
-    """Step, log and save; a subclass says where to (`log`, `save`, `diverged`).
+    """Step, log and save; a subclass defines the destination (`log`, `save`, `diverged`).
 
-    last: the step to end after.  save_every: steps between saves; None: only at the end.
-    metadata: of the checkpoints; "seconds" counts on.
+    last: the last step.  save_every: steps between checkpoints; None: only at the end.
+    metadata: written to the checkpoints; "seconds" accumulates over resumed runs.
     """
 
     def __init__(
@@ -36,15 +36,15 @@ class Loop:
         with self.progress_bar() as bar:
             while not self.finished() and not self.signals.exit_code:
                 losses = self.step()
-                shown = " ".join(f"{k} {v:.3f}" for k, v in losses.items() if k in IN_BAR)
-                bar.set_postfix_str(shown, refresh=False)
+                text = " ".join(f"{k} {v:.3f}" for k, v in losses.items() if k in IN_BAR)
+                bar.set_postfix_str(text, refresh=False)
                 bar.update()
-        code = self.finish()  # a signal after the last step has nothing left to stop
+        code = self.finish()  # after the last step, a signal has nothing left to stop
         self.signals.patient = False
         return code
 
     def progress_bar(self):
-        """A bar over the steps, updated rarely where no terminal shows it."""
+        """A progress bar over the steps, updated rarely when stderr is not a terminal."""
         return tqdm(
             initial=self.training.step,
             total=self.last,
@@ -58,27 +58,27 @@ class Loop:
         return self.training.step >= self.last
 
     def step(self) -> dict:
-        """One step, its line in the log and, when due, a checkpoint; returns the losses."""
+        """Run one step, log it and, when due, save a checkpoint; returns the losses."""
         losses = self.training.advance()
         self.check_finite(losses)
-        # before the checkpoint, so that no resumed log lacks a line
+        # before the checkpoint, so that the log of a resumed run has every step
         self.log({"step": self.training.step, **losses, **self.observe()})
         if self.finished() or self.signals.exit_code or self.due(self.save_every):
             self.save()
         return losses
 
     def due(self, every: int | None) -> bool:
-        """Whether something that happens every so many steps happens after this one."""
+        """Whether an action with a period of `every` steps is due after this step."""
         return every is not None and self.training.step % every == 0
 
     def check_finite(self, losses: dict) -> None:
-        """Raise ValueError when training has diverged; what is on the disk stays."""
+        """Raise ValueError if training has diverged; files on disk are kept."""
         broken = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
         if broken:
             raise self.diverged(", ".join(broken))
 
     def metadata(self) -> dict:
-        """Metadata of a checkpoint of this step."""
+        """Metadata for a checkpoint of this step."""
         return {
             **self._metadata,
             "seconds": round(time.monotonic() - self.start, 1),
@@ -88,7 +88,7 @@ class Loop:
         }
 
     def observe(self) -> dict:
-        """Further numbers for the log line of this step."""
+        """Additional values for this step's log line."""
         return {}
 
     def log(self, line: dict) -> None:
@@ -100,16 +100,16 @@ class Loop:
         raise NotImplementedError
 
     def diverged(self, what: str) -> ValueError:
-        """The error of a training that has diverged."""
+        """The error to raise when training has diverged."""
         raise NotImplementedError
 
     def finish(self) -> int:
-        """Report how the training ended; returns the exit code."""
+        """Report how the run ended; returns the exit code."""
         return 0 if self.finished() else self.signals.exit_code
 
 
 class FileLoop(Loop):
-    """A `Loop` into one checkpoint file and, where given, an open log (text, one JSON object a line)."""
+    """A `Loop` that writes one checkpoint file and, if given, an open log (JSON lines)."""
 
     def __init__(self, training, out, log, last, save_every, metadata, signals):
         super().__init__(training, last, save_every, metadata, signals)

@@ -1,7 +1,7 @@
-"""Equations 1 and 2 of the paper, symbolic, from D's logits; and terms of ours, for true swaps.
+"""Symbolic losses: equations 1 and 2 of the paper from D's logits, and our terms for true swaps.
 
-log D = -softplus(-logit) and log(1 - D) = -softplus(logit): no epsilon stands in a log, and no
-gradient vanishes by rounding.
+log D = -softplus(-logit) and log(1 - D) = -softplus(logit), which need no epsilon inside a log and
+lose no gradient to rounding.
 """
 
 from cagan_theano.compat import aesara
@@ -10,37 +10,37 @@ from cagan_theano.network.layers import downsample
 
 at = aesara.tensor
 
-OCTAVES = 3  # of detail_loss: pixels, and averages of 2x2 and 4x4 of them
+OCTAVES = 3  # scales of detail_loss: pixels, and averages over 2x2 and 4x4 pixels
 
 
 def log_d(logits):
-    """log D of D's logits."""
+    """log D from D's logits."""
     return -at.softplus(-logits)
 
 
 def log_one_minus_d(logits):
-    """log(1 - D) of D's logits."""
+    """log(1 - D) from D's logits."""
     return -at.softplus(logits)
 
 
 def reduce_patches(values, config: Config):
-    """Join [N, 1, H', W'] over lambda, mu by config.field, and average over the minibatch (Eq. 2)."""
+    """Reduce [N, 1, H', W'] over lambda, mu by config.field and average over the minibatch (Eq. 2)."""
     if config.field == "sum":
         return values.sum(axis=(1, 2, 3)).mean()
     return values.mean()
 
 
 def negative_term(logits, config: Config):
-    """What D maximises on a negative pair: log(1 - D), or Eq. 2's letter 1 - log D."""
-    letter = config.adversarial == "literal"
-    return 1 - log_d(logits) if letter else log_one_minus_d(logits)
+    """The term that D maximizes on a negative pair: log(1 - D), or 1 - log D as Eq. 2 is written."""
+    literal = config.adversarial == "literal"
+    return 1 - log_d(logits) if literal else log_one_minus_d(logits)
 
 
 def discriminator_loss(real, fake, mismatch, config: Config):
-    """-L_cGAN for D to minimise: the terms (real, fake, mismatch) of Eq. 2, each of weight 1.
+    """-L_cGAN, which D minimizes: the terms (real, fake, mismatch) of Eq. 2, each with weight 1.
 
-    Arguments are logits of D(x_i, y_i), D(x_ij, y_j), D(x_i, y_j), each [N, 1, H', W'].
-    Returns the three terms; their sum is the loss.
+    Arguments: logits of D(x_i, y_i), D(x_ij, y_j) and D(x_i, y_j), each [N, 1, H', W'].
+    Returns the three terms, whose sum is the loss.
     """
     return (
         -reduce_patches(log_d(real), config),
@@ -50,26 +50,26 @@ def discriminator_loss(real, fake, mismatch, config: Config):
 
 
 def adversarial_loss(fake, config: Config):
-    """L_cGAN for G to minimise, on logits of D(x_ij, y_j): -log D, or Eq. 2's letter 1 - log D.
+    """L_cGAN, which G minimizes, from logits of D(x_ij, y_j): -log D, or 1 - log D as Eq. 2 is written.
 
-    Their gradients are the same.
+    Both have the same gradient.
     """
-    letter = config.adversarial == "literal"
-    return reduce_patches(1 - log_d(fake) if letter else -log_d(fake), config)
+    literal = config.adversarial == "literal"
+    return reduce_patches(1 - log_d(fake) if literal else -log_d(fake), config)
 
 
 def absolute(x):
-    """|x| whose gradient at 0 is 0; Aesara's own is x / |x|, which is NaN there."""
+    """|x| with gradient 0 at 0, where Aesara's own gradient, x / |x|, is NaN."""
     return x * at.sgn(x)
 
 
 def identity_loss(alpha, config: Config):
-    """L_id(G) = ||alpha|| of section 2.3 on [N, 1, H, W]: mean L1 norm, or total variation."""
+    """L_id(G) = ||alpha|| (section 2.3) on [N, 1, H, W]: mean L1 norm or total variation."""
     return total_variation(alpha) if config.alpha_norm == "tv" else absolute(alpha).mean()
 
 
 def total_variation(alpha):
-    """Mean absolute difference of vertical neighbors plus that of horizontal ones.
+    """Mean absolute difference of vertical neighbors plus that of horizontal neighbors.
 
     Section 2.3: "different norms (e.g. total variation) can improve the results further".
     """
@@ -79,12 +79,12 @@ def total_variation(alpha):
 
 
 def cycle_loss(x_i, cycled, config: Config):
-    """L_cyc(G) = ||x_i - G(G(x_i, y_i, y_j), y_j, y_i)||: mean absolute, or mean squared."""
+    """L_cyc(G) = ||x_i - G(G(x_i, y_i, y_j), y_j, y_i)||: mean absolute or mean squared error."""
     difference = x_i - cycled
     return at.square(difference).mean() if config.cycle_norm == "l2" else absolute(difference).mean()
 
 
-# Not the paper's: terms for data whose true swaps are known.
+# Not in the paper: terms for data with known true swaps.
 
 
 def truth_loss(x_ij, truth):
@@ -93,10 +93,10 @@ def truth_loss(x_ij, truth):
 
 
 def region_loss(logit, region):
-    """L_region: mean cross-entropy of alpha = sigmoid(logit) with a region of 0 and 1, [N, 1, H, W].
+    """L_region: mean cross-entropy of alpha = sigmoid(logit) with a binary region r, [N, 1, H, W].
 
-    -r log alpha - (1 - r) log(1 - alpha) = softplus(logit) - r logit, which no sure logit makes
-    infinite.
+    -r log alpha - (1 - r) log(1 - alpha) = softplus(logit) - r logit, which stays finite for large
+    logits.
     """
     return (at.softplus(logit) - region * logit).mean()
 
@@ -106,13 +106,13 @@ def detail_loss(x_ij, truth, shape):
 
     With e_0 = x_ij - true x_ij and e_k+1 the averages of e_k over 2x2 pixels,
 
-        L_detail = 1/3 sum_k (mean |vertical differences of e_k| + mean |horizontal ones|):
+        L_detail = 1/3 sum_k (mean |vertical differences of e_k| + mean |horizontal ones|).
 
-    since differences and averages are linear, the L1 distance of both pictures' gradients at
-    scales 1, 2 and 4.  Akin to the gradient difference loss of Mathieu, Couprie and LeCun (2016),
-    which compares the gradients' magnitudes.
+    Since differences and averages are linear, this is the L1 distance between the gradients of both
+    images at scales 1, 2 and 4.  Similar to the gradient difference loss of Mathieu, Couprie and
+    LeCun (2016), which compares the gradients' magnitudes.
 
-    shape: (3, H, W), sides from 8 on that 4 divides.
+    shape: (3, H, W), with H and W multiples of 4 and at least 8.
     """
     error, total, (channels, height, width) = x_ij - truth, 0, shape
     for octave in range(OCTAVES):

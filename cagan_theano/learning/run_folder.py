@@ -1,13 +1,14 @@
-"""The folder of one training: configuration, log, checkpoints, pictures, lock.
+"""The folder of one training run: configuration, log, checkpoints, images, lock.
 
-    config.json                   the configuration; written last, it says that there is a training
-    log.jsonl                     one JSON object for each step: its number and losses
-    checkpoints/step_0000500.h5   the newest few
+    config.json                   the configuration; written last, so it marks a run that can be resumed
+    log.jsonl                     one JSON object per step: its number and losses
+    checkpoints/step_0000500.h5   the newest few checkpoints
     samples/step_0000250.png      held-out swaps
-    losses.png                    curves of the log
-    lock                          held while a training writes here
+    losses.png                    loss curves
+    lock                          held while a run writes here
 
-The folder itself may be a link; none in it is followed: it would lead writing and removing elsewhere.
+The folder itself may be a symbolic link.  Links inside it are rejected, because following them would
+write and remove files elsewhere.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ CHECKPOINT = re.compile(r"step_(\d{7,})\.h5")
 
 
 class RunFolder:
-    """The files of one training.  A context manager: the lock is held inside."""
+    """The files of one training run.  As a context manager, it holds the lock."""
 
     def __init__(self, path):
         self.path = Path(path)
@@ -34,23 +35,23 @@ class RunFolder:
         self._lock = self._log = None
 
     def begun(self) -> bool:
-        """Whether there is a training here to go on with."""
+        """Whether the folder contains a run that can be resumed."""
         return (self.path / "config.json").is_file()
 
     def check_new(self) -> None:
-        """Raise ValueError when something is there that a new training must not touch.
+        """Raise ValueError if the folder contains anything that a new run must not touch.
 
-        What a training leaves that was killed before it had written its config.json is no bar.
+        Files of a run that was killed before it wrote config.json do not count.
         """
         if self.path.exists() and not (
             self.path.is_dir() and all(map(self._is_unborn, self.path.rglob("*")))
         ):
             raise ValueError(
-                f"{self.path}: exists already; continue it with --resume, or name another folder"
+                f"{self.path}: exists already; continue it with --resume, or choose another folder"
             )
 
     def _is_unborn(self, path) -> bool:
-        """Whether a path is one that a training writes before its config.json."""
+        """Whether a path is one that a run writes before config.json."""
         known = ("lock", "samples", "checkpoints")
         return not path.is_symlink() and (
             path in [self.path / name for name in known]
@@ -59,7 +60,7 @@ class RunFolder:
         )
 
     def check_links(self) -> None:
-        """Raise ValueError where one of a training's own files or folders is a link."""
+        """Raise ValueError if one of the run's files or folders is a symbolic link."""
         own = [self.path / name for name in NAMES]
         for folder in (self.samples, self.checkpoints):
             if folder.is_dir() and not folder.is_symlink():
@@ -67,20 +68,20 @@ class RunFolder:
         for path in own:
             if path.is_symlink():
                 raise ValueError(
-                    f"{path}: is a link, and none in a run folder is followed; put in its "
-                    "place what it leads to"
+                    f"{path}: is a link, and links in a run folder are not followed; replace it "
+                    "with its target"
                 )
 
     def check_old(self) -> None:
-        """Raise FileNotFoundError unless a training was begun here, ValueError where it has links."""
+        """Raise FileNotFoundError if there is no run to resume, ValueError if the folder has links."""
         self.check_links()
         if not self.begun():
             raise FileNotFoundError(
-                f"{self.path}: holds no training to resume; check the path, or start one without --resume"
+                f"{self.path}: contains no training run to resume; check the path, or omit --resume"
             )
 
     def __enter__(self):
-        """Take the lock; then no one else writes here, and what a killed one left half done goes."""
+        """Take the lock, which excludes other writers, and remove temporary files of killed runs."""
         folders = self.path, self.samples, self.checkpoints
         self.check_links()
         try:
@@ -95,58 +96,58 @@ class RunFolder:
         except BlockingIOError as error:
             self._lock.close()
             raise ValueError(
-                f"{self.path}: another training is running here; wait for it, stop it, or name another folder"
+                f"{self.path}: another training is running here; wait, stop it, or choose another folder"
             ) from error
         except OSError as error:
             if self._lock:
                 self._lock.close()
             raise type(error)(
-                f"{self.path}: cannot be written ({error.strerror}); choose another place"
+                f"{self.path}: cannot be written ({error.strerror}); choose another folder"
             ) from error
         return self
 
     def __exit__(self, *_):
         if self._log is not None:
-            with contextlib.suppress(OSError):  # a full disk has been told of
+            with contextlib.suppress(OSError):  # a full disk was already reported
                 self._log.close()
-        self._lock.close()  # releases the lock; the file stays, for it may not be unlinked safely
+        self._lock.close()  # releases the lock; the file stays, because unlinking it would be a race
 
     def write_config(self, config: Config) -> None:
-        """Store the configuration, one field a line."""
+        """Store the configuration, one field per line."""
         text = json.dumps(json.loads(config.to_json()), indent=2)
         write_atomically(self.path / "config.json", text + "\n")
 
     def read_config(self) -> Config:
-        """The stored configuration; ValueError when it is damaged."""
+        """The stored configuration; ValueError if it is damaged."""
         path = self.path / "config.json"
         try:
             return Config.from_json(path.read_text())
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"{path}: {error}; take the configuration of another run, or start anew"
+                f"{path}: {error}; copy the config.json of another run, or start a new run"
             ) from error
 
     # --- checkpoints
 
     def checkpoint_path(self, step: int) -> Path:
-        """Where the checkpoint of a step is."""
+        """Path of the checkpoint of a step."""
         return self.checkpoints / f"step_{step:07d}.h5"
 
     def steps(self) -> list[int]:
-        """Steps that have a checkpoint, ascending."""
+        """Steps with a checkpoint, ascending."""
         names = (CHECKPOINT.fullmatch(path.name) for path in self.checkpoints.glob("step_*.h5"))
         return sorted(int(name[1]) for name in names if name)
 
     def prune(self, keep: int) -> None:
-        """Remove all checkpoints but the newest few."""
+        """Remove all checkpoints except the newest `keep`."""
         for step in self.steps()[:-keep]:
             self.checkpoint_path(step).unlink(missing_ok=True)
 
     def newest_checkpoint(self, warn):
-        """The newest whole checkpoint as (path, Checkpoint).
+        """The newest intact checkpoint as (path, Checkpoint).
 
-        Broken ones are told to `warn(text)` and set aside as FILE.broken.  Raises ValueError when
-        none is whole.
+        Damaged ones are reported with `warn(text)` and renamed to FILE.broken.  Raises ValueError if
+        no checkpoint is intact.
         """
         for step in reversed(self.steps()):
             path = self.checkpoint_path(step)
@@ -155,13 +156,13 @@ class RunFolder:
             except ValueError as error:
                 aside = path.with_name(path.name + ".broken")
                 path.replace(aside)
-                warn(f"{error} (set aside as {aside.name})")
-        raise ValueError(f"{self.checkpoints}: holds no whole checkpoint; start anew in another folder")
+                warn(f"{error} (renamed to {aside.name})")
+        raise ValueError(f"{self.checkpoints}: contains no intact checkpoint; start a run in another folder")
 
     # --- log
 
     def open_log(self, step: int) -> None:
-        """Open the log for appending after a step; lines beyond it are dropped, none doubled."""
+        """Open the log for appending after `step`; lines of later steps are dropped."""
         path = self.path / "log.jsonl"
         kept = [json.dumps(line) + "\n" for line in self.read_log() if line["step"] <= step]
         write_atomically(path, "".join(kept))
@@ -169,24 +170,24 @@ class RunFolder:
             self._log = open(path, "a", buffering=1)  # noqa: SIM115 (closed by __exit__)
 
     def log(self, line: dict) -> None:
-        """Append one JSON object; it is handed to the system at once."""
+        """Append one JSON object; the line is passed to the operating system immediately."""
         with writing(self.path / "log.jsonl"):
             self._log.write(json.dumps(line) + "\n")
 
     def flush_log(self) -> None:
-        """Bring the log to the disk, so that a power cut leaves a line for each step that is kept."""
+        """Flush the log to disk, so that after a power failure it covers every checkpointed step."""
         if self._log is not None:
             with writing(self.path / "log.jsonl"):
                 flush(self._log.fileno())
 
     def read_log(self) -> list[dict]:
-        """All whole lines of the log; a last one that a crash cut short is left out."""
+        """All complete lines of the log, without a last line that a crash truncated."""
         path = self.path / "log.jsonl"
         return list(parse_log(path.read_text(errors="replace"))) if path.exists() else []
 
 
 def parse_log(text: str):
-    """The JSON objects with a step of a log's text."""
+    """Yield the JSON objects in a log's text that have a step."""
     for line in text.splitlines():
         try:
             value = json.loads(line)

@@ -1,4 +1,4 @@
-"""What a training shows of itself: held-out swaps with their scores, and curves of its log."""
+"""Images of a training run: sheets of held-out swaps with their scores, and loss curves."""
 
 from typing import NamedTuple
 
@@ -14,9 +14,8 @@ DPI = 150
 class HeldOut(NamedTuple):
     """Fixed triples of the test split.
 
-    x_i, y_i, y_j [M, H, W, 3] uint8; m_i [M, H, W] uint8 or None; truth [M, H, W, 3] uint8, None
-    where the swap is not known; region [M, H, W] bool (the old or the new garment), None where one
-    of the two is not.
+    x_i, y_i, y_j [M, H, W, 3] uint8; m_i [M, H, W] uint8 or None; truth [M, H, W, 3] uint8, the true
+    swaps, or None; region [M, H, W] bool, the old or the new garment, or None if either is unknown.
     """
 
     x_i: np.ndarray
@@ -28,9 +27,9 @@ class HeldOut(NamedTuple):
 
 
 def choose_held_out(photos, count: int) -> HeldOut | None:
-    """Evenly spaced triples of a split: those of its file where there are any.
+    """Evenly spaced triples of a split, taken from the file's own triples if it has any.
 
-    photos: a split of `data_prep.store.PhotoFile`.  None when all photos show one garment.
+    photos: a split of `data_prep.store.PhotoFile`.  Returns None if all photos show one garment.
     """
     if photos.triples is not None:
         m = spaced(len(photos.triples.i), count)
@@ -42,43 +41,43 @@ def choose_held_out(photos, count: int) -> HeldOut | None:
         if not pairs:
             return None
         m, (i, j) = None, np.array(pairs).T
-    pictures = rows(photos.x, i), rows(photos.y, i), rows(photos.y, j)
+    images = rows(photos.x, i), rows(photos.y, i), rows(photos.y, j)
     m_i = None if photos.mask is None else rows(photos.mask, i)
     if m is None:
-        return HeldOut(*pictures, m_i, None, None)
+        return HeldOut(*images, m_i, None, None)
     region = None if m_i is None else garment_region(m_i, rows(photos.triples.mask, m))
-    return HeldOut(*pictures, m_i, rows(photos.triples.x_ij, m), region)
+    return HeldOut(*images, m_i, rows(photos.triples.x_ij, m), region)
 
 
 def spaced(n: int, count: int) -> np.ndarray:
-    """Up to `count` different rows of n, evenly spaced."""
+    """Up to `count` distinct, evenly spaced rows of n."""
     return np.unique(np.linspace(0, n - 1, min(n, count)).astype(int))
 
 
 def other(garment, i):
-    """The next row after i, around the end, with another garment; None where there is none."""
+    """The next row after i, cyclically, with another garment, or None."""
     later = np.roll(np.arange(len(garment)), -i - 1)
     different = later[garment[later] != garment[i]]
     return different[0] if len(different) else None
 
 
 def rows(source, numbers) -> np.ndarray:
-    """Some rows of an HDF5 column, in any order."""
+    """Rows of an HDF5 column, in any order."""
     return np.stack([source[int(number)] for number in numbers])
 
 
 def scores(held_out: HeldOut, swap) -> dict[str, float]:
-    """How near the swaps are to the truth: `scores.SCORES`; {} where no truth or region is known."""
+    """`SCORES` of the swaps against the truth; {} if the truth or the region is unknown."""
     if held_out.region is None:
         return {}
     return scores_of(columns_of(held_out.x_i, swap.x_ij, held_out.truth, swap.alpha, held_out.region))
 
 
 def sample_sheet(held_out: HeldOut, swap, title: str, numbers: str, limit: int = 6) -> bytes:
-    """A PNG of swaps, one human to a row: y_i | x_i | alpha | x_ij | truth where known | y_j.
+    """A PNG of swaps, one human per row: y_i | x_i | alpha | x_ij | truth, if known | y_j.
 
-    title, numbers: the caption and its small print.  Each pixel of the network covers whole pixels
-    of the PNG: nothing is interpolated.
+    title: caption; numbers: small print.  Images are enlarged by a whole factor, without
+    interpolation.
     """
     from cagan_theano.io import sheet
 
@@ -97,9 +96,9 @@ def sample_sheet(held_out: HeldOut, swap, title: str, numbers: str, limit: int =
 
 
 def loss_curves(log: list[dict], title: str) -> bytes | None:
-    """A PNG of the log's losses and held-out scores over steps; None for a log without steps.
+    """A PNG of the logged losses and held-out scores over steps; None for a log without steps.
 
-    What is no number is left out.
+    Values that are not numbers are left out.
     """
     from matplotlib.figure import Figure
 
@@ -113,7 +112,7 @@ def loss_curves(log: list[dict], title: str) -> bytes | None:
         "generator": ("loss_G", "adv_G"),
         "regularizers": ("L_id", "L_cyc", "L_truth", "L_region"),
         "held-out swaps": ("inside", "alpha_iou", "error", "iou"),
-    }  # the last two: old logs
+    }  # error and iou: logs of older versions
     with sheet.style():
         figure = Figure(figsize=(10, 6.4), facecolor="white", layout="constrained")
         for axes, (name, keys) in zip(figure.subplots(2, 2).flat, panels.items()):
@@ -132,7 +131,7 @@ def loss_curves(log: list[dict], title: str) -> bytes | None:
 
 
 def plot_curve(axes, log, key: str, color: str) -> None:
-    """Plot one quantity of the log: its values faint, their running mean in full color."""
+    """Plot one quantity of the log: its values faintly, their running mean in full color."""
     points = [(line["step"], line[key]) for line in log if key in line]
     if not points:
         return

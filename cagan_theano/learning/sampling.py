@@ -1,8 +1,8 @@
-"""Which rows of the photos make each minibatch: numpy alone, so that it runs without Aesara too.
+"""Sampling of minibatches as rows of the photos, in NumPy only, so that it also runs without Aesara.
 
-Where config.needs_truth, minibatches are drawn from the true swaps (triples) of the data, and the
-people's pictures are the n photos x and, behind them, the m true swaps x_ij, m masks behind n alike.
-A triple serves both ways: x_i, y_i, y_j -> x_ij, and back x_ij, y_j, y_i -> x_i.
+If config.needs_truth, minibatches are sampled from the true swaps (triples) of the data.  The images
+of people are then the n photos x followed by the m true swaps x_ij; the masks are stored likewise.
+Each triple is used in both directions: x_i, y_i, y_j -> x_ij, and back x_ij, y_j, y_i -> x_i.
 """
 
 import json
@@ -12,20 +12,20 @@ import numpy as np
 
 from cagan_theano.config import TRUTHS, Config
 
-SHIFT = 16  # augmentation "crop" shifts by up to 1/16 of a side; not stated, our choice
-MASK_LEVEL = 127  # a mask value above this is garment
-# augmentation "tone", for values in [0, 1]: log of each channel's gain, log of gamma, brightness
+SHIFT = 16  # augmentation "crop" shifts by up to 1/16 of a side; not stated; our choice
+MASK_LEVEL = 127  # mask values above this are garment
+# largest changes of augmentation "tone", for values in [0, 1]: log gain of R, G, B, log gamma, brightness
 TONES = np.array([0.06, 0.06, 0.06, 0.2, 0.04])
 
 
 class Indices(NamedTuple):
-    """One minibatch: rows i, j, k and augmentation, each int32 [N] or None where it is not used.
+    """One minibatch: rows i, j, k and augmentation, each int32 [N], or None if not used.
 
-    x_i, y_i are row i; y_j row j != i; k the article of the mismatched pair, k = j unless drawn
-    apart.  mirror is 0 or 1; dy, dx are shifts in pixels.
-    person, truth: with true swaps, the rows of x_i and of the true x_ij among the n + m pictures of
-    people; i, j, k are then those of the articles alone.
-    tone_x, tone_y: float32 [N, 5], gains of R, G, B, gamma and brightness of the people's pictures
+    x_i, y_i are row i; y_j is row j != i; k is the article of the mismatched pair, equal to j unless
+    config.mismatch is "apart".  mirror is 0 or 1; dy, dx are shifts in pixels.
+    person, truth: with true swaps, the rows of x_i and of the true x_ij among the n + m images of
+    people; i, j, k are then the rows of the articles only.
+    tone_x, tone_y: float32 [N, 5], gains of R, G, B, gamma and brightness for the images of people
     and of the articles.
     """
 
@@ -41,23 +41,24 @@ class Indices(NamedTuple):
     tone_y: np.ndarray | None = None
 
     def used(self) -> list:
-        """The fields that are not None, in their order."""
+        """The fields that are not None, in order."""
         return [field for field in self if field is not None]
 
 
 class Sampler:
-    """Draws minibatches of rows: i uniform, j != i uniform, as under Eq. 2.
+    """Samples minibatches of rows: i uniform, j != i uniform, as stated below Eq. 2.
 
-    With true swaps: one of the 2 m ways of the triples uniform, no two alike in a minibatch.
-    What an option needs is drawn after all else and only where it is on: no random stream of
-    another configuration changes with it.
+    With true swaps, each sample is uniform over the m triples in both directions, without
+    replacement within a minibatch.
+    Random numbers for an optional feature are generated last and only if it is enabled, so that
+    adding the feature leaves the random stream of every other configuration unchanged.
 
-    ``garment`` [n], where given, makes j differ from i in garment, not only in row: two rows with
-    the same article would be a matched pair called mismatched.
-    ``triples`` (attributes i, j [m], and x_ij, which is None where no truth is known) are needed
-    where config.needs_truth.
-    Raises ValueError when there are fewer rows (ways, with true swaps) than a batch, one garment
-    only, or no true swaps where they are needed.
+    ``garment`` [n]: j differs from i in garment, not only in row, because two rows with the same
+    article would form a matched pair labeled as mismatched.
+    ``triples``: attributes i, j [m] and x_ij (None without true swaps); required if
+    config.needs_truth.
+    Raises ValueError for fewer rows (with true swaps: triples times two) than a batch, a single
+    garment, or missing true swaps.
     """
 
     def __init__(self, config: Config, garment: np.ndarray, triples=None):
@@ -71,7 +72,7 @@ class Sampler:
         self.rng = np.random.Generator(np.random.PCG64(config.seed))
 
     def draw(self) -> Indices:
-        """The next minibatch; the rows i of one minibatch differ from each other."""
+        """Sample the next minibatch, whose rows i are distinct."""
         config, size = self.config, self.config.batch_size
         i, j, *swapped = self.rows()
         k = self.other(i) if config.mismatch == "apart" else j
@@ -85,11 +86,11 @@ class Sampler:
         return rows._replace(tone_x=self.tone(), tone_y=self.tone())
 
     def rows(self) -> tuple:
-        """Rows i, j of articles; with true swaps also those of the person and of the truth."""
+        """Rows i, j of the articles and, with true swaps, of the person and the truth."""
         size = self.config.batch_size
         if self.ways is not None:
-            drawn = self.rng.choice(self.ways.shape[1], size, replace=False)
-            return tuple(self.ways[:, drawn])
+            sampled = self.rng.choice(self.ways.shape[1], size, replace=False)
+            return tuple(self.ways[:, sampled])
         i = self.rng.choice(len(self.garment), size, replace=False).astype(np.int32)
         return i, self.other(i)
 
@@ -99,18 +100,18 @@ class Sampler:
         return np.concatenate([np.exp(change[:, :4]), change[:, 4:]], axis=1).astype(np.float32)
 
     def other(self, i: np.ndarray) -> np.ndarray:
-        """For each row of i, a uniformly drawn row with another garment."""
+        """For each row of i, a uniformly sampled row with another garment."""
         j = self.rng.integers(0, len(self.garment), len(i)).astype(np.int32)
         while (same := self.garment[j] == self.garment[i]).any():
             j[same] = self.rng.integers(0, len(self.garment), same.sum())
         return j
 
     def state(self) -> str:
-        """The random state as JSON text, for a checkpoint."""
+        """The state of the random generator as JSON text, for a checkpoint."""
         return json.dumps(self.rng.bit_generator.state)
 
     def restore(self, text: str) -> None:
-        """Continue from `state`'s text; raises ValueError for a text that is none."""
+        """Restore the text of `state`; raises ValueError for any other text."""
         try:
             self.rng.bit_generator.state = json.loads(text)
         except (TypeError, KeyError, ValueError, OverflowError, RecursionError) as error:
@@ -118,25 +119,25 @@ class Sampler:
 
 
 def ways(triples, n: int, config: Config) -> np.ndarray:
-    """Rows of y_i, y_j, person and truth, int32 [4, 2 m]: m triples there, and the same m back.
+    """Rows of y_i, y_j, person and truth, int32 [4, 2 m]: m triples forward, then the same m back.
 
-    n: photos, behind which the m true swaps stand among the pictures of people.
+    n: number of photos, which precede the m true swaps among the images of people.
     """
     if triples is None or triples.x_ij is None:
         raise ValueError(
-            f"holds no true swaps to train on, which {truth_options(config)} needs; "
+            f"contains no true swaps to train on, which {truth_options(config)} needs; "
             "render some with --true-swaps of `python -m data_prep photoshoot`"
         )
     i, j = (np.asarray(rows, np.int32) for rows in (triples.i, triples.j))
     swapped = np.arange(n, n + len(i), dtype=np.int32)
     if 2 * len(i) < config.batch_size:
         raise ValueError(
-            f"{len(i)} true swaps, both ways, are fewer than a batch of "
+            f"{len(i)} true swaps, used in both directions, are fewer than a batch of "
             f"{config.batch_size}; render more with --true-swaps"
         )
     return np.concatenate([[i, j, i, swapped], [j, i, swapped, i]], axis=1)
 
 
 def truth_options(config: Config) -> str:
-    """The options in use that need true swaps."""
+    """The enabled options that need true swaps."""
     return ", ".join(name for name in TRUTHS if getattr(config, name))

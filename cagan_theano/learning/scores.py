@@ -1,8 +1,8 @@
-"""How near swaps are to the truth: one definition for the training's log and for the evaluation.
+"""Scores of swaps against the truth, shared by the training log and the evaluation.
 
-Statistics are functions of columns (dict of name -> array [n], a number for each swap) and of
-weights [..., n]; `cagan_theano.evaluation.interval` takes their intervals.  docs/evaluation.md defines
-the measures.
+Statistics are functions of columns (dict of name -> array [n], one number per swap) and of
+weights [..., n]; `cagan_theano.evaluation.interval` computes their intervals.  docs/evaluation.md
+defines the measures.
 """
 
 import math
@@ -11,32 +11,32 @@ import numpy as np
 
 from cagan_theano.learning.sampling import MASK_LEVEL
 
-MAX_STEP = 10**12  # no log has so many steps
+MAX_STEP = 10**12  # far above the steps of any log
 
 
 def garment_region(mask_i, mask_ij):
-    """Where the old or the new garment is visible: the pixels that a swap may change.
+    """Pixels where the old or the new garment is visible, which a swap may change.
 
     Parameters: mask_i, mask_ij [..., H, W] uint8 (0..255), the garment in x_i and in the true
-    x_ij.  Returns a bool array, true where either exceeds ``MASK_LEVEL``.
+    x_ij.  Returns a bool array [..., H, W], true where either exceeds ``MASK_LEVEL``.
     """
     return (mask_i > MASK_LEVEL) | (mask_ij > MASK_LEVEL)
 
 
-def mean_error(picture, truth, region):
+def mean_error(image, truth, region):
     """Mean absolute error over the pixels of a region and the three channels.
 
-    Parameters: pictures [H, W, 3] in [0, 1]; region bool [H, W].  Returns a float in [0, 1],
+    Parameters: image, truth [H, W, 3] in [0, 1]; region bool [H, W].  Returns a float in [0, 1],
     nan for an empty region.
     """
-    return float(np.abs(picture - truth)[region].mean()) if region.any() else np.nan
+    return float(np.abs(image - truth)[region].mean()) if region.any() else np.nan
 
 
 def overlap(alpha, region, threshold=0.5):
     """Intersection over union of thresholded alpha and a region.
 
-    Parameters: alpha [H, W] in [0, 1]; region bool [H, W].  Returns a float in [0, 1]; two
-    empty regions agree (1.0).
+    Parameters: alpha [H, W] in [0, 1]; region bool [H, W].  Returns a float in [0, 1],
+    1.0 if both are empty.
     """
     painted = alpha > threshold
     union = np.count_nonzero(painted | region)
@@ -47,9 +47,9 @@ def overlap(alpha, region, threshold=0.5):
 
 
 def mean(values, weights):
-    """Weighted mean of values [n]; swaps with nan are left out.
+    """Weighted mean of values [n] without nan.
 
-    weights [..., n].  Returns [...], nan where no swap is left.
+    weights [..., n].  Returns [...], nan if no value remains.
     """
     known = np.isfinite(values)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -62,7 +62,7 @@ def average(column):
 
 
 def ratio(error, of):
-    """Statistic: mean error as a share of another column's mean (a ratio of means)."""
+    """Statistic: the mean of a column divided by another column's mean (a ratio of means)."""
 
     def ratio(columns, weights):
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -76,15 +76,15 @@ SCORES = {
     "outside": average("error_outside"),
     "alpha_iou": average("iou"),
 }
-"""What the log and the evaluation both tell, by its name in both."""
+"""Statistics with the same name in the log and in the evaluation."""
 
 OLD_SCORES = ("error", "iou", "outside")
-"""What logs before SCORES told, pooled over pixels: the error inside, the IoU, and, otherwise than
-now, the change outside of the region (from x_i, not from the truth)."""
+"""Scores in logs of older versions, pooled over pixels: the error inside the region, the IoU and, in a
+different sense than now, the change outside the region (from x_i, not from the truth)."""
 
 
 def columns_of(x_i, x_ij, truth, alpha, region) -> dict:
-    """The columns of `SCORES`: of swaps [M, H, W, 3] uint8, alpha [M, H, W], region bool [M, H, W]."""
+    """The columns for `SCORES` from images [M, H, W, 3] uint8, alpha [M, H, W], region bool [M, H, W]."""
     rows = [
         {
             "error_inside": mean_error(made, true, inside),
@@ -98,7 +98,7 @@ def columns_of(x_i, x_ij, truth, alpha, region) -> dict:
 
 
 def scores_of(columns) -> dict[str, float]:
-    """`SCORES` of columns, without those that no swap has."""
+    """`SCORES` of columns, without those that are not finite."""
     ones = np.ones(len(columns["iou"]))
     found = {name: float(statistic(columns, ones)) for name, statistic in SCORES.items()}
     return {name: value for name, value in found.items() if math.isfinite(value)}
@@ -108,9 +108,9 @@ def scores_of(columns) -> dict[str, float]:
 
 
 def score_names(line) -> list:
-    """Names of the held-out scores of a log's line, [] where it has none.
+    """Names of the held-out scores in a line of a log, [] if it has none.
 
-    A log that an older program began has the old ones there.
+    A log begun by an older version has `OLD_SCORES`.
     """
     if set(SCORES) <= set(line):
         return list(SCORES)
@@ -118,9 +118,9 @@ def score_names(line) -> list:
 
 
 def log_lines(values) -> list[dict]:
-    """The lines of a log that have a step, and of these what are numbers; ValueError for no list."""
+    """The numbers of all lines of a log that have a step; ValueError unless `values` is a list."""
     if not isinstance(values, list):
-        raise ValueError("is no list of a log's lines")
+        raise ValueError("is not a list of log lines")
     lines = (
         {name: value for name, value in line.items() if is_number(value)}
         for line in values
@@ -130,13 +130,13 @@ def log_lines(values) -> list[dict]:
 
 
 def condensed_log(value) -> dict:
-    """{points, samples} of a log in little, as `replicate/claims.py` keeps it; ValueError for no such."""
+    """{points, samples} of a condensed log as stored by `replicate/claims.py`; ValueError if invalid."""
     points, samples = (log_lines(value.get(name, [])) for name in ("points", "samples"))
     return {"points": points, "samples": [line for line in samples if score_names(line)]}
 
 
 def is_number(value) -> bool:
-    """Whether a JSON value is a finite number that a float can hold."""
+    """Whether a JSON value is a finite number within the range of a float."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return abs(value) < 1e300 if isinstance(value, float) else abs(value) < 1 << 63

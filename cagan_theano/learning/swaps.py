@@ -1,4 +1,4 @@
-"""Swaps in batches of a fixed size, whatever computes them.  NumPy alone."""
+"""Swaps in batches of a fixed size, independent of the back end.  NumPy only."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from cagan_theano.io.color import decode, encode
 
 
 class Swap(NamedTuple):
-    """What G makes of N humans: x_ij = alpha x_tilde_ij + (1 - alpha) x_i (section 2.3).
+    """The output of G for N humans: x_ij = alpha x_tilde_ij + (1 - alpha) x_i (section 2.3).
 
     alpha: [N, H, W] float32 in [0, 1].  x_tilde_ij, x_ij: [N, H, W, 3] uint8 RGB.
     """
@@ -20,13 +20,13 @@ class Swap(NamedTuple):
 
 
 def swap_in_batches(function: Callable, images, masks, size: int, color: str) -> Swap:
-    """Run a compiled swap on any number of images; the last row fills up the last batch.
+    """Run a compiled swap on any number of images; the last batch is padded with the last row.
 
-    function: (x_i, y_i, y_j[, m_i]) -> alpha, x_tilde_ij, x_ij on arrays of `size` samples, as of
+    function: (x_i, y_i, y_j[, m_i]) -> alpha, x_tilde_ij, x_ij on arrays of `size` samples, see
     `cagan_theano.learning.functions.compile_swap`.
-    images: x_i, y_i, y_j [N, H, W, 3], uint8 or float in [0, 1].  masks: m_i [N, H, W] alike, or None.
-    color: config.color.
-    Raises ValueError for results that are NaN or infinite.
+    images: x_i, y_i, y_j [N, H, W, 3], uint8 or float in [0, 1].  masks: m_i [N, H, W], uint8 or float
+    in [0, 1], or None.  color: config.color.
+    Raises ValueError if a result is NaN or infinite.
     """
     n, height, width = images[0].shape[:3]
     whole = Swap(
@@ -41,8 +41,8 @@ def swap_in_batches(function: Callable, images, masks, size: int, color: str) ->
         outputs = [np.asarray(array) for array in function(*inputs)]
         if not all(np.isfinite(array).all() for array in outputs):
             raise ValueError(
-                "its weights, though finite, give values that are not (NaN or "
-                "infinity); use an earlier or another checkpoint"
+                "its finite weights give values that are not finite (NaN or infinity); "
+                "use an earlier or another checkpoint"
             )
         alpha, *painted = outputs
         part = Swap(alpha[:, 0], *(images_from_network(array, color) for array in painted))

@@ -28,18 +28,15 @@ from cagan_theano.model import Model
 from cagan_theano.options import config_options, devices_option, no_cache_option, precision_option
 from data_prep.store import PhotoFile
 
-HELD_OUT = 16  # triples that are scored; the sheets show the first few
+HELD_OUT = 16  # scored triples; the sheets contain the first few
 
-OTHER_DATA = (
-    "the data that this training was begun with; give the same photo file, or begin a new run "
-    "from its weights with --init"
-)
-USUAL = {"precision": "float32", "devices": 1, "cluster": None}  # how a back end computes
+SAME_DATA = "use the photo file the run was started with, or start a new run from its weights with --init"
+DEFAULTS = {"precision": "float32", "devices": 1, "cluster": None}  # options of the back end
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the command line says beside the `Config`."""
+    """Command-line settings that are not part of `Config`."""
 
     data: str
     run: str
@@ -55,39 +52,39 @@ class Settings:
     other_kernels: bool = False
 
     def choose_backend(self):
-        """The back end that the command line asks for."""
+        """The back end selected on the command line."""
         return choose_backend(self.backend, self.device, **self.machine)
 
     def resume_command(self) -> str:
-        """The command line that continues this training."""
+        """The command line that resumes this run."""
         words = ["python", "-m", "cagan_theano.learning.train", "--data", self.data, "--run", self.run]
         words += ["--backend", self.backend] if self.backend != "auto" else []
         words += ["--device", self.device] if self.device else []
-        for name, usual in USUAL.items():
-            value = self.machine.get(name, usual)
-            words += [f"--{name}", str(value)] if value != usual else []
+        for name, default in DEFAULTS.items():
+            value = self.machine.get(name, default)
+            words += [f"--{name}", str(value)] if value != default else []
         return shlex.join([*words, "--resume"])
 
 
 @click.command(cls=Command, context_settings={"max_content_width": 100})
 @click.option("--data", required=True, help="Photo file (HDF5) with a train split.")
-@click.option("--run", required=True, help="Folder of this training; it must not exist yet.")
-@click.option("--resume", is_flag=True, help="Continue the training in --run, bit for bit.")
+@click.option("--run", required=True, help="Run folder; must not exist, except with --resume.")
+@click.option("--resume", is_flag=True, help="Resume the run in --run, bit for bit.")
 @click.option(
     "--other-kernels",
     is_flag=True,
-    help="With --resume: go on though other kernels computed the run so far (another back "
-    "end, precision or compiler).  Its bits then depend on both.",
+    help="With --resume: continue although different kernels computed the run so far (another "
+    "back end, precision or compiler).  Its bits then depend on both.",
 )
-@click.option("--init", help="Checkpoint whose weights to start from, or their shipped name; any size.")
+@click.option("--init", help="Checkpoint whose weights to start from, or a shipped name; any image size.")
 @click.option(
     "--backend",
     type=click.Choice(("auto", *BACKENDS)),
     default="auto",
     show_default=True,
-    help="Aesara's linker; auto: jax where it is installed.",
+    help="Aesara's linker; auto: jax if installed.",
 )
-@click.option("--device", type=click.Choice(("cpu", "gpu")), help="[default: the best there is]")
+@click.option("--device", type=click.Choice(("cpu", "gpu")), help="[default: gpu if available]")
 @click.option(
     "--sample-every",
     type=click.IntRange(1),
@@ -103,17 +100,21 @@ class Settings:
     help="Steps between checkpoints.",
 )
 @click.option(
-    "--keep", type=click.IntRange(1), default=3, show_default=True, help="Newest checkpoints to keep."
+    "--keep",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Newest checkpoints to keep.",
 )
-@click.option("--note", default="", help="A remark that the checkpoints carry.")
+@click.option("--note", default="", help="Remark stored in the checkpoints.")
 @precision_option
 @devices_option
 @click.option(
     "--cluster",
     metavar="HOST:PORT,PROCESSES,INDEX|auto",
-    help="Train together with other processes, on other hosts too: where process 0 "
-    "listens, how many there are, which this is; auto: as the batch system says.  "
-    "Needs --devices all and one --run that all can read; process 0 alone writes.",
+    help="Train with several processes, also on several hosts: address of process 0, number of "
+    "processes and index of this one; auto: from the batch system.  Requires --devices all "
+    "and a --run folder that all processes can read; only process 0 writes.",
 )
 @no_cache_option
 @config_options()
@@ -138,9 +139,9 @@ def train(
 ):
     """Train CAGAN on a photo file; the defaults are the paper's settings.
 
-    Ctrl-C stops after the step at hand and saves; --resume goes on from there.  With --resume,
-    the settings are those of the run; only --steps may change.  The size of the pictures is
-    that of the data.
+    Ctrl-C stops after the current step and saves a checkpoint; --resume continues from it.  With
+    --resume, the settings of the run apply and only --steps may change.  The image size is that of
+    the data.
     """
     settings = Settings(
         data,
@@ -165,17 +166,17 @@ def train(
         try:
             return (resume_run if resume else new_run)(settings, given, signals)
         except Stopped as stopped:
-            how = f"go on with: {settings.resume_command()}"
+            how = f"resume with: {settings.resume_command()}"
             click.echo(
-                "stopped at once; " + (how if RunFolder(run).begun() else "nothing was written"), err=True
+                "stopped immediately; " + (how if RunFolder(run).begun() else "nothing was written"), err=True
             )
             return stopped.exit_code
 
 
 def new_run(settings: Settings, given: dict, signals: Signals) -> int:
-    """Begin a training; returns the exit code.  Until all is ready, nothing is written."""
+    """Start a new run; returns the exit code.  Nothing is written until everything is ready."""
     folder = RunFolder(settings.run)
-    if not settings.machine.get("cluster"):  # else process 0 may have begun it already
+    if not settings.machine.get("cluster"):  # with a cluster, process 0 may have created it already
         folder.check_new()
     backend = settings.choose_backend()
     with PhotoFile(settings.data) as file:
@@ -190,17 +191,17 @@ def new_run(settings: Settings, given: dict, signals: Signals) -> int:
     if backend.process:
         return follow(trainer, signals)
     with folder:
-        folder.check_new()  # once more: another training may have begun and ended meanwhile
+        folder.check_new()  # again: another run may have started and ended meanwhile
         loop = RunLoop(trainer, folder, held_out, metadata, settings, signals)
         loop.save()
-        folder.write_config(config)  # last: from now on there is something to resume
+        folder.write_config(config)  # last: from now on the run can be resumed
         return loop.run()
 
 
 def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
-    """Continue a training from its newest whole checkpoint; returns the exit code."""
+    """Resume a run from its newest intact checkpoint; returns the exit code."""
     if settings.init:
-        raise ValueError("--init: a resumed training has its own weights; leave --init out")
+        raise ValueError("--init: a resumed run has its own weights; omit --init")
     folder = RunFolder(settings.run)
     folder.check_old()
     backend = settings.choose_backend()
@@ -211,7 +212,7 @@ def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
         check_steps(config, checkpoint.step)
         check_same_data(file, checkpoint.metadata)
         check_same_kernels(path, checkpoint.metadata, backend, settings.other_kernels)
-        with naming(path):  # before the networks of config.json are built
+        with naming(path):  # before building the networks of config.json
             check_weights(config, G=checkpoint.G, D=checkpoint.D)
         photos, held_out, pixels = read_data(file, config)
         check_same_pixels(file, checkpoint.metadata, pixels)
@@ -221,7 +222,7 @@ def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
         if backend.process:
             return follow(trainer, signals)
         folder.write_config(config)
-        folder.prune(settings.keep)  # killed between saving and this, a training leaves one more
+        folder.prune(settings.keep)  # a run killed between saving and pruning leaves one checkpoint too many
         click.echo(f"resuming after step {trainer.step} from {path}")
         metadata = {"note": "", "seconds": 0.0, **checkpoint.metadata}
         metadata["note"] = settings.note or metadata["note"]
@@ -231,7 +232,7 @@ def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
 
 
 def follow(trainer: Trainer, signals: Signals) -> int:
-    """Take part in the training that process 0 logs and saves; returns the exit code."""
+    """Take part in a run that process 0 logs and saves; returns the exit code."""
     signals.patient = True
     while trainer.step < trainer.config.steps and not signals.exit_code:
         trainer.advance()
@@ -240,40 +241,40 @@ def follow(trainer: Trainer, signals: Signals) -> int:
 
 
 def same_settings(stored: Config, given: dict, run: str) -> Config:
-    """The stored configuration with a new number of steps; ValueError for any other change."""
+    """The stored configuration with the given number of steps; ValueError for any other change."""
     for name, value in given.items():
         if name != "steps" and getattr(stored, name) != value:
             raise ValueError(
-                f"{run}: was begun with {name}={getattr(stored, name)}, not {value}; "
-                f"leave --{name.replace('_', '-')} out, or begin a new run"
+                f"{run}: was started with {name}={getattr(stored, name)}, not {value}; "
+                f"omit --{name.replace('_', '-')}, or start a new run"
             )
     return stored.replace(steps=given.get("steps", stored.steps))
 
 
 def check_steps(config: Config, done: int) -> None:
-    """Raise ValueError where a training has done more steps than are asked for."""
+    """Raise ValueError if the run has already passed config.steps."""
     if config.steps < done:
         raise ValueError(
-            f"--steps {config.steps}: the training has done {done} steps already; give a "
-            "larger number, or leave --steps out"
+            f"--steps {config.steps}: the run has already done {done} steps; give a larger "
+            "number, or omit --steps"
         )
 
 
 def check_same_kernels(path, metadata: dict, backend, consent: bool) -> None:
-    """Raise ValueError where other kernels would go on than those that computed a checkpoint."""
+    """Raise ValueError if the kernels differ from those that computed the checkpoint."""
     known, now = metadata.get("kernels"), backend.kernels
     if known is None:
-        click.echo(f"{path}: records no kernels; whether these ({now}) computed it is not checked")
+        click.echo(f"{path}: records no kernels; cannot check that they were the current ones ({now})")
     elif known != now and not consent:
         raise ValueError(
-            f"{path}: was computed by other kernels ({reprlib.repr(known)}) than are here "
-            f"({now}), so that the bits would differ; go on where those are (a compiler, "
-            "the same --backend and --precision), or consent with --other-kernels"
+            f"{path}: was computed by other kernels ({reprlib.repr(known)}) than the current "
+            f"ones ({now}), so the bits would differ; resume with the same compiler, --backend "
+            "and --precision, or accept the change with --other-kernels"
         )
 
 
 def changed_kernels(metadata: dict, backend) -> dict:
-    """What the metadata say further where others than a checkpoint's kernels go on."""
+    """Additional metadata if the kernels differ from those of the checkpoint, else {}."""
     known = metadata.get("kernels")
     if known in (None, backend.kernels):
         return {}
@@ -282,17 +283,17 @@ def changed_kernels(metadata: dict, backend) -> dict:
 
 
 def check_data(file: PhotoFile, config: Config) -> None:
-    """Raise ValueError when the photos do not serve this configuration."""
+    """Raise ValueError if the photos do not fit the configuration."""
     if (file.height, file.width) != (config.height, config.width):
         raise ValueError(
-            f"{file.path}: has photos of {file.height}x{file.width}, not "
-            f"{config.height}x{config.width}; use another file or leave --height "
-            "and --width out"
+            f"{file.path}: has photos at {file.height}x{file.width}, not "
+            f"{config.height}x{config.width}; use another file, or omit --height "
+            "and --width"
         )
     photos = file.split("train")
     if len(photos) < config.batch_size:
         raise ValueError(
-            f"{file.path}: has {len(photos)} pairs to train on, fewer than a batch "
+            f"{file.path}: has {len(photos)} training pairs, fewer than a batch "
             f"of {config.batch_size}; use a smaller --batch-size or more photos"
         )
     if config.takes_mask and photos.mask is None:
@@ -305,7 +306,7 @@ def check_data(file: PhotoFile, config: Config) -> None:
 
 
 def check_truth(file: PhotoFile, photos, config: Config) -> None:
-    """Raise ValueError when the photos lack what the terms for true swaps need."""
+    """Raise ValueError if the photos lack the masks or true swaps that the configuration needs."""
     if config.gamma_region and photos.mask is None:
         raise ValueError(
             f"{file.path}: has no masks, which --gamma-region needs; use "
@@ -316,7 +317,7 @@ def check_truth(file: PhotoFile, photos, config: Config) -> None:
 
 
 def describe(file: PhotoFile) -> dict:
-    """What a checkpoint remembers of its data."""
+    """Metadata about the data, stored in checkpoints."""
     return {
         "pairs": len(file.split("train")),
         "height": file.height,
@@ -326,33 +327,33 @@ def describe(file: PhotoFile) -> dict:
 
 
 def check_same_data(file: PhotoFile, metadata: dict) -> None:
-    """Raise ValueError when a training was begun with other photos."""
+    """Raise ValueError unless the file matches the data in a checkpoint's metadata."""
     known = metadata.get("data")
     if not isinstance(known, dict) or {**known, "pixels": 0} != {**describe(file), "pixels": 0}:
-        raise ValueError(f"{file.path}: is not {OTHER_DATA}")
+        raise ValueError(f"{file.path}: is not the data of this run; {SAME_DATA}")
 
 
 def check_same_pixels(file: PhotoFile, metadata: dict, pixels: str) -> None:
-    """Raise ValueError when photos of the same description hold other pixels."""
+    """Raise ValueError if the pixels differ from those in a checkpoint's metadata."""
     known = metadata["data"].get("pixels")
     if known is None:
-        click.echo(f"{file.path}: its pixels are not compared, for the checkpoint has no digest of them")
+        click.echo(f"{file.path}: cannot check its pixels, because the checkpoint has no digest of them")
     elif known != pixels:
-        raise ValueError(f"{file.path}: holds other pixels than {OTHER_DATA}")
+        raise ValueError(f"{file.path}: has other pixels than the data of this run; {SAME_DATA}")
 
 
 def read_data(file: PhotoFile, config: Config) -> tuple:
-    """(train split in memory, held-out triples or None, digest of all that they hold)."""
+    """(train split in memory, held-out triples or None, digest of both)."""
     digest = hashlib.sha256()
     photos = read_photos(file.split("train"), config, digest)
     held_out = choose_held_out(file.split("test"), HELD_OUT) if "test" in file.splits else None
     for array in held_out or ():
-        feed(digest, array)
+        update_digest(digest, array)
     return photos, held_out, digest.hexdigest()
 
 
 def prepare(file: PhotoFile, photos, held_out, config: Config, backend) -> Trainer:
-    """The trainer of photos that were read from a file; see `read_data`."""
+    """The trainer for photos read from a file by `read_data`."""
     if held_out is not None and config.takes_mask and held_out.m_i is None:
         raise ValueError(
             f"{file.path}: has no test masks, which --mask {config.mask} needs; use "
@@ -361,12 +362,12 @@ def prepare(file: PhotoFile, photos, held_out, config: Config, backend) -> Train
     with naming(file.path):
         trainer = Trainer(config, photos, backend)
     if held_out is None:
-        tqdm.write(f"{file.path}: has no test photos; no samples will be drawn")
+        tqdm.write(f"{file.path}: has no test photos; no samples will be written")
     return trainer
 
 
-def feed(digest, array) -> None:
-    """Add an array (or None) to a digest, so that no two sequences of arrays give the same bytes."""
+def update_digest(digest, array) -> None:
+    """Add an array or None to a digest, with dtype and shape to keep sequences of arrays distinct."""
     if array is None:
         digest.update(b"none")
         return
@@ -375,10 +376,10 @@ def feed(digest, array) -> None:
 
 
 def read_photos(photos, config: Config, digest=None):
-    """The split in memory, its pictures in the coding of config.color.
+    """Load a split into memory, with images in the color space of config.color.
 
-    Where config.needs_truth, the true swaps stand behind the photos x, their masks behind mask.
-    digest: of hashlib; it is fed all that is read, before any coding.
+    If config.needs_truth, the true swaps follow the photos x, and their masks follow mask.
+    digest: a hashlib object, updated with all arrays as stored in the file.
     """
     digest = digest or hashlib.sha256()
     people, masks = [photos.x], [photos.mask]
@@ -391,26 +392,26 @@ def read_photos(photos, config: Config, digest=None):
     mask = np.concatenate([rows.load() for rows in masks]) if config.needs_masks else None
     swaps = (photos.triples.i, photos.triples.j) if config.needs_truth else ()
     for array in (mask, photos.garment, *swaps):
-        feed(digest, array)
+        update_digest(digest, array)
     return dataclasses.replace(photos, x=x, y=y, mask=mask)
 
 
 def read_rows(columns, color: str, bar, digest, chunk: int = 256) -> np.ndarray:
-    """All rows of HDF5 columns of pictures, one column behind the other."""
+    """All rows of HDF5 columns of images, concatenated."""
     target = empty_pictures((sum(map(len, columns)), *columns[0].shape[1:]))
     rest = target
     for source in columns:
         for start in range(0, len(source), chunk):
-            pictures = source[start : start + chunk]
-            feed(digest, pictures)
-            rest[start : start + chunk][: len(source) - start] = to_bytes(pictures, color)
+            pixels = source[start : start + chunk]
+            update_digest(digest, pixels)
+            rest[start : start + chunk][: len(source) - start] = to_bytes(pixels, color)
             bar.update(min(chunk, len(source) - start))
         rest = rest[len(source) :]
     return target
 
 
 def start_from(trainer: Trainer, path: str) -> dict:
-    """Give the trainer the weights of a checkpoint; returns what the metadata say of it."""
+    """Load the weights of a checkpoint into the trainer; returns metadata about it."""
     checkpoint = load_checkpoint(path)
     with naming(path):
         trainer.start_from(checkpoint.swapping_G(), checkpoint.D)
@@ -425,7 +426,7 @@ def start_from(trainer: Trainer, path: str) -> dict:
 
 
 class RunLoop(Loop):
-    """A `Loop` into a run folder, with samples of held-out swaps and curves of the losses."""
+    """A `Loop` that writes a run folder, with samples of held-out swaps and loss curves."""
 
     def __init__(
         self,
@@ -451,11 +452,11 @@ class RunLoop(Loop):
         return losses
 
     def sampled(self) -> bool:
-        """Whether this step has a sheet of samples."""
+        """Whether a sheet of samples is due after this step."""
         return self.finished() or self.due(self.settings.sample_every)
 
     def observe(self) -> dict:
-        """Write the sheet of held-out swaps when due; returns their scores."""
+        """Write a sheet of held-out swaps when due; returns their scores."""
         if self.held_out is None or not self.sampled():
             return {}
         held_out, step = self.held_out, self.training.step
@@ -475,31 +476,31 @@ class RunLoop(Loop):
         self.folder.log(line)
 
     def save(self) -> None:
-        """Write a checkpoint of this step and remove those beyond the newest few."""
+        """Write a checkpoint of this step and remove all except the newest `keep`."""
         self.folder.flush_log()
         path = self.folder.checkpoint_path(self.training.step)
         save_checkpoint(path, self.training.checkpoint(self.metadata()))
         self.folder.prune(self.settings.keep)
 
     def plot_curves(self) -> None:
-        """Plot the curves of the log."""
+        """Plot the loss curves."""
         title = f"{self.folder.path.name}, {self.training.step} steps"
         write_atomically(self.folder.path / "losses.png", loss_curves(self.folder.read_log(), title))
 
     def diverged(self, what: str) -> ValueError:
-        """The error of a training that has diverged: where it may go on from."""
+        """The error to raise when training has diverged, with the last good checkpoint."""
         last = self.folder.checkpoint_path(self.folder.steps()[-1])
         return ValueError(
             f"step {self.training.step}: {what}: training diverged; the last good "
-            f"checkpoint is {last}; begin a new run from it with --init and a smaller "
+            f"checkpoint is {last}; start a new run from it with --init and a smaller "
             "--learning-rate"
         )
 
     def finish(self) -> int:
-        """Report how the training ended and how to continue; returns the exit code."""
+        """Report how the run ended and how to resume it; returns the exit code."""
         path, step = self.folder.checkpoint_path(self.training.step), self.training.step
         if self.finished():
-            click.echo(f"{step} steps are done: {path}")
+            click.echo(f"finished {step} steps: {path}")
             return 0
-        click.echo(f"stopped after step {step}; go on with: {self.settings.resume_command()}", err=True)
+        click.echo(f"stopped after step {step}; resume with: {self.settings.resume_command()}", err=True)
         return self.signals.exit_code

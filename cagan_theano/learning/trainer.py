@@ -1,4 +1,4 @@
-"""The training that Aesara compiles: networks, Adam's moments and functions on one back end."""
+"""Training with Aesara: networks, Adam's moments and compiled functions on one back end."""
 
 import contextlib
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ from cagan_theano.learning.training import Training
 
 
 class Trainer(Training):
-    """The whole state of a training and its one step.
+    """`Training` on an Aesara back end.
 
-    photos: x, y uint8 [n, H, W, 3], mask uint8 [n, H, W] or None, garment [n]; where
-    config.needs_truth also triples, whose m true swaps stand behind the n photos in x (masks
-    alike), see `cagan_theano.learning.sampling`.
+    photos: x, y uint8 [n, H, W, 3], mask uint8 [n, H, W] or None, garment [n]; if
+    config.needs_truth also triples, whose m true swaps follow the n photos in x (and their masks in
+    mask), see `cagan_theano.learning.sampling`.
     networks: G and D.  functions: the compiled `cagan_theano.learning.functions.Functions`.
-    Raises ValueError when the photos are fewer than a batch, show one garment only, or lack the
-    masks or true swaps that the configuration needs.
+    Raises ValueError if the photos are fewer than a batch, show a single garment, or lack the masks
+    or true swaps that the configuration needs.
     """
 
     def __init__(self, config: Config, photos, backend: Backend):
@@ -41,7 +41,7 @@ class Trainer(Training):
 
     @property
     def G(self):
-        """The generator to swap with: that of the moving averages where there are any."""
+        """The generator to swap with: the moving average if there is one, else G."""
         return self.functions.average or self.networks.G
 
     def arrays(self) -> dict:
@@ -53,7 +53,7 @@ class Trainer(Training):
         }
 
     def load(self, G: Mapping, D: Mapping, optimizer: Mapping | None = None) -> None:
-        """Replace weights and moments; without moments, moving averages begin at the weights."""
+        """Replace weights and moments; without moments, the moving average starts from the weights."""
         moments = self._moments()
         if optimizer is not None:
             check_values(moments, optimizer)
@@ -76,7 +76,7 @@ class Trainer(Training):
         }
 
     def _moments(self) -> dict:
-        """Adam's shared variables, and moving averages, by their names in a checkpoint."""
+        """Shared variables of Adam and of the moving average, by their names in a checkpoint."""
         average = self.functions.average
         return {
             f"{network}/{name}": variable
@@ -86,15 +86,15 @@ class Trainer(Training):
 
 
 def values_of(variables: Mapping) -> dict[str, np.ndarray]:
-    """Copies, on the host, of the values of shared variables by name."""
+    """Host copies of the values of shared variables: name -> array."""
     return {name: np.array(variable.get_value()) for name, variable in variables.items()}
 
 
 def check_weights(config: Config, **weights: Mapping) -> None:
-    """Raise ValueError unless weights are those of a configuration's networks.
+    """Raise ValueError unless weights fit the networks of a configuration.
 
-    weights: G, D or both, parameter name -> array.  To be asked of a file before its networks are
-    built: a configuration of a few bytes can ask for gigabytes.
+    weights: G, D or both, parameter name -> array.  Call this before building the networks of a file,
+    because a configuration of a few bytes can ask for gigabytes.
     """
     networks = sized_networks(config)._asdict()
     for name, values in weights.items():
@@ -102,30 +102,30 @@ def check_weights(config: Config, **weights: Mapping) -> None:
 
 
 def check_values(variables: Mapping, values: Mapping) -> None:
-    """Raise ValueError unless `values` has just the names and shapes of the shared `variables`."""
+    """Raise ValueError unless `values` has exactly the names and shapes of the shared `variables`."""
     shapes = {name: np.shape(v.get_value(borrow=True)) for name, v in variables.items()}
     check_shapes(shapes, values)
 
 
 def check_shapes(shapes: Mapping, values: Mapping) -> None:
-    """Raise ValueError unless `values` has just the names and shapes of `shapes`."""
+    """Raise ValueError unless `values` has exactly the names and shapes of `shapes`."""
     for name in sorted(set(shapes) ^ set(values)):
         lack = "lacks" if name in shapes else "has the unknown"
         raise ValueError(
-            f"{lack} parameter {name}: it belongs to another architecture; use the "
-            "options that it was trained with"
+            f"{lack} parameter {name}: the weights belong to another architecture; use the "
+            "options they were trained with"
         )
     for name, needed in shapes.items():
         found = np.shape(values[name])
         if tuple(needed) != found:
             raise ValueError(
-                f"parameter {name} has shape {found}, {tuple(needed)} is needed; use the "
-                "widths and kernels that it was trained with"
+                f"parameter {name} has shape {found}, expected {tuple(needed)}; use the "
+                "widths and kernels it was trained with"
             )
 
 
 def set_values(variables: Mapping, values: Mapping, backend: Backend) -> None:
-    """Give shared variables their values by name and put them where the back end runs."""
+    """Set shared variables by name and move them to the back end's device."""
     for name, variable in variables.items():
         variable.set_value(np.array(values[name], dtype=variable.dtype))
         backend.resident(variable)

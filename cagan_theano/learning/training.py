@@ -1,4 +1,4 @@
-"""A training as state and one step, whatever computes it.  No I/O, and no Aesara."""
+"""The state and the step of training, independent of the engine.  No I/O and no Aesara."""
 
 import abc
 import contextlib
@@ -12,14 +12,14 @@ from cagan_theano.learning.sampling import Indices, Sampler
 class Training(abc.ABC):
     """G, D, Adam's moments, the sampler of minibatches and the step counter.
 
-    A subclass is the engine that computes: `cagan_theano.learning.trainer.Trainer` (Aesara),
-    `cagan_theano.interop.run_exported.ExportedTraining` (StableHLO, run by JAX) and
+    Each subclass is an engine: `cagan_theano.learning.trainer.Trainer` (Aesara),
+    `cagan_theano.interop.run_exported.ExportedTraining` (StableHLO, run by JAX) or
     `cagan_theano.interop.pytorch_train.ReferenceTraining` (PyTorch).  It implements `update`,
     `arrays`, `load` and `attributes`.
 
-    config: `Config`.  step: minibatches done.
-    garment: int [n], the garment of each pair; triples: the true swaps where config.needs_truth.
-    Raises ValueError when the pairs are fewer than a batch or show one garment only.
+    config: `Config`.  step: number of completed steps.
+    garment: int [n], the garment of each pair; triples: the true swaps, if config.needs_truth.
+    Raises ValueError if the pairs are fewer than a batch or show a single garment.
     """
 
     def __init__(self, config: Config, garment, triples=None):
@@ -30,30 +30,30 @@ class Training(abc.ABC):
     def update(self, name: str, indices: Indices) -> dict[str, float]:
         """Run "update_D", "update_G" or "update" (D, then G) on a minibatch.
 
-        Returns the losses by name, as they were before the update.
+        Returns the losses before the update by name.
         """
 
     @abc.abstractmethod
     def arrays(self) -> dict:
-        """Copies on the host: {"G", "D", "optimizer"}, each name -> array; optimizer may be None."""
+        """Host copies: {"G", "D", "optimizer"}, each name -> array; optimizer may be None."""
 
     @abc.abstractmethod
     def load(self, G: Mapping, D: Mapping, optimizer: Mapping | None = None) -> None:
-        """Replace weights (parameter name -> array) and, where given, Adam's moments.
+        """Replace weights (parameter name -> array) and, if given, Adam's moments.
 
-        Raises ValueError, before anything changes, for other names or shapes.
+        Raises ValueError for other names or shapes, before anything is changed.
         """
 
     @abc.abstractmethod
     def attributes(self) -> dict:
-        """Checkpoint metadata about what computes: backend, device, versions and the like."""
+        """Checkpoint metadata about the engine: backend, device, versions and so on."""
 
     def advance(self) -> dict[str, float]:
-        """Train on the next minibatch; returns the losses by name, taken before the updates.
+        """Train on the next minibatch; returns the losses before the updates by name.
 
-        config.schedule "both": D, then G, on the same minibatch, so that a step is two updates.
-        "alternate": D in the even steps, G in the odd ones, a minibatch each; the losses are
-        those of the network that was trained.  Section 3.1: "10000 gradient steps".
+        config.schedule "both": update D, then G, on the same minibatch.  "alternate": update D in
+        even steps and G in odd steps, each on its own minibatch; only the losses of the updated
+        network are returned.  Section 3.1: "10000 gradient steps".
         """
         indices = self.sampler.draw()
         losses = self.update(self._scheduled(), indices)
@@ -61,44 +61,44 @@ class Training(abc.ABC):
         return losses
 
     def _scheduled(self) -> str:
-        """The update of the coming step."""
+        """Name of the update for the next step."""
         if self.config.schedule == "both":
             return "update"
         return "update_G" if self.step % 2 else "update_D"
 
     def state(self) -> dict:
-        """All that the next step depends on: `arrays`, sampler (random state as text) and step."""
+        """Everything that the next step depends on: `arrays`, sampler (random state as text) and step."""
         return {**self.arrays(), "sampler": self.sampler.state(), "step": self.step}
 
     def checkpoint(self, metadata: dict) -> Checkpoint:
-        """The state as a `Checkpoint`; weights only where the engine has no moments to save."""
+        """The state as a `Checkpoint`, with weights only if the engine cannot save moments."""
         state = self.state()
         if state["optimizer"] is None:
             state["sampler"] = None
         return Checkpoint(config=self.config, metadata=metadata, **state)
 
     def restore(self, state) -> None:
-        """Continue from `state` (attributes of those names); the next steps repeat bit for bit.
+        """Continue from `state` (an object with those attributes); the next steps repeat bit for bit.
 
-        Raises ValueError, before anything changes, when names or shapes are not this training's.
+        Raises ValueError for other names or shapes, before anything is changed.
         """
         if state.optimizer is None or state.sampler is None:
             raise ValueError(
-                "contains weights only, without moments or random state; a training can "
-                "start from it (--init), not resume"
+                "contains only weights, without moments or random state; start a new training "
+                "from it with --init, it cannot be resumed"
             )
         self.load(state.G, state.D, state.optimizer)
         self.sampler.restore(state.sampler)
         self.step = state.step
 
     def start_from(self, G: Mapping, D: Mapping) -> None:
-        """Take weights (parameter name -> array) of another training; everything else stays."""
+        """Load weights (parameter name -> array) of another run; keep everything else."""
         self.load(G, D)
 
 
 @contextlib.contextmanager
 def naming(path):
-    """Put the file's name before the text of a ValueError."""
+    """Prefix the message of a ValueError with the file's path."""
     try:
         yield
     except ValueError as error:

@@ -370,7 +370,7 @@ def other_pixels(campaign, count: int) -> None:
         data = lives.write_photos(campaign.scratch / "other.h5", change=campaign.rng)
         folder = stopped_run(campaign)
         before = tree(folder.path)
-        refused(campaign.start(folder, data=data), "holds other pixels")
+        refused(campaign.start(folder, data=data), "has other pixels")
         holds(tree(folder.path) == before, "the run folder changed")
         campaign.finish(folder)
         campaign.count("one picture of the data changed before a resume")
