@@ -26,9 +26,6 @@ def attributes(title, checkpoint, model, held, seed, rows):
     }
 
 
-facts = attributes  # its name in cagan_theano.interop.compare
-
-
 def of_weights(checkpoint, model):
     """The weights that made an image: a dict of str -> str without time or path."""
     return {

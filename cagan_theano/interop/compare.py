@@ -82,7 +82,7 @@ def compare_systems(named, held, model, checkpoint, settings):
     summary = systems.summarize(columns, settings["seed"])
     click.echo(systems.table(summary, len(swaps.i)))
     small = provenance.note(checkpoint, model, settings["seed"])
-    about = provenance.facts(
+    about = provenance.attributes(
         "Comparison",
         checkpoint,
         model,
