@@ -88,7 +88,9 @@ def all_jobs(folders: Folders, ending: str):
 
 def same(folders: Folders, wearing: str, article: str) -> bool:
     """Whether the article to put on is the same file as the worn article."""
-    return bool(wearing) and folders.wearing.locate(wearing) == folders.articles.locate(article)
+    if folders.wearing is None:
+        return False
+    return folders.wearing.locate(wearing) == folders.articles.locate(article)
 
 
 def listed_jobs(folders: Folders, path, ending: str):
