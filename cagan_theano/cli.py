@@ -28,7 +28,7 @@ SECTIONS = {
         "shoots": ("evaluation.shoots:command", "Render true swaps in which one factor changes."),
     },
     "Train": {
-        "train": ("learning.train:train", "Train G and D, or resume a training."),
+        "train": ("learning.train:train", "Train G and D, or resume a run."),
     },
     "Evaluate": {
         "evaluate": ("evaluation.evaluate:command", "Evaluate a checkpoint on held-out images."),

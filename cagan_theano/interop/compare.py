@@ -132,7 +132,7 @@ def write_json(path, summary, named, ours, about, count):
     default=conformance.TOLERANCE,
     show_default=True,
     help="Largest error relative to an array's largest value; for parameters after n updates, 100 n "
-    "times this value relative to their distance.",
+    "times this value relative to the distance moved.",
 )
 @click.option("--every", is_flag=True, help="List every gradient and parameter.")
 @click.option(

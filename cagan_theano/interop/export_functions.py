@@ -115,9 +115,9 @@ def prepare(config: Config, start: Checkpoint | None, path) -> Trainer:
         with naming(path):
             check_weights(config, G=start.G, D=start.D)
     n = max(2, config.batch_size)
-    pictures = np.zeros((n, config.height, config.width, 3), np.uint8)
-    masks = pictures[..., 0] if config.takes_mask else None
-    photos = SimpleNamespace(x=pictures, y=pictures, mask=masks, garment=np.arange(n))
+    images = np.zeros((n, config.height, config.width, 3), np.uint8)
+    masks = images[..., 0] if config.takes_mask else None
+    photos = SimpleNamespace(x=images, y=images, mask=masks, garment=np.arange(n))
     trainer = Trainer(config, photos, choose_backend("jax", "cpu", reference=True))
     with naming(path):
         if start and start.optimizer and start.sampler:

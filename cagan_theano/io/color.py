@@ -7,22 +7,22 @@ Lab: bytes L * 255 / 100, a + 128, b + 128, which cover all of sRGB.
 import numpy as np
 
 
-def encode(pictures: np.ndarray, color: str = "rgb") -> np.ndarray:
+def encode(images: np.ndarray, color: str = "rgb") -> np.ndarray:
     """RGB images [..., 3], uint8 or float in [0, 1] -> float32 [..., 3] in [-1, 1].
 
     color: "rgb" or "lab".  In RGB, 0 -> -1 and 255 -> 1 exactly.
     """
     if color == "rgb":
-        levels = pictures if pictures.dtype == np.uint8 else pictures * 255.0
+        levels = images if images.dtype == np.uint8 else images * 255.0
         return levels.astype(np.float32) / np.float32(127.5) - np.float32(1)
-    return to_bytes_of_lab(pictures).astype(np.float32) / np.float32(127.5) - np.float32(1)
+    return to_bytes_of_lab(images).astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
-def to_bytes_of_lab(pictures: np.ndarray) -> np.ndarray:
+def to_bytes_of_lab(images: np.ndarray) -> np.ndarray:
     """RGB images -> Lab as uint8.  Training stores these bytes, so swaps must be computed from them too."""
     from skimage.color import rgb2lab
 
-    lab = rgb2lab(pictures) * (2.55, 1, 1) + (0, 128, 128)
+    lab = rgb2lab(images) * (2.55, 1, 1) + (0, 128, 128)
     coding = (lab / 127.5 - 1).astype(np.float32)
     return np.rint((coding + 1) * 127.5).astype(np.uint8)
 
@@ -46,9 +46,9 @@ def rgb_of_lab(levels: np.ndarray) -> np.ndarray:
         return lab2rgb((levels.astype(np.float64) - (0, 128, 128)) / (2.55, 1, 1))
 
 
-def to_bytes(pictures: np.ndarray, color: str = "rgb") -> np.ndarray:
+def to_bytes(images: np.ndarray, color: str = "rgb") -> np.ndarray:
     """RGB uint8 [..., 3] -> the coding as uint8, for photos that stay on a device."""
-    return pictures if color == "rgb" else to_bytes_of_lab(pictures)
+    return images if color == "rgb" else to_bytes_of_lab(images)
 
 
 def empty_pictures(shape) -> np.ndarray:

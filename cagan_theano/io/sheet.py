@@ -69,20 +69,20 @@ def blank(width, height):
     return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
 
 
-def place(figure, picture, left, top, scale, label="", name=""):
+def place(figure, image, left, top, scale, label="", name=""):
     """Put an image on a figure with its top left corner at (left, top); returns its axes.
 
-    Parameters: picture [H, W, 3] uint8 or [H, W] float in [0, 1] (black to white); scale in device
+    Parameters: image [H, W, 3] uint8 or [H, W] float in [0, 1] (black to white); scale in device
     pixels per image pixel; label is placed below the panel; name becomes the label of the axes, by
     which the panel can be found.
     """
     width, height = figure.get_size_inches() * DPI
-    rows, columns = picture.shape[:2]
+    rows, columns = image.shape[:2]
     axes = figure.add_axes(
         [left / width, 1 - (top + rows * scale) / height, columns * scale / width, rows * scale / height],
         label=name,
     )
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="none")
+    axes.imshow(image, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="none")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.set_xlabel(label, va="baseline", labelpad=LABEL_PAD)
@@ -146,9 +146,9 @@ class Caption:
             write(figure, line, left, y, NOTE_SIZE, va="baseline", color=FAINT)
 
 
-def scale_for(picture, height):
+def scale_for(image, height):
     """The integer scale that brings an image closest to a height in device pixels."""
-    return max(1, round(height / picture.shape[0]))
+    return max(1, round(height / image.shape[0]))
 
 
 def grid(rows, labels, caption, note, scale, gap=GAP):
@@ -159,7 +159,7 @@ def grid(rows, labels, caption, note, scale, gap=GAP):
     print.  Returns a matplotlib Figure with panels named "row,column".
     Source: the layout of the paper's figures 4 and 5.
     """
-    first = next(picture for row in rows for picture in row if picture is not None)
+    first = next(image for row in rows for image in row if image is not None)
     cell_h, cell_w = (side * scale for side in first.shape[:2])
     inside = len(labels) * cell_w + (len(labels) - 1) * gap
     text = Caption(caption, note, inside)
@@ -167,11 +167,11 @@ def grid(rows, labels, caption, note, scale, gap=GAP):
     with style():
         figure = blank(inside + 2 * MARGIN, top + text.height + MARGIN)
         for r, row in enumerate(rows):
-            for c, picture in enumerate(row):
-                if picture is not None:
+            for c, image in enumerate(row):
+                if image is not None:
                     place(
                         figure,
-                        picture,
+                        image,
                         MARGIN + c * (cell_w + gap),
                         MARGIN + r * (cell_h + gap),
                         scale,
@@ -220,9 +220,9 @@ def rendered(figure):
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def as_bytes(picture):
+def as_bytes(image):
     """A float image in [0, 1] as uint8; uint8 is returned unchanged."""
-    picture = np.asarray(picture)
-    if picture.dtype == np.uint8:
-        return picture
-    return np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    image = np.asarray(image)
+    if image.dtype == np.uint8:
+        return image
+    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
