@@ -227,7 +227,7 @@ def recolors_command(src, out, size, triples, seed, only, shrink, ground):
 
 @cli.command()
 @click.argument("file", type=click.Path())
-@click.option("--sheet", type=Output("a PNG picture"), help="Write a contact sheet (PNG).")
+@click.option("--sheet", type=Output("a PNG image"), help="Write a contact sheet (PNG).")
 @click.option("--rows", default=4, type=click.IntRange(1, 64), help="Rows of the sheet.")
 @click.option("--verify/--no-verify", default=True, help="Read everything to verify the checksums.")
 def inspect(file, sheet, rows, verify):

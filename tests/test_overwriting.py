@@ -191,8 +191,8 @@ def test_exported_functions_replace_nothing_either(words, fault, tmp_path, capsy
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-KINDS = {"PNG": "a PNG picture", "JPEG": "a JPEG picture", "WEBP": "a WEBP picture", "BMP": "a BMP picture",
-         "TIFF": "a TIFF picture", "GIF": "a GIF picture", "PDF": "a PDF document"}  # fmt: skip
+KINDS = {"PNG": "a PNG image", "JPEG": "a JPEG image", "WEBP": "a WEBP image", "BMP": "a BMP image",
+         "TIFF": "a TIFF image", "GIF": "a GIF image", "PDF": "a PDF document"}  # fmt: skip
 TEXTS = {b'{"a": 1}': "JSON", b'[\n {"a": 1}]': "JSON", b"<!DOCTYPE html>": "HTML", b"# Title": "a text",
          b"[link](a)": "a text", "caf\u00e9".encode() * 4096: "a text", b"a\0b": "a file of an unknown kind",
          b"\xff\xfe": "a file of an unknown kind", b"": None, b"BMW": "a text"}  # fmt: skip

@@ -14,9 +14,9 @@ from cagan_theano.io.hdf5 import attribute, open_file
 UNKNOWN = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOTTY}
 DENIED = UNKNOWN | {errno.EPERM, errno.EACCES, errno.EISDIR, errno.EBADF}
 HDF5, DAMAGED = "an HDF5 file", "a damaged HDF5 file"
-SIGNATURES = ((b"\x89HDF\r\n\x1a\n", HDF5), (b"\x89PNG", "a PNG picture"),
-              (b"\xff\xd8\xff", "a JPEG picture"), (b"II*\0", "a TIFF picture"),
-              (b"MM\0*", "a TIFF picture"), (b"GIF8", "a GIF picture"),
+SIGNATURES = ((b"\x89HDF\r\n\x1a\n", HDF5), (b"\x89PNG", "a PNG image"),
+              (b"\xff\xd8\xff", "a JPEG image"), (b"II*\0", "a TIFF image"),
+              (b"MM\0*", "a TIFF image"), (b"GIF8", "a GIF image"),
               (b"%PDF", "a PDF document"), (b"PK\3\4", "an archive"), (b"SQLite", "a database"))  # fmt: skip
 JSON = re.compile(rb'\s*(\{\s*["}]|\[\s*[\[\]{"\d-])')
 HTML = re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE)
@@ -102,9 +102,9 @@ def kind_of(path):
     if known[:1] == [HDF5]:
         return _format(path)
     if head[:2] == b"BM" and head[6:10] == bytes(4):
-        known.append("a BMP picture")
+        known.append("a BMP image")
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        known.append("a WEBP picture")
+        known.append("a WEBP image")
     return known[0] if known else _text_kind(head)
 
 
