@@ -258,14 +258,14 @@ class ImageFolders:
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise ValueError(f"{folder}: exists and is not empty; name another folder")
 
-    def __call__(self, first, x_i, x_ij, truth):
+    def __call__(self, first, images, swap):
         """Write one part of the swaps (`keep` of `measure`)."""
-        for name, pictures in (("real", x_i), ("fake", x_ij), ("truth", truth)):
+        for name, pictures in (("real", images["x_i"]), ("fake", swap.x_ij), ("truth", images["truth"])):
             for n, picture in enumerate(() if pictures is None else pictures):
                 path = self.folder / name / f"{first + n:06d}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(path, png(picture))
-        self.written += len(x_i)
+        self.written += len(swap.x_ij)
 
 
 def png(picture):
@@ -285,10 +285,10 @@ class Collected:
     def __init__(self):
         self.real, self.fake = [], []
 
-    def __call__(self, _first, x_i, x_ij, _truth):
+    def __call__(self, _first, images, swap):
         """Append one part of the swaps (`keep` of `measure`)."""
-        self.real.append(x_i)
-        self.fake.append(x_ij)
+        self.real.append(images["x_i"])
+        self.fake.append(swap.x_ij)
 
 
 def evaluate(checkpoint, model, held, seed=0, count=None, keep=(), features=None):

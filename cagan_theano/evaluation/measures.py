@@ -166,9 +166,9 @@ def all_swaps(held, limit=None, seed=0):
 def measure(model, held, swaps=None, keep=None, cycle=True):
     """Measure swaps of the held-out split: a dict of column -> array [n, ...].
 
-    swaps: by default `all_swaps`.  keep: called with (index of the first swap, x_i, x_ij, truth or
-    None) of each part, uint8.  cycle: also swap back, which doubles the time.  Columns that require
-    missing true swaps or masks are left out.
+    swaps: by default `all_swaps`.  keep: called with each part: the index of its first swap,
+    its images by name (of `read`) and the `Swap`.  cycle: also swap back, which doubles the time.
+    Columns that require missing true swaps or masks are left out.
     """
     swaps = all_swaps(held) if swaps is None else swaps
     count, rows = len(swaps.i), []
@@ -184,7 +184,7 @@ def measure(model, held, swaps=None, keep=None, cycle=True):
             else None
         )
         if keep:
-            keep(part[0], pictures["x_i"], swap.x_ij, pictures["truth"])
+            keep(part[0], pictures, swap)
         rows += [measure_swap(n, pictures, swap, back) for n in range(len(part))]
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     columns |= {"person": held.photos.person[swaps.i], "article": held.photos.garment[swaps.j]}
