@@ -1,25 +1,25 @@
 # From a fresh clone: `make test`, `make figures`.  Each sets up the environment that it needs.
 #
-# Two environments ("worlds"), pinned with hashes in requirements/:
+# Two environments, pinned with hashes in requirements/:
 #   reference  Python 3.11 and 3.12, numpy 1.26, jax 0.7.1; both back ends
 #   today      Python 3.11 to 3.13, numpy 2, current jax; JAX back end only
 # All targets use the first one that the given Python supports; `make test` repeats the tests marked
-# both_worlds in the other, if supported.
+# both_environments in the other, if supported.
 
 PYTHON ?= python3
 
-WORLDS_3.11 := reference today
-WORLDS_3.12 := reference today
-WORLDS_3.13 := today
+ENVIRONMENTS_3.11 := reference today
+ENVIRONMENTS_3.12 := reference today
+ENVIRONMENTS_3.13 := today
 
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
-WORLDS := $(WORLDS_$(VERSION))
-WORLD := $(firstword $(WORLDS))
-BIN := .venv/$(WORLD)/bin
+ENVIRONMENTS := $(ENVIRONMENTS_$(VERSION))
+ENVIRONMENT := $(firstword $(ENVIRONMENTS))
+BIN := .venv/$(ENVIRONMENT)/bin
 
 # An environment is up to date if its stamp file, named after the Python version, is newer than its pins.
 stamp = .venv/$(1)/installed-$(VERSION)
-READY := $(if $(WORLD),$(call stamp,$(WORLD)),python)
+READY := $(if $(ENVIRONMENT),$(call stamp,$(ENVIRONMENT)),python)
 
 SIZE ?= 128x96
 PAIRS ?= 15000
@@ -63,7 +63,7 @@ help:
 	@echo 'To use another Python: make PYTHON=python3.12 test'
 
 python:
-	@test -n "$(WORLDS)" || { echo 'Error: $(PYTHON) is $(if $(VERSION),Python $(VERSION),not installed); Python 3.11 to 3.13 is required, for example: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
+	@test -n "$(ENVIRONMENTS)" || { echo 'Error: $(PYTHON) is $(if $(VERSION),Python $(VERSION),not installed); Python 3.11 to 3.13 is required, for example: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'Error: $(PYTHON) cannot create virtual environments; install its venv module (Debian: apt install python$(VERSION)-venv)' >&2; exit 1; }
 
 .venv/%/installed-$(VERSION): requirements/%.txt | python
@@ -75,7 +75,7 @@ python:
 
 environment: $(READY)
 
-environments: $(foreach world,$(WORLDS),$(call stamp,$(world))) | python
+environments: $(foreach name,$(ENVIRONMENTS),$(call stamp,$(name))) | python
 
 lint: $(READY)
 	$(BIN)/ruff check $(CODE)
@@ -89,8 +89,8 @@ docs: $(call stamp,docs)
 
 test: environments
 	$(BIN)/python -m pytest -n 2
-ifneq ($(WORLD),$(lastword $(WORLDS)))
-	.venv/$(lastword $(WORLDS))/bin/python -m pytest -n 2 -m both_worlds
+ifneq ($(ENVIRONMENT),$(lastword $(ENVIRONMENTS)))
+	.venv/$(lastword $(ENVIRONMENTS))/bin/python -m pytest -n 2 -m both_environments
 endif
 
 # Not part of make test: measuring slows the tests.

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: a tiny world of photos, a tiny network, one back end."""
+"""Fixtures shared by all tests: a tiny data file, a tiny network, one back end."""
 
 import dataclasses
 import os

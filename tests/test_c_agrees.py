@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from conftest import write_tiny_photos
-from test_updates import World
+from test_updates import Case
 
 from cagan_theano.backends import choose_backend
 from cagan_theano.compat import NUMPY_2
@@ -19,13 +19,13 @@ pytestmark = [
 
 
 def test_two_steps_in_c_are_those_of_jax(tiny_photos, jax_backend):
-    worlds = [World(tiny_photos, backend) for backend in (jax_backend, choose_backend("c"))]
-    sampler = worlds[0].sampler
+    cases = [Case(tiny_photos, backend) for backend in (jax_backend, choose_backend("c"))]
+    sampler = cases[0].sampler
     for draw in (sampler.draw(), sampler.draw()):
-        jax, c = (world.functions.update(draw) for world in worlds)
+        jax, c = (case.functions.update(draw) for case in cases)
         assert jax.keys() == c.keys()
         np.testing.assert_allclose(list(c.values()), list(jax.values()), rtol=1e-3)
-    expected, found = (world.values() for world in worlds)
+    expected, found = (case.values() for case in cases)
     for name, value in expected.items():
         if "/moment/" not in name:  # two steps of Adam are up to 2e-3
             np.testing.assert_allclose(found[name], value, atol=2e-4, err_msg=name)

@@ -48,7 +48,7 @@ start(folder)
 """
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_the_cache_changes_no_bit_and_may_be_damaged(tmp_path):
     environment = {**os.environ, cache.VARIABLE: "off", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     done = subprocess.run(

@@ -17,7 +17,7 @@ DTYPES = [
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
     "float16", "float32", "float64", "complex64", "complex128",
 ]  # fmt: skip
-pytestmark = pytest.mark.both_worlds
+pytestmark = pytest.mark.both_environments
 on_numpy_1 = pytest.mark.skipif(compat.NUMPY_2, reason="numpy 2 has no originals to compare with")
 
 TAKE_AWAY = f"""

@@ -80,7 +80,7 @@ def check_alike(found, expected):
 
 
 @pytest.mark.slow
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_1_2_4_and_8_devices_train_alike():
     found = numbers(train(8, "D", "1,2,4,8"))
     assert found.shape == (4, 1 + 3 * 4 + 1) and len(set(found[0])) > 10
@@ -146,7 +146,7 @@ def test_the_reference_lowering_gives_the_same(alpha_of):
     np.testing.assert_allclose(alpha_of(reference=True), alpha_of(), atol=1e-5)
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_values_stay_on_the_device_and_nothing_compiles_twice(tiny_photos, jax_backend):
     """Aesara alone would bring all parameters back to the host after each step."""
     import jax

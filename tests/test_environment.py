@@ -1,4 +1,4 @@
-"""The promises of the packaging: exact pins, both worlds admitted, one command, nothing private."""
+"""The promises of the packaging: exact pins, both environments admitted, one command, nothing private."""
 
 import os
 import pathlib
@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-WORLDS = {"reference": ("3.11", "3.12"), "today": ("3.11", "3.12", "3.13")}
-COMBINATIONS = [(world, python) for world, pythons in WORLDS.items() for python in pythons]
+ENVIRONMENTS = {"reference": ("3.11", "3.12"), "today": ("3.11", "3.12", "3.13")}
+COMBINATIONS = [(environment, python) for environment, pythons in ENVIRONMENTS.items() for python in pythons]
 
 
 def text(path):
@@ -50,10 +50,10 @@ def entries(path):
     return [line.strip() for line in joined.splitlines() if line.strip() and line[0] != "#"]
 
 
-def pinned(world, python):
-    """name -> version of the world's pins on that Python."""
+def pinned(environment, python):
+    """name -> version of the environment's pins on that Python."""
     found = {}
-    for line in entries(f"requirements/{world}.txt"):
+    for line in entries(f"requirements/{environment}.txt"):
         requirement = Requirement(line.split(" --hash")[0])
         if applies(requirement, python):
             name = canonicalize_name(requirement.name)
@@ -75,9 +75,9 @@ def tracked():
     return [ROOT / os.fsdecode(name) for name in listing.stdout.split(b"\0") if name]
 
 
-@pytest.mark.parametrize("world", [*WORLDS, "docs", "witness"])
-def test_every_pin_is_exact_and_hashed(world):
-    lines = entries(f"requirements/{world}.txt")
+@pytest.mark.parametrize("environment", [*ENVIRONMENTS, "docs", "witness"])
+def test_every_pin_is_exact_and_hashed(environment):
+    lines = entries(f"requirements/{environment}.txt")
     assert len(lines) > 30
     for line in lines:
         pin, *hashes = line.split(" --hash=sha256:")
@@ -85,17 +85,17 @@ def test_every_pin_is_exact_and_hashed(world):
         assert hashes and all(re.fullmatch("[0-9a-f]{64}", h.strip()) for h in hashes), pin
 
 
-@pytest.mark.parametrize("world, python", COMBINATIONS)
-def test_pins_are_what_the_world_says(world, python):
-    pins = pinned(world, python)
-    for line in entries(f"requirements/{world}.in"):
+@pytest.mark.parametrize("environment, python", COMBINATIONS)
+def test_pins_are_what_the_environment_says(environment, python):
+    pins = pinned(environment, python)
+    for line in entries(f"requirements/{environment}.in"):
         wanted = Requirement(line)
         assert wanted.specifier.contains(pins[wanted.name]), line
 
 
-@pytest.mark.parametrize("world, python", COMBINATIONS)
-def test_project_ranges_admit_the_pins(world, python):
-    table, pins = project(), pinned(world, python)
+@pytest.mark.parametrize("environment, python", COMBINATIONS)
+def test_project_ranges_admit_the_pins(environment, python):
+    table, pins = project(), pinned(environment, python)
     lines = table["dependencies"] + table["optional-dependencies"]["test"]
     wanted = [r for r in map(Requirement, lines) if applies(r, python)]
     assert len(wanted) > 10
@@ -118,26 +118,26 @@ def test_witness_is_the_reference_environment_and_cpu_pytorch():
 
 
 def here():
-    """(world, Python) whose pins this interpreter was installed from; skips where there is none."""
+    """(environment, Python) whose pins this interpreter was installed from; skips where there is none."""
     python = "{}.{}".format(*sys.version_info)
-    world = pathlib.Path(sys.prefix).name
+    environment = pathlib.Path(sys.prefix).name
     if not (pathlib.Path(sys.prefix) / f"installed-{python}").exists():
         pytest.skip("not an environment of the Makefile")
-    return world, python
+    return environment, python
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_installed_versions_are_the_pins():
-    world, python = here()
-    pins = pinned(world, python)
+    environment, python = here()
+    pins = pinned(environment, python)
     assert {name: metadata.version(name) for name in pins} == pins
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_pins_are_closed_under_dependencies():
     """Each requirement of each pinned package, as installed, is pinned as well, and satisfied."""
-    world, python = here()
-    pins = pinned(world, python)
+    environment, python = here()
+    pins = pinned(environment, python)
     for name in pins:
         for requirement in map(Requirement, metadata.requires(name) or []):
             needed = canonicalize_name(requirement.name)
@@ -159,7 +159,7 @@ def test_conda_environment_resolves_to_the_reference_pins():
         "- -r requirements/reference.txt",
     ]
     python = items[2].split("=")[1]
-    assert python in WORLDS["reference"]
+    assert python in ENVIRONMENTS["reference"]
     assert pinned("reference", python)["numpy"] == "1.26.4"
 
 
@@ -260,18 +260,18 @@ def test_an_unsupported_python_is_one_line(tmp_path, version):
     assert "3.11 to 3.13" in ours[0] and version in ours[0]
 
 
-@pytest.mark.parametrize("version, worlds", [("3.11", 2), ("3.12", 2), ("3.13", 1)])
-def test_a_python_gets_the_worlds_that_it_can_have(tmp_path, version, worlds):
+@pytest.mark.parametrize("version, environments", [("3.11", 2), ("3.12", 2), ("3.13", 1)])
+def test_a_python_gets_the_environments_that_it_can_have(tmp_path, version, environments):
     """What `make test` would do, written out and not done, in a copy without environments."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
     plan = make("-C", tmp_path, "-n", f"PYTHON={fake_python(tmp_path, version)}", "test").stdout
-    expected = [world for world in WORLDS if version in WORLDS[world]]
-    assert len(expected) == worlds
+    expected = [environment for environment in ENVIRONMENTS if version in ENVIRONMENTS[environment]]
+    assert len(expected) == environments
     assert sorted(set(re.findall(r"-r requirements/(\w+)\.txt", plan))) == expected
     runs = re.findall(r"^\.venv/(\w+)/bin/python -m pytest(.*)$", plan, re.M)
-    assert [world for world, _ in runs] == expected
-    assert ["both_worlds" in arguments for _, arguments in runs] == [False, True][:worlds]
+    assert [environment for environment, _ in runs] == expected
+    assert ["both_environments" in arguments for _, arguments in runs] == [False, True][:environments]
 
 
 def test_witness_on_another_python_is_one_line(tmp_path):

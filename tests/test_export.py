@@ -261,7 +261,7 @@ def test_what_a_program_may_do(text, refused):
 GOLDEN = Path(__file__).parent / "golden" / "exported"
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_what_jax_0_7_1_wrote_runs(tmp_path):
     functions = run_exported.Functions(GOLDEN, "cpu")
     assert functions.manifest["versions"]["jax"] == "0.7.1"

@@ -13,7 +13,7 @@ from cagan_theano.interop import compare, conformance, golden
 from cagan_theano.interop.vectors import SHIPPED, read_vectors, write_vectors
 from cagan_theano.io.command import main
 
-BOTH = pytest.mark.both_worlds
+BOTH = pytest.mark.both_environments
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from cagan_theano.learning import losses
 from cagan_theano.network import layers
 from cagan_theano.network.generator import matting
 
-pytestmark = pytest.mark.both_worlds
+pytestmark = pytest.mark.both_environments
 
 
 def points(*shapes, low=-1.0, high=1.0, seed=0):

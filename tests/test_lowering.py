@@ -29,7 +29,7 @@ def made(kernel, stride, channels=10):
     return x, W, g, pad
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 @CASES
 def test_convolve(kernel, stride):
     x, W, g, pad = made(kernel, stride)
@@ -38,7 +38,7 @@ def test_convolve(kernel, stride):
     np.testing.assert_allclose(y, loop_convolution(x, W, stride, pad), atol=1e-4)
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 @CASES
 @pytest.mark.parametrize("channels", [3, 10])
 def test_deconvolve(kernel, stride, channels):
@@ -49,7 +49,7 @@ def test_deconvolve(kernel, stride, channels):
         np.testing.assert_allclose(np.asarray(y), expected, atol=1e-4)
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 @CASES
 def test_weight_gradient(kernel, stride):
     x, _, g, pad = made(kernel, stride)

@@ -18,7 +18,7 @@ from network_toys import (
 jax = pytest.importorskip("jax")
 from cagan_theano.backends import lowering, native  # noqa: E402
 
-pytestmark = pytest.mark.both_worlds
+pytestmark = pytest.mark.both_environments
 CASES = pytest.mark.parametrize("taps", native.TAPS)
 # n, sides of y, channels of x and of y; tiles are 4x4, vectors hold up to 16 channels, blocks up to 64
 SHAPES = pytest.mark.parametrize("n, height, width, inner, outer", [

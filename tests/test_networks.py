@@ -21,7 +21,7 @@ from cagan_theano.network.discriminator import Discriminator
 from cagan_theano.network.encoder import EncoderLayer
 from cagan_theano.network.generator import Generator
 
-BOTH = pytest.mark.both_worlds
+BOTH = pytest.mark.both_environments
 FIGURE_3_ENCODER = [(64, 64, 48), (128, 32, 24), (256, 16, 12), (512, 8, 6)]
 FIGURE_3_DECODER = [(512, 16, 12), (256, 32, 24), (128, 64, 48), (4, 128, 96)]
 

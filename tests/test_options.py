@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from network_toys import at
-from test_updates import World
+from test_updates import Case
 
 from cagan_theano.compat import aesara
 from cagan_theano.learning.batches import Batch
@@ -45,11 +45,11 @@ def loop_batch(photos, draw, config):
     return Batch(*(images(*pair) * 2 / 255 - 1 for pair in pairs), m_i)
 
 
-def losses_of(world, arrays, backend):
-    """The losses of world's networks, as they stand, on a minibatch of arrays."""
+def losses_of(case, arrays, backend):
+    """The losses of case's networks, as they stand, on a minibatch of arrays."""
     arrays = [a.astype(np.float32) for a in arrays if a is not None]
     batch = Batch(*(at.TensorType("float32", a.shape)() for a in arrays))
-    found = [losses(world.networks, batch, world.config) for losses in (losses_of_D, losses_of_G)]
+    found = [losses(case.networks, batch, case.config) for losses in (losses_of_D, losses_of_G)]
     named = {**found[0], **found[1]}
     inputs = [v for v in batch if v is not None]
     function = aesara.function(inputs, list(named.values()), mode=backend.mode,
@@ -59,17 +59,17 @@ def losses_of(world, arrays, backend):
 
 @pytest.mark.parametrize("company", COMPANIES)
 def test_compiled_updates_of_every_reading(company, tiny_photos, jax_backend):
-    world = World(tiny_photos, jax_backend, **COMPANIES[company])
-    draw = world.sampler.draw()
-    expected = losses_of(world, loop_batch(tiny_photos, draw, world.config), jax_backend)
-    found = {**world.functions.update_G(draw), "G": world.values()}
+    case = Case(tiny_photos, jax_backend, **COMPANIES[company])
+    draw = case.sampler.draw()
+    expected = losses_of(case, loop_batch(tiny_photos, draw, case.config), jax_backend)
+    found = {**case.functions.update_G(draw), "G": case.values()}
     moved = found.pop("G")
-    world.reset()
-    found |= world.functions.update_D(draw)
+    case.reset()
+    found |= case.functions.update_D(draw)
     assert found.keys() == expected.keys()
     for name, value in found.items():
         assert value == pytest.approx(expected[name], rel=1e-4, abs=1e-6), name
-    for name, value in world.values().items():
+    for name, value in case.values().items():
         after = moved[name] if name.startswith("G/") else value
         assert np.isfinite(after).all()
-        assert (after != world.start[name]).any(), name
+        assert (after != case.start[name]).any(), name

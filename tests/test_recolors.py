@@ -128,7 +128,7 @@ def away(mask):
 # --- images
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_the_region_is_where_the_garment_was_drawn(data):
     for row, shift in enumerate((-8, 0, 8)):
         for mask in data.mask[3 * row : 3 * row + 3]:
@@ -143,7 +143,7 @@ def test_both_sizes_have_one_region(folder, data, tmp_path):
         assert overlap(mask > 127, halved > 127) > 0.97
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_the_truth_is_the_photo_in_the_other_color(folder, data):
     for row, file in enumerate(data.files):
         np.testing.assert_array_equal(data.x[row], read_picture(folder / file, 256, 192))

@@ -10,7 +10,7 @@ from cagan_theano.backends import jax as jax_module  # noqa: E402
 from cagan_theano.learning import sampling  # noqa: E402
 from cagan_theano.learning.functions import build_networks, compile_functions  # noqa: E402
 
-pytestmark = pytest.mark.both_worlds
+pytestmark = pytest.mark.both_environments
 SIZES = dict(g_widths=(8, 12, 16, 20), d_widths=(8, 12, 16, 20), height=64, width=48, batch_size=4)
 
 

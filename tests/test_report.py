@@ -50,7 +50,7 @@ class Outline(HTMLParser):
 
 
 @pytest.fixture()
-def world(tmp_path):
+def inputs(tmp_path):
     """A checkpoint, one of its figures and one of another's, an evaluation, a comparison, a run."""
     config = Config(steps=10, gamma_c=0.5, copies_d=False)
     data = {
@@ -109,13 +109,13 @@ def world(tmp_path):
     )
 
 
-def made(world, **more):
+def made(inputs, **more):
     """The page of the toy replication."""
-    return report.page(world.path, figures=world.figures, results=world.results, **more)
+    return report.page(inputs.path, figures=inputs.figures, results=inputs.results, **more)
 
 
-def test_a_whole_page_loads_and_runs_nothing(world):
-    page = made(world, run=world.run, evaluation=world.evaluation)
+def test_a_whole_page_loads_and_runs_nothing(inputs):
+    page = made(inputs, run=inputs.run, evaluation=inputs.evaluation)
     outline = Outline(page)
     assert all(source.startswith(("data:image/png;base64,", "#")) for source in outline.sources)
     assert not {"script", "link", "iframe"} & outline.tags
@@ -130,16 +130,16 @@ def test_a_whole_page_loads_and_runs_nothing(world):
     ]
     anchors = [source[1:] for source in outline.sources if source.startswith("#")]
     assert len(anchors) == 6 and all(f'<section id="{anchor}">' in page for anchor in anchors)
-    assert made(world) == made(world)
+    assert made(inputs) == made(inputs)
 
 
-def test_what_comes_from_files_is_escaped(world):
-    page = made(world, evaluation=world.evaluation)
+def test_what_comes_from_files_is_escaped(inputs):
+    page = made(inputs, evaluation=inputs.evaluation)
     assert "<script" not in page and page.count("&lt;script&gt;") == 3  # note and two meanings
 
 
-def test_the_numbers_and_the_settings_that_differ_are_there(world):
-    page = made(world, evaluation=world.evaluation)
+def test_the_numbers_and_the_settings_that_differ_are_there(inputs):
+    page = made(inputs, evaluation=inputs.evaluation)
     assert "stopped at step 7 of 10" in page and "1.50 hours" in page
     assert "12 held-out swaps of d.h5" in page and "[0.4000, 0.6000]" in page
     assert page.index(">inside<") < page.index(">outside<")  # the order of evaluate.py
@@ -163,42 +163,42 @@ def test_data_of_an_older_photoshoot_are_said_to_be_gone():
     assert command.endswith("--seed 3 --wardrobe shop --true-swaps 9")
 
 
-def test_figures_in_order_and_those_of_other_weights_marked(world):
-    page = made(world)
+def test_figures_in_order_and_those_of_other_weights_marked(inputs):
+    page = made(inputs)
     four, ten = page.index("Title figure4"), page.index("Title figure10")
     warning = page.index("Made with OTHER weights: sha256 ffffffffffff.")
     assert four < ten < warning and page.count("Made with OTHER") == 1
 
 
-def test_a_figure_of_other_shipped_weights_has_a_note_and_its_own_command(world, monkeypatch):
+def test_a_figure_of_other_shipped_weights_has_a_note_and_its_own_command(inputs, monkeypatch):
     """Figure 5 is made with the shipped 256x192 weights, whichever the report is on."""
-    other = world.folder / "cagan_256x192.h5"
+    other = inputs.folder / "cagan_256x192.h5"
     arrays = {"encoder1.W": np.ones((1, 2), "float32")}
     digest = save_checkpoint(other, Checkpoint(Config(), 7, arrays, arrays))
-    monkeypatch.setattr(report.weights, "folder", lambda: world.folder)
+    monkeypatch.setattr(report.weights, "folder", lambda: inputs.folder)
     attributes = PngInfo()
     for one in (("Checkpoint-SHA256", digest), ("Checkpoint", other.name)):
         attributes.add_text(*one)
-    Image.fromarray(human(0, 0)).save(world.figures / "figure5.png", pnginfo=attributes)
-    page = made(world)
+    Image.fromarray(human(0, 0)).save(inputs.figures / "figure5.png", pnginfo=attributes)
+    page = made(inputs)
     assert "Made with other shipped weights than this report&#39;s: cagan_256x192.h5." in page
     assert "replicate/figure5.py --checkpoint checkpoints/cagan_256x192.h5" in page
     assert "replicate/figure4.py --checkpoint checkpoints/toy.h5" in page
     assert not report.is_shipped("heldout_128x96.h5", digest) and not report.is_shipped("", digest)
 
 
-def test_every_table_can_scroll(world):
-    page = made(world, evaluation=world.evaluation)
+def test_every_table_can_scroll(inputs):
+    page = made(inputs, evaluation=inputs.evaluation)
     assert page.count("<table") == len(re.findall(r'<div class="wide"[^>]*><table', page))
     assert page.count('<p class="hint">') == page.count('<div class="wide" tabindex="0">') > 0
 
 
-def test_an_evaluation_of_other_weights_is_marked(world):
-    world.evaluation.write_text(json.dumps({**world.stored, "sha256": "0" * 64}))
-    assert "with OTHER weights: c, step 7" in made(world, evaluation=world.evaluation)
+def test_an_evaluation_of_other_weights_is_marked(inputs):
+    inputs.evaluation.write_text(json.dumps({**inputs.stored, "sha256": "0" * 64}))
+    assert "with OTHER weights: c, step 7" in made(inputs, evaluation=inputs.evaluation)
 
 
-def test_claims_with_their_verdicts(world, monkeypatch):
+def test_claims_with_their_verdicts(inputs, monkeypatch):
     entry = {"error": {"value": 0.25, "low": 0.2, "high": 0.3}}
 
     def judge(shipped, studies, training):
@@ -210,18 +210,18 @@ def test_claims_with_their_verdicts(world, monkeypatch):
     )
     monkeypatch.setitem(sys.modules, "cagan_theano.studies.verdicts", verdicts)
     monkeypatch.setattr(studies, "verdicts", verdicts, raising=False)
-    world.results.mkdir()
-    (world.results / "shipped.json").write_text(json.dumps(world.stored))
-    (world.results / "ablations_a.json").write_text("{}")
-    page = made(world)
+    inputs.results.mkdir()
+    (inputs.results / "shipped.json").write_text(json.dumps(inputs.stored))
+    (inputs.results / "ablations_a.json").write_text("{}")
+    page = made(inputs)
     assert '<span class="partly">partly</span>' in page and "few steps" in page
     assert "Measured with OTHER" not in page
-    (world.results / "shipped.json").write_text(json.dumps({**world.stored, "sha256": "0" * 64}))
-    assert made(world).count("Measured with OTHER weights") == 2  # beside the claims, beside the measures
+    (inputs.results / "shipped.json").write_text(json.dumps({**inputs.stored, "sha256": "0" * 64}))
+    assert made(inputs).count("Measured with OTHER weights") == 2  # beside the claims, beside the measures
     assert "0.2500" in page and "[0.2000, 0.3000]" in page and "12 held-out swaps" in page
 
 
-def test_the_comparison_has_ours_first_and_the_baselines_last(world):
+def test_the_comparison_has_ours_first_and_the_baselines_last(inputs):
     from cagan_theano.evaluation.systems import WITHOUT_ALPHA
 
     entry = {"value": 0.5, "low": 0.4, "high": 0.6, "above_ours": {"low": 0.1, "high": 0.2}}
@@ -232,8 +232,8 @@ def test_the_comparison_has_ours_first_and_the_baselines_last(world):
         "systems": ["other"],
         "measures": {name: dict.fromkeys(WITHOUT_ALPHA, entry) for name in names},
     }
-    (world.figures / "compare.json").write_text(json.dumps(stored))
-    page = made(world)
+    (inputs.figures / "compare.json").write_text(json.dumps(stored))
+    page = made(inputs)
     heads = re.findall(r"<th>([^<]*)</th>", page[page.index('id="comparison"') :])[:5]
     assert heads == ["measure", "ours", "other", "unchanged", "flat fill"]
     assert "0.500 [0.400, 0.600]*" in page
@@ -248,29 +248,29 @@ def test_the_comparison_has_ours_first_and_the_baselines_last(world):
         ("figures/figure2.png", "no picture", "is not a PNG file"),
     ],
 )
-def test_damaged_files_are_one_line(world, capsys, name, content, fault):
-    (world.folder / name).write_text(content)
-    out = world.folder / "out.html"
+def test_damaged_files_are_one_line(inputs, capsys, name, content, fault):
+    (inputs.folder / name).write_text(content)
+    out = inputs.folder / "out.html"
     with pytest.raises(SystemExit):
         main(
             report.command,
             [
                 str(out),
                 "--checkpoint",
-                str(world.path),
+                str(inputs.path),
                 "--evaluation",
-                str(world.evaluation),
+                str(inputs.evaluation),
                 "--figures",
-                str(world.figures),
+                str(inputs.figures),
             ],
         )
     text = capsys.readouterr().err
     assert fault in text and len(text.splitlines()) == 1 and not out.exists()
 
 
-def test_the_command_and_what_is_missing(world, capsys):
-    out = world.folder / "out.html"
-    words = [str(out), "--checkpoint", str(world.path), "--figures", "none", "--results", "none"]
+def test_the_command_and_what_is_missing(inputs, capsys):
+    out = inputs.folder / "out.html"
+    words = [str(out), "--checkpoint", str(inputs.path), "--figures", "none", "--results", "none"]
     with pytest.raises(SystemExit) as left:
         main(report.command, words)
     assert left.value.code == 0 and out.read_text().startswith("<!DOCTYPE html>")

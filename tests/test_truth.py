@@ -52,7 +52,7 @@ def loop_detail(e):
     return total / 3
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_truth_and_detail_are_the_loops():
     x_ij, truth = random_images(2, 3, 8, 12), random_images(2, 3, 8, 12, seed=1)
     found = evaluate(lambda a, b: [losses.truth_loss(a, b), losses.detail_loss(a, b, (3, 8, 12))],
@@ -61,7 +61,7 @@ def test_truth_and_detail_are_the_loops():
     np.testing.assert_allclose(found, [mean, loop_detail(x_ij - truth)], rtol=1e-5)
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_detail_sees_edges_and_no_levels():
     picture = random_images(1, 3, 8, 8)
 
@@ -75,7 +75,7 @@ def test_detail_sees_edges_and_no_levels():
     assert detail(edge) == pytest.approx(0.6 * (1 / 7 + 1 / 3 + 1) / 3, rel=1e-4)
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_region_is_the_cross_entropy_and_stays_finite():
     logit, region = 3 * random_images(2, 1, 4, 5), (random_images(2, 1, 4, 5, seed=1) > 0) * 1.0
     alpha = 1 / (1 + np.exp(-logit.astype(np.float64)))
@@ -86,7 +86,7 @@ def test_region_is_the_cross_entropy_and_stays_finite():
     assert evaluate(losses.region_loss, sure, np.float32([[[[1, 0]]]])) == pytest.approx(300)
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_gradients_of_the_terms():
     x_ij, truth = points((2, 3, 8, 8), (2, 3, 8, 8))
     verify(lambda x: losses.truth_loss(x, truth), x_ij)
@@ -94,7 +94,7 @@ def test_gradients_of_the_terms():
     verify(lambda z: losses.region_loss(z, (truth[:, :1] > 0) * 1.0), x_ij[:, :1])
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_the_region_is_what_either_garment_covers():
     rng, config = np.random.default_rng(0), small_config()
     one, other = rng.integers(0, 256, (2, 2, 32, 32, 1), dtype=np.uint8)
@@ -114,7 +114,7 @@ def triples(m=6):
     return SimpleNamespace(i=i, j=i + 2, x_ij=np.zeros(m))
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_each_triple_serves_both_ways():
     sampler = sampling.Sampler(small_config(batch_size=12, gamma_truth=1.0), GARMENTS, triples())
     draw, n = sampler.draw(), len(GARMENTS)
@@ -133,7 +133,7 @@ STREAMS = {  # of 20 minibatches, before there were options of ours
 }
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 @pytest.mark.parametrize("digest", STREAMS)
 def test_options_that_are_off_draw_nothing(digest):
     config = small_config(batch_size=6, seed=3, **STREAMS[digest])
@@ -145,7 +145,7 @@ def test_options_that_are_off_draw_nothing(digest):
     assert found.hexdigest()[:16] == digest
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_tone_is_drawn_for_each_sample_and_within_its_range():
     sampler = sampling.Sampler(small_config(batch_size=6, augmentation="tone"), GARMENTS)
     draws = [sampler.draw() for _ in range(50)]
@@ -162,7 +162,7 @@ def loop_tone(level, tone):
     return np.clip(tone[:3] * (level / 255) ** tone[3] + tone[4], 0, 1)
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_tone_is_the_formula():
     config, rng = small_config(), np.random.default_rng(0)
     pixels = rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
@@ -354,13 +354,13 @@ def test_resumes_with_all_options_are_the_same_to_the_bit(data, jax_backend, tmp
 # --- the step size
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 def test_the_step_size_falls_in_a_line():
     rates = evaluate(lambda t: left(t, 10.0, 4.0), np.arange(1, 13, dtype=np.float64))
     np.testing.assert_allclose(rates, [1] * 7 + [0.75, 0.5, 0.25, 0, 0])
 
 
-@pytest.mark.both_worlds
+@pytest.mark.both_environments
 @pytest.mark.parametrize("schedule, last", [("both", 6), ("alternate", 3)])
 def test_adam_with_a_falling_step_size_is_the_loop(schedule, last):
     config = small_config(learning_rate_decay=1.0, steps=6, schedule=schedule)

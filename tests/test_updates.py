@@ -9,7 +9,7 @@ from cagan_theano.learning import batches, sampling
 from cagan_theano.learning.adam import Adam
 from cagan_theano.learning.functions import build_networks, compile_functions
 
-BOTH = pytest.mark.both_worlds
+BOTH = pytest.mark.both_environments
 GARMENTS = np.array([0, 0, 0, 1, 1, 2, 2, 2])
 
 # Adam
@@ -127,7 +127,7 @@ def test_levels_become_numbers_from_minus_1_to_1():
 # compiled updates
 
 
-class World:
+class Case:
     """Tiny networks and their compiled updates, which go back to their first values at will."""
 
     def __init__(self, photos, backend, **changes):
@@ -153,28 +153,28 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tiny_photos, jax_backend):
-    return World(tiny_photos, jax_backend)
+def case(tiny_photos, jax_backend):
+    return Case(tiny_photos, jax_backend)
 
 
 @pytest.mark.parametrize("mover, other", [("D", "G"), ("G", "D")])
-def test_an_update_moves_all_of_its_network_and_none_of_the_other(world, mover, other):
-    world.reset()
-    getattr(world.functions, f"update_{mover}")(world.sampler.draw())
-    for name, value in world.values().items():
-        still = np.array_equal(value, world.start[name])
+def test_an_update_moves_all_of_its_network_and_none_of_the_other(case, mover, other):
+    case.reset()
+    getattr(case.functions, f"update_{mover}")(case.sampler.draw())
+    for name, value in case.values().items():
+        still = np.array_equal(value, case.start[name])
         assert still == name.startswith(f"{other}/"), name
         assert np.isfinite(value).all()
 
 
-def test_update_is_update_D_then_update_G(world):
-    draws = [world.sampler.draw() for _ in range(2)]
-    world.reset()
-    apart = [{**world.functions.update_D(d), **world.functions.update_G(d)} for d in draws]
-    expected = world.values()
-    world.reset()
-    joined = [world.functions.update(d) for d in draws]
-    for name, value in world.values().items():
+def test_update_is_update_D_then_update_G(case):
+    draws = [case.sampler.draw() for _ in range(2)]
+    case.reset()
+    apart = [{**case.functions.update_D(d), **case.functions.update_G(d)} for d in draws]
+    expected = case.values()
+    case.reset()
+    joined = [case.functions.update(d) for d in draws]
+    for name, value in case.values().items():
         # a step of Adam is about 1e-3, whatever the gradient: half a percent of it
         np.testing.assert_allclose(value, expected[name], atol=1e-5, rtol=1e-3, err_msg=name)
     for a, b in zip(apart, joined):
@@ -182,16 +182,16 @@ def test_update_is_update_D_then_update_G(world):
         np.testing.assert_allclose(list(a.values()), list(b.values()), rtol=1e-4)
 
 
-def test_loss_is_the_weighted_sum_of_its_terms(world):
-    world.reset()
-    loss = world.functions.update(world.sampler.draw())
-    G = loss["adv_G"] + world.config.gamma_i * loss["L_id"] + world.config.gamma_c * loss["L_cyc"]
+def test_loss_is_the_weighted_sum_of_its_terms(case):
+    case.reset()
+    loss = case.functions.update(case.sampler.draw())
+    G = loss["adv_G"] + case.config.gamma_i * loss["L_id"] + case.config.gamma_c * loss["L_cyc"]
     D = loss["adv_D_real"] + loss["adv_D_fake"] + loss["adv_D_mismatch"]
     np.testing.assert_allclose([loss["loss_G"], loss["loss_D"]], [G, D], rtol=1e-5)
 
 
-def test_D_learns_a_minibatch_by_heart(world):
-    world.reset()
-    draw = world.sampler.draw()
-    losses = [world.functions.update_D(draw)["loss_D"] for _ in range(30)]
+def test_D_learns_a_minibatch_by_heart(case):
+    case.reset()
+    draw = case.sampler.draw()
+    losses = [case.functions.update_D(draw)["loss_D"] for _ in range(30)]
     assert losses[-1] < 0.8 * losses[0]
