@@ -21,6 +21,7 @@ from cagan_theano.config import AVERAGE, Config
 from cagan_theano.io.files import HDF5, write_atomically
 from cagan_theano.io.hdf5 import attribute, fault, open_file, shown
 from cagan_theano.io.metadata import LARGEST, NUMBER, check_provenance, is_storable, read_object
+from cagan_theano.io.text import printable
 
 FORMAT = "cagan_theano checkpoint"
 KIND = f"{HDF5} ({FORMAT})"
@@ -113,6 +114,16 @@ def save_checkpoint(path, checkpoint, dtype="float32"):
 def check_checkpoint(checkpoint):
     """Raise ValueError for a `Checkpoint` that cannot be written and read again."""
     _check(_texts_of(checkpoint), checkpoint.step, _arrays_of(checkpoint, "float32"))
+
+
+def weights_metadata(path, sha256: str, step: int) -> dict[str, str]:
+    """The metadata of an image that weights made: str -> str, without time or folder."""
+    return {
+        "Software": "cagan_theano",
+        "Checkpoint": printable(Path(path).name),
+        "Checkpoint-SHA256": sha256,
+        "Step": str(step),
+    }
 
 
 def load_checkpoint(path):

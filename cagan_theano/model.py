@@ -2,17 +2,16 @@
 
 import contextlib
 import threading
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from cagan_theano.backends import Backend, choose_backend
-from cagan_theano.checkpoint import load_checkpoint
+from cagan_theano.checkpoint import load_checkpoint, weights_metadata
 from cagan_theano.config import Config, check_image_size
 from cagan_theano.dressing.advice import advice
 from cagan_theano.dressing.photo import Dressed, cut_out, fitted, open_photo, paste
-from cagan_theano.io.text import printable
+from cagan_theano.io.color import as_bytes
 from cagan_theano.io.waiting import COMPILING, explained
 from cagan_theano.learning.functions import build_networks, compile_swap
 from cagan_theano.learning.swaps import Swap, swap_in_batches
@@ -146,12 +145,7 @@ class Model:
 
     def provenance(self) -> dict[str, str]:
         """Which weights these are, for an image's metadata: str -> str, without time or path."""
-        return {
-            "Software": "cagan_theano",
-            "Checkpoint": printable(Path(self.name).name),
-            "Checkpoint-SHA256": self.sha256,
-            "Step": str(self.step),
-        }
+        return weights_metadata(self.name, self.sha256, self.step)
 
     def _images(self, photos, n: int) -> np.ndarray:
         """One photo for each of n, or one for all, as the network sees them."""
@@ -161,7 +155,7 @@ class Model:
 
     def _dressed(self, photo, alpha, x_tilde_ij) -> Dressed:
         x_ij, weight = paste(photo, alpha, x_tilde_ij)
-        mask = Image.fromarray(np.rint(255 * weight).astype(np.uint8))
+        mask = Image.fromarray(as_bytes(weight))
         notes = advice(np.asarray(photo), alpha)
         return Dressed(Image.fromarray(x_ij), mask, alpha, notes, self.provenance())
 

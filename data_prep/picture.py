@@ -86,15 +86,33 @@ def decode(stream, name, size=None, how: str = "pad") -> Image.Image:
         return to_rgb(image)
 
 
+def upright_rgb(image: Image.Image, name) -> Image.Image:
+    """A PIL image of any mode, upright, in mode RGB.  Raises as `decode`."""
+    with one_line_errors(name, FORMATS):
+        check_pixels(image)
+        return to_rgb(ImageOps.exif_transpose(image))  # a copy: the image is the caller's
+
+
 @contextlib.contextmanager
 def open_image(stream, name, formats):
     """Open an image file; any problem with it raises a ValueError of one line."""
     silence_decoders()
+    with one_line_errors(name, formats), Image.open(stream, formats=formats) as image:
+        check_pixels(image)
+        yield image
+
+
+def check_pixels(image: Image.Image) -> None:
+    """Raise Pillow's DecompressionBombError for an image that is too large."""
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+
+
+@contextlib.contextmanager
+def one_line_errors(name, formats):
+    """Raise a ValueError of one line for any problem that Pillow has with an image."""
     try:
-        with Image.open(stream, formats=formats) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise Image.DecompressionBombError
-            yield image
+        yield
     except Image.UnidentifiedImageError as error:
         raise ValueError(
             f"{name}: not an image of a known format; give a {'PNG or JPEG' if 'JPEG' in formats else 'PNG'}"

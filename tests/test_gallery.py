@@ -63,7 +63,7 @@ def test_sorting_and_filtering_in_a_browser(tmp_path):
     browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
     if browser is None:
         pytest.skip("no browser is installed (chromium, google-chrome)")
-    image = gallery.data_uri(np.zeros((32, 160, 3), np.uint8))
+    image = gallery.webp_uri(np.zeros((32, 160, 3), np.uint8))
     found = [{"row": n, "image": image, "kind": ("color", "texture")[n % 3 == 0],
               "scores": {"inside": (7 * n % 12) / 12}} for n in range(12)]  # fmt: skip
     (tmp_path / "g.html").write_text(gallery.page(found, [], True, "weights", "data"))

@@ -106,6 +106,8 @@ def test_photos_come_as_paths_images_and_arrays(tmp_path):
     for source in (tmp_path / "a.png", str(tmp_path / "a.png"), array, array / 255, Image.fromarray(array),
                    Image.fromarray(array).convert("RGBA")):  # fmt: skip
         np.testing.assert_array_equal(np.asarray(photo.open_photo(source)), array)
+    inked = Image.new("CMYK", (30, 40), (0, 255, 255, 0))  # red, and PNG cannot hold it
+    assert photo.open_photo(inked).getpixel((3, 3))[0] > 200 > photo.open_photo(inked).getpixel((3, 3))[1]
     turned = Image.fromarray(array)
     turned.getexif()[0x0112] = 6
     assert photo.open_photo(turned).size == (40, 30)

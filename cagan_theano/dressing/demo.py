@@ -4,6 +4,7 @@ It listens on this machine alone, loads nothing from the network, sends nothing,
 a temporary folder that goes when the page is stopped.
 """
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -37,8 +38,6 @@ CSS = (
 
 def import_gradio():
     """The module gradio, without its telemetry; ValueError, with the cure, where it is missing."""
-    import os
-
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:
@@ -58,7 +57,7 @@ def dress(model, human, garments, worn=None):
     """
     if not human or not garments:
         raise ValueError("Add a photo of a person and at least one garment.")
-    made = model.dress([human] * len(garments), list(garments), [worn] * len(garments) if worn else None)
+    made = model.dress(human, list(garments), worn)
     before = open_photo(human)
     captions = [Path(path).stem for path in garments]
     advice = "\n".join(f"- {line}" for line in made[0].advice)
@@ -154,8 +153,6 @@ def command(port, checkpoint, backend, device):
 
 def serve(gradio, model, folder: Path, note: str, port=None, wait: bool = True):
     """Write the samples, compile the swap and serve the page; everything it writes is within a folder."""
-    import os
-
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
     samples = folder / "samples"
     for name, picture in sample_pictures(weights.held_out(128, 96), 4, 6).items():

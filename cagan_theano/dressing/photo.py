@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from cagan_theano.io.color import as_bytes
 from cagan_theano.io.files import write_atomically
-from data_prep.picture import check_file, decode, fit, resize
+from data_prep.picture import check_file, decode, fit, resize, upright_rgb
 
 WRITES = {
     ".png": "PNG",
@@ -73,9 +74,7 @@ def open_photo(source, name: str = "the photo") -> Image.Image:
     Raises FileNotFoundError or ValueError, "NAME: what is wrong; the cure".
     """
     if isinstance(source, Image.Image):
-        content = io.BytesIO()
-        source.save(content, "PNG", exif=source.getexif())
-        return decode(content, name)
+        return upright_rgb(source, name)
     if isinstance(source, np.ndarray):
         return Image.fromarray(checked_array(source, name))
     check_file(source)
@@ -90,7 +89,7 @@ def checked_array(array: np.ndarray, name: str) -> np.ndarray:
         return array
     if array.dtype.kind != "f" or not ((array >= 0) & (array <= 1)).all():  # NaN fails both
         raise ValueError(f"{name} is of type {array.dtype}, or outside [0, 1]; use uint8, or float in [0, 1]")
-    return np.rint(array * 255).astype(np.uint8)
+    return as_bytes(array)
 
 
 def fitted(photo: Image.Image, height: int, width: int) -> np.ndarray:
@@ -114,14 +113,9 @@ def cut_out(x_i: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     cut = Image.fromarray(np.where(inside[..., None], x_i, np.uint8(255))[box])
     scale = FILLED * min(height / cut.height, width / cut.width)
     cut = resize(cut, (max(1, round(cut.width * scale)), max(1, round(cut.height * scale))))
-    return fitted(padded(cut, height, width), height, width)
-
-
-def padded(image: Image.Image, height: int, width: int) -> Image.Image:
-    """An image in the middle of a white one of height x width."""
     canvas = Image.new("RGB", (width, height), "white")
-    canvas.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
-    return canvas
+    canvas.paste(cut, ((width - cut.width) // 2, (height - cut.height) // 2))
+    return np.asarray(canvas)
 
 
 def paste(photo: Image.Image, alpha: np.ndarray, x_tilde_ij: np.ndarray):

@@ -14,6 +14,7 @@ from cagan_theano.dressing import advice
 from cagan_theano.dressing.photo import fitted, image_bytes, open_photo, paste
 from cagan_theano.evaluation import provenance
 from cagan_theano.io import sheet
+from cagan_theano.io.color import as_bytes
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
 
@@ -79,7 +80,7 @@ def command(human, wearing, article, out, alpha_out, grid, keep_size, checkpoint
         x_ij, alpha = paste(photo, alpha, swap.x_tilde_ij[0])
     write(out, x_ij, about)
     if alpha_out:
-        write(alpha_out, sheet.as_bytes(alpha), about)
+        write(alpha_out, as_bytes(alpha), about)
 
 
 def write(path, picture, about):

@@ -1,18 +1,19 @@
 """Many swaps to look at, in one self-contained page: cagan gallery OUT.html"""
 
-import base64
 import io
 from pathlib import Path
 
 import click
-import jinja2
 import numpy as np
 from PIL import Image
 
 from cagan_theano import options, weights
 from cagan_theano.evaluation import held_out, measures, provenance
+from cagan_theano.io.color import as_bytes
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
+from cagan_theano.io.page import data_uri, render
+from cagan_theano.learning.samples import spaced
 from cagan_theano.learning.scores import SCORES
 
 QUALITY = 90  # of WebP; 200 swaps at 128x96 give a page of some 4 MB
@@ -28,7 +29,7 @@ class Strips:
         self.strips = []
 
     def __call__(self, _first, images, swap):
-        alpha = np.repeat(np.rint(255 * swap.alpha)[..., None], 3, axis=-1).astype(np.uint8)
+        alpha = np.repeat(as_bytes(swap.alpha)[..., None], 3, axis=-1)
         columns = {**images, "alpha": alpha, "x_ij": swap.x_ij}
         columns = [columns[label] for label in LABELS if columns[label] is not None]
         self.strips += [np.concatenate(row, axis=1) for row in zip(*columns)]
@@ -46,7 +47,7 @@ def cards(columns, strips) -> list[dict]:
     return [
         {
             "row": n,
-            "image": data_uri(strip),
+            "image": webp_uri(strip),
             "kind": next((kind for kind in kinds if columns[f"kind_{kind}"][n]), ""),
             "scores": {name: float(value[n]) for name, value in values.items()},
         }
@@ -54,11 +55,11 @@ def cards(columns, strips) -> list[dict]:
     ]
 
 
-def data_uri(image: np.ndarray) -> str:
+def webp_uri(image: np.ndarray) -> str:
     """An image [H, W, 3] uint8 as a WebP in a data URI."""
     content = io.BytesIO()
     Image.fromarray(image).save(content, "WEBP", quality=QUALITY)
-    return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode()
+    return data_uri(content.getvalue(), "webp")
 
 
 def training_sheets(run) -> list[dict]:
@@ -71,31 +72,26 @@ def training_sheets(run) -> list[dict]:
     paths = sorted((Path(run) / "samples").glob("step_*.png"))
     if not paths:
         raise FileNotFoundError(f"{run}: contains no sample sheets; give the folder of a training run")
-    chosen = np.unique(np.linspace(0, len(paths) - 1, min(len(paths), MAX_SHEETS)).astype(int))
     sheets = []
-    for path in (paths[n] for n in chosen):
+    for path in (paths[n] for n in spaced(len(paths), MAX_SHEETS)):
         sheet = open_rgb(path)
         size = SHEET_WIDTH, round(sheet.height * SHEET_WIDTH / sheet.width)
         reduced = np.asarray(sheet.resize(size, Image.Resampling.LANCZOS))
         sheets.append(
-            {"step": path.stem.removeprefix("step_").lstrip("0") or "0", "image": data_uri(reduced)}
+            {"step": path.stem.removeprefix("step_").lstrip("0") or "0", "image": webp_uri(reduced)}
         )
     return sheets
 
 
 def page(found: list[dict], sheets: list[dict], has_truth: bool, note: str, data: str) -> str:
     """The page as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
     kinds = [kind for kind in measures.KINDS if any(card["kind"] == kind for card in found)]
     labels = [label for label in LABELS if has_truth or label != "truth"]
-    return environment.get_template("gallery.html").render(
-        cards=found, sheets=sheets, kinds=kinds, labels=labels, note=note, data=data,
-        scores=list(found[0]["scores"]) if found else [],
-    )  # fmt: skip
+    values = {
+        "cards": found, "sheets": sheets, "kinds": kinds, "labels": labels, "note": note, "data": data,
+        "scores": list(found[0]["scores"]) if found else [],
+    }  # fmt: skip
+    return render(Path(__file__).with_name("gallery.html"), values)
 
 
 @click.command(cls=Command)

@@ -132,11 +132,13 @@ def candidates(photos, rng):
     if photos.triples is not None:
         known = None if photos.triples.x_ij is None else np.arange(len(photos.triples.i))
         return photos.triples.i, photos.triples.j, known
-    i = np.array(
-        [row for row in range(len(photos)) if (photos.garment != photos.garment[row]).any()], dtype=int
-    )
-    j = np.array([rng.choice(np.flatnonzero(photos.garment != photos.garment[row])) for row in i], dtype=int)
-    return i, j, None
+    i = np.arange(len(photos) if len(np.unique(photos.garment)) > 1 else 0)
+    return i, random_articles(photos.garment, i, rng), None
+
+
+def random_articles(garment, rows, rng):
+    """For each row, a random row with another garment; garment [n] labels.  Returns an int array."""
+    return np.array([rng.choice(np.flatnonzero(garment != garment[row])) for row in rows], dtype=int)
 
 
 def choose_matrix(held, humans, articles, seed):

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from cagan_theano import weights
+from cagan_theano.checkpoint import weights_metadata
 from cagan_theano.io import sheet
 from cagan_theano.io.text import printable
 
@@ -28,12 +29,7 @@ def attributes(title, checkpoint, model, held, seed, rows):
 
 def of_weights(checkpoint, model):
     """The weights that made an image: a dict of str -> str without time or path."""
-    return {
-        "Software": "cagan_theano",
-        "Checkpoint": printable(Path(checkpoint).name),
-        "Checkpoint-SHA256": model.sha256,
-        "Step": str(model.step),
-    }
+    return weights_metadata(checkpoint, model.sha256, model.step)
 
 
 def method(model):

@@ -60,3 +60,11 @@ def empty_pictures(shape) -> np.ndarray:
     room = np.empty(size + 63, np.uint8)
     first = -room.ctypes.data % 64
     return room[first : first + size].reshape(shape)
+
+
+def as_bytes(image):
+    """A float image in [0, 1] as uint8; uint8 is returned unchanged."""
+    image = np.asarray(image)
+    if image.dtype == np.uint8:
+        return image
+    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)

@@ -218,11 +218,3 @@ def rendered(figure):
     with style():
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def as_bytes(image):
-    """A float image in [0, 1] as uint8; uint8 is returned unchanged."""
-    image = np.asarray(image)
-    if image.dtype == np.uint8:
-        return image
-    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)

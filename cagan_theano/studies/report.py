@@ -6,7 +6,6 @@
 Missing parts are left out.  The file is self-contained: it loads and runs nothing.
 """
 
-import base64
 import dataclasses
 import hashlib
 import io
@@ -26,6 +25,7 @@ from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
+from cagan_theano.io.page import data_uri, render
 from cagan_theano.io.text import one_line, printable
 from cagan_theano.learning.run_folder import RunFolder
 from cagan_theano.learning.scores import condensed_log
@@ -72,11 +72,6 @@ class Files:
         if not isinstance(value, dict):
             raise ValueError(f"{path}: does not contain a JSON object; generate it again")
         return value
-
-
-def image_source(content: bytes) -> str:
-    """PNG bytes as the `src` of an HTML image."""
-    return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
 def formatted(value) -> str:
@@ -234,7 +229,7 @@ def curves_of(files, run, results) -> list:
         lines = stored["points"] + stored["samples"]
         plot = loss_curves(lines, "training, means between points")
         title = "Losses and held-out scores by step"
-        return [{"title": title, "src": image_source(plot)}] if plot else []
+        return [{"title": title, "src": data_uri(plot, "png")}] if plot else []
     folder = RunFolder(run)
     folder.check_old()
     found, samples = [], sorted(folder.samples.glob("step_*.png"))
@@ -243,9 +238,9 @@ def curves_of(files, run, results) -> list:
         files.read(log)
     plot = loss_curves(folder.read_log(), folder.path.resolve().name)
     if plot:
-        found.append({"title": "Losses and held-out scores by step", "src": image_source(plot)})
+        found.append({"title": "Losses and held-out scores by step", "src": data_uri(plot, "png")})
     return found + [
-        {"title": f"Held-out swaps during training: {path.name}", "src": image_source(files.read(path))}
+        {"title": f"Held-out swaps during training: {path.name}", "src": data_uri(files.read(path), "png")}
         for path in samples[-1:]
     ]
 
@@ -271,7 +266,7 @@ def figure_of(path, content, checkpoint) -> dict:
     return {
         "name": path.name,
         "title": attributes.get("Title", path.stem),
-        "src": image_source(content),
+        "src": data_uri(content, "png"),
         "origin": "".join(f"; {name.lower()} {attributes[name]}" for name in listed),
         "checkpoint": name if shipped else None,
         "note": f"Made with other shipped weights than this report's: {name}." if shipped else "",
@@ -386,7 +381,8 @@ def page(path, run=None, figures=None, results=None, evaluation=None) -> str:
         "commands": commands_of(path, checkpoint, values["figures"]),
         "files": sorted(files.digests.items()),
     }
-    return render(values | {"contents": contents(values)})
+    template = Path(__file__).with_name("report.html")
+    return render(template, values | {"contents": contents(values)}, jinja2.ChainableUndefined)
 
 
 def numbers_of(files, checkpoint, figures, results, evaluation) -> dict:
@@ -411,17 +407,6 @@ def numbers_of(files, checkpoint, figures, results, evaluation) -> dict:
             f"{source}: is not in the format of its program's results ({error!r}); generate it again"
         ) from error
     return found
-
-
-def render(values: dict) -> str:
-    """The page; every inserted value is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.ChainableUndefined,
-        trim_blocks=True,
-    )
-    return environment.get_template("report.html").render(values)
 
 
 @click.command(cls=Command)

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from cagan_theano.evaluation import interval
 from cagan_theano.evaluation.interval import PERCENT, average, ratio
 from cagan_theano.io import sheet
+from cagan_theano.io.color import as_bytes
 from cagan_theano.io.text import literal
 from cagan_theano.learning.scores import SCORES, log_lines, score_names
 
@@ -196,9 +197,7 @@ def grid(pictures, rows, note):
     [n, H, W, 3] uint8, alpha [n, H, W] float) of its first seed.  The top rows are x_i, y_j and the
     truth.
     """
-    gray = {
-        name: np.repeat(sheet.as_bytes(alpha)[..., None], 3, axis=-1) for name, (_, alpha) in rows.items()
-    }
+    gray = {name: np.repeat(as_bytes(alpha)[..., None], 3, axis=-1) for name, (_, alpha) in rows.items()}
     lines = {"input and article": (pictures["x_i"], pictures["y_j"])}
     if pictures["truth"] is not None:
         lines["true swap"] = (pictures["truth"], None)
