@@ -14,6 +14,8 @@ COMMIT = 2.0  # seconds of work that an interruption may lose
 PAGE = 32768  # bytes: a photo takes one or a few pages
 FIELDS = Developed._fields
 IMAGES = ("x", "y", "x_ij", "mask")
+TABLES = ("photo", "row")  # of the subclasses below
+FOREIGN = "{}: not a data_prep work file; remove it, or choose another OUT"
 
 
 class WorkFile:
@@ -32,21 +34,31 @@ class WorkFile:
     def __enter__(self):
         try:
             self._base = sqlite3.connect(self.path, timeout=0)
+            self._check_origin()
             self._base.execute(f"PRAGMA page_size = {PAGE}")
             self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._begin()
         except sqlite3.OperationalError as error:
             raise ValueError(f"{self.path}: cannot be used ({error}); is another run writing it?") from error
         except sqlite3.DatabaseError as error:
-            raise ValueError(
-                f"{self.path}: not a data_prep work file; remove it, or choose another OUT"
-            ) from error
+            raise ValueError(FOREIGN.format(self.path)) from error
         return self
 
     def __exit__(self, *_):
         with contextlib.suppress(sqlite3.Error):
             self._base.commit()
         self._base.close()
+
+    def _check_origin(self):
+        """Raise ValueError if the file is a database that is not a work file, before anything is written."""
+        names = self._base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        tables = {name for (name,) in names}
+        if tables and (not tables <= {"settings", *TABLES} or self._columns("settings") != ["text"]):
+            self._base.close()
+            raise ValueError(FOREIGN.format(self.path))
+
+    def _columns(self, table):
+        return [row[1] for row in self._base.execute(f"PRAGMA table_info({table})")]
 
     def _begin(self):
         base = self._base

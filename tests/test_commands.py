@@ -1,5 +1,6 @@
 """The command lines: help, and every user's error as one line with a cure, no traceback."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from conftest import write_tiny_photos
 
 from cagan_theano.interop.export_weights import export_weights
 from cagan_theano.io.command import main
-from cagan_theano.learning.train import train
+from cagan_theano.learning.train import Settings, train
 
 ROOT = Path(__file__).parents[1]
 
@@ -82,6 +83,14 @@ def test_a_failing_process_says_one_line():
     done = process("-m", "cagan_theano", "train", "--data", "none.h5", "--run", "none", "--device", "cpu")
     assert done.returncode == 1 and "none.h5: no such file" in done.stderr
     assert "Traceback" not in done.stderr and not (ROOT / "none").exists()
+
+
+def test_the_printed_resume_command_is_a_command():
+    settings = Settings("none.h5", "none", False, None, "auto", "cpu", 1, 1, 1, "")
+    program, *words = shlex.split(settings.resume_command())
+    done = process(*words)
+    assert program == "python" and done.returncode == 1
+    assert done.stderr.startswith("Error: none: contains no training run to resume")
 
 
 def test_swapping_with_a_checkpoint_that_is_none(tmp_path):

@@ -1,7 +1,9 @@
 """Ingestion of faulty photos: each gives an entry in the report, or one clear error."""
 
+import contextlib
 import json
 import os
+import sqlite3
 import struct
 import zlib
 from pathlib import Path
@@ -409,6 +411,25 @@ def test_a_folder_without_pairs_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="contains no pairs of the layout folders"):
         ingest("folders", tmp_path / "src", tmp_path / "o.h5", Settings(), OPTIONS)
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        ["CREATE TABLE accounts (name TEXT)"],
+        ["CREATE TABLE settings (text TEXT)", "CREATE TABLE accounts (name TEXT)"],
+        ["CREATE TABLE settings (name TEXT, value TEXT)", "CREATE TABLE photo (key TEXT)"],
+    ],
+)
+def test_a_database_of_something_else_is_left_alone(tables, tree, tmp_path):
+    path = tmp_path / "o.h5.work"
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        for table in tables:
+            base.execute(table)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="o.h5.work: not a data_prep work file"):
+        ingest("folders", tree, tmp_path / "o.h5", Settings(), OPTIONS)
+    assert path.read_bytes() == before
 
 
 def test_a_work_file_of_another_kind_is_left_alone(tree, tmp_path):

@@ -143,6 +143,18 @@ def test_the_lock_goes_with_the_process_that_holds_it(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_locks_will_do(number, tmp_path, monkeypatch):
+    def no_lock(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", no_lock)
+    with born(tmp_path / "run", 0) as folder:
+        folder.open_log(0)
+        folder.log({"step": 1})
+    assert folder.steps() == [0]
+
+
 # --- links: what is outside of the folder stays as it is
 
 

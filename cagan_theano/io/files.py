@@ -11,7 +11,7 @@ from pathlib import Path
 from cagan_theano.io.hdf5 import attribute, open_file
 
 # errors of file systems that do not support permissions or the flushing of a folder
-UNKNOWN = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOTTY}
+UNKNOWN = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOTTY, errno.ENOLCK}
 DENIED = UNKNOWN | {errno.EPERM, errno.EACCES, errno.EISDIR, errno.EBADF}
 HDF5, DAMAGED = "an HDF5 file", "a damaged HDF5 file"
 SIGNATURES = ((b"\x89HDF\r\n\x1a\n", HDF5), (b"\x89PNG", "a PNG image"),
@@ -158,8 +158,13 @@ def writing(path):
 
 def flush(handle):
     """Flush a file descriptor to disk, if the file system supports it."""
-    with _ignoring(UNKNOWN):
+    with unsupported():
         os.fsync(handle)
+
+
+def unsupported():
+    """Context manager that suppresses the OSError of an operation that the file system does not support."""
+    return _ignoring(UNKNOWN)
 
 
 def message_of(error):

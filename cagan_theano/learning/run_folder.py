@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.config import Config
-from cagan_theano.io.files import flush, is_temporary, write_atomically, writing
+from cagan_theano.io.files import flush, is_temporary, unsupported, write_atomically, writing
 
 NAMES = ("config.json", "log.jsonl", "checkpoints", "samples", "losses.png", "lock")
 CHECKPOINT = re.compile(r"step_(\d{7,})\.h5")
@@ -89,7 +89,8 @@ class RunFolder:
                 folder.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
             self._lock = open(os.open(self.path / "lock", flags, 0o666), "a")  # noqa: SIM115 (until __exit__)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with unsupported():  # then a second training on this folder goes unnoticed
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for path in (path for folder in folders for path in folder.iterdir()):
                 if is_temporary(path):
                     path.unlink()

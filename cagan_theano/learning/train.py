@@ -57,7 +57,7 @@ class Settings:
 
     def resume_command(self) -> str:
         """The command line that resumes this run."""
-        words = ["python", "-m", "cagan_theano.learning.train", "--data", self.data, "--run", self.run]
+        words = ["python", "-m", "cagan_theano", "train", "--data", self.data, "--run", self.run]
         words += ["--backend", self.backend] if self.backend != "auto" else []
         words += ["--device", self.device] if self.device else []
         for name, default in DEFAULTS.items():
