@@ -205,3 +205,16 @@ def figure_options(size):
         return command
 
     return decorate
+
+
+def swap_figure_options(size, rows):
+    """Decorator: the options of Figures 4 and 5; rows: default number of humans."""
+    humans = click.option(
+        "--rows",
+        type=click.IntRange(1, 100),
+        default=rows,
+        show_default=True,
+        help="Number of humans, one per row.",
+    )
+    truth = click.option("--truth", is_flag=True, help="Add a column with the true swap if available.")
+    return lambda command: figure_options(size)(humans(truth(command)))
