@@ -19,7 +19,7 @@ import numpy as np
 from cagan_theano import weights
 from cagan_theano.config import AVERAGE, Config
 from cagan_theano.io.files import HDF5, write_atomically
-from cagan_theano.io.hdf5 import attribute, fault, open_file, shown
+from cagan_theano.io.hdf5 import attribute, fault, open_file, quoted
 from cagan_theano.io.metadata import LARGEST, NUMBER, check_provenance, is_storable, read_object
 from cagan_theano.io.text import printable
 
@@ -126,7 +126,7 @@ def weights_metadata(path, sha256: str, step: int) -> dict[str, str]:
     }
 
 
-def load_checkpoint(path):
+def load_checkpoint(path) -> Checkpoint:
     """Read and verify the checkpoint at `path`; weights are returned as float32.
 
     path: a file, or the name of shipped weights (`cagan_theano.weights.find`).
@@ -187,7 +187,7 @@ def _check(texts, step, arrays):
         if not is_storable(text) or len(text.encode()) > MAX_TEXT:
             raise ValueError(f"{name} is not text of at most {MAX_TEXT} bytes without zero bytes; shorten it")
     if not isinstance(step, (int, np.integer)) or not 0 <= step < LARGEST:
-        raise ValueError(f"step is {shown(step)}, not an integer from 0 to 2^63 - 1")
+        raise ValueError(f"step is {quoted(step)}, not an integer from 0 to 2^63 - 1")
     _metadata(texts["metadata"])
     _check_names(arrays)
     for name, array in arrays.items():
@@ -207,7 +207,7 @@ def _check_names(names):
         group, *rest = name.split("/")
         known = group in GROUPS and any(rest) and all(part.strip(".") for part in rest)  # HDF5 drops "."
         if not known or not NAME.fullmatch(name) or name in parents:
-            raise ValueError(f"has unexpected arrays, such as {shown(name)}")
+            raise ValueError(f"has unexpected arrays, such as {quoted(name)}")
 
 
 def _bytes_of(arrays):
@@ -288,7 +288,7 @@ def _arrays(file, path):
     datasets, seen = {}, []
     for group in file:
         if group not in GROUPS:
-            raise _damaged(path, f"it has an unknown group {shown(group)}")
+            raise _damaged(path, f"it has an unknown group {quoted(group)}")
         _collect(file, group, datasets, seen, path)
     size, limit = _bytes_of(datasets), _limit(path.stat().st_size)
     if size > limit:
@@ -302,7 +302,7 @@ def _collect(parent, name, datasets, seen, path):
     if len(seen) > MAX_ARRAYS:
         raise _damaged(path, f"it has more than {MAX_ARRAYS} groups and arrays")
     if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
-        raise _damaged(path, f"{shown(name)} is a link; links are not followed")
+        raise _damaged(path, f"{quoted(name)} is a link; links are not followed")
     item = parent[name]
     if isinstance(item, h5py.Group):
         if item.name.count("/") > 3:
@@ -312,7 +312,7 @@ def _collect(parent, name, datasets, seen, path):
         return
     full = item.name.lstrip("/")
     if not isinstance(item, h5py.Dataset) or not NAME.fullmatch(full):
-        raise _damaged(path, f"{shown(full)} is an unexpected array")
+        raise _damaged(path, f"{quoted(full)} is an unexpected array")
     if item.shape is None or item.dtype.name not in DTYPES:
         raise _damaged(path, f"{full} is not stored as plain {', '.join(DTYPES)}")
     datasets[full] = item

@@ -11,7 +11,7 @@ from cagan_theano.checkpoint import load_checkpoint, weights_metadata
 from cagan_theano.config import Config, check_image_size
 from cagan_theano.dressing.advice import advice
 from cagan_theano.dressing.photo import Dressed, cut_out, fitted, open_photo, paste
-from cagan_theano.io.color import as_bytes
+from cagan_theano.io.color import as_bytes, check_images
 from cagan_theano.io.waiting import COMPILING, explained
 from cagan_theano.learning.functions import build_networks, compile_swap
 from cagan_theano.learning.swaps import Swap, swap_in_batches
@@ -78,8 +78,8 @@ class Model:
         Raises ValueError for other shapes, types or ranges, and if the outputs are NaN or infinite.
         """
         given = {"x_i": x_i, "y_i": y_i, "y_j": y_j}
-        arrays = {name: checked(array, name, (3,)) for name, array in given.items()}
-        masks = checked(mask, "mask", ()) if self._takes(mask) else None
+        arrays = {name: check_images(array, name, "N", "H", "W", 3) for name, array in given.items()}
+        masks = check_images(mask, "mask", "N", "H", "W") if self._takes(mask) else None
         shapes = {name: array.shape for name, array in arrays.items()}
         if masks is not None:
             shapes["mask"] = masks.shape
@@ -198,17 +198,3 @@ def opened(source, name: str) -> list:
     if not isinstance(source, list | tuple):
         return [open_photo(source, name)]
     return [open_photo(photo, f"{name} {number}") for number, photo in enumerate(source, 1)]
-
-
-def checked(array, name: str, channels: tuple) -> np.ndarray:
-    """The array, if it is [N, H, W, *channels], uint8 or float in [0, 1]; ValueError otherwise."""
-    array = np.asarray(array)
-    if array.ndim != 3 + len(channels) or array.shape[3:] != channels:
-        raise ValueError(
-            f"{name} has shape {array.shape}, expected [{', '.join(('N', 'H', 'W', *map(str, channels)))}]"
-        )
-    if array.dtype != np.uint8 and array.dtype.kind != "f":
-        raise ValueError(f"{name} has dtype {array.dtype}; use uint8, or float in [0, 1]")
-    if array.dtype != np.uint8 and not ((array >= 0) & (array <= 1)).all():  # also rejects NaN
-        raise ValueError(f"{name} has values outside [0, 1]; use uint8, or float in [0, 1]")
-    return array

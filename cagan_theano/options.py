@@ -2,12 +2,16 @@
 
 import dataclasses
 import os
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 from cagan_theano import weights
 from cagan_theano.backends import PRECISIONS, cache
 from cagan_theano.config import Config
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def switch_cache_off(context, option, off: bool) -> None:
@@ -64,13 +68,13 @@ class Widths(click.ParamType):
             self.fail(f"{value!r} is not a list of integers such as 64,128,256,512", param, ctx)
 
 
-def config_options(exclude: tuple[str, ...] = ()):
+def config_options(exclude: tuple[str, ...] = ()) -> Callable[[Function], Function]:
     """Decorator: one option per field of `Config`, with its help, choices and default.
 
     exclude: fields that the command sets in another way.
     """
 
-    def decorate(function):
+    def decorate(function: Function) -> Function:
         for spec in reversed(dataclasses.fields(Config)):
             if spec.name not in exclude:
                 function = config_option(spec)(function)
@@ -205,3 +209,16 @@ def figure_options(size):
         return command
 
     return decorate
+
+
+def swap_figure_options(size, rows):
+    """Decorator: the options of Figures 4 and 5; rows: default number of humans."""
+    humans = click.option(
+        "--rows",
+        type=click.IntRange(1, 100),
+        default=rows,
+        show_default=True,
+        help="Number of humans, one per row.",
+    )
+    truth = click.option("--truth", is_flag=True, help="Add a column with the true swap if available.")
+    return lambda command: figure_options(size)(humans(truth(command)))

@@ -52,8 +52,10 @@ def develop(source, task, size, how):
     try:
         data = source.read(task.photo)
         image = decode(io.BytesIO(data), task.photo, size, how)
+    except FileNotFoundError as error:
+        return Developed(fault=f"missing: {error}")
     except ValueError as error:
-        return Developed(fault=f"{kind_of(error)}: {error}")
+        return Developed(fault=f"unreadable: {error}")
     thumbnail = checks.make_thumbnail(image)
     foreground = checks.find_foreground(thumbnail)
     phash, colors = checks.fingerprint(image)
@@ -71,18 +73,13 @@ def develop(source, task, size, how):
     )
 
 
-def kind_of(error):
-    """The kind of fault of an unreadable file, from its error."""
-    return "missing" if ": no such file" in str(error) else "unreadable"
-
-
 def read_mask(source, task, image, size, how):
     """(packed mask, None), (None, why it cannot be used), or (None, None) if the task has no mask."""
     if task.mask is None:
         return None, None
     try:
         full = open_mask(io.BytesIO(source.read(task.mask)), task)
-    except ValueError as error:
+    except (FileNotFoundError, ValueError) as error:
         return None, f"mask: {error}"
     if abs(full.width * image.height / (full.height * image.width) - 1) > ASPECT:
         return None, (

@@ -66,10 +66,10 @@ class Source:
         return absolute
 
     def read(self, path):
-        """The bytes of a file.  Raises ValueError, "PATH: problem"."""
+        """The bytes of a file.  Raises FileNotFoundError or ValueError, "PATH: problem"."""
         absolute = self.locate(path)
         if not os.path.isfile(absolute):  # reading a pipe would block
-            raise ValueError(f"{path}: no such file")
+            raise FileNotFoundError(f"{path}: no such file")
         try:
             if os.path.getsize(absolute) > MAX_FILE:
                 raise ValueError(f"{path}: is larger than {MAX_FILE >> 20} MiB")

@@ -27,7 +27,7 @@ import h5py
 import numpy as np
 
 from cagan_theano.io.files import HDF5, atomic_file, check_kind
-from cagan_theano.io.hdf5 import attribute, fault, open_file, shown
+from cagan_theano.io.hdf5 import attribute, fault, open_file, quoted
 from cagan_theano.io.metadata import check_provenance
 
 FORMAT = "cagan_theano photos"
@@ -395,7 +395,7 @@ class PhotoFile:
         self._need(attrs["format"] == FORMAT, "is not a photo file", f"give a file {ANY}")
         self._need(
             attrs["version"] == VERSION,
-            f"has version {shown(attrs['version'])}, but this program reads version {VERSION}",
+            f"has version {quoted(attrs['version'])}, but this program reads version {VERSION}",
         )
         self.height, self.width = (self._side(attrs, key) for key in ("height", "width"))
         check_size(self.height, self.width, self.path)
@@ -426,8 +426,8 @@ class PhotoFile:
     def _check_links(self, group, allowed):
         for key in group:
             link = group.get(key, getlink=True)
-            self._need(isinstance(link, h5py.HardLink), f"{shown(key)} is an external or soft link")
-            self._need(allowed is None or key in allowed, f"unexpected entry {shown(key)}")
+            self._need(isinstance(link, h5py.HardLink), f"{quoted(key)} is an external or soft link")
+            self._need(allowed is None or key in allowed, f"unexpected entry {quoted(key)}")
 
     def _check_split(self, name):
         group = self._file[name]

@@ -20,9 +20,10 @@ from cagan_theano.interop import convert, vectors
 from cagan_theano.io.command import main
 from cagan_theano.io.text import one_line
 from cagan_theano.learning.functions import build_networks
+from cagan_theano.learning.photos import describe
 from cagan_theano.learning.run_folder import RunFolder
 from cagan_theano.learning.samples import loss_curves
-from cagan_theano.learning.train import describe, train
+from cagan_theano.learning.train import train
 from cagan_theano.learning.trainer import values_of
 from cagan_theano.network import layers
 from cagan_theano.studies import claims, plan, report

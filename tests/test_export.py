@@ -21,7 +21,7 @@ from cagan_theano.interop import run_exported
 from cagan_theano.io.command import main
 from cagan_theano.learning.trainer import Trainer
 from cagan_theano.model import load
-from data_prep.store import PhotoFile
+from data_prep.store import PhotoFile, PhotoWriter
 
 ROOT = Path(__file__).parents[1]
 CONFIG = small_config(schedule="alternate", batch_size=4, init_std=0.1)
@@ -151,6 +151,15 @@ def line_of(folder, tiny_data, tmp_path, capsys, state=None):
     )
     assert not (tmp_path / "o.npz").exists()
     return error
+
+
+def test_photos_of_another_size_are_one_line(folder, tmp_path, capsys):
+    path, picture = tmp_path / "tall.h5", np.zeros((48, 32, 3), np.uint8)
+    with PhotoWriter(path, 48, 32, {}) as writer:
+        for n in range(2):
+            writer.add("test", picture, picture, n, n)
+    error = line_of(folder, path, tmp_path, capsys)
+    assert "tall.h5: has photos at 48x32, not 32x32; use another file" in error
 
 
 def places(value, path=()):

@@ -190,11 +190,11 @@ def test_figure4_panels():
     y_i, x_i, x_ij, y_j = (noise(n, 32, 24)[:3] for n in (3, 4, 5, 6))
     found = panels(figure4.draw(y_i, x_i, x_ij, y_j))
     assert len(found) == 12
+    labels = "$y_i$", "$x_i$", "$x_i^j$ (generated)", "$y_j$"
     for c, pictures in enumerate((y_i, x_i, x_ij, y_j)):
         for r in range(3):
             np.testing.assert_array_equal(found[f"{r},{c}"][0], pictures[r])
-            assert found[f"{r},{c}"][1] == (figure4.LABELS[c] if r == 2 else "")
-    assert figure4.LABELS == ("$y_i$", "$x_i$", "$x_i^j$ (generated)", "$y_j$")
+            assert found[f"{r},{c}"][1] == (labels[c] if r == 2 else "")
 
 
 def test_figure4_truth_stands_beside_the_generated():
@@ -211,9 +211,10 @@ def test_figure5_panels():
     figure = figure5.draw(x_i, y_i, alpha, y_j, x_ij)
     found = panels(figure)
     assert len(found) == 10 and "order reconstructed" in words(figure)
+    labels = "$x_i$", "$y_i$", r"$\alpha_i^j$", "$y_j$", "$x_i^j$ (generated)"
     for c, pictures in enumerate((x_i, y_i, alpha, y_j, x_ij)):
         np.testing.assert_array_equal(found[f"1,{c}"][0], pictures[1])
-        assert found[f"1,{c}"][1] == figure5.LABELS[c]
+        assert found[f"1,{c}"][1] == labels[c]
 
 
 def test_figure6_panels():

@@ -99,10 +99,10 @@ NAMES = ("run$1", "$x_{$", r"$\frac$", r"a\$b$c$", "caf\udce9", "two\tlines", "$
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_are_never_markup(name):
-    shown = literal(name)
-    assert not is_math_text(shown) and shown.encode()
+    text = literal(name)
+    assert not is_math_text(text) and text.encode()
     if name.isprintable():
-        assert shown.replace(r"\$", "$") == name
+        assert text.replace(r"\$", "$") == name
 
 
 @pytest.mark.parametrize("name", NAMES)

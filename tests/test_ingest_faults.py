@@ -83,6 +83,7 @@ def add_broken(tree):
     tree.add("text")[0].write_text("this is no picture")
     bomb = tree.add("bomb")[0]
     Image.new("1", (12000, 12000)).save(bomb, "PNG")
+    tree.add("text: no such file")[0].write_text("nor this")
     tree.add("no garment")[1].unlink()
     link = tree.add("link")[0]
     link.unlink()
@@ -109,6 +110,7 @@ def add_broken(tree):
         "empty": "unreadable: train/cloth/empty.jpg: is an empty file",
         "text": "unreadable: train/image/text.jpg: not an image of a known format",
         "bomb": "unreadable: train/image/bomb.jpg: has more than 100 million pixels",
+        "text: no such file": "unreadable: train/image/text: no such file.jpg: not an image of a known",
         "no garment": "missing: train/cloth/no garment.jpg: no such file",
         "link": "unreadable: train/image/link.jpg: links outside the folder",
         "blank": "blank: a single color",

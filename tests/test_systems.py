@@ -119,15 +119,15 @@ def test_pictures_without_truth_are_shown_and_not_measured(tmp_path, capsys, hal
 def test_the_figure_has_a_column_for_each_system(held, half_done):
     made = {"ours": systems.from_model(half_done, held), "perfect": systems.from_callable(perfect, "perfect")}
     swaps = systems.all_swaps(held)
-    shown = systems.choose(held, swaps, 3, 0)
-    assert len({held.photos.person[swaps.i[n]] for n in shown}) == 3
-    _, kept = systems.compare(made, held, swaps, shown)
-    figure = systems.draw(kept, shown, list(made), "note")
+    chosen = systems.choose(held, swaps, 3, 0)
+    assert len({held.photos.person[swaps.i[n]] for n in chosen}) == 3
+    _, kept = systems.compare(made, held, swaps, chosen)
+    figure = systems.draw(kept, chosen, list(made), "note")
     panels = {axes.get_label(): axes for axes in figure.axes}
     assert len(panels) == 3 * 6
     last = [panels[f"2,{column}"].get_xlabel() for column in range(6)]
     assert last == ["$y_i$", "$x_i$", "$y_j$", "true swap", "ours", "perfect"]
-    np.testing.assert_array_equal(panels["1,5"].images[0].get_array(), kept["truth"][shown[1]])
+    np.testing.assert_array_equal(panels["1,5"].images[0].get_array(), kept["truth"][chosen[1]])
 
 
 @pytest.mark.parametrize(

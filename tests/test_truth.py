@@ -23,7 +23,7 @@ from cagan_theano.learning import batches, losses, sampling, train
 from cagan_theano.learning.adam import left
 from cagan_theano.learning.batches import Batch
 from cagan_theano.learning.functions import build_networks, compile_functions, losses_of_G
-from cagan_theano.learning.train import read_photos
+from cagan_theano.learning.photos import read_photos
 from cagan_theano.learning.trainer import Trainer, values_of
 from cagan_theano.model import load
 from data_prep.store import PhotoFile

@@ -270,6 +270,29 @@ def update(path, text: str, begin: str, end: str) -> None:
     write_atomically(path, f"{before}{begin}\n{text}\n{end}{after}")
 
 
+def result_options(command):
+    """Decorator: the options that this command and `growth` share."""
+    for option in (
+        click.option(
+            "--device",
+            type=click.Choice(["cpu", "gpu"]),
+            default="cpu",
+            show_default=True,
+            help="Device to measure on.",
+        ),
+        options.out_option,
+        options.checkpoint_option("128x96"),
+        click.option(
+            "--update",
+            "document",
+            type=click.Path(dir_okay=False),
+            help="Also insert the tables between the two markers of this document.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command(cls=Command, context_settings={"max_content_width": 100})
 @click.option(
     "--task",
@@ -327,21 +350,7 @@ def update(path, text: str, begin: str, end: str) -> None:
     show_default="this one",
     help="Python with PyTorch and onnxruntime.",
 )
-@click.option(
-    "--update",
-    "document",
-    type=click.Path(dir_okay=False),
-    help="Also insert the tables between the two markers of this document.",
-)
-@options.checkpoint_option("128x96")
-@options.out_option
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "gpu"]),
-    default="cpu",
-    show_default=True,
-    help="Device for all contenders.",
-)
+@result_options
 def command(tasks, sizes, batches, kinds, rounds, repeats, torch_python, document, checkpoint, out, device):
     """Time this package against PyTorch and ONNX Runtime."""
     loaded, about, out = load_checkpoint(checkpoint), machine(device), Path(out)

@@ -13,7 +13,6 @@ import json
 import resource
 import sys
 import time
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -57,7 +56,7 @@ def ours(inputs: Inputs, task: str, settings: dict):
     """A function without arguments that performs the task with this package and returns its outputs."""
     from cagan_theano.backends import choose_backend
     from cagan_theano.learning.functions import build_networks, swap_function
-    from cagan_theano.learning.sampling import Indices
+    from cagan_theano.learning.sampling import Indices, PhotoArrays
     from cagan_theano.learning.trainer import Trainer, check_weights, set_values
 
     name = settings.pop("backend", "jax")
@@ -72,7 +71,7 @@ def ours(inputs: Inputs, task: str, settings: dict):
             return on_device(function, inputs)
         pictures = inputs.pictures()
         return lambda: np.asarray(function(*pictures)[2])
-    photos = SimpleNamespace(x=inputs.x, y=inputs.y, mask=None, garment=np.arange(len(inputs.x)))
+    photos = PhotoArrays(inputs.x, inputs.y, None, garment=np.arange(len(inputs.x), dtype=np.int32))
     trainer = Trainer(inputs.config, photos, backend)
     trainer.start_from(inputs.checkpoint.G, inputs.checkpoint.D)
     zeros = np.zeros_like(inputs.i)

@@ -15,8 +15,7 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from cagan_theano import options
-from cagan_theano.benchmarks.benchmark import Case, Worker, machine, write
+from cagan_theano.benchmarks.benchmark import Case, Worker, machine, result_options, write
 from cagan_theano.io.command import Command
 
 BEGIN, END = "<!-- growth -->", "<!-- end of growth -->"
@@ -114,21 +113,7 @@ def draw(series: dict, about: str):
     show_default=True,
     help="Steps per point, of which the median is taken.",
 )
-@click.option(
-    "--update",
-    "document",
-    type=click.Path(dir_okay=False),
-    help="Also insert the tables between the two markers of this document.",
-)
-@options.checkpoint_option("128x96")
-@options.out_option
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "gpu"]),
-    default="cpu",
-    show_default=True,
-    help="Device of the steps.",
-)
+@result_options
 def command(rounds, document, checkpoint, out, device):
     """Measure how the time and memory of a training step grow."""
     points = [(name, point) for name, series in SERIES.items() for point in series]

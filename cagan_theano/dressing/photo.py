@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from cagan_theano.io.color import as_bytes
+from cagan_theano.io.color import as_bytes, check_images
 from cagan_theano.io.files import write_atomically
 from data_prep.picture import check_file, decode, fit, resize, upright_rgb
 
@@ -76,20 +76,9 @@ def open_photo(source, name: str = "the photo") -> Image.Image:
     if isinstance(source, Image.Image):
         return upright_rgb(source, name)
     if isinstance(source, np.ndarray):
-        return Image.fromarray(checked_array(source, name))
+        return Image.fromarray(as_bytes(check_images(source, name, "H", "W", 3)))
     check_file(source)
     return decode(source, source)
-
-
-def checked_array(array: np.ndarray, name: str) -> np.ndarray:
-    """[H, W, 3] as uint8; ValueError for other shapes, types and ranges."""
-    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise ValueError(f"{name} has shape {array.shape}; [H, W, 3] is needed")
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype.kind != "f" or not ((array >= 0) & (array <= 1)).all():  # NaN fails both
-        raise ValueError(f"{name} is of type {array.dtype}, or outside [0, 1]; use uint8, or float in [0, 1]")
-    return as_bytes(array)
 
 
 def fitted(photo: Image.Image, height: int, width: int) -> np.ndarray:

@@ -10,7 +10,13 @@ from cagan_theano.evaluation import held_out, provenance
 from cagan_theano.io import sheet
 from cagan_theano.io.command import Command
 
-LABELS = ("$y_i$", "$x_i$", "$x_i^j$ (generated)", "$y_j$")
+LABELS = {
+    "y_i": "$y_i$",
+    "x_i": "$x_i$",
+    "x_ij": "$x_i^j$ (generated)",
+    "truth": "true swap",
+    "y_j": "$y_j$",
+}
 PANEL_HEIGHT = 512
 
 
@@ -20,18 +26,15 @@ def draw(y_i, x_i, x_ij, y_j, truth=None, note=""):
     Parameters: images [N, H, W, 3] uint8; note, text under the caption.  Returns a matplotlib
     Figure.  Source: Figure 4 of the paper (order of columns, labels under them).
     """
-    columns, labels = [y_i, x_i, x_ij, y_j], list(LABELS)
-    if truth is not None:
-        columns.insert(3, truth)
-        labels.insert(3, "true swap")
-    height, width = x_i.shape[1:3]
-    return sheet.grid(
-        list(zip(*columns)),
-        labels,
-        caption(height, width, truth is not None),
-        note,
-        sheet.scale_for(x_i[0], PANEL_HEIGHT),
-    )
+    text = caption(*x_i.shape[1:3], truth is not None)
+    return rows_of_swaps(LABELS.values(), [y_i, x_i, x_ij, truth, y_j], text, note)
+
+
+def rows_of_swaps(labels, columns, caption, note):
+    """A figure with one row for each human, of columns with labels; columns that are None are left out."""
+    labels, columns = zip(*(pair for pair in zip(labels, columns) if pair[1] is not None))
+    scale = sheet.scale_for(columns[0][0], PANEL_HEIGHT)
+    return sheet.grid(list(zip(*columns)), labels, caption, note, scale)
 
 
 def caption(height, width, truth):
@@ -49,29 +52,35 @@ def caption(height, width, truth):
     )
 
 
-@click.command(cls=Command)
-@options.figure_options("128x96")
-@click.option(
-    "--rows", type=click.IntRange(1, 100), default=3, show_default=True, help="Number of humans, one per row."
-)
-@click.option("--truth", is_flag=True, help="Add a column with the true swap if available.")
-def command(checkpoint, backend, device, data, out, seed, rows, truth):
-    """Make Figure 4: y_i | x_i | x_i^j (generated) | y_j for randomly sampled humans."""
+def make(number, draw, panels, checkpoint, backend, device, data, out, seed, rows, truth):
+    """Make Figure 4 or 5 from randomly sampled swaps.
+
+    draw: takes images by the names in `panels`, truth None without --truth, and note.  The rest are
+    the options of both commands.
+    """
     model = weights.load_model(checkpoint, backend, device)
     with held_out.open_split(data, model) as held:
-        chosen = held_out.choose_swaps(held, rows, seed)
+        chosen, photos = held_out.choose_swaps(held, rows, seed), held.photos
         true = held_out.truth(held, chosen) if truth else None
-        x_ij = held_out.swap(model, held, chosen.i, chosen.j).x_ij
-        photos, small = held.photos, provenance.note(checkpoint, model, seed)
-        figure = draw(
-            held_out.pictures(photos.y, chosen.i),
-            held_out.pictures(photos.x, chosen.i),
-            x_ij,
-            held_out.pictures(photos.y, chosen.j),
-            true,
-            small,
-        )
+        swap = held_out.swap(model, held, chosen.i, chosen.j)
+        images = {
+            "x_i": held_out.pictures(photos.x, chosen.i),
+            "y_i": held_out.pictures(photos.y, chosen.i),
+            "y_j": held_out.pictures(photos.y, chosen.j),
+            "alpha": swap.alpha,
+            "x_ij": swap.x_ij,
+            "truth": true,
+        }
+        note = provenance.note(checkpoint, model, seed)
+        figure = draw(**{name: images[name] for name in panels}, note=note)
         about = provenance.attributes(
-            "Figure 4", checkpoint, model, held, seed, {"i": chosen.i, "j": chosen.j}
+            f"Figure {number}", checkpoint, model, held, seed, {"i": chosen.i, "j": chosen.j}
         )
-    provenance.finish(figure, out, "figure4", about)
+    provenance.finish(figure, out, f"figure{number}", about)
+
+
+@click.command(cls=Command)
+@options.swap_figure_options("128x96", rows=3)
+def command(**given):
+    """Make Figure 4: y_i | x_i | x_i^j (generated) | y_j for randomly sampled humans."""
+    make(4, draw, LABELS, **given)

@@ -5,13 +5,18 @@ python replicate/figure5.py [--checkpoint H5] [--data H5] [--out FOLDER] [--seed
 
 import click
 
-from cagan_theano import options, weights
-from cagan_theano.evaluation import held_out, provenance
-from cagan_theano.io import sheet
+from cagan_theano import options
+from cagan_theano.figures.figure4 import make, rows_of_swaps
 from cagan_theano.io.command import Command
 
-LABELS = ("$x_i$", "$y_i$", r"$\alpha_i^j$", "$y_j$", "$x_i^j$ (generated)")
-PANEL_HEIGHT = 512
+LABELS = {
+    "x_i": "$x_i$",
+    "y_i": "$y_i$",
+    "alpha": r"$\alpha_i^j$",
+    "y_j": "$y_j$",
+    "x_ij": "$x_i^j$ (generated)",
+    "truth": "true swap",
+}
 
 
 def draw(x_i, y_i, alpha, y_j, x_ij, truth=None, note=""):
@@ -21,18 +26,8 @@ def draw(x_i, y_i, alpha, y_j, x_ij, truth=None, note=""):
     under the caption.  Returns a matplotlib Figure.  Source: Figure 5 of the paper, whose panel
     order is unknown to us.
     """
-    columns, labels = [x_i, y_i, alpha, y_j, x_ij], list(LABELS)
-    if truth is not None:
-        columns.append(truth)
-        labels.append("true swap")
-    height, width = x_i.shape[1:3]
-    return sheet.grid(
-        list(zip(*columns)),
-        labels,
-        caption(height, width, truth is not None),
-        note,
-        sheet.scale_for(x_i[0], PANEL_HEIGHT),
-    )
+    text = caption(*x_i.shape[1:3], truth is not None)
+    return rows_of_swaps(LABELS.values(), [x_i, y_i, alpha, y_j, x_ij, truth], text, note)
 
 
 def caption(height, width, truth):
@@ -47,29 +42,7 @@ def caption(height, width, truth):
 
 
 @click.command(cls=Command)
-@options.figure_options("256x192")
-@click.option(
-    "--rows", type=click.IntRange(1, 100), default=2, show_default=True, help="Number of humans, one per row."
-)
-@click.option("--truth", is_flag=True, help="Add a column with the true swap if available.")
-def command(checkpoint, backend, device, data, out, seed, rows, truth):
+@options.swap_figure_options("256x192", rows=2)
+def command(**given):
     """Make Figure 5: x_i | y_i | alpha | y_j | x_i^j for randomly sampled humans."""
-    model = weights.load_model(checkpoint, backend, device)
-    with held_out.open_split(data, model) as held:
-        chosen = held_out.choose_swaps(held, rows, seed)
-        true = held_out.truth(held, chosen) if truth else None
-        swap = held_out.swap(model, held, chosen.i, chosen.j)
-        photos, small = held.photos, provenance.note(checkpoint, model, seed)
-        figure = draw(
-            held_out.pictures(photos.x, chosen.i),
-            held_out.pictures(photos.y, chosen.i),
-            swap.alpha,
-            held_out.pictures(photos.y, chosen.j),
-            swap.x_ij,
-            true,
-            small,
-        )
-        about = provenance.attributes(
-            "Figure 5", checkpoint, model, held, seed, {"i": chosen.i, "j": chosen.j}
-        )
-    provenance.finish(figure, out, "figure5", about)
+    make(5, draw, LABELS, **given)

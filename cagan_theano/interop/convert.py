@@ -28,7 +28,7 @@ from cagan_theano.checkpoint import (
 from cagan_theano.config import Config
 from cagan_theano.io.command import Command, Output, overwrite_option
 from cagan_theano.io.files import write_atomically
-from cagan_theano.io.hdf5 import shown
+from cagan_theano.io.hdf5 import quoted
 from cagan_theano.io.text import one_line
 
 FORMAT = "cagan_theano"
@@ -83,13 +83,13 @@ def check_names(path, texts, names):
     if texts.get("format") != FORMAT:
         raise ValueError(
             f"{path}: was not written by {FORMAT}: its format is "
-            f"{shown(texts.get('format'))}; give a file that convert.py wrote"
+            f"{quoted(texts.get('format'))}; give a file that convert.py wrote"
         )
     unexpected = [n for n in names if not NAME.fullmatch(n) or n.split("/")[0] not in GROUPS]
     if unexpected or len(names) > MAX_ARRAYS:
         raise ValueError(
             f"{path}: has unexpected arrays, such as "
-            f"{shown((unexpected or names)[0])}; give a file that convert.py wrote"
+            f"{quoted((unexpected or names)[0])}; give a file that convert.py wrote"
         )
 
 
@@ -100,7 +100,7 @@ def assembled(texts, arrays):
         group, _, rest = name.partition("/")
         groups[group][rest] = array
     if not re.fullmatch(r"\d{1,19}", texts["step"]):
-        raise ValueError(f"step is {shown(texts['step'])}, not an integer")
+        raise ValueError(f"step is {quoted(texts['step'])}, not an integer")
     return Checkpoint(
         Config.from_json(texts["config"]),
         int(texts["step"]),

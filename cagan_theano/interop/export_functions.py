@@ -14,7 +14,6 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import click
 import numpy as np
@@ -26,6 +25,7 @@ from cagan_theano.compat import versions
 from cagan_theano.config import Config
 from cagan_theano.io.command import Command
 from cagan_theano.learning.functions import swap_function
+from cagan_theano.learning.sampling import PhotoArrays
 from cagan_theano.learning.trainer import Trainer, check_weights
 from cagan_theano.learning.training import naming
 from cagan_theano.options import config_options, no_cache_option, precision_option
@@ -117,7 +117,7 @@ def prepare(config: Config, start: Checkpoint | None, path) -> Trainer:
     n = max(2, config.batch_size)
     images = np.zeros((n, config.height, config.width, 3), np.uint8)
     masks = images[..., 0] if config.takes_mask else None
-    photos = SimpleNamespace(x=images, y=images, mask=masks, garment=np.arange(n))
+    photos = PhotoArrays(images, images, masks, garment=np.arange(n, dtype=np.int32))
     trainer = Trainer(config, photos, choose_backend("jax", "cpu", reference=True))
     with naming(path):
         if start and start.optimizer and start.sampler:

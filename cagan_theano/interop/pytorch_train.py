@@ -15,6 +15,7 @@ from cagan_theano.io.command import Command, Output, overwrite_option
 from cagan_theano.io.files import atomic_file
 from cagan_theano.io.signals import Signals
 from cagan_theano.learning.loop import FileLoop
+from cagan_theano.learning.photos import check_data, describe, read_photos
 from cagan_theano.learning.training import Training
 from data_prep.store import PhotoFile
 
@@ -111,8 +112,6 @@ class ReferenceTraining(Training):
 )
 def command(data, init, out, log, steps, device, channels_last, compiled):
     """Train the PyTorch reference on the minibatches of a run of this package."""
-    from cagan_theano.learning.train import check_data, describe, read_photos
-
     import_reference()
     start = load_checkpoint(init)
     if start.step:

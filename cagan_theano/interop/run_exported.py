@@ -30,6 +30,7 @@ from cagan_theano.io.command import Group
 from cagan_theano.io.files import atomic_file, check_absent, check_apart, check_kind
 from cagan_theano.io.signals import Signals
 from cagan_theano.learning.loop import FileLoop
+from cagan_theano.learning.photos import check_photos
 from cagan_theano.learning.samples import rows
 from cagan_theano.learning.swaps import Swap, swap_in_batches
 from cagan_theano.learning.training import Training, naming
@@ -314,17 +315,6 @@ def arrays_of(photos, config) -> dict:
     if config.takes_mask:
         arrays["photos/mask"] = photos.mask.load()[..., None]
     return arrays
-
-
-def check_photos(file: PhotoFile, photos, config) -> None:
-    """Raise ValueError if the photos do not fit the functions."""
-    if (file.height, file.width) != (config.height, config.width):
-        raise ValueError(
-            f"{file.path}: has photos at {file.height}x{file.width}, but the functions "
-            f"are for {config.height}x{config.width}; export them at this size, or use other photos"
-        )
-    if config.takes_mask and photos.mask is None:
-        raise ValueError(f"{file.path}: has no masks, which mask={config.mask} needs; use photos with masks")
 
 
 def train(args) -> int:

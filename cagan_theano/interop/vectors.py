@@ -14,7 +14,7 @@ import numpy as np
 from cagan_theano import weights
 from cagan_theano.config import Config
 from cagan_theano.io.files import write_atomically
-from cagan_theano.io.hdf5 import attribute, fault, open_file, shown
+from cagan_theano.io.hdf5 import attribute, fault, open_file, quoted
 
 FORMAT = "cagan_theano golden vectors"
 VERSION = 1
@@ -114,9 +114,9 @@ def check_arrays(config, shapes):
             raise ValueError(f"inputs/{name} of shape {wanted} is missing")
     for name, shape in shapes.items():
         if not GROUP.fullmatch(name.partition("/")[0]):
-            raise ValueError(f"{shown(name)} is in an unknown group")
+            raise ValueError(f"{quoted(name)} is in an unknown group")
         if name.startswith("after") and shapes.get("weights/" + name.partition("/")[2]) != shape:
-            raise ValueError(f"{shown(name)} has no initial weights of its shape")
+            raise ValueError(f"{quoted(name)} has no initial weights of its shape")
 
 
 def inputs_of(config):
@@ -143,12 +143,12 @@ def _dataset(file, name, path):
     for part in name.split("/"):
         inside = isinstance(item, h5py.Group) and part not in ("", ".", "..")
         if not inside or not isinstance(item.get(part, getlink=True), h5py.HardLink):
-            raise _damaged(path, f"{shown(name)} is missing, or a link")
+            raise _damaged(path, f"{quoted(name)} is missing, or a link")
         item = item[part]
     if not isinstance(item, h5py.Dataset) or item.dtype != np.float64:
-        raise _damaged(path, f"{shown(name)} is not stored as plain float64")
+        raise _damaged(path, f"{quoted(name)} is not stored as plain float64")
     if found := fault(item):
-        raise _damaged(path, f"{shown(name)} {found}")
+        raise _damaged(path, f"{quoted(name)} {found}")
     return item
 
 

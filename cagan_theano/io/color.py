@@ -68,3 +68,23 @@ def as_bytes(image):
     if image.dtype == np.uint8:
         return image
     return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def check_images(array, name: str, *axes) -> np.ndarray:
+    """The array, if it is uint8 or float in [0, 1] and has these axes; ValueError otherwise.
+
+    axes: a number for an axis of that size, a letter for any size but 0, "N" for any size; such as
+    "N", "H", "W", 3.
+    """
+    array = np.asarray(array)
+    fits = (
+        size == axis if isinstance(axis, int) else size > 0 or axis == "N"
+        for size, axis in zip(array.shape, axes)
+    )  # fmt: skip
+    if array.ndim != len(axes) or not all(fits):
+        raise ValueError(f"{name} has shape {array.shape}, expected [{', '.join(map(str, axes))}]")
+    if array.dtype != np.uint8 and array.dtype.kind != "f":
+        raise ValueError(f"{name} has dtype {array.dtype}; use uint8, or float in [0, 1]")
+    if array.dtype != np.uint8 and not ((array >= 0) & (array <= 1)).all():  # also rejects NaN
+        raise ValueError(f"{name} has values outside [0, 1]; use uint8, or float in [0, 1]")
+    return array

@@ -96,7 +96,7 @@ def attribute(item, name):
     return value if isinstance(value, str) and len(value) <= MAX_TEXT else None
 
 
-def shown(name):
+def quoted(name):
     """The name of a member for a message: quoted, and shortened if long."""
     return reprlib.repr(name)
 

@@ -204,7 +204,7 @@ def save(figure, base, metadata):
     return paths
 
 
-def png(figure, dpi=DPI):
+def png(figure: Figure, dpi: float = DPI) -> bytes:
     """A figure as PNG bytes."""
     data = io.BytesIO()
     with style():

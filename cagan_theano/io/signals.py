@@ -19,7 +19,7 @@ class Signals:
     ``exit_code`` (130 or 143), which the loop checks; the second raises Stopped.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.patient, self.exit_code = False, 0
         self._before = {}
 

@@ -6,9 +6,11 @@ import numpy as np
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.network.layers import FusedOp
+from cagan_theano.network.layers import FusedOp, Parameters, Variable
 
 at = aesara.tensor
+
+Updates = OrderedDict[Variable, Variable]  # shared variable -> its new value
 
 
 class Adam:
@@ -20,16 +22,17 @@ class Adam:
     Section 3.1: "ADAM [6] with the settings of [10] - learning rate 0.0002", hence beta1 = 0.5.
     """
 
-    def __init__(self, params: OrderedDict, config: Config):
-        self.params, self.config, self.operations = params, config, {}
+    def __init__(self, params: Parameters, config: Config) -> None:
+        self.params, self.config = params, config
+        self.operations: dict[Variable, AdamStep] = {}  # by the type of parameter
         dtype = next(iter(params.values())).dtype
-        self.moments = OrderedDict(t=aesara.shared(np.zeros((), dtype), name="t"))
+        self.moments: OrderedDict[str, Variable] = OrderedDict(t=aesara.shared(np.zeros((), dtype), name="t"))
         for name, theta in params.items():
             for moment in "mv":
                 zeros = np.zeros_like(theta.get_value(borrow=True))
                 self.moments[f"{name}/{moment}"] = aesara.shared(zeros, name=f"{name}/{moment}")
 
-    def updates(self, loss) -> OrderedDict:
+    def updates(self, loss: Variable) -> Updates:
         """Ordered dict of shared variable -> new value, for one step that minimizes the loss.
 
         Algorithm 1: theta_t = theta - learning_rate m_hat / (sqrt(v_hat) + epsilon).  The variant
@@ -37,7 +40,7 @@ class Adam:
         epsilon by 1 / sqrt(1 - beta2^t), which matters for small gradients.
         """
         t = self.moments["t"] + np.asarray(1, self.moments["t"].dtype)
-        updates = OrderedDict([(self.moments["t"], t)])
+        updates: Updates = OrderedDict([(self.moments["t"], t)])
         gradients = aesara.grad(loss, list(self.params.values()))
         for (name, theta), g_t in zip(self.params.items(), gradients):
             m, v = self.moments[f"{name}/m"], self.moments[f"{name}/v"]
@@ -45,7 +48,7 @@ class Adam:
             updates.update([(m, m_t), (v, v_t), (theta, theta_t)])
         return updates
 
-    def descent(self, kind) -> "AdamStep":
+    def descent(self, kind: Variable) -> "AdamStep":
         """The fused update of one parameter of this type, built once per type."""
         if kind not in self.operations:
             theta, m, v, g_t, t = *(kind() for _ in range(4)), self.moments["t"].type()
@@ -56,7 +59,7 @@ class Adam:
             self.operations[kind] = op
         return self.operations[kind]
 
-    def step(self, m, v, g_t, t):
+    def step(self, m: Variable, v: Variable, g_t: Variable, t: Variable) -> tuple[Variable, ...]:
         """(m_t, v_t, step) with theta_t = theta - step, from moments m, v, gradient g_t and count t."""
         alpha, beta1, beta2, epsilon = (
             at.constant(np.asarray(getattr(self.config, name), dtype=m.dtype))
@@ -90,10 +93,10 @@ def decay_schedule(config: Config) -> tuple[float, float]:
     return float(last), config.learning_rate_decay * last
 
 
-def left(t, last: float, falling: float):
+def left(t: Variable, last: float, falling: float) -> Variable:
     """Factor of the step size at update t = 1, 2 ...: max(0, min(1, (last + 1 - t) / falling)).
 
     It is 1 / falling at the last update.
     """
-    last, falling = (np.asarray(number, t.dtype) for number in (last + 1, falling))
-    return at.clip((last - t) / falling, np.asarray(0, t.dtype), np.asarray(1, t.dtype))
+    end, period, zero, one = (np.asarray(number, t.dtype) for number in (last + 1, falling, 0, 1))
+    return at.clip((end - t) / period, zero, one)

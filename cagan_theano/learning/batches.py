@@ -11,6 +11,7 @@ import numpy as np
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
 from cagan_theano.learning.sampling import MASK_LEVEL, TONES, Indices
+from cagan_theano.network.layers import Variable
 
 at = aesara.tensor
 
@@ -22,23 +23,23 @@ class Batch(NamedTuple):
     the new garment covers a pixel, else 0, if config.gamma_region > 0.  Otherwise None.
     """
 
-    x_i: object
-    y_i: object
-    y_j: object
-    y_k: object
-    m_i: object
-    truth: object = None
-    region: object = None
+    x_i: Variable
+    y_i: Variable
+    y_j: Variable
+    y_k: Variable
+    m_i: Variable | None
+    truth: Variable | None = None
+    region: Variable | None = None
 
 
-def symbolic_indices(config: Config) -> Indices:
+def symbolic_indices(config: Config) -> Indices[Variable]:
     """Symbolic `Indices` named after their fields; fields that config does not use are None.
 
     Their fixed length makes every shape in the graph static, as JAX requires for gradients.
     """
     rows = at.TensorType("int32", (config.batch_size,))
     tones = at.TensorType("float32", (config.batch_size, len(TONES)))
-    indices = Indices(*(rows(name) for name in ("i", "j", "k", "mirror", "dy", "dx")))
+    indices = Indices[Variable](*map(rows, ("i", "j", "k", "mirror", "dy", "dx")))
     if config.needs_truth:
         indices = indices._replace(person=rows("person"), truth=rows("truth"))
     if "tone" in config.augmentation:
@@ -46,18 +47,25 @@ def symbolic_indices(config: Config) -> Indices:
     return indices
 
 
-def symbolic_batch(x, y, mask, indices: Indices, config: Config, dtype="float32") -> Batch:
+def symbolic_batch(
+    x: Variable,
+    y: Variable,
+    mask: Variable | None,
+    indices: Indices[Variable],
+    config: Config,
+    dtype: str = "float32",
+) -> Batch:
     """Gather a minibatch from resident shared arrays, as part of the graph.
 
     x, y: uint8 [n, H, W, 3]; mask: uint8 [n, H, W, 1] or None.  With true swaps x and mask have
     n + m rows (see `cagan_theano.learning.sampling`).
     """
 
-    def moved(source, rows, channels=3):
+    def moved(source: Variable, rows: Variable, channels: int = 3) -> Variable:
         pixels = at.specify_shape(source[rows], image_shape(config, channels))
         return augment(pixels, indices, config)
 
-    def images(source, rows, tone):
+    def images(source: Variable, rows: Variable, tone: Variable | None) -> Variable:
         gathered = to_graph(moved(source, rows), config, dtype)
         return gathered if tone is None else toned(gathered, tone)
 
@@ -69,30 +77,31 @@ def symbolic_batch(x, y, mask, indices: Indices, config: Config, dtype="float32"
         truth = images(x, indices.truth, indices.tone_x)
     if config.gamma_region:
         region = union(moved(mask, person, 1), moved(mask, indices.truth, 1), config, dtype)
-    articles = (images(y, rows, indices.tone_y) for rows in (indices.i, indices.j, indices.k))
-    return Batch(images(x, person, indices.tone_x), *articles, m_i, truth, region)
+    x_i = images(x, person, indices.tone_x)
+    y_i, y_j, y_k = (images(y, rows, indices.tone_y) for rows in (indices.i, indices.j, indices.k))
+    return Batch(x_i, y_i, y_j, y_k, m_i, truth, region)
 
 
-def union(one, other, config: Config, dtype="float32"):
+def union(one: Variable, other: Variable, config: Config, dtype: str = "float32") -> Variable:
     """Union of two masks uint8 [N, H, W, 1]: [N, 1, H, W], 1 where either exceeds one half, else 0."""
     region = at.gt(at.maximum(one, other), MASK_LEVEL).astype(dtype)
     shape = (config.batch_size, 1, config.height, config.width)
     return at.specify_shape(region.dimshuffle(0, 3, 1, 2), shape)
 
 
-def image_shape(config: Config, channels: int) -> tuple:
+def image_shape(config: Config, channels: int) -> tuple[int, int, int, int]:
     """Shape (N, H, W, C) of a minibatch."""
     return config.batch_size, config.height, config.width, channels
 
 
-def to_graph(pixels, config: Config, dtype="float32", channels: int = 3):
+def to_graph(pixels: Variable, config: Config, dtype: str = "float32", channels: int = 3) -> Variable:
     """uint8 [N, H, W, C] -> [N, C, H, W] in [-1, 1]; 0 -> -1 and 255 -> 1 exactly."""
     images = pixels.astype(dtype) / np.asarray(127.5, dtype) - np.asarray(1, dtype)
     shape = (config.batch_size, channels, config.height, config.width)
     return at.specify_shape(images.dimshuffle(0, 3, 1, 2), shape)
 
 
-def toned(images, tone):
+def toned(images: Variable, tone: Variable) -> Variable:
     """clip(gain v^gamma + brightness, 0, 1) on RGB images [N, 3, H, W] in [-1, 1], rescaled to v in [0, 1].
 
     tone: [N, 5], see `Indices`.
@@ -105,7 +114,7 @@ def toned(images, tone):
     return at.clip(levels, one - one, one) / half - one
 
 
-def augment(pixels, indices: Indices, config: Config):
+def augment(pixels: Variable, indices: Indices[Variable], config: Config) -> Variable:
     """Mirror and shift images [N, H, W, C] by the indices; shifts repeat the edge pixels."""
     if "mirror" in config.augmentation:
         flip = at.eq(indices.mirror, 1).dimshuffle(0, "x", "x", "x")

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cagan_theano.backends import Backend
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.learning.adam import Adam
-from cagan_theano.learning.batches import Batch, Indices, symbolic_batch, symbolic_indices
+from cagan_theano.learning.adam import Adam, Updates
+from cagan_theano.learning.batches import Batch, symbolic_batch, symbolic_indices
 from cagan_theano.learning.losses import (
     adversarial_loss,
     cycle_loss,
@@ -22,10 +23,15 @@ from cagan_theano.learning.losses import (
     region_loss,
     truth_loss,
 )
+from cagan_theano.learning.sampling import Array, Indices, PhotoArrays, Pixels
 from cagan_theano.network.discriminator import Discriminator
 from cagan_theano.network.generator import Generated, Generator, logit_of, with_prior
+from cagan_theano.network.layers import Variable
 
 at = aesara.tensor
+
+Losses = OrderedDict[str, Variable]  # name -> symbolic scalar
+Terms = dict[str, tuple[Variable, float]]  # name -> (term, weight)
 
 
 class Networks(NamedTuple):
@@ -47,7 +53,7 @@ def sized_networks(config: Config) -> Networks:
     return Networks(Generator(config, None), Discriminator(config, None))
 
 
-def losses_of_D(networks: Networks, batch: Batch, config: Config) -> OrderedDict:
+def losses_of_D(networks: Networks, batch: Batch, config: Config) -> Losses:
     """D's loss and its terms (Eq. 2): name -> symbolic scalar, "loss_D" first.
 
     D takes its three inputs concatenated into one minibatch, so that each layer runs once.  This is
@@ -62,7 +68,7 @@ def losses_of_D(networks: Networks, batch: Batch, config: Config) -> OrderedDict
     return OrderedDict(loss_D=sum(terms), adv_D_real=terms[0], adv_D_fake=terms[1], adv_D_mismatch=terms[2])
 
 
-def losses_of_G(networks: Networks, batch: Batch, config: Config) -> OrderedDict:
+def losses_of_G(networks: Networks, batch: Batch, config: Config) -> Losses:
     """G's loss and its terms (Eq. 1 and ours): name -> symbolic scalar, "loss_G" first.
 
     Terms of weight 0 are left out, because no graph rewrite would remove their networks.  L_id needs
@@ -71,7 +77,7 @@ def losses_of_G(networks: Networks, batch: Batch, config: Config) -> OrderedDict
     output = networks.G.channels(batch.x_i, batch.y_i, batch.y_j)
     generated = networks.G.painted(batch.x_i, output, batch.m_i)
     x_ij = image_shape(generated.x_ij, config)
-    terms = OrderedDict()
+    terms: Terms = {}
     if config.gamma_adv:
         terms["adv_G"] = adversarial_loss(networks.D(x_ij, batch.y_j), config), config.gamma_adv
     terms["L_id"] = identity_loss(generated.alpha, config), config.gamma_i
@@ -84,12 +90,12 @@ def losses_of_G(networks: Networks, batch: Batch, config: Config) -> OrderedDict
     return OrderedDict(loss_G=loss, **{name: term for name, (term, _) in terms.items()})
 
 
-def true_terms(batch: Batch, x_ij, output, config: Config) -> dict:
+def true_terms(batch: Batch, x_ij: Variable, output: Variable, config: Config) -> Terms:
     """Name -> (term, weight) of the terms that need true swaps, without those of weight 0.
 
     output: G's 4 output channels before sigmoid and tanh.
     """
-    terms = {}
+    terms: Terms = {}
     if config.gamma_truth:
         terms["L_truth"] = truth_loss(x_ij, batch.truth), config.gamma_truth
     if config.gamma_region:
@@ -101,7 +107,7 @@ def true_terms(batch: Batch, x_ij, output, config: Config) -> dict:
     return terms
 
 
-def weighted(terms: dict, dtype: str):
+def weighted(terms: Terms, dtype: str) -> Variable:
     """The sum of weight * term over name -> (term, weight), without terms of weight 0."""
     parts = [term if name == "adv_G" and weight == 1 else np.asarray(weight, dtype) * term
              for name, (term, weight) in terms.items() if weight]  # fmt: skip
@@ -113,7 +119,7 @@ def generate(networks: Networks, batch: Batch) -> Generated:
     return networks.G(batch.x_i, batch.y_i, batch.y_j, batch.m_i)
 
 
-def image_shape(images, config: Config):
+def image_shape(images: Variable, config: Config) -> Variable:
     """Declare the shape [N, 3, H, W] of images in the graph."""
     return at.specify_shape(images, (None, 3, config.height, config.width))
 
@@ -128,14 +134,14 @@ class Functions(NamedTuple):
     average: `Generator` with the moving average of G's weights, which the updates of G maintain, or None.
     """
 
-    update_D: Callable | None
-    update_G: Callable
-    update: Callable
-    optimizers: dict
+    update_D: "Lazy | None"
+    update_G: "Lazy"
+    update: "Lazy"
+    optimizers: dict[str, Adam]
     average: Generator | None = None
 
 
-def compile_functions(networks: Networks, photos, config: Config, backend: Backend) -> Functions:
+def compile_functions(networks: Networks, photos: PhotoArrays, config: Config, backend: Backend) -> Functions:
     """Compile the updates on resident photos (x, y uint8 [n, H, W, 3], mask uint8 [n, H, W] or None).
 
     With true swaps x and mask have n + m rows (see `cagan_theano.learning.sampling`).
@@ -155,7 +161,7 @@ def compile_functions(networks: Networks, photos, config: Config, backend: Backe
             backend.resident(variable)
     losses_G = losses_of_G(networks, batch, config)
 
-    def updates_G(loss):
+    def updates_G(loss: Variable) -> Updates:
         return averaging(optimizers["G"].updates(loss), optimizers["G"], average, config)
 
     update_G = Lazy(indices, losses_G, lambda: updates_G(losses_G["loss_G"]), backend)
@@ -180,7 +186,7 @@ def start_average(G: Generator, config: Config, backend: Backend) -> Generator:
     return average
 
 
-def averaging(updates: OrderedDict, adam: Adam, average: Generator | None, config: Config):
+def averaging(updates: Updates, adam: Adam, average: Generator | None, config: Config) -> Updates:
     """Adam's updates of G, extended by those of the moving average, if any.
 
     a_t = d a + (1 - d) theta_t with d = min(config.average, t / (t + 9)): early on, the average spans
@@ -196,25 +202,36 @@ def averaging(updates: OrderedDict, adam: Adam, average: Generator | None, confi
     return OrderedDict([*updates.items(), *moved])
 
 
-def resident_batch(photos, indices, config, backend, dtype) -> Batch:
+def resident_batch(
+    photos: PhotoArrays, indices: Indices[Variable], config: Config, backend: Backend, dtype: str
+) -> Batch:
     """Put the photos on the device and return the symbolic minibatch gathered from them."""
-    arrays = {"photos/x": photos.x, "photos/y": photos.y}
-    if config.needs_masks:
-        arrays["photos/mask"] = photos.mask[..., None]
-    resident = [aesara.shared(array, name=name, borrow=True) for name, array in arrays.items()]
-    for variable in resident:
+
+    def resident(name: str, array: Pixels) -> Variable:
+        variable = aesara.shared(array, name=f"photos/{name}", borrow=True)
         backend.resident(variable)
-    return symbolic_batch(*(resident + [None])[:3], indices, config, dtype)
+        return variable
+
+    x, y = resident("x", photos.x), resident("y", photos.y)
+    mask = None if photos.mask is None or not config.needs_masks else resident("mask", photos.mask[..., None])
+    return symbolic_batch(x, y, mask, indices, config, dtype)
 
 
-def compile_joint_update(indices, losses_D, losses_G, adam_D, updates_G, backend) -> "Lazy":
+def compile_joint_update(
+    indices: Indices[Variable],
+    losses_D: Losses,
+    losses_G: Losses,
+    adam_D: Adam,
+    updates_G: Callable[[Variable], Updates],
+    backend: Backend,
+) -> "Lazy":
     """One function for update_D followed by update_G with the updated D.
 
     update_D does not change G, so both share G's forward pass on x_i, y_i, y_j.
     """
     updates = adam_D.updates(losses_D["loss_D"])
 
-    def all_updates():
+    def all_updates() -> Updates:
         return OrderedDict([*updates.items(), *updates_G(after_D["loss_G"]).items()])
 
     # the updated D is a constant for G's gradient, which must not flow through D's update
@@ -222,17 +239,19 @@ def compile_joint_update(indices, losses_D, losses_G, adam_D, updates_G, backend
     new_D = {theta: constant(updates[theta]) for theta in adam_D.params.values()}
     terms = aesara.clone_replace(list(losses_G.values()), replace=new_D)
     after_D = OrderedDict(zip(losses_G, terms))
-    return Lazy(indices, {**losses_D, **after_D}, all_updates, backend)
+    return Lazy(indices, losses_D | after_D, all_updates, backend)
 
 
 class Lazy:
     """A function of `Indices` that is compiled on its first call, because compilation is slow."""
 
-    def __init__(self, indices, losses, updates, backend):
+    def __init__(
+        self, indices: Indices[Variable], losses: Losses, updates: Callable[[], Updates], backend: Backend
+    ) -> None:
         self.indices, self.losses, self.updates = indices, losses, updates
         self.backend, self.function = backend, None
 
-    def compile(self):
+    def compile(self) -> Variable:
         """Compile now; returns the Aesara function from the used `Indices` to the stacked losses."""
         if self.function is None:
             self.function = aesara.function(
@@ -244,13 +263,13 @@ class Lazy:
             )
         return self.function
 
-    def __call__(self, indices: Indices) -> dict[str, float]:
+    def __call__(self, indices: Indices[Array]) -> dict[str, float]:
         """Run one update; returns the losses before it by name."""
         values = np.asarray(self.compile()(*indices.used()))
         return dict(zip(self.losses, values.tolist()))
 
 
-def compile_swap(G: Generator, config: Config, backend: Backend) -> Callable:
+def compile_swap(G: Generator, config: Config, backend: Backend) -> Callable[..., Generated]:
     """swap(x_i, y_i, y_j[, m_i]) on float arrays [N, 3, H, W] in [-1, 1] ([N, 1, H, W] in [0, 1]).
 
     Returns arrays alpha [N, 1, H, W], x_tilde_ij and x_ij [N, 3, H, W].
@@ -261,11 +280,16 @@ def compile_swap(G: Generator, config: Config, backend: Backend) -> Callable:
     return lambda *arrays: Generated(*(np.asarray(output) for output in function(*arrays)))
 
 
-def swap_function(G: Generator, config: Config, backend: Backend, n: int | None = None):
+def swap_function(
+    G: Generator, config: Config, backend: Backend, n: int | None = None
+) -> Callable[..., list[NDArray[np.float32]]]:
     """The Aesara function of `compile_swap` for batches of n images; None: of any size."""
     dtype = G.params["encoder1.W"].dtype
     image = at.TensorType(dtype, (n, 3, config.height, config.width))
     inputs = [image(name) for name in ("x_i", "y_i", "y_j")]
     if config.takes_mask:
         inputs.append(at.TensorType(dtype, (n, 1, config.height, config.width))("m_i"))
-    return aesara.function(inputs, list(G(*inputs)), mode=backend.mode, on_unused_input="ignore")
+    function: Callable[..., list[NDArray[np.float32]]] = aesara.function(
+        inputs, list(G(*inputs)), mode=backend.mode, on_unused_input="ignore"
+    )
+    return function

@@ -4,6 +4,8 @@ import json
 import math
 import sys
 import time
+from pathlib import Path
+from typing import TextIO
 
 import click
 from tqdm import tqdm
@@ -11,7 +13,7 @@ from tqdm import tqdm
 from cagan_theano.checkpoint import save_checkpoint
 from cagan_theano.io.files import writing
 from cagan_theano.io.signals import Signals
-from cagan_theano.learning.training import Training
+from cagan_theano.learning.training import Metadata, Training
 
 IN_BAR = ("loss_D", "loss_G", "L_id", "L_cyc", "L_truth", "L_region")
 
@@ -24,8 +26,8 @@ class Loop:
     """
 
     def __init__(
-        self, training: Training, last: int, save_every: int | None, metadata: dict, signals: Signals
-    ):
+        self, training: Training, last: int, save_every: int | None, metadata: Metadata, signals: Signals
+    ) -> None:
         self.training, self.last, self.save_every = training, last, save_every
         self.signals, self._metadata = signals, metadata
         self.start = time.monotonic() - metadata.get("seconds", 0.0)
@@ -43,7 +45,7 @@ class Loop:
         self.signals.patient = False
         return code
 
-    def progress_bar(self):
+    def progress_bar(self) -> tqdm:
         """A progress bar over the steps, updated rarely when stderr is not a terminal."""
         return tqdm(
             initial=self.training.step,
@@ -57,7 +59,7 @@ class Loop:
         """Whether all steps are done."""
         return self.training.step >= self.last
 
-    def step(self) -> dict:
+    def step(self) -> dict[str, float]:
         """Run one step, log it and, when due, save a checkpoint; returns the losses."""
         losses = self.training.advance()
         self.check_finite(losses)
@@ -71,13 +73,13 @@ class Loop:
         """Whether an action with a period of `every` steps is due after this step."""
         return every is not None and self.training.step % every == 0
 
-    def check_finite(self, losses: dict) -> None:
+    def check_finite(self, losses: dict[str, float]) -> None:
         """Raise ValueError if training has diverged; files on disk are kept."""
         broken = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
         if broken:
             raise self.diverged(", ".join(broken))
 
-    def metadata(self) -> dict:
+    def metadata(self) -> Metadata:
         """Metadata for a checkpoint of this step."""
         return {
             **self._metadata,
@@ -87,11 +89,11 @@ class Loop:
             **self.training.attributes(),
         }
 
-    def observe(self) -> dict:
+    def observe(self) -> dict[str, float]:
         """Additional values for this step's log line."""
         return {}
 
-    def log(self, line: dict) -> None:
+    def log(self, line: dict[str, float]) -> None:
         """Write one line of the log."""
         raise NotImplementedError
 
@@ -111,11 +113,20 @@ class Loop:
 class FileLoop(Loop):
     """A `Loop` that writes one checkpoint file and, if given, an open log (JSON lines)."""
 
-    def __init__(self, training, out, log, last, save_every, metadata, signals):
+    def __init__(
+        self,
+        training: Training,
+        out: str | Path,
+        log: TextIO | None,
+        last: int,
+        save_every: int | None,
+        metadata: Metadata,
+        signals: Signals,
+    ) -> None:
         super().__init__(training, last, save_every, metadata, signals)
         self.out, self._log = out, log
 
-    def log(self, line: dict) -> None:
+    def log(self, line: dict[str, float]) -> None:
         if self._log:
             with writing(self._log.name):
                 self._log.write(json.dumps(line) + "\n")

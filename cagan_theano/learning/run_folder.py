@@ -16,9 +16,11 @@ import fcntl
 import json
 import os
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TextIO
 
-from cagan_theano.checkpoint import load_checkpoint
+from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io.files import flush, is_temporary, unsupported, write_atomically, writing
 
@@ -29,10 +31,11 @@ CHECKPOINT = re.compile(r"step_(\d{7,})\.h5")
 class RunFolder:
     """The files of one training run.  As a context manager, it holds the lock."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.samples, self.checkpoints = self.path / "samples", self.path / "checkpoints"
-        self._lock = self._log = None
+        self._lock: TextIO | None = None
+        self._log: TextIO | None = None
 
     def begun(self) -> bool:
         """Whether the folder contains a run that can be resumed."""
@@ -50,7 +53,7 @@ class RunFolder:
                 f"{self.path}: exists already; continue it with --resume, or choose another folder"
             )
 
-    def _is_unborn(self, path) -> bool:
+    def _is_unborn(self, path: Path) -> bool:
         """Whether a path is one that a run writes before config.json."""
         known = ("lock", "samples", "checkpoints")
         return not path.is_symlink() and (
@@ -80,7 +83,7 @@ class RunFolder:
                 f"{self.path}: contains no training run to resume; check the path, or omit --resume"
             )
 
-    def __enter__(self):
+    def __enter__(self) -> "RunFolder":
         """Take the lock, which excludes other writers, and remove temporary files of killed runs."""
         folders = self.path, self.samples, self.checkpoints
         self.check_links()
@@ -95,23 +98,23 @@ class RunFolder:
                 if is_temporary(path):
                     path.unlink()
         except BlockingIOError as error:
-            self._lock.close()
+            self.__exit__()
             raise ValueError(
                 f"{self.path}: another training is running here; wait, stop it, or choose another folder"
             ) from error
         except OSError as error:
-            if self._lock:
-                self._lock.close()
+            self.__exit__()
             raise type(error)(
                 f"{self.path}: cannot be written ({error.strerror}); choose another folder"
             ) from error
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self._log is not None:
             with contextlib.suppress(OSError):  # a full disk was already reported
                 self._log.close()
-        self._lock.close()  # releases the lock; the file stays, because unlinking it would be a race
+        if self._lock is not None:
+            self._lock.close()  # releases the lock; the file stays, because unlinking it would be a race
 
     def write_config(self, config: Config) -> None:
         """Store the configuration, one field per line."""
@@ -144,7 +147,7 @@ class RunFolder:
         for step in self.steps()[:-keep]:
             self.checkpoint_path(step).unlink(missing_ok=True)
 
-    def newest_checkpoint(self, warn):
+    def newest_checkpoint(self, warn: Callable[[str], object]) -> tuple[Path, Checkpoint]:
         """The newest intact checkpoint as (path, Checkpoint).
 
         Damaged ones are reported with `warn(text)` and renamed to FILE.broken.  Raises ValueError if
@@ -170,8 +173,10 @@ class RunFolder:
         with writing(path):
             self._log = open(path, "a", buffering=1)  # noqa: SIM115 (closed by __exit__)
 
-    def log(self, line: dict) -> None:
+    def log(self, line: dict[str, float]) -> None:
         """Append one JSON object; the line is passed to the operating system immediately."""
+        if self._log is None:
+            raise RuntimeError("open_log must be called first")
         with writing(self.path / "log.jsonl"):
             self._log.write(json.dumps(line) + "\n")
 
@@ -181,13 +186,13 @@ class RunFolder:
             with writing(self.path / "log.jsonl"):
                 flush(self._log.fileno())
 
-    def read_log(self) -> list[dict]:
+    def read_log(self) -> list[dict[str, Any]]:
         """All complete lines of the log, without a last line that a crash truncated."""
         path = self.path / "log.jsonl"
         return list(parse_log(path.read_text(errors="replace"))) if path.exists() else []
 
 
-def parse_log(text: str):
+def parse_log(text: str) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects in a log's text that have a step."""
     for line in text.splitlines():
         try:

@@ -1,11 +1,21 @@
 """Images of a training run: sheets of held-out swaps with their scores, and loss curves."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cagan_theano.io.text import literal
-from cagan_theano.learning.scores import columns_of, garment_region, log_lines, scores_of
+from cagan_theano.learning.sampling import Pixels, RowNumbers
+from cagan_theano.learning.scores import Mask, columns_of, garment_region, log_lines, scores_of
+from cagan_theano.learning.swaps import Swap
+from data_prep.store import Photos, Rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLORS = ("#20639b", "#c2571a", "#3c8d5a", "#7b4b94")
 DPI = 150
@@ -18,62 +28,63 @@ class HeldOut(NamedTuple):
     swaps, or None; region [M, H, W] bool, the old or the new garment, or None if either is unknown.
     """
 
-    x_i: np.ndarray
-    y_i: np.ndarray
-    y_j: np.ndarray
-    m_i: np.ndarray | None
-    truth: np.ndarray | None
-    region: np.ndarray | None
+    x_i: Pixels
+    y_i: Pixels
+    y_j: Pixels
+    m_i: Pixels | None
+    truth: Pixels | None
+    region: Mask | None
 
 
-def choose_held_out(photos, count: int) -> HeldOut | None:
+def choose_held_out(photos: Photos, count: int) -> HeldOut | None:
     """Evenly spaced triples of a split, taken from the file's own triples if it has any.
 
-    photos: a split of `data_prep.store.PhotoFile`.  Returns None if all photos show one garment.
+    Returns None if all photos show one garment.
     """
-    if photos.triples is not None:
-        m = spaced(len(photos.triples.i), count)
-        i, j = photos.triples.i[m], photos.triples.j[m]
-        m = None if photos.triples.x_ij is None else m
+    triples = photos.triples
+    if triples is not None:
+        m = spaced(len(triples.i), count)
+        i, j = triples.i[m], triples.j[m]
     else:
         pairs = [(i, other(photos.garment, i)) for i in spaced(len(photos), count)]
         pairs = [(i, j) for i, j in pairs if j is not None]
         if not pairs:
             return None
-        m, (i, j) = None, np.array(pairs).T
+        i, j = np.array(pairs).T
     images = rows(photos.x, i), rows(photos.y, i), rows(photos.y, j)
     m_i = None if photos.mask is None else rows(photos.mask, i)
-    if m is None:
+    if triples is None or triples.x_ij is None or triples.mask is None:
         return HeldOut(*images, m_i, None, None)
-    region = None if m_i is None else garment_region(m_i, rows(photos.triples.mask, m))
-    return HeldOut(*images, m_i, rows(photos.triples.x_ij, m), region)
+    region = None if m_i is None else garment_region(m_i, rows(triples.mask, m))
+    return HeldOut(*images, m_i, rows(triples.x_ij, m), region)
 
 
-def spaced(n: int, count: int) -> np.ndarray:
+def spaced(n: int, count: int) -> NDArray[np.int64]:
     """Up to `count` distinct, evenly spaced rows of n."""
-    return np.unique(np.linspace(0, n - 1, min(n, count)).astype(int))
+    numbers: NDArray[np.int64] = np.unique(np.linspace(0, n - 1, min(n, count)).astype(int))
+    return numbers
 
 
-def other(garment, i):
+def other(garment: RowNumbers, i: int) -> int | None:
     """The next row after i, cyclically, with another garment, or None."""
     later = np.roll(np.arange(len(garment)), -i - 1)
     different = later[garment[later] != garment[i]]
-    return different[0] if len(different) else None
+    return int(different[0]) if len(different) else None
 
 
-def rows(source, numbers) -> np.ndarray:
+def rows(source: Rows, numbers: Iterable[int]) -> Pixels:
     """Rows of an HDF5 column, in any order."""
     return np.stack([source[int(number)] for number in numbers])
 
 
-def scores(held_out: HeldOut, swap) -> dict[str, float]:
+def scores(held_out: HeldOut, swap: Swap) -> dict[str, float]:
     """`SCORES` of the swaps against the truth; {} if the truth or the region is unknown."""
-    if held_out.region is None:
+    if held_out.truth is None or held_out.region is None:
         return {}
     return scores_of(columns_of(held_out.x_i, swap.x_ij, held_out.truth, swap.alpha, held_out.region))
 
 
-def sample_sheet(held_out: HeldOut, swap, title: str, numbers: str, limit: int = 6) -> bytes:
+def sample_sheet(held_out: HeldOut, swap: Swap, title: str, numbers: str, limit: int = 6) -> bytes:
     """A PNG of swaps, one human per row: y_i | x_i | alpha | x_ij | truth, if known | y_j.
 
     title: caption; numbers: small print.  Images are enlarged by a whole factor, without
@@ -81,7 +92,7 @@ def sample_sheet(held_out: HeldOut, swap, title: str, numbers: str, limit: int =
     """
     from cagan_theano.io import sheet
 
-    columns = {
+    columns: dict[str, NDArray[np.generic]] = {
         "$y_i$": held_out.y_i,
         "$x_i$": held_out.x_i,
         r"$\alpha_i^j$": swap.alpha,
@@ -90,12 +101,12 @@ def sample_sheet(held_out: HeldOut, swap, title: str, numbers: str, limit: int =
     if held_out.truth is not None:
         columns["truth"] = held_out.truth
     columns["$y_j$"] = held_out.y_j
-    rows = list(zip(*(column[:limit] for column in columns.values())))
+    panels = list(zip(*(column[:limit] for column in columns.values())))
     scale = max(1, 384 // held_out.x_i.shape[1])
-    return sheet.png(sheet.grid(rows, list(columns), literal(title), numbers, scale))
+    return sheet.png(sheet.grid(panels, list(columns), literal(title), numbers, scale))
 
 
-def loss_curves(log: list[dict], title: str) -> bytes | None:
+def loss_curves(log: list[dict[str, Any]], title: str) -> bytes | None:
     """A PNG of the logged losses and held-out scores over steps; None for a log without steps.
 
     Values that are not numbers are left out.
@@ -130,7 +141,7 @@ def loss_curves(log: list[dict], title: str) -> bytes | None:
         return sheet.png(figure, DPI)
 
 
-def plot_curve(axes, log, key: str, color: str) -> None:
+def plot_curve(axes: Axes, log: list[dict[str, float]], key: str, color: str) -> None:
     """Plot one quantity of the log: its values faintly, their running mean in full color."""
     points = [(line["step"], line[key]) for line in log if key in line]
     if not points:

@@ -6,20 +6,46 @@ Each triple is used in both directions: x_i, y_i, y_j -> x_ij, and back x_ij, y_
 """
 
 import json
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cagan_theano.config import TRUTHS, Config
+from data_prep.store import Triples
 
 SHIFT = 16  # augmentation "crop" shifts by up to 1/16 of a side; not stated; our choice
 MASK_LEVEL = 127  # mask values above this are garment
 # largest changes of augmentation "tone", for values in [0, 1]: log gain of R, G, B, log gamma, brightness
 TONES = np.array([0.06, 0.06, 0.06, 0.2, 0.04])
 
+Array = NDArray[np.generic]
+Pixels = NDArray[np.uint8]
+RowNumbers = NDArray[np.int32]
+Field = TypeVar("Field")
 
-class Indices(NamedTuple):
+
+@dataclass(frozen=True)
+class PhotoArrays:
+    """The photos of a training in memory.
+
+    x, y: uint8 [n, H, W, 3]; mask: uint8 [n, H, W] or None; garment: int32 [n].
+    triples: the m true swaps if config.needs_truth, which follow the n photos in x, and their masks
+    in mask.
+    """
+
+    x: Pixels
+    y: Pixels
+    mask: Pixels | None
+    garment: RowNumbers
+    triples: Triples | None = None
+
+
+class Indices(NamedTuple, Generic[Field]):
     """One minibatch: rows i, j, k and augmentation, each int32 [N], or None if not used.
+
+    The fields are arrays, or in `cagan_theano.learning.batches` symbolic variables.
 
     x_i, y_i are row i; y_j is row j != i; k is the article of the mismatched pair, equal to j unless
     config.mismatch is "apart".  mirror is 0 or 1; dy, dx are shifts in pixels.
@@ -29,18 +55,18 @@ class Indices(NamedTuple):
     and of the articles.
     """
 
-    i: np.ndarray
-    j: np.ndarray
-    k: np.ndarray
-    mirror: np.ndarray
-    dy: np.ndarray
-    dx: np.ndarray
-    person: np.ndarray | None = None
-    truth: np.ndarray | None = None
-    tone_x: np.ndarray | None = None
-    tone_y: np.ndarray | None = None
+    i: Field
+    j: Field
+    k: Field
+    mirror: Field
+    dy: Field
+    dx: Field
+    person: Field | None = None
+    truth: Field | None = None
+    tone_x: Field | None = None
+    tone_y: Field | None = None
 
-    def used(self) -> list:
+    def used(self) -> list[Field]:
         """The fields that are not None, in order."""
         return [field for field in self if field is not None]
 
@@ -61,7 +87,7 @@ class Sampler:
     garment, or missing true swaps.
     """
 
-    def __init__(self, config: Config, garment: np.ndarray, triples=None):
+    def __init__(self, config: Config, garment: RowNumbers, triples: Triples | None = None) -> None:
         self.config, self.garment = config, np.asarray(garment)
         self.ways = ways(triples, len(self.garment), config) if config.needs_truth else None
         n = len(self.garment)
@@ -71,7 +97,7 @@ class Sampler:
             raise ValueError("all pairs show one garment; swapping needs at least two")
         self.rng = np.random.Generator(np.random.PCG64(config.seed))
 
-    def draw(self) -> Indices:
+    def draw(self) -> Indices[Array]:
         """Sample the next minibatch, whose rows i are distinct."""
         config, size = self.config, self.config.batch_size
         i, j, *swapped = self.rows()
@@ -80,12 +106,12 @@ class Sampler:
         crop = "crop" in config.augmentation
         reach_y, reach_x = config.height // SHIFT * crop, config.width // SHIFT * crop
         dy, dx = (self.rng.integers(-r, r + 1, size) for r in (reach_y, reach_x))
-        rows = Indices(i, j, k, *(a.astype(np.int32) for a in (mirror, dy, dx)), *swapped)
+        rows = Indices[Array](i, j, k, *(a.astype(np.int32) for a in (mirror, dy, dx)), *swapped)
         if "tone" not in config.augmentation:
             return rows
         return rows._replace(tone_x=self.tone(), tone_y=self.tone())
 
-    def rows(self) -> tuple:
+    def rows(self) -> tuple[RowNumbers, ...]:
         """Rows i, j of the articles and, with true swaps, of the person and the truth."""
         size = self.config.batch_size
         if self.ways is not None:
@@ -94,12 +120,13 @@ class Sampler:
         i = self.rng.choice(len(self.garment), size, replace=False).astype(np.int32)
         return i, self.other(i)
 
-    def tone(self) -> np.ndarray:
+    def tone(self) -> NDArray[np.float32]:
         """Gains of R, G, B, gamma and brightness for each sample, float32 [N, 5]."""
         change = self.rng.uniform(-1, 1, (self.config.batch_size, len(TONES))) * TONES
-        return np.concatenate([np.exp(change[:, :4]), change[:, 4:]], axis=1).astype(np.float32)
+        tones = np.concatenate([np.exp(change[:, :4]), change[:, 4:]], axis=1)
+        return np.asarray(tones, np.float32)
 
-    def other(self, i: np.ndarray) -> np.ndarray:
+    def other(self, i: RowNumbers) -> RowNumbers:
         """For each row of i, a uniformly sampled row with another garment."""
         j = self.rng.integers(0, len(self.garment), len(i)).astype(np.int32)
         while (same := self.garment[j] == self.garment[i]).any():
@@ -118,7 +145,7 @@ class Sampler:
             raise ValueError(f"random state is unreadable: {error}") from error
 
 
-def ways(triples, n: int, config: Config) -> np.ndarray:
+def ways(triples: Triples | None, n: int, config: Config) -> RowNumbers:
     """Rows of y_i, y_j, person and truth, int32 [4, 2 m]: m triples forward, then the same m back.
 
     n: number of photos, which precede the m true swaps among the images of people.

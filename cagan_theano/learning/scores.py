@@ -6,15 +6,24 @@ defines the measures.
 """
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cagan_theano.learning.sampling import MASK_LEVEL
+from cagan_theano.learning.sampling import MASK_LEVEL, Pixels
 
 MAX_STEP = 10**12  # far above the steps of any log
 
+Numbers = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Columns = Mapping[str, Numbers]
+Statistic = Callable[[Columns, Numbers], Numbers]
+Line = Mapping[str, Any]  # of a log: JSON values
 
-def garment_region(mask_i, mask_ij):
+
+def garment_region(mask_i: Pixels, mask_ij: Pixels) -> Mask:
     """Pixels where the old or the new garment is visible, which a swap may change.
 
     Parameters: mask_i, mask_ij [..., H, W] uint8 (0..255), the garment in x_i and in the true
@@ -23,7 +32,7 @@ def garment_region(mask_i, mask_ij):
     return (mask_i > MASK_LEVEL) | (mask_ij > MASK_LEVEL)
 
 
-def mean_error(image, truth, region):
+def mean_error(image: Numbers, truth: Numbers, region: Mask) -> float:
     """Mean absolute error over the pixels of a region and the three channels.
 
     Parameters: image, truth [H, W, 3] in [0, 1]; region bool [H, W].  Returns a float in [0, 1],
@@ -32,7 +41,7 @@ def mean_error(image, truth, region):
     return float(np.abs(image - truth)[region].mean()) if region.any() else np.nan
 
 
-def overlap(alpha, region, threshold=0.5):
+def overlap(alpha: NDArray[np.floating[Any]], region: Mask, threshold: float = 0.5) -> float:
     """Intersection over union of thresholded alpha and a region.
 
     Parameters: alpha [H, W] in [0, 1]; region bool [H, W].  Returns a float in [0, 1],
@@ -46,25 +55,26 @@ def overlap(alpha, region, threshold=0.5):
 # --- statistics
 
 
-def mean(values, weights):
+def mean(values: Numbers, weights: Numbers) -> Numbers:
     """Weighted mean of values [n] without nan.
 
     weights [..., n].  Returns [...], nan if no value remains.
     """
     known = np.isfinite(values)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return weights @ np.where(known, values, 0.0) / (weights @ known.astype(float))
+        means: Numbers = weights @ np.where(known, values, 0.0) / (weights @ known.astype(float))
+    return means
 
 
-def average(column):
+def average(column: str) -> Statistic:
     """Statistic: the mean of a column."""
     return lambda columns, weights: mean(columns[column], weights)
 
 
-def ratio(error, of):
+def ratio(error: str, of: str) -> Statistic:
     """Statistic: the mean of a column divided by another column's mean (a ratio of means)."""
 
-    def ratio(columns, weights):
+    def ratio(columns: Columns, weights: Numbers) -> Numbers:
         with np.errstate(invalid="ignore", divide="ignore"):
             return mean(columns[error], weights) / mean(columns[of], weights)
 
@@ -83,7 +93,9 @@ OLD_SCORES = ("error", "iou", "outside")
 different sense than now, the change outside the region (from x_i, not from the truth)."""
 
 
-def columns_of(x_i, x_ij, truth, alpha, region) -> dict:
+def columns_of(
+    x_i: Pixels, x_ij: Pixels, truth: Pixels, alpha: NDArray[np.floating[Any]], region: Mask
+) -> dict[str, Numbers]:
     """The columns for `SCORES` from images [M, H, W, 3] uint8, alpha [M, H, W], region bool [M, H, W]."""
     rows = [
         {
@@ -97,7 +109,7 @@ def columns_of(x_i, x_ij, truth, alpha, region) -> dict:
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def scores_of(columns) -> dict[str, float]:
+def scores_of(columns: Columns) -> dict[str, float]:
     """`SCORES` of columns, without those that are not finite."""
     ones = np.ones(len(columns["iou"]))
     found = {name: float(statistic(columns, ones)) for name, statistic in SCORES.items()}
@@ -107,7 +119,7 @@ def scores_of(columns) -> dict[str, float]:
 # --- logs
 
 
-def score_names(line) -> list:
+def score_names(line: Line) -> list[str]:
     """Names of the held-out scores in a line of a log, [] if it has none.
 
     A log begun by an older version has `OLD_SCORES`.
@@ -117,7 +129,7 @@ def score_names(line) -> list:
     return [name for name in OLD_SCORES if name in line] if {"error", "iou"} <= set(line) else []
 
 
-def log_lines(values) -> list[dict]:
+def log_lines(values: object) -> list[dict[str, float]]:
     """The numbers of all lines of a log that have a step; ValueError unless `values` is a list."""
     if not isinstance(values, list):
         raise ValueError("is not a list of log lines")
@@ -129,13 +141,13 @@ def log_lines(values) -> list[dict]:
     return [line for line in lines if isinstance(line.get("step"), int) and 0 <= line["step"] < MAX_STEP]
 
 
-def condensed_log(value) -> dict:
+def condensed_log(value: Line) -> dict[str, list[dict[str, float]]]:
     """{points, samples} of a condensed log as stored by `replicate/claims.py`; ValueError if invalid."""
     points, samples = (log_lines(value.get(name, [])) for name in ("points", "samples"))
     return {"points": points, "samples": [line for line in samples if score_names(line)]}
 
 
-def is_number(value) -> bool:
+def is_number(value: object) -> bool:
     """Whether a JSON value is a finite number within the range of a float."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False

@@ -1,11 +1,16 @@
 """Swaps in batches of a fixed size, independent of the back end.  NumPy only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cagan_theano.io.color import decode, encode
+from cagan_theano.learning.sampling import Pixels
+
+Images = NDArray[np.uint8 | np.float32 | np.float64]  # uint8, or float in [0, 1]
+Coding = NDArray[np.float32]
 
 
 class Swap(NamedTuple):
@@ -14,12 +19,18 @@ class Swap(NamedTuple):
     alpha: [N, H, W] float32 in [0, 1].  x_tilde_ij, x_ij: [N, H, W, 3] uint8 RGB.
     """
 
-    alpha: np.ndarray
-    x_tilde_ij: np.ndarray
-    x_ij: np.ndarray
+    alpha: NDArray[np.float32]
+    x_tilde_ij: Pixels
+    x_ij: Pixels
 
 
-def swap_in_batches(function: Callable, images, masks, size: int, color: str) -> Swap:
+def swap_in_batches(
+    function: Callable[..., Sequence[Coding]],
+    images: Sequence[Images],
+    masks: Images | None,
+    size: int,
+    color: str,
+) -> Swap:
     """Run a compiled swap on any number of images; the last batch is padded with the last row.
 
     function: (x_i, y_i, y_j[, m_i]) -> alpha, x_tilde_ij, x_ij on arrays of `size` samples, see
@@ -45,22 +56,22 @@ def swap_in_batches(function: Callable, images, masks, size: int, color: str) ->
                 "use an earlier or another checkpoint"
             )
         alpha, *painted = outputs
-        part = Swap(alpha[:, 0], *(images_from_network(array, color) for array in painted))
-        for target, source in zip(whole, part):
-            target[start : start + size] = source[: n - start]
+        whole.alpha[start : start + size] = alpha[: n - start, 0]
+        for target, array in zip((whole.x_tilde_ij, whole.x_ij), painted):
+            target[start : start + size] = images_from_network(array, color)[: n - start]
     return whole
 
 
-def images_to_network(images, color: str = "rgb") -> np.ndarray:
+def images_to_network(images: Images, color: str = "rgb") -> Coding:
     """[N, H, W, 3] uint8 or float in [0, 1] -> [N, 3, H, W] float32 in [-1, 1]."""
     return np.ascontiguousarray(np.moveaxis(encode(images, color), -1, 1))
 
 
-def masks_to_network(masks) -> np.ndarray:
+def masks_to_network(masks: Images) -> Coding:
     """[N, H, W] uint8 or float in [0, 1] -> [N, 1, H, W] float32 in [0, 1]."""
     return (encode(masks)[:, None] + 1) / 2
 
 
-def images_from_network(images, color: str = "rgb") -> np.ndarray:
+def images_from_network(images: Coding, color: str = "rgb") -> Pixels:
     """[N, 3, H, W] in [-1, 1] -> [N, H, W, 3] uint8."""
     return decode(np.moveaxis(images, 1, -1), color)

@@ -5,25 +5,26 @@ import dataclasses
 import hashlib
 import reprlib
 import shlex
+from pathlib import Path
+from typing import Any
 
 import click
-import numpy as np
 from tqdm import tqdm
 
-from cagan_theano.backends import BACKENDS, choose_backend
+from cagan_theano.backends import BACKENDS, Backend, choose_backend
 from cagan_theano.checkpoint import load_checkpoint, save_checkpoint
 from cagan_theano.config import Config
-from cagan_theano.io.color import empty_pictures, to_bytes
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.signals import Signals, Stopped
 from cagan_theano.io.text import one_line
 from cagan_theano.learning.loop import Loop
+from cagan_theano.learning.photos import check_data, describe, read_photos, update_digest
 from cagan_theano.learning.run_folder import RunFolder
-from cagan_theano.learning.samples import choose_held_out, loss_curves, sample_sheet, scores
-from cagan_theano.learning.sampling import ways
+from cagan_theano.learning.samples import HeldOut, choose_held_out, loss_curves, sample_sheet, scores
+from cagan_theano.learning.sampling import PhotoArrays
 from cagan_theano.learning.trainer import Trainer, check_weights
-from cagan_theano.learning.training import naming
+from cagan_theano.learning.training import Metadata, naming
 from cagan_theano.model import Model
 from cagan_theano.options import config_options, devices_option, no_cache_option, precision_option
 from data_prep.store import PhotoFile
@@ -48,10 +49,10 @@ class Settings:
     checkpoint_every: int
     keep: int
     note: str
-    machine: dict = dataclasses.field(default_factory=dict)
-    other_kernels: bool = False
+    other_kernels: bool
+    machine: dict[str, Any]  # name of an option of the back end -> value
 
-    def choose_backend(self):
+    def choose_backend(self) -> Backend:
         """The back end selected on the command line."""
         return choose_backend(self.backend, self.device, **self.machine)
 
@@ -119,44 +120,16 @@ class Settings:
 @no_cache_option
 @config_options()
 @click.pass_context
-def train(
-    ctx,
-    data,
-    run,
-    resume,
-    other_kernels,
-    init,
-    backend,
-    device,
-    sample_every,
-    checkpoint_every,
-    keep,
-    note,
-    precision,
-    devices,
-    cluster,
-    **options,
-):
+def train(ctx: click.Context, /, **options: Any) -> int:
     """Train CAGAN on a photo file; the defaults are the paper's settings.
 
     Ctrl-C stops after the current step and saves a checkpoint; --resume continues from it.  With
     --resume, the settings of the run apply and only --steps may change.  The image size is that of
     the data.
     """
-    settings = Settings(
-        data,
-        run,
-        resume,
-        init,
-        backend,
-        device,
-        sample_every,
-        checkpoint_every,
-        keep,
-        note,
-        {"precision": precision, "devices": devices, "cluster": cluster},
-        other_kernels,
-    )
+    machine = {name: options.pop(name) for name in DEFAULTS}
+    names = {spec.name for spec in dataclasses.fields(Settings)} & set(options)
+    settings = Settings(**{name: options.pop(name) for name in names}, machine=machine)
     given = {
         name: value
         for name, value in options.items()
@@ -164,16 +137,17 @@ def train(
     }
     with Signals() as signals:
         try:
-            return (resume_run if resume else new_run)(settings, given, signals)
+            return (resume_run if settings.resume else new_run)(settings, given, signals)
         except Stopped as stopped:
             how = f"resume with: {settings.resume_command()}"
             click.echo(
-                "stopped immediately; " + (how if RunFolder(run).begun() else "nothing was written"), err=True
+                "stopped immediately; " + (how if RunFolder(settings.run).begun() else "nothing was written"),
+                err=True,
             )
             return stopped.exit_code
 
 
-def new_run(settings: Settings, given: dict, signals: Signals) -> int:
+def new_run(settings: Settings, given: dict[str, Any], signals: Signals) -> int:
     """Start a new run; returns the exit code.  Nothing is written until everything is ready."""
     folder = RunFolder(settings.run)
     if not settings.machine.get("cluster"):  # with a cluster, process 0 may have created it already
@@ -198,7 +172,7 @@ def new_run(settings: Settings, given: dict, signals: Signals) -> int:
         return loop.run()
 
 
-def resume_run(settings: Settings, given: dict, signals: Signals) -> int:
+def resume_run(settings: Settings, given: dict[str, Any], signals: Signals) -> int:
     """Resume a run from its newest intact checkpoint; returns the exit code."""
     if settings.init:
         raise ValueError("--init: a resumed run has its own weights; omit --init")
@@ -240,7 +214,7 @@ def follow(trainer: Trainer, signals: Signals) -> int:
     return signals.exit_code or 0
 
 
-def same_settings(stored: Config, given: dict, run: str) -> Config:
+def same_settings(stored: Config, given: dict[str, Any], run: str) -> Config:
     """The stored configuration with the given number of steps; ValueError for any other change."""
     for name, value in given.items():
         if name != "steps" and getattr(stored, name) != value:
@@ -260,7 +234,7 @@ def check_steps(config: Config, done: int) -> None:
         )
 
 
-def check_same_kernels(path, metadata: dict, backend, consent: bool) -> None:
+def check_same_kernels(path: Path, metadata: Metadata, backend: Backend, consent: bool) -> None:
     """Raise ValueError if the kernels differ from those that computed the checkpoint."""
     known, now = metadata.get("kernels"), backend.kernels
     if known is None:
@@ -273,7 +247,7 @@ def check_same_kernels(path, metadata: dict, backend, consent: bool) -> None:
         )
 
 
-def changed_kernels(metadata: dict, backend) -> dict:
+def changed_kernels(metadata: Metadata, backend: Backend) -> Metadata:
     """Additional metadata if the kernels differ from those of the checkpoint, else {}."""
     known = metadata.get("kernels")
     if known in (None, backend.kernels):
@@ -282,58 +256,14 @@ def changed_kernels(metadata: dict, backend) -> dict:
     return {"kernels_before": [*(before if isinstance(before, list) else []), known]}
 
 
-def check_data(file: PhotoFile, config: Config) -> None:
-    """Raise ValueError if the photos do not fit the configuration."""
-    if (file.height, file.width) != (config.height, config.width):
-        raise ValueError(
-            f"{file.path}: has photos at {file.height}x{file.width}, not "
-            f"{config.height}x{config.width}; use another file, or omit --height "
-            "and --width"
-        )
-    photos = file.split("train")
-    if len(photos) < config.batch_size:
-        raise ValueError(
-            f"{file.path}: has {len(photos)} training pairs, fewer than a batch "
-            f"of {config.batch_size}; use a smaller --batch-size or more photos"
-        )
-    if config.takes_mask and photos.mask is None:
-        raise ValueError(
-            f"{file.path}: has no masks, which --mask {config.mask} needs; use "
-            "--mask none or photos with masks"
-        )
-    if config.needs_truth:
-        check_truth(file, photos, config)
-
-
-def check_truth(file: PhotoFile, photos, config: Config) -> None:
-    """Raise ValueError if the photos lack the masks or true swaps that the configuration needs."""
-    if config.gamma_region and photos.mask is None:
-        raise ValueError(
-            f"{file.path}: has no masks, which --gamma-region needs; use "
-            "--gamma-region 0 or photos with masks"
-        )
-    with naming(file.path):
-        ways(photos.triples, len(photos), config)
-
-
-def describe(file: PhotoFile) -> dict:
-    """Metadata about the data, stored in checkpoints."""
-    return {
-        "pairs": len(file.split("train")),
-        "height": file.height,
-        "width": file.width,
-        "provenance": file.provenance,
-    }
-
-
-def check_same_data(file: PhotoFile, metadata: dict) -> None:
+def check_same_data(file: PhotoFile, metadata: Metadata) -> None:
     """Raise ValueError unless the file matches the data in a checkpoint's metadata."""
     known = metadata.get("data")
     if not isinstance(known, dict) or {**known, "pixels": 0} != {**describe(file), "pixels": 0}:
         raise ValueError(f"{file.path}: is not the data of this run; {SAME_DATA}")
 
 
-def check_same_pixels(file: PhotoFile, metadata: dict, pixels: str) -> None:
+def check_same_pixels(file: PhotoFile, metadata: Metadata, pixels: str) -> None:
     """Raise ValueError if the pixels differ from those in a checkpoint's metadata."""
     known = metadata["data"].get("pixels")
     if known is None:
@@ -342,7 +272,7 @@ def check_same_pixels(file: PhotoFile, metadata: dict, pixels: str) -> None:
         raise ValueError(f"{file.path}: has other pixels than the data of this run; {SAME_DATA}")
 
 
-def read_data(file: PhotoFile, config: Config) -> tuple:
+def read_data(file: PhotoFile, config: Config) -> tuple[PhotoArrays, HeldOut | None, str]:
     """(train split in memory, held-out triples or None, digest of both)."""
     digest = hashlib.sha256()
     photos = read_photos(file.split("train"), config, digest)
@@ -352,7 +282,9 @@ def read_data(file: PhotoFile, config: Config) -> tuple:
     return photos, held_out, digest.hexdigest()
 
 
-def prepare(file: PhotoFile, photos, held_out, config: Config, backend) -> Trainer:
+def prepare(
+    file: PhotoFile, photos: PhotoArrays, held_out: HeldOut | None, config: Config, backend: Backend
+) -> Trainer:
     """The trainer for photos read from a file by `read_data`."""
     if held_out is not None and config.takes_mask and held_out.m_i is None:
         raise ValueError(
@@ -366,51 +298,7 @@ def prepare(file: PhotoFile, photos, held_out, config: Config, backend) -> Train
     return trainer
 
 
-def update_digest(digest, array) -> None:
-    """Add an array or None to a digest, with dtype and shape to keep sequences of arrays distinct."""
-    if array is None:
-        digest.update(b"none")
-        return
-    digest.update(f"{array.dtype.str}{array.shape}".encode())
-    digest.update(np.ascontiguousarray(array))
-
-
-def read_photos(photos, config: Config, digest=None):
-    """Load a split into memory, with images in the color space of config.color.
-
-    If config.needs_truth, the true swaps follow the photos x, and their masks follow mask.
-    digest: a hashlib object, updated with all arrays as stored in the file.
-    """
-    digest = digest or hashlib.sha256()
-    people, masks = [photos.x], [photos.mask]
-    if config.needs_truth:
-        people.append(photos.triples.x_ij)
-        masks.append(photos.triples.mask)
-    total = sum(map(len, (*people, photos.y)))
-    with tqdm(total=total, desc="reading", unit="photo", leave=False) as bar:
-        x, y = (read_rows(columns, config.color, bar, digest) for columns in (people, [photos.y]))
-    mask = np.concatenate([rows.load() for rows in masks]) if config.needs_masks else None
-    swaps = (photos.triples.i, photos.triples.j) if config.needs_truth else ()
-    for array in (mask, photos.garment, *swaps):
-        update_digest(digest, array)
-    return dataclasses.replace(photos, x=x, y=y, mask=mask)
-
-
-def read_rows(columns, color: str, bar, digest, chunk: int = 256) -> np.ndarray:
-    """All rows of HDF5 columns of images, concatenated."""
-    target = empty_pictures((sum(map(len, columns)), *columns[0].shape[1:]))
-    rest = target
-    for source in columns:
-        for start in range(0, len(source), chunk):
-            pixels = source[start : start + chunk]
-            update_digest(digest, pixels)
-            rest[start : start + chunk][: len(source) - start] = to_bytes(pixels, color)
-            bar.update(min(chunk, len(source) - start))
-        rest = rest[len(source) :]
-    return target
-
-
-def start_from(trainer: Trainer, path: str) -> dict:
+def start_from(trainer: Trainer, path: str) -> Metadata:
     """Load the weights of a checkpoint into the trainer; returns metadata about it."""
     checkpoint = load_checkpoint(path)
     with naming(path):
@@ -432,11 +320,11 @@ class RunLoop(Loop):
         self,
         trainer: Trainer,
         folder: RunFolder,
-        held_out,
-        metadata: dict,
+        held_out: HeldOut | None,
+        metadata: Metadata,
         settings: Settings,
         signals: Signals,
-    ):
+    ) -> None:
         super().__init__(trainer, trainer.config.steps, settings.checkpoint_every, metadata, signals)
         self.folder, self.held_out, self.settings = folder, held_out, settings
         self.model = Model(trainer.config, trainer.G, trainer.backend)
@@ -445,7 +333,7 @@ class RunLoop(Loop):
         self.folder.open_log(self.training.step)
         return super().run()
 
-    def step(self) -> dict:
+    def step(self) -> dict[str, float]:
         losses = super().step()
         if self.sampled():
             self.plot_curves()
@@ -455,7 +343,7 @@ class RunLoop(Loop):
         """Whether a sheet of samples is due after this step."""
         return self.finished() or self.due(self.settings.sample_every)
 
-    def observe(self) -> dict:
+    def observe(self) -> dict[str, float]:
         """Write a sheet of held-out swaps when due; returns their scores."""
         if self.held_out is None or not self.sampled():
             return {}
@@ -472,7 +360,7 @@ class RunLoop(Loop):
         write_atomically(self.folder.samples / f"step_{step:07d}.png", sheet)
         return found
 
-    def log(self, line: dict) -> None:
+    def log(self, line: dict[str, float]) -> None:
         self.folder.log(line)
 
     def save(self) -> None:

@@ -4,34 +4,38 @@ import contextlib
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cagan_theano.backends import Backend
 from cagan_theano.compat import versions
 from cagan_theano.config import AVERAGE, Config
 from cagan_theano.io.waiting import COMPILING, explained
-from cagan_theano.learning.functions import build_networks, compile_functions, sized_networks
-from cagan_theano.learning.training import Training
+from cagan_theano.learning.functions import Lazy, build_networks, compile_functions, sized_networks
+from cagan_theano.learning.sampling import Array, Indices, PhotoArrays
+from cagan_theano.learning.training import Metadata, Training, Weights
+from cagan_theano.network.generator import Generator
+from cagan_theano.network.layers import Variable
+
+Variables = Mapping[str, Variable]  # name -> shared variable
 
 
 class Trainer(Training):
     """`Training` on an Aesara back end.
 
-    photos: x, y uint8 [n, H, W, 3], mask uint8 [n, H, W] or None, garment [n]; if
-    config.needs_truth also triples, whose m true swaps follow the n photos in x (and their masks in
-    mask), see `cagan_theano.learning.sampling`.
+    photos: see `cagan_theano.learning.sampling.PhotoArrays`.
     networks: G and D.  functions: the compiled `cagan_theano.learning.functions.Functions`.
     Raises ValueError if the photos are fewer than a batch, show a single garment, or lack the masks
     or true swaps that the configuration needs.
     """
 
-    def __init__(self, config: Config, photos, backend: Backend):
-        super().__init__(config, photos.garment, getattr(photos, "triples", None))
+    def __init__(self, config: Config, photos: PhotoArrays, backend: Backend) -> None:
+        super().__init__(config, photos.garment, photos.triples)
         self.backend = backend
         self.networks = build_networks(config)
         self.functions = compile_functions(self.networks, photos, config, backend)
 
-    def update(self, name: str, indices) -> dict[str, float]:
-        function = getattr(self.functions, name)
+    def update(self, name: str, indices: Indices[Array]) -> dict[str, float]:
+        function: Lazy = getattr(self.functions, name)
         with (
             contextlib.nullcontext()
             if function.function
@@ -40,11 +44,11 @@ class Trainer(Training):
             return function(indices)
 
     @property
-    def G(self):
+    def G(self) -> Generator:
         """The generator to swap with: the moving average if there is one, else G."""
         return self.functions.average or self.networks.G
 
-    def arrays(self) -> dict:
+    def arrays(self) -> dict[str, Weights | None]:
         """G, D: parameter name -> array.  optimizer: "G/encoder1.W/m", "G/t" ... -> array."""
         return {
             "G": values_of(self.networks.G.params),
@@ -52,7 +56,7 @@ class Trainer(Training):
             "optimizer": values_of(self._moments()),
         }
 
-    def load(self, G: Mapping, D: Mapping, optimizer: Mapping | None = None) -> None:
+    def load(self, G: Weights, D: Weights, optimizer: Weights | None = None) -> None:
         """Replace weights and moments; without moments, the moving average starts from the weights."""
         moments = self._moments()
         if optimizer is not None:
@@ -66,7 +70,7 @@ class Trainer(Training):
         elif self.functions.average:
             set_values(self.functions.average.params, G, self.backend)
 
-    def attributes(self) -> dict:
+    def attributes(self) -> Metadata:
         backend = self.backend
         return {
             "versions": versions(),
@@ -75,7 +79,7 @@ class Trainer(Training):
             "kernels": backend.kernels,
         }
 
-    def _moments(self) -> dict:
+    def _moments(self) -> dict[str, Variable]:
         """Shared variables of Adam and of the moving average, by their names in a checkpoint."""
         average = self.functions.average
         return {
@@ -85,12 +89,12 @@ class Trainer(Training):
         } | {f"{AVERAGE}/{name}": v for name, v in (average.params if average else {}).items()}
 
 
-def values_of(variables: Mapping) -> dict[str, np.ndarray]:
+def values_of(variables: Variables) -> dict[str, NDArray[np.float32]]:
     """Host copies of the values of shared variables: name -> array."""
     return {name: np.array(variable.get_value()) for name, variable in variables.items()}
 
 
-def check_weights(config: Config, **weights: Mapping) -> None:
+def check_weights(config: Config, **weights: Weights) -> None:
     """Raise ValueError unless weights fit the networks of a configuration.
 
     weights: G, D or both, parameter name -> array.  Call this before building the networks of a file,
@@ -101,13 +105,13 @@ def check_weights(config: Config, **weights: Mapping) -> None:
         check_shapes(networks[name].params.shapes, values)
 
 
-def check_values(variables: Mapping, values: Mapping) -> None:
+def check_values(variables: Variables, values: Weights) -> None:
     """Raise ValueError unless `values` has exactly the names and shapes of the shared `variables`."""
     shapes = {name: np.shape(v.get_value(borrow=True)) for name, v in variables.items()}
     check_shapes(shapes, values)
 
 
-def check_shapes(shapes: Mapping, values: Mapping) -> None:
+def check_shapes(shapes: Mapping[str, tuple[int, ...]], values: Weights) -> None:
     """Raise ValueError unless `values` has exactly the names and shapes of `shapes`."""
     for name in sorted(set(shapes) ^ set(values)):
         lack = "lacks" if name in shapes else "has the unknown"
@@ -124,7 +128,7 @@ def check_shapes(shapes: Mapping, values: Mapping) -> None:
             )
 
 
-def set_values(variables: Mapping, values: Mapping, backend: Backend) -> None:
+def set_values(variables: Variables, values: Weights, backend: Backend) -> None:
     """Set shared variables by name and move them to the back end's device."""
     for name, variable in variables.items():
         variable.set_value(np.array(values[name], dtype=variable.dtype))

@@ -2,11 +2,20 @@
 
 import abc
 import contextlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cagan_theano.checkpoint import Checkpoint
 from cagan_theano.config import Config
-from cagan_theano.learning.sampling import Indices, Sampler
+from cagan_theano.learning.sampling import Array, Indices, RowNumbers, Sampler
+from data_prep.store import Triples
+
+Metadata = dict[str, Any]  # JSON values
+Weights = Mapping[str, NDArray[np.float32]]  # name of a parameter or moment -> array
 
 
 class Training(abc.ABC):
@@ -22,30 +31,30 @@ class Training(abc.ABC):
     Raises ValueError if the pairs are fewer than a batch or show a single garment.
     """
 
-    def __init__(self, config: Config, garment, triples=None):
+    def __init__(self, config: Config, garment: RowNumbers, triples: Triples | None = None) -> None:
         self.config, self.step = config, 0
         self.sampler = Sampler(config, garment, triples if config.needs_truth else None)
 
     @abc.abstractmethod
-    def update(self, name: str, indices: Indices) -> dict[str, float]:
+    def update(self, name: str, indices: Indices[Array]) -> dict[str, float]:
         """Run "update_D", "update_G" or "update" (D, then G) on a minibatch.
 
         Returns the losses before the update by name.
         """
 
     @abc.abstractmethod
-    def arrays(self) -> dict:
+    def arrays(self) -> dict[str, Weights | None]:
         """Host copies: {"G", "D", "optimizer"}, each name -> array; optimizer may be None."""
 
     @abc.abstractmethod
-    def load(self, G: Mapping, D: Mapping, optimizer: Mapping | None = None) -> None:
+    def load(self, G: Weights, D: Weights, optimizer: Weights | None = None) -> None:
         """Replace weights (parameter name -> array) and, if given, Adam's moments.
 
         Raises ValueError for other names or shapes, before anything is changed.
         """
 
     @abc.abstractmethod
-    def attributes(self) -> dict:
+    def attributes(self) -> Metadata:
         """Checkpoint metadata about the engine: backend, device, versions and so on."""
 
     def advance(self) -> dict[str, float]:
@@ -66,19 +75,19 @@ class Training(abc.ABC):
             return "update"
         return "update_G" if self.step % 2 else "update_D"
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """Everything that the next step depends on: `arrays`, sampler (random state as text) and step."""
         return {**self.arrays(), "sampler": self.sampler.state(), "step": self.step}
 
-    def checkpoint(self, metadata: dict) -> Checkpoint:
+    def checkpoint(self, metadata: Metadata) -> Checkpoint:
         """The state as a `Checkpoint`, with weights only if the engine cannot save moments."""
         state = self.state()
         if state["optimizer"] is None:
             state["sampler"] = None
         return Checkpoint(config=self.config, metadata=metadata, **state)
 
-    def restore(self, state) -> None:
-        """Continue from `state` (an object with those attributes); the next steps repeat bit for bit.
+    def restore(self, state: Checkpoint) -> None:
+        """Continue from a checkpoint (or what else has its attributes); the next steps repeat bit for bit.
 
         Raises ValueError for other names or shapes, before anything is changed.
         """
@@ -91,13 +100,13 @@ class Training(abc.ABC):
         self.sampler.restore(state.sampler)
         self.step = state.step
 
-    def start_from(self, G: Mapping, D: Mapping) -> None:
+    def start_from(self, G: Weights, D: Weights) -> None:
         """Load weights (parameter name -> array) of another run; keep everything else."""
         self.load(G, D)
 
 
 @contextlib.contextmanager
-def naming(path):
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     """Prefix the message of a ValueError with the file's path."""
     try:
         yield

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cagan_theano.config import Config
-from cagan_theano.io.hdf5 import shown
+from cagan_theano.io.hdf5 import quoted
 from cagan_theano.io.text import one_line
 from data_prep.store import check_size
 
@@ -135,7 +135,7 @@ def read_shoot(table, path):
     check_table(table, {key: type(value) for key, value in SHOOT.items()}, path, "[photoshoot]")
     shoot = {**SHOOT, **table}
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", shoot["size"])
-    need(match, path, f"size {shown(shoot['size'])} is not HEIGHTxWIDTH such as 128x96")
+    need(match, path, f"size {quoted(shoot['size'])} is not HEIGHTxWIDTH such as 128x96")
     size = int(match[1]), int(match[2])
     check_size(*size, str(path))
     need(
@@ -148,7 +148,7 @@ def read_shoot(table, path):
 
 def read_run(path, name, table):
     """The `Reading` of one [runs.NAME] table."""
-    need(NAME.fullmatch(name), path, f"run {shown(name)}: use lowercase letters, digits, _ . and - only")
+    need(NAME.fullmatch(name), path, f"run {quoted(name)}: use lowercase letters, digits, _ . and - only")
     need(isinstance(table, dict), path, f"run {name} is not a table")
     check_table(table, RUN, path, f"run {name}")
     return Reading(name, table.get("about", ""), table.get("config", {}), table.get("clutter", False))
@@ -157,9 +157,8 @@ def read_run(path, name, table):
 def check_table(table, allowed, path, what):
     """Raise ValueError for an unknown key or a value of the wrong type."""
     for key, value in table.items():
-        need(
-            key in allowed, path, f"{what} has the unknown key {shown(key)}; known keys: {', '.join(allowed)}"
-        )
+        known = ", ".join(allowed)
+        need(key in allowed, path, f"{what} has the unknown key {quoted(key)}; known keys: {known}")
         need(type(value) is allowed[key], path, f"{what}: {key} must be of type {allowed[key].__name__}")
 
 

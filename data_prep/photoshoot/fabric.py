@@ -32,121 +32,111 @@ def creases(x, y, strokes):
 
 
 def torso_folds(garment, rng):
-    """Relief [GRID,GRID] over FRONT [body units]: pulls at the armpits, crumples at the waist, long drapes
-    in loose cloth, gathers above a rib."""
+    """Relief [GRID,GRID] over FRONT [body units] of the torso's front or rear."""
     left, right, top, bottom = FRONT
-    x, y = (
-        grid.astype(np.float32)
-        for grid in np.meshgrid(np.linspace(left, right, GRID), np.linspace(top, bottom, GRID))
-    )
-    loose = 0.5 + 30 * garment.ease
-    wide = 0.8 + 0.6 * garment.stiff
-    hem = (template()[1].neck - hem_height(garment)) / UNIT
+    loose, hem = looseness(garment), torso_length(garment)
+    strokes = [*pulls(rng, loose), *crumples(rng, loose, hem), *drapes(rng, loose, hem), *scatter(rng, hem)]
+    if garment.rib:
+        strokes += gathers(rng, loose, hem - garment.rib / UNIT)
+    across, down = np.linspace(left, right, GRID), np.linspace(top, bottom, GRID)
+    return fold_map(across, down, strokes, width=0.8 + 0.6 * garment.stiff, height=2.4)
+
+
+def fold_map(across, down, strokes, width, height):
+    """Relief [GRID,GRID] float32 of strokes on the grid of two axes [GRID] [body units].
+
+    width, height: factors of the strokes' own.
+    """
+    x, y = (grid.astype(np.float32) for grid in np.meshgrid(across, down))
+    return creases(x, y, [(*q[:4], q[4] * width, q[5] * height, q[6]) for q in strokes])
+
+
+def looseness(garment):
+    """By how much a garment's ease heightens its folds: 0.5 if it fits tightly."""
+    return 0.5 + 30 * garment.ease
+
+
+def torso_length(garment):
+    """From the neck down to the hem [body units]."""
+    return (template()[1].neck - hem_height(garment)) / UNIT
+
+
+# Each function below samples strokes of one kind.  Random numbers are used in the order written.
+
+
+def pulls(rng, loose):
+    """From both armpits down and inward."""
     u, n = rng.uniform, rng.normal
-    strokes = [
-        (
-            side * u(0.07, 0.13),
-            u(0.12, 0.21),
-            np.pi / 2 + side * u(0.1, 0.9),
-            u(0.035, 0.08),
-            u(0.006, 0.011),
-            u(0.0015, 0.005) * loose**0.5,
-            side * n(3, 3),
-        )
-        for side in (-1, 1)
-        for _ in range(4)
-    ]
-    strokes += [
-        (
-            side * u(0.0, 0.14),
-            u(0.24, hem),
-            side * u(-0.6, 0.5),
-            u(0.025, 0.08),
-            u(0.006, 0.013),
-            u(0.0015, 0.0045) * loose,
-            n(-2, 3),
-        )
-        for side in (-1, 1)
-        for _ in range(int(4 + 5 * loose))
-    ]
-    strokes += [
-        (
-            u(-0.14, 0.14),
-            u(0.20, hem),
-            np.pi / 2 + n(0, 0.3),
-            u(0.06, 0.15),
-            u(0.010, 0.020),
-            u(0.002, 0.0055) * loose,
-            n(0, 1.5),
-        )
+    return [
+        (side * u(0.07, 0.13), u(0.12, 0.21), np.pi / 2 + side * u(0.1, 0.9), u(0.035, 0.08),
+         u(0.006, 0.011), u(0.0015, 0.005) * loose**0.5, side * n(3, 3))
+        for side in (-1, 1) for _ in range(4)
+    ]  # fmt: skip
+
+
+def crumples(rng, loose, hem):
+    """Across both sides of the waist, more in loose cloth."""
+    u, n = rng.uniform, rng.normal
+    return [
+        (side * u(0.0, 0.14), u(0.24, hem), side * u(-0.6, 0.5), u(0.025, 0.08),
+         u(0.006, 0.013), u(0.0015, 0.0045) * loose, n(-2, 3))
+        for side in (-1, 1) for _ in range(int(4 + 5 * loose))
+    ]  # fmt: skip
+
+
+def drapes(rng, loose, hem):
+    """Long and downward, high in loose cloth."""
+    u, n = rng.uniform, rng.normal
+    return [
+        (u(-0.14, 0.14), u(0.20, hem), np.pi / 2 + n(0, 0.3), u(0.06, 0.15),
+         u(0.010, 0.020), u(0.002, 0.0055) * loose, n(0, 1.5))
         for _ in range(6)
-    ]
-    strokes += [
+    ]  # fmt: skip
+
+
+def scatter(rng, hem):
+    """Small, anywhere, in any direction."""
+    u, n = rng.uniform, rng.normal
+    return [
         (u(-0.2, 0.2), u(0.0, hem), u(0, np.pi), u(0.02, 0.06), u(0.005, 0.010), u(0.0005, 0.0025), n(0, 4))
         for _ in range(14)
     ]
-    if garment.rib:
-        at = hem - garment.rib / UNIT
-        strokes += [
-            (
-                u(-0.14, 0.14),
-                at - u(0.008, 0.03),
-                np.pi / 2 + n(0, 0.3),
-                u(0.012, 0.03),
-                u(0.005, 0.009),
-                u(0.001, 0.003) * loose,
-                0,
-            )
-            for _ in range(14)
-        ]
-    return creases(x, y, [(*q[:4], q[4] * wide, 2.4 * q[5], q[6]) for q in strokes]).astype(np.float32)
+
+
+def gathers(rng, loose, rib):
+    """Short and downward, just above a rib, which begins at s = rib."""
+    u, n = rng.uniform, rng.normal
+    return [
+        (u(-0.14, 0.14), rib - u(0.008, 0.03), np.pi / 2 + n(0, 0.3), u(0.012, 0.03),
+         u(0.005, 0.009), u(0.001, 0.003) * loose, 0)
+        for _ in range(14)
+    ]  # fmt: skip
 
 
 def sleeve_folds(garment, rng, bend):
-    """Relief [GRID,GRID] (along, around) of a sleeve [body units]; bend: angle of the elbow [rad]."""
-    around, along = (
-        grid.astype(np.float32)
-        for grid in np.meshgrid(np.linspace(-0.11, 0.11, GRID), np.linspace(0, 1, GRID) * SLEEVE)
-    )
-    loose = 0.5 + 30 * garment.ease
+    """Relief [GRID,GRID] (along, around) of a sleeve [body units]; bend: angle of the elbow [rad].
+
+    Folds at the elbow, more if it is bent; across the forearm; along the upper arm.
+    """
+    loose = looseness(garment)
     u, n = rng.uniform, rng.normal
     strokes = [
-        (
-            u(-0.11, 0.11),
-            n(0.5, 0.08) * SLEEVE,
-            n(0, 0.5),
-            u(0.02, 0.05),
-            u(0.005, 0.010),
-            u(0.0015, 0.0036) * loose * (1 + 0.6 * bend),
-            n(0, 6),
-        )
+        (u(-0.11, 0.11), n(0.5, 0.08) * SLEEVE, n(0, 0.5), u(0.02, 0.05),
+         u(0.005, 0.010), u(0.0015, 0.0036) * loose * (1 + 0.6 * bend), n(0, 6))
         for _ in range(int(7 + 6 * bend))
-    ]
+    ]  # fmt: skip
     strokes += [
-        (
-            u(-0.11, 0.11),
-            u(0.62, 0.95) * SLEEVE,
-            n(0, 0.35),
-            u(0.02, 0.05),
-            u(0.005, 0.009),
-            u(0.0012, 0.0034) * loose,
-            n(0, 6),
-        )
+        (u(-0.11, 0.11), u(0.62, 0.95) * SLEEVE, n(0, 0.35), u(0.02, 0.05),
+         u(0.005, 0.009), u(0.0012, 0.0034) * loose, n(0, 6))
         for _ in range(int(6 + 4 * loose))
-    ]
+    ]  # fmt: skip
     strokes += [
-        (
-            u(-0.11, 0.11),
-            u(0.05, 0.35) * SLEEVE,
-            np.pi / 2 + n(0, 0.5),
-            u(0.03, 0.07),
-            u(0.007, 0.012),
-            u(0.0015, 0.0036) * loose,
-            n(0, 3),
-        )
+        (u(-0.11, 0.11), u(0.05, 0.35) * SLEEVE, np.pi / 2 + n(0, 0.5), u(0.03, 0.07),
+         u(0.007, 0.012), u(0.0015, 0.0036) * loose, n(0, 3))
         for _ in range(6)
-    ]
-    return creases(around, along, [(*q[:5], 2.2 * q[5], q[6]) for q in strokes]).astype(np.float32)
+    ]  # fmt: skip
+    around, along = np.linspace(-0.11, 0.11, GRID), np.linspace(0, 1, GRID) * SLEEVE
+    return fold_map(around, along, strokes, width=1, height=2.2)
 
 
 class Fabric:
@@ -159,7 +149,7 @@ class Fabric:
         self.garment = garment
         self.front, self.rear = torso_folds(garment, rng), torso_folds(garment, rng)
         self.sleeves = [sleeve_folds(garment, rng, bend) for bend in bends]
-        self.hem = (template()[1].neck - hem_height(garment)) / UNIT
+        self.hem = torso_length(garment)
         self.noise = np.random.default_rng([garment.seed, 7]).normal(0, 1, (128, 128)).astype(np.float32)
 
     def evaluate(self, c):

@@ -156,7 +156,7 @@ def read_photos(source, paths):
         try:
             data = source.read(path)
             photos.append((path, decode(io.BytesIO(data), path, COARSE), hashlib.sha256(data).digest()))
-        except ValueError as error:
+        except (FileNotFoundError, ValueError) as error:
             left_out.append(str(error))
     return photos, left_out
 

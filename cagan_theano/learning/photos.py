@@ -1,0 +1,111 @@
+"""The photos of a training: checked, described and read into memory.  No Aesara."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from cagan_theano.config import Config
+from cagan_theano.io.color import empty_pictures, to_bytes
+from cagan_theano.learning.sampling import Array, PhotoArrays, Pixels, ways
+from cagan_theano.learning.training import Metadata, naming
+from data_prep.store import PhotoFile, Photos, Rows
+
+
+def check_data(file: PhotoFile, config: Config) -> None:
+    """Raise ValueError if the photos do not fit the configuration."""
+    photos = file.split("train")
+    check_photos(file, photos, config)
+    if len(photos) < config.batch_size:
+        raise ValueError(
+            f"{file.path}: has {len(photos)} training pairs, fewer than a batch "
+            f"of {config.batch_size}; use a smaller --batch-size or more photos"
+        )
+    if config.needs_truth:
+        check_truth(file, photos, config)
+
+
+def check_photos(file: PhotoFile, photos: Photos, config: Config) -> None:
+    """Raise ValueError if a split lacks the size or the masks that the configuration needs."""
+    if (file.height, file.width) != (config.height, config.width):
+        raise ValueError(
+            f"{file.path}: has photos at {file.height}x{file.width}, not "
+            f"{config.height}x{config.width}; use another file, or train (or export) with "
+            f"--height {file.height} --width {file.width}"
+        )
+    if config.takes_mask and photos.mask is None:
+        raise ValueError(
+            f"{file.path}: has no masks, which --mask {config.mask} needs; use "
+            "photos with masks, or train (or export) with --mask none"
+        )
+
+
+def check_truth(file: PhotoFile, photos: Photos, config: Config) -> None:
+    """Raise ValueError if the photos lack the masks or true swaps that the configuration needs."""
+    if config.gamma_region and photos.mask is None:
+        raise ValueError(
+            f"{file.path}: has no masks, which --gamma-region needs; use "
+            "--gamma-region 0 or photos with masks"
+        )
+    with naming(file.path):
+        ways(photos.triples, len(photos), config)
+
+
+def describe(file: PhotoFile) -> Metadata:
+    """Metadata about the data, stored in checkpoints."""
+    return {
+        "pairs": len(file.split("train")),
+        "height": file.height,
+        "width": file.width,
+        "provenance": file.provenance,
+    }
+
+
+def update_digest(digest: "hashlib._Hash", array: Array | None) -> None:
+    """Add an array or None to a digest, with dtype and shape to keep sequences of arrays distinct."""
+    if array is None:
+        digest.update(b"none")
+        return
+    digest.update(f"{array.dtype.str}{array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).data)
+
+
+def read_photos(photos: Photos, config: Config, digest: "hashlib._Hash | None" = None) -> PhotoArrays:
+    """Load a split into memory, with images in the color space of config.color.
+
+    If config.needs_truth, the true swaps follow the photos x, and their masks follow mask.
+    digest: a hashlib object, updated with all arrays as stored in the file.
+    """
+    digest = digest or hashlib.sha256()
+    triples = photos.triples if config.needs_truth else None
+    people = [rows for rows in (photos.x, triples.x_ij if triples else None) if rows is not None]
+    masks = [rows for rows in (photos.mask, triples.mask if triples else None) if rows is not None]
+    swaps = (triples.i, triples.j) if triples else ()
+    total = sum(map(len, (*people, photos.y)))
+    with tqdm(total=total, desc="reading", unit="photo", leave=False) as bar:
+        x, y = (read_rows(columns, config.color, bar, digest) for columns in (people, [photos.y]))
+    mask = (
+        np.concatenate([rows.load() for rows in masks])
+        if config.needs_masks and photos.mask is not None
+        else None
+    )
+    for array in (mask, photos.garment, *swaps):
+        update_digest(digest, array)
+    return PhotoArrays(x, y, mask, photos.garment, triples)
+
+
+def read_rows(
+    columns: Sequence[Rows], color: str, bar: tqdm, digest: "hashlib._Hash", chunk: int = 256
+) -> Pixels:
+    """All rows of HDF5 columns of images, concatenated."""
+    target = empty_pictures((sum(map(len, columns)), *columns[0].shape[1:]))
+    rest = target
+    for source in columns:
+        for start in range(0, len(source), chunk):
+            pixels = source[start : start + chunk]
+            update_digest(digest, pixels)
+            rest[start : start + chunk][: len(source) - start] = to_bytes(pixels, color)
+            bar.update(min(chunk, len(source) - start))
+        rest = rest[len(source) :]
+    return target
