@@ -5,7 +5,7 @@ A rule compares one measure of the photo, or of the network's alpha for it, with
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -38,12 +38,12 @@ class View:
     """A photo as the network saw it, and its measures.
 
     size: (width, height) of the photo in pixels.  pixels: [h, w, 3] uint8, the photo reduced, without
-    padding.  alpha: [h, w] in [0, 1], G's mask for it, or None.
+    padding.  alpha: [h, w] in [0, 1], G's mask for it, for the measures of what is painted.
     """
 
     size: tuple[int, int]
     pixels: np.ndarray
-    alpha: np.ndarray | None = None
+    alpha: np.ndarray = field(default_factory=lambda: np.zeros((1, 1)))
 
     @property
     def deep(self) -> int:
@@ -79,7 +79,7 @@ class View:
         return self.shown[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
     @cached_property
-    def ends(self) -> tuple[float, float, float, float]:
+    def ends(self) -> tuple[float, ...]:
         """How much of its width the subject fills at its upper, lower, left and right end, in [0, 1]."""
         if not self.subject.size:
             return (0.0,) * 4
@@ -105,7 +105,7 @@ def wider(view: View) -> float:
 
 def spread(view: View) -> float:
     """Entropy of the strips' colors in bits, of colors in steps of LEVELS: 0 for a plain background."""
-    _, counts = np.unique(view.strip // LEVELS, axis=0, return_counts=True)
+    _, counts = np.unique(view.strip // LEVELS @ (1, 256, 256**2), return_counts=True)
     shares = counts / counts.sum()
     return float(-(shares * np.log2(shares)).sum())
 
@@ -229,7 +229,7 @@ def first(rules, size, image, alpha=None) -> Rule | None:
     size; alpha: [h, w] in [0, 1], G's mask for it (the rules of `PERSON` need it).
     """
     within = without_padding(size, *image.shape[:2])
-    view = View(size, image[within], None if alpha is None else alpha[within])
+    view = View(size, image[within]) if alpha is None else View(size, image[within], alpha[within])
     return next((rule for rule in rules if rule.applies(view)), None)
 
 
@@ -238,7 +238,7 @@ def advice(photos: dict, alpha) -> list[str]:
 
     photos: a name of `SUBJECTS` -> (size, image), and alpha for "human", see `first`.
     """
-    found = {name: on_photo(name, *photo, alpha) for name, photo in photos.items()}
+    found = {name: on_photo(name, size, image, alpha) for name, (size, image) in photos.items()}
     return [f"{SUBJECTS[name]} {line}" for name, line in found.items() if line]
 
 

@@ -258,15 +258,13 @@ def rates(model, people: list, articles: list, count: int, seed: int = 0) -> lis
     for fault, (right, make) in PERSON_FAULTS.items():
         made = [(photo, subject.article) for subject in subjects if (photo := make(subject)) is not None]
         if made:
-            photos, worn = zip(*made)
-            found.append(
-                Row(fault, right, judged(advice.PERSON, model, photos, swapped(model, photos, worn)))
-            )
+            photos, offered = zip(*made)
+            alphas = swapped(model, photos, offered)
+            found.append(Row(fault, right, judged(advice.PERSON, model, photos, alphas)))
     found.append(Row(f"articles {GOOD}", (), judged(advice.ARTICLE, model, articles)))
     for fault, (right, make) in ARTICLE_FAULTS.items():
-        photos = [photo for photo in map(make, subjects) if photo is not None]
-        if photos:
-            found.append(Row(fault, right, judged(advice.ARTICLE, model, photos)))
+        if shown := [photo for photo in map(make, subjects) if photo is not None]:
+            found.append(Row(fault, right, judged(advice.ARTICLE, model, shown)))
     return found
 
 
