@@ -125,6 +125,7 @@ def test_good_renderings_get_hardly_any(model, renderings):
     assert set(advice_rates.judged(advice.ARTICLE, model, articles)) == {None}
 
 
+@pytest.mark.slow
 def test_made_faults_of_renderings_are_named(model, renderings):
     """At least half of each fault, but for faces: of 47, 23 are named (docs/dress.md)."""
     rows = {row.fault: row for row in advice_rates.rates(model, *renderings, count=16)}
