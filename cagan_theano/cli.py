@@ -21,6 +21,7 @@ SECTIONS = {
         "swap": ("dressing.swap:command", "Dress the person in one photo."),
         "swap-folder": ("dressing.swap_folder:command", "Dress every person in a folder."),
         "demo": ("dressing.demo:command", "Open a local page that dresses photos."),
+        "advice-rates": ("dressing.advice_rates:command", "Measure the advice on photos of your own."),
         "samples": ("dressing.samples:command", "Write sample images to try these commands."),
     },
     "Data": {

@@ -124,14 +124,14 @@ class Model:
             counts = ", ".join(f"{len(value)} for {name}" for name, value in lists.items())
             raise ValueError(f"lists of photos of one length are needed, not {counts}")
         photos = {name: opened(value, name) for name, value in given.items() if value is not None}
-        x_i, y_j = (self._images(photos[name], n) for name in ("human", "article"))
-        if wearing is None:
-            y_i = self.worn(x_i, y_j, batch_size)
-        else:
-            y_i = self._images(photos["wearing"], n)
+        images = {name: self._images(group, n) for name, group in photos.items()}
+        x_i, y_j = images["human"], images["article"]
+        y_i = self.worn(x_i, y_j, batch_size) if wearing is None else images["wearing"]
         swap = self.swap(x_i, y_i, y_j, batch_size=batch_size)
-        humans = photos["human"] * (n // len(photos["human"]))
-        made = [self._dressed(*row) for row in zip(humans, swap.alpha, swap.x_tilde_ij)]
+        made = []
+        for k in range(n):
+            shown = {name: (group[k % len(group)], images[name][k]) for name, group in photos.items()}
+            made.append(self._dressed(shown, swap.alpha[k], swap.x_tilde_ij[k]))
         return made if lists else made[0]
 
     def worn(self, x_i, y_j, batch_size: int = 16) -> np.ndarray:
@@ -153,10 +153,11 @@ class Model:
         images = [fitted(photo, *size) for photo in photos]
         return np.stack(images * (n // len(images)))
 
-    def _dressed(self, photo, alpha, x_tilde_ij) -> Dressed:
-        x_ij, weight = paste(photo, alpha, x_tilde_ij)
+    def _dressed(self, shown: dict, alpha, x_tilde_ij) -> Dressed:
+        """shown: "human", "article" and perhaps "wearing" -> (photo, image as the network sees it)."""
+        x_ij, weight = paste(shown["human"][0], alpha, x_tilde_ij)
         mask = Image.fromarray(as_bytes(weight))
-        notes = advice(np.asarray(photo), alpha)
+        notes = advice({name: (photo.size, image) for name, (photo, image) in shown.items()}, alpha)
         return Dressed(Image.fromarray(x_ij), mask, alpha, notes, self.provenance())
 
     def _takes(self, mask) -> bool:

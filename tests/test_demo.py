@@ -37,10 +37,21 @@ def test_each_garment_is_put_on(model, files):
     garments = [files / "shirt.png", files / "coat.png"]
     (before, after), mask, each, advice = demo.dress(model, files / "me.png", garments)
     assert before.size == after.size == mask.size == (30, 40)
-    assert [caption for _, caption in each] == ["shirt", "coat"] and "pixels: use a larger photo" in advice
+    assert [caption for _, caption in each] == [
+        "shirt",
+        "coat",
+    ] and "pixels wide or high: use a larger one" in advice
     np.testing.assert_array_equal(np.asarray(each[0][0]), np.asarray(after))
     expected = model.dress(files / "me.png", garments[1])
     np.testing.assert_array_equal(np.asarray(each[1][0]), np.asarray(expected.image))
+
+
+def test_advice_names_the_garments_that_it_is_about(model, files):
+    Image.new("RGB", (120, 120), "white").save(files / "plain.png")
+    advice = demo.dress(model, files / "me.png", [files / "shirt.png", files / "plain.png"])[-1]
+    person, article = advice.splitlines()
+    assert person.startswith("- the photo of the person is less than")
+    assert article.startswith("- shirt: the photo of the article is less than")
 
 
 def test_what_is_missing_is_asked_for(model, files):

@@ -477,8 +477,12 @@ def test_swap_writes_result_mask_and_grid(tmp_path, photos, file_toy):
         assert str(tmp_path) not in str(about)
 
 
-def test_swap_does_without_a_photo_of_the_worn_article(tmp_path, photos, file_toy):
+def test_swap_does_without_a_photo_of_the_worn_article(tmp_path, photos, file_toy, capsys):
     assert run(swap.command, *photos[:2], *photos[4:], "--out", tmp_path / "out.png") == 0
+    said = capsys.readouterr().err.splitlines()  # the toy's photos are small
+    assert [line.split(" is less than 96 pixels")[0] for line in said] == [
+        f"Note: {tmp_path / name}.png" for name in ("human", "article")
+    ]
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.png")), human(2, 9))
 
 

@@ -112,6 +112,21 @@ def test_photos_keep_their_size_where_asked(shop, alpha, expected, capsys):
     assert run(shop) == 1 and "--keep-size; give another folder" in capsys.readouterr().err
 
 
+def test_advice_is_told_once_for_each_photo(shop, capsys):
+    """Of the 32-pixel photos; a large one of another size is judged without its padding."""
+    shop.painter.alpha = 1.0
+    person = Image.new("RGB", (100, 120), "white")
+    person.paste("navy", (30, 20, 70, 120))
+    person.save(shop.root / "people" / "anna.png")
+    assert run(shop) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Note: ")]
+    said = dict(line.removeprefix(f"Note: {shop.root}/").split(" ", 1) for line in notes)
+    assert "is too close" in said.pop("people/anna.png")
+    assert list(said) == ["people/ben.png", "people/sub/cleo.png", "shop/blue.png", "shop/red.png",
+                          "worn/anna.webp", "worn/ben.webp", "worn/sub/cleo.webp"]  # fmt: skip
+    assert len(notes) == 8 and all("less than 96 pixels" in line for line in said.values())
+
+
 def test_bad_pictures_are_told_and_left_out(shop, capsys):
     (shop.root / "people" / "ben.png").write_bytes(b"no picture")
     (shop.root / "worn" / "sub" / "cleo.webp").unlink()

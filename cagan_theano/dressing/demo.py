@@ -60,7 +60,13 @@ def dress(model, human, garments, worn=None):
     made = model.dress(human, list(garments), worn)
     before = open_photo(human)
     captions = [Path(path).stem for path in garments]
-    advice = "\n".join(f"- {line}" for line in made[0].advice)
+    said: dict[str, list] = {}
+    for caption, result in zip(captions, made):
+        for line in result.advice:
+            said.setdefault(line, []).append(caption)
+    advice = "\n".join(
+        f"- {line}" if len(of) == len(made) else f"- {', '.join(of)}: {line}" for line, of in said.items()
+    )
     return (before, made[0].image), made[0].mask, list(zip((m.image for m in made), captions)), advice
 
 

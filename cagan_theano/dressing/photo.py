@@ -10,7 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from cagan_theano.io.color import as_bytes, check_images
 from cagan_theano.io.files import write_atomically
-from data_prep.picture import check_file, decode, fit, resize, upright_rgb
+from data_prep.picture import check_file, decode, fit, fit_scale, resize, upright_rgb
 
 WRITES = {
     ".png": "PNG",
@@ -84,6 +84,14 @@ def open_photo(source, name: str = "the photo") -> Image.Image:
 def fitted(photo: Image.Image, height: int, width: int) -> np.ndarray:
     """The photo as the network sees it: uint8 [height, width, 3], padded with its border's color."""
     return np.asarray(fit(photo, height, width))
+
+
+def without_padding(size, height: int, width: int) -> tuple[slice, slice]:
+    """The rows and columns that a photo of size (W, H) fills of its `fitted` image."""
+    scale = fit_scale(size[1], size[0], (height, width), "pad")
+    w, h = (max(1, round(side * scale)) for side in size)
+    left, top = (width - w) // 2, (height - h) // 2
+    return slice(top, top + h), slice(left, left + w)
 
 
 def cut_out(x_i: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -66,12 +66,18 @@ def command(human, wearing, article, out, alpha_out, grid, keep_size, checkpoint
     photo = open_photo(human)
     model = weights.load_model(checkpoint, backend, device)
     size = model.config.height, model.config.width
-    x_i, y_j = (fitted(image, *size)[None] for image in (photo, open_photo(article)))
-    y_i = fitted(open_photo(wearing), *size)[None] if wearing else model.worn(x_i, y_j)
+    photos = {"human": photo, "article": open_photo(article)}
+    if wearing:
+        photos["wearing"] = open_photo(wearing)
+    images = {name: fitted(image, *size) for name, image in photos.items()}
+    x_i, y_j = images["human"][None], images["article"][None]
+    y_i = images["wearing"][None] if wearing else model.worn(x_i, y_j)
     swap = model.swap(x_i, y_i, y_j)
     alpha, x_ij = swap.alpha[0], swap.x_ij[0]
-    for line in advice.advice(np.asarray(photo), alpha):
-        click.echo(f"Note: {human}: {line}", err=True)
+    paths = {"human": human, "wearing": wearing, "article": article}
+    for name, image in images.items():
+        if line := advice.on_photo(name, photos[name].size, image, alpha):
+            click.echo(f"Note: {paths[name]} {line}", err=True)
     about = provenance.of_weights(checkpoint, model)
     if grid:
         figure = draw(y_i[0], x_i[0], alpha, x_ij, y_j[0], provenance.note(checkpoint, model))

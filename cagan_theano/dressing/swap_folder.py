@@ -24,14 +24,17 @@ import numpy as np
 from tqdm import tqdm
 
 from cagan_theano import options, weights
+from cagan_theano.dressing import advice
 from cagan_theano.dressing.photo import image_bytes, paste
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import write_atomically
+from cagan_theano.io.text import printable
 from data_prep.picture import decode, fit, quiet
 from data_prep.source import Source, join
 
 KEPT = 512  # cached decoded images: articles recur with every person
 SETTINGS = "swap_folder.json"
+TOLD = 20  # lines of each kind that are printed
 
 
 class Job(NamedTuple):
@@ -55,11 +58,15 @@ class Folders(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result of all jobs: number painted, (path, fault) of skipped inputs, total seconds."""
+    """The result of all jobs: number painted, (path, fault) of skipped inputs, total seconds.
+
+    notes: (path, advice) of photos unlike the training data.
+    """
 
     painted: int
     faults: list
     seconds: float
+    notes: list
 
 
 def walk(source: Source, folder: str = ""):
@@ -119,8 +126,39 @@ def job(human: str, wearing: str, article: str, ending: str) -> Job:
     return Job(human, wearing, article, f"{human_name}/{article_name.replace('/', '_')}.{ending}")
 
 
-def readers(folders: Folders, height: int, width: int):
-    """Cached functions path -> uint8 [height, width, 3], one for each folder; blank for a missing one."""
+class Notes:
+    """Advice on the photos of the folders, once for each; a person's is that of the first swap.
+
+    lines: path on disk -> advice or None.
+    """
+
+    def __init__(self, folders: Folders):
+        self.folders, self.lines = folders, {}
+        self._sizes: dict[str, tuple] = {}
+
+    def read(self, source: Source, path: str, size, image) -> None:
+        """Note a photo that was read: size (W, H); image [h, w, 3], as the network sees it."""
+        if source is self.folders.humans:
+            self._sizes[path] = size
+        else:
+            self.lines.setdefault(source.locate(path), advice.on_photo("article", size, image))
+
+    def painted(self, job: Job, x_i, alpha) -> None:
+        """Note the person of a job: x_i [h, w, 3] and alpha [h, w]."""
+        path = self.folders.humans.locate(job.human)
+        if path not in self.lines:
+            self.lines[path] = advice.on_photo("human", self._sizes[job.human], x_i, alpha)
+
+    def given(self) -> list:
+        """(path, advice) of the photos that need it, sorted."""
+        return sorted((path, line) for path, line in self.lines.items() if line)
+
+
+def readers(folders: Folders, height: int, width: int, read_one=lambda *_: None):
+    """Cached functions path -> uint8 [height, width, 3], one for each folder; blank for a missing one.
+
+    read_one: called with the folder, the path, the photo's size (W, H) and the image.
+    """
     blank = np.full((height, width, 3), 255, np.uint8)
 
     def reader(source):
@@ -130,7 +168,9 @@ def readers(folders: Folders, height: int, width: int):
         @functools.lru_cache(maxsize=KEPT)
         def read(path):
             picture = decode(io.BytesIO(source.read(path)), path, (height, width))
-            return np.asarray(fit(picture, height, width))
+            image = np.asarray(fit(picture, height, width))
+            read_one(source, path, picture.size, image)
+            return image
 
         return read
 
@@ -366,16 +406,25 @@ def command(
     faults, start = [], time.monotonic()
     found = listed_jobs(folders, pairs, ending) if pairs else all_jobs(folders, ending)
     todo = list(unfinished(found, out, faults))
-    reads = readers(folders, model.config.height, model.config.width)
+    notes = Notes(folders)
+    reads = readers(folders, model.config.height, model.config.width, notes.read)
 
     def paint(x_i, y_i, y_j):
         if not wearing:
             y_i = model.worn(x_i, y_j, batch_size)
         swap = model.swap(x_i, y_i, y_j, batch_size=batch_size)
-        return list(zip(swap.alpha, swap.x_tilde_ij)) if keep_size else swap.x_ij
+        results = zip(swap.alpha, swap.x_tilde_ij) if keep_size else swap.x_ij
+        return list(zip(x_i, swap.alpha, results))
 
-    keep = functools.partial(write_large, out, folders.humans)
-    parts = reads, paint, keep if keep_size else functools.partial(write, out), batch_size, threads
+    def keep(job, result):
+        x_i, alpha, painted = result
+        notes.painted(job, x_i, alpha)
+        if keep_size:
+            write_large(out, folders.humans, job, painted)
+        else:
+            write(out, job, painted)
+
+    parts = reads, paint, keep, batch_size, threads
     if measured:
         return print_rates(measure(todo[:measured], *parts))
     with (
@@ -390,7 +439,7 @@ def command(
         unread = dress(todo, *parts, done=bar.update)
     missing = {path for path, _ in unread}
     painted = sum(not missing.intersection(entry[:3]) for entry in todo)
-    return finish(Outcome(painted, faults + unread, time.monotonic() - start), out)
+    return finish(Outcome(painted, faults + unread, time.monotonic() - start, notes.given()), out)
 
 
 def print_rates(rates: dict) -> int:
@@ -402,12 +451,18 @@ def print_rates(rates: dict) -> int:
     return 0
 
 
+def tell(lines: list) -> None:
+    """Print up to TOLD lines on stderr, and how many more there are."""
+    for line in lines[:TOLD]:
+        click.echo(printable(line), err=True)
+    if len(lines) > TOLD:
+        click.echo(f"... and {len(lines) - TOLD} more", err=True)
+
+
 def finish(outcome: Outcome, out: Path) -> int:
     """Print a summary; returns 0.  Raises ValueError if everything was skipped."""
-    for path, fault in outcome.faults[:20]:
-        click.echo(f"skipped {path}: {fault}", err=True)
-    if len(outcome.faults) > 20:
-        click.echo(f"... and {len(outcome.faults) - 20} more", err=True)
+    tell([f"Note: {path} {line}" for path, line in outcome.notes])
+    tell([f"skipped {path}: {fault}" for path, fault in outcome.faults])
     click.echo(
         f"wrote {outcome.painted} images to {out} in {outcome.seconds:.0f} s, skipped {len(outcome.faults)}"
     )
