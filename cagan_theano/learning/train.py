@@ -18,6 +18,7 @@ from cagan_theano.io.command import Command
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.signals import Signals, Stopped
 from cagan_theano.io.text import one_line
+from cagan_theano.learning.events import check_installed
 from cagan_theano.learning.loop import Loop
 from cagan_theano.learning.run_folder import RunFolder
 from cagan_theano.learning.samples import choose_held_out, loss_curves, sample_sheet, scores
@@ -50,6 +51,7 @@ class Settings:
     note: str
     machine: dict = dataclasses.field(default_factory=dict)
     other_kernels: bool = False
+    tensorboard: bool = False
 
     def choose_backend(self):
         """The back end selected on the command line."""
@@ -63,6 +65,7 @@ class Settings:
         for name, default in DEFAULTS.items():
             value = self.machine.get(name, default)
             words += [f"--{name}", str(value)] if value != default else []
+        words += ["--tensorboard"] if self.tensorboard else []
         return shlex.join([*words, "--resume"])
 
 
@@ -106,6 +109,11 @@ class Settings:
     show_default=True,
     help="Newest checkpoints to keep.",
 )
+@click.option(
+    "--tensorboard",
+    is_flag=True,
+    help="Also write the log and the sheets for TensorBoard, to tensorboard/ in the run folder.",
+)
 @click.option("--note", default="", help="Remark stored in the checkpoints.")
 @precision_option
 @devices_option
@@ -131,6 +139,7 @@ def train(
     sample_every,
     checkpoint_every,
     keep,
+    tensorboard,
     note,
     precision,
     devices,
@@ -156,7 +165,10 @@ def train(
         note,
         {"precision": precision, "devices": devices, "cluster": cluster},
         other_kernels,
+        tensorboard,
     )
+    if tensorboard:
+        check_installed()
     given = {
         name: value
         for name, value in options.items()
@@ -443,6 +455,8 @@ class RunLoop(Loop):
 
     def run(self) -> int:
         self.folder.open_log(self.training.step)
+        if self.settings.tensorboard:
+            self.folder.open_events(self.training.step)
         return super().run()
 
     def step(self) -> dict:
@@ -468,8 +482,7 @@ class RunLoop(Loop):
         found = scores(held_out, swap)
         title = f"{self.folder.path.name}, step {step}: people and garments of the test split"
         numbers = "   ".join(f"{name} {value:.3f}" for name, value in found.items())
-        sheet = sample_sheet(held_out, swap, title, numbers)
-        write_atomically(self.folder.samples / f"step_{step:07d}.png", sheet)
+        self.folder.write_samples(step, sample_sheet(held_out, swap, title, numbers))
         return found
 
     def log(self, line: dict) -> None:
