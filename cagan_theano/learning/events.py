@@ -6,6 +6,7 @@ without a thread, so that a full disk is an error at that step.
 
 import struct
 import time
+from pathlib import Path
 
 from cagan_theano.learning.scores import log_lines
 
@@ -31,7 +32,7 @@ class EventFile:
     Raises FileExistsError, OSError.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         from tensorboard.compat.proto import event_pb2, summary_pb2
         from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -62,7 +63,7 @@ class EventFile:
                 step=step, summary=self._summary(value=[self._summary.Value(tag=SAMPLES, image=image)])
             )
 
-    def _write(self, **fields) -> None:
+    def _write(self, **fields: object) -> None:
         self._writer.write(self._event(wall_time=time.time(), **fields).SerializeToString())
         self._writer.flush()
 

@@ -17,6 +17,7 @@ import fcntl
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from cagan_theano.checkpoint import load_checkpoint
@@ -224,7 +225,7 @@ class RunFolder:
                 old[number].unlink()
 
 
-def matching(folder: Path, pattern: re.Pattern):
+def matching(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Path, re.Match[str]]]:
     """Yield (path, match) of the files in a folder whose name matches."""
     for path in folder.iterdir():
         if found := pattern.fullmatch(path.name):
