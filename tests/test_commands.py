@@ -86,7 +86,7 @@ def test_a_failing_process_says_one_line():
 
 
 def test_the_printed_resume_command_is_a_command():
-    settings = Settings("none.h5", "none", False, None, "auto", "cpu", 1, 1, 1, "")
+    settings = Settings("none.h5", "none", False, None, "auto", "cpu", 1, 1, 1, "", False, {})
     program, *words = shlex.split(settings.resume_command())
     done = process(*words)
     assert program == "python" and done.returncode == 1

@@ -164,7 +164,8 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "samples", "lock", "config.json", "log.jsonl",
-                                  "losses.png", "checkpoints/step_0000002.h5",
+                                  "losses.png", "checkpoints/step_0000002.h5", "tensorboard",
+                                  "tensorboard/events.out.tfevents.0000000001.cagan_theano",
                                   "samples/step_0000250.png"])  # fmt: skip
 @pytest.mark.parametrize("dangling", [False, True])
 def test_no_link_in_a_run_folder_is_followed(name, dangling, tmp_path):
@@ -172,6 +173,9 @@ def test_no_link_in_a_run_folder_is_followed(name, dangling, tmp_path):
     (victim / "log.jsonl").write_text("")
     (victim / "samples" / "step_0000250.png").write_bytes(b"picture")
     (victim / "losses.png").write_bytes(b"curves")
+    for path in (victim, tmp_path / "run"):
+        (path / "tensorboard").mkdir(parents=True)
+        (path / "tensorboard" / "events.out.tfevents.0000000001.cagan_theano").write_bytes(b"events")
     folder, before = born(tmp_path / "run", 0, 1, 2), contents(victim)
     place = folder.path / name
     if place.is_dir():

@@ -165,6 +165,45 @@ def test_run_resume_and_fall_back_from_a_broken_checkpoint(go, trainer, tmp_path
     assert (whole / "losses.png").stat().st_size > 1000
 
 
+def test_tensorboard_changes_no_bit_and_shows_the_log(go, trainer, tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed (the extra: tensorboard)")
+    from test_events import displayed, logged
+
+    photos = str(write_tiny_photos(tmp_path / "some.h5", pairs=12, tests=4))
+    plain, board, resumed = tmp_path / "plain", tmp_path / "board", tmp_path / "resumed"
+    options = ["--data", photos, "--steps", "4", "--sample-every", "2"]
+    assert go(plain, *options).return_value == 0
+    expected = trainer.state()
+    assert go(board, *options, "--tensorboard").return_value == 0
+    assert_same(trainer.state(), expected)
+    assert not (plain / "tensorboard").exists()
+    assert (board / "log.jsonl").read_bytes() == (plain / "log.jsonl").read_bytes()
+    options += ["--checkpoint-every", "2", "--keep", "9", "--tensorboard"]
+    assert go(resumed, *options).return_value == 0
+    (resumed / "checkpoints" / "step_0000004.h5").unlink()  # as if killed before step 4 was saved
+    assert go(resumed, *options, "--resume").return_value == 0
+    assert_same(trainer.state(), expected)
+    for run in (board, resumed):
+        assert displayed(run)[0] == logged(plain)[0] and displayed(run) == logged(run)
+        assert [step for step, _ in displayed(run)[1]] == [2, 4]
+    assert set(displayed(board)[0]) >= {"loss_D", "loss_G", "inside", "alpha_iou"}
+
+
+def test_stopping_repeats_the_option(go, trainer, tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed (the extra: tensorboard)")
+    advance = trainer.advance
+    monkeypatch.setattr(trainer, "advance", lambda: os.kill(os.getpid(), signal.SIGINT) or advance())
+    result = go(tmp_path / "run", "--steps", "4", "--tensorboard")
+    assert "--tensorboard --resume" in result.output
+
+
+def test_without_tensorboard_nothing_is_written(go, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "tensorboard.summary.writer.record_writer", None)
+    result = go(tmp_path / "run", "--steps", "1", "--tensorboard")
+    assert "cagan-theano[tensorboard]" in str(result.exception)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_a_whole_checkpoint(go, trainer, tmp_path, monkeypatch, number, code):
     advance = trainer.advance

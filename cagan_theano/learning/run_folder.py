@@ -5,6 +5,7 @@
     checkpoints/step_0000500.h5   the newest few checkpoints
     samples/step_0000250.png      held-out swaps
     losses.png                    loss curves
+    tensorboard/events.out.*      the log and the samples for TensorBoard, if asked for
     lock                          held while a run writes here
 
 The folder itself may be a symbolic link.  Links inside it are rejected, because following them would
@@ -23,9 +24,12 @@ from typing import Any, TextIO
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io.files import flush, is_temporary, unsupported, write_atomically, writing
+from cagan_theano.learning.events import EventFile
 
-NAMES = ("config.json", "log.jsonl", "checkpoints", "samples", "losses.png", "lock")
+NAMES = ("config.json", "log.jsonl", "checkpoints", "samples", "losses.png", "tensorboard", "lock")
 CHECKPOINT = re.compile(r"step_(\d{7,})\.h5")
+SAMPLE = re.compile(r"step_(\d{7,})\.png")
+EVENTS = re.compile(r"events\.out\.tfevents\.(\d{10})\.cagan_theano")
 
 
 class RunFolder:
@@ -34,8 +38,10 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.samples, self.checkpoints = self.path / "samples", self.path / "checkpoints"
+        self.events = self.path / "tensorboard"
         self._lock: TextIO | None = None
         self._log: TextIO | None = None
+        self._events: EventFile | None = None
 
     def begun(self) -> bool:
         """Whether the folder contains a run that can be resumed."""
@@ -65,7 +71,7 @@ class RunFolder:
     def check_links(self) -> None:
         """Raise ValueError if one of the run's files or folders is a symbolic link."""
         own = [self.path / name for name in NAMES]
-        for folder in (self.samples, self.checkpoints):
+        for folder in (self.samples, self.checkpoints, self.events):
             if folder.is_dir() and not folder.is_symlink():
                 own += folder.iterdir()
         for path in own:
@@ -110,9 +116,9 @@ class RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._log is not None:
+        for file in filter(None, (self._log, self._events)):
             with contextlib.suppress(OSError):  # a full disk was already reported
-                self._log.close()
+                file.close()
         if self._lock is not None:
             self._lock.close()  # releases the lock; the file stays, because unlinking it would be a race
 
@@ -179,6 +185,9 @@ class RunFolder:
             raise RuntimeError("open_log must be called first")
         with writing(self.path / "log.jsonl"):
             self._log.write(json.dumps(line) + "\n")
+        if self._events:
+            with writing(self.events):
+                self._events.scalars(line)
 
     def flush_log(self) -> None:
         """Flush the log to disk, so that after a power failure it covers every checkpointed step."""
@@ -190,6 +199,43 @@ class RunFolder:
         """All complete lines of the log, without a last line that a crash truncated."""
         path = self.path / "log.jsonl"
         return list(parse_log(path.read_text(errors="replace"))) if path.exists() else []
+
+    # --- samples and TensorBoard
+
+    def write_samples(self, step: int, sheet: bytes) -> None:
+        """Write the sheet of a step, a PNG."""
+        write_atomically(self.samples / f"step_{step:07d}.png", sheet)
+        if self._events:
+            with writing(self.events):
+                self._events.image(step, sheet)
+
+    def open_events(self, step: int) -> None:
+        """Open a TensorBoard event file after `step` that first repeats the log and the samples until then.
+
+        TensorBoard discards what it read from previous ones, so whatever a killed run wrote or lost, it
+        shows each step of the log once; the repeated steps get the current time.  The last of the
+        previous ones stays, because a TensorBoard that is reading it would never go on to the next.
+        Files are numbered, because they are read in the order of their names and clocks may be reset.
+        """
+        with writing(self.events):
+            self.events.mkdir(exist_ok=True)
+            old = {int(found[1]): path for path, found in matching(self.events, EVENTS)}
+            name = f"events.out.tfevents.{max(old, default=0) + 1:010d}.cagan_theano"
+            self._events = EventFile(self.events / name)
+            for line in self.read_log():
+                self._events.scalars(line)
+            for path, found in sorted(matching(self.samples, SAMPLE)):
+                if int(found[1]) <= step:
+                    self._events.image(int(found[1]), path.read_bytes())
+            for number in sorted(old)[:-1]:
+                old[number].unlink()
+
+
+def matching(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Path, re.Match[str]]]:
+    """Yield (path, match) of the files in a folder whose name matches."""
+    for path in folder.iterdir():
+        if found := pattern.fullmatch(path.name):
+            yield path, found
 
 
 def parse_log(text: str) -> Iterator[dict[str, Any]]:

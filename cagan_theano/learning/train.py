@@ -18,6 +18,7 @@ from cagan_theano.io.command import Command
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.signals import Signals, Stopped
 from cagan_theano.io.text import one_line
+from cagan_theano.learning.events import check_installed
 from cagan_theano.learning.loop import Loop
 from cagan_theano.learning.photos import check_data, describe, read_photos, update_digest
 from cagan_theano.learning.run_folder import RunFolder
@@ -51,6 +52,7 @@ class Settings:
     note: str
     other_kernels: bool
     machine: dict[str, Any]  # name of an option of the back end -> value
+    tensorboard: bool = False
 
     def choose_backend(self) -> Backend:
         """The back end selected on the command line."""
@@ -64,6 +66,7 @@ class Settings:
         for name, default in DEFAULTS.items():
             value = self.machine.get(name, default)
             words += [f"--{name}", str(value)] if value != default else []
+        words += ["--tensorboard"] if self.tensorboard else []
         return shlex.join([*words, "--resume"])
 
 
@@ -107,6 +110,11 @@ class Settings:
     show_default=True,
     help="Newest checkpoints to keep.",
 )
+@click.option(
+    "--tensorboard",
+    is_flag=True,
+    help="Also write the log and the sheets for TensorBoard, to tensorboard/ in the run folder.",
+)
 @click.option("--note", default="", help="Remark stored in the checkpoints.")
 @precision_option
 @devices_option
@@ -130,6 +138,8 @@ def train(ctx: click.Context, /, **options: Any) -> int:
     machine = {name: options.pop(name) for name in DEFAULTS}
     names = {spec.name for spec in dataclasses.fields(Settings)} & set(options)
     settings = Settings(**{name: options.pop(name) for name in names}, machine=machine)
+    if settings.tensorboard:
+        check_installed()
     given = {
         name: value
         for name, value in options.items()
@@ -331,6 +341,8 @@ class RunLoop(Loop):
 
     def run(self) -> int:
         self.folder.open_log(self.training.step)
+        if self.settings.tensorboard:
+            self.folder.open_events(self.training.step)
         return super().run()
 
     def step(self) -> dict[str, float]:
@@ -356,8 +368,7 @@ class RunLoop(Loop):
         found = scores(held_out, swap)
         title = f"{self.folder.path.name}, step {step}: people and garments of the test split"
         numbers = "   ".join(f"{name} {value:.3f}" for name, value in found.items())
-        sheet = sample_sheet(held_out, swap, title, numbers)
-        write_atomically(self.folder.samples / f"step_{step:07d}.png", sheet)
+        self.folder.write_samples(step, sample_sheet(held_out, swap, title, numbers))
         return found
 
     def log(self, line: dict[str, float]) -> None:

@@ -1,0 +1,212 @@
+"""TensorBoard's event file, decoded record by record and as TensorBoard reads it, against the log."""
+
+import errno
+import json
+import os
+import struct
+import sys
+
+import numpy as np
+import pytest
+from conftest import tiny_config
+
+from cagan_theano.learning import events
+from cagan_theano.learning.run_folder import RunFolder
+
+reading = pytest.importorskip(
+    "tensorboard.backend.event_processing.event_accumulator",
+    reason="tensorboard is not installed (the extra: tensorboard)",
+)
+LINES = [{"step": n, "loss_D": 1 / n, "loss_G": 0.1 * n} for n in range(1, 8)]
+
+
+def png(value, width=3, height=2):
+    """A PNG of one color."""
+    import io
+
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.new("RGB", (width, height), (value, 0, 0)).save(content, "PNG")
+    return content.getvalue()
+
+
+def crc32c(data):
+    """The Castagnoli checksum bit by bit, masked as in a TFRecord."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def decoded(path):
+    """The events of a file, by struct and the protocol buffers alone."""
+    from tensorboard.compat.proto import event_pb2
+
+    content, found = path.read_bytes(), []
+    while content:
+        (length,), (check,) = struct.unpack("<Q", content[:8]), struct.unpack("<I", content[8:12])
+        data, (of_data,) = content[12 : 12 + length], struct.unpack("<I", content[12 + length : 16 + length])
+        assert (check, of_data) == (crc32c(content[:8]), crc32c(data))
+        found.append(event_pb2.Event.FromString(data))
+        content = content[16 + length :]
+    return found
+
+
+def displayed(folder):
+    """What TensorBoard holds of a run folder: (tag -> [(step, value)], [(step, PNG)])."""
+    board = reading.EventAccumulator(
+        str(folder / "tensorboard"), size_guidance={"scalars": 0, "images": 0}, purge_orphaned_data=True
+    ).Reload()
+    scalars = {
+        tag: [(event.step, event.value) for event in board.Scalars(tag)] for tag in board.Tags()["scalars"]
+    }
+    images = board.Images(events.SAMPLES) if board.Tags()["images"] else []
+    return scalars, [(image.step, image.encoded_image_string) for image in images]
+
+
+def logged(folder):
+    """The same of its log and its sheets, as float32."""
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    tags = {tag for line in lines for tag in line} - {"step"}
+    scalars = {tag: [(line["step"], np.float32(line[tag])) for line in lines if tag in line] for tag in tags}
+    sheets = sorted((folder / "samples").glob("*.png"))
+    return scalars, [(int(path.stem[5:]), path.read_bytes()) for path in sheets]
+
+
+def numbers(folder):
+    """The numbers of its event files."""
+    return sorted(int(path.name.split(".")[3]) for path in folder.events.iterdir())
+
+
+def started(folder, step=0):
+    """The folder of a run that continues after a step, opened as the training does."""
+    if not folder.begun():
+        folder.write_config(tiny_config())
+    folder.open_log(step)
+    folder.open_events(step)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of seven steps, with sheets of the third and of the sixth."""
+    with RunFolder(tmp_path / "run") as folder:
+        started(folder)
+        for line in LINES:
+            if line["step"] % 3 == 0:
+                folder.write_samples(line["step"], png(line["step"]))
+            folder.log(line)
+    return folder
+
+
+def test_each_record_is_a_line_of_the_log_or_a_sheet(run):
+    (path,) = run.events.iterdir()
+    first, start, *rest = decoded(path)
+    assert first.file_version == "brain.Event:2"
+    assert (start.session_log.status, start.step) == (start.session_log.START, 0)
+    steps = [event.step for event in rest]
+    assert steps == [1, 2, 3, 3, 4, 5, 6, 6, 7]
+    line = rest[4].summary.value
+    assert {v.tag: v.simple_value for v in line} == {"loss_D": 0.25, "loss_G": np.float32(0.4)}
+    image = rest[2].summary.value[0].image
+    assert (image.width, image.height, image.encoded_image_string) == (3, 2, png(3))
+    assert displayed(run.path) == logged(run.path)
+
+
+@pytest.mark.parametrize("torn", [0, 5, 30])
+def test_a_resume_shows_each_step_once(run, torn):
+    """After a kill at step 7 whose newest checkpoint is of step 4."""
+    (path,) = run.events.iterdir()
+    path.write_bytes(path.read_bytes()[: -torn or None])
+    with run:
+        started(run, 4)
+        assert displayed(run.path)[0] == logged(run.path)[0]
+        assert [step for step, _ in displayed(run.path)[1]] == [3]  # the sheet of step 6 comes again
+        run.log({"step": 5, "loss_D": 9.0, "loss_G": 9.0})
+        run.write_samples(6, png(99))
+        run.log({"step": 6, "loss_D": 9.0, "inside": 0.5})
+    assert displayed(run.path) == logged(run.path)
+    assert [step for step, _ in displayed(run.path)[0]["loss_D"]] == [1, 2, 3, 4, 5, 6]
+    assert dict(displayed(run.path)[1]) == {3: png(3), 6: png(99)}
+    for _ in range(2):
+        with run:
+            started(run, 6)
+    assert displayed(run.path) == logged(run.path)
+    assert numbers(run) == [3, 4]  # files do not pile up
+
+
+def test_a_board_that_is_open_drops_what_is_written_again(run):
+    board = reading.EventAccumulator(str(run.events), size_guidance={"scalars": 0}).Reload()
+    assert [event.step for event in board.Scalars("loss_D")] == [1, 2, 3, 4, 5, 6, 7]
+    with run:
+        started(run, 2)
+        run.log({"step": 3, "loss_D": 9.0})
+        board.Reload()
+        assert [(e.step, e.value) for e in board.Scalars("loss_D")] == [(1, 1.0), (2, 0.5), (3, 9.0)]
+
+
+def test_steps_from_before_the_option_are_shown(tmp_path):
+    with RunFolder(tmp_path / "run") as folder:
+        folder.write_config(tiny_config())
+        folder.open_log(0)
+        folder.write_samples(2, png(2))
+        for line in LINES[:3]:
+            folder.log(line)
+    assert not folder.events.exists()
+    with folder:
+        started(folder, 3)
+        folder.log(LINES[3])
+    assert displayed(folder.path) == logged(folder.path)
+    assert len(displayed(folder.path)[0]["loss_D"]) == 4
+
+
+def test_what_is_not_ours_stays(run):
+    others = [run.events / "notes.txt", run.events / "events.out.tfevents.1700000000.host"]
+    for path in others:
+        path.write_bytes(b"")
+    with run:
+        started(run, 1)
+    assert all(path.exists() for path in others) and len(list(run.events.iterdir())) == 4
+
+
+def test_a_damaged_sheet_and_log_are_passed_over(run):
+    (run.samples / "step_0000002.png").write_bytes(b"\x89PNG")
+    (run.samples / "step_0000001.png").write_bytes(events.PNG + b"\xff" * 20)
+    with open(run.path / "log.jsonl", "a") as log:
+        log.write('{"step": -1, "loss_D": 1}\n{"step": 2, "loss_D": "x", "note": null}\n')
+    with run:
+        started(run, 7)
+    scalars, images = displayed(run.path)
+    assert len(scalars["loss_D"]) == 7 and [step for step, _ in images] == [3, 6]
+
+
+def test_no_link_is_written_through(run, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (run.events / "events.out.tfevents.0000000002.cagan_theano").symlink_to(victim)
+    with pytest.raises(ValueError, match="cagan_theano: is a link"), run:
+        pass
+    with pytest.raises(FileExistsError):
+        events.EventFile(run.events / "events.out.tfevents.0000000002.cagan_theano")
+    assert victim.read_text() == "mine"
+
+
+def test_a_full_disk_is_one_line(run, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with run:
+        started(run, 7)
+        monkeypatch.setattr(run._events._writer._writer, "flush", full, raising=False)
+        with pytest.raises(OSError, match=r"tensorboard: cannot be written \(No space left"):
+            run.log({"step": 8, "loss_D": 1.0})
+        monkeypatch.undo()
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.record_writer", None)
+    with pytest.raises(ValueError, match=r"--tensorboard: .* pip install 'cagan-theano\[tensorboard\]'"):
+        events.check_installed()
