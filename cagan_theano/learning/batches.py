@@ -41,6 +41,8 @@ def symbolic_indices(config: Config) -> Indices:
     indices = Indices(*(rows(name) for name in ("i", "j", "k", "mirror", "dy", "dx")))
     if config.needs_truth:
         indices = indices._replace(person=rows("person"), truth=rows("truth"))
+    if config.mirrors_apart:
+        indices = indices._replace(mirror_y=rows("mirror_y"))
     if "tone" in config.augmentation:
         indices = indices._replace(tone_x=tones("tone_x"), tone_y=tones("tone_y"))
     return indices
@@ -53,9 +55,11 @@ def symbolic_batch(x, y, mask, indices: Indices, config: Config, dtype="float32"
     n + m rows (see `cagan_theano.learning.sampling`).
     """
 
+    other = indices if indices.mirror_y is None else indices._replace(mirror=indices.mirror_y)
+
     def moved(source, rows, channels=3):
         pixels = at.specify_shape(source[rows], image_shape(config, channels))
-        return augment(pixels, indices, config)
+        return augment(pixels, other if rows is indices.j or rows is indices.k else indices, config)
 
     def images(source, rows, tone):
         gathered = to_graph(moved(source, rows), config, dtype)

@@ -26,6 +26,7 @@ from cagan_theano.learning.trainer import Trainer, check_weights
 from cagan_theano.learning.training import naming
 from cagan_theano.model import Model
 from cagan_theano.options import config_options, devices_option, no_cache_option, precision_option
+from cagan_theano.presets import PRESETS
 from data_prep.store import PhotoFile
 
 HELD_OUT = 16  # scored triples; the sheets contain the first few
@@ -64,6 +65,14 @@ class Settings:
             value = self.machine.get(name, default)
             words += [f"--{name}", str(value)] if value != default else []
         return shlex.join([*words, "--resume"])
+
+
+def use_preset(ctx, option, name):
+    """Make a preset's settings the defaults of the other options, and print what it lacks."""
+    if name is not None:
+        preset = PRESETS[name]
+        ctx.default_map = {**(ctx.default_map or {}), **preset.changes}
+        click.echo(f"preset {name}, without: {'; '.join(preset.missing)}", err=True)
 
 
 @click.command(cls=Command, context_settings={"max_content_width": 100})
@@ -107,6 +116,15 @@ class Settings:
     help="Newest checkpoints to keep.",
 )
 @click.option("--note", default="", help="Remark stored in the checkpoints.")
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    is_eager=True,
+    expose_value=False,
+    callback=use_preset,
+    help="Settings of a public re-implementation, as far as options express them; what they do not is "
+    "printed.  Options given beside it take precedence.",
+)
 @precision_option
 @devices_option
 @click.option(
