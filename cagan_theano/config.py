@@ -15,6 +15,7 @@ DOWNSAMPLINGS = 4  # stride-2 layers of G: Figure 3; 2 ** 4 = 16 must divide bot
 D_LAYERS = (4, 3, 5)  # stride-2 layers of D; 4 in Figure 3
 COPIED_CHANNELS = 6  # section 3.1: "the last 6 channels of any intermediate layer"
 OURS = "not the paper's; ours: "  # prefix of the source of options that we add, all off by default
+OTHERS = OURS + "as in re-implementations, "  # of options that presets need, see docs/reimplementations.md
 AVERAGE = "average"  # prefix of moving averages among a checkpoint's optimizer arrays
 TRUTHS = ("gamma_truth", "gamma_region", "gamma_detail")  # weights that need true swaps
 
@@ -53,9 +54,33 @@ class Config:
     )
     d_kernel: int = option(
         3,
-        "kernel size of D's 4 layers: 3 with a 3x3 head sees 63x63 pixels, 5 with a 1x1 head 61x61",
-        "section 3.1: 63x63, which only 3 gives",
-        (3, 5),
+        "kernel size of D's layers: 3 with a 3x3 head sees 63x63 pixels, 5 with a 1x1 head 61x61, 4 with "
+        "a 4x4 head 94x94",
+        "section 3.1: 63x63, which only 3 gives; 4: re-implementations",
+        (3, 5, 4),
+    )
+    d_tail: int = option(
+        0,
+        "channels of a further layer of D before the head, with stride 1 and without copies; 0: none",
+        OTHERS + "where D has 3 or 4 layers of stride 2 and this one",
+    )
+    d_norm: str = option(
+        "instance",
+        "D's norm; batch: over the minibatch, with its own statistics for each of D's inputs",
+        OTHERS + "section 3.1: instance norm",
+        ("instance", "batch"),
+    )
+    g_output: str = option(
+        "deconvolution",
+        "G's last layer; convolution: a deconvolution to 32 channels, norm and ReLU, then a convolution "
+        "with stride 1, without the skip of the first layer",
+        OTHERS + "Figure 3: deconvolution",
+        ("deconvolution", "convolution"),
+    )
+    skip_relu: bool = option(
+        False,
+        "apply ReLU to G's skips, which matters for the copies and for leaky ReLU",
+        OTHERS + "Figure 3 has none",
     )
     activation: str = option(
         "relu",
@@ -182,6 +207,20 @@ class Config:
         "none mentioned",
         ("none", "mirror", "crop", "mirror+crop", "tone", "mirror+tone", "crop+tone", "mirror+crop+tone"),
     )
+    mirror: str = option(
+        "together",
+        "images that augmentation mirror flips together: together: all; pair: x_i and y_i, never y_j; "
+        "apart: x_i and y_i, and y_j by itself",
+        OTHERS + "none mentioned",
+        ("together", "pair", "apart"),
+    )
+    blend: str = option(
+        "both",
+        "swaps that are blended with the photo in training; second: only the one back, so that D and the "
+        "cycle take x_tilde_ij; first: only the first, so that L_cyc compares x_tilde",
+        OTHERS + "section 2.3: both",
+        ("both", "second", "first"),
+    )
     seed: int = option(0, "seed of the initial weights and of the minibatches", "not stated")
 
     def __post_init__(self):
@@ -204,6 +243,11 @@ class Config:
     def needs_truth(self) -> bool:
         """Whether minibatches are sampled from the true swaps of the data."""
         return any(getattr(self, name) > 0 for name in TRUTHS)
+
+    @property
+    def mirrors_apart(self) -> bool:
+        """Whether y_j is mirrored otherwise than x_i and y_i."""
+        return "mirror" in self.augmentation and self.mirror != "together"
 
     @property
     def takes_mask(self) -> bool:
@@ -279,6 +323,8 @@ def check_ranges(config: Config) -> None:
     """Raise ValueError for numbers outside the range of their field."""
     check_widths("g_widths", config.g_widths, (DOWNSAMPLINGS,))
     check_widths("d_widths", config.d_widths, D_LAYERS)
+    if config.d_tail:
+        check_widths("d_tail", (config.d_tail,), (1,))
     check_image_size(config.height, config.width, max(DOWNSAMPLINGS, len(config.d_widths)))
     bounds = {
         "norm_epsilon": (0, 1), "init_std": (0, 1), "gamma_i": (0, 1e6), "gamma_c": (0, 1e6),
@@ -299,6 +345,14 @@ def check_ranges(config: Config) -> None:
 
 def check_combinations(config: Config) -> None:
     """Raise ValueError for options that exclude each other."""
+    lost = 0 if config.d_kernel != 4 else 1 + (config.d_tail > 0)  # pixels that stride-1 layers of D cut off
+    if min(config.height, config.width) // 2 ** len(config.d_widths) <= lost:
+        raise ValueError(
+            f"d_kernel={config.d_kernel}: D has no logit left on images of {config.height}x{config.width}; "
+            "use larger images or fewer d_widths"
+        )
+    if config.mirror != "together" and config.needs_truth:
+        raise ValueError(f"mirror={config.mirror!r}: true swaps need mirror='together'")
     if not any(getattr(config, name) for name in ("gamma_i", "gamma_c", "gamma_adv", *TRUTHS)):
         raise ValueError("gamma_adv=0: all other weights of G's loss are 0, too; set one of them")
     if config.schedule == "alternate" and not config.adversarial_terms:

@@ -16,10 +16,12 @@ STATED = dict(height=128, width=96, color="rgb", g_widths=(64, 128, 256, 512),
 READINGS = dict(
     adversarial=("standard", "literal"), field=("mean", "sum"), alpha_norm=("l1", "tv"),
     cycle_norm=("l1", "l2"), copies_g=("y_i", "y_j", "none"), copies_d=(True, False),
-    copies_mode=("replace", "append"), d_kernel=(3, 5), g_kernel=(5, 3, 4),
+    copies_mode=("replace", "append"), d_kernel=(3, 5, 4), g_kernel=(5, 3, 4),
     activation=("relu", "leaky"), norm_affine=(True, False), schedule=("both", "alternate"),
     mismatch=("same", "apart"), augmentation=("none", "mirror", "crop", "mirror+crop"),
     adam=("algorithm1", "theano"), mask=("none", "overwrite", "prior"), color=("rgb", "lab"),
+    d_norm=("instance", "batch"), g_output=("deconvolution", "convolution"), skip_relu=(False, True),
+    mirror=("together", "pair", "apart"), blend=("both", "second", "first"),
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # for itself, the name of a package for all that is in it and not named apart.
 ORDER = (
     "cagan_theano", "cagan_theano.weights", "cagan_theano.io", "data_prep",
-    "cagan_theano.config", "cagan_theano.compat", "cagan_theano.network",
+    "cagan_theano.config", "cagan_theano.presets", "cagan_theano.compat", "cagan_theano.network",
     "cagan_theano.learning.sampling", "cagan_theano.learning.scores", "cagan_theano.learning.losses",
     "cagan_theano.learning.adam", "cagan_theano.learning.batches",
     "cagan_theano.learning.swaps", "cagan_theano.backends", "cagan_theano.checkpoint",

@@ -17,11 +17,15 @@ COMPANIES = {
                   cycle_norm="l2", copies_g="y_j", g_kernel=4),
     "plain": dict(copies_g="none", copies_d=False, activation="leaky", adam="theano",
                   norm_affine=False, d_kernel=5, augmentation="mirror", mismatch="apart"),
+    "others": dict(d_kernel=4, d_widths=(8, 8, 8), d_tail=9, d_norm="batch", g_output="convolution",
+                   g_kernel=4, activation="leaky", skip_relu=True, augmentation="mirror",
+                   mirror="apart", blend="second"),
+    "first": dict(blend="first", augmentation="mirror+crop", mirror="pair", mismatch="apart"),
     "append": dict(copies_mode="append", g_kernel=5, augmentation="crop", d_widths=(8, 8, 8)),
 }  # fmt: skip
 
 
-def augmented(picture, n, draw, config):
+def augmented(picture, flip, n, draw):
     """One picture [H, W, C], moved and flipped a pixel at a time."""
     made = np.empty_like(picture)
     height, width = picture.shape[:2]
@@ -29,18 +33,20 @@ def augmented(picture, n, draw, config):
         for c in range(width):
             u = min(max(r + draw.dy[n], 0), height - 1)
             v = min(max(c + draw.dx[n], 0), width - 1)
-            made[r, c] = picture[u, width - 1 - v if draw.mirror[n] else v]
+            made[r, c] = picture[u, width - 1 - v if flip else v]
     return made
 
 
 def loop_batch(photos, draw, config):
     """The minibatch as arrays [N, C, H, W]: pictures in [-1, 1], masks in [0, 1]."""
 
-    def images(source, rows):
-        stack = np.stack([augmented(source[row], n, draw, config) for n, row in enumerate(rows)])
+    def images(source, rows, flips=draw.mirror):
+        stack = np.stack([augmented(source[row], flips[n], n, draw) for n, row in enumerate(rows)])
         return stack.transpose(0, 3, 1, 2).astype(np.float64)
 
-    pairs = [(photos.x, draw.i), (photos.y, draw.i), (photos.y, draw.j), (photos.y, draw.k)]
+    others = draw.mirror if config.mirror == "together" else draw.mirror_y
+    assert config.mirror != "pair" or not others.any()
+    pairs = [(photos.x, draw.i), (photos.y, draw.i), (photos.y, draw.j, others), (photos.y, draw.k, others)]
     m_i = images(photos.mask[:][..., None], draw.i) / 255
     return Batch(*(images(*pair) * 2 / 255 - 1 for pair in pairs), m_i)
 

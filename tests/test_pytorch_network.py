@@ -31,8 +31,24 @@ READINGS = [
         epsilon=1e-3,
     ),
     dict(copies_g="none", mask="overwrite", mismatch="apart", d_widths=(8, 10, 12)),
+    dict(
+        height=64,
+        width=32,
+        d_kernel=4,
+        d_widths=(8, 10, 12),
+        d_tail=9,
+        d_norm="batch",
+        g_kernel=4,
+        g_output="convolution",
+        skip_relu=True,
+        activation="leaky",
+        copies_mode="append",
+        copies_d=False,
+        blend="second",
+    ),
+    dict(d_norm="batch", g_output="convolution", blend="first", d_tail=8),
 ]
-NAMES = ["append-leaky", "literal-prior", "overwrite-apart"]
+NAMES = ["append-leaky", "literal-prior", "overwrite-apart", "keras", "batch-first"]
 
 
 def fault(vectors, tolerance, dtype=torch.float64, **settings):

@@ -55,8 +55,8 @@ def boxes_of_generator(G, height, width):
     ]
     skips = boxes[1:-1]
     for layer, box in zip(G.decoder, shapes[len(boxes) :]):
-        own = layer.deconvolution.channels
-        boxes.append(Box(*box, (("deconvolution", own), *skips.pop().slices)))
+        carried = skips.pop().slices if layer.skipped else ()
+        boxes.append(Box(*box, (("deconvolution", layer.deconvolution.channels), *carried)))
     return [*boxes, Box(*shapes[-1], (("output", shapes[-1][1][0]),))]
 
 
@@ -167,11 +167,15 @@ def arrow(axes, start, end, **settings):
     )
 
 
-def draw_skips(axes, boxes, xs, tops, decoders):
+def skips_of(G):
+    """(source, target) of G's skip connections as indices of boxes, the longest first."""
+    last = len(G.encoder)
+    return [(last - 1 - n, last + 1 + n) for n, layer in enumerate(G.decoder) if layer.skipped][::-1]
+
+
+def draw_skips(axes, boxes, xs, tops, skips):
     """Draw the skip connections above the boxes, from encoder boxes to decoder boxes of the same size."""
-    last = len(boxes) - 2
-    for n in range(decoders):
-        source, target = n + 1, last - n
+    for n, (source, target) in enumerate(skips):
         start, end = (xs[k] + span(boxes[k]) / 2 for k in (source, target))
         level = max(tops) + 12 - 11 * n
         axes.plot(
@@ -246,7 +250,7 @@ def draw(G, D, height, width, note=""):
         axes = drawing(figure, (0, right), (low, high), tall)
         ends = r"$x_i,\ y_i,\ y_j$", r"$\alpha_i^j,\ \tilde{x}_i^j$"
         tops = draw_line(axes, upper, xs, 0, ends)
-        draw_skips(axes, upper, xs, tops, len(G.decoder))
+        draw_skips(axes, upper, xs, tops, skips_of(G))
         axes.text(0, high - 4, "Generator $G$", size=10, va="top", weight="bold")
         xs = places(lower, 0)
         draw_line(axes, lower, xs, middle, ("$x,\\ y$", r"$D_{\lambda,\mu}$"))

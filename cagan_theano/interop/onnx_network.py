@@ -44,14 +44,15 @@ class Graph:
         self.constants[name] = np.ascontiguousarray(value, np.float32)
         return name
 
-    def linear(self, layer, h, transposed=False, bias=False):
-        """Add the stride-2 convolution or deconvolution of a layer, with its bias."""
+    def linear(self, layer, h, transposed=False, bias=False, stride=2):
+        """Add a layer's convolution or stride-2 deconvolution, with its bias; stride 1 keeps the size."""
         W = self.weights[f"{layer}.W"]
         kernel, inputs = W.shape[-1], [h, self.constant(f"{layer}.W", W)]
         if bias:
             inputs.append(self.constant(f"{layer}.b", self.weights[f"{layer}.b"]))
         pad = (kernel - 1) // 2
-        settings = dict(strides=[2, 2], pads=[pad] * 4, kernel_shape=[kernel, kernel])
+        end = pad if stride == 2 else kernel - 1 - pad
+        settings = dict(strides=[stride] * 2, pads=[pad, pad, end, end], kernel_shape=[kernel, kernel])
         if transposed:
             settings["output_padding"] = [2 + 2 * pad - kernel] * 2
         kind = "ConvTranspose" if transposed else "Conv"
@@ -94,9 +95,20 @@ def generator_graph(config: Config, weights: dict) -> Graph:
     for n in range(1, len(config.g_widths)):
         layer, channels = f"decoder{n}", config.g_widths[-n - 1]
         h = graph.norm(layer, graph.linear(layer, h, transposed=True), channels, config.norm_epsilon)
-        h = graph.add("Concat", graph.add("Relu", h), skips.pop(), axis=1)
-    finish(graph, config, graph.linear("output", h, transposed=True, bias=True))
+        h, skip = graph.add("Relu", h), skips.pop()
+        if config.g_output == "deconvolution" or skips:
+            h = graph.add("Concat", h, graph.add("Relu", skip) if config.skip_relu else skip, axis=1)
+    finish(graph, config, output_layer(graph, config, h))
     return graph
+
+
+def output_layer(graph, config, h):
+    """G's 4 output channels: a deconvolution, or one to 32 channels and a convolution of stride 1."""
+    if config.g_output == "deconvolution":
+        return graph.linear("output", h, transposed=True, bias=True)
+    channels = graph.weights["widened.W"].shape[1]
+    h = graph.norm("widened", graph.linear("widened", h, transposed=True), channels, config.norm_epsilon)
+    return graph.linear("output", graph.add("Relu", h), bias=True, stride=1)
 
 
 def encoder_layer(graph, config, layer, h, pair):

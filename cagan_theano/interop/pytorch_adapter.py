@@ -72,7 +72,8 @@ class Adapter:
         G, D = self.networks
         x_i, y_i, y_j, y_k, m_i = self.tensors(x_i, y_i, y_j, y_j if y_k is None else y_k, m_i)
         generated = G(x_i, y_i, y_j, m_i)
-        D_terms = reference.discriminator_terms(D, x_i, generated.x_ij.detach(), y_i, y_j, y_k)
+        x_ij = reference.blended(generated, "first", G.config).detach()
+        D_terms = reference.discriminator_terms(D, x_i, x_ij, y_i, y_j, y_k)
         G_terms = reference.generator_terms(G, D, generated, x_i, y_i, y_j, m_i)
         names = ("adv_D_real", "adv_D_fake", "adv_D_mismatch", "adv_G", "L_id", "L_cyc")
         return dict(

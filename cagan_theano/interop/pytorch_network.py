@@ -23,7 +23,8 @@ from torch.nn import functional as F
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import COPIED_CHANNELS, Config
 
-HEAD_KERNEL = {3: 3, 5: 1}  # kernel of D -> kernel of its stride-1 head: 63x63 and 61x61 pixels
+WIDENED = 32  # channels before the last layer of g_output="convolution"
+HEAD_KERNEL = {3: 3, 5: 1, 4: 4}  # kernel of D -> kernel of its stride-1 head: 63x63, 61x61, 94x94 pixels
 
 
 class Generated(NamedTuple):
@@ -38,12 +39,16 @@ class Layer(nn.Module):
     """Convolution or transposed convolution with a bias or a norm; parameters W, b, gain, shift.
 
     W: [K, C, kernel, kernel], transposed [C, K, kernel, kernel].  Stride 2 halves H and W
-    (transposed: doubles them), stride 1 keeps them.  Section 3.1.
+    (transposed: doubles them), stride 1 keeps them, but an even kernel cuts off one pixel unless same.
+    norm: False, True (instance) or "batch", with the minibatch's own statistics.  Section 3.1.
     """
 
-    def __init__(self, config, in_channels, channels, kernel, stride=2, transposed=False, norm=True):
+    def __init__(
+        self, config, in_channels, channels, kernel, stride=2, transposed=False, norm=True, same=False
+    ):
         super().__init__()
         self.stride, self.transposed, self.padding = stride, transposed, (kernel - 1) // 2
+        self.batch, self.extra = norm == "batch", (1 - kernel % 2) * same
         self.channels, self.epsilon = channels, config.norm_epsilon if norm else None
         ends = (in_channels, channels) if transposed else (channels, in_channels)
         self.W = nn.Parameter(torch.randn(*ends, kernel, kernel) * config.init_std)
@@ -57,23 +62,26 @@ class Layer(nn.Module):
         h = self.convolve(h)
         if self.epsilon is None:
             return h
+        if self.batch:
+            return F.batch_norm(h, None, None, self.gain, self.shift, training=True, eps=self.epsilon)
         # one group per channel is instance norm, with PyTorch's fastest kernel for it on a CPU
         return F.group_norm(h, self.channels, self.gain, self.shift, self.epsilon)
 
     def convolve(self, h):
         """The convolution or transposed convolution, with bias."""
         if not self.transposed:
+            h = F.pad(h, (0, self.extra) * 2) if self.extra else h
             return F.conv2d(h, self.W, self.b, self.stride, self.padding)
         extra = 2 + 2 * self.padding - self.W.shape[-1]  # so that H and W double
         return F.conv_transpose2d(h, self.W, self.b, self.stride, self.padding, extra)
 
 
-def encoder_layers(config, in_channels, widths, kernel, copied):
+def encoder_layers(config, in_channels, widths, kernel, copied, norm=True):
     """The stride-2 layers of G's encoder or of D, and their output channels, copies included."""
     layers, boxes = [], []
     replaced = COPIED_CHANNELS if copied and config.copies_mode == "replace" else 0
     for n, width in enumerate(widths):
-        layers.append(Layer(config, in_channels, width - replaced, kernel, norm=n > 0))
+        layers.append(Layer(config, in_channels, width - replaced, kernel, norm=n > 0 and norm))
         in_channels = width - replaced + COPIED_CHANNELS * copied
         boxes.append(in_channels)
     return layers, boxes
@@ -110,7 +118,12 @@ class Generator(nn.Module):
             channels = width + skip
         self.encoder = named(self, "encoder", encoder)
         self.decoder = named(self, "decoder", decoder)
-        self.output = Layer(config, channels, 4, kernel, transposed=True, norm=False)
+        self.widened = None
+        if config.g_output == "convolution":  # the last decoder layer then has no skip
+            self.widened = Layer(config, channels - boxes[0], WIDENED, kernel, transposed=True)
+            self.output = Layer(config, WIDENED, 4, kernel, stride=1, norm=False, same=True)
+        else:
+            self.output = Layer(config, channels, 4, kernel, transposed=True, norm=False)
         self.activation = activation_of(config)
 
     def channels(self, x_i, y_i, y_j):
@@ -118,9 +131,11 @@ class Generator(nn.Module):
         worn = {"y_i": y_i, "y_j": y_j, "none": None}[self.config.copies_g]
         pair = None if worn is None else torch.cat([x_i, worn], 1)
         *skips, h = encode(self.encoder, torch.cat([x_i, y_i, y_j], 1), pair, self.activation)
-        for layer in self.decoder:
-            h = torch.cat([F.relu(layer(h)), skips.pop()], 1)
-        return self.output(h)
+        for n, layer in enumerate(self.decoder):
+            h, skip = F.relu(layer(h)), skips.pop()
+            if self.widened is None or n + 1 < len(self.decoder):
+                h = torch.cat([h, F.relu(skip) if self.config.skip_relu else skip], 1)
+        return self.output(h if self.widened is None else F.relu(self.widened(h)))
 
     def forward(self, x_i, y_i, y_j, m_i=None) -> Generated:
         """Swap y_i for y_j on x_i, all [N, 3, H, W] in [-1, 1]; m_i [N, 1, H, W] in [0, 1]."""
@@ -136,16 +151,20 @@ class Discriminator(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.config, kernel = config, config.d_kernel
-        layers, boxes = encoder_layers(config, 6, config.d_widths, kernel, config.copies_d)
+        norm = config.d_norm if config.d_norm == "batch" else True
+        layers, boxes = encoder_layers(config, 6, config.d_widths, kernel, config.copies_d, norm)
         self.layers = named(self, "layer", layers)
-        self.head = Layer(config, boxes[-1], 1, HEAD_KERNEL[kernel], stride=1, norm=False)
+        channels = config.d_tail or boxes[-1]
+        self.tail = Layer(config, boxes[-1], channels, kernel, stride=1, norm=norm) if config.d_tail else None
+        self.head = Layer(config, channels, 1, HEAD_KERNEL[kernel], stride=1, norm=False)
         self.activation = activation_of(config)
 
     def forward(self, x, y):
         """Logits of human photos x and articles y, both [N, 3, H, W] in [-1, 1]."""
         pair = torch.cat([x, y], 1)
         copied = pair if self.config.copies_d else None
-        return self.head(encode(self.layers, pair, copied, self.activation)[-1])
+        h = encode(self.layers, pair, copied, self.activation)[-1]
+        return self.head(h if self.tail is None else self.activation(self.tail(h)))
 
 
 def named(module, prefix, layers):
@@ -182,10 +201,16 @@ def negative_term(logits, config):
 
 
 def discriminator_terms(D, x_i, x_ij, y_i, y_j, y_k):
-    """The terms (real, fake, mismatch), whose sum is D's loss; D takes its inputs as one batch."""
-    logits = D(torch.cat([x_i, x_ij, x_i]), torch.cat([y_i, y_j, y_k]))
-    real, fake, mismatch = logits.chunk(3)
+    """The terms (real, fake, mismatch), whose sum is D's loss; D takes its inputs as one batch.
+
+    With batch norm, it takes them one after another, each with statistics of its own.
+    """
     config = D.config
+    if config.d_norm == "batch":
+        real, fake, mismatch = D(x_i, y_i), D(x_ij, y_j), D(x_i, y_k)
+    else:
+        logits = D(torch.cat([x_i, x_ij, x_i]), torch.cat([y_i, y_j, y_k]))
+        real, fake, mismatch = logits.chunk(3)
     return (
         -reduce_patches(F.logsigmoid(real), config),
         -reduce_patches(negative_term(fake, config), config),
@@ -211,14 +236,20 @@ def cycle_loss(x_i, cycled, config):
     return F.mse_loss(cycled, x_i) if config.cycle_norm == "l2" else F.l1_loss(cycled, x_i)
 
 
+def blended(generated, swap, config):
+    """The image that training uses of the "first" swap or of the "second", the one back."""
+    return generated.x_ij if config.blend in ("both", swap) else generated.x_tilde_ij
+
+
 def generator_terms(G, D, generated, x_i, y_i, y_j, m_i=None):
     """The terms adv_G, L_id, L_cyc of Eq. 1 for the output of G on x_i, y_i, y_j."""
-    x_ij, config = generated.x_ij, G.config
-    cycled = G(x_ij, y_j, y_i, m_i).x_ij
+    config = G.config
+    x_ij = blended(generated, "first", config)
+    back = G(x_ij, y_j, y_i, m_i)
     return (
         adversarial_loss(D(x_ij, y_j), config),
         identity_loss(generated.alpha, config),
-        cycle_loss(x_i, cycled, config),
+        cycle_loss(x_i, blended(back, "second", config), config),
     )
 
 
@@ -304,7 +335,7 @@ class Trainer:
 
     def _update_D(self, generated, x_i, y_i, y_j, y_k):
         y_k = y_j if y_k is None else y_k
-        terms = self.terms_D(x_i, generated.x_ij.detach(), y_i, y_j, y_k)
+        terms = self.terms_D(x_i, blended(generated, "first", self.config).detach(), y_i, y_j, y_k)
         loss = sum(terms)
         self._descend("D", loss)
         names = ("loss_D", "adv_D_real", "adv_D_fake", "adv_D_mismatch")

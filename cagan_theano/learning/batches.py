@@ -42,6 +42,8 @@ def symbolic_indices(config: Config) -> Indices[Variable]:
     indices = Indices[Variable](*map(rows, ("i", "j", "k", "mirror", "dy", "dx")))
     if config.needs_truth:
         indices = indices._replace(person=rows("person"), truth=rows("truth"))
+    if config.mirrors_apart:
+        indices = indices._replace(mirror_y=rows("mirror_y"))
     if "tone" in config.augmentation:
         indices = indices._replace(tone_x=tones("tone_x"), tone_y=tones("tone_y"))
     return indices
@@ -61,9 +63,11 @@ def symbolic_batch(
     n + m rows (see `cagan_theano.learning.sampling`).
     """
 
+    other = indices if indices.mirror_y is None else indices._replace(mirror=indices.mirror_y)
+
     def moved(source: Variable, rows: Variable, channels: int = 3) -> Variable:
         pixels = at.specify_shape(source[rows], image_shape(config, channels))
-        return augment(pixels, indices, config)
+        return augment(pixels, other if rows is indices.j or rows is indices.k else indices, config)
 
     def images(source: Variable, rows: Variable, tone: Variable | None) -> Variable:
         gathered = to_graph(moved(source, rows), config, dtype)

@@ -57,14 +57,18 @@ def losses_of_D(networks: Networks, batch: Batch, config: Config) -> Losses:
     """D's loss and its terms (Eq. 2): name -> symbolic scalar, "loss_D" first.
 
     D takes its three inputs concatenated into one minibatch, so that each layer runs once.  This is
-    exact, because instance norm treats each image separately.
+    exact, because instance norm treats each image separately; with batch norm, D runs three times.
     """
-    x_ij = generate(networks, batch).x_ij
-    humans = at.concatenate([batch.x_i, x_ij, batch.x_i], axis=0)
-    articles = at.concatenate([batch.y_i, batch.y_j, batch.y_k], axis=0)
-    logits = networks.D(image_shape(humans, config), image_shape(articles, config))
-    n = config.batch_size
-    terms = discriminator_loss(logits[:n], logits[n : 2 * n], logits[2 * n :], config)
+    generated = generate(networks, batch)
+    x_ij = blended(generated, "first", config)
+    people, articles = (batch.x_i, x_ij, batch.x_i), (batch.y_i, batch.y_j, batch.y_k)
+    if config.d_norm == "batch":
+        logits = [networks.D(image_shape(x, config), y) for x, y in zip(people, articles)]
+    else:
+        pairs = (image_shape(at.concatenate(images, axis=0), config) for images in (people, articles))
+        joined, n = networks.D(*pairs), config.batch_size
+        logits = [joined[:n], joined[n : 2 * n], joined[2 * n :]]
+    terms = discriminator_loss(*logits, config)
     return OrderedDict(loss_D=sum(terms), adv_D_real=terms[0], adv_D_fake=terms[1], adv_D_mismatch=terms[2])
 
 
@@ -76,18 +80,23 @@ def losses_of_G(networks: Networks, batch: Batch, config: Config) -> Losses:
     """
     output = networks.G.channels(batch.x_i, batch.y_i, batch.y_j)
     generated = networks.G.painted(batch.x_i, output, batch.m_i)
-    x_ij = image_shape(generated.x_ij, config)
+    x_ij = image_shape(blended(generated, "first", config), config)
     terms: Terms = {}
     if config.gamma_adv:
         terms["adv_G"] = adversarial_loss(networks.D(x_ij, batch.y_j), config), config.gamma_adv
     terms["L_id"] = identity_loss(generated.alpha, config), config.gamma_i
     if config.gamma_c:
         # section 2.3: the cycle swaps y_j back for y_i; the photo's mask is the best one available
-        cycled = networks.G(x_ij, batch.y_j, batch.y_i, batch.m_i).x_ij
-        terms["L_cyc"] = cycle_loss(batch.x_i, cycled, config), config.gamma_c
+        back = networks.G(x_ij, batch.y_j, batch.y_i, batch.m_i)
+        terms["L_cyc"] = cycle_loss(batch.x_i, blended(back, "second", config), config), config.gamma_c
     terms |= true_terms(batch, x_ij, output, config)
     loss = weighted(terms, x_ij.dtype)
     return OrderedDict(loss_G=loss, **{name: term for name, (term, _) in terms.items()})
+
+
+def blended(generated: Generated, swap: str, config: Config) -> Variable:
+    """What training uses of the "first" swap or of the "second", the one back: x_ij or x_tilde_ij."""
+    return generated.x_ij if config.blend in ("both", swap) else generated.x_tilde_ij
 
 
 def true_terms(batch: Batch, x_ij: Variable, output: Variable, config: Config) -> Terms:

@@ -51,6 +51,7 @@ class Indices(NamedTuple, Generic[Field]):
     config.mismatch is "apart".  mirror is 0 or 1; dy, dx are shifts in pixels.
     person, truth: with true swaps, the rows of x_i and of the true x_ij among the n + m images of
     people; i, j, k are then the rows of the articles only.
+    mirror_y: like mirror, for y_j and y_k, unless config.mirror is "together".
     tone_x, tone_y: float32 [N, 5], gains of R, G, B, gamma and brightness for the images of people
     and of the articles.
     """
@@ -63,6 +64,7 @@ class Indices(NamedTuple, Generic[Field]):
     dx: Field
     person: Field | None = None
     truth: Field | None = None
+    mirror_y: Field | None = None
     tone_x: Field | None = None
     tone_y: Field | None = None
 
@@ -107,6 +109,9 @@ class Sampler:
         reach_y, reach_x = config.height // SHIFT * crop, config.width // SHIFT * crop
         dy, dx = (self.rng.integers(-r, r + 1, size) for r in (reach_y, reach_x))
         rows = Indices[Array](i, j, k, *(a.astype(np.int32) for a in (mirror, dy, dx)), *swapped)
+        if config.mirrors_apart:
+            coin = self.rng.integers(0, 2, size) * (config.mirror == "apart")
+            rows = rows._replace(mirror_y=coin.astype(np.int32))
         if "tone" not in config.augmentation:
             return rows
         return rows._replace(tone_x=self.tone(), tone_y=self.tone())

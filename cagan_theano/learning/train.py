@@ -28,6 +28,7 @@ from cagan_theano.learning.trainer import Trainer, check_weights
 from cagan_theano.learning.training import Metadata, naming
 from cagan_theano.model import Model
 from cagan_theano.options import config_options, devices_option, no_cache_option, precision_option
+from cagan_theano.presets import PRESETS
 from data_prep.store import PhotoFile
 
 HELD_OUT = 16  # scored triples; the sheets contain the first few
@@ -68,6 +69,14 @@ class Settings:
             words += [f"--{name}", str(value)] if value != default else []
         words += ["--tensorboard"] if self.tensorboard else []
         return shlex.join([*words, "--resume"])
+
+
+def use_preset(ctx, option, name):
+    """Make a preset's settings the defaults of the other options, and print what it lacks."""
+    if name is not None:
+        preset = PRESETS[name]
+        ctx.default_map = {**(ctx.default_map or {}), **preset.changes}
+        click.echo(f"preset {name}, without: {'; '.join(preset.missing)}", err=True)
 
 
 @click.command(cls=Command, context_settings={"max_content_width": 100})
@@ -116,6 +125,15 @@ class Settings:
     help="Also write the log and the sheets for TensorBoard, to tensorboard/ in the run folder.",
 )
 @click.option("--note", default="", help="Remark stored in the checkpoints.")
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    is_eager=True,
+    expose_value=False,
+    callback=use_preset,
+    help="Settings of a public re-implementation, as far as options express them; what they do not is "
+    "printed.  Options given beside it take precedence.",
+)
 @precision_option
 @devices_option
 @click.option(

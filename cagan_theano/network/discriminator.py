@@ -4,16 +4,27 @@ import numpy as np
 
 from cagan_theano.config import Config
 from cagan_theano.network.encoder import EncoderLayer
-from cagan_theano.network.layers import Convolution, Parameters, Shape, Variable, copies, join
+from cagan_theano.network.layers import (
+    BatchNorm,
+    Convolution,
+    InstanceNorm,
+    Parameters,
+    Shape,
+    Variable,
+    copies,
+    join,
+)
 
-# kernel of the layers -> kernel of the stride-1 head; receptive fields of 63x63 and 61x61 pixels
-HEAD_KERNEL = {3: 3, 5: 1}
+# kernel of the layers -> kernel of the stride-1 head; receptive fields of 63x63, 61x61 and 94x94 pixels
+HEAD_KERNEL = {3: 3, 5: 1, 4: 4}
+NORMS = {"instance": InstanceNorm, "batch": BatchNorm}
 
 
 class Discriminator:
     """D: x, y -> logits [N, 1, H/16, W/16] of "x wears y and looks like a photo".
 
     With 3 or 5 layers instead of Figure 3's 4, the logits are [N, 1, H/8, W/8] or [N, 1, H/32, W/32].
+    Kernels of 4x4 cut off a pixel in each layer of stride 1.
 
     ``params``: ordered dict of name -> shared variable.
     """
@@ -26,10 +37,16 @@ class Discriminator:
         for n, width in enumerate(config.d_widths, start=1):
             layer = EncoderLayer(
                 self.params, f"layer{n}", config, channels, width, config.d_kernel,
-                norm=n > 1, copied=config.copies_d,
+                norm=n > 1, copied=config.copies_d, norm_type=NORMS[config.d_norm],
             )  # fmt: skip
             self.layers.append(layer)
             channels = layer.output_shape((channels, 2, 2))[0]
+        if config.d_tail:
+            self.layers.append(EncoderLayer(
+                self.params, "tail", config, channels, config.d_tail, config.d_kernel,
+                norm=True, copied=False, norm_type=NORMS[config.d_norm], stride=1,
+            ))  # fmt: skip
+            channels = config.d_tail
         kernel = HEAD_KERNEL[config.d_kernel]
         self.head = Convolution(self.params, "head", channels, 1, kernel, stride=1, bias=True)
 
@@ -52,9 +69,9 @@ class Discriminator:
         """Logits for photos of people x and articles y, both [N, 3, H, W] in [-1, 1]."""
         height, width = x.type.shape[2:]
         shape = (6, height, width)
-        pyramid = copies(x, y, shape, len(self.layers))
+        pyramid = iter(copies(x, y, shape, len(self.config.d_widths)))
         h = join(x, y)
-        for layer, copy in zip(self.layers, pyramid):
-            h = layer(h, shape, copy)
+        for layer in self.layers:
+            h = layer(h, shape, next(pyramid, None))
             shape = layer.output_shape(shape)
         return self.head(h, shape)

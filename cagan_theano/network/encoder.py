@@ -14,7 +14,7 @@ from cagan_theano.network.layers import (
 
 
 class EncoderLayer:
-    """Stride-2 convolution, norm, activation, then the copies as the last 6 channels.
+    """Convolution of stride 2 (or 1), norm, activation, then, if copied, copies as the last 6 channels.
 
     ``channels`` includes the copies in mode "replace" (as in Figure 3) and excludes them in mode
     "append".
@@ -30,23 +30,25 @@ class EncoderLayer:
         kernel: int,
         norm: bool,
         copied: bool,
+        norm_type: type[InstanceNorm] = InstanceNorm,
+        stride: int = 2,
     ) -> None:
         self.copied, self.name = copied, name
         replaced = COPIED_CHANNELS if copied and config.copies_mode == "replace" else 0
         learned = channels - replaced
-        self.convolution = Convolution(parameters, name, in_channels, learned, kernel, bias=not norm)
+        self.convolution = Convolution(parameters, name, in_channels, learned, kernel, stride, bias=not norm)
         self.norm = (
-            InstanceNorm(parameters, name, learned, config.norm_epsilon, config.norm_affine) if norm else None
+            norm_type(parameters, name, learned, config.norm_epsilon, config.norm_affine) if norm else None
         )
         self.activation = {"relu": relu, "leaky": leaky_relu}[config.activation]
 
     def output_shape(self, shape: Shape) -> Shape:
-        """(C, H, W) -> (channels, H/2, W/2), copies included."""
+        """(C, H, W) -> (channels, H/stride, W/stride), copies included."""
         learned, height, width = self.convolution.output_shape(shape)
         return learned + COPIED_CHANNELS * self.copied, height, width
 
-    def __call__(self, h: Variable, shape: Shape, copy: Variable) -> Variable:
-        """Apply to h of size `shape`, then concatenate `copy` [N, 6, H/2, W/2].
+    def __call__(self, h: Variable, shape: Shape, copy: Variable | None = None) -> Variable:
+        """Apply to h of size `shape`, then, if copied, concatenate `copy` [N, 6, H/2, W/2].
 
         The copies skip norm and activation: a ReLU would clip them, a norm would remove their colors.
         """

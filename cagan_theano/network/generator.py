@@ -8,6 +8,7 @@ from cagan_theano.compat import aesara
 from cagan_theano.config import Config
 from cagan_theano.network.encoder import EncoderLayer
 from cagan_theano.network.layers import (
+    Convolution,
     Deconvolution,
     InstanceNorm,
     Parameters,
@@ -19,6 +20,8 @@ from cagan_theano.network.layers import (
 )
 
 at = aesara.tensor
+
+WIDENED = 32  # channels before the last layer of g_output="convolution"
 
 
 class Generated(NamedTuple):
@@ -36,24 +39,34 @@ class DecoderLayer:
     """
 
     def __init__(
-        self, parameters: Parameters, name: str, config: Config, in_channels: int, channels: int
+        self,
+        parameters: Parameters,
+        name: str,
+        config: Config,
+        in_channels: int,
+        channels: int,
+        skipped: bool = True,
     ) -> None:
-        self.name = name
+        self.name, self.skipped, self.skip_relu = name, skipped, config.skip_relu
         self.deconvolution = Deconvolution(parameters, name, in_channels, channels, config.g_kernel)
         self.norm = InstanceNorm(parameters, name, channels, config.norm_epsilon, config.norm_affine)
 
-    def output_shape(self, shape: Shape, skip: Shape) -> Shape:
+    def output_shape(self, shape: Shape, skip: Shape | None) -> Shape:
         """(C, H, W) and the skip's (K, 2H, 2W) -> (channels + K, 2H, 2W); ValueError for another skip."""
         channels, height, width = self.deconvolution.output_shape(shape)
+        if skip is None:
+            return channels, height, width
         if (height, width) != skip[1:]:
             raise ValueError(f"skip at {skip[1:]} does not match the deconvolution's {(height, width)}")
         return channels + skip[0], height, width
 
-    def __call__(self, h: Variable, shape: Shape, skip: Variable) -> Variable:
-        """Apply to h of size `shape`, then concatenate `skip`."""
+    def __call__(self, h: Variable, shape: Shape, skip: Variable | None) -> Variable:
+        """Apply to h of size `shape`, then concatenate `skip` unless it is None."""
         h = self.deconvolution(h, shape)
         h = self.norm(h, self.deconvolution.output_shape(shape), relu)
-        return join(h, skip)
+        if skip is None:
+            return h
+        return join(h, relu(skip) if self.skip_relu else skip)
 
 
 class Generator:
@@ -78,9 +91,19 @@ class Generator:
             widths.append(channels)
         for n in range(1, len(widths)):
             width = config.g_widths[-n - 1]
-            self.decoder.append(DecoderLayer(self.params, f"decoder{n}", config, channels, width))
-            channels = width + widths[-n - 1]
-        self.output = Deconvolution(self.params, "output", channels, 4, config.g_kernel, bias=True)
+            skipped = n < len(widths) - 1 or config.g_output == "deconvolution"
+            self.decoder.append(DecoderLayer(self.params, f"decoder{n}", config, channels, width, skipped))
+            channels = width + widths[-n - 1] * skipped
+        self.output: Convolution | Deconvolution
+        if config.g_output == "deconvolution":
+            self.output = Deconvolution(self.params, "output", channels, 4, config.g_kernel, bias=True)
+        else:
+            self.decoder.append(
+                DecoderLayer(self.params, "widened", config, channels, WIDENED, skipped=False)
+            )
+            self.output = Convolution(
+                self.params, "output", WIDENED, 4, config.g_kernel, stride=1, bias=True, same=True
+            )
 
     def shapes(self, height: int, width: int) -> list[tuple[str, Shape]]:
         """(name, (C, H, W)) of G's boxes in Figure 3, from input to [alpha, R, G, B], by `output_shape`."""
@@ -89,7 +112,8 @@ class Generator:
             boxes.append((layer.name, layer.output_shape(boxes[-1][1])))
         skips = [shape for _, shape in boxes[1:-1]]
         for decoder in self.decoder:
-            boxes.append((decoder.name, decoder.output_shape(boxes[-1][1], skips.pop())))
+            skip = skips.pop() if decoder.skipped else None
+            boxes.append((decoder.name, decoder.output_shape(boxes[-1][1], skip)))
         return [*boxes, ("alpha, R, G, B", self.output.output_shape(boxes[-1][1]))]
 
     def __call__(self, x_i: Variable, y_i: Variable, y_j: Variable, m_i: Variable | None = None) -> Generated:
@@ -117,7 +141,7 @@ class Generator:
             skips.append((h, shape))
         skips.pop()
         for decoder in self.decoder:
-            skip, skip_shape = skips.pop()
+            skip, skip_shape = skips.pop() if decoder.skipped else (None, None)
             h, shape = decoder(h, shape, skip), decoder.output_shape(shape, skip_shape)
         return self.output(h, shape)
 
