@@ -43,7 +43,7 @@ class EventFile:
         start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
         self._write(step=0, session_log=start)
 
-    def scalars(self, line: dict) -> None:
+    def scalars(self, line: dict[str, float]) -> None:
         """Write the numbers of one line of the log; a line without a valid step is ignored."""
         for numbers in log_lines([line]):
             step = numbers.pop("step")

@@ -68,7 +68,8 @@ def losses_of_D(networks: Networks, batch: Batch, config: Config) -> Losses:
         pairs = (image_shape(at.concatenate(images, axis=0), config) for images in (people, articles))
         joined, n = networks.D(*pairs), config.batch_size
         logits = [joined[:n], joined[n : 2 * n], joined[2 * n :]]
-    terms = discriminator_loss(*logits, config)
+    real, fake, mismatch = logits
+    terms = discriminator_loss(real, fake, mismatch, config)
     return OrderedDict(loss_D=sum(terms), adv_D_real=terms[0], adv_D_fake=terms[1], adv_D_mismatch=terms[2])
 
 

@@ -116,9 +116,10 @@ class RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for file in filter(None, (self._log, self._events)):
-            with contextlib.suppress(OSError):  # a full disk was already reported
-                file.close()
+        for file in (self._log, self._events):
+            if file is not None:
+                with contextlib.suppress(OSError):  # a full disk was already reported
+                    file.close()
         if self._lock is not None:
             self._lock.close()  # releases the lock; the file stays, because unlinking it would be a race
 

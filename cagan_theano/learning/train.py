@@ -71,7 +71,7 @@ class Settings:
         return shlex.join([*words, "--resume"])
 
 
-def use_preset(ctx, option, name):
+def use_preset(ctx: click.Context, option: click.Parameter, name: str | None) -> None:
     """Make a preset's settings the defaults of the other options, and print what it lacks."""
     if name is not None:
         preset = PRESETS[name]
