@@ -205,6 +205,11 @@ def test_figure4_truth_stands_beside_the_generated():
     assert found["2,3"][1] == "true swap"
 
 
+def test_figure5_says_whether_alpha_was_supervised():
+    assert "is learned without segmentation labels" in figure5.caption(256, 192, False, False)
+    assert "was trained on true regions" in figure5.caption(256, 192, False, True)
+
+
 def test_figure5_panels():
     x_i, y_i, y_j, x_ij = (noise(n, 32, 24)[:2] for n in (3, 4, 5, 6))
     alpha = np.random.default_rng(0).random((2, 32, 24))

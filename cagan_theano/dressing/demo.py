@@ -146,7 +146,7 @@ def launch(gradio, blocks, port, wait: bool = True) -> str:
 
 @click.command(cls=Command)
 @click.option("--port", type=click.IntRange(1024, 65535), help="Port on this machine.  [default: a free one]")
-@options.checkpoint_option("128x96", "dress")
+@options.checkpoint_option("256x192", "dress")
 @options.backend_option
 @options.device_option
 def command(port, checkpoint, backend, device):

@@ -57,7 +57,7 @@ def check_names(*paths):
     is_flag=True,
     help="Composite into the photo at its own resolution.  [default: the checkpoint's size]",
 )
-@options.checkpoint_option("128x96", "dress")
+@options.checkpoint_option("256x192", "dress")
 @options.backend_option
 @options.device_option
 def command(human, wearing, article, out, alpha_out, grid, keep_size, checkpoint, backend, device):

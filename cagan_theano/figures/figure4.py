@@ -52,11 +52,11 @@ def caption(height, width, truth):
     )
 
 
-def make(number, draw, panels, checkpoint, backend, device, data, out, seed, rows, truth):
+def make(number, draw, panels, more, checkpoint, backend, device, data, out, seed, rows, truth):
     """Make Figure 4 or 5 from randomly sampled swaps.
 
-    draw: takes images by the names in `panels`, truth None without --truth, and note.  The rest are
-    the options of both commands.
+    draw: takes images by the names in `panels`, truth None without --truth, note, and what `more` makes
+    of the weights' configuration, keyword arguments.  The rest are the options of both commands.
     """
     model = weights.load_model(checkpoint, backend, device)
     with held_out.open_split(data, model) as held:
@@ -72,7 +72,8 @@ def make(number, draw, panels, checkpoint, backend, device, data, out, seed, row
             "truth": true,
         }
         note = provenance.note(checkpoint, model, seed)
-        figure = draw(**{name: images[name] for name in panels}, note=note)
+        shown = {name: images[name] for name in panels}
+        figure = draw(**shown, note=note, **more(model.config))
         about = provenance.attributes(
             f"Figure {number}", checkpoint, model, held, seed, {"i": chosen.i, "j": chosen.j}
         )
@@ -83,4 +84,4 @@ def make(number, draw, panels, checkpoint, backend, device, data, out, seed, row
 @options.swap_figure_options("128x96", rows=3)
 def command(**given):
     """Make Figure 4: y_i | x_i | x_i^j (generated) | y_j for randomly sampled humans."""
-    make(4, draw, LABELS, **given)
+    make(4, draw, LABELS, lambda config: {}, **given)

@@ -1,4 +1,4 @@
-"""Figure 5: the mask alpha that CAGAN learns without mask supervision.
+"""Figure 5: the mask alpha, which the paper's method learns without mask supervision.
 
 python replicate/figure5.py [--checkpoint H5] [--data H5] [--out FOLDER] [--seed N] [--truth]
 """
@@ -19,23 +19,28 @@ LABELS = {
 }
 
 
-def draw(x_i, y_i, alpha, y_j, x_ij, truth=None, note=""):
+def draw(x_i, y_i, alpha, y_j, x_ij, truth=None, note="", supervised=False):
     """The figure: one row for each human, five columns, and the true swap if given.
 
     Parameters: images [N, H, W, 3] uint8; alpha [N, H, W] in [0, 1], 1 plotted white; note, text
-    under the caption.  Returns a matplotlib Figure.  Source: Figure 5 of the paper, whose panel
-    order is unknown to us.
+    under the caption; supervised: whether alpha was trained on true regions.  Returns a matplotlib
+    Figure.  Source: Figure 5 of the paper, whose panel order is unknown to us.
     """
-    text = caption(*x_i.shape[1:3], truth is not None)
+    text = caption(*x_i.shape[1:3], truth is not None, supervised)
     return rows_of_swaps(LABELS.values(), [x_i, y_i, alpha, y_j, x_ij, truth], text, note)
 
 
-def caption(height, width, truth):
+def caption(height, width, truth, supervised):
     """The caption, in our words."""
+    learned = (
+        "was trained on true regions of renderings"
+        if supervised
+        else "is learned without segmentation labels"
+    )
     more = " The true swap is the rendered image, which the network never sees." if truth else ""
     return (
-        r"$\mathbf{Figure~5.}$ The mask $\alpha_i^j$ (white: repainted) is learned "
-        r"without segmentation labels; $x_i^j$ is $x_i$ repainted there with "
+        rf"$\mathbf{{Figure~5.}}$ The mask $\alpha_i^j$ (white: repainted) {learned}; "
+        r"$x_i^j$ is $x_i$ repainted there with "
         rf"article $y_j$ instead of $y_i$.{more} Resolution {height}$\times${width}; "
         "held-out humans and articles sampled at random. Panel order reconstructed."
     )
@@ -45,4 +50,4 @@ def caption(height, width, truth):
 @options.swap_figure_options("256x192", rows=2)
 def command(**given):
     """Make Figure 5: x_i | y_i | alpha | y_j | x_i^j for randomly sampled humans."""
-    make(5, draw, LABELS, **given)
+    make(5, draw, LABELS, lambda config: {"supervised": config.gamma_region > 0}, **given)
