@@ -209,10 +209,9 @@ class Config:
     )
     mirror: str = option(
         "together",
-        "images that augmentation mirror flips together: together: all; pair: x_i and y_i, never y_j; "
-        "apart: x_i and y_i, and y_j by itself",
+        "augmentation mirror flips all images of a swap together, or x_i and y_i together and y_j apart",
         OTHERS + "none mentioned",
-        ("together", "pair", "apart"),
+        ("together", "apart"),
     )
     blend: str = option(
         "both",

@@ -1,8 +1,10 @@
 """How far G's and D's gradients are from float64, from the shipped weights, by each lowering.
 
-    python tests/gradient_error.py [--pictures 2]
+    python tests/gradient_error.py [--pictures 2] [--linear]
 
-Of each parameter's gradient: the largest error as a part of its largest value; told is the worst.
+Of each parameter's gradient: the largest error as a part of its largest value; told is the worst.  Where
+rounding moves a pre-activation across 0, the gradient of a ReLU jumps, however small the rounding;
+--linear leaves out the ReLUs of G's encoder and of D, and so shows the rounding alone.
 """
 
 import json
@@ -25,7 +27,7 @@ LOWERINGS = {
 """Name -> back end, type, whether XLA is given every convolution whole."""
 
 
-def gradients(name, pictures):
+def gradients(name, pictures, linear):
     """Parameter name -> gradient of loss_D or loss_G, from checkpoints/cagan_128x96.h5."""
     kind, dtype, reference = LOWERINGS[name]
     from cagan_theano.backends import choose_backend
@@ -33,9 +35,12 @@ def gradients(name, pictures):
     from cagan_theano.compat import aesara
     from cagan_theano.learning.batches import Batch
     from cagan_theano.learning.functions import build_networks, losses_of_D, losses_of_G
+    from cagan_theano.network import layers
 
     checkpoint = load_checkpoint(ROOT / "checkpoints" / "cagan_128x96.h5")
     config = checkpoint.config.replace(batch_size=pictures)
+    if linear:
+        layers.LEAK, config = 1.0, config.replace(activation="leaky")
     backend = choose_backend(kind, "cpu", **({"reference": True} if reference else {}))
     networks = build_networks(config, dtype=dtype)
     for network, weights in zip(networks, (checkpoint.G, checkpoint.D)):
@@ -68,12 +73,13 @@ def inputs_of(pictures, config):
 
 @click.command()
 @click.option("--pictures", default=2, show_default=True, help="Of the minibatch.")
+@click.option("--linear", is_flag=True, help="Without the ReLUs of G's encoder and of D.")
 @click.option("--one", hidden=True)
 @click.option("--out", hidden=True)
-def main(pictures, one, out):
+def main(pictures, linear, one, out):
     """Measure each lowering in a process of its own; float64 by Aesara's C linker is the exact one."""
     if one:
-        np.savez(out, **gradients(one, pictures))
+        np.savez(out, **gradients(one, pictures, linear))
         return
     import tempfile
 
@@ -81,10 +87,8 @@ def main(pictures, one, out):
         found = {}
         for name in LOWERINGS:
             path = str(Path(folder) / f"{len(found)}.npz")
-            subprocess.run(
-                [sys.executable, __file__, "--pictures", str(pictures), "--one", name, "--out", path],
-                check=True,
-            )
+            words = ["--pictures", str(pictures), *["--linear"] * linear, "--one", name, "--out", path]
+            subprocess.run([sys.executable, __file__, *words], check=True)
             found[name] = dict(np.load(path))
     exact = found.pop("exact")
     assert exact["G/encoder1.W"].dtype == np.float64

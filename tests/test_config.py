@@ -21,7 +21,7 @@ READINGS = dict(
     mismatch=("same", "apart"), augmentation=("none", "mirror", "crop", "mirror+crop"),
     adam=("algorithm1", "theano"), mask=("none", "overwrite", "prior"), color=("rgb", "lab"),
     d_norm=("instance", "batch"), g_output=("deconvolution", "convolution"), skip_relu=(False, True),
-    mirror=("together", "pair", "apart"), blend=("both", "second", "first"),
+    mirror=("together", "apart"), blend=("both", "second", "first"),
 )  # fmt: skip
 
 

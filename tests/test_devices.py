@@ -32,7 +32,7 @@ from cagan_theano.learning.trainer import Trainer
 network, counts, cluster = sys.argv[1], sys.argv[2].split(","), (sys.argv[3:] or [None])[0]
 rng, rows = np.random.default_rng(0), 24
 x, y = (rng.integers(0, 256, (rows, 32, 32, 3), dtype=np.uint8) for _ in "xy")
-photos = SimpleNamespace(x=x, y=y, mask=None, garment=np.arange(rows))
+photos = SimpleNamespace(x=x, y=y, mask=None, garment=np.arange(rows), triples=None)
 for count in counts:
     count = count if count == "all" else int(count)
     backend = choose_backend("jax", "cpu", devices=count, cluster=cluster)

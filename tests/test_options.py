@@ -20,7 +20,7 @@ COMPANIES = {
     "others": dict(d_kernel=4, d_widths=(8, 8, 8), d_tail=9, d_norm="batch", g_output="convolution",
                    g_kernel=4, activation="leaky", skip_relu=True, augmentation="mirror",
                    mirror="apart", blend="second"),
-    "first": dict(blend="first", augmentation="mirror+crop", mirror="pair", mismatch="apart"),
+    "first": dict(blend="first", augmentation="mirror+crop", mirror="apart", mismatch="apart"),
     "append": dict(copies_mode="append", g_kernel=5, augmentation="crop", d_widths=(8, 8, 8)),
 }  # fmt: skip
 
@@ -45,7 +45,6 @@ def loop_batch(photos, draw, config):
         return stack.transpose(0, 3, 1, 2).astype(np.float64)
 
     others = draw.mirror if config.mirror == "together" else draw.mirror_y
-    assert config.mirror != "pair" or not others.any()
     pairs = [(photos.x, draw.i), (photos.y, draw.i), (photos.y, draw.j, others), (photos.y, draw.k, others)]
     m_i = images(photos.mask[:][..., None], draw.i) / 255
     return Batch(*(images(*pair) * 2 / 255 - 1 for pair in pairs), m_i)

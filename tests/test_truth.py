@@ -140,7 +140,7 @@ def test_options_that_are_off_draw_nothing(digest):
     sampler, found = sampling.Sampler(config, GARMENTS, triples()), hashlib.sha256()
     for _ in range(20):
         draw = sampler.draw()
-        assert draw[6:] == (None,) * 4
+        assert draw[6:] == (None,) * 5
         found.update(b"".join(a.tobytes() for a in draw[:6]))
     assert found.hexdigest()[:16] == digest
 
@@ -197,7 +197,7 @@ def loop_batch(photos, draw, config):
     tones = draw.tone_x, draw.tone_y
 
     def images(source, rows, tone=None):
-        stack = np.stack([augmented(source[row], n, draw, config) for n, row in enumerate(rows)])
+        stack = np.stack([augmented(source[row], draw.mirror[n], n, draw) for n, row in enumerate(rows)])
         levels = [p / 255 if tone is None else loop_tone(p, tone[n])
                   for n, p in enumerate(stack.astype(float))]  # fmt: skip
         return np.stack(levels).transpose(0, 3, 1, 2)
@@ -450,6 +450,6 @@ def test_what_is_ours_is_off_and_named():
     assert set(ours) == set(ALL) - {"mismatch", "mask", "steps"}
     assert Config(**ALL).without_ours().ours() == []
     shown = CliRunner().invoke(train.train, ["--help"]).output
-    assert " ".join(shown.split()).count("not the paper's; ours:") == 6
+    assert " ".join(shown.split()).count("not the paper's; ours:") == 12
     with pytest.raises(ValueError, match="gamma_truth is ours"):
         golden.configuration('{"gamma_truth": 1}')

@@ -110,8 +110,7 @@ class Sampler:
         dy, dx = (self.rng.integers(-r, r + 1, size) for r in (reach_y, reach_x))
         rows = Indices[Array](i, j, k, *(a.astype(np.int32) for a in (mirror, dy, dx)), *swapped)
         if config.mirrors_apart:
-            coin = self.rng.integers(0, 2, size) * (config.mirror == "apart")
-            rows = rows._replace(mirror_y=coin.astype(np.int32))
+            rows = rows._replace(mirror_y=self.rng.integers(0, 2, size).astype(np.int32))
         if "tone" not in config.augmentation:
             return rows
         return rows._replace(tone_x=self.tone(), tone_y=self.tone())
