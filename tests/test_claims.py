@@ -117,6 +117,12 @@ def verdict(title, *arguments):
     return found.verdict
 
 
+def test_an_empty_log_is_a_log_without_lines(tmp_path):
+    (tmp_path / "training.json").write_text("{}")
+    assert claims.read_training(tmp_path / "training.json") == {"points": [], "samples": []}
+    assert claims.read_training(tmp_path / "none.json") is None
+
+
 def test_rules_look_at_the_whole_interval():
     low, high = criterion(AT_MOST, 0.45, 1), criterion(AT_LEAST, 0.8, 0.5)
     assert low.verdict(entry(0.4, 0.3, 0.44)) == REPRODUCED

@@ -163,7 +163,7 @@ def read_training(path):
     """A condensed training log (`condensed`), None if it is missing.  Raises ValueError if it is damaged."""
     found = read_results(path)
     with naming(path):
-        return found and condensed_log(found)
+        return None if found is None else condensed_log(found)
 
 
 def read_studies(folder):

@@ -17,6 +17,7 @@ import safetensors.numpy
 from matplotlib.cbook import is_math_text
 from PIL import Image
 
+import cagan_theano.learning.train  # noqa: F401  (before any case: importing Aesara runs the compiler)
 from cagan_theano.backends import native
 from cagan_theano.checkpoint import (
     Checkpoint,
