@@ -28,11 +28,12 @@ KERAS_D = dict(d_kernel=4, d_tail=512, copies_d=False)
 BATCH = dict(d_norm="batch")
 KERAS_G = dict(g_kernel=4, g_output="convolution", skip_relu=True, activation="leaky", copies_mode="append")
 FLIPS = dict(augmentation="mirror", mirror="apart")
+SHAOANLU = {**KERAS_G, **KERAS_D, **BATCH, **FLIPS, "d_widths": (64, 128, 256), "adam": "theano"}
 
 PRESETS = {
     "shaoanlu": Preset(
         "shaoanlu/Conditional-Analogy-GAN-keras, CAGAN.ipynb (Keras, 2017)",
-        {**KERAS_G, **KERAS_D, **BATCH, **FLIPS, "d_widths": (64, 128, 256), "adam": "theano", "steps": 5000},
+        {**SHAOANLU, "steps": 5000},
         (CROPPED, KERAS),
     ),
     "chen-mingyie": Preset(
@@ -55,10 +56,7 @@ PRESETS = {
     ),
     "b01902041": Preset(
         "b01902041/Deep-Virtual-Try-on-with-Clothes-Transform, step1 (Keras, 2021)",
-        {
-            **KERAS_G, **KERAS_D, **BATCH, **FLIPS, "d_widths": (64, 128, 256), "adam": "theano",
-            "steps": 500000,
-        },
+        {**SHAOANLU, "steps": 500000},
         ("images of 256x256, unless the data has them", KERAS),
     ),
     "xthan": Preset(

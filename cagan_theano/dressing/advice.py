@@ -28,9 +28,14 @@ LEVELS = 24
 TOP = 0.15
 """Share of the person's height, from the top, in which heads are counted."""
 
-
 FREE = 0.1
 """Share of an edge of the photo that a subject within it may touch."""
+
+
+def along_edges(pixels: np.ndarray, deep: int) -> np.ndarray:
+    """Pixels [n, 3] of an image [h, w, 3] along its top and both sides, `deep` pixels wide."""
+    parts = pixels[:deep], pixels[deep:, :deep], pixels[deep:, -deep:]
+    return np.concatenate([part.reshape(-1, 3) for part in parts])
 
 
 @dataclass(frozen=True)
@@ -53,15 +58,12 @@ class View:
     @cached_property
     def strip(self) -> np.ndarray:
         """Pixels along the top and both sides [n, 3]: a person is cut by the lower edge only."""
-        d, x = self.deep, self.pixels.astype(int)
-        return np.concatenate([part.reshape(-1, 3) for part in (x[:d], x[d:, :d], x[d:, -d:])])
+        return along_edges(self.pixels.astype(int), self.deep)
 
     @cached_property
     def background(self) -> np.ndarray:
         """The background's color [3]: the median of the upper half of the strips."""
-        d, x = self.deep, self.pixels[: len(self.pixels) // 2]
-        parts = x[:d], x[d:, :d], x[d:, -d:]
-        return np.median(np.concatenate([part.reshape(-1, 3) for part in parts]), axis=0)
+        return np.median(along_edges(self.pixels[: len(self.pixels) // 2], self.deep), axis=0)
 
     @cached_property
     def shown(self) -> np.ndarray:
