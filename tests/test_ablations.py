@@ -126,6 +126,41 @@ def test_the_command_trains_what_is_missing_and_compares(plan, tmp_path, toys, c
     assert np.array_equal(plot, pixels(tmp_path / "copy_differences.png"))
 
 
+def test_runs_are_also_evaluated_on_other_photos(plan, tmp_path, toys, capsys):
+    out, document = tmp_path / "study", tmp_path / "doc.md"
+    photos = write_photos(tmp_path / "real.h5", 8)
+    document.write_text("before\n<!-- study -->\n<!-- end of study -->\nafter\n")
+    words = [plan, "--out", out, "--photos", photos, "--update", document]
+    code, text, error = run(capsys, *words)
+    assert code == 0, error
+    found = json.loads((out / "results.json").read_text())
+    assert found["photos"] == {"data": "real.h5", "n": 8, "people": 4} and found["n"] == 12
+    there = found["runs"]["no_cycle"]["photos"]["inside"]
+    assert there["difference"]["seeds"] == pytest.approx([0.5, 0.5], abs=0.01)
+    assert there["value"] != found["runs"]["no_cycle"]["measures"]["inside"]["value"]
+    begin, _, end = document.read_text().partition("<!-- study -->")[2].partition("<!-- end of study -->")
+    assert end and begin.count("| no_cycle (2 seeds) |") == 2 and "on 8 swaps of 4 people in real.h5" in begin
+    write_photos(photos, 10)  # other photos under this name are evaluated anew
+    run(capsys, *words)
+    assert json.loads((out / "results.json").read_text())["photos"]["people"] == 5
+
+
+def test_the_photoshoot_is_that_of_the_plan(plan, tmp_path, monkeypatch):
+    from data_prep.photoshoot import shoot
+
+    asked = []
+    monkeypatch.setattr(shoot, "shoot", lambda *given, **options: asked.append((given, options)))
+    given = read_plan(plan)
+    path = ablations.data_of(given, given.runs[0], tmp_path)
+    assert path.name == "photos_32x32_12_0.h5"  # as before the option existed
+    plan.write_text(PLAN.replace("held_out = 6", 'held_out = 6\nwardrobe = "shop"\ntrue_swaps = 8'))
+    given = read_plan(plan)
+    path = ablations.data_of(given, given.runs[0], tmp_path)
+    assert path.name == "photos_32x32_12_0_shop.h5"
+    assert [options["true_swaps"] for _, options in asked] == [0, 8]
+    assert asked[1][1]["wardrobe"] == "shop" and asked[1][1]["size"] == (32, 32)
+
+
 def pixels(path):
     """A picture as an array [H, W, 3]."""
     return np.asarray(Image.open(path).convert("RGB"))
@@ -182,6 +217,8 @@ def test_the_options_give_the_very_configuration():
         ('baseline = "paper"', 'baseline = "none"', "has no run 'none'; choose from paper, no_cycle"),
         ("seeds = [0, 1]", "seeds = [0, 0]", "seeds must be distinct integers"),
         ('size = "32x32"', 'size = "33x32"', "both sides must be multiples of 16"),
+        ("pairs = 12", "pairs = 12\nwardrobe = 'mine'", "wardrobe must be one of paper, shop"),
+        ("pairs = 12", "pairs = 12\ntrue_swaps = -1", "true_swaps must be at least 0"),
         ("pairs = 12", "pair = 12", "[photoshoot] has the unknown key 'pair'"),
         ("[runs.paper]", "[runs.paper", "is not TOML"),
     ],
@@ -197,7 +234,8 @@ def test_a_wrong_plan_is_one_line(plan, capsys, old, new, fault):
 def test_a_missing_plan_is_one_line(tmp_path, capsys):
     path = tmp_path / "none.toml"
     code, _, error = run(capsys, path)
-    assert (code, error) == (1, f"Error: {path}: no such plan; shipped plans are first, readings\n")
+    shipped = ", ".join(sorted(plan.stem for plan in PLANS.glob("*.toml")))
+    assert (code, error) == (1, f"Error: {path}: no such plan; shipped plans are {shipped}\n")
 
 
 def test_shipped_plans_hold_every_reading():

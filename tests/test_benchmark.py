@@ -10,6 +10,7 @@ from network_toys import small_config
 from cagan_theano.benchmarks import benchmark, check_gpu, contenders, growth
 from cagan_theano.benchmarks.benchmark import Case
 from cagan_theano.checkpoint import Checkpoint
+from cagan_theano.io import files
 from cagan_theano.io.command import main
 from cagan_theano.learning.functions import build_networks
 from cagan_theano.learning.trainer import values_of
@@ -75,7 +76,7 @@ def test_the_table_and_the_plot(rows, tmp_path):
     assert (tmp_path / "out" / "performance.png").read_bytes().startswith(b"\x89PNG")
     document.write_text("no place")
     with pytest.raises(ValueError, match="has no place for the tables"):
-        benchmark.update(document, "x", benchmark.BEGIN, benchmark.END)
+        files.write_between(document, "x", benchmark.BEGIN, benchmark.END)
 
 
 def test_growth(tmp_path, monkeypatch, capsys):

@@ -24,7 +24,7 @@ import numpy as np
 from cagan_theano import options, weights
 from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.io.command import Command
-from cagan_theano.io.files import write_atomically
+from cagan_theano.io.files import write_atomically, write_between
 from data_prep.options import parse_size
 
 WORKER = ("-m", "cagan_theano.benchmarks.contenders")
@@ -261,15 +261,6 @@ def machine(device: str) -> str:
     return f"{device}; {os.cpu_count()} x {name}; {packages}"
 
 
-def update(path, text: str, begin: str, end: str) -> None:
-    """Replace the text between two markers of a document.  Raises ValueError without them."""
-    whole = Path(path).read_text()
-    if whole.count(begin) != 1 or whole.count(end) != 1:
-        raise ValueError(f"{path}: has no place for the tables; add the lines {begin} and {end}")
-    before, after = whole.split(begin)[0], whole.split(end)[1]
-    write_atomically(path, f"{before}{begin}\n{text}\n{end}{after}")
-
-
 def result_options(command):
     """Decorator: the options that this command and `growth` share."""
     for option in (
@@ -391,5 +382,5 @@ def write(out: Path, name: str, record: dict, tables: str, figure, document, mar
         write_atomically(out / ending, content)
         click.echo(f"wrote {out / ending}")
     if document:
-        update(document, text, *markers)
+        write_between(document, text, *markers)
         click.echo(f"wrote {document}")

@@ -141,6 +141,15 @@ def write_atomically(path, data):
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
+def write_between(path, text, begin, end):
+    """Replace the text between two markers of a document.  Raises ValueError without them."""
+    whole = Path(path).read_text()
+    if whole.count(begin) != 1 or whole.count(end) != 1:
+        raise ValueError(f"{path}: has no place for the tables; add the lines {begin} and {end}")
+    before, after = whole.split(begin)[0], whole.split(end)[1]
+    write_atomically(path, f"{before}{begin}\n{text}\n{end}{after}")
+
+
 def _umask():
     mask = os.umask(0)
     os.umask(mask)

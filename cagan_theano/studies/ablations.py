@@ -7,6 +7,7 @@ run folder of `cagan train`; the plan's format is described in cagan_theano/stud
 """
 
 import dataclasses
+import hashlib
 import io
 import json
 import subprocess
@@ -20,13 +21,15 @@ from cagan_theano import options, weights
 from cagan_theano.config import Config
 from cagan_theano.evaluation import evaluate, held_out, measures
 from cagan_theano.io.command import Command
-from cagan_theano.io.files import write_atomically
+from cagan_theano.io.files import write_atomically, write_between
 from cagan_theano.learning.run_folder import RunFolder
 from cagan_theano.studies import study
 from cagan_theano.studies.plan import read_plan
 
 EXAMPLES = 4
 """Swaps in the grid."""
+
+MARKERS = "<!-- study -->", "<!-- end of study -->"
 
 SAMPLES = 10
 """Number of times that held-out scores are logged during a training."""
@@ -38,11 +41,20 @@ def data_of(plan, reading, out):
 
     given, ending = plan.shoot, "_clutter" if reading.clutter else ""
     height, width = given["size"]
+    ending += "" if given["wardrobe"] == "paper" else f"_{given['wardrobe']}"
     path = out / f"photos_{height}x{width}_{given['pairs']}_{given['seed']}{ending}.h5"
-    setting = shoot.Setting(given["seed"], (height, width), reading.clutter)
-    if not held_out.is_made(path, shoot.provenance(setting, given["pairs"], given["held_out"])):
+    setting = shoot.Setting(given["seed"], (height, width), reading.clutter, given["wardrobe"])
+    counts = dict(pairs=given["pairs"], held_out=given["held_out"], true_swaps=given["true_swaps"])
+    if not held_out.is_made(path, shoot.provenance(setting, **counts)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        shoot.shoot(path, given["pairs"], given["size"], given["seed"], given["held_out"], reading.clutter)
+        shoot.shoot(
+            path,
+            size=setting.size,
+            seed=setting.seed,
+            clutter=setting.clutter,
+            wardrobe=setting.wardrobe,
+            **counts,
+        )
     return path
 
 
@@ -114,25 +126,36 @@ def train(plan, out, reading, seed, device):
         )
 
 
-def evaluated(plan, out, reading, seed, device):
-    """(report, arrays of example swaps) of a finished run: read if stored, else computed and stored."""
-    folder = run_of(out, reading, seed)
-    path, stored = folder.checkpoint_path(plan.steps), folder.path / "evaluation.json"
-    examples = folder.path / "swaps.npz"
-    if not (current(stored, plan.steps) and examples.is_file()):
+def evaluated(plan, out, reading, seed, device, photos=None):
+    """(report, arrays of example swaps) of a finished run: read if stored, else computed and stored.
+
+    photos: the photo file to evaluate on instead of the study's held-out images.
+    """
+    folder, ending = run_of(out, reading, seed), "" if photos is None else "_photos"
+    path, stored = folder.checkpoint_path(plan.steps), folder.path / f"evaluation{ending}.json"
+    examples = folder.path / f"swaps{ending}.npz"
+    if not (current(stored, plan.steps, photos) and examples.is_file()):
         model = weights.load_model(path, "auto", device)
-        with held_out.open_split(data_of(plan, reading, out), model) as held:
+        with held_out.open_split(photos or data_of(plan, reading, out), model) as held:
             report, arrays = measured(path, model, held)
+        report["photos"] = None if photos is None else data_digest(photos)
         write_atomically(examples, packed(arrays))
         write_atomically(stored, json.dumps(report, sort_keys=True, allow_nan=False) + "\n")
     with np.load(examples, allow_pickle=False) as arrays:
         return json.loads(stored.read_text()), dict(arrays)
 
 
-def current(path, steps):
-    """Whether a stored evaluation is of the last step."""
+def data_digest(photos):
+    """The SHA-256 of a data file."""
+    with open(photos, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def current(path, steps, photos=None):
+    """Whether a stored evaluation is of the last step, and of the same photos."""
     try:
-        return json.loads(path.read_text())["step"] == steps
+        stored = json.loads(path.read_text())
+        return stored["step"] == steps and (photos is None or stored["photos"] == data_digest(photos))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
@@ -155,8 +178,10 @@ def packed(arrays):
     return data.getvalue()
 
 
-def gather(plan, out, device=None):
+def gather(plan, out, device=None, photos=None):
     """Evaluate every finished training: (results for the JSON, images, rows of the grid).
+
+    photos: a photo file on which every training is evaluated, too, or None.
 
     Raises ValueError if the baseline has no finished training.
     """
@@ -170,8 +195,11 @@ def gather(plan, out, device=None):
         found = [evaluated(plan, out, reading, seed, device) for seed in done[reading.name]]
         reports[reading.name], grids[reading.name] = [f[0] for f in found], found[0][1]
     first = grids[plan.baseline]
+    found = results(plan, out, done, reports)
+    if photos is not None:
+        add_photos(found, plan, out, photos, device)
     return (
-        results(plan, out, done, reports),
+        found,
         {key: first[key] for key in ("x_i", "y_j", "truth")},
         {name: (arrays["x_ij"], arrays["alpha"]) for name, arrays in grids.items()},
     )
@@ -179,13 +207,10 @@ def gather(plan, out, device=None):
 
 def results(plan, out, done, reports):
     """The results of a study for JSON: aggregates only, no values per swap."""
-    columns = {name: [study.columns_of(r) for r in found] for name, found in reports.items()}
     base, runs = reports[plan.baseline][0], {}
+    compared = compare(plan, done, reports)
     for reading in (r for r in plan.runs if r.name in reports):
         seeds = done[reading.name]
-        paired = [
-            columns[plan.baseline][k] for k, seed in enumerate(done[plan.baseline]) if seed in seeds
-        ] or columns[plan.baseline]
         runs[reading.name] = {
             "about": reading.about,
             "changes": reading.changes,
@@ -193,7 +218,7 @@ def results(plan, out, done, reports):
             "seeds": seeds,
             "sha256": [r["sha256"] for r in reports[reading.name]],
             "seconds": [r["metadata"].get("seconds") for r in reports[reading.name]],
-            "measures": study.compared(columns[reading.name], paired),
+            "measures": compared[reading.name],
             "curves": [study.curves(run_of(out, reading, seed).read_log()) for seed in seeds],
         }
     missing = {r.name: [s for s in plan.seeds if s not in done[r.name]] for r in plan.runs}
@@ -214,6 +239,33 @@ def results(plan, out, done, reports):
     }
 
 
+def compare(plan, done, reports):
+    """Run name -> `study.compared` with the baseline's trainings of the same seeds.
+
+    done: run name -> its finished seeds; reports: run name -> the evaluation of each of these.
+    """
+    columns = {name: [study.columns_of(r) for r in found] for name, found in reports.items()}
+    base, compared = columns[plan.baseline], {}
+    for name, runs in columns.items():
+        paired = [found for seed, found in zip(done[plan.baseline], base) if seed in done[name]]
+        compared[name] = study.compared(runs, paired or base)
+    return compared
+
+
+def add_photos(found, plan, out, photos, device):
+    """Add each run's measures on a photo file to the results of a study."""
+    runs = {r.name: r for r in plan.runs if r.name in found["runs"]}
+    done = {name: found["runs"][name]["seeds"] for name in runs}
+    reports = {
+        name: [evaluated(plan, out, run, seed, device, photos)[0] for seed in done[name]]
+        for name, run in runs.items()
+    }
+    base = reports[plan.baseline][0]
+    found["photos"] = {"data": Path(photos).name, "n": base["n"], "people": base["people"]}
+    for name, measures_there in compare(plan, done, reports).items():
+        found["runs"][name]["photos"] = measures_there
+
+
 def list_state(plan, out, chosen):
     """Print the run, seed and state of each training."""
     for reading in chosen:
@@ -221,9 +273,13 @@ def list_state(plan, out, chosen):
             click.echo(f"{reading.name:<24}seed {seed:<4}{state(plan, out, reading, seed):<9}{reading.about}")
 
 
-def write_study(plan, out, device, copy=None):
-    """Write OUT/results.json, table.md, grid.png and differences.png; copy: also results and plots there."""
-    found, pictures, rows = gather(plan, out, device)
+def write_study(plan, out, device, copy=None, photos=None, document=None):
+    """Write OUT/results.json, table.md, grid.png and differences.png.
+
+    copy: also results and plots there; photos: also measure on this photo file; document: also insert
+    the table there.
+    """
+    found, pictures, rows = gather(plan, out, device, photos)
     text = json.dumps(found, indent=1, sort_keys=False, allow_nan=False) + "\n"
     note = f"{plan.title}; {plan.steps} steps, seed {plan.seeds[0]}"
     grid = study.grid(pictures, rows, note)
@@ -244,6 +300,9 @@ def write_study(plan, out, device, copy=None):
     for path, content in files.items():
         write_atomically(path, content)
         click.echo(f"wrote {path}")
+    if document:
+        write_between(document, study.markdown(found), *MARKERS)
+        click.echo(f"wrote {document}")
     click.echo(study.markdown(found))
 
 
@@ -264,8 +323,19 @@ def write_study(plan, out, device, copy=None):
     help="Also write the results to this file and the plots next to it, for example "
     "docs/results/ablations_NAME.json.",
 )
+@click.option(
+    "--photos",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Also evaluate each run on the test split of this photo file, for example of real photos.",
+)
+@click.option(
+    "--update",
+    "document",
+    type=click.Path(dir_okay=False),
+    help=f"Also insert the tables between {MARKERS[0]} and {MARKERS[1]} in this document.",
+)
 @options.device_option
-def command(plan, out, only, listed, no_training, results, device):
+def command(plan, out, only, listed, no_training, results, photos, document, device):
     """Train the missing runs of PLAN, then evaluate and compare all runs.
 
     Writes results.json, table.md, grid.png (the same swaps for each run) and differences.png to
@@ -281,4 +351,4 @@ def command(plan, out, only, listed, no_training, results, device):
         for reading in chosen:
             if state(plan, out, reading, seed) != "done":
                 train(plan, out, reading, seed, device)
-    write_study(plan, out, device, results)
+    write_study(plan, out, device, results, photos, document)

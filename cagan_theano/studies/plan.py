@@ -10,6 +10,8 @@ pairs = 4000
 size = "128x96"
 seed = 0
 held_out = 200
+wardrobe = "shop"             # default: "paper"
+true_swaps = 4000             # for runs that train on true swaps (default: 0)
 
 [config]                      # options of every run (cagan_theano.config.Config)
 batch_size = 16
@@ -31,10 +33,11 @@ from cagan_theano.io.hdf5 import quoted
 from cagan_theano.io.text import one_line
 from data_prep.store import check_size
 
+WARDROBES = "paper", "shop"
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 MAX_BYTES = 1 << 20
 PLANS = Path(__file__).with_name("plans")
-EXAMPLES = "shipped plans are first, readings"
+EXAMPLES = "shipped plans are first, objective, readings, reimplementations"
 TOP = {
     "title": str,
     "about": str,
@@ -45,7 +48,7 @@ TOP = {
     "config": dict,
     "runs": dict,
 }
-SHOOT = {"pairs": 2000, "size": "128x96", "seed": 0, "held_out": 200}
+SHOOT = {"pairs": 2000, "size": "128x96", "seed": 0, "held_out": 200, "wardrobe": "paper", "true_swaps": 0}
 RUN = {"about": str, "config": dict, "clutter": bool}
 FIXED = ("steps", "seed", "height", "width")
 """Options that are set elsewhere in the plan."""
@@ -138,6 +141,12 @@ def read_shoot(table, path):
     need(match, path, f"size {quoted(shoot['size'])} is not HEIGHTxWIDTH such as 128x96")
     size = int(match[1]), int(match[2])
     check_size(*size, str(path))
+    need(shoot["wardrobe"] in WARDROBES, path, f"wardrobe must be one of {', '.join(WARDROBES)}")
+    need(
+        shoot["true_swaps"] == 0 or shoot["true_swaps"] > 0 and shoot["pairs"] >= 4,
+        path,
+        "true_swaps must be at least 0, and needs at least 4 pairs",
+    )
     need(
         shoot["pairs"] >= 1 and shoot["held_out"] >= 4 and shoot["seed"] >= 0,
         path,

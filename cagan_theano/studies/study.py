@@ -96,27 +96,40 @@ def score(point, name):
 
 def markdown(results):
     """The results of a study as a Markdown table."""
-    head = ["run", "changed", *MEASURES]
     lines = [
         f"{results['title']}: {results['trainings']} trainings of {results['steps']} steps; "
         f"{results['n']} held-out swaps of {results['people']} people.",
         "",
-        "| " + " | ".join(head) + " |",
-        "|" + " --- |" * len(head),
-    ]
-    for name, run in results["runs"].items():
-        cells = [cell(measure, run["measures"][measure], name == results["baseline"]) for measure in MEASURES]
-        seeds = len(run["seeds"])
-        first = f"{name} ({seeds} seed{'s' * (seeds > 1)})"
-        lines.append("| " + " | ".join([first, changes(run), *cells]) + " |")
-    lines += [
+        *rows_of(results, "measures"),
         "",
+    ]
+    if "photos" in results:
+        photos = results["photos"]
+        lines += [
+            f"The same trainings on {photos['n']} swaps of {photos['people']} people in {photos['data']}:",
+            "",
+            *rows_of(results, "photos"),
+            "",
+        ]
+    lines += [
         f"Mean over seeds; the baseline with its {PERCENT} interval over people or garments, the other "
         f"runs with their difference from the baseline and its interval. Better or worse: {AGREE}. "
         "The measures are defined in docs/evaluation.md.",
     ]
     missing = [f"{name} ({seeds})" for name, seeds in results["missing"].items()]
     return "\n".join(lines + (["", f"Not trained yet: {', '.join(missing)}."] if missing else []))
+
+
+def rows_of(results, key):
+    """The lines of a table of all runs; key: of a run's measures, "measures" or "photos"."""
+    head = ["run", "changed", *MEASURES]
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for name, run in results["runs"].items():
+        cells = [cell(measure, run[key][measure], name == results["baseline"]) for measure in MEASURES]
+        seeds = len(run["seeds"])
+        first = f"{name} ({seeds} seed{'s' * (seeds > 1)})"
+        lines.append("| " + " | ".join([first, changes(run), *cells]) + " |")
+    return lines
 
 
 def changes(run):
