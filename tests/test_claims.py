@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from figure_toys import ToyModel
+from figure_toys import ToyModel, write_photos
 
 from cagan_theano import weights
 from cagan_theano.config import Config
@@ -305,12 +305,32 @@ def test_the_document_is_that_of_the_stored_results():
         claims.read_results(folder / "shipped.json"),
         claims.read_studies(folder),
         claims.read_training(folder / "training.json"),
+        claims.read_results(folder / "photos.json"),
     )
     assert (ROOT / "docs/claims.md").read_text() == text, "run python replicate/claims.py"
     for link in re.findall(r"\]\(((?:results/|\w+\.md)[^)#]*)\)", text):
         assert (ROOT / "docs" / link).exists(), link
     anchors = [f"#{document.anchor(n, c.title)}" for n, c in enumerate(verdicts.CLAIMS, 1)]
     assert all(f"({anchor})" in text for anchor in anchors)
+
+
+def test_photos_are_judged_by_the_same_rules():
+    text = document.document(shipped(), {}, None, shipped(alpha_iou=0.7))
+    rows = {line.split(" | ")[0]: line for line in text.splitlines() if line.startswith("| ")}
+    assert rows["| #"].endswith("| on photos |")
+    assert rows["| 1"].endswith("| **reproduced** |") and rows["| 2"].endswith("| **partly** |")
+    assert rows["| 4"].endswith("| - |")  # needs renderings of the training set
+    masks = text.split("## 2. ")[1].split("## 3. ")[0]
+    assert "Verdict: **reproduced**" in masks and "in real photos: **partly**" in masks
+    assert "| 0.900 |" in masks and "| 0.700 |" in masks
+    assert "on photos" not in document.document(shipped(), {}, None)
+
+
+def test_photos_of_other_weights_are_left_out(tmp_path):
+    path = tmp_path / "photos.json"
+    assert claims.of_weights(path, "ab") is None
+    path.write_text('{"sha256": "ab"}')
+    assert claims.of_weights(path, "ab") == {"sha256": "ab"} and claims.of_weights(path, "cd") is None
 
 
 def test_a_log_is_condensed_to_means(tmp_path):
@@ -368,6 +388,15 @@ def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
         text = capsys.readouterr()
         assert done.value.code == 0, text.err
         assert again[0] in text.out.splitlines()[0]
+    photos = write_photos(tmp_path / "real.h5", 4)
+    bare = write_photos(tmp_path / "bare.h5", 4, triples=False)
+    for data, code, words in ((bare, 1, "has no true swaps"), (photos, 0, "photos.json")):
+        with pytest.raises(SystemExit) as done:
+            main(claims.command, [*arguments, "--photos", str(data)])
+        text = capsys.readouterr()
+        assert done.value.code == code and words in text.out + text.err
+    there = json.loads((tmp_path / "r/photos.json").read_text())
+    assert there["n"] == 4 and "swaps" not in there and str(tmp_path) not in json.dumps(there)
     found = json.loads((tmp_path / "r/shipped.json").read_text())
     assert "swaps" not in found and found["n"] == 6 and found["trained_n"] == 5
     assert {k: e["n"] for k, e in found["controlled"]["kinds"].items()} == dict.fromkeys(shoots.FIELDS, 4)

@@ -1,11 +1,13 @@
 """Write docs/claims.md: each claim of the paper with its experiment, numbers and verdict.
 
-    python replicate/claims.py [--checkpoint H5] [--log RUN/log.jsonl]
+    python replicate/claims.py [--checkpoint H5] [--log RUN/log.jsonl] [--photos DATA]
 
-Measures the checkpoint unless docs/results/shipped.json already has its numbers, reads the studies
-docs/results/ablations_*.json, and generates the document.  No number is entered by hand.
+Measures the checkpoint unless docs/results/shipped.json already has its numbers, likewise photos.json
+on real photos, reads the studies docs/results/ablations_*.json, and generates the document.  No number
+is entered by hand.
 """
 
+import functools
 import json
 import os
 import time
@@ -62,6 +64,19 @@ def measured(checkpoint, model, data=None, seed=0):
         result["clutter"] = harder(measures.measure(model, street, cycle=False), columns, seed)
     result["speed"] = speed(model)
     return result
+
+
+def photographed(checkpoint, model, data, seed=0):
+    """The measures of a checkpoint on real photos with true swaps, for photos.json.
+
+    Raises ValueError for a photo file without true swaps; see also `held_out.open_split`.
+    """
+    with held_out.open_split(data, model) as held:
+        if held.photos.triples is None or held.photos.triples.x_ij is None:
+            raise ValueError(f"{data}: has no true swaps; `python -m data_prep recolors` makes such files")
+        columns = measures.measure(model, held, cycle=False)
+        result = evaluate.report(checkpoint, model, held, columns, seed)
+    return {key: value for key, value in result.items() if key != "swaps"}
 
 
 def kinds(columns, seed=0):
@@ -172,21 +187,27 @@ def read_studies(folder):
     return {path.name: read_results(path) for path in paths}
 
 
+def of_weights(path, sha256):
+    """The results in a file if they are of these weights, else None."""
+    found = read_results(path)
+    return found if found and found.get("sha256") == sha256 else None
+
+
 def write_json(path, value):
     """Write a JSON file and print its path."""
     write_atomically(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
     click.echo(f"wrote {path}")
 
 
-def shipped(path, checkpoint, again, backend, device):
-    """The measurements of a checkpoint: those stored at `path` if they belong to it, else new ones."""
+def stored_or_new(path, checkpoint, again, new):
+    """The measurements stored at `path` if they are of a checkpoint's weights, else new(), stored there."""
     from cagan_theano.checkpoint import load_checkpoint
 
     stored = None if again else read_results(path)
     if stored and stored.get("sha256") == load_checkpoint(checkpoint).sha256:
         click.echo(f"{path}: already has the measurements of these weights; --again repeats them")
         return stored
-    found = measured(checkpoint, weights.load_model(checkpoint, backend, device))
+    found = new()
     write_json(path, found)
     return found
 
@@ -209,16 +230,26 @@ def shipped(path, checkpoint, again, backend, device):
     help="log.jsonl of the checkpoint's training, condensed into training.json.",
 )
 @click.option("--again", is_flag=True, help="Measure again even if the numbers are stored.")
+@click.option(
+    "--photos",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Photo file of real photos with true swaps, to judge the claims on them, too.",
+)
 @options.backend_option
 @options.device_option
-def command(checkpoint, results, out, log, again, backend, device):
+def command(checkpoint, results, out, log, again, photos, backend, device):
     """Write docs/claims.md from measurements of a checkpoint and stored studies."""
     results = Path(results)
     results.mkdir(parents=True, exist_ok=True)
     if log:
         write_json(results / "training.json", condensed(log))
-    found = shipped(results / "shipped.json", checkpoint, again, backend, device)
+    model = functools.cache(lambda: weights.load_model(checkpoint, backend, device))
+    found = stored_or_new(results / "shipped.json", checkpoint, again, lambda: measured(checkpoint, model()))
+    path = results / "photos.json"
+    if photos:
+        stored_or_new(path, checkpoint, again, lambda: photographed(checkpoint, model(), photos))
     write_atomically(results / "shipped.png", chart.summary(found))
     training = read_training(results / "training.json")
-    write_atomically(out, document.document(found, read_studies(results), training))
+    text = document.document(found, read_studies(results), training, of_weights(path, found["sha256"]))
+    write_atomically(out, text)
     click.echo(f"wrote {out}")

@@ -41,11 +41,17 @@ trainings below the paper's scale can support a claim but not refute it: the ver
 """
 
 
-def document(shipped, studies, training):
-    """docs/claims.md as text, from stored results alone."""
+PHOTOS_COMMAND = (
+    "`python replicate/claims.py --photos DATA`, with [the photos of a shop](evaluation.md"
+    "#real-photos-with-ground-truth), on which the articles are cut from photos"
+)
+
+
+def document(shipped, studies, training, photos=None):
+    """docs/claims.md as text, from stored results alone; photos: measures on real photos, or None."""
     found = [(claim, claim.judge(shipped, studies, training)) for claim in CLAIMS]
-    parts = [HEAD.format(**head(shipped, found)), summary(found), PLOT]
-    parts += [section(number, *one) for number, one in enumerate(found, 1)]
+    parts = [HEAD.format(**head(shipped, found)), summary(found, photos), PLOT]
+    parts += [section(number, *one, photos) for number, one in enumerate(found, 1)]
     parts += [study_section(file, results) for file, results in (studies or {}).items()]
     return "\n".join(parts)
 
@@ -72,15 +78,19 @@ def head(shipped, found):
     }
 
 
-def summary(found):
+def summary(found, photos):
     """The table of all claims."""
-    lines = ["| # | claim | verdict | main number |", "| --- | --- | --- | --- |"]
+    there = ["on photos"] if photos else []
+    head = ["#", "claim", "verdict", "main number", *there]
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for number, (claim, numbers) in enumerate(found, 1):
         first = next(iter(numbers.entries.items()), None)
         main = f"{first[0].split(':')[0]}: {with_interval(first[1])}" if first else ""
-        lines.append(
-            f"| {number} | [{claim.title}](#{anchor(number, claim.title)}) | {verdict_of(numbers)} | {main} |"
-        )
+        link = f"[{claim.title}](#{anchor(number, claim.title)})"
+        cells = [str(number), link, verdict_of(numbers), main]
+        if photos:
+            cells.append(verdict_of(claim.judge(photos, None, None)) if claim.on_photos else "-")
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -95,7 +105,7 @@ def verdict_of(numbers):
     return f"**{numbers.verdict}**" + (f" ({numbers.remark})" if numbers.remark else "")
 
 
-def section(number, claim, numbers):
+def section(number, claim, numbers, photos):
     """One claim in full."""
     lines = [
         f"## {number}. {claim.title}",
@@ -108,13 +118,25 @@ def section(number, claim, numbers):
         "",
     ]
     if numbers.entries:
-        lines += [f"| measure | value | {PERCENT} interval |", "| --- | --- | --- |"]
+        lines += [*entries_table(numbers.entries), ""]
+        lines += [f"Command: {numbers.command}; numbers: {numbers.source}.", ""]
+    if photos and claim.on_photos:
+        there = claim.judge(photos, None, None)
         lines += [
-            f"| {label} | {value(entry['value'])} | {between(entry)} |"
-            for label, entry in numbers.entries.items()
+            f"On {photos['n']} swaps of {photos['people']} people in real photos: {verdict_of(there)}.",
+            "",
+            *entries_table(there.entries),
+            "",
+            f"Command: {PHOTOS_COMMAND}; numbers: [photos.json](results/photos.json).",
+            "",
         ]
-        lines += ["", f"Command: {numbers.command}; numbers: {numbers.source}.", ""]
     return "\n".join(lines)
+
+
+def entries_table(entries):
+    """The lines of a table of entries with their intervals."""
+    lines = [f"| measure | value | {PERCENT} interval |", "| --- | --- | --- |"]
+    return lines + [f"| {label} | {value(e['value'])} | {between(e)} |" for label, e in entries.items()]
 
 
 def study_section(file, results):

@@ -45,7 +45,8 @@ class Numbers(NamedTuple):
 class Claim(NamedTuple):
     """A claim: title, section of the paper, experiment, rule in words, and its judge.
 
-    judge(shipped, studies, training) returns `Numbers`.
+    judge(shipped, studies, training) returns `Numbers`; on_photos: whether real photos with true
+    swaps allow the same judgment.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Claim(NamedTuple):
     experiment: str
     rule: str
     judge: Callable
+    on_photos: bool = False
 
 
 @dataclass(frozen=True)
@@ -434,6 +436,7 @@ CLAIMS = (
         "as a share of the unchanged image's error; for reference, a flat fill given the true region.",
         PLAUSIBLE_RULE,
         plausible,
+        on_photos=True,
     ),
     Claim(
         "Masks are accurate though never supervised",
@@ -446,7 +449,8 @@ CLAIMS = (
             "alpha_precision",
             "alpha_recall",
             "alpha_average_precision",
-        ),  # fmt: skip
+        ),
+        on_photos=True,
     ),
     Claim(
         "The rest of the image is kept",
@@ -458,7 +462,8 @@ CLAIMS = (
             "outside_unchanged",
             "ssim_outside",
             "ssim_outside_unchanged",
-        ),  # fmt: skip
+        ),
+        on_photos=True,
     ),
     Claim(
         "Unseen humans and articles work as well",
@@ -488,7 +493,8 @@ CLAIMS = (
             "color_correlation",
             "inside_low_pass",
             more=bands,
-        ),  # fmt: skip
+        ),
+        on_photos=True,
     ),
     Claim(
         "In-place color changes are easier than texture and geometric deformations",
