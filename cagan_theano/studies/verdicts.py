@@ -436,7 +436,7 @@ CLAIMS = (
         "as a share of the unchanged image's error; for reference, a flat fill given the true region.",
         PLAUSIBLE_RULE,
         plausible,
-        on_photos=True,
+        True,
     ),
     Claim(
         "Masks are accurate though never supervised",
@@ -450,8 +450,7 @@ CLAIMS = (
             "alpha_recall",
             "alpha_average_precision",
         ),
-        on_photos=True,
-    ),
+    )._replace(on_photos=True),
     Claim(
         "The rest of the image is kept",
         "2.3, 3.2",
@@ -463,8 +462,7 @@ CLAIMS = (
             "ssim_outside",
             "ssim_outside_unchanged",
         ),
-        on_photos=True,
-    ),
+    )._replace(on_photos=True),
     Claim(
         "Unseen humans and articles work as well",
         "3.2, Figure 6",
@@ -494,8 +492,7 @@ CLAIMS = (
             "inside_low_pass",
             more=bands,
         ),
-        on_photos=True,
-    ),
+    )._replace(on_photos=True),
     Claim(
         "In-place color changes are easier than texture and geometric deformations",
         "3.2",
