@@ -213,6 +213,17 @@ class Config:
         OTHERS + "none mentioned",
         ("together", "apart"),
     )
+    crop_margin: float = option(
+        0.0,
+        "enlarge photos of people by this fraction in training and crop them to their size at random; "
+        "0: neither",
+        OTHERS + "none mentioned",
+    )
+    d_noise: float = option(
+        0.0,
+        "standard deviation of Gaussian noise that is added to D's images, in [-1, 1], in training",
+        OTHERS + "none mentioned",
+    )
     blend: str = option(
         "both",
         "swaps that are blended with the photo in training; second: only the one back, so that D and the "
@@ -328,7 +339,7 @@ def check_ranges(config: Config) -> None:
     bounds = {
         "norm_epsilon": (0, 1), "init_std": (0, 1), "gamma_i": (0, 1e6), "gamma_c": (0, 1e6),
         **dict.fromkeys(("gamma_adv", *TRUTHS), (0, 1e6)), "average": (0, 1),
-        "learning_rate_decay": (0, 1),
+        "learning_rate_decay": (0, 1), "crop_margin": (0, 1), "d_noise": (0, 1),
         "mask_prior": (0.5, 1), "learning_rate": (0, 1), "beta1": (0, 1), "beta2": (0, 1),
         "epsilon": (0, 1), "batch_size": (1, 65536), "steps": (1, 10**9), "seed": (0, 2**32 - 1),
     }  # fmt: skip
@@ -352,6 +363,8 @@ def check_combinations(config: Config) -> None:
         )
     if config.mirror != "together" and config.needs_truth:
         raise ValueError(f"mirror={config.mirror!r}: true swaps need mirror='together'")
+    if config.crop_margin and config.needs_truth:
+        raise ValueError(f"crop_margin={config.crop_margin}: true swaps need crop_margin=0")
     if not any(getattr(config, name) for name in ("gamma_i", "gamma_c", "gamma_adv", *TRUTHS)):
         raise ValueError("gamma_adv=0: all other weights of G's loss are 0, too; set one of them")
     if config.schedule == "alternate" and not config.adversarial_terms:

@@ -22,7 +22,6 @@ class Preset(NamedTuple):
         return Config(**{**self.changes, **changes})
 
 
-CROPPED = "photos of people enlarged by 16 % and cropped at random"
 KERAS = "no bias in the output layers; norm's epsilon beside the deviation"
 KERAS_D = dict(d_kernel=4, d_tail=512, copies_d=False)
 BATCH = dict(d_norm="batch")
@@ -33,8 +32,8 @@ SHAOANLU = {**KERAS_G, **KERAS_D, **BATCH, **FLIPS, "d_widths": (64, 128, 256), 
 PRESETS = {
     "shaoanlu": Preset(
         "shaoanlu/Conditional-Analogy-GAN-keras, CAGAN.ipynb (Keras, 2017)",
-        {**SHAOANLU, "steps": 5000},
-        (CROPPED, KERAS),
+        {**SHAOANLU, "crop_margin": 0.15625, "steps": 5000},  # 128x96 to 148x111
+        (KERAS,),
     ),
     "chen-mingyie": Preset(
         "chen-mingyie/FashionAI, app/business/CAGAN.ipynb (Keras, 2020)",
@@ -45,12 +44,11 @@ PRESETS = {
         "pkglimmer/Conditional-Analogy-GAN (PyTorch, 2021)",
         {
             **KERAS_G, **KERAS_D, "d_widths": (64, 128, 256), "batch_size": 64,
-            "steps": 11000, "learning_rate_decay": 0.2,
+            "steps": 11000, "learning_rate_decay": 0.2, "d_noise": 0.05,
         },
         (
             "kernels of 4x3 in G's encoder",
             "no gain and shift in G's norms",
-            "Gaussian noise of 0.05 on D's input",
             "one fixed y_j for each pair",
         ),
     ),
@@ -76,7 +74,7 @@ PRESETS = {
         "zebincai/imaginaire, CAGAN.md (PyTorch, 2021)",
         dict(
             g_kernel=3, activation="leaky", copies_g="y_j", copies_mode="append", copies_d=False, gamma_i=0.0,
-            batch_size=32, steps=200000, **FLIPS,
+            batch_size=32, steps=200000, crop_margin=0.078125, **FLIPS,  # 128 to 138
         ),
         (
             "alpha without a sigmoid",
@@ -85,7 +83,7 @@ PRESETS = {
             "leaky ReLU in the decoder",
             "orthogonal initial weights",
             "noise of a learned scale in D; D's head without padding",
-            "photos of people enlarged by 8 % and cropped at random",
+            "photos enlarged by 5 % instead of 8 % in width",
         ),
     ),
 }  # fmt: skip

@@ -18,8 +18,9 @@ pytestmark = [
 ]
 
 
-def test_two_steps_in_c_are_those_of_jax(tiny_photos, jax_backend):
-    cases = [Case(tiny_photos, backend) for backend in (jax_backend, choose_backend("c"))]
+@pytest.mark.parametrize("changes", [{}, dict(crop_margin=0.2, d_noise=0.05)])
+def test_two_steps_in_c_are_those_of_jax(changes, tiny_photos, jax_backend):
+    cases = [Case(tiny_photos, backend, **changes) for backend in (jax_backend, choose_backend("c"))]
     sampler = cases[0].sampler
     for draw in (sampler.draw(), sampler.draw()):
         jax, c = (case.functions.update(draw) for case in cases)

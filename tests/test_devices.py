@@ -36,7 +36,8 @@ photos = SimpleNamespace(x=x, y=y, mask=None, garment=np.arange(rows), triples=N
 for count in counts:
     count = count if count == "all" else int(count)
     backend = choose_backend("jax", "cpu", devices=count, cluster=cluster)
-    trainer = Trainer(small_config(batch_size=8), photos, backend)
+    config = small_config(batch_size=8, crop_margin=0.1, d_noise=0.05)  # all kinds of inputs
+    trainer = Trainer(config, photos, backend)
     update = getattr(trainer.functions, f"update_{network}")
     losses = [list(update(trainer.sampler.draw()).values()) for _ in range(3)]
     weights = sum(float(np.abs(value).sum()) for value in trainer.state()[network].values())

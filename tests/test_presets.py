@@ -56,9 +56,9 @@ def test_the_study_s_runs_are_the_presets_at_a_quarter_of_the_width():
             value // 4 if field == "d_tail" else value
             for field, value in full.items() if field not in ("steps", "batch_size")
         }  # fmt: skip
-    # on larger images than ours, b01902041 has shaoanlu's settings, but for the steps
+    # on larger images than ours, b01902041 has shaoanlu's settings, but for the crop and the steps
     assert set(PRESETS) - set(runs) == {"b01902041"}
-    same = (PRESETS[name].config(steps=1) for name in ("shaoanlu", "b01902041"))
+    same = (PRESETS[name].config(steps=1, crop_margin=0.0) for name in ("shaoanlu", "b01902041"))
     assert len(set(same)) == 1
 
 
@@ -113,3 +113,8 @@ def test_refused_combinations():
         small_config(d_tail=3)
     with pytest.raises(ValueError, match="true swaps need mirror='together'"):
         small_config(mirror="apart", gamma_truth=1.0)
+    with pytest.raises(ValueError, match="crop_margin=0.1: true swaps need crop_margin=0"):
+        small_config(crop_margin=0.1, gamma_truth=1.0)
+    for name in ("crop_margin", "d_noise"):
+        with pytest.raises(ValueError, match=f"{name}=-0.1: must be in 0..1"):
+            small_config(**{name: -0.1})

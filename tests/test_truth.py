@@ -105,6 +105,26 @@ def test_the_region_is_what_either_garment_covers():
         assert made[n, 0, r, c] == (one[n, r, c, 0] > 127.5 or other[n, r, c, 0] > 127.5)
 
 
+@pytest.mark.parametrize("blend", ["both", "second", "first"])
+def test_terms_of_true_swaps_take_x_ij_whatever_D_takes(blend, jax_backend):
+    config = small_config(blend=blend, gamma_truth=1.0, gamma_detail=1.0)
+    networks = build_networks(config)
+    images = [random_images(2, 3, 32, 32, seed=seed) for seed in range(4)]
+
+    def terms(x_i, y_i, y_j, truth):
+        found = losses_of_G(networks, Batch(x_i, y_i, y_j, y_j, None, truth), config)
+        made = networks.G(x_i, y_i, y_j)
+        return [found["L_truth"], found["L_detail"], found["adv_G"], made.x_ij, made.x_tilde_ij]
+
+    L_truth, L_detail, adv_G, x_ij, x_tilde = evaluate(terms, *images, mode=jax_backend.mode)
+    error = x_ij.astype(np.float64) - images[3]
+    assert L_truth == pytest.approx(np.abs(error).mean(), rel=1e-5)
+    assert L_detail == pytest.approx(loop_detail(error), rel=1e-5)
+    taken = x_tilde if blend == "second" else x_ij
+    logits = evaluate(networks.D, taken, images[2], mode=jax_backend.mode)
+    assert adv_G == pytest.approx(np.logaddexp(0, -logits.astype(np.float64)).mean(), rel=1e-5)
+
+
 # --- minibatches
 
 
@@ -140,7 +160,7 @@ def test_options_that_are_off_draw_nothing(digest):
     sampler, found = sampling.Sampler(config, GARMENTS, triples()), hashlib.sha256()
     for _ in range(20):
         draw = sampler.draw()
-        assert draw[6:] == (None,) * 5
+        assert draw[6:] == (None,) * 8
         found.update(b"".join(a.tobytes() for a in draw[:6]))
     assert found.hexdigest()[:16] == digest
 
@@ -450,6 +470,6 @@ def test_what_is_ours_is_off_and_named():
     assert set(ours) == set(ALL) - {"mismatch", "mask", "steps"}
     assert Config(**ALL).without_ours().ours() == []
     shown = CliRunner().invoke(train.train, ["--help"]).output
-    assert " ".join(shown.split()).count("not the paper's; ours:") == 12
+    assert " ".join(shown.split()).count("not the paper's; ours:") == 14
     with pytest.raises(ValueError, match="gamma_truth is ours"):
         golden.configuration('{"gamma_truth": 1}')

@@ -1,7 +1,7 @@
 """Minibatches gathered from photos that stay on the device.
 
 A step transfers only the row indices of its minibatch and, with config.augmentation, its flips,
-shifts and tones; the graph gathers the images.
+shifts and tones; the graph gathers the images.  Noise for D is transferred whole.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ import numpy as np
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.learning.sampling import MASK_LEVEL, TONES, Indices
+from cagan_theano.learning.sampling import JUDGED, MASK_LEVEL, TONES, Indices, enlarged
 from cagan_theano.network.layers import Variable
 
 at = aesara.tensor
@@ -20,7 +20,8 @@ class Batch(NamedTuple):
     """A symbolic minibatch: x_i, y_i, y_j, y_k [N, 3, H, W] in [-1, 1]; m_i [N, 1, H, W] or None.
 
     truth [N, 3, H, W]: the true x_ij, if config.needs_truth.  region [N, 1, H, W]: 1 where the old or
-    the new garment covers a pixel, else 0, if config.gamma_region > 0.  Otherwise None.
+    the new garment covers a pixel, else 0, if config.gamma_region > 0.  noise [N, 4, 6, H, W]: see
+    `Indices`, if config.d_noise > 0.  Otherwise None.
     """
 
     x_i: Variable
@@ -30,6 +31,7 @@ class Batch(NamedTuple):
     m_i: Variable | None
     truth: Variable | None = None
     region: Variable | None = None
+    noise: Variable | None = None
 
 
 def symbolic_indices(config: Config) -> Indices[Variable]:
@@ -46,6 +48,11 @@ def symbolic_indices(config: Config) -> Indices[Variable]:
         indices = indices._replace(mirror_y=rows("mirror_y"))
     if "tone" in config.augmentation:
         indices = indices._replace(tone_x=tones("tone_x"), tone_y=tones("tone_y"))
+    if config.crop_margin:
+        indices = indices._replace(top=rows("top"), left=rows("left"))
+    if config.d_noise:
+        shape = (config.batch_size, JUDGED, 6, config.height, config.width)
+        indices = indices._replace(noise=at.TensorType("float32", shape)("noise"))
     return indices
 
 
@@ -67,6 +74,8 @@ def symbolic_batch(
 
     def moved(source: Variable, rows: Variable, channels: int = 3) -> Variable:
         pixels = at.specify_shape(source[rows], image_shape(config, channels))
+        if config.crop_margin and source is not y:
+            pixels = cropped(pixels, indices, config, dtype)
         return augment(pixels, other if rows is indices.j or rows is indices.k else indices, config)
 
     def images(source: Variable, rows: Variable, tone: Variable | None) -> Variable:
@@ -83,7 +92,8 @@ def symbolic_batch(
         region = union(moved(mask, person, 1), moved(mask, indices.truth, 1), config, dtype)
     x_i = images(x, person, indices.tone_x)
     y_i, y_j, y_k = (images(y, rows, indices.tone_y) for rows in (indices.i, indices.j, indices.k))
-    return Batch(x_i, y_i, y_j, y_k, m_i, truth, region)
+    noise = None if indices.noise is None else indices.noise.astype(dtype)
+    return Batch(x_i, y_i, y_j, y_k, m_i, truth, region, noise)
 
 
 def union(one: Variable, other: Variable, config: Config, dtype: str = "float32") -> Variable:
@@ -99,7 +109,7 @@ def image_shape(config: Config, channels: int) -> tuple[int, int, int, int]:
 
 
 def to_graph(pixels: Variable, config: Config, dtype: str = "float32", channels: int = 3) -> Variable:
-    """uint8 [N, H, W, C] -> [N, C, H, W] in [-1, 1]; 0 -> -1 and 255 -> 1 exactly."""
+    """Levels 0..255 [N, H, W, C] -> [N, C, H, W] in [-1, 1]; 0 -> -1 and 255 -> 1 exactly."""
     images = pixels.astype(dtype) / np.asarray(127.5, dtype) - np.asarray(1, dtype)
     shape = (config.batch_size, channels, config.height, config.width)
     return at.specify_shape(images.dimshuffle(0, 3, 1, 2), shape)
@@ -116,6 +126,42 @@ def toned(images: Variable, tone: Variable) -> Variable:
     half, one = (np.asarray(number, images.dtype) for number in (0.5, 1))
     levels = gain * at.power((images + one) * half, gamma) + brightness
     return at.clip(levels, one - one, one) / half - one
+
+
+def cropped(pixels: Variable, indices: Indices[Variable], config: Config, dtype: str) -> Variable:
+    """The crop at indices.top, left of images [N, H, W, C] enlarged by config.crop_margin, bilinearly.
+
+    The enlarged image is not made.  Pixel centers are at halves, as in most image libraries.
+    """
+
+    def neighbors(start: Variable, side: int) -> tuple[Variable, Variable, Variable]:
+        """The two rows (or columns) [N, side] around each one of the crop, and the second's weight."""
+        scale = np.asarray(side / enlarged(side, config.crop_margin), dtype)
+        half = np.asarray(0.5, dtype)
+        centers = np.arange(side, dtype=dtype)[None] + half + start.astype(dtype).dimshuffle(0, "x")
+        place = at.clip(centers * scale - half, np.asarray(0, dtype), np.asarray(side - 1, dtype))
+        first = at.floor(place)
+        low = first.astype("int32")
+        return low, at.minimum(low + np.int32(1), np.int32(side - 1)), place - first
+
+    n = at.arange(config.batch_size).dimshuffle(0, "x", "x")
+    (top, bottom, down), (left, right, across) = (
+        neighbors(*pair) for pair in ((indices.top, config.height), (indices.left, config.width))
+    )
+    down, across = down.dimshuffle(0, 1, "x", "x"), across.dimshuffle(0, "x", 1, "x")
+
+    def row(rows: Variable) -> Variable:
+        """Pixels of these rows, interpolated between the columns."""
+        one, other = (pixels[n, rows.dimshuffle(0, 1, "x"), columns.dimshuffle(0, "x", 1)].astype(dtype)
+                      for columns in (left, right))  # fmt: skip
+        return between(one, other, across)
+
+    return between(row(top), row(bottom), down)
+
+
+def between(one: Variable, other: Variable, weight: Variable) -> Variable:
+    """Linear interpolation from one (weight 0) to the other (weight 1)."""
+    return one + weight * (other - one)
 
 
 def augment(pixels: Variable, indices: Indices[Variable], config: Config) -> Variable:

@@ -61,12 +61,13 @@ def losses_of_D(networks: Networks, batch: Batch, config: Config) -> Losses:
     """
     generated = generate(networks, batch)
     x_ij = blended(generated, "first", config)
-    people, articles = (batch.x_i, x_ij, batch.x_i), (batch.y_i, batch.y_j, batch.y_k)
+    pairs = (batch.x_i, batch.y_i), (x_ij, batch.y_j), (batch.x_i, batch.y_k)
+    people, articles = zip(*(noisy(*pair, n, batch) for n, pair in enumerate(pairs)))
     if config.d_norm == "batch":
         logits = [networks.D(image_shape(x, config), y) for x, y in zip(people, articles)]
     else:
-        pairs = (image_shape(at.concatenate(images, axis=0), config) for images in (people, articles))
-        joined, n = networks.D(*pairs), config.batch_size
+        stacks = (image_shape(at.concatenate(images, axis=0), config) for images in (people, articles))
+        joined, n = networks.D(*stacks), config.batch_size
         logits = [joined[:n], joined[n : 2 * n], joined[2 * n :]]
     real, fake, mismatch = logits
     terms = discriminator_loss(real, fake, mismatch, config)
@@ -84,15 +85,23 @@ def losses_of_G(networks: Networks, batch: Batch, config: Config) -> Losses:
     x_ij = image_shape(blended(generated, "first", config), config)
     terms: Terms = {}
     if config.gamma_adv:
-        terms["adv_G"] = adversarial_loss(networks.D(x_ij, batch.y_j), config), config.gamma_adv
+        logits = networks.D(*noisy(x_ij, batch.y_j, 3, batch))
+        terms["adv_G"] = adversarial_loss(logits, config), config.gamma_adv
     terms["L_id"] = identity_loss(generated.alpha, config), config.gamma_i
     if config.gamma_c:
         # section 2.3: the cycle swaps y_j back for y_i; the photo's mask is the best one available
         back = networks.G(x_ij, batch.y_j, batch.y_i, batch.m_i)
         terms["L_cyc"] = cycle_loss(batch.x_i, blended(back, "second", config), config), config.gamma_c
-    terms |= true_terms(batch, x_ij, output, config)
+    terms |= true_terms(batch, image_shape(generated.x_ij, config), output, config)
     loss = weighted(terms, x_ij.dtype)
     return OrderedDict(loss_G=loss, **{name: term for name, (term, _) in terms.items()})
+
+
+def noisy(x: Variable, y: Variable, n: int, batch: Batch) -> tuple[Variable, Variable]:
+    """A pair of D's images with the n-th noise of the minibatch, if there is any."""
+    if batch.noise is None:
+        return x, y
+    return x + batch.noise[:, n, :3], y + batch.noise[:, n, 3:]
 
 
 def blended(generated: Generated, swap: str, config: Config) -> Variable:

@@ -19,6 +19,8 @@ SHIFT = 16  # augmentation "crop" shifts by up to 1/16 of a side; not stated; ou
 MASK_LEVEL = 127  # mask values above this are garment
 # largest changes of augmentation "tone", for values in [0, 1]: log gain of R, G, B, log gamma, brightness
 TONES = np.array([0.06, 0.06, 0.06, 0.2, 0.04])
+# what D takes in a step: its own real, fake and mismatched pair, and the fake of G's loss
+JUDGED = 4
 
 Array = NDArray[np.generic]
 Pixels = NDArray[np.uint8]
@@ -43,7 +45,7 @@ class PhotoArrays:
 
 
 class Indices(NamedTuple, Generic[Field]):
-    """One minibatch: rows i, j, k and augmentation, each int32 [N], or None if not used.
+    """One minibatch: rows i, j, k and random changes, each int32 [N], or None if not used.
 
     The fields are arrays, or in `cagan_theano.learning.batches` symbolic variables.
 
@@ -54,6 +56,9 @@ class Indices(NamedTuple, Generic[Field]):
     mirror_y: like mirror, for y_j and y_k, unless config.mirror is "together".
     tone_x, tone_y: float32 [N, 5], gains of R, G, B, gamma and brightness for the images of people
     and of the articles.
+    top, left: the crop's first row and column in the enlarged photo, with config.crop_margin.
+    noise: float32 [N, 4, 6, H, W], added to the images x, y of D's real, fake and mismatched pair and
+    of the fake in G's loss, with config.d_noise.
     """
 
     i: Field
@@ -67,6 +72,9 @@ class Indices(NamedTuple, Generic[Field]):
     mirror_y: Field | None = None
     tone_x: Field | None = None
     tone_y: Field | None = None
+    top: Field | None = None
+    left: Field | None = None
+    noise: Field | None = None
 
     def used(self) -> list[Field]:
         """The fields that are not None, in order."""
@@ -111,9 +119,13 @@ class Sampler:
         rows = Indices[Array](i, j, k, *(a.astype(np.int32) for a in (mirror, dy, dx)), *swapped)
         if config.mirrors_apart:
             rows = rows._replace(mirror_y=self.rng.integers(0, 2, size).astype(np.int32))
-        if "tone" not in config.augmentation:
-            return rows
-        return rows._replace(tone_x=self.tone(), tone_y=self.tone())
+        if "tone" in config.augmentation:
+            rows = rows._replace(tone_x=self.tone(), tone_y=self.tone())
+        if config.crop_margin:
+            rows = rows._replace(top=self.start(config.height), left=self.start(config.width))
+        if config.d_noise:
+            rows = rows._replace(noise=self.noise())
+        return rows
 
     def rows(self) -> tuple[RowNumbers, ...]:
         """Rows i, j of the articles and, with true swaps, of the person and the truth."""
@@ -129,6 +141,17 @@ class Sampler:
         change = self.rng.uniform(-1, 1, (self.config.batch_size, len(TONES))) * TONES
         tones = np.concatenate([np.exp(change[:, :4]), change[:, 4:]], axis=1)
         return np.asarray(tones, np.float32)
+
+    def start(self, side: int) -> RowNumbers:
+        """For each sample, where a crop of length `side` starts in the enlarged photo."""
+        room = enlarged(side, self.config.crop_margin) - side
+        return self.rng.integers(0, room + 1, self.config.batch_size).astype(np.int32)
+
+    def noise(self) -> NDArray[np.float32]:
+        """Noise for D's images, float32 [N, 4, 6, H, W]."""
+        config = self.config
+        shape = (config.batch_size, JUDGED, 6, config.height, config.width)
+        return self.rng.standard_normal(shape, np.float32) * np.float32(config.d_noise)
 
     def other(self, i: RowNumbers) -> RowNumbers:
         """For each row of i, a uniformly sampled row with another garment."""
@@ -147,6 +170,11 @@ class Sampler:
             self.rng.bit_generator.state = json.loads(text)
         except (TypeError, KeyError, ValueError, OverflowError, RecursionError) as error:
             raise ValueError(f"random state is unreadable: {error}") from error
+
+
+def enlarged(side: int, margin: float) -> int:
+    """The side in pixels of a photo that is enlarged by a fraction."""
+    return round(side * (1 + margin))
 
 
 def ways(triples: Triples | None, n: int, config: Config) -> RowNumbers:
