@@ -33,10 +33,11 @@ def cli():
 @click.option("--pairs", default=15000, help="Training pairs; the paper has 15000.")
 @click.option(
     "--wardrobe",
-    type=click.Choice(["paper", "shop"]),
+    type=click.Choice(["paper", "shop", "all"]),
     default="paper",
     help="paper: pullovers and hoodies, as in section 3.1; shop: a broader range of tops, with "
-    "pullovers and hoodies the largest part.",
+    "pullovers and hoodies the largest part; all: tops, trousers, skirts and dresses, each swapped for "
+    "another of its category.",
 )
 @size_option
 @click.option("--seed", default=0, type=click.IntRange(0), help="Random seed.")

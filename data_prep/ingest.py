@@ -183,8 +183,9 @@ def write(out, plan, work, keys, report, settings):
     """Write the data file, and just before it its report and sheet, which are reverted if it fails."""
     try:
         with PhotoWriter(out, *settings.size, report.provenance()) as writer:
+            categories = sorted({kept.pair.category for kept in plan.kept})
             for kept in tqdm(plan.kept, unit="pair", desc="writing"):
-                add_pair(writer, kept, work, keys)
+                add_pair(writer, kept, work, keys, categories)
             for i, j in plan.triples:
                 writer.add_triple(i, j)
             report.write()
@@ -193,8 +194,8 @@ def write(out, plan, work, keys, report, settings):
         raise
 
 
-def add_pair(writer, kept, work, keys):
-    """Append one `plan.Kept` pair to the file."""
+def add_pair(writer, kept, work, keys, categories):
+    """Append one `plan.Kept` pair to the file.  categories: the words of all pairs, [""] for none."""
     pair = kept.pair
     x, mask = work.images(keys["x", pair.person])
     y, y_mask = work.images(keys["y", pair.garment])
@@ -207,4 +208,5 @@ def add_pair(writer, kept, work, keys):
         mask=images[2],
         y_mask=images[3],
         files=(pair.person, pair.garment),
+        attributes={"category": (categories.index(pair.category), categories)} if any(categories) else None,
     )

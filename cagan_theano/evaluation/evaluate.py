@@ -21,6 +21,7 @@ from cagan_theano.evaluation.measures import (
     GAP,
     KINDS,
     MEASURES,
+    OF_CATEGORY,
     Measure,
     all_swaps,
     band_measures,
@@ -30,6 +31,7 @@ from cagan_theano.evaluation.measures import (
 )
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
+from cagan_theano.io.text import one_line
 
 __all__ = ["BAND_NAMES", "MEASURES", "Measure", "average", "measure", "report", "ratio", "summarize", "table"]
 
@@ -72,6 +74,18 @@ def summarize_kinds(columns, seed=0):
             found[kind] = {"n": count} | {
                 name: interval.estimate(of, columns, weights) for name, of in kind_measures(kind).items()
             }
+    return found
+
+
+def summarize_categories(columns, seed=0):
+    """The measures in `OF_CATEGORY` by category of the article: {n, measure ...}; {} if not stored."""
+    weights, found = interval.bootstrap_weights(columns, seed), {}
+    for column in (name for name in columns if name.startswith("category_")):
+        found[column.removeprefix("category_")] = {"n": int(columns[column].sum())} | {
+            m.name: interval.estimate(interval.within(m.of, column), columns, weights)
+            for m in known(columns)
+            if m.name in OF_CATEGORY
+        }
     return found
 
 
@@ -173,6 +187,7 @@ def report(checkpoint, model, held, columns, seed, trained=None):
         "measures": summarize(columns, seed),
         "bands": summarize_bands(columns, seed),
         "kinds": summarize_kinds(columns, seed),
+        "categories": summarize_categories(columns, seed),
         "gap": {} if trained is None else summarize_gap(columns, trained, seed),
         "trained_n": 0 if trained is None else len(trained["person"]),
         "precision_recall": curve(columns),
@@ -210,6 +225,7 @@ def table(result):
         )
         for name, entry in result["kinds"].items()
     ]
+    lines += [category_line(name, entry) for name, entry in result["categories"].items()]
     lines += [
         line(
             f"gap {name}",
@@ -220,6 +236,13 @@ def table(result):
         for name, entry in result["gap"].items()
     ]
     return "\n".join(lines + kernel_lines(result))
+
+
+def category_line(name, entry):
+    """One line of the table: a category's first measure with its interval, and the values of the others."""
+    first, *others = (key for key in OF_CATEGORY if key in entry)
+    values = "".join(f"; {key} {formatted(entry[key]['value'])}" for key in others)
+    return line(one_line(f"category {name}"), entry[first], f"`{first}` of these {entry['n']} swaps{values}")
 
 
 def kernel_lines(result):

@@ -132,13 +132,27 @@ def candidates(photos, rng):
     if photos.triples is not None:
         known = None if photos.triples.x_ij is None else np.arange(len(photos.triples.i))
         return photos.triples.i, photos.triples.j, known
-    i = np.arange(len(photos) if len(np.unique(photos.garment)) > 1 else 0)
-    return i, random_articles(photos.garment, i, rng), None
+    i = swappable(photos)
+    return i, random_articles(photos, i, rng), None
 
 
-def random_articles(garment, rows, rng):
-    """For each row, a random row with another garment; garment [n] labels.  Returns an int array."""
-    return np.array([rng.choice(np.flatnonzero(garment != garment[row])) for row in rows], dtype=int)
+def swappable(photos):
+    """The rows [n] for which another garment has the same category (if stored)."""
+    category = categories(photos)
+    several = [one for one in np.unique(category) if len(np.unique(photos.garment[category == one])) > 1]
+    return np.flatnonzero(np.isin(category, several))
+
+
+def random_articles(photos, rows, rng):
+    """For each of some `swappable` rows, a random row with another garment of its category: an int array."""
+    garment, category = photos.garment, categories(photos)
+    others = ((garment != garment[row]) & (category == category[row]) for row in rows)
+    return np.array([rng.choice(np.flatnonzero(other)) for other in others], dtype=int)
+
+
+def categories(photos):
+    """The codes of the articles' categories [n]; all 0 if not stored."""
+    return photos.attributes.get("category", np.zeros(len(photos.garment), np.uint8))
 
 
 def choose_matrix(held, humans, articles, seed):

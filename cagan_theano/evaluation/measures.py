@@ -123,8 +123,14 @@ GAP = ("inside", "inside_low_pass", "alpha_iou", "outside", "alpha_iou_worn", "c
 """Measures that are compared between held-out and trained-on images."""
 
 SHAPE = ("cut", "neckline", "sleeve", "front")
-KINDS = ("color", "texture", *SHAPE, "several")
+KINDS = ("color", "texture", *SHAPE, "length", "several")
 """Kinds of change between two garments, from their stored attributes (`kinds_of`)."""
+
+CATEGORY = "category"
+"""The attribute of an article's category, if stored; its words depend on the data."""
+
+OF_CATEGORY = ("changed", "inside", "outside", "alpha_iou", "alpha_iou_worn", "cycle")
+"""Measures that are reported by category."""
 
 BAND_NAMES = ("finest", "fine", "middle", "coarse", "coarsest")
 
@@ -132,13 +138,13 @@ BAND_NAMES = ("finest", "fine", "middle", "coarse", "coarsest")
 def kinds_of(photos, swaps):
     """The kind of change of each swap: a dict of kind -> bool [n], exactly one kind per swap.
 
-    color: no stored attribute differs; texture: only the pattern; cut, neckline, sleeve, front:
+    color: no stored attribute differs; texture: only the pattern; cut, neckline, sleeve, front, length:
     only that one (a change to or from a hood counts as one); several: more than one.  Empty if the
-    attributes are not stored; older files do not store the front.
+    attributes are not stored; older files do not store the front, nor do wardrobes of tops the length.
     """
     if not {"pattern", "cut", "neckline", "sleeve"} <= set(photos.attributes):
         return {}
-    shape = [name for name in SHAPE if name in photos.attributes]
+    shape = [name for name in (*SHAPE, "length") if name in photos.attributes]
     differs = {
         name: photos.attributes[name][swaps.i] != photos.attributes[name][swaps.j]
         for name in ("pattern", *shape)
@@ -147,6 +153,17 @@ def kinds_of(photos, swaps):
     kinds = {"color": count == 0, "texture": differs["pattern"] & (count == 1)}
     kinds |= {name: differs[name] & (count == 1) for name in shape}
     return kinds | {"several": count > 1}
+
+
+def categories_of(photos, swaps):
+    """The category of each swap's new article: a dict of category -> bool [n]; empty if not stored."""
+    if CATEGORY not in photos.attributes:
+        return {}
+    codes, found = photos.attributes[CATEGORY][swaps.j], {}
+    for code in np.unique(codes):
+        name = str(photos.names[CATEGORY][code])
+        found[name] = found.get(name, False) | (codes == code)
+    return found
 
 
 def all_swaps(held, limit=None, seed=0):
@@ -188,7 +205,8 @@ def measure(model, held, swaps=None, keep=None, cycle=True):
         rows += [measure_swap(n, pictures, swap, back) for n in range(len(part))]
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     columns |= {"person": held.photos.person[swaps.i], "article": held.photos.garment[swaps.j]}
-    return columns | {f"kind_{name}": chosen for name, chosen in kinds_of(held.photos, swaps).items()}
+    columns |= {f"kind_{name}": chosen for name, chosen in kinds_of(held.photos, swaps).items()}
+    return columns | {f"category_{name}": of for name, of in categories_of(held.photos, swaps).items()}
 
 
 def read(held, swaps, part):

@@ -59,6 +59,8 @@ def changed(kind, garment, setting, row):
     for step in range(1, DONORS):
         index = (row + step * 6) % (6 * DONORS)
         donor = shoot.garment_of(setting.seed, "test", index, setting.wardrobe)
+        if donor.category != garment.category:
+            continue
         lent = {name: getattr(donor, name) for name in FIELDS[kind]}
         made = dataclasses.replace(garment, **lent)
         if differs(kind, garment, made) and is_sold(made):
@@ -69,10 +71,13 @@ def changed(kind, garment, setting, row):
 def wearers(setting):
     """(index, garments) of test pairs of distinct people: the worn garment and its changed versions.
 
-    People whose garment does not allow every change (a print has no zip) are skipped.
+    People whose garment does not allow every change (a print has no zip, trousers have no neckline)
+    are skipped.
     """
     for index in itertools.count(0, shoot.SITTINGS):
         worn = shoot.garment_of(setting.seed, "test", index, setting.wardrobe)
+        if worn.category != "upper":
+            continue
         garments = [worn, *(changed(kind, worn, setting, index) for kind in FIELDS)]
         if None not in garments:
             yield index, garments
@@ -82,12 +87,12 @@ def controlled(writer, setting, count):
     """Write people of the test split, each in their garment with one change at a time."""
     row = 0
     for person, (index, garments) in zip(progress(count), wearers(setting)):
-        sitter = shoot.sitter_of(setting.seed, "test", index, setting.clutter)
+        sitter = shoot.sitter_of(setting.seed, "test", index, setting.clutter, setting.wardrobe)
         first = row
         for garment in garments:
             x, mask = render.render_worn(sitter, garment, setting.size)
             article = render.render_article(garment, setting.size)
-            writer.add("test", x, article, person, row, mask, shoot.attributes(garment))
+            writer.add("test", x, article, person, row, mask, shoot.attributes(garment, setting.wardrobe))
             if row > first:
                 writer.add_triple(first, row, x, mask)
             row += 1

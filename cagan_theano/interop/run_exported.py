@@ -24,7 +24,7 @@ import click
 import numpy as np
 
 from cagan_theano.checkpoint import KIND, Checkpoint, load_checkpoint
-from cagan_theano.evaluation.held_out import random_articles
+from cagan_theano.evaluation.held_out import random_articles, swappable
 from cagan_theano.io.color import to_bytes
 from cagan_theano.io.command import Group
 from cagan_theano.io.files import atomic_file, check_absent, check_apart, check_kind
@@ -373,11 +373,11 @@ def swap(args) -> int:
 
 
 def choose(photos, count: int, seed: int):
-    """Rows i of people, in order, and for each a random row j with another garment."""
-    rng, n = np.random.default_rng(seed), min(count, len(photos))
-    if len(np.unique(photos.garment)) < 2:
+    """Rows i of people, in order, and for each a random row j with another garment of its category."""
+    rng, i = np.random.default_rng(seed), swappable(photos)[:count]
+    if not len(i):
         raise ValueError("all photos show one garment; swapping needs at least two")
-    return np.arange(n), random_articles(photos.garment, range(n), rng)
+    return i, random_articles(photos, i, rng)
 
 
 def swap_with(functions: Functions, images, masks, color: str) -> Swap:

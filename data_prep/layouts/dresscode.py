@@ -73,4 +73,5 @@ def make_pair(source, category, person, split):
     if source.has(f"{category}/label_maps"):
         parse = same_file(source, f"{category}/label_maps", f"{shared}_4.png")
     name = f"{category}/{shared}"
-    return Pair(person, garment, name, name, split, parse, LABELS[category] if parse else ())
+    labels = LABELS[category] if parse else ()
+    return Pair(person, garment, name, name, split, parse, labels, category=category)

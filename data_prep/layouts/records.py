@@ -15,7 +15,8 @@ class Pair(NamedTuple):
     person, garment: the photos.  person_id, product: identities, as far as the dataset gives them;
     pairs that share one are kept in the same split.  split: "train", "test", or "" if the dataset has
     none.  parse: label map of `person`, in which `labels` mark the garment; garment_mask: mask of
-    `garment`; each None if the layout has none, else a path that need not exist.
+    `garment`; each None if the layout has none, else a path that need not exist.  category: the
+    garment's in the dataset's own words, or "".
     """
 
     person: str
@@ -26,6 +27,7 @@ class Pair(NamedTuple):
     parse: str | None = None
     labels: tuple[int, ...] = ()
     garment_mask: str | None = None
+    category: str = ""
 
 
 class Unpaired(NamedTuple):

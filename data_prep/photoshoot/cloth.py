@@ -131,6 +131,7 @@ class Landmarks:
     waist: float
     hip: float
     crotch: float
+    knee: float
     shoulder: np.ndarray  # the left shoulder joint
     arm: np.ndarray  # unit vector along the left arm
     reach: float  # length from shoulder to wrist
@@ -152,6 +153,7 @@ def template():
         waist=at["spine03"][2],
         hip=hip,
         crotch=hip - 0.075,
+        knee=float(at["lowerleg01.L"][2]),
         shoulder=at["upperarm01.L"],
         arm=arm / reach,
         reach=reach,

@@ -9,7 +9,7 @@ import numpy as np
 from data_prep.photoshoot import pattern
 from data_prep.photoshoot.cloth import template
 from data_prep.photoshoot.numeric import look_up, smoothstep
-from data_prep.photoshoot.tailor import hem_height, neck_field
+from data_prep.photoshoot.tailor import hem_height, neck_field, top_height, waist_height
 
 UNIT = 1.57  # meters in a body unit
 AROUND = 0.0732  # body units per radian around the torso
@@ -35,7 +35,18 @@ def torso_folds(garment, rng):
     """Relief [GRID,GRID] over FRONT [body units] of the torso's front or rear."""
     left, right, top, bottom = FRONT
     loose, hem = looseness(garment), torso_length(garment)
-    strokes = [*pulls(rng, loose), *crumples(rng, loose, hem), *drapes(rng, loose, hem), *scatter(rng, hem)]
+    if garment.category == "skirt":
+        strokes = [*hangs(rng, garment, 0.03, hem), *scatter(rng, hem)]
+    else:
+        end = (template()[1].neck - template()[1].hip) / UNIT if garment.category == "dress" else hem
+        strokes = [
+            *pulls(rng, loose),
+            *crumples(rng, loose, end),
+            *drapes(rng, loose, end),
+            *scatter(rng, hem),
+        ]
+    if garment.category == "dress":
+        strokes += hangs(rng, garment, 0.30, hem)
     if garment.rib:
         strokes += gathers(rng, loose, hem - garment.rib / UNIT)
     across, down = np.linspace(left, right, GRID), np.linspace(top, bottom, GRID)
@@ -57,8 +68,8 @@ def looseness(garment):
 
 
 def torso_length(garment):
-    """From the neck down to the hem [body units]."""
-    return (template()[1].neck - hem_height(garment)) / UNIT
+    """From the neck, or a skirt's waist, down to the hem [body units]."""
+    return (top_height(garment) - hem_height(garment)) / UNIT
 
 
 # Each function below samples strokes of one kind.  Random numbers are used in the order written.
@@ -91,6 +102,22 @@ def drapes(rng, loose, hem):
         (u(-0.14, 0.14), u(0.20, hem), np.pi / 2 + n(0, 0.3), u(0.06, 0.15),
          u(0.010, 0.020), u(0.002, 0.0055) * loose, n(0, 1.5))
         for _ in range(6)
+    ]  # fmt: skip
+
+
+def hangs(rng, garment, top, hem):
+    """Down a skirt, from ``top`` to the hem: long where it swings; across the thighs where it is tight."""
+    u, n = rng.uniform, rng.normal
+    loose = 0.5 + 2.5 * max(garment.swing, 0)
+    down = [
+        (u(-0.2, 0.2), u(top, hem), np.pi / 2 + n(0, 0.08), u(0.06, 0.16),
+         u(0.007, 0.014), u(0.001, 0.004) * loose, n(0, 0.6))
+        for _ in range(int(4 + 8 * loose))
+    ]  # fmt: skip
+    return down + [
+        (u(-0.16, 0.16), u(top, min(top + 0.15, hem)), n(0, 0.4), u(0.03, 0.08),
+         u(0.005, 0.010), u(0.001, 0.0028), n(0, 3))
+        for _ in range(9 if garment.swing < 0.05 else 3)
     ]  # fmt: skip
 
 
@@ -149,12 +176,12 @@ class Fabric:
         self.garment = garment
         self.front, self.rear = torso_folds(garment, rng), torso_folds(garment, rng)
         self.sleeves = [sleeve_folds(garment, rng, bend) for bend in bends]
-        self.hem = torso_length(garment)
+        self.top, self.hem = top_height(garment), torso_length(garment)
         self.noise = np.random.default_rng([garment.seed, 7]).normal(0, 1, (128, 128)).astype(np.float32)
 
     def evaluate(self, c):
         """(color [n,3], relief [n] in meters, gloss [n]) at points with garment coordinates ``c``."""
-        a, s = c["round_torso"] * AROUND, (template()[1].neck - c["z"]) / UNIT
+        a, s = c["round_torso"] * AROUND, (self.top - c["z"]) / UNIT
         arm = smoothstep(0.35, 0.65, c["arm"])
         t = np.clip(c["t"], 0, 1)
         relief = (1 - arm) * self._torso(a, s) + arm * self._sleeve(c, t)
@@ -220,8 +247,20 @@ class Fabric:
         if g.sleeve != "sleeveless":
             seam = self.on_sleeve(c)
             relief = relief - 0.0012 * 4 * seam * (1 - seam)
+        if g.category != "upper":
+            color, relief = self._waist(c, s, color, relief)
         color, relief = self._front(c, s, color, relief)
         return self._pockets(c, a, s, color, relief)
+
+    def _waist(self, c, s, color, relief):
+        """Add a skirt's waistband, or the seam at the waist of a dress."""
+        g = self.garment
+        low = waist_height(g) - c["z"]
+        seam = np.exp(-(((low - (0.032 if g.category == "skirt" else 0)) / 0.004) ** 2))
+        if g.category == "dress" and (g.swing < 0.1 or g.cut != "fitted"):
+            return color, relief
+        color = color * (1 - 0.18 * seam * (c["arm"] < 0.5))[:, None]
+        return color, relief - 0.002 * seam
 
     def _front(self, c, s, color, relief):
         g, marks = self.garment, template()[1]

@@ -8,18 +8,30 @@ import numpy as np
 from data_prep.photoshoot import hair
 from data_prep.photoshoot.anatomy import anatomy, skinned, triangles
 from data_prep.photoshoot.cloth import FAR, Surface, coordinates, cut, normals, suit, template
+from data_prep.photoshoot.lower import (
+    ANKLE_SHARE,
+    SHIN_RINGS,
+    cut_garment_of,
+    drape_trousers,
+    drape_waist,
+    swept,
+    with_skirt,
+)
 from data_prep.photoshoot.numeric import smoothstep
 from data_prep.photoshoot.pose import body_ring, turns_of
 from data_prep.photoshoot.tailor import (
     GarmentKey,
     armhole_field,
     collar,
-    cut_top,
-    drape_posed,
+    drape,
     hem_height,
     neck_field,
     opening_field,
+    pose_cloth,
+    waist_height,
 )
+
+UNDER_HEM = 0.08  # height above the hem up to which skin under trousers and skirts may be visible [m]
 
 
 @dataclass(frozen=True)
@@ -68,17 +80,38 @@ class Figure:
             angles.append(float(np.arccos(np.clip(cosine, -1, 1))))
         return tuple(angles)
 
-    def top(self, garment, unzipped, name, rng):
+    def worn(self, garment, unzipped, name, rng):
         """The parts of a worn garment: its cloth and, if any, its collar or hood."""
         body = anatomy()
         rows = body.rows["suit"]
-        cut_garment = cut_top(GarmentKey(garment), unzipped)
-        points = drape_posed(cut_garment, self.rest[rows], body.weights[rows], self.transforms, self.marks)
-        parts = [Part(name, points, cut_garment.surface.faces, cut_garment.surface.coords)]
+        cut_garment = cut_garment_of(GarmentKey(garment), unzipped)
+        points = self._draped(cut_garment, self.rest[rows])
+        points = pose_cloth(cut_garment, points, body.weights[rows], self.transforms)
         collar_mesh = collar(cut_garment, points, self.neck_axis, unzipped, rng)
+        mesh = points, cut_garment.surface.faces, cut_garment.surface.coords
+        if garment.category in ("skirt", "dress"):
+            mesh = with_skirt(cut_garment, points, self.points["body"], self.leg_scale())
+        parts = [Part(name, *mesh)]
         if collar_mesh:
             parts.append(Part(name + " collar", *collar_mesh))
         return parts
+
+    def _draped(self, cut_garment, rest):
+        if cut_garment.garment.category == "trousers":
+            return drape_trousers(cut_garment, rest, self.leg_axis())
+        if cut_garment.garment.category == "skirt":
+            return drape_waist(cut_garment, rest)
+        return drape(cut_garment, rest, self.marks)
+
+    def leg_axis(self):
+        """The joints of the left leg at rest [3,3], from the ankle up to the hip."""
+        rows = [anatomy().bones.index(f"{bone}.L") for bone in ("foot", "lowerleg01", "upperleg01")]
+        return self.heads[rows]
+
+    def leg_scale(self):
+        """The length of the legs relative to the template's."""
+        own, marks = self.leg_axis(), template()[1]
+        return float((own[2, 2] - own[1, 2]) / (marks.hip - marks.knee))
 
     def trousers(self, sitter):
         """The parts of the trousers, shorts, leggings or skirt."""
@@ -101,8 +134,11 @@ class Figure:
         points = skinned(points, surface.map @ body.weights[rows], self.transforms).astype(np.float32)
         return [Part("below", points, surface.faces, surface.coords)]
 
-    def skin(self, tops, sitter):
-        """The parts of the body that ``tops`` (garment, unzipped) do not cover, and the eyes."""
+    def skin(self, tops, sitter, trousers=True):
+        """The parts of the body that ``tops`` (garment, unzipped) do not cover, and the eyes.
+
+        trousers: whether the sitter's own trousers, shorts or leggings are worn.
+        """
         body = anatomy()
         c = body_coordinates()
         hidden = np.zeros(len(c["z"]), bool)
@@ -111,7 +147,7 @@ class Figure:
         for sign, (name, _) in zip((1, -1), sitter.pose.arms):
             if name == "pocket":
                 hidden |= (c["hand"] > 0.35) & (c["x"] * sign > 0)
-        if sitter.below != "skirt":
+        if trousers and sitter.below != "skirt":
             marks = template()[1]
             end = marks.crotch - 0.10 if sitter.below == "shorts" else -FAR
             hidden |= (c["z"] < marks.hip + sitter.waist - 0.03) & (c["arm"] < 0.3) & (c["z"] > end + 0.03)
@@ -123,6 +159,34 @@ class Figure:
                 "eyes", self.points["eyes"], triangles(body.faces["eyes"]).astype(np.int32), eye_coordinates()
             ),
         ]
+
+    def shins(self):
+        """The bare legs from the calves, where the body's mesh ends, to the ankles."""
+        rows, faces = shin_mesh()
+        c = body_coordinates()
+        depths = np.arange(1, SHIN_RINGS + 1) / SHIN_RINGS
+        points = [self.points["body"]]
+        for depth in depths:
+            points.append(self._shin_ring(rows, depth))
+        low = {name: np.tile(value[rows], SHIN_RINGS) for name, value in c.items()}
+        low["z"] = low["z"] - np.repeat(depths * 0.25, len(rows))
+        coords = {name: np.concatenate([c[name], value]).astype(np.float32) for name, value in low.items()}
+        return [Part("skin", np.concatenate(points).astype(np.float32), faces, coords)]
+
+    def _shin_ring(self, rows, depth):
+        """A ring [m,3] of both legs at a depth from 0, the end of the mesh, to 1, the ankle."""
+        ring, sides = self.points["body"][rows].copy(), body_coordinates()["x"][rows] < 0
+        for letter, side in (("L", ~sides), ("R", sides)):
+            middle = ring[side].mean(0)
+            size = 1 + (ANKLE_SHARE - 1) * smoothstep(0, 1, depth)
+            ring[side] = (
+                middle + size * (ring[side] - middle) + depth * (self.joint(f"foot.{letter}") - middle)
+            )
+        return ring
+
+    def ankle(self):
+        """Height of the higher one of the posed ankles [m]."""
+        return max(self.joint(f"foot.{letter}")[2] for letter in "LR")
 
     def hair_parts(self, sitter):
         """The parts of the hair."""
@@ -159,6 +223,15 @@ def body_coordinates():
 
 
 @functools.cache
+def shin_mesh():
+    """(rows of the body where its legs end [m], faces of the rings below, as in `lower.swept`)."""
+    body, c = anatomy(), body_coordinates()
+    faces = triangles(body.faces["body"])
+    rows, faces = swept(faces, c["leg"] * (c["z"] < template()[1].knee) > 0.5, SHIN_RINGS)
+    return rows, faces.astype(np.int32)
+
+
+@functools.cache
 def eye_coordinates():
     """x, y, z of the eyes' points relative to the center of each eye, on the template."""
     points = template()[0][anatomy().rows["eyes"]].astype(float)
@@ -171,8 +244,13 @@ def eye_coordinates():
 def covered(c, garment, unzipped):
     """Whether points [n] lie well under a garment's cloth."""
     marks, margin = template()[1], 0.03
+    if garment.category in ("trousers", "skirt"):
+        inside = (c["arm"] < 0.3) & (c["z"] < waist_height(garment) - margin)
+        return inside & (c["z"] > hem_height(garment) + UNDER_HEM) & (c["hand"] < 0.5)
     on_arm = c["arm"] > 0.5
-    inside = np.where(on_arm, True, c["z"] > hem_height(garment) + margin)
+    inside = np.where(
+        on_arm, True, c["z"] > hem_height(garment) + (UNDER_HEM if garment.category == "dress" else margin)
+    )
     if garment.sleeve == "sleeveless":
         inside &= armhole_field(c) > margin
     else:

@@ -1,5 +1,6 @@
-"""Garments: the attributes of tops and their distributions in two wardrobes."""
+"""Garments: their attributes and the distributions of these in three wardrobes."""
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,8 @@ ATTRIBUTES = {
     "front": ["closed", "zip", "half-zip", "buttons", "placket", "open"],
     "hood": ["no", "yes"],
 }
+CATEGORIES = ["upper", "trousers", "skirt", "dress"]
+LENGTHS = {"hip": -0.10, "short": -0.33, "knee": -0.46, "long": -9}  # lowest hem above the hip joints [m]
 KINDS = {  # kind -> shares of necklines, sleeves and fronts; thickness of the cloth [m]
     "pullover": dict(
         neckline=dict(crew=0.6, turtleneck=0.18, **{"v-neck": 0.22}),
@@ -74,6 +77,116 @@ KINDS = {  # kind -> shares of necklines, sleeves and fronts; thickness of the c
         thick=0.002,
     ),
 }
+WITHOUT = dict(neckline=dict(none=1), sleeve=dict(sleeveless=1), front=dict(closed=1), thick=0.003)
+# category, shares of cuts, ranges of hem and waist above the hip joints [m], and of the half-width of a
+# leg's hem [m] or the swing of a skirt [m/m]
+KINDS |= {
+    "jeans": WITHOUT
+    | dict(
+        category="trousers",
+        cut=dict(fitted=0.45, regular=0.4, oversized=0.15),
+        hem=(-0.79, -0.70),
+        waist=(0.05, 0.14),
+        opening=dict(fitted=(0.048, 0.058), regular=(0.066, 0.08), oversized=(0.09, 0.12)),
+    ),
+    "chinos": WITHOUT
+    | dict(
+        category="trousers",
+        cut=dict(fitted=0.35, regular=0.65),
+        hem=(-0.78, -0.68),
+        waist=(0.07, 0.14),
+        opening=dict(fitted=(0.05, 0.06), regular=(0.064, 0.08)),
+    ),
+    "wide trousers": WITHOUT
+    | dict(
+        category="trousers",
+        cut=dict(oversized=1),
+        hem=(-0.79, -0.52),
+        waist=(0.10, 0.16),
+        opening=dict(oversized=(0.105, 0.16)),
+    ),
+    "joggers": WITHOUT
+    | dict(
+        category="trousers",
+        cut=dict(regular=0.7, oversized=0.3),
+        hem=(-0.76, -0.70),
+        waist=(0.07, 0.13),
+        opening=dict(regular=(0.07, 0.085), oversized=(0.09, 0.105)),
+    ),
+    "shorts": WITHOUT
+    | dict(
+        category="trousers",
+        cut=dict(fitted=0.2, regular=0.5, oversized=0.3),
+        hem=(-0.41, -0.17),
+        waist=(0.06, 0.14),
+        opening=dict(fitted=(0.08, 0.09), regular=(0.09, 0.105), oversized=(0.105, 0.125)),
+    ),
+    "pencil skirt": WITHOUT
+    | dict(
+        category="skirt",
+        cut=dict(fitted=1),
+        hem=(-0.50, -0.27),
+        waist=(0.10, 0.17),
+        swing=dict(fitted=(-0.16, -0.02)),
+    ),
+    "A-line skirt": WITHOUT
+    | dict(
+        category="skirt",
+        front=dict(closed=0.75, buttons=0.25),
+        cut=dict(regular=1),
+        hem=(-0.52, -0.20),
+        waist=(0.10, 0.17),
+        swing=dict(regular=(0.08, 0.26)),
+    ),
+    "full skirt": WITHOUT
+    | dict(
+        category="skirt",
+        cut=dict(oversized=1),
+        hem=(-0.66, -0.22),
+        waist=(0.12, 0.17),
+        swing=dict(oversized=(0.22, 0.50)),
+    ),
+    "sheath": dict(
+        category="dress",
+        neckline={"crew": 0.35, "v-neck": 0.3, "scoop": 0.25, "turtleneck": 0.1},
+        sleeve={"sleeveless": 0.4, "short": 0.3, "three-quarter": 0.1, "long": 0.2},
+        front=dict(closed=1),
+        thick=0.003,
+        cut=dict(fitted=1),
+        hem=(-0.50, -0.24),
+        swing=dict(fitted=(-0.16, -0.02)),
+    ),
+    "shift": dict(
+        category="dress",
+        neckline={"crew": 0.6, "v-neck": 0.2, "scoop": 0.1, "turtleneck": 0.1},
+        sleeve={"sleeveless": 0.25, "short": 0.4, "three-quarter": 0.15, "long": 0.2},
+        front=dict(closed=1),
+        thick=0.003,
+        cut=dict(regular=0.75, oversized=0.25),
+        hem=(-0.46, -0.18),
+        swing=dict(regular=(0.0, 0.14), oversized=(0.0, 0.14)),
+    ),
+    "flared dress": dict(
+        category="dress",
+        neckline={"crew": 0.3, "v-neck": 0.4, "scoop": 0.3},
+        sleeve={"sleeveless": 0.5, "short": 0.3, "three-quarter": 0.1, "long": 0.1},
+        front=dict(closed=0.9, buttons=0.1),
+        thick=0.002,
+        cut=dict(fitted=1),
+        hem=(-0.62, -0.22),
+        swing=dict(fitted=(0.22, 0.50)),
+    ),
+    "shirt dress": dict(
+        category="dress",
+        neckline=dict(collar=1),
+        sleeve={"long": 0.4, "rolled": 0.2, "short": 0.4},
+        front=dict(buttons=1),
+        thick=0.003,
+        cut=dict(fitted=0.3, regular=0.7),
+        hem=(-0.52, -0.22),
+        swing=dict(fitted=(0.05, 0.25), regular=(0.0, 0.18)),
+    ),
+}
 WARDROBES = {  # paper: "pullovers/hoodies", section 3.1; shop: the range of tops in shops
     "paper": {"pullover": 0.66, "hoodie": 0.34},
     "shop": {
@@ -89,6 +202,22 @@ WARDROBES = {  # paper: "pullovers/hoodies", section 3.1; shop: the range of top
         "tank": 0.07,
     },
 }
+SHARES = {"upper": 0.3, "trousers": 0.3, "skirt": 0.2, "dress": 0.2}  # of the categories in the wardrobe all
+BY_CATEGORY = {  # category -> shares of its kinds, each category's adding up to 1
+    "upper": WARDROBES["shop"],
+    "trousers": {
+        "jeans": 0.36,
+        "chinos": 0.22,
+        "wide trousers": 0.12,
+        "joggers": 0.12,
+        "shorts": 0.18,
+    },
+    "skirt": {"pencil skirt": 0.3, "A-line skirt": 0.4, "full skirt": 0.3},
+    "dress": {"sheath": 0.25, "shift": 0.25, "flared dress": 0.3, "shirt dress": 0.2},
+}
+WARDROBES["all"] = {
+    kind: SHARES[category] * share for category, kinds in BY_CATEGORY.items() for kind, share in kinds.items()
+}
 CUTS = {"fitted": 0.3, "regular": 0.47, "oversized": 0.23}
 PATTERNS = {
     "plain": 0.52,
@@ -102,6 +231,7 @@ PATTERNS = {
 EASE = {"fitted": 0.003, "regular": 0.012, "oversized": 0.026}  # distance of the cloth from the body [m]
 STRAIGHT = {"fitted": 0.15, "regular": 0.6, "oversized": 0.95}  # 0 follows the waist, 1 hangs straight
 SLEEVE_END = {"long": 0.985, "rolled": 0.60, "three-quarter": 0.70, "short": 0.34, "sleeveless": 0.0}
+DENIM = [(30, 40, 66), (48, 66, 102), (84, 108, 148), (132, 158, 190), (34, 34, 40), (92, 94, 100)]
 RETAIL = [  # muted retail colors, sRGB
     (28, 28, 32),
     (36, 40, 56),
@@ -158,6 +288,20 @@ class Garment:
     gap: float = 0.04  # half-width of an open front
     details: dict = field(default_factory=dict, repr=False)  # parameters of the pattern
     seed: int = 0
+    waist: float = 0.0  # of trousers and skirts: height of the waist above the hip joints
+    opening: float = 0.0  # half-width of the hem of a trouser leg
+    swing: float = 0.0  # by how much a skirt widens, per meter of its length
+    waves: int = 0  # folds around the hem of a skirt
+
+    @property
+    def category(self):
+        """One of `CATEGORIES`."""
+        return KINDS[self.kind].get("category", "upper")
+
+    @property
+    def length(self):
+        """The length as a word, a key of `LENGTHS`."""
+        return next(word for word, lowest in LENGTHS.items() if self.hem >= lowest)
 
     @property
     def hood(self):
@@ -200,9 +344,26 @@ def sample_colors(rng):
     return (tuple(first), *rest)
 
 
-def sample_garment(rng, wardrobe="paper"):
-    """Sample a ``Garment`` of a wardrobe, "paper" or "shop", with NumPy Generator ``rng``."""
-    kind = sample_choice(rng, WARDROBES[wardrobe])
+def attributes_of(wardrobe):
+    """The attributes that are stored of a wardrobe's garments: name -> words."""
+    if wardrobe != "all":
+        return ATTRIBUTES
+    necklines = [*ATTRIBUTES["neckline"], "none"]
+    return {**ATTRIBUTES, "neckline": necklines, "category": CATEGORIES, "length": list(LENGTHS)}
+
+
+def sample_garment(rng, wardrobe="paper", category=None):
+    """Sample a ``Garment`` of a wardrobe, a key of `WARDROBES`, with NumPy Generator ``rng``.
+
+    category: one of `CATEGORIES`, for the wardrobe "all"; by default any.
+    """
+    kind = sample_choice(rng, BY_CATEGORY[category] if category else WARDROBES[wardrobe])
+    garment = sample_upper(rng, kind)
+    return garment if garment.category == "upper" else lengthened(rng, garment)
+
+
+def sample_upper(rng, kind):
+    """Sample a ``Garment`` of a kind, as long as an upper garment."""
     shares = KINDS[kind]
     neckline, sleeve, front = (sample_choice(rng, shares[name]) for name in ("neckline", "sleeve", "front"))
     cut = sample_choice(rng, CUTS)
@@ -240,6 +401,47 @@ def sample_garment(rng, wardrobe="paper"):
         gap=float(rng.uniform(0.02, 0.085)),
         details=sample_details(rng, pattern),
         seed=int(rng.integers(2**31)),
+    )
+
+
+def lengthened(rng, garment):
+    """Trousers, a skirt or a dress: ``garment`` with a length and a shape of its kind."""
+    kind, category = KINDS[garment.kind], garment.category
+    cut = sample_choice(rng, kind["cut"])
+    pattern, details = garment.pattern, garment.details
+    chests = {"trousers": ("print", "blocks", "stripes"), "skirt": ("print", "blocks"), "dress": ()}
+    if pattern == "knit" or pattern in chests[category]:
+        pattern = "plain"
+    if category == "trousers" and garment.kind in ("chinos", "joggers") and rng.random() < 0.15:
+        pattern = "blocks"  # a stripe along the outer seam
+    swing, opening = (
+        float(rng.uniform(*kind[name][cut])) if name in kind else 0.0 for name in ("swing", "opening")
+    )
+    jeans, pleated = garment.kind == "jeans", rng.random() < 0.3
+    colors = garment.colors
+    if jeans or garment.kind in ("shorts", "A-line skirt") and rng.random() < 0.3:
+        denim = np.array(DENIM[rng.integers(len(DENIM))]) / 255 * rng.uniform(0.9, 1.12)
+        colors = (tuple(np.clip(denim + rng.normal(0, 0.01, 3), 0.03, 0.95)), *colors[1:])
+        pattern, details = "plain", details | dict(denim=float(rng.uniform(0.2, 1)))
+    return dataclasses.replace(
+        garment,
+        cut=cut,
+        pattern=pattern,
+        colors=colors,
+        hem=float(rng.uniform(*kind["hem"])),
+        waist=float(rng.uniform(*kind.get("waist", (0, 0)))),
+        ease=float(EASE[cut] * rng.uniform(0.5, 0.9) + kind["thick"]),
+        rib=float(rng.uniform(0.03, 0.06)) if garment.kind == "joggers" else 0.0,
+        flare=0.0,
+        trim="none" if category != "dress" or garment.trim == "cuffs" else garment.trim,
+        pocket=sample_choice(rng, dict(slant=0.75, cargo=0.12, none=0.13))
+        if category == "trousers"
+        else "none",
+        strings=garment.kind == "joggers" or garment.kind == "shorts" and rng.random() < 0.3,
+        swing=swing,
+        opening=opening,
+        waves=int(rng.integers(18, 32) if pleated else rng.integers(6, 13)) if swing > 0.05 else 0,
+        details=details,
     )
 
 

@@ -1,6 +1,6 @@
 """People (build, face, hair) and their sittings (other clothes, pose, camera, light, backdrop)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -106,6 +106,7 @@ class Sitter:
     photo: dict = field(repr=False)
     seed: int = 0
     clutter: bool = False
+    top: Garment | None = None  # worn with trousers and skirts of `whole_figure`
 
 
 def sample_palette(rng, table, shares=None, spread=0.02):
@@ -117,9 +118,9 @@ def sample_palette(rng, table, shares=None, spread=0.02):
     return np.clip(color * rng.uniform(0.93, 1.06) + rng.normal(0, spread / 2, 3), 0.03, 0.98)
 
 
-def sample_person(rng):
-    """Sample a ``Person``."""
-    woman = rng.random() < 0.56
+def sample_person(rng, woman=False):
+    """Sample a ``Person``; woman: always a woman."""
+    woman = rng.random() < 0.56 or woman
     race = sample_choice(rng, {"caucasian": 0.5, "asian": 0.2, "african": 0.3})
     races = np.array([0.12, 0.12, 0.12]) * rng.random(3)
     races[("african", "asian", "caucasian").index(race)] += 0.8
@@ -206,6 +207,37 @@ def sample_sitter(rng, person=None, clutter=False):
         photo=sample_photo(rng),
         seed=int(rng.integers(2**31)),
         clutter=clutter,
+    )
+
+
+def whole_figure(sitter, category):
+    """A sitter before a camera that shows a garment of a category: from head or chin to knees or ankles.
+
+    The sitter wears a top of their own with trousers and skirts.
+    """
+    if category == "upper":
+        return sitter
+    rng = np.random.default_rng([sitter.seed, 14])
+    closed = dict(front="closed", strings=False, rib=0.0, hem=rng.uniform(0.07, 0.14))
+    if category == "trousers" and rng.random() < 0.6:
+        closed = dict(front="closed", hem=rng.uniform(-0.02, 0.07))
+    arms = [
+        (("hip" if name == "pocket" and category != "trousers" else name), k) for name, k in sitter.pose.arms
+    ]
+    chin = rng.random() < (0.15 if category == "dress" else 0.35)
+    camera = dict(
+        sitter.camera,
+        span=9.0,  # as far down as reach allows
+        reach=float(rng.uniform(0.80, 0.985)),
+        top=float(-rng.uniform(0.10, 0.22) if chin else rng.uniform(0.015, 0.06)),
+        distance=float(rng.uniform(3.2, 6.0)),
+        rise=0.5 * sitter.camera["rise"],
+    )
+    return replace(
+        sitter,
+        camera=camera,
+        pose=replace(sitter.pose, arms=tuple(arms)),
+        top=replace(sample_garment(rng, "shop"), **closed) if category in ("trousers", "skirt") else None,
     )
 
 

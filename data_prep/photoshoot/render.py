@@ -17,10 +17,11 @@ from data_prep.photoshoot.fabric import Fabric
 from data_prep.photoshoot.figure import Figure, Part
 from data_prep.photoshoot.hair import tube
 from data_prep.photoshoot.product import sample_view
+from data_prep.photoshoot.trousers import TrousersFabric
 from data_prep.store import check_size
 
 SUPERSAMPLE = 2  # rays per side of a pixel
-GARMENT = ("top", "top collar")
+GARMENT = ("article", "article collar")
 
 
 def srgb_to_linear(color):
@@ -112,7 +113,14 @@ def garment_shader(fabric):
         )
         return color, relief, np.full(n, 0.05)
 
-    return {"top": body, "top collar": collar}
+    return {"article": body, "article collar": collar}
+
+
+def fabric_of(garment, rng, figure):
+    """The fabric of a garment worn by a `Figure`; rng: of its folds."""
+    if garment.category == "trousers":
+        return TrousersFabric(garment, rng)
+    return Fabric(garment, rng, figure.bends())
 
 
 def shaders_of(sitter, fabric, inner):
@@ -121,7 +129,7 @@ def shaders_of(sitter, fabric, inner):
     found = {name: (lambda c, inside, f=function: f(c, sitter)) for name, function in plain.items()}
     found |= garment_shader(fabric)
     if inner:
-        found |= {f"inner{name[3:]}": shader for name, shader in garment_shader(inner).items()}
+        found |= {name.replace("article", "inner"): shader for name, shader in garment_shader(inner).items()}
     return found
 
 
@@ -134,6 +142,13 @@ def is_open(garment, unzipped):
     )
 
 
+def other_garment(sitter, garment):
+    """The sitter's own garment beside an article: the shirt below an open front, the top with trousers."""
+    if garment.category in ("trousers", "skirt"):
+        return sitter.top or sitter.inner
+    return sitter.inner if garment.category == "upper" and is_open(garment, sitter.unzipped) else None
+
+
 def render_worn(sitter, garment, size):
     """Render ``sitter`` wearing ``garment``.
 
@@ -144,14 +159,20 @@ def render_worn(sitter, garment, size):
     figure = Figure(sitter.person.build, sitter.pose, sitter.smile)
     rng = np.random.default_rng([sitter.seed, 3])
     unzipped = sitter.unzipped
-    parts = figure.top(garment, unzipped, "top", np.random.default_rng([garment.seed, 8]))
-    tops, inner = [(garment, unzipped)], None
-    if is_open(garment, unzipped):
-        parts += figure.top(sitter.inner, 0, "inner", rng)
-        tops.append((sitter.inner, 0))
-        inner = Fabric(sitter.inner, np.random.default_rng([sitter.seed, 9]))
-    parts += figure.trousers(sitter) + figure.skin(tops, sitter) + figure.hair_parts(sitter)
-    fabric = Fabric(garment, np.random.default_rng([sitter.seed, 6]), figure.bends())
+    parts = figure.worn(garment, unzipped, "article", np.random.default_rng([garment.seed, 8]))
+    layers, inner = [(garment, unzipped)], None
+    other = other_garment(sitter, garment)
+    if other:
+        parts += figure.worn(other, 0, "inner", rng)
+        layers.append((other, 0))
+        inner = Fabric(other, np.random.default_rng([sitter.seed, 9]))
+    own_trousers = garment.category == "upper"
+    if own_trousers:
+        parts += figure.trousers(sitter)
+    parts += figure.skin(layers, sitter, own_trousers) + figure.hair_parts(sitter)
+    if not own_trousers and (garment.category != "trousers" or garment.length != "long"):
+        parts += figure.shins()
+    fabric = fabric_of(garment, np.random.default_rng([sitter.seed, 6]), figure)
     view = portrait_camera(figure, sitter.camera, (size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE))
     rgb, alpha, cloth = shade(parts, view, sitter.light, shaders_of(sitter, fabric, inner))
     return finish_photo(rgb, alpha, cloth, sitter.photo, sitter.seed, size, sitter.clutter)
@@ -162,12 +183,12 @@ def render_article(garment, size):
     check_size(*size)
     view = sample_view(np.random.default_rng([garment.seed, 11]))
     figure = Figure(view.build, view.pose)
-    parts = figure.top(garment, view.unzipped, "top", np.random.default_rng([garment.seed, 8]))
+    parts = figure.worn(garment, view.unzipped, "article", np.random.default_rng([garment.seed, 8]))
     if view.way == "flat":
         parts = [flatten(part) for part in parts]
     if view.way == "hanger":
-        parts.append(hanger(figure))
-    fabric = Fabric(garment, np.random.default_rng([garment.seed, 12]), figure.bends())
+        parts.append(hanger(figure) if garment.neckline != "none" else clips(parts[0]))
+    fabric = fabric_of(garment, np.random.default_rng([garment.seed, 12]), figure)
     shaders = garment_shader(fabric) | {
         "hanger": lambda c, inside: (
             np.full((len(inside), 3), 0.3),
@@ -214,11 +235,38 @@ def hanger(figure):
     return Part("hanger", points.astype(np.float32), faces, coords)
 
 
+def clips(part):
+    """A hanger with a clip at either end of the waist of trousers or a skirt."""
+    points = part.points
+    top = points[:, 2].max()
+    waist = points[points[:, 2] > top - 0.02]
+    middle, half, front = waist[:, 0].mean(), 0.85 * np.ptp(waist[:, 0]) / 2, waist[:, 1].min()
+    paths = [
+        *([(x, -0.03), (x, 0.035)] for x in (-half, half)),
+        [(-half, 0.035), (half, 0.035)],
+        [(0, 0.035), (0, 0.10), (0.02, 0.13), (0.045, 0.12)],
+    ]
+    tubes = [
+        tube([(middle + x, front, top + z) for x, z in path], np.full(len(path), 0.006), 8, 3)
+        for path in paths
+    ]
+    starts = np.cumsum([0, *(len(points) for points, *_ in tubes)])
+    return Part(
+        "hanger",
+        np.concatenate([points for points, *_ in tubes]).astype(np.float32),
+        np.concatenate([faces + start for start, (_, faces, _) in zip(starts, tubes)]),
+        {name: np.concatenate([coords[name] for *_, coords in tubes]) for name in tubes[0][2]},
+    )
+
+
 def portrait_camera(figure, camera, size):
     """The camera's view of a figure, with the head at the top."""
     body = figure.points["body"]
     head = body[:, 2].max() + 0.012
-    deepest = head - figure.points["body"][:, 2].min() - 0.06  # the mesh ends above the ankles
+    if "reach" in camera:  # a whole figure
+        deepest = camera["reach"] * (head - figure.ankle())
+    else:
+        deepest = head - body[:, 2].min() - 0.06  # the mesh ends above the ankles
     span = min(camera["span"], deepest / max(1 - camera["top"], 0.5))
     middle = 0.65 * figure.joint("spine01")[0] + 0.35 * figure.joint("head")[0]
     center = np.array(

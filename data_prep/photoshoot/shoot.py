@@ -22,17 +22,19 @@ from tqdm import tqdm
 
 from data_prep.options import cpus
 from data_prep.photoshoot import render
-from data_prep.photoshoot.garment import ATTRIBUTES, sample_garment
-from data_prep.photoshoot.person import sample_person, sample_sitter
+from data_prep.photoshoot.garment import SHARES, attributes_of, sample_garment
+from data_prep.photoshoot.person import sample_person, sample_sitter, whole_figure
 from data_prep.store import PhotoWriter, check_size, check_target, pack
 from data_prep.work import IMAGES, RenderedRows
 
 VERSION = 4  # of the images: increased whenever the same seed gives different ones
 SPLIT_KEYS = {"train": 0, "test": 1}
-PERSON, GARMENT, SITTING, TRIPLE = range(4)  # kinds of random states
+PERSON, GARMENT, SITTING, TRIPLE, RAILS = range(5)  # kinds of random states
 BLOCK_GARMENTS = (0, 1, 2, 2, 3, 4)  # six pairs: two persons in three sittings each ...
 GARMENTS_PER_BLOCK = 5  # ... and the third garment is worn by both of them
 SITTINGS = 3
+FIRST_RAIL = 3  # garments of a block on its first rail; the others are on its second
+RAILS_PER_DRAW = 10  # every ten rails hold the categories in their exact shares
 RECOLOR_EVERY = 4  # every fourth garment is the previous one in other colors, as shops sell a style
 SAME_STYLE = 0.3  # share of the true swaps between two colors of one style
 TEST_IDS = 1_000_000_000  # ids of the test split start here, disjoint from those of train
@@ -61,20 +63,51 @@ def casting(index):
     return index // SITTINGS, GARMENTS_PER_BLOCK * block + BLOCK_GARMENTS[position]
 
 
-def sitter_of(seed, split, index, clutter=False):
-    """The sitter of pair ``index``: the person's appearance in the sitting's pose and light."""
-    person = sample_person(random_state(seed, split, PERSON, casting(index)[0]))
-    return sample_sitter(random_state(seed, split, SITTING, index), person, clutter)
+def sitter_of(seed, split, index, clutter=False, wardrobe="paper"):
+    """The sitter of pair ``index``: the person's appearance in the sitting's pose and light.
+
+    With the wardrobe "all", the camera shows garments of the pair's category, and people who wear a
+    skirt or a dress in one of their sittings are women.
+    """
+    number = casting(index)[0]
+    state = random_state(seed, split, PERSON, number)
+    if wardrobe != "all":
+        person = sample_person(state)
+        return sample_sitter(random_state(seed, split, SITTING, index), person, clutter)
+    sittings = range(number * SITTINGS, (number + 1) * SITTINGS)
+    worn = [category_of(seed, split, casting(sitting)[1]) for sitting in sittings]
+    person = sample_person(state, woman=bool({"skirt", "dress"} & set(worn)))
+    sitter = sample_sitter(random_state(seed, split, SITTING, index), person, clutter)
+    return whole_figure(sitter, worn[index % SITTINGS])
 
 
 def garment_of(seed, split, index, wardrobe="paper"):
     """The garment of pair ``index``."""
     number = casting(index)[1]
-    garment = sample_garment(random_state(seed, split, GARMENT, number), wardrobe)
+    category = category_of(seed, split, number) if wardrobe == "all" else None
+    garment = sample_garment(random_state(seed, split, GARMENT, number), wardrobe, category)
     if not recolored(number):
         return garment
-    style = sample_garment(random_state(seed, split, GARMENT, number - 1), wardrobe)
+    style = sample_garment(random_state(seed, split, GARMENT, number - 1), wardrobe, category)
     return dataclasses.replace(style, colors=garment.colors, seed=garment.seed)
+
+
+def category_of(seed, split, number):
+    """The category of garment ``number`` in the wardrobe "all".
+
+    The garments of a block hang on two rails, each of one category, so that most people wear several
+    garments of a category; another color of a style hangs beside it.
+    """
+    block, position = divmod(number - recolored(number), GARMENTS_PER_BLOCK)
+    draw, rail = divmod(2 * block + (position >= FIRST_RAIL), RAILS_PER_DRAW)
+    return rails(seed, split, draw)[rail]
+
+
+@functools.lru_cache(4096)
+def rails(seed, split, draw):
+    """The categories of `RAILS_PER_DRAW` rails, in random order and by their `SHARES`."""
+    full = [category for category, share in SHARES.items() for _ in range(round(share * RAILS_PER_DRAW))]
+    return random_state(seed, split, RAILS, draw).permutation(full).tolist()
 
 
 def recolored(number):
@@ -82,18 +115,20 @@ def recolored(number):
     return number % RECOLOR_EVERY == RECOLOR_EVERY - 1
 
 
-def sample_partner(rng, i, count):
+def sample_partner(rng, i, count, categories=None):
     """Sample a row j of the first ``count`` whose garment differs from that of row ``i``.
 
-    A share `SAME_STYLE` of all partners is the style of row i in other colors.
+    A share `SAME_STYLE` of all partners is the style of row i in other colors.  categories: of the
+    rows [count], if the partner must have that of row i.
     """
     worn = worn_by(count)
+    alike = np.ones(count, bool) if categories is None else categories == categories[i]
     other = worn[i] - 1 if recolored(worn[i]) else worn[i] + 1 if recolored(worn[i] + 1) else -1
     same_style = np.flatnonzero(worn == other)
     prefer = rng.random() < SAME_STYLE * RECOLOR_EVERY / 2  # half of all garments exist in other colors
     if prefer and len(same_style):
         return int(rng.choice(same_style))
-    return int(rng.choice(np.flatnonzero(worn != worn[i])))
+    return int(rng.choice(np.flatnonzero(alike & (worn != worn[i]))))
 
 
 @functools.cache
@@ -102,19 +137,37 @@ def worn_by(count):
     return np.array([casting(row)[1] for row in range(count)])
 
 
-def swap_of(seed, split, index, count):
+def swap_of(seed, split, index, count, wardrobe="paper"):
     """Rows (i, j) of true swap ``index`` among the first ``count`` pairs of a split.
 
-    Each row serves as i in turn, each time with a new partner.
+    Each row serves as i in turn, each time with a new partner; with the wardrobe "all", each row that
+    has a partner of its category.
     """
-    i = index % count
-    return i, sample_partner(random_state(seed, split, TRIPLE, index), i, count)
+    rng = random_state(seed, split, TRIPLE, index)
+    if wardrobe != "all":
+        i = index % count
+        return i, sample_partner(rng, i, count)
+    categories, partnered = partners(seed, split, count)
+    i = int(partnered[index % len(partnered)])
+    return i, sample_partner(rng, i, count, categories)
+
+
+@functools.lru_cache(8)
+def partners(seed, split, count):
+    """(categories [count] of the first ``count`` rows, the rows for which another garment has the same).
+
+    Four rows contain two garments of the first rail, so that some row has a partner.
+    """
+    worn = worn_by(count)
+    categories = np.array([category_of(seed, split, number) for number in worn])
+    garments = {word: len(set(worn[categories == word])) for word in SHARES}
+    return categories, np.flatnonzero([garments[word] > 1 for word in categories])
 
 
 def make_pair(setting, split, index):
     """Render pair ``index`` of a `Setting`: a dict of keyword arguments of ``PhotoWriter.add``."""
     garment = garment_of(setting.seed, split, index, setting.wardrobe)
-    sitter = sitter_of(setting.seed, split, index, setting.clutter)
+    sitter = sitter_of(setting.seed, split, index, setting.clutter, setting.wardrobe)
     x, mask = render.render_worn(sitter, garment, setting.size)
     offset = TEST_IDS if split == "test" else 0
     person, product = (offset + number for number in casting(index))
@@ -125,7 +178,7 @@ def make_pair(setting, split, index):
         mask=mask,
         person=person,
         garment=product,
-        attributes=attributes(garment),
+        attributes=attributes(garment, setting.wardrobe),
     )
 
 
@@ -134,18 +187,19 @@ def make_triple(setting, split, count, index):
 
     Returns a dict of keyword arguments of ``PhotoWriter.add_triple``.
     """
-    i, j = swap_of(setting.seed, split, index, count)
+    i, j = swap_of(setting.seed, split, index, count, setting.wardrobe)
     x_ij, mask = render.render_worn(
-        sitter_of(setting.seed, split, i, setting.clutter),
+        sitter_of(setting.seed, split, i, setting.clutter, setting.wardrobe),
         garment_of(setting.seed, split, j, setting.wardrobe),
         setting.size,
     )
     return dict(i=i, j=j, x_ij=x_ij, mask=mask, split=split)
 
 
-def attributes(garment):
+def attributes(garment, wardrobe="paper"):
     """name -> (code, names) of one garment, as in ``PhotoWriter.add``."""
-    return {name: (names.index(str(getattr(garment, name))), names) for name, names in ATTRIBUTES.items()}
+    stored = attributes_of(wardrobe)
+    return {name: (names.index(str(getattr(garment, name))), names) for name, names in stored.items()}
 
 
 def provenance(setting, pairs, held_out, true_swaps=0):

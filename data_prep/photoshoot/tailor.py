@@ -15,6 +15,7 @@ from data_prep.photoshoot.numeric import smoothstep
 LOOP = 56  # points around the neck
 NECK_TOLERANCE = 0.004  # largest distance of the loop's points from the neck's border [m]
 SKIN_GAP = 0.005  # smallest distance of cloth from skin [m]
+SEAT = 0.035  # height above the crotch below which a skirt is not cut from the suit [m]
 
 
 def neck_field(c, garment):
@@ -65,12 +66,29 @@ def hem_height(garment):
     return template()[1].hip + garment.hem
 
 
+def waist_height(garment):
+    """Height of the waist of trousers and skirts on the template [m]; that of a dress is the body's."""
+    marks = template()[1]
+    return marks.waist if garment.category == "dress" else marks.hip + garment.waist
+
+
+def top_height(garment):
+    """Height from which a garment's length is measured [m]: the waist of trousers and skirts, or the neck."""
+    return waist_height(garment) if garment.category in ("trousers", "skirt") else template()[1].neck
+
+
+def suit_end(garment):
+    """Height of the lower end of what is cut from the suit [m]: below, a skirt hangs free."""
+    swept = garment.category in ("skirt", "dress")
+    return template()[1].crotch + SEAT if swept else hem_height(garment)
+
+
 @functools.lru_cache(8)
 def cut_closed(key):
     """Cut the `Surface` of a garment with a closed front: hem, cuffs or armholes, and neck."""
     garment, surface, reach = key.garment, suit(), template()[1].reach
     surface = cut(
-        surface, np.where(surface.coords["arm"] > 0.5, FAR, surface.coords["z"] - hem_height(garment))
+        surface, np.where(surface.coords["arm"] > 0.5, FAR, surface.coords["z"] - suit_end(garment))
     )
     c = surface.coords
     ends = (
@@ -155,7 +173,7 @@ def drape(top, rest, ring):
     out = normals(skin, top.surface.faces)
     torso = 1 - smoothstep(0.2, 0.8, c["arm"])
     marks = template()[1]
-    hem = hem_height(g)
+    hem = suit_end(g)
     low = np.clip((marks.neck - c["z"]) / (marks.neck - hem), 0, 1)  # 0 neck .. 1 hem
     ease = g.ease * (torso * (0.35 + 0.9 * smoothstep(0.1, 0.6, low)) + (1 - torso) * (0.6 + 0.5 * c["t"]))
     points = skin + (SKIN_GAP + ease)[:, None] * out
@@ -164,6 +182,8 @@ def drape(top, rest, ring):
     ] * np.stack([out[:, 0], out[:, 1], np.zeros_like(low)], 1)
     level = smoothstep(0.5, 1, low) * torso * (g.flare - 0.014)
     points[:, 0] += np.sign(points[:, 0]) * level * np.abs(out[:, 0])
+    if g.swing:
+        points += (torso * swung(g, c["z"]))[:, None] * level_direction(out)
     rounds = int(6 + 900 * g.ease)
     for n in range(rounds):
         points += 0.6 * (top.mean @ points - points)
@@ -212,9 +232,22 @@ def _gather(points, skin, out, c, torso, g, hem):
     return points
 
 
-def drape_posed(top, rest, weights, transforms, ring):
-    """Drape a garment on a posed body: points [n,3].  weights: skin weights of the suit [suit,bones]."""
-    points = drape(top, rest, ring)
+def swung(garment, z):
+    """By how much a skirt has widened at height z on the template [n], down to `suit_end` [m]."""
+    return 0.7 * max(garment.swing, 0) * np.maximum(waist_height(garment) - z, 0)
+
+
+def level_direction(out):
+    """The horizontal part of directions [n,3], of length 1."""
+    level = out * [1, 1, 0]
+    return (level / np.maximum(np.linalg.norm(level, axis=1, keepdims=True), 0.1)).astype(np.float32)
+
+
+def pose_cloth(top, points, weights, transforms):
+    """Pose a garment with the body that it is draped on: points [n,3].
+
+    points: draped on the body at rest; weights: skin weights of the suit [suit,bones].
+    """
     share = top.surface.map @ weights
     for _ in range(int(2 + 150 * top.garment.ease)):
         share = share + 0.5 * (top.mean @ share - share)

@@ -1,0 +1,231 @@
+"""Lower garments: trousers are cut from the suit's legs; skirts hang from the hips around both legs."""
+
+import functools
+
+import numpy as np
+from scipy import sparse
+from scipy.ndimage import gaussian_filter1d
+
+from data_prep.photoshoot.anatomy import anatomy
+from data_prep.photoshoot.cloth import FAR, Surface, border, coordinates, cut, normals, suit, template
+from data_prep.photoshoot.numeric import smoothstep
+from data_prep.photoshoot.tailor import (
+    SKIN_GAP,
+    Top,
+    cut_top,
+    hem_height,
+    level_direction,
+    smoothing,
+    suit_end,
+    swung,
+    waist_height,
+)
+
+CALF = 0.52  # the mesh is cut this far below the hip joints, where legs are extended down to ankles [m]
+SHIN, SHIN_RINGS = 0.29, 10  # length and rings of the extension [m]
+ANKLE_SHARE = 0.62  # width of an ankle relative to the calf
+THIGH = 0.088  # half-width of straight trousers at the crotch [m]
+SKIRT_RINGS = 26
+NORMALS = 64  # directions in which the legs' extent is measured
+SLAB = 0.03  # half the height of the slice of the legs that a ring of a skirt encloses [m]
+
+
+def cut_garment_of(key, unzipped):
+    """Cut the `tailor.Top` of a garment of any category; ``unzipped``: see `tailor.cut_top`."""
+    category = key.garment.category
+    return cut_waisted(key) if category in ("trousers", "skirt") else cut_top(key, unzipped)
+
+
+@functools.lru_cache(8)
+def cut_waisted(key):
+    """Cut trousers, or the part of a skirt above `tailor.suit_end`."""
+    garment = key.garment
+    surface = leggings() if garment.category == "trousers" else suit()
+    c = surface.coords
+    surface = cut(surface, np.where(c["arm"] > 0.5, -FAR, waist_height(garment) - c["z"]))
+    surface = cut(surface, surface.coords["z"] - suit_end(garment))
+    return Top(garment, surface, smoothing(surface, border(surface.faces)), None)
+
+
+def swept(faces, chosen, count):
+    """Extend a mesh of n points at a part of its border by ``count`` rings of new points.
+
+    chosen [n]: the points of that part.  Returns (rows [m] of it, faces [k,3] of the strip), in which
+    point p of ring r has the index n + r m + p.
+    """
+    edges = border(faces)
+    edges = edges[chosen[edges].all(1)]
+    rows = np.unique(edges)
+    a, b = np.searchsorted(rows, edges).T
+    n, m = len(chosen), len(rows)
+    index = np.concatenate([rows[None], n + np.arange(count * m).reshape(count, m)])
+    quads = [np.stack([high[b], high[a], low[a], low[b]], 1) for high, low in zip(index[:-1], index[1:])]
+    quads = np.concatenate(quads)
+    return rows, np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+
+
+@functools.cache
+def leggings():
+    """The suit with its legs extended from the calves to the ankles."""
+    marks, body = template()[1], anatomy()
+    calf = marks.hip - CALF
+    surface = suit()
+    surface = cut(surface, surface.coords["z"] - calf)
+    for side in (-1, 1):
+        surface = _extended(surface, side, calf, body.weights[body.rows["suit"]])
+    return surface
+
+
+def _extended(surface, side, calf, weights):
+    """One leg of a `Surface` extended along its direction, narrowing; linear in the suit's points."""
+    z, on_side = surface.coords["z"], surface.coords["x"] * side > 0
+    rows, faces = swept(surface.faces, on_side & (np.abs(z - calf) < 1e-4), SHIN_RINGS)
+    above = np.flatnonzero(on_side & (np.abs(z - calf - 0.1) < 0.03))
+    low, high = (sparse.csr_matrix(surface.map[chosen].mean(0)) for chosen in (rows, above))
+    down = (low - high) / (z[above].mean() - calf)
+    ring, ones = surface.map[rows], sparse.csr_matrix(np.ones((len(rows), 1)))
+    maps = [surface.map]
+    for depth in SHIN * np.arange(1, SHIN_RINGS + 1) / SHIN_RINGS:
+        size = 1 + (ANKLE_SHARE - 1) * smoothstep(0, SHIN, depth)
+        maps.append(size * ring + ones @ ((1 - size) * low + depth * down))
+    mapping = sparse.vstack(maps).tocsr()
+    points = mapping @ template()[0][anatomy().rows["suit"]]
+    return Surface(
+        mapping,
+        np.concatenate([surface.faces, faces]).astype(np.int32),
+        {name: value.astype(np.float32) for name, value in coordinates(points, mapping @ weights).items()},
+    )
+
+
+# ---------------------------------------------------------------- trousers
+
+
+def drape_trousers(top, rest, joints):
+    """Drape trousers on a body at rest: points [n,3].
+
+    rest: points of the body's suit [suit,3]; joints [3,3]: ankle, knee and hip of the left leg.
+    """
+    g, c, marks = top.garment, top.surface.coords, template()[1]
+    skin = (top.surface.map @ rest).astype(np.float32)
+    out = normals(skin, top.surface.faces)
+    side = np.where(c["x"] < 0, -1, 1)
+    axis = np.stack([side * np.interp(skin[:, 2], joints[:, 2], joints[:, 0]),
+                     np.interp(skin[:, 2], joints[:, 2], joints[:, 1])], 1)  # fmt: skip
+    low = np.clip((marks.crotch - c["z"]) / (marks.crotch - hem_height(g)), 0, 1)
+    leg = smoothstep(marks.crotch + 0.05, marks.crotch - 0.10, c["z"])
+    down = smoothstep(waist_height(g), marks.crotch, c["z"])
+    points = skin + (0.003 + g.ease * down)[:, None] * out
+    off = points[:, :2] - axis
+    far = np.linalg.norm(off, axis=1)
+    wide = np.maximum(far, leg * (THIGH + low**0.6 * (g.opening - THIGH)))
+    points[:, :2] += ((wide / np.maximum(far, 1e-6)) - 1)[:, None] * off
+    for _ in range(int(6 + 300 * g.ease)):
+        points += 0.6 * (top.mean @ points - points)
+        inside = np.maximum(0.003 + 0.4 * g.ease * down - ((points - skin) * out).sum(1), 0)
+        points += inside[:, None] * out
+    apart = (c["z"] < marks.crotch - 0.02) & (side * points[:, 0] < 0.004)
+    points[apart, 0] = 0.004 * side[apart]
+    if g.rib:
+        up = c["z"] - hem_height(g)
+        pull = 0.85 * (1 - smoothstep(g.rib * 0.7, g.rib + 0.04, up))
+        points += pull[:, None] * (skin + SKIN_GAP * out - points)
+    return points
+
+
+# ---------------------------------------------------------------- skirts
+
+
+def drape_waist(top, rest):
+    """Drape the part of a skirt above `tailor.suit_end` on a body at rest: points [n,3]."""
+    g, c = top.garment, top.surface.coords
+    skin = (top.surface.map @ rest).astype(np.float32)
+    out = normals(skin, top.surface.faces)
+    down = np.clip((waist_height(g) - c["z"]) / 0.10, 0, 1)
+    points = skin + (0.004 + g.ease * down)[:, None] * out + swung(g, c["z"])[:, None] * level_direction(out)
+    for _ in range(6):
+        points += 0.6 * (top.mean @ points - points)
+        inside = np.maximum(0.003 - ((points - skin) * out).sum(1), 0)
+        points += inside[:, None] * out
+    return points
+
+
+def with_skirt(top, points, body, scale):
+    """Let a skirt hang from the lower border of a posed garment, around both legs: (points, faces, coords).
+
+    points: of the posed garment [n,3]; body: of the posed body [V,3]; scale: its leg length / template's.
+    """
+    g, c = top.garment, top.surface.coords
+    end = suit_end(g)
+    rows, faces = swept(top.surface.faces, np.abs(c["z"] - end) < 1e-4, SKIRT_RINGS)
+    long = end - hem_height(g)
+    depths = long * np.arange(1, SKIRT_RINGS + 1) / SKIRT_RINGS
+    rings, growth = hanging(g, points[rows], legs_of(body), depths * scale)
+    added = {name: np.tile(value[rows], SKIRT_RINGS) for name, value in c.items()}
+    added["x"] = added["x"] * growth.ravel()
+    added["z"] = np.repeat(end - depths, len(rows))
+    return (
+        np.concatenate([points, rings.reshape(-1, 3)]).astype(np.float32),
+        np.concatenate([top.surface.faces, faces]).astype(np.int32),
+        {name: np.concatenate([c[name], value]).astype(np.float32) for name, value in added.items()},
+    )
+
+
+def legs_of(body):
+    """The points of the legs [k,3] of a posed body [V,3]."""
+    return body[leg_rows()]
+
+
+@functools.cache
+def leg_rows():
+    """The rows of the legs in the body part."""
+    body = anatomy()
+    chosen = [n for n, bone in enumerate(body.bones) if "leg" in bone or "foot" in bone]
+    return np.flatnonzero(body.weights[body.rows["body"]][:, chosen].sum(1) > 0.5)
+
+
+def hanging(garment, ring, legs, depths):
+    """The rings of a skirt at depths [k] below its uppermost ring [m,3], outside the legs [n,3].
+
+    Returns (points [k,m,3], their distance from the middle relative to that of the uppermost ring [k,m]).
+    """
+    low, high = ring.min(0), ring.max(0)
+    first = (low + high) / 2
+    off = ring[:, :2] - first[:2]
+    turn, start = np.arctan2(off[:, 1], off[:, 0]), np.linalg.norm(off, axis=1)
+    ahead = np.stack([np.cos(turn), np.sin(turn)], 1)
+    centers, walls, slab = [], [], None
+    for depth in depths:
+        near = np.abs(legs[:, 2] - (first[2] - depth)) < SLAB
+        slab = legs[near, :2] if near.sum() > 20 or slab is None else slab  # the mesh ends at the calves
+        middle = first[:2] + 0.8 * ((slab.min(0) + slab.max(0)) / 2 - first[:2])
+        centers.append(middle)
+        walls.append(hull_radius(slab - middle, turn))
+    walls = np.stack(walls) + 0.4 * garment.ease + 0.006
+    free = start + garment.swing * depths[:, None]
+    rng = np.random.default_rng([garment.seed, 15])
+    fullness = (
+        0.35 * max(garment.swing, 0) * depths[:, None] * smoothstep(0, 1, depths / depths[-1])[:, None] ** 0.5
+    )
+    phases = rng.uniform(0, 2 * np.pi, 3)
+    waves = sum(
+        height * np.cos(count * turn + phase)
+        for count, height, phase in zip(
+            (garment.waves, round(garment.waves * 0.6), 3), (0.5, 0.35, 0.25), phases
+        )
+    )
+    wide = np.maximum(free + fullness * waves * (9 / max(garment.waves, 9)), walls)
+    wide = gaussian_filter1d(np.concatenate([start[None], wide]), 1.6, axis=0, mode="nearest")[1:]
+    wide = np.maximum(wide, walls - 0.3 * garment.ease)
+    xy = np.stack(centers)[:, None] + wide[..., None] * ahead
+    return np.concatenate([xy, (ring[:, 2] - depths[:, None])[..., None]], 2), wide / start
+
+
+def hull_radius(points, turn):
+    """Distance [m] from the origin to the convex hull of points [n,2], in directions ``turn`` [m] [rad].
+
+    The hull is the intersection of `NORMALS` half-planes.
+    """
+    angles = np.linspace(-np.pi, np.pi, NORMALS, endpoint=False)
+    extent = (points @ np.stack([np.cos(angles), np.sin(angles)])).max(0)
+    facing = np.cos(turn[:, None] - angles)
+    return np.where(facing > 0.15, extent / np.maximum(facing, 0.15), np.inf).min(1)

@@ -1,0 +1,180 @@
+"""The fabric of trousers: colors, seams, pockets and folds along the legs.
+
+The coordinates of a leg are (a, s) in body units (`fabric.UNIT` meters): a around the leg, 0 in front and
+positive outward, and s down from the waist.
+"""
+
+import numpy as np
+
+from data_prep.photoshoot import pattern
+from data_prep.photoshoot.anatomy import Build, anatomy
+from data_prep.photoshoot.cloth import template
+from data_prep.photoshoot.fabric import GRID, UNIT, fold_map, looseness
+from data_prep.photoshoot.numeric import look_up, smoothstep
+from data_prep.photoshoot.tailor import hem_height, waist_height
+
+AROUND = 0.055  # body units per radian around a leg
+BAND = 0.038  # height of the waistband [m]
+THREAD = np.array([0.72, 0.50, 0.26])  # color of the seams of jeans
+
+
+def bump(value, width):
+    """An unnormalized Gaussian, 1 at 0."""
+    return np.exp(-((value / width) ** 2))
+
+
+def leg_folds(garment, rng, marks, bottom):
+    """Relief [GRID,GRID] (down, around) of one leg [body units]; bottom: s of the grid's lower edge."""
+    u, n = rng.uniform, rng.normal
+    loose = looseness(garment) * (0.8 if garment.cut == "fitted" else 1.1)
+    top = waist_height(garment)
+    hip, crotch, knee = ((top - z) / UNIT for z in (marks.hip, marks.crotch, marks.knee))
+    hem = (top - hem_height(garment)) / UNIT
+    strokes = [  # whiskers from the crotch over the thigh
+        (u(-0.10, 0.02), u(hip, crotch + 0.05), n(-0.45, 0.3), u(0.03, 0.07),
+         u(0.004, 0.008), u(0.001, 0.0035) * loose, n(0, 4)) for _ in range(8)
+    ]  # fmt: skip
+    strokes += [  # across the knee
+        (u(-0.12, 0.12), knee + n(0, 0.035), n(0, 0.4), u(0.025, 0.06),
+         u(0.004, 0.009), u(0.001, 0.003) * loose, n(0, 5)) for _ in range(9)
+    ]  # fmt: skip
+    strokes += [  # along the leg, more in wide ones
+        (u(-0.16, 0.16), u(crotch, max(hem, crotch + 0.05)), np.pi / 2 + n(0, 0.1), u(0.06, 0.16),
+         u(0.007, 0.013), u(0.001, 0.0035) * (0.5 + 8 * max(garment.opening - 0.06, 0)), n(0, 1))
+        for _ in range(9)
+    ]  # fmt: skip
+    if hem > knee + 0.1:
+        strokes += [  # where the hem rests on the foot
+            (u(-0.16, 0.16), hem - u(0.0, 0.10), n(0, 0.3), u(0.03, 0.08),
+             u(0.004, 0.008), u(0.001, 0.003) * loose, n(0, 4)) for _ in range(10)
+        ]  # fmt: skip
+    half = np.pi * AROUND
+    return fold_map(
+        np.linspace(-half, half, GRID), np.linspace(0, bottom, GRID), strokes, width=1, height=2.2
+    )
+
+
+class TrousersFabric:
+    """Color and relief of trousers in one sitting; rng: of the folds, which differ between sittings."""
+
+    def __init__(self, garment, rng):
+        self.garment, self.marks = garment, template()[1]
+        self.top, self.end = waist_height(garment), hem_height(garment)
+        self.bottom = (self.top - self.end) / UNIT + 0.01
+        self.legs = [leg_folds(garment, rng, self.marks, self.bottom) for _ in range(2)]
+        self.joints = leg_joints()
+        self.noise = np.random.default_rng([garment.seed, 7]).normal(0, 1, (128, 128)).astype(np.float32)
+
+    def evaluate(self, c):
+        """(color [n,3], relief [n] in meters, gloss [n]) at points with garment coordinates ``c``."""
+        g = self.garment
+        x, z = np.abs(c["x"]), c["z"]
+        across = x - np.interp(z, self.joints[:, 2], self.joints[:, 0])
+        depth = np.interp(z, self.joints[:, 2], self.joints[:, 1]) - c["y"]
+        turn, s = np.arctan2(across, depth), (self.top - z) / UNIT
+        relief = self._folds(c["x"], turn, s) * UNIT
+        color = self._albedo(turn, s)
+        color = self._cloth(color, c, turn, s)
+        color, relief = self._seams(color, relief, x, z, turn)
+        front = c["y"] < self.marks.middle
+        color, relief = self._front(color, relief, c["x"], z, front)
+        color, relief = self._pockets(color, relief, x, z, turn, front)
+        return color, relief, np.full(len(s), 0.04 + 0.2 * g.shine**2)
+
+    def _folds(self, x, turn, s):
+        n = GRID - 1
+        column, row = (turn / np.pi * 0.5 + 0.5) * n, s / self.bottom * n
+        left, right = (look_up(table, row, column) for table in self.legs)
+        return np.where(x > 0, left, right)
+
+    def _albedo(self, turn, s):
+        g = self.garment
+        if g.pattern != "blocks":
+            return pattern.albedo(g, turn * AROUND, s, self.bottom, False)
+        stripe = 1 - smoothstep(0.15, 0.18, np.abs(turn - np.pi / 2))  # down the outer seam
+        return pattern.mix_colors(np.tile(g.color("body").astype(np.float32), (len(s), 1)), g, stripe)
+
+    def _cloth(self, color, c, turn, s):
+        """Weave, melange, and the faded thighs and knees of denim."""
+        g = self.garment
+        denim = g.details.get("denim", 0)
+        if not denim and g.pattern != "melange":
+            return color
+        grain = look_up(self.noise, (s * 900) % 127, (turn * 60 + 64) % 127)
+        color = color * (1 + (0.05 if denim else g.details["depth"]) * grain[:, None])
+        if denim:
+            thigh = bump(c["z"] - 0.5 * (self.marks.crotch + self.marks.knee), 0.17)
+            knee = 0.6 * bump(c["z"] - self.marks.knee, 0.07)
+            faded = denim * np.maximum(thigh, knee) * bump(turn, 0.75)
+            color = color + (0.5 * faded)[:, None] * (0.45 + 0.5 * color - color)
+        return color
+
+    def _seams(self, color, relief, x, z, turn):
+        """Side seams, the waistband, and hems or cuffs."""
+        g = self.garment
+        joggers = g.kind == "joggers"
+        seam = np.maximum(
+            bump(turn - np.pi / 2, 0.05), bump(turn + np.pi / 2, 0.05) * (z < self.marks.crotch)
+        )
+        up, low = z - self.end, self.top - z
+        band = 1 - smoothstep(BAND - 0.002, BAND + 0.002, low)
+        edge = bump(low - BAND, 0.003)
+        hem = bump(up - (g.rib or 0.02), 0.003)
+        line = np.maximum(seam, np.maximum(edge, hem))
+        relief = relief * (1 - 0.8 * band) - 0.0012 * line + 0.001 * band
+        if joggers:
+            cuff = 1 - smoothstep(g.rib - 0.002, g.rib + 0.002, up)
+            relief = relief * (1 - 0.7 * cuff) + 0.0008 * np.cos(turn * 45) * np.maximum(cuff, band)
+        if g.details.get("denim", 0) > 0.4 and g.kind == "jeans":
+            stitches = np.maximum(bump(turn - np.pi / 2 + 0.07, 0.02), np.maximum(edge, hem))
+            return color + (0.4 * stitches)[:, None] * (THREAD - color), relief
+        return color * (1 - 0.22 * line)[:, None], relief
+
+    def _front(self, color, relief, x, z, front):
+        """Fly and button, or cords; the crease of chinos."""
+        g, low = self.garment, self.top - z
+        if g.strings:
+            for side in (-1, 1):
+                cord = front * bump(x - side * (0.012 + 0.1 * np.maximum(low - 0.02, 0)), 0.004)
+                cord = cord * (low > 0.012) * (low < 0.11 + 0.02 * side)
+                color = color + (0.9 * cord)[:, None] * (np.asarray(g.colors[2]) * 0.3 + 0.6 - color)
+                relief = relief + 0.002 * cord
+            return color, relief
+        stop = self.top - self.marks.crotch - 0.03
+        fly = (
+            front
+            * (low > BAND)
+            * (low < stop)
+            * bump(x - 0.032 * np.sqrt(np.clip(1 - low / stop, 0, 1)), 0.003)
+        )
+        middle = front * (low < stop + 0.05) * bump(x, 0.0025)
+        relief = relief - 0.0018 * np.maximum(fly, middle)
+        color = color * (1 - 0.3 * np.maximum(0.8 * fly, middle))[:, None]
+        button = front * (np.hypot(x - 0.004, low - BAND / 2) < 0.008)
+        metal = np.array([0.62, 0.56, 0.46]) if g.kind == "jeans" else np.asarray(g.colors[0]) * 0.6 + 0.1
+        return color + (0.9 * button)[:, None] * (metal - color), relief
+
+    def _pockets(self, color, relief, x, z, turn, front):
+        """Slanted pockets at the hips, and the large ones of cargo trousers on the thighs."""
+        g, low = self.garment, self.top - z
+        if g.pocket == "none":
+            return color, relief
+        curve = 0.055 + 0.62 * (low - BAND) if g.kind != "jeans" else 0.155 - 0.085 * np.sqrt(
+            np.clip(1 - ((low - BAND) / 0.075) ** 2, 0, 1))  # fmt: skip
+        line = front * (low > BAND) * (low < BAND + (0.075 if g.kind == "jeans" else 0.14)) * bump(
+            x - curve - 0.03, 0.004)  # fmt: skip
+        color = color * (1 - 0.35 * line)[:, None]
+        relief = relief - 0.002 * line
+        if g.pocket == "cargo":
+            away = np.maximum(np.abs(turn - 1.25) - 0.5, np.abs(z - self.marks.crotch + 0.13) / 0.2 - 0.45)
+            flap = bump(z - self.marks.crotch + 0.075, 0.004) * (away < 0)
+            relief = relief + 0.003 * smoothstep(0.02, -0.02, away) - 0.001 * flap
+            color = color * (1 - 0.25 * bump(away, 0.03) - 0.25 * flap)[:, None]
+        return color, relief
+
+
+def leg_joints():
+    """The joints of the left leg on the template [3,3], from the ankle up to the hip."""
+    body = anatomy()
+    _, heads, _ = body.shaped(Build(0.5, 0.15, (1 / 3, 1 / 3, 1 / 3)))
+    return heads[[body.bones.index(f"{bone}.L") for bone in ("foot", "lowerleg01", "upperleg01")]]
