@@ -277,14 +277,10 @@ def test_kernel_distance_by_loops_and_near_0_for_one_kind():
     assert metrics.kernel_distance(rng.normal(size=(40, 3)), rng.normal(2, 1, (40, 3))) > 10
 
 
-def attributes(pattern, cut=0, neckline=0, sleeve=0, front=0):
+def attributes(pattern, cut=0, neckline=0, sleeve=0, front=0, length=0):
     """Stored attributes of one garment."""
-    return {
-        name: (code, list("abc"))
-        for name, code in dict(
-            pattern=pattern, cut=cut, neckline=neckline, sleeve=sleeve, front=front
-        ).items()
-    }
+    codes = dict(pattern=pattern, cut=cut, neckline=neckline, sleeve=sleeve, front=front, length=length)
+    return {name: (code, list("abc")) for name, code in codes.items()}
 
 
 def test_kinds_of_change_part_the_swaps(tmp_path):
@@ -296,6 +292,7 @@ def test_kinds_of_change_part_the_swaps(tmp_path):
         attributes(0, neckline=1),
         attributes(0, sleeve=1),
         attributes(0, front=2),
+        attributes(0, length=1),
         attributes(1, sleeve=1),
     ]
     with PhotoWriter(tmp_path / "k.h5", HEIGHT, WIDTH, {}) as writer:
@@ -305,8 +302,54 @@ def test_kinds_of_change_part_the_swaps(tmp_path):
         j = np.arange(1, len(garments))
         swaps = measures.Swaps(np.zeros_like(j), j, None)
         kinds = measures.kinds_of(file.split("test"), swaps)
-    assert [next(k for k in kinds if kinds[k][n]) for n in range(7)] == list(measures.KINDS)
+    assert [next(k for k in kinds if kinds[k][n]) for n in range(8)] == list(measures.KINDS)
     assert (sum(part.astype(int) for part in kinds.values()) == 1).all()
+
+
+def write_categories(path, triples=True):
+    """Nine pairs of three categories, the last of which has a single garment."""
+    words = ["tops", "skirts", "hats\n"]
+    with PhotoWriter(path, HEIGHT, WIDTH, {}) as writer:
+        for row, code in enumerate((0, 0, 0, 0, 1, 1, 1, 1, 2)):
+            codes = {"category": (code, words)}
+            writer.add("test", human(row, row), article(row), row, row, body_mask(), codes)
+        for i, j in ((0, 1), (1, 2), (2, 3), (4, 5), (5, 6)) if triples else ():
+            writer.add_triple(i, j, human(i, j), body_mask())
+    return path
+
+
+def test_categories_are_measured_apart(tmp_path, monkeypatch, capsys):
+    """Each category's numbers are those of a file with its swaps alone."""
+    monkeypatch.setattr(weights, "load_model", lambda *_: ToyModel(0.5))
+    data, out = write_categories(tmp_path / "c.h5"), tmp_path / "result.json"
+    code, printed, _ = run(capsys, "--data", data, "--out", out)
+    found = json.loads(out.read_text())["categories"]
+    assert code == 0 and {name: entry["n"] for name, entry in found.items()} == {"tops": 3, "skirts": 2}
+    assert "category tops" in printed and "of these 2 swaps" in printed
+    with held_out.open_split(data, None) as opened:
+        for name, rows in (("tops", slice(0, 3)), ("skirts", slice(3, 5))):
+            swaps = measures.Swaps(*(part[rows] for part in measures.all_swaps(opened)))
+            alone = evaluate.summarize(measures.measure(ToyModel(0.5), opened, swaps), resamples=20)
+            for key in ("inside", "changed", "outside", "alpha_iou", "alpha_iou_worn", "cycle"):
+                assert found[name][key]["value"] == pytest.approx(alone[key]["value"]), (name, key)
+
+
+def test_without_true_swaps_articles_are_of_the_same_category(tmp_path):
+    with held_out.open_split(write_categories(tmp_path / "c.h5", triples=False), None) as opened:
+        swaps = measures.all_swaps(opened, seed=3)
+        category = opened.photos.attributes["category"]
+        assert sorted(swaps.i) == list(range(8))  # the hat has no other to swap
+        assert (category[swaps.i] == category[swaps.j]).all() and (swaps.i != swaps.j).all()
+        found = evaluate.summarize_categories(measures.measure(ToyModel(), opened, swaps))
+    assert {name: entry["n"] for name, entry in found.items()} == {"tops": 4, "skirts": 4}
+    assert "inside" not in found["tops"] and found["tops"]["alpha_iou_worn"]["value"] == 1
+    line = evaluate.category_line("hats\n", found["tops"])
+    assert "\n" not in line and "`alpha_iou_worn` of these 4 swaps" in line
+
+
+def test_data_without_categories_have_none(held):
+    columns = evaluate.measure(ToyModel(), held)
+    assert evaluate.summarize_categories(columns) == {}
 
 
 def test_save_images_writes_folders_that_metric_tools_read(tmp_path, monkeypatch, capsys):

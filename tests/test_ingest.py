@@ -139,6 +139,17 @@ def test_a_report_and_a_sheet_come_with_every_file(files, name):
         assert str(files[name][0]) not in json.dumps(file.provenance)
 
 
+def test_categories_are_kept_where_a_data_set_has_them(files):
+    for name, (_, out) in files.items():
+        with PhotoFile(out) as file:
+            parts = [file.split(split) for split in file.splits]
+            assert all(("category" in part.attributes) == (name == "dresscode") for part in parts)
+            for part in parts if name == "dresscode" else ():
+                words = [part.names["category"][code] for code in part.attributes["category"]]
+                assert words == [file_name.split("/")[0] for file_name in part.x_file]
+                assert set(words) == {"dresses", "upper_body"}
+
+
 def test_names_of_the_files_are_kept(files):
     with PhotoFile(files["two_folders"][1]) as file:
         part = file.split("train")

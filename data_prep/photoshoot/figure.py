@@ -9,12 +9,10 @@ from data_prep.photoshoot import hair
 from data_prep.photoshoot.anatomy import anatomy, skinned, triangles
 from data_prep.photoshoot.cloth import FAR, Surface, coordinates, cut, normals, suit, template
 from data_prep.photoshoot.lower import (
-    ANKLE_SHARE,
-    SHIN_RINGS,
     cut_garment_of,
     drape_trousers,
     drape_waist,
-    swept,
+    shins,
     with_skirt,
 )
 from data_prep.photoshoot.numeric import smoothstep
@@ -32,6 +30,7 @@ from data_prep.photoshoot.tailor import (
 )
 
 UNDER_HEM = 0.08  # height above the hem up to which skin under trousers and skirts may be visible [m]
+NARROW = 0.07  # below this half-width of trouser legs, less is visible [m]
 
 
 @dataclass(frozen=True)
@@ -160,29 +159,16 @@ class Figure:
             ),
         ]
 
-    def shins(self):
-        """The bare legs from the calves, where the body's mesh ends, to the ankles."""
-        rows, faces = shin_mesh()
-        c = body_coordinates()
-        depths = np.arange(1, SHIN_RINGS + 1) / SHIN_RINGS
-        points = [self.points["body"]]
-        for depth in depths:
-            points.append(self._shin_ring(rows, depth))
-        low = {name: np.tile(value[rows], SHIN_RINGS) for name, value in c.items()}
-        low["z"] = low["z"] - np.repeat(depths * 0.25, len(rows))
-        coords = {name: np.concatenate([c[name], value]).astype(np.float32) for name, value in low.items()}
-        return [Part("skin", np.concatenate(points).astype(np.float32), faces, coords)]
-
-    def _shin_ring(self, rows, depth):
-        """A ring [m,3] of both legs at a depth from 0, the end of the mesh, to 1, the ankle."""
-        ring, sides = self.points["body"][rows].copy(), body_coordinates()["x"][rows] < 0
-        for letter, side in (("L", ~sides), ("R", sides)):
-            middle = ring[side].mean(0)
-            size = 1 + (ANKLE_SHARE - 1) * smoothstep(0, 1, depth)
-            ring[side] = (
-                middle + size * (ring[side] - middle) + depth * (self.joint(f"foot.{letter}") - middle)
-            )
-        return ring
+    def shins(self, garment):
+        """The legs below the calves, where the body's mesh ends, as far as a garment leaves them bare."""
+        body, surface = anatomy(), shins()
+        rows = body.rows["body"]
+        points = skinned(
+            surface.map @ self.rest[rows], surface.map @ body.weights[rows], self.transforms
+        ).astype(np.float32)
+        hidden = covered(surface.coords, garment, 0)
+        faces = surface.faces[~hidden[surface.faces].all(1)]
+        return [Part("skin", points, faces, surface.coords)] if len(faces) else []
 
     def ankle(self):
         """Height of the higher one of the posed ankles [m]."""
@@ -223,15 +209,6 @@ def body_coordinates():
 
 
 @functools.cache
-def shin_mesh():
-    """(rows of the body where its legs end [m], faces of the rings below, as in `lower.swept`)."""
-    body, c = anatomy(), body_coordinates()
-    faces = triangles(body.faces["body"])
-    rows, faces = swept(faces, c["leg"] * (c["z"] < template()[1].knee) > 0.5, SHIN_RINGS)
-    return rows, faces.astype(np.int32)
-
-
-@functools.cache
 def eye_coordinates():
     """x, y, z of the eyes' points relative to the center of each eye, on the template."""
     points = template()[0][anatomy().rows["eyes"]].astype(float)
@@ -246,7 +223,8 @@ def covered(c, garment, unzipped):
     marks, margin = template()[1], 0.03
     if garment.category in ("trousers", "skirt"):
         inside = (c["arm"] < 0.3) & (c["z"] < waist_height(garment) - margin)
-        return inside & (c["z"] > hem_height(garment) + UNDER_HEM) & (c["hand"] < 0.5)
+        under = margin if 0 < garment.opening < NARROW else UNDER_HEM
+        return inside & (c["z"] > hem_height(garment) + under) & (c["hand"] < 0.5)
     on_arm = c["arm"] > 0.5
     inside = np.where(
         on_arm, True, c["z"] > hem_height(garment) + (UNDER_HEM if garment.category == "dress" else margin)

@@ -87,7 +87,7 @@ KINDS |= {
         cut=dict(fitted=0.45, regular=0.4, oversized=0.15),
         hem=(-0.79, -0.70),
         waist=(0.05, 0.14),
-        opening=dict(fitted=(0.048, 0.058), regular=(0.066, 0.08), oversized=(0.09, 0.12)),
+        opening=dict(fitted=(0.048, 0.058), regular=(0.066, 0.08), oversized=(0.09, 0.115)),
     ),
     "chinos": WITHOUT
     | dict(
@@ -103,7 +103,7 @@ KINDS |= {
         cut=dict(oversized=1),
         hem=(-0.79, -0.52),
         waist=(0.10, 0.16),
-        opening=dict(oversized=(0.105, 0.16)),
+        opening=dict(oversized=(0.10, 0.135)),
     ),
     "joggers": WITHOUT
     | dict(

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from scipy.ndimage import gaussian_filter1d
 
-from data_prep.photoshoot.anatomy import anatomy
+from data_prep.photoshoot.anatomy import anatomy, triangles
 from data_prep.photoshoot.cloth import FAR, Surface, border, coordinates, cut, normals, suit, template
 from data_prep.photoshoot.numeric import smoothstep
 from data_prep.photoshoot.tailor import (
@@ -21,8 +21,8 @@ from data_prep.photoshoot.tailor import (
     waist_height,
 )
 
-CALF = 0.52  # the mesh is cut this far below the hip joints, where legs are extended down to ankles [m]
-SHIN, SHIN_RINGS = 0.29, 10  # length and rings of the extension [m]
+CALF = 0.485  # the mesh is cut this far below the hip joints, where legs are extended down to ankles [m]
+ANKLE, SHIN_RINGS = 0.815, 12  # where the legs end below the hip joints [m], and the rings down to there
 ANKLE_SHARE = 0.62  # width of an ankle relative to the calf
 THIGH = 0.088  # half-width of straight trousers at the crotch [m]
 SKIRT_RINGS = 26
@@ -67,33 +67,64 @@ def swept(faces, chosen, count):
 @functools.cache
 def leggings():
     """The suit with its legs extended from the calves to the ankles."""
-    marks, body = template()[1], anatomy()
-    calf = marks.hip - CALF
+    body, calf = anatomy(), template()[1].hip - CALF
     surface = suit()
     surface = cut(surface, surface.coords["z"] - calf)
     for side in (-1, 1):
-        surface = _extended(surface, side, calf, body.weights[body.rows["suit"]])
+        rim = np.abs(surface.coords["z"] - calf) < 1e-4
+        surface = extended(surface, side, rim, body.rows["suit"])
     return surface
 
 
-def _extended(surface, side, calf, weights):
-    """One leg of a `Surface` extended along its direction, narrowing; linear in the suit's points."""
-    z, on_side = surface.coords["z"], surface.coords["x"] * side > 0
-    rows, faces = swept(surface.faces, on_side & (np.abs(z - calf) < 1e-4), SHIN_RINGS)
-    above = np.flatnonzero(on_side & (np.abs(z - calf - 0.1) < 0.03))
-    low, high = (sparse.csr_matrix(surface.map[chosen].mean(0)) for chosen in (rows, above))
-    down = (low - high) / (z[above].mean() - calf)
-    ring, ones = surface.map[rows], sparse.csr_matrix(np.ones((len(rows), 1)))
+@functools.cache
+def shins():
+    """The body's legs between the calves, where its mesh ends, and the ankles: a `Surface` of its points."""
+    body, rows, knee = anatomy(), anatomy().rows["body"], template()[1].knee
+    faces = triangles(body.faces["body"])
+    rim = np.zeros(rows.stop - rows.start, bool)
+    rim[border(faces)] = True
+    surface = Surface(
+        sparse.identity(len(rim), format="csr"),
+        faces,
+        coordinates(template()[0][rows], body.weights[rows]),
+    )
+    rim &= surface.coords["z"] < knee
+    for side in (-1, 1):
+        surface = extended(surface, side, np.pad(rim, (0, len(surface) - len(rim))), rows)
+    used, faces = np.unique(surface.faces[len(faces) :], return_inverse=True)
+    coords = {name: value[used] for name, value in surface.coords.items()}
+    return Surface(surface.map[used], faces.reshape(-1, 3).astype(np.int32), coords)
+
+
+def extended(surface, side, rim, rows):
+    """A `Surface` with one leg extended from its rim to the ankle, narrowing; linear in the body's points.
+
+    side: 1 for the left leg, -1 for the right one; rim [n]: the ends of both legs; rows: of the part of the
+    body in which the surface is linear.
+    """
+    z, on_side, weights = surface.coords["z"], surface.coords["x"] * side > 0, anatomy().weights[rows]
+    ring, faces = swept(surface.faces, on_side & rim, SHIN_RINGS)
+    calf = z[ring].mean()
+
+    def mean(chosen):
+        return sparse.csr_matrix(surface.map[np.flatnonzero(chosen)].mean(0))
+
+    seat = (surface.coords["arm"] < 0.1) & (np.abs(z - calf - 0.5) < 0.03)
+    above = on_side & (np.abs(z - calf - 0.1) < 0.03)
+    low = mean(on_side & rim)
+    upright = (mean(rim) - mean(seat)) / (z[seat].mean() - calf)
+    down = 0.5 * upright + 0.5 * (low - mean(above)) / (z[above].mean() - calf)
+    ones, shin = sparse.csr_matrix(np.ones((len(ring), 1))), calf - (template()[1].hip - ANKLE)
     maps = [surface.map]
-    for depth in SHIN * np.arange(1, SHIN_RINGS + 1) / SHIN_RINGS:
-        size = 1 + (ANKLE_SHARE - 1) * smoothstep(0, SHIN, depth)
-        maps.append(size * ring + ones @ ((1 - size) * low + depth * down))
+    for share in np.arange(1, SHIN_RINGS + 1) / SHIN_RINGS:
+        size = 1 + (ANKLE_SHARE - 1) * smoothstep(0, 1, share)
+        maps.append(size * surface.map[ring] + ones @ ((1 - size) * low + share * shin * down))
     mapping = sparse.vstack(maps).tocsr()
-    points = mapping @ template()[0][anatomy().rows["suit"]]
+    coords = coordinates(mapping @ template()[0][rows], mapping @ weights)
     return Surface(
         mapping,
         np.concatenate([surface.faces, faces]).astype(np.int32),
-        {name: value.astype(np.float32) for name, value in coordinates(points, mapping @ weights).items()},
+        {name: value.astype(np.float32) for name, value in coords.items()},
     )
 
 
@@ -115,14 +146,13 @@ def drape_trousers(top, rest, joints):
     leg = smoothstep(marks.crotch + 0.05, marks.crotch - 0.10, c["z"])
     down = smoothstep(waist_height(g), marks.crotch, c["z"])
     points = skin + (0.003 + g.ease * down)[:, None] * out
-    off = points[:, :2] - axis
-    far = np.linalg.norm(off, axis=1)
-    wide = np.maximum(far, leg * (THIGH + low**0.6 * (g.opening - THIGH)))
-    points[:, :2] += ((wide / np.maximum(far, 1e-6)) - 1)[:, None] * off
+    wide = leg * (THIGH + low**0.6 * (g.opening - THIGH))
+    points[:, :2] = widened(points[:, :2], axis, wide)
     for _ in range(int(6 + 300 * g.ease)):
         points += 0.6 * (top.mean @ points - points)
         inside = np.maximum(0.003 + 0.4 * g.ease * down - ((points - skin) * out).sum(1), 0)
         points += inside[:, None] * out
+    points[:, :2] = widened(points[:, :2], axis, 0.97 * wide)  # smoothing narrows the hems
     apart = (c["z"] < marks.crotch - 0.02) & (side * points[:, 0] < 0.004)
     points[apart, 0] = 0.004 * side[apart]
     if g.rib:
@@ -130,6 +160,13 @@ def drape_trousers(top, rest, joints):
         pull = 0.85 * (1 - smoothstep(g.rib * 0.7, g.rib + 0.04, up))
         points += pull[:, None] * (skin + SKIN_GAP * out - points)
     return points
+
+
+def widened(points, axis, wide):
+    """Move points [n,2] away from an axis [n,2] to distances of at least ``wide`` [n]."""
+    off = points - axis
+    far = np.maximum(np.linalg.norm(off, axis=1), 1e-6)
+    return axis + (np.maximum(far, wide) / far)[:, None] * off
 
 
 # ---------------------------------------------------------------- skirts
@@ -201,23 +238,23 @@ def hanging(garment, ring, legs, depths):
         centers.append(middle)
         walls.append(hull_radius(slab - middle, turn))
     walls = np.stack(walls) + 0.4 * garment.ease + 0.006
-    free = start + garment.swing * depths[:, None]
-    rng = np.random.default_rng([garment.seed, 15])
-    fullness = (
-        0.35 * max(garment.swing, 0) * depths[:, None] * smoothstep(0, 1, depths / depths[-1])[:, None] ** 0.5
-    )
-    phases = rng.uniform(0, 2 * np.pi, 3)
-    waves = sum(
-        height * np.cos(count * turn + phase)
-        for count, height, phase in zip(
-            (garment.waves, round(garment.waves * 0.6), 3), (0.5, 0.35, 0.25), phases
-        )
-    )
-    wide = np.maximum(free + fullness * waves * (9 / max(garment.waves, 9)), walls)
+    wide = np.maximum(start + garment.swing * depths[:, None] + waves(garment, turn, depths), walls)
     wide = gaussian_filter1d(np.concatenate([start[None], wide]), 1.6, axis=0, mode="nearest")[1:]
     wide = np.maximum(wide, walls - 0.3 * garment.ease)
     xy = np.stack(centers)[:, None] + wide[..., None] * ahead
     return np.concatenate([xy, (ring[:, 2] - depths[:, None])[..., None]], 2), wide / start
+
+
+def waves(garment, turn, depths):
+    """By how much the folds of a skirt stand out [k,m] [m], in directions ``turn`` [m], at depths [k]."""
+    share = smoothstep(0, 1, depths / depths[-1]) ** 0.5
+    height = 0.35 * max(garment.swing, 0) * depths * share * 9 / max(garment.waves, 9)
+    phases = np.random.default_rng([garment.seed, 15]).uniform(0, 2 * np.pi, 3)
+    counts = (garment.waves, round(garment.waves * 0.6), 3)
+    shape = sum(
+        part * np.cos(count * turn + phase) for part, count, phase in zip((0.5, 0.35, 0.25), counts, phases)
+    )
+    return height[:, None] * shape
 
 
 def hull_radius(points, turn):

@@ -228,7 +228,7 @@ def whole_figure(sitter, category):
     camera = dict(
         sitter.camera,
         span=9.0,  # as far down as reach allows
-        reach=float(rng.uniform(0.80, 0.985)),
+        reach=float(rng.uniform(0.86, 0.985)),
         top=float(-rng.uniform(0.10, 0.22) if chin else rng.uniform(0.015, 0.06)),
         distance=float(rng.uniform(3.2, 6.0)),
         rise=0.5 * sitter.camera["rise"],

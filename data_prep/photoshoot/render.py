@@ -170,8 +170,8 @@ def render_worn(sitter, garment, size):
     if own_trousers:
         parts += figure.trousers(sitter)
     parts += figure.skin(layers, sitter, own_trousers) + figure.hair_parts(sitter)
-    if not own_trousers and (garment.category != "trousers" or garment.length != "long"):
-        parts += figure.shins()
+    if not own_trousers:
+        parts += figure.shins(garment)
     fabric = fabric_of(garment, np.random.default_rng([sitter.seed, 6]), figure)
     view = portrait_camera(figure, sitter.camera, (size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE))
     rgb, alpha, cloth = shade(parts, view, sitter.light, shaders_of(sitter, fabric, inner))
