@@ -30,7 +30,7 @@ UPDATES = 10
 KEPT = (1, 2, 10)
 """Numbers of updates after which the parameters are recorded."""
 
-SPREAD = {"W": 0.1, "W, norm follows": 0.002, "b": 0.1, "gain": 0.2, "shift": 0.1}
+SPREAD = {"W": 0.1, "W, norm follows": 0.002, "b": 0.1, "gain": 0.2, "shift": 0.1, "code": 0.5}
 """Standard deviations of the weights.  Before a norm they are so small that its epsilon matters; gains
 have mean 1."""
 
