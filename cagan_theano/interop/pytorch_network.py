@@ -69,15 +69,18 @@ class Layer(nn.Module):
         coded = coded if norm else 0
         self.code = nn.Parameter(torch.randn(2 * channels, coded) * config.init_std) if coded else None
 
-    def forward(self, h, code=None):
-        """[N, C, H, W] -> [N, K, H', W'], before the activation; code: [N, coded]."""
+    def forward(self, h):
+        """[N, C, H, W] -> [N, K, H', W'], before the code and the activation."""
         h = self.convolve(h)
         if self.epsilon is None:
             return h
         if self.batch:
-            h = F.batch_norm(h, None, None, self.gain, self.shift, training=True, eps=self.epsilon)
-        else:  # one group per channel is instance norm, with PyTorch's fastest kernel for it on a CPU
-            h = F.group_norm(h, self.channels, self.gain, self.shift, self.epsilon)
+            return F.batch_norm(h, None, None, self.gain, self.shift, training=True, eps=self.epsilon)
+        # one group per channel is instance norm, with PyTorch's fastest kernel for it on a CPU
+        return F.group_norm(h, self.channels, self.gain, self.shift, self.epsilon)
+
+    def conditioned(self, h, code):
+        """The output of `forward` with the gain and shift of a code [N, coded], if the layer takes one."""
         if self.code is None:
             return h
         gain, shift = F.linear(code, self.code)[..., None, None].chunk(2, 1)
@@ -113,7 +116,7 @@ def encode(layers, h, pair, activation, code=None):
     """Outputs of stride-2 layers on h, each with copies of `pair` [N, 6, H, W] unless None."""
     boxes = []
     for layer in layers:
-        h = activation(layer(h, code))
+        h = activation(layer.conditioned(layer(h), code))
         if pair is not None:
             pair = F.avg_pool2d(pair, 2)
             h = torch.cat([h, pair], 1)
@@ -202,7 +205,9 @@ class Discriminator(nn.Module):
         copied = pair if self.config.copies_d else None
         code = code_of(self.articles, (y,), self.activation)
         h = encode(self.layers, pair, copied, self.activation, code)[-1]
-        return self.head(h if self.tail is None else self.activation(self.tail(h, code)))
+        if self.tail is not None:
+            h = self.activation(self.tail.conditioned(self.tail(h), code))
+        return self.head(h)
 
 
 def named(module, prefix, layers):
