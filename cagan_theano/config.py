@@ -15,8 +15,10 @@ DOWNSAMPLINGS = 4  # stride-2 layers of G: Figure 3; 2 ** 4 = 16 must divide bot
 D_LAYERS = (4, 3, 5)  # stride-2 layers of D; 4 in Figure 3
 COPIED_CHANNELS = 6  # section 3.1: "the last 6 channels of any intermediate layer"
 OURS = "not the paper's; ours: "  # prefix of the source of options that we add, all off by default
+SECTION_4 = OURS + "after section 4"
 OTHERS = OURS + "as in re-implementations, "  # of options that presets need, see docs/reimplementations.md
 AVERAGE = "average"  # prefix of moving averages among a checkpoint's optimizer arrays
+NETWORKS = ("d_tail", "d_norm", "g_output", "skip_relu", "article_code")  # our options that change them
 TRUTHS = ("gamma_truth", "gamma_region", "gamma_detail")  # weights that need true swaps
 
 
@@ -107,6 +109,12 @@ class Config:
         "section 3.1: always the last 6 channels; Figure 3's sizes allow no more",
         ("replace", "append"),
     )
+    article_code: int = option(
+        0,
+        "numbers in a learned code of each article, a multiple of 8, from which G's encoder and D take a "
+        "gain and a shift after each norm; 0: none",
+        SECTION_4 + " (iii): embedding of the articles",
+    )
     init_std: float = option(
         0.02, "standard deviation of the initial weights", "not stated; as in the cited [10]"
     )
@@ -162,6 +170,11 @@ class Config:
         "weight of alpha's cross-entropy with the true region, covered by the old or the new garment; "
         "trains on the true swaps of the data",
         OURS + "renderings have true masks",
+    )
+    gamma_texture: float = option(
+        0.0,
+        "weight of the difference between the textures of x_ij where alpha > 1/2 and of y_j's garment",
+        SECTION_4 + " (ii): texture descriptors",
     )
     gamma_detail: float = option(
         0.0,
@@ -269,6 +282,11 @@ class Config:
         """Whether training needs garment masks."""
         return self.takes_mask or self.gamma_region > 0
 
+    @property
+    def code_widths(self) -> tuple[int, ...]:
+        """Channels of the layers that encode an article, which double as its size halves; () if none."""
+        return tuple(self.article_code >> n for n in (3, 2, 1, 0)) if self.article_code else ()
+
     def ours(self) -> list[str]:
         """Names of the enabled options that are ours; [] for the paper's method."""
         names = [spec.name for spec in dataclasses.fields(self)
@@ -277,9 +295,9 @@ class Config:
         return names + ["augmentation"] * ("tone" in self.augmentation)
 
     def without_ours(self) -> "Config":
-        """A copy with the defaults of our options: the paper's method."""
+        """A copy with the defaults of our options, except those of the networks, so that weights fit."""
         defaults = {spec.name: spec.default for spec in dataclasses.fields(self)}
-        return self.replace(**{name: defaults[name] for name in self.ours()})
+        return self.replace(**{name: defaults[name] for name in self.ours() if name not in NETWORKS})
 
     def to_json(self) -> str:
         """The configuration as JSON text, one key per field."""
@@ -338,7 +356,8 @@ def check_ranges(config: Config) -> None:
     check_image_size(config.height, config.width, max(DOWNSAMPLINGS, len(config.d_widths)))
     bounds = {
         "norm_epsilon": (0, 1), "init_std": (0, 1), "gamma_i": (0, 1e6), "gamma_c": (0, 1e6),
-        **dict.fromkeys(("gamma_adv", *TRUTHS), (0, 1e6)), "average": (0, 1),
+        **dict.fromkeys(("gamma_adv", "gamma_texture", *TRUTHS), (0, 1e6)), "average": (0, 1),
+        "article_code": (0, 8192),
         "learning_rate_decay": (0, 1), "crop_margin": (0, 1), "d_noise": (0, 1),
         "mask_prior": (0.5, 1), "learning_rate": (0, 1), "beta1": (0, 1), "beta2": (0, 1),
         "epsilon": (0, 1), "batch_size": (1, 65536), "steps": (1, 10**9), "seed": (0, 2**32 - 1),
@@ -355,6 +374,10 @@ def check_ranges(config: Config) -> None:
 
 def check_combinations(config: Config) -> None:
     """Raise ValueError for options that exclude each other."""
+    if config.article_code % 8:
+        raise ValueError(f"article_code={config.article_code}: must be a multiple of 8")
+    if config.gamma_texture and config.color != "rgb":
+        raise ValueError("gamma_texture: knows the white ground of articles in RGB only; use color='rgb'")
     lost = 0 if config.d_kernel != 4 else 1 + (config.d_tail > 0)  # pixels that stride-1 layers of D cut off
     if min(config.height, config.width) // 2 ** len(config.d_widths) <= lost:
         raise ValueError(
@@ -365,7 +388,8 @@ def check_combinations(config: Config) -> None:
         raise ValueError(f"mirror={config.mirror!r}: true swaps need mirror='together'")
     if config.crop_margin and config.needs_truth:
         raise ValueError(f"crop_margin={config.crop_margin}: true swaps need crop_margin=0")
-    if not any(getattr(config, name) for name in ("gamma_i", "gamma_c", "gamma_adv", *TRUTHS)):
+    weights = ("gamma_i", "gamma_c", "gamma_adv", "gamma_texture", *TRUTHS)
+    if not any(getattr(config, name) for name in weights):
         raise ValueError("gamma_adv=0: all other weights of G's loss are 0, too; set one of them")
     if config.schedule == "alternate" and not config.adversarial_terms:
         raise ValueError("schedule='alternate': trains D in turn, but gamma_adv=0 has no D; use both")

@@ -125,6 +125,7 @@ READINGS = [
     dict(g_kernel=4, copies_g="y_j", mask="prior"),
     dict(copies_g="none", mask="overwrite"),
     dict(g_output="convolution", g_kernel=4, skip_relu=True, activation="leaky"),
+    dict(article_code=8),
 ]
 
 
@@ -154,7 +155,7 @@ def test_onnx_gives_the_golden_vectors(shipped, with_onnx):
     assert properties["step"] == "7" and properties["config"] == shipped.config.to_json()
 
 
-@pytest.mark.parametrize("changes", READINGS, ids=["append-leaky", "prior", "overwrite", "keras"])
+@pytest.mark.parametrize("changes", READINGS, ids=["append-leaky", "prior", "overwrite", "keras", "code"])
 def test_onnx_of_every_reading(changes, with_onnx, monkeypatch):
     monkeypatch.setattr(golden, "history", lambda _: {})
     monkeypatch.setattr(golden.Reference, "gradients", lambda _: {})

@@ -311,6 +311,7 @@ def test_figure3_states_the_sizes_of_the_paper():
         {"copies_g": "none"},
         {"d_kernel": 5},
         {"d_widths": (8, 8, 8)},
+        {"article_code": 8},
     ],
 )
 def test_figure3_slices_add_up_and_copies_stand_last(changes):
@@ -324,6 +325,7 @@ def test_figure3_slices_add_up_and_copies_stand_last(changes):
     figure = figure3.draw(G, D, 32, 32)
     field = 31 if len(config.d_widths) == 3 else 61 if config.d_kernel == 5 else 63
     assert rf"receptive field of a logit is {field}$\times${field} pixels" in words(figure)
+    assert ("encoders of the articles are not drawn" in words(figure)) == (config.article_code > 0)
 
 
 @pytest.mark.parametrize("name", FIGURES)

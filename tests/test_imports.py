@@ -15,6 +15,7 @@ ORDER = (
     "cagan_theano", "cagan_theano.weights", "cagan_theano.io", "data_prep",
     "cagan_theano.config", "cagan_theano.presets", "cagan_theano.compat", "cagan_theano.network",
     "cagan_theano.learning.sampling", "cagan_theano.learning.scores", "cagan_theano.learning.losses",
+    "cagan_theano.learning.texture",
     "cagan_theano.learning.adam", "cagan_theano.learning.batches",
     "cagan_theano.learning.swaps", "cagan_theano.backends", "cagan_theano.checkpoint",
     "cagan_theano.learning.training", "cagan_theano.learning.functions",

@@ -22,6 +22,7 @@ COMPANIES = {
     "first": dict(blend="first", augmentation="mirror+crop", mirror="apart", mismatch="apart"),
     "append": dict(copies_mode="append", g_kernel=5, augmentation="crop", d_widths=(8, 8, 8)),
     "enlarged": dict(crop_margin=0.15625, mask="prior", augmentation="mirror+crop", mirror="apart"),
+    "section 4": dict(article_code=8, gamma_texture=1.0, augmentation="mirror", mismatch="apart"),
     "noisy": dict(d_noise=0.05, crop_margin=0.078125, mismatch="apart"),
 }  # fmt: skip
 

@@ -47,8 +47,10 @@ READINGS = [
         blend="second",
     ),
     dict(d_norm="batch", g_output="convolution", blend="first", d_tail=8),
+    dict(article_code=8, d_tail=9),
+    dict(article_code=16, activation="leaky", copies_mode="append", norm_affine=False, d_norm="batch"),
 ]
-NAMES = ["append-leaky", "literal-prior", "overwrite-apart", "keras", "batch-first"]
+NAMES = ["append-leaky", "literal-prior", "overwrite-apart", "keras", "batch-first", "code", "code-batch"]
 
 
 def fault(vectors, tolerance, dtype=torch.float64, **settings):

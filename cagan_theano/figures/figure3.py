@@ -222,12 +222,13 @@ def caption(G, D):
         for kernel in (G.config.g_kernel, D.layers[0].convolution.kernel, D.head.kernel)
     )
     field = D.receptive_field()
+    code = " The encoders of the articles are not drawn." if G.config.article_code else ""
     return (
         r"$\mathbf{Figure~3.}$ The generator $G$, an encoder-decoder with skip connections, "
         r"and the patch discriminator $D$; labels are channels$\times$height$\times$width. "
         r"Heights and depths are to scale, thickness grows with the square root of the "
         rf"channels. Kernels are {g_kernel} in $G$ and {d_kernel} in $D$, whose head of {head} has "
-        rf"stride 1; the receptive field of a logit is {field}$\times${field} pixels (red)."
+        rf"stride 1; the receptive field of a logit is {field}$\times${field} pixels (red).{code}"
     )
 
 

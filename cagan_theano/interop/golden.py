@@ -30,7 +30,7 @@ UPDATES = 10
 KEPT = (1, 2, 10)
 """Numbers of updates after which the parameters are recorded."""
 
-SPREAD = {"W": 0.1, "W, norm follows": 0.002, "b": 0.1, "gain": 0.2, "shift": 0.1}
+SPREAD = {"W": 0.1, "W, norm follows": 0.002, "b": 0.1, "gain": 0.2, "shift": 0.1, "code": 0.5}
 """Standard deviations of the weights.  Before a norm they are so small that its epsilon matters; gains
 have mean 1."""
 
@@ -115,6 +115,8 @@ class Reference:
         record, (G, D) = {}, self.build()
         G.encoder, G.decoder = watched(G.encoder, "G", record), watched(G.decoder, "G", record)
         D.layers = watched(D.layers, "D", record)
+        for name, network in (("G", G), ("D", D)):  # of G, those of y_j
+            network.articles.layers = watched(network.articles.layers, name, record)
         G.output = Watched(G.output, "G/output", record)
         x_i, y_i, y_j = (self.inputs[name] for name in ("x_i", "y_i", "y_j"))
         swap = G(x_i, y_i, y_j, self.inputs.get("m_i"))._asdict()

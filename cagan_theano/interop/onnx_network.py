@@ -44,8 +44,11 @@ class Graph:
         self.constants[name] = np.ascontiguousarray(value, np.float32)
         return name
 
-    def linear(self, layer, h, transposed=False, bias=False, stride=2):
-        """Add a layer's convolution or stride-2 deconvolution, with its bias; stride 1 keeps the size."""
+    def linear(self, layer, h, transposed=False, bias=False, stride=2, of=""):
+        """Add a layer's convolution or stride-2 deconvolution, with its bias; stride 1 keeps the size.
+
+        of: distinguishes the names of a layer that is added more than once.
+        """
         W = self.weights[f"{layer}.W"]
         kernel, inputs = W.shape[-1], [h, self.constant(f"{layer}.W", W)]
         if bias:
@@ -56,7 +59,7 @@ class Graph:
         if transposed:
             settings["output_padding"] = [2 + 2 * pad - kernel] * 2
         kind = "ConvTranspose" if transposed else "Conv"
-        return self.add(kind, *inputs, name=f"{layer}.{kind}", **settings)
+        return self.add(kind, *inputs, name=f"{layer}.{kind}{of}", **settings)
 
     def norm(self, layer, h, channels, epsilon):
         """Add instance norm, with gain and shift if the weights have them."""
@@ -86,10 +89,10 @@ def generator_graph(config: Config, weights: dict) -> Graph:
     h = graph.add("Concat", "x_i", "y_i", "y_j", axis=1)
     copied = config.copies_g != "none"
     pair = graph.add("Concat", "x_i", config.copies_g, axis=1) if copied else None
-    skips = []
+    skips, code = [], article_code(graph, config)
     for n in range(1, len(config.g_widths) + 1):
         pair = pair and graph.add("AveragePool", pair, kernel_shape=[2, 2], strides=[2, 2])
-        h = encoder_layer(graph, config, f"encoder{n}", h, pair)
+        h = encoder_layer(graph, config, f"encoder{n}", h, pair, code)
         skips.append(h)
     skips.pop()
     for n in range(1, len(config.g_widths)):
@@ -111,14 +114,45 @@ def output_layer(graph, config, h):
     return graph.linear("output", graph.add("Relu", h), bias=True, stride=1)
 
 
-def encoder_layer(graph, config, layer, h, pair):
-    """Convolution, norm (except in the first layer), activation, copies."""
+def encoder_layer(graph, config, layer, h, pair, code):
+    """Convolution, norm (except in the first layer) and the code's gain and shift, activation, copies."""
     first = layer == "encoder1"
     h = graph.linear(layer, h, bias=first)
     if not first:
-        h = graph.norm(layer, h, len(graph.weights[f"{layer}.W"]), config.norm_epsilon)
-    h = graph.add("Relu", h) if config.activation == "relu" else graph.add("LeakyRelu", h, alpha=0.2)
+        channels = len(graph.weights[f"{layer}.W"])
+        h = graph.norm(layer, h, channels, config.norm_epsilon)
+        h = h if code is None else conditioned(graph, layer, h, code, channels)
+    h = activated(graph, config, h)
     return graph.add("Concat", h, pair, axis=1) if pair else h
+
+
+def activated(graph, config, h):
+    """The hidden activation of the encoder."""
+    return graph.add("Relu", h) if config.activation == "relu" else graph.add("LeakyRelu", h, alpha=0.2)
+
+
+def conditioned(graph, layer, h, code, channels):
+    """(1 + gain) h + shift, both linear in the articles' code."""
+    W = graph.constant(f"{layer}.code", graph.weights[f"{layer}.code"][:, :, None, None])
+    linear = graph.add("Conv", code, W, kernel_shape=[1, 1], name=f"{layer}.conditions")
+    gain, shift = graph.channels(linear, 0, channels), graph.channels(linear, channels, 2 * channels)
+    return graph.add("Add", graph.add("Add", h, graph.add("Mul", gain, h)), shift)
+
+
+def article_code(graph, config):
+    """The codes of y_i and y_j, side by side: [N, 2 M, 1, 1]; None if the configuration has none."""
+    if not config.article_code:
+        return None
+    codes = [article(graph, config, name) for name in ("y_i", "y_j")]
+    return graph.add("Concat", *codes, axis=1)
+
+
+def article(graph, config, y):
+    """The code of one article: layers of stride 2, then the mean over H and W."""
+    h = y
+    for n in range(1, len(config.code_widths) + 1):
+        h = activated(graph, config, graph.linear(f"article{n}", h, bias=True, of=f".{y}"))
+    return graph.add("GlobalAveragePool", h)
 
 
 def finish(graph, config, output):

@@ -41,10 +41,20 @@ class Layer(nn.Module):
     W: [K, C, kernel, kernel], transposed [C, K, kernel, kernel].  Stride 2 halves H and W
     (transposed: doubles them), stride 1 keeps them, but an even kernel cuts off one pixel unless same.
     norm: False, True (instance) or "batch", with the minibatch's own statistics.  Section 3.1.
+    coded: numbers in the articles' code from which a gain and a shift are taken after the norm.
     """
 
     def __init__(
-        self, config, in_channels, channels, kernel, stride=2, transposed=False, norm=True, same=False
+        self,
+        config,
+        in_channels,
+        channels,
+        kernel,
+        stride=2,
+        transposed=False,
+        norm=True,
+        same=False,
+        coded=0,
     ):
         super().__init__()
         self.stride, self.transposed, self.padding = stride, transposed, (kernel - 1) // 2
@@ -56,9 +66,11 @@ class Layer(nn.Module):
         self.b = None if norm else nn.Parameter(torch.zeros(channels))
         self.gain = nn.Parameter(1 + torch.randn(channels) * config.init_std) if affine else None
         self.shift = nn.Parameter(torch.zeros(channels)) if affine else None
+        coded = coded if norm else 0
+        self.code = nn.Parameter(torch.randn(2 * channels, coded) * config.init_std) if coded else None
 
     def forward(self, h):
-        """[N, C, H, W] -> [N, K, H', W'], before the activation."""
+        """[N, C, H, W] -> [N, K, H', W'], before the code and the activation."""
         h = self.convolve(h)
         if self.epsilon is None:
             return h
@@ -66,6 +78,13 @@ class Layer(nn.Module):
             return F.batch_norm(h, None, None, self.gain, self.shift, training=True, eps=self.epsilon)
         # one group per channel is instance norm, with PyTorch's fastest kernel for it on a CPU
         return F.group_norm(h, self.channels, self.gain, self.shift, self.epsilon)
+
+    def conditioned(self, h, code):
+        """The output of `forward` with the gain and shift of a code [N, coded], if the layer takes one."""
+        if self.code is None:
+            return h
+        gain, shift = F.linear(code, self.code)[..., None, None].chunk(2, 1)
+        return h + gain * h + shift
 
     def convolve(self, h):
         """The convolution or transposed convolution, with bias."""
@@ -76,12 +95,13 @@ class Layer(nn.Module):
         return F.conv_transpose2d(h, self.W, self.b, self.stride, self.padding, extra)
 
 
-def encoder_layers(config, in_channels, widths, kernel, copied, norm=True):
+def encoder_layers(config, in_channels, widths, kernel, copied, norm=True, coded=0):
     """The stride-2 layers of G's encoder or of D, and their output channels, copies included."""
     layers, boxes = [], []
     replaced = COPIED_CHANNELS if copied and config.copies_mode == "replace" else 0
     for n, width in enumerate(widths):
-        layers.append(Layer(config, in_channels, width - replaced, kernel, norm=n > 0 and norm))
+        normed = n > 0 and norm
+        layers.append(Layer(config, in_channels, width - replaced, kernel, norm=normed, coded=coded))
         in_channels = width - replaced + COPIED_CHANNELS * copied
         boxes.append(in_channels)
     return layers, boxes
@@ -92,16 +112,29 @@ def activation_of(config):
     return F.relu if config.activation == "relu" else lambda h: F.leaky_relu(h, 0.2)
 
 
-def encode(layers, h, pair, activation):
+def encode(layers, h, pair, activation, code=None):
     """Outputs of stride-2 layers on h, each with copies of `pair` [N, 6, H, W] unless None."""
     boxes = []
     for layer in layers:
-        h = activation(layer(h))
+        h = activation(layer.conditioned(layer(h), code))
         if pair is not None:
             pair = F.avg_pool2d(pair, 2)
             h = torch.cat([h, pair], 1)
         boxes.append(h)
     return boxes
+
+
+def article_layers(module, config, kernel):
+    """The layers that encode an article, registered as article1, article2 ...; () without a code."""
+    layers, _ = encoder_layers(config, 3, config.code_widths, kernel, copied=False, norm=False)
+    return named(module, "article", layers)
+
+
+def code_of(layers, articles, activation):
+    """The codes of articles [N, 3, H, W], side by side: means over H and W; None without layers."""
+    if not layers:
+        return None
+    return torch.cat([encode(layers, y, None, activation)[-1].mean((2, 3)) for y in articles], 1)
 
 
 class Generator(nn.Module):
@@ -111,7 +144,8 @@ class Generator(nn.Module):
         super().__init__()
         self.config, kernel = config, config.g_kernel
         copied = config.copies_g != "none"
-        encoder, boxes = encoder_layers(config, 9, config.g_widths, kernel, copied)
+        coded = 2 * config.article_code
+        encoder, boxes = encoder_layers(config, 9, config.g_widths, kernel, copied, coded=coded)
         channels, decoder = boxes[-1], []
         for width, skip in zip(config.g_widths[-2::-1], boxes[-2::-1]):
             decoder.append(Layer(config, channels, width, kernel, transposed=True))
@@ -124,13 +158,15 @@ class Generator(nn.Module):
             self.output = Layer(config, WIDENED, 4, kernel, stride=1, norm=False, same=True)
         else:
             self.output = Layer(config, channels, 4, kernel, transposed=True, norm=False)
+        self.articles = article_layers(self, config, kernel)
         self.activation = activation_of(config)
 
     def channels(self, x_i, y_i, y_j):
         """The 4 output channels [alpha, R, G, B] before sigmoid and tanh."""
         worn = {"y_i": y_i, "y_j": y_j, "none": None}[self.config.copies_g]
         pair = None if worn is None else torch.cat([x_i, worn], 1)
-        *skips, h = encode(self.encoder, torch.cat([x_i, y_i, y_j], 1), pair, self.activation)
+        code = code_of(self.articles, (y_i, y_j), self.activation)
+        *skips, h = encode(self.encoder, torch.cat([x_i, y_i, y_j], 1), pair, self.activation, code)
         for n, layer in enumerate(self.decoder):
             h, skip = F.relu(layer(h)), skips.pop()
             if self.widened is None or n + 1 < len(self.decoder):
@@ -152,19 +188,26 @@ class Discriminator(nn.Module):
         super().__init__()
         self.config, kernel = config, config.d_kernel
         norm = config.d_norm if config.d_norm == "batch" else True
-        layers, boxes = encoder_layers(config, 6, config.d_widths, kernel, config.copies_d, norm)
+        coded = config.article_code
+        layers, boxes = encoder_layers(config, 6, config.d_widths, kernel, config.copies_d, norm, coded)
         self.layers = named(self, "layer", layers)
         channels = config.d_tail or boxes[-1]
-        self.tail = Layer(config, boxes[-1], channels, kernel, stride=1, norm=norm) if config.d_tail else None
+        self.tail = None
+        if config.d_tail:
+            self.tail = Layer(config, boxes[-1], channels, kernel, stride=1, norm=norm, coded=coded)
         self.head = Layer(config, channels, 1, HEAD_KERNEL[kernel], stride=1, norm=False)
+        self.articles = article_layers(self, config, kernel)
         self.activation = activation_of(config)
 
     def forward(self, x, y):
         """Logits of human photos x and articles y, both [N, 3, H, W] in [-1, 1]."""
         pair = torch.cat([x, y], 1)
         copied = pair if self.config.copies_d else None
-        h = encode(self.layers, pair, copied, self.activation)[-1]
-        return self.head(h if self.tail is None else self.activation(self.tail(h)))
+        code = code_of(self.articles, (y,), self.activation)
+        h = encode(self.layers, pair, copied, self.activation, code)[-1]
+        if self.tail is not None:
+            h = self.activation(self.tail.conditioned(self.tail(h), code))
+        return self.head(h)
 
 
 def named(module, prefix, layers):

@@ -24,6 +24,7 @@ from cagan_theano.learning.losses import (
     truth_loss,
 )
 from cagan_theano.learning.sampling import Array, Indices, PhotoArrays, Pixels
+from cagan_theano.learning.texture import texture_loss
 from cagan_theano.network.discriminator import Discriminator
 from cagan_theano.network.generator import Generated, Generator, logit_of, with_prior
 from cagan_theano.network.layers import Variable
@@ -92,7 +93,11 @@ def losses_of_G(networks: Networks, batch: Batch, config: Config) -> Losses:
         # section 2.3: the cycle swaps y_j back for y_i; the photo's mask is the best one available
         back = networks.G(x_ij, batch.y_j, batch.y_i, batch.m_i)
         terms["L_cyc"] = cycle_loss(batch.x_i, blended(back, "second", config), config), config.gamma_c
-    terms |= true_terms(batch, image_shape(generated.x_ij, config), output, config)
+    shown = image_shape(generated.x_ij, config)
+    if config.gamma_texture:
+        shape = (3, config.height, config.width)
+        terms["L_texture"] = texture_loss(shown, generated.alpha, batch.y_j, shape), config.gamma_texture
+    terms |= true_terms(batch, shown, output, config)
     loss = weighted(terms, x_ij.dtype)
     return OrderedDict(loss_G=loss, **{name: term for name, (term, _) in terms.items()})
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cagan_theano.config import Config
-from cagan_theano.network.encoder import EncoderLayer
+from cagan_theano.network.encoder import ArticleEncoder, EncoderLayer
 from cagan_theano.network.layers import (
     BatchNorm,
     Convolution,
@@ -38,6 +38,7 @@ class Discriminator:
             layer = EncoderLayer(
                 self.params, f"layer{n}", config, channels, width, config.d_kernel,
                 norm=n > 1, copied=config.copies_d, norm_type=NORMS[config.d_norm],
+                coded=config.article_code * (n > 1),
             )  # fmt: skip
             self.layers.append(layer)
             channels = layer.output_shape((channels, 2, 2))[0]
@@ -45,10 +46,12 @@ class Discriminator:
             self.layers.append(EncoderLayer(
                 self.params, "tail", config, channels, config.d_tail, config.d_kernel,
                 norm=True, copied=False, norm_type=NORMS[config.d_norm], stride=1,
+                coded=config.article_code,
             ))  # fmt: skip
             channels = config.d_tail
         kernel = HEAD_KERNEL[config.d_kernel]
         self.head = Convolution(self.params, "head", channels, 1, kernel, stride=1, bias=True)
+        self.articles = ArticleEncoder(self.params, config, config.d_kernel)
 
     def shapes(self, height: int, width: int) -> list[tuple[str, Shape]]:
         """(name, (C, H, W)) of D's boxes in Figure 3, from input to logits, by `output_shape`."""
@@ -58,7 +61,10 @@ class Discriminator:
         return [*boxes, ("logits", self.head.output_shape(boxes[-1][1]))]
 
     def receptive_field(self) -> int:
-        """Side in pixels of one logit's square receptive field: 63 in section 3.1."""
+        """Side in pixels of one logit's square receptive field: 63 in section 3.1.
+
+        With config.article_code, a logit also depends on the code of the whole y.
+        """
         side, jump = 1, 1
         for convolution in [*(layer.convolution for layer in self.layers), self.head]:
             side += (convolution.kernel - 1) * jump
@@ -70,8 +76,8 @@ class Discriminator:
         height, width = x.type.shape[2:]
         shape = (6, height, width)
         pyramid = iter(copies(x, y, shape, len(self.config.d_widths)))
-        h = join(x, y)
+        h, code = join(x, y), self.articles(y)
         for layer in self.layers:
-            h = layer(h, shape, next(pyramid, None))
+            h = layer(h, shape, next(pyramid, None), code)
             shape = layer.output_shape(shape)
         return self.head(h, shape)

@@ -6,7 +6,7 @@ import numpy as np
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.network.encoder import EncoderLayer
+from cagan_theano.network.encoder import ArticleEncoder, EncoderLayer
 from cagan_theano.network.layers import (
     Convolution,
     Deconvolution,
@@ -84,7 +84,7 @@ class Generator:
         for n, width in enumerate(config.g_widths, start=1):
             layer = EncoderLayer(
                 self.params, f"encoder{n}", config, channels, width, config.g_kernel,
-                norm=n > 1, copied=config.copies_g != "none",
+                norm=n > 1, copied=config.copies_g != "none", coded=2 * config.article_code * (n > 1),
             )  # fmt: skip
             channels = layer.output_shape((channels, 16, 16))[0]
             self.encoder.append(layer)
@@ -104,6 +104,8 @@ class Generator:
             self.output = Convolution(
                 self.params, "output", WIDENED, 4, config.g_kernel, stride=1, bias=True, same=True
             )
+
+        self.articles = ArticleEncoder(self.params, config, config.g_kernel)
 
     def shapes(self, height: int, width: int) -> list[tuple[str, Shape]]:
         """(name, (C, H, W)) of G's boxes in Figure 3, from input to [alpha, R, G, B], by `output_shape`."""
@@ -135,9 +137,9 @@ class Generator:
         shape = (9, height, width)
         worn = {"y_i": y_i, "y_j": y_j, "none": y_i}[self.config.copies_g]
         pyramid = copies(x_i, worn, shape, len(self.encoder))
-        h, skips = join(x_i, y_i, y_j), []
+        h, skips, code = join(x_i, y_i, y_j), [], self.articles(y_i, y_j)
         for layer, copy in zip(self.encoder, pyramid):
-            h, shape = layer(h, shape, copy), layer.output_shape(shape)
+            h, shape = layer(h, shape, copy, code), layer.output_shape(shape)
             skips.append((h, shape))
         skips.pop()
         for decoder in self.decoder:
