@@ -42,7 +42,7 @@ CODE := cagan_theano data_prep replicate tests
 FIGURES := figure2 figure3 figure4 figure5 figure6
 
 .DELETE_ON_ERROR:
-.PHONY: help python python-3.11 environment environments lint docs test coverage witness figures $(FIGURES) photoshoot train gpu benchmark faults fuzz pins clean
+.PHONY: help python python-3.11 environment environments lint docs test coverage witness figures $(FIGURES) photoshoot train gpu benchmark faults fuzz native sanitize arm64 pins clean
 
 help:
 	@echo 'make test          run the tests in every environment that this Python supports'
@@ -58,6 +58,9 @@ help:
 	@echo 'make benchmark     time this package and PyTorch: TORCH_PYTHON=interpreter with PyTorch'
 	@echo 'make faults        inject faults into a tiny training: KILLS=$(KILLS)'
 	@echo 'make fuzz          fuzz the file readers: CASES=$(CASES)'
+	@echo 'make native        compile the C++ kernels with warnings as errors, compare them with plain loops'
+	@echo 'make sanitize      the same with the address and undefined-behaviour sanitizers'
+	@echo 'make arm64         the same for 64-bit Arm, under QEMU'
 	@echo 'make pins          resolve requirements/*.in into exact pins'
 	@echo 'make clean         remove .venv/, figures/ and caches, but not data/ and runs/'
 	@echo 'To use another Python: make PYTHON=python3.12 test'
@@ -146,6 +149,27 @@ faults: $(READY)
 
 fuzz: $(READY)
 	$(BIN)/python tests/faults/fuzz.py --cases $(CASES)
+
+# The C++ kernels without XLA.  On x86-64 for each width of vectors: 4, 8 and, where the processor has
+# them, 16 numbers.
+DRIVER = PYTHONPATH=. $(BIN)/python tests/native_driver.py
+MACHINES := $(if $(filter x86_64,$(shell uname -m)),-march=x86-64 -march=x86-64-v3 -march=native,-mcpu=native)
+
+native: $(READY)
+	@for machine in $(MACHINES); do echo "$$machine"; $(DRIVER) $$machine || exit 1; done
+
+# Under XLA only what the driver does not check: XLA's calls, memory shared between calls.
+CALLED := way or bit or normalize or adam or step or same_time
+
+sanitize: $(READY)
+	$(DRIVER) -g $(lastword $(MACHINES)) -fsanitize=address,undefined -fno-sanitize-recover=all
+	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" \
+	    ASAN_OPTIONS=detect_leaks=0 CAGAN_THEANO_CACHE=off PYTHONPATH=. \
+	    $(BIN)/python tests/sanitized.py -q -p no:cacheprovider tests/test_native.py -k "$(CALLED)"
+
+arm64: $(READY)
+	@command -v aarch64-linux-gnu-g++ >/dev/null && command -v qemu-aarch64-static >/dev/null || { echo 'Error: make arm64 needs a cross compiler and QEMU (Debian: apt install g++-aarch64-linux-gnu qemu-user-static)' >&2; exit 1; }
+	$(DRIVER) --compiler aarch64-linux-gnu-g++ --under 'qemu-aarch64-static -L /usr/aarch64-linux-gnu'
 
 # The resolver itself is not pinned, since its result is.  `make pins` takes the newest version of
 # every package; `make pins UPGRADE=` keeps existing pins and adds new packages.

@@ -53,6 +53,7 @@ SECTIONS = {
     "Benchmark": {
         "benchmark": ("benchmarks.benchmark:command", "Time this package, PyTorch and ONNX Runtime."),
         "growth": ("benchmarks.growth:command", "Time and memory by batch and image size."),
+        "bench-layers": ("benchmarks.layers:command", "Time each convolution layer of G and D."),
         "check-gpu": ("benchmarks.check_gpu:command", "Compare the GPU with the CPU over a few steps."),
     },
 }

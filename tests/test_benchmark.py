@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from network_toys import small_config
 
-from cagan_theano.benchmarks import benchmark, check_gpu, contenders, growth
+from cagan_theano.backends import native
+from cagan_theano.benchmarks import benchmark, check_gpu, contenders, growth, layers
 from cagan_theano.benchmarks.benchmark import Case
 from cagan_theano.checkpoint import Checkpoint
 from cagan_theano.io import files
@@ -158,3 +159,39 @@ def test_a_gpu_that_computes_something_else_is_told(capsys):
         check_gpu.report(cpu, cpu + 0.5 * (cpu == 3))
     with pytest.raises(ValueError, match="nan"):
         check_gpu.report(cpu, cpu * np.nan)
+
+
+def test_the_layers_are_those_that_the_benchmark_counts():
+    """Each layer of G once, forward, is what a swap takes."""
+    config = small_config(height=32, width=64)
+    networks = build_networks(config)
+    checkpoint = Checkpoint(config, 0, values_of(networks.G.params), values_of(networks.D.params))
+    found = layers.layers(config)
+    names = [name for of in found.values() for name in of]
+    assert len(set(names)) == len(names) and "D head" in names
+    of_G = sum(layer.flops(3) * sum(name[0] == "G" for name in of) for layer, of in found.items())
+    assert of_G == benchmark.flops("swap", checkpoint, 32, 64, 3)
+    assert {layer.stride for layer, of in found.items() if "D head" in of} == {1}
+
+
+def test_the_layers_timed(capsys):
+    if not native.available():
+        pytest.skip("no C++ compiler")
+    words = "--size", "16x16", "--batch", "1", "--repeats", "1", "--every-way"
+    with pytest.raises(SystemExit) as left:
+        main(layers.command, [*words, "--json"])
+    assert left.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["matmul"] > 0 and all(row["ms"] > 0 for row in found["rows"])
+    for row in found["rows"]:
+        ways = native.WAYS[row["operation"]] if row["names"] != ["D head"] else ("XLA",)
+        assert {row["way"], *row["others"]} == set(ways), row
+    lines = layers.table(found["rows"], found["matmul"]).splitlines()
+    assert len(lines) == 2 + len(found["rows"]) + 3
+
+
+def test_without_kernels_there_is_nothing_to_time(capsys, monkeypatch):
+    monkeypatch.setattr(native, "available", lambda: False)
+    with pytest.raises(SystemExit):
+        main(layers.command, [])
+    assert "install a C++ compiler" in capsys.readouterr().err

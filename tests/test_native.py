@@ -42,35 +42,58 @@ def made(n, height, width, inner, outer, taps):
     return x, random_images(outer, inner, taps, taps, seed=1), dy, (taps - 1) // 2
 
 
-def assert_near(found, expected):
+def assert_near(found, expected, what=""):
     """To 1e-5 of the largest value: F(4x4, 3x3) in float32 loses two digits of seven."""
     found, largest = np.asarray(found), np.abs(expected).max()
     assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, atol=2e-5 * largest, rtol=0)
+    np.testing.assert_allclose(found, expected, atol=2e-5 * largest, rtol=0, err_msg=what)
 
 
 @CASES
 @SHAPES
 def test_convolve(n, height, width, inner, outer, taps):
     x, W, _, pad = made(n, height, width, inner, outer, taps)
-    y = jax.jit(native.convolve)(x, W)
-    assert_near(y, loop_convolution(x, W, 2, pad)[:, :, :height, :width])
+    expected = loop_convolution(x, W, 2, pad)[:, :, :height, :width]
+    for way in ("", *native.WAYS["convolve"]):
+        assert_near(jax.jit(native.convolve, static_argnums=2)(x, W, way), expected, way)
 
 
 @CASES
 @SHAPES
 def test_deconvolve(n, height, width, inner, outer, taps):
     _, W, dy, pad = made(n, height, width, inner, outer, taps)
-    dx = jax.jit(native.deconvolve)(dy, W)
-    assert_near(dx, loop_deconvolution(dy, W, 2, pad, (2 * height, 2 * width)))
+    expected = loop_deconvolution(dy, W, 2, pad, (2 * height, 2 * width))
+    for way in ("", *native.WAYS["deconvolve"]):
+        assert_near(jax.jit(native.deconvolve, static_argnums=2)(dy, W, way), expected, way)
 
 
 @CASES
 @SHAPES
 def test_weight_gradient(n, height, width, inner, outer, taps):
     x, _, dy, pad = made(n, height, width, inner, outer, taps)
-    dW = jax.jit(native.weight_gradient, static_argnums=2)(x, dy, taps)
-    assert_near(dW, loop_weight_gradient(x, dy, 2, pad, taps))
+    expected = loop_weight_gradient(x, dy, 2, pad, taps)
+    for way in ("", *native.WAYS["weight_gradient"]):
+        found = jax.jit(native.weight_gradient, static_argnums=(2, 3))(x, dy, taps, way)
+        assert_near(found, expected, way)
+
+
+@pytest.mark.parametrize("sizes", [(1, 2, 2, 9, 58), (2, 9, 14, 4, 70), (13, 9, 6, 20, 70)])
+def test_the_way_that_is_taken(sizes):
+    """The library computes in the way that it names, to the bit; there are no other ways."""
+    x, W, dy, _ = made(*sizes, 5)
+    for name, *arrays in (("convolve", x, W), ("deconvolve", dy, W), ("weight_gradient", x, dy, 5)):
+        way, operation = native.way_taken(name, *sizes, 5), getattr(native, name)
+        assert way in native.WAYS[name]
+        assert np.array_equal(operation(*arrays), operation(*arrays, way=way))
+        with pytest.raises(Exception, match="there is no such way"):
+            jax.block_until_ready(operation(*arrays, way="none"))
+
+
+def test_the_number_of_threads_changes_no_bit():
+    """It decides between these two."""
+    x, W, dy, _ = made(5, 6, 5, 150, 140, 5)
+    assert np.array_equal(native.convolve(x, W, "blocks"), native.convolve(x, W, "tiles"))
+    assert np.array_equal(native.deconvolve(dy, W, "blocks"), native.deconvolve(dy, W, "tiles"))
 
 
 NORMS = pytest.mark.parametrize("shape", [(2, 3, 5, 7), (3, 70, 8, 6), (1, 2, 1, 1), (2, 2, 40, 30)])
@@ -164,7 +187,9 @@ def test_a_step_of_wrong_sizes_is_refused():
 def test_the_lowering_takes_them_where_they_pay(taps, monkeypatch):
     x, W, dy, pad = made(10, 8, 8, 16, 16, taps)
     calls = []
-    monkeypatch.setattr(native, "call_one", lambda name, shape, *a: calls.append(name) or np.zeros(shape))
+    monkeypatch.setattr(
+        native, "call_one", lambda name, shape, *a, way: calls.append(name) or np.zeros(shape)
+    )
     lowering.convolve(x, W, 2, pad, compiled=True)
     lowering.deconvolve(dy, W, 2, pad, x.shape[2:], compiled=True)
     lowering.weight_gradient(x, dy, 2, pad, taps, compiled=True)
@@ -254,7 +279,9 @@ def test_a_damaged_library_is_made_again_not_loaded(damage, toy):
     native.library(jax, toy[0])
     path = only(toy[0])
     whole = path.read_bytes()
+    path.unlink()  # the loaded library keeps its file, or the process would end with a bus error
     path.write_bytes(damage(whole))
+    path.chmod(0o700)
     assert native.library(jax, toy[0]).code.seven() == 7
     assert only(toy[0]).read_bytes() == whole
 

@@ -5,6 +5,7 @@ convolution.cc implements stride-2 convolutions.  Winograd's algorithm (winograd
 multiplications per tile where the direct method takes 400 (5x5 kernels; 81 and 144 for 3x3).  For few
 pixels, matrix products with the untransformed kernels are used instead (direct.h).  If there is no
 C++ compiler and no library in the cache, `available` is False and XLA's own operations are used.
+README.md derives the transforms; `WAYS` names the ways to compute each operation.
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ SOURCES = [
 ]
 TARGETS = ("convolve", "deconvolve", "weight_gradient", "normalize", "normalize_again",
            "normalize_gradient", "descend", "after")  # fmt: skip
+WAYS = {
+    "convolve": ("direct", "blocks", "tiles"),
+    "deconvolve": ("direct", "side by side", "blocks", "tiles"),
+    "weight_gradient": ("direct", "parts", "blocks", "tiles"),
+}  # operation -> the ways to compute it
 COMPILERS = ("c++", "g++", "clang++")
 TAPS = (3, 4, 5)
 FEW_CHANNELS = 4  # below this XLA's convolution is faster (measured): vectors hold up to 16
@@ -58,22 +64,26 @@ def is_supported(kernel_shape: tuple[int, ...], stride: int, pad: int) -> bool:
     return ours and min(outer, inner) >= FEW_CHANNELS
 
 
-def convolve(x: Array, kernels: Array) -> Array:
-    """Stride-2 convolution of x [N, C, 2h, 2w] with kernels [K, C, k, k]: [N, K, h, w]."""
+def convolve(x: Array, kernels: Array, way: str = "") -> Array:
+    """Stride-2 convolution of x [N, C, 2h, 2w] with kernels [K, C, k, k]: [N, K, h, w].
+
+    way: one of WAYS, for tests and measurements; the library chooses if it is empty.
+    """
     n, _, height, width = x.shape
-    return call_one("convolve", (n, len(kernels), height // 2, width // 2), x, kernels)
+    return call_one("convolve", (n, len(kernels), height // 2, width // 2), x, kernels, way=way)
 
 
-def deconvolve(gradients: Array, kernels: Array) -> Array:
+def deconvolve(gradients: Array, kernels: Array, way: str = "") -> Array:
     """The transpose of `convolve`: [N, K, h, w] -> [N, C, 2h, 2w]."""
     n, _, height, width = gradients.shape
-    return call_one("deconvolve", (n, kernels.shape[1], 2 * height, 2 * width), gradients, kernels)
+    shape = n, kernels.shape[1], 2 * height, 2 * width
+    return call_one("deconvolve", shape, gradients, kernels, way=way)
 
 
-def weight_gradient(x: Array, gradients: Array, taps: int) -> Array:
+def weight_gradient(x: Array, gradients: Array, taps: int, way: str = "") -> Array:
     """The gradient of `convolve` with respect to its kernels: [K, C, taps, taps]."""
     shape = gradients.shape[1], x.shape[1], taps, taps
-    return call_one("weight_gradient", shape, x, gradients)
+    return call_one("weight_gradient", shape, x, gradients, way=way)
 
 
 def normalize(
@@ -120,7 +130,11 @@ def after(x: Array, done: Array) -> Array:
 
 
 def call_one(
-    name: str, shape: tuple[int, ...], *arrays: Array, in_place: tuple[int, ...] = (), **attributes: float
+    name: str,
+    shape: tuple[int, ...],
+    *arrays: Array,
+    in_place: tuple[int, ...] = (),
+    **attributes: float | str,
 ) -> Array:
     """The FFI call of one of the TARGETS with a single result of a shape; see `call`."""
     (result,) = call(name, (shape,), *arrays, in_place=in_place, **attributes)
@@ -132,7 +146,7 @@ def call(
     shapes: tuple[tuple[int, ...], ...],
     *arrays: Array,
     in_place: tuple[int, ...] = (),
-    **attributes: float,
+    **attributes: float | str,
 ) -> list[Array]:
     """The FFI call of one of the TARGETS: float32 arrays of some shapes.
 
@@ -143,17 +157,38 @@ def call(
     results = [jax.ShapeDtypeStruct(shape, "float32") for shape in shapes]
     function = jax.ffi.ffi_call(f"cagan_{name}", results,
                                 input_output_aliases={n: n for n in in_place})  # fmt: skip
-    return list(function(*arrays, **{key: np.float32(value) for key, value in attributes.items()}))
+    given = {key: v if isinstance(v, str) else np.float32(v) for key, v in attributes.items()}
+    return list(function(*arrays, **given))
+
+
+def way_taken(operation: str, n: int, height: int, width: int, inner: int, outer: int, taps: int) -> str:
+    """Which of WAYS the library chooses for an operation; height and width are those of `convolve`'s y.
+
+    Raises ValueError if the library is not available.
+    """
+    found = registered()
+    if found is None:
+        raise ValueError("the C++ kernels are not available")
+    choose = found.code.cagan_way
+    choose.restype = ctypes.c_char_p
+    sizes = n, height, width, inner, outer, taps, os.cpu_count() or 1
+    return bytes(choose(list(WAYS).index(operation), *sizes)).decode()
 
 
 def available() -> bool:
     """Whether the library is loaded and registered with XLA; compiles it first (15 s) if needed."""
-    return loaded() is not None
+    return registered() is not None
+
+
+def loaded() -> str | None:
+    """The digests that identify the kernels, after registering them with XLA; None if unavailable."""
+    found = registered()
+    return None if found is None else found.kernels
 
 
 @functools.cache
-def loaded() -> str | None:
-    """The digests that identify the kernels, after registering them with XLA; None if unavailable."""
+def registered() -> Library | None:
+    """The library, after registering it with XLA; None if unavailable."""
     import jax
 
     try:
@@ -164,7 +199,7 @@ def loaded() -> str | None:
             for name in TARGETS:
                 handler = jax.ffi.pycapsule(getattr(found.code, f"cagan_{name}"))
                 jax.ffi.register_ffi_target(f"cagan_{name}", handler, platform="cpu")
-            return found.kernels
+            return found
     except (OSError, AttributeError) as error:
         cache.tell(f"the C++ kernels cannot be loaded ({error}); using XLA's operations")
         return None
@@ -193,7 +228,7 @@ def library(jax: ModuleType, folder: Path) -> Library | None:
 
     A cached library needs no compiler.  If there is a compiler, only its own output is used.
     """
-    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    compiler = found_compiler()
     made_by = version_digest(compiler) if compiler else "*"
     stem = f"native-{sources_digest()}-{made_by}"
     found = find(folder, stem)
@@ -203,6 +238,11 @@ def library(jax: ModuleType, folder: Path) -> Library | None:
             cache.tell(f"the C++ kernels were not compiled ({compiler}: {why}); using XLA's operations")
         found = None if why else find(folder, stem)
     return found
+
+
+def found_compiler() -> str | None:
+    """The path of the C++ compiler; None if none is installed."""
+    return next(filter(None, map(shutil.which, COMPILERS)), None)
 
 
 def find(folder: Path, stem: str) -> Library | None:

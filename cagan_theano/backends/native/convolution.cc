@@ -15,40 +15,86 @@ Shape shape_of(ffi::AnyBuffer::Dimensions x, ffi::AnyBuffer::Dimensions w,
   return s;
 }
 
-ffi::Error refuse() { return ffi::Error::InvalidArgument("not a stride-2 convolution of 3 to 5 taps"); }
+// A way to compute an operation.
+struct Way {
+  const char* name;
+  bool (*suits)(const Shape&, int threads);
+  void (*run)(ffi::ThreadPool&, const Shape&, const float*, const float*, float*);
+};
 
-ffi::Error Convolve(ffi::ThreadPool pool, Array x, Array w, Result y) {
-  Shape s = shape_of(x.dimensions(), w.dimensions(), y->dimensions());
-  if (!s.taps) return refuse();
-  (direct::is_faster(s) ? direct::convolve : winograd::convolve)(
-      pool, s, x.typed_data(), w.typed_data(), y->typed_data());
+bool is_tiny(const Shape& s, int) { return s.tiles() <= direct::FEW; }
+bool keeps_zeros(const Shape& s, int) { return s.tiles() <= direct::KEEPING_ZEROS; }
+bool has_few_channels(const Shape& s, int) { return s.inner <= winograd::SIDE_BY_SIDE; }
+bool always(const Shape&, int) { return true; }
+
+// Of each operation the first way that suits is taken.
+const Way CONVOLVE[] = {
+    {"direct", is_tiny, direct::convolve},
+    {"blocks", winograd::has_large_kernels<false>, winograd::by_blocks<false>},
+    {"tiles", always, winograd::by_tiles<false>},
+};
+const Way DECONVOLVE[] = {
+    {"direct", is_tiny, direct::deconvolve},
+    {"side by side", has_few_channels, winograd::deconvolve_side_by_side},
+    {"blocks", winograd::has_large_kernels<true>, winograd::by_blocks<true>},
+    {"tiles", always, winograd::by_tiles<true>},
+};
+const Way WEIGHT_GRADIENT[] = {
+    {"direct", keeps_zeros, direct::weight_gradient},
+    {"parts", winograd::has_small_kernels, winograd::weight_gradient_by_parts},
+    {"blocks", winograd::has_large_kernels_and_few_tiles, winograd::weight_gradient_by_blocks},
+    {"tiles", always, winograd::weight_gradient},
+};
+
+// The way of a name; of no name (""), the one that suits; null where there is none.
+template <size_t N>
+const Way* find(const Way (&ways)[N], const Shape& s, int threads, std::string_view name) {
+  for (const Way& way : ways)
+    if (name.empty() ? way.suits(s, threads) : name == way.name) return &way;
+  return nullptr;
+}
+
+template <size_t N>
+ffi::Error run(const Way (&ways)[N], std::string_view name, ffi::ThreadPool& pool, const Shape& s,
+               const Array& a, const Array& b, Result& made) {
+  if (!s.taps) return ffi::Error::InvalidArgument("not a stride-2 convolution of 3 to 5 taps");
+  const Way* way = find(ways, s, pool.num_threads(), name);
+  if (!way) return ffi::Error::InvalidArgument("there is no such way to compute it");
+  way->run(pool, s, a.typed_data(), b.typed_data(), made->typed_data());
   return ffi::Error::Success();
 }
 
-ffi::Error Deconvolve(ffi::ThreadPool pool, Array dy, Array w, Result dx) {
-  Shape s = shape_of(dx->dimensions(), w.dimensions(), dy.dimensions());
-  if (!s.taps) return refuse();
-  (direct::is_faster(s) ? direct::deconvolve : winograd::deconvolve)(
-      pool, s, dy.typed_data(), w.typed_data(), dx->typed_data());
-  return ffi::Error::Success();
+ffi::Error Convolve(ffi::ThreadPool pool, Array x, Array w, Result y, std::string_view way) {
+  return run(CONVOLVE, way, pool, shape_of(x.dimensions(), w.dimensions(), y->dimensions()), x, w, y);
 }
 
-ffi::Error WeightGradient(ffi::ThreadPool pool, Array x, Array dy, Result dw) {
-  Shape s = shape_of(x.dimensions(), dw->dimensions(), dy.dimensions());
-  if (!s.taps) return refuse();
-  (direct::is_better_gradient(s) ? direct::weight_gradient : winograd::weight_gradient)(
-      pool, s, x.typed_data(), dy.typed_data(), dw->typed_data());
-  return ffi::Error::Success();
+ffi::Error Deconvolve(ffi::ThreadPool pool, Array dy, Array w, Result dx, std::string_view way) {
+  return run(DECONVOLVE, way, pool, shape_of(dx->dimensions(), w.dimensions(), dy.dimensions()), dy, w, dx);
+}
+
+ffi::Error WeightGradient(ffi::ThreadPool pool, Array x, Array dy, Result dw, std::string_view way) {
+  return run(WEIGHT_GRADIENT, way, pool, shape_of(x.dimensions(), dw->dimensions(), dy.dimensions()), x, dy,
+             dw);
 }
 
 }  // namespace
 
+// The way that is taken, for the benchmark of layers.
+extern "C" const char* cagan_way(int operation, int n, int height, int width, int inner, int outer,
+                                 int taps, int threads) {
+  Shape s{n, height, width, inner, outer, taps};
+  const Way* way = operation == 0   ? find(CONVOLVE, s, threads, "")
+                   : operation == 1 ? find(DECONVOLVE, s, threads, "")
+                                    : find(WEIGHT_GRADIENT, s, threads, "");
+  return way->name;
+}
+
 XLA_FFI_DEFINE_HANDLER_SYMBOL(cagan_convolve, Convolve,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>()
-                                  .Ret<Array>());
+                                  .Ret<Array>().Attr<std::string_view>("way"));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(cagan_deconvolve, Deconvolve,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>()
-                                  .Ret<Array>());
+                                  .Ret<Array>().Attr<std::string_view>("way"));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(cagan_weight_gradient, WeightGradient,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>()
-                                  .Ret<Array>());
+                                  .Ret<Array>().Attr<std::string_view>("way"));

@@ -117,4 +117,22 @@ struct Block {
   }
 };
 
+// to [rows, vectors] = or (more) += left [rows, depth] right [depth, vectors]
+template <int V = VECTORS, int R = ROWS>
+void multiply(int vectors, int rows, const float* left, size_t row_step, size_t depth_step,
+              const float* right, size_t right_step, int depth, bool more, float* to, size_t to_step) {
+  if constexpr (V > 1)
+    if (vectors < V)
+      return multiply<V - 1, R>(vectors, rows, left, row_step, depth_step, right, right_step, depth, more,
+                                to, to_step);
+  if constexpr (R > 1)
+    if (rows < R)
+      return multiply<V, R - 1>(vectors, rows, left, row_step, depth_step, right, right_step, depth, more,
+                                to, to_step);
+  Block<V, R> made;
+  if (more) made.read(to, to_step);
+  made.add(left, row_step, depth_step, right, right_step, depth);
+  made.write(to, to_step);
+}
+
 }  // namespace

@@ -15,38 +15,15 @@
 namespace {
 namespace direct {
 
-constexpr int FEW = 8;       // tiles of 4x4; of more Winograd's algorithm is the faster one (measured)
-constexpr int DEPTH = 1536;  // rows of patches at a time, which stay in the cache
-constexpr int GROUPS = 4;    // of ROWS channels to a task
+constexpr int FEW = 8;  // tiles of 4x4; of more Winograd's algorithm is the faster one (measured)
 
 // Of few pixels a tap may read nothing but zeros.  Its gradient is 0 here; Winograd's rounding is not,
 // and Adam makes a step of it.
 constexpr int KEEPING_ZEROS = 40;  // tiles
 
-bool is_faster(const Shape& s) { return s.tiles() <= FEW; }
-bool is_better_gradient(const Shape& s) { return s.tiles() <= KEEPING_ZEROS; }
-
 size_t pixels(const Shape& s) { return size_t(s.n) * s.height * s.width; }
 
-// to [rows, vectors] = or (more) += left [rows, depth] right [depth, vectors]
-template <int V = VECTORS, int R = ROWS>
-void multiply(int vectors, int rows, const float* left, size_t row_step, size_t depth_step,
-              const float* right, size_t right_step, int depth, bool more, float* to, size_t to_step) {
-  if constexpr (V > 1)
-    if (vectors < V)
-      return multiply<V - 1, R>(vectors, rows, left, row_step, depth_step, right, right_step, depth, more,
-                                to, to_step);
-  if constexpr (R > 1)
-    if (rows < R)
-      return multiply<V, R - 1>(vectors, rows, left, row_step, depth_step, right, right_step, depth, more,
-                                to, to_step);
-  Block<V, R> made;
-  if (more) made.read(to, to_step);
-  made.add(left, row_step, depth_step, right, right_step, depth);
-  made.write(to, to_step);
-}
-
-// The same for any number of columns, whole vectors of them.
+// `multiply` for any number of columns, whole vectors of them.
 void multiply_all(size_t columns, int rows, const float* left, size_t row_step, size_t depth_step,
                   const float* right, size_t right_step, int depth, bool more, float* to,
                   size_t to_step) {
@@ -91,13 +68,10 @@ void convolve(ffi::ThreadPool& pool, const Shape& s, const float* x, const float
   size_t columns = round_up(pixels(s), LANES);
   Scratch patches(depth * columns);
   parallel(pool, s.inner, [&](int c) { unfold(s, x, c, patches.data() + c * all * columns, columns); });
-  each_group(pool, s.outer, GROUPS * ROWS, [&](int first, int count) {
-    Scratch made(GROUPS * ROWS * columns);
-    for (int d = 0; d < depth; d += DEPTH)
-      for (int k = 0; k < count; k += ROWS)
-        multiply_all(columns, std::min(ROWS, count - k), w + size_t(first + k) * depth + d, depth, 1,
-                     patches.data() + d * columns, columns, std::min(DEPTH, depth - d), d > 0,
-                     made.data() + k * columns, columns);
+  each_group(pool, s.outer, ROWS, [&](int first, int count) {
+    Scratch made(ROWS * columns);
+    multiply_all(columns, count, w + size_t(first) * depth, depth, 1, patches.data(), columns, depth, false,
+                 made.data(), columns);
     for (int k = 0; k < count; ++k)
       for (int n = 0; n < s.n; ++n)
         std::memcpy(y + (size_t(n) * s.outer + first + k) * size, made.data() + k * columns + n * size,

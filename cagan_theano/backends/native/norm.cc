@@ -125,14 +125,14 @@ ffi::Error Normalize(ffi::ThreadPool pool, Array x, Array gain, Array shift, Res
   return ffi::Error::Success();
 }
 
-// The same, called only when `until` is there.
-ffi::Error NormalizeAgain(ffi::ThreadPool pool, Array x, Array gain, Array shift, ffi::AnyBuffer until,
+// The same, called only when the fourth array is there.
+ffi::Error NormalizeAgain(ffi::ThreadPool pool, Array x, Array gain, Array shift, ffi::AnyBuffer /*until*/,
                           Result y, float epsilon, float slope) {
   return Normalize(pool, x, gain, shift, y, epsilon, slope);
 }
 
-// x, in its own memory, when `done` is there.
-ffi::Error After(Array x, ffi::AnyBuffer done, Result same) {
+// x, in its own memory, when the second array is there.
+ffi::Error After(Array x, ffi::AnyBuffer /*done*/, Result same) {
   if (same->typed_data() != x.typed_data())
     std::memcpy(same->typed_data(), x.typed_data(), x.size_bytes());
   return ffi::Error::Success();

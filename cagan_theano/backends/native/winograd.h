@@ -16,8 +16,6 @@
 
 #pragma once
 
-#include <initializer_list>
-
 #include "convolution.h"
 
 namespace {
@@ -100,22 +98,13 @@ struct Kernel {
 // The (point, phase) pairs in use, and where the transformed kernel has them: by phases.
 struct Plan {
   Kernel kernel;
-  int slot[POINTS][4], slots = 0;
+  int slot[POINTS][4], begin[4], slots = 0;  // begin: a phase's first
   Plan(int taps, bool reversed) : kernel(taps, reversed) {
-    for (int phase = 0; phase < 4; ++phase)
+    for (int phase = 0; phase < 4; ++phase) {
+      begin[phase] = slots;
       for (int point = 0; point < POINTS; ++point)
         slot[point][phase] = kernel.has(point, phase) ? slots++ : -1;
-  }
-  // The transformed kernels of a point and phase, `step` from slot to slot; null where there are none.
-  const float* at(const float* kernels, size_t step, int point, int phase, int first = 0) const {
-    int place = slot[point][phase];
-    return place < 0 ? nullptr : kernels + (place - first) * step;
-  }
-  // The first slot of a phase; 0 of all (-1).
-  int first(int phase) const {
-    for (int point = 0; phase >= 0 && point < POINTS; ++point)
-      if (slot[point][phase] >= 0) return slot[point][phase];
-    return 0;
+    }
   }
 };
 
@@ -165,9 +154,6 @@ struct Side {
     for (int r = 0; r < rows && top + r < height; ++r)
       transpose(from + size_t(r) * columns * depth, depth, end, count,
                 picture_ + size_t(top + r) * width, size_t(height) * width);
-  }
-  void scatter(const float* from, int strip, float* image) const {
-    scatter(from, strip, image, 0, channels);
   }
 
   // The same side with strips of so many channels.
@@ -237,15 +223,14 @@ inline void transform_gradient(const Side& side, const float* strip, int tile, f
   for (int p = 0; p < POINTS; ++p) store(to + p * stride, m[p]);
 }
 
-// G w G' of up to COLUMNS kernels, whose taps stand [taps][COLUMNS], into every slot in use of one
-// phase or (-1) of all.
-inline void transform_kernel(const Plan& plan, const float* taps, float* to, size_t stride,
-                             int only) {
+// G w G' of up to COLUMNS kernels, whose taps stand [taps][COLUMNS], into the slots of
+// the phases from one to another.
+inline void transform_kernel(const Plan& plan, const float* taps, int from, int end, float* to,
+                             size_t stride) {
   const Kernel& kernel = plan.kernel;
-  int k = kernel.taps, first = plan.first(only);
+  int k = kernel.taps;
   for (int v = 0; v < COLUMNS; v += LANES)
-    for (int down = 0; down < 2; ++down) {
-      if (only >= 0 && only / 2 != down) continue;
+    for (int down = from / 2; 2 * down < end; ++down) {
       Vector half[5][SPAN];
       for (int j = 0; j < k; ++j) {
         Vector w[3] = {};
@@ -253,342 +238,238 @@ inline void transform_kernel(const Plan& plan, const float* taps, float* to, siz
           if (int i = kernel.at[down][o]; i >= 0) w[o] = load(taps + (i * k + j) * COLUMNS + v);
         g(w, half[j]);
       }
-      for (int phase = 2 * down; phase < 2 * down + 2; ++phase)
+      for (int phase = std::max(from, 2 * down); phase < std::min(end, 2 * down + 2); ++phase)
         for (int p = 0; p < SPAN; ++p) {
-          if ((only >= 0 && only != phase) || !kernel.active(p, down)) continue;
+          if (!kernel.active(p, down)) continue;
           Vector w[3] = {}, m[SPAN];
           for (int o = 0; o < 3; ++o)
             if (int j = kernel.at[phase % 2][o]; j >= 0) w[o] = half[j][p];
           g(w, m);
           for (int q = 0; q < SPAN; ++q)
             if (int slot = plan.slot[p * SPAN + q][phase]; slot >= 0)
-              store(to + (slot - first) * stride + v, m[q]);
+              store(to + (slot - plan.begin[from]) * stride + v, m[q]);
         }
     }
 }
 
-// V vectors of columns of every tile at a point: to[tile][columns] = the sum over phases of
-// inputs[tile][phase][depth] kernels[phase][depth][columns]; no kernels: nothing of that phase.
-template <int V = VECTORS>
-void multiply(const float* inputs, size_t tile_step, size_t phase_step,
-              std::initializer_list<const float*> kernels, int depth, int tiles, float* to,
-              size_t across) {
-  for (int t = 0; t < tiles; t += ROWS) {
-    Block<V> sums;
-    const float* phase = inputs + t * tile_step;
-    for (const float* kernel : kernels) {
-      if (kernel) sums.add(phase, tile_step, 1, kernel, V * LANES, depth);
-      phase += phase_step;
-    }
-    sums.write(to + t * across, across);
+// --- a convolution, from x to y, or back, from dy to dx: its kernels with their taps reversed, and what
+// was the sum over the phases of x is a phase of dx at a time
+
+struct Pass {
+  const Shape& s;
+  bool back;
+  Plan plan;
+  Side from, to;
+  int phases;        // of the input
+  int blocks;        // of COLUMNS channels of the result
+  size_t slot_step;  // from one slot of a block's transformed kernels to the next
+
+  Pass(const Shape& s, bool back)
+      : s(s), back(back), plan(s.taps, back), from(s, !back, true), to(s, back, false),
+        phases(back ? 1 : 4), blocks(divide_up(to.channels, COLUMNS)),
+        slot_step(apart(size_t(from.channels) * COLUMNS)) {}
+  size_t block_step() const { return plan.slots * slot_step; }
+
+  int summed() const { return back ? 1 : 4; }  // phases to a sum
+
+  // The transformed kernels of a block that read channel c of the input, of `count` phases, `stride` from
+  // slot to slot.
+  void transform_channel(const float* w, int block, int phase, int count, int c, float* made,
+                         size_t stride) const {
+    size_t taps = s.taps * s.taps, first = size_t(block) * COLUMNS;
+    size_t column_step = back ? taps : taps * s.inner, depth_step = back ? taps * s.inner : taps;
+    float buffer[MAX_TAPS * COLUMNS] = {};
+    transpose(w + first * column_step + c * depth_step, column_step,
+              std::min<int>(COLUMNS, to.channels - first), taps, buffer, COLUMNS);
+    transform_kernel(plan, buffer, phase, phase + count, made, stride);
   }
-}
-
-// --- the three operations
-
-// The transformed kernels of one block of columns that read one channel of the depth, of one phase or
-// (-1) all, `stride` from slot to slot.  swapped: columns are the channels of x and the depth is those
-// of y, as the input gradient wants them.
-void transform_kernels_of(const Plan& plan, const Shape& s, const float* w, bool swapped, int block,
-                          int only, int channel, float* to, size_t stride) {
-  int columns = swapped ? s.inner : s.outer, taps = s.taps * s.taps;
-  size_t column_step = size_t(taps) * (swapped ? 1 : s.inner);
-  size_t depth_step = size_t(taps) * (swapped ? s.inner : 1);
-  float buffer[MAX_TAPS * COLUMNS] = {};
-  int first = block * COLUMNS;
-  transpose(w + first * column_step + channel * depth_step, column_step,
-            std::min(COLUMNS, columns - first), taps, buffer, COLUMNS);
-  transform_kernel(plan, buffer, to, stride, only);
-}
-
-// The same of the channels first to last - 1: to[slot][depth][COLUMNS].
-void transform_block(const Plan& plan, const Shape& s, const float* w, bool swapped, int block,
-                     int only, int first, int last, float* to, size_t slot_step) {
-  for (int d = first; d < last; ++d)
-    transform_kernels_of(plan, s, w, swapped, block, only, d, to + size_t(d) * COLUMNS, slot_step);
-}
-
-// The same of all blocks: to[block][slot][depth][COLUMNS].
-void transform_kernels(ffi::ThreadPool& pool, const Plan& plan, const Shape& s, const float* w,
-                       bool swapped, float* to, size_t slot_step) {
-  int columns = swapped ? s.inner : s.outer, depth = swapped ? s.outer : s.inner;
-  int blocks = divide_up(columns, COLUMNS), chunk = 16, chunks = divide_up(depth, chunk);
-  parallel(pool, blocks * chunks, [&](int task) {
-    int block = task / chunks, first = task % chunks * chunk;
-    transform_block(plan, s, w, swapped, block, -1, first, std::min(first + chunk, depth),
-                    to + block * plan.slots * slot_step, slot_step);
-  });
-}
+  // The same of the channels first to last - 1: made[slot][channel][COLUMNS].
+  void transform_block(const float* w, int block, int phase, int count, int first, int last,
+                       float* made) const {
+    for (int c = first; c < last; ++c)
+      transform_channel(w, block, phase, count, c, made + size_t(c) * COLUMNS, slot_step);
+  }
+};
 
 // The transforms of the tiles of some strips: at[point][tile][channel], one phase of the channels after
 // another.
 struct Tiles {
-  const Plan& plan;
-  const Side& from;
-  int phases, wide, first, strips, tiles;
+  const Pass& pass;
+  int first, strips, wide, tiles;
   size_t depth, room, step;  // room: tiles, in whole ROWS
   Scratch inputs;
 
-  Tiles(const Plan& plan, const Shape& s, const Side& from, int phases, int first, int strips)
-      : plan(plan), from(from), phases(phases), wide(s.wide()), first(first), strips(strips),
-        tiles(strips * wide), depth(size_t(phases) * from.depth), room(round_up(tiles, ROWS)),
+  Tiles(const Pass& pass, int first, int strips)
+      : pass(pass), first(first), strips(strips), wide(pass.s.wide()), tiles(strips * wide),
+        depth(size_t(pass.phases) * pass.from.depth), room(round_up(tiles, ROWS)),
         step(apart(room * depth)), inputs(step * POINTS) {}
 
   void take(const float* image, int n) {
-    Scratch strip(from.floats());
-    from.gather(image, first + n, strip.data());
-    transform_strip(plan, from, strip.data(), wide, phases, inputs.data() + n * wide * depth, depth, step);
-  }
-  void take_all(const float* image) {
-    for (int n = 0; n < strips; ++n) take(image, n);
-  }
-  void take_all(const float* image, ffi::ThreadPool& pool) {
-    parallel(pool, strips, [&](int n) { take(image, n); });
+    Scratch strip(pass.from.floats());
+    pass.from.gather(image, first + n, strip.data());
+    transform_strip(pass.plan, pass.from, strip.data(), wide, pass.phases,
+                    inputs.data() + n * wide * depth, depth, step);
   }
   const float* at(int point) const { return inputs.data() + point * step; }
+
+  // made[tile][COLUMNS] = the sum over some phases of inputs[tile][phase][channel] times
+  // kernels[slot][channel][COLUMNS], which begin with the first of these phases, at a point.
+  void multiply(int point, int phase, const float* kernels, float* made, size_t across) const {
+    const Plan& plan = pass.plan;
+    for (int t = 0; t < tiles; t += ROWS) {
+      Block<VECTORS> sums;
+      for (int f = 0; f < pass.summed(); ++f)
+        if (int slot = plan.slot[point][phase + f]; slot >= 0)
+          sums.add(at(point) + t * depth + f * pass.from.depth, depth, 1,
+                   kernels + (slot - plan.begin[phase]) * pass.slot_step, COLUMNS, pass.from.channels);
+      sums.write(made + t * across, across);
+    }
+  }
 };
 
-// --- large kernels and few tiles: by blocks of the channels that are made, so that a block's
-// transformed kernels stay in the cache and no more of them are in memory than threads are at work
-
-// Whether less goes through memory by blocks: all tiles for each of them, instead of all kernels for
-// each task; and there is a block for every thread.
-bool by_blocks(const ffi::ThreadPool& pool, const Shape& s, const Plan& plan, int columns, int depth,
-               int phases) {
-  size_t blocks = divide_up(columns, COLUMNS), tiles = s.tiles();
-  size_t inputs = tiles * round_up(depth, LANES) * phases * POINTS;
-  size_t kernels = blocks * plan.slots * depth * COLUMNS;
-  return blocks >= size_t(pool.num_threads()) && inputs * blocks < kernels * (1 + tiles / TILES_AT_ONCE);
-}
-
-void convolve_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, const float* x,
-                        const float* w, float* y) {
-  Side from(s, true, true), to = Side(s, false, false).of_depth(COLUMNS);
-  Tiles tiles(plan, s, from, 4, 0, s.strips());
-  tiles.take_all(x, pool);
-  parallel(pool, divide_up(s.outer, COLUMNS), [&](int block) {
-    size_t m_step = apart(tiles.room * COLUMNS), slot_step = apart(s.inner * COLUMNS);
-    Scratch kernels(plan.slots * slot_step), products(m_step * POINTS), strip(to.floats());
-    transform_block(plan, s, w, false, block, -1, 0, s.inner, kernels.data(), slot_step);
-    for (int point = 0; point < POINTS; ++point) {
-      auto in = [&](int phase) { return plan.at(kernels.data(), slot_step, point, phase); };
-      multiply(tiles.at(point), tiles.depth, from.depth, {in(0), in(1), in(2), in(3)}, s.inner,
-               tiles.tiles, products.data() + point * m_step, COLUMNS);
-    }
-    int first = block * COLUMNS;
-    for (int n = 0; n < s.strips(); ++n) {
-      transform_outputs(to, products.data() + size_t(n) * s.wide() * COLUMNS, COLUMNS, m_step,
-                        s.wide(), 0, strip.data());
-      to.scatter(strip.data(), n, y, first, std::min(COLUMNS, s.outer - first));
-    }
-  });
-}
-
-void deconvolve_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, const float* dy,
-                          const float* w, float* dx) {
-  Side from(s, false, true), to = Side(s, true, false).of_depth(COLUMNS);
-  Tiles tiles(plan, s, from, 1, 0, s.strips());
-  tiles.take_all(dy, pool);
-  parallel(pool, divide_up(s.inner, COLUMNS), [&](int block) {
-    size_t m_step = apart(tiles.room * COLUMNS), slot_step = apart(s.outer * COLUMNS);
-    Scratch kernels(POINTS * slot_step), products(m_step * POINTS);
-    Scratch made(to.floats() * s.strips());
-    for (int phase = 0; phase < 4; ++phase) {
-      transform_block(plan, s, w, true, block, phase, 0, s.outer, kernels.data(), slot_step);
-      for (int point = 0; point < POINTS; ++point)
-        multiply(tiles.at(point), tiles.depth, 0,
-                 {plan.at(kernels.data(), slot_step, point, phase, plan.first(phase))}, s.outer,
-                 tiles.tiles, products.data() + point * m_step, COLUMNS);
-      for (int n = 0; n < s.strips(); ++n)
-        transform_outputs(to, products.data() + size_t(n) * s.wide() * COLUMNS, COLUMNS, m_step,
-                          s.wide(), phase, made.data() + n * to.floats());
-    }
-    int first = block * COLUMNS;
-    for (int n = 0; n < s.strips(); ++n)
-      to.scatter(made.data() + n * to.floats(), n, dx, first, std::min(COLUMNS, s.inner - first));
-  });
-}
-
-// --- otherwise: by tiles
-
-// y [N, K, h, w] = stride-2 convolution of x [N, C, 2h, 2w] with w [K, C, k, k].
-void convolve(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* w, float* y) {
-  Plan plan(s.taps, false);
-  if (by_blocks(pool, s, plan, s.outer, s.inner, 4))
-    return convolve_by_blocks(pool, s, plan, x, w, y);
-  Side from(s, true, true), to(s, false, false);
-  int blocks = divide_up(s.outer, COLUMNS), across = blocks * COLUMNS;
-  size_t slot_step = apart(s.inner * COLUMNS);
-  Scratch kernels(blocks * plan.slots * slot_step);
-  transform_kernels(pool, plan, s, w, false, kernels.data(), slot_step);
-  each_group(pool, s.strips(), strips_to_a_task(s, pool.num_threads()), [&](int first, int strips) {
-    Tiles tiles(plan, s, from, 4, first, strips);
-    tiles.take_all(x);
-    size_t m_step = apart(tiles.room * across);
-    Scratch products(m_step * POINTS), strip(to.floats());
+// The result for some tiles, of some blocks of its channels.  kernels(phase): their transformed kernels
+// from a phase on.
+template <typename Kernels>
+void make(const Pass& pass, const Tiles& tiles, int block, int blocks, const Kernels& kernels,
+          float* result) {
+  size_t across = size_t(blocks) * COLUMNS, m_step = apart(tiles.room * across);
+  int channel = block * COLUMNS, count = std::min<int>(across, pass.to.channels - channel);
+  Side to = pass.to.of_depth(round_up(count, LANES));
+  Scratch products(m_step * POINTS), made(to.floats() * tiles.strips);
+  for (int phase = 0; phase < 4; phase += pass.summed()) {
+    const float* from = kernels(phase);
     for (int point = 0; point < POINTS; ++point)
-      for (int block = 0; block < blocks; ++block) {
-        const float* ours = kernels.data() + block * plan.slots * slot_step;
-        auto in = [&](int phase) { return plan.at(ours, slot_step, point, phase); };
-        multiply(tiles.at(point), tiles.depth, from.depth, {in(0), in(1), in(2), in(3)}, s.inner,
-                 tiles.tiles, products.data() + point * m_step + block * COLUMNS, across);
-      }
-    for (int n = 0; n < strips; ++n) {
-      transform_outputs(to, products.data() + size_t(n) * s.wide() * across, across, m_step,
-                        s.wide(), 0, strip.data());
-      to.scatter(strip.data(), first + n, y);
-    }
+      for (int b = 0; b < blocks; ++b)
+        tiles.multiply(point, phase, from + b * pass.block_step(),
+                       products.data() + point * m_step + b * COLUMNS, across);
+    for (int n = 0; n < tiles.strips; ++n)
+      transform_outputs(to, products.data() + n * tiles.wide * across, across, m_step, tiles.wide, phase,
+                        made.data() + n * to.floats());
+  }
+  for (int n = 0; n < tiles.strips; ++n)
+    to.scatter(made.data() + n * to.floats(), tiles.first + n, result, channel, count);
+}
+
+// Some tiles to a task, with the transformed kernels of all blocks.
+template <bool BACK>
+void by_tiles(ffi::ThreadPool& pool, const Shape& s, const float* image, const float* w, float* result) {
+  Pass pass(s, BACK);
+  Scratch kernels(pass.blocks * pass.block_step());
+  int chunk = 16, chunks = divide_up(pass.from.channels, chunk);
+  parallel(pool, pass.blocks * chunks, [&](int task) {
+    int block = task / chunks, first = task % chunks * chunk;
+    pass.transform_block(w, block, 0, 4, first, std::min(first + chunk, pass.from.channels),
+                         kernels.data() + block * pass.block_step());
+  });
+  each_group(pool, s.strips(), strips_to_a_task(s, pool.num_threads()), [&](int first, int strips) {
+    Tiles tiles(pass, first, strips);
+    for (int n = 0; n < strips; ++n) tiles.take(image, n);
+    auto from = [&](int phase) { return kernels.data() + pass.plan.begin[phase] * pass.slot_step; };
+    make(pass, tiles, 0, pass.blocks, from, result);
   });
 }
 
-// --- few channels to make: their four phases side by side in V vectors, [phase][channel]
-
-// Transformed kernels: to[point][channel of y][columns], zeros where a phase has no taps at a point.
-void transform_side_by_side(const Plan& plan, const Shape& s, const float* w, int columns, int k,
-                            float* to, size_t point_step) {
-  float phases[POINTS * 4 * COLUMNS];
-  transform_kernels_of(plan, s, w, true, 0, -1, k, phases, COLUMNS);
-  for (int point = 0; point < POINTS; ++point) {
-    float* place = to + point * point_step + size_t(k) * columns;
-    std::memset(place, 0, columns * sizeof(float));
-    for (int phase = 0; phase < 4; ++phase)
-      if (const float* from = plan.at(phases, COLUMNS, point, phase))
-        std::memcpy(place + phase * s.inner, from, s.inner * sizeof(float));
-  }
+// Large kernels and few tiles: a block to a task, with all tiles, so that no more transformed kernels are
+// in memory than threads are at work.
+template <bool BACK>
+void by_blocks(ffi::ThreadPool& pool, const Shape& s, const float* image, const float* w, float* result) {
+  Pass pass(s, BACK);
+  Tiles tiles(pass, 0, s.strips());
+  parallel(pool, s.strips(), [&](int n) { tiles.take(image, n); });
+  parallel(pool, pass.blocks, [&](int block) {
+    Scratch kernels((BACK ? POINTS : pass.plan.slots) * pass.slot_step);
+    auto transformed = [&](int phase) {
+      pass.transform_block(w, block, phase, pass.summed(), 0, pass.from.channels, kernels.data());
+      return kernels.data();
+    };
+    make(pass, tiles, block, 1, transformed, result);
+  });
 }
 
-// A strip [TILE][pixels of dy][columns] into the rows of dx, [TILE][2] of each channel.
-void scatter_side_by_side(const Shape& s, const Side& to, const float* made, int strip, float* lines,
-                          float* dx) {
+// Whether the transformed kernels are larger than the tiles, and there is a block for every thread.
+template <bool BACK>
+bool has_large_kernels(const Shape& s, int threads) {
+  Pass pass(s, BACK);
+  size_t inputs = size_t(s.tiles()) * pass.phases * pass.from.depth * POINTS;
+  return pass.blocks >= threads && pass.blocks * pass.block_step() > inputs;
+}
+
+// --- few channels to make: the four phases of some of them side by side in a block, [phase][channel]
+
+// A strip [TILE][pixels of dy][columns] into the rows of `count` channels of dx, [TILE][2] of each.
+void scatter_side_by_side(const Shape& s, const Side& to, const float* made, int strip, int first,
+                          int count, float* lines, float* dx) {
   int top = to.first_row(strip), rows = std::min(TILE, s.height - top), width = 2 * s.width;
-  float* picture = dx + size_t(strip / s.high()) * s.inner * 2 * s.height * width;
+  float* picture = dx + (size_t(strip / s.high()) * s.inner + first) * 2 * s.height * width;
   for (int r = 0; r < rows; ++r) {
-    transpose(made + size_t(r) * to.columns * to.depth, to.depth, s.width, 4 * s.inner, lines, s.width);
-    for (int c = 0; c < s.inner; ++c)
+    transpose(made + size_t(r) * to.columns * to.depth, to.depth, s.width, 4 * count, lines, s.width);
+    for (int c = 0; c < count; ++c)
       for (int half = 0; half < 2; ++half) {
-        const float* even = lines + size_t(2 * half * s.inner + c) * s.width;
-        const float* odd = even + size_t(s.inner) * s.width;
+        const float* even = lines + size_t(2 * half * count + c) * s.width;
+        const float* odd = even + size_t(count) * s.width;
         float* row = picture + (size_t(c) * 2 * s.height + 2 * (top + r) + half) * width;
         for (int j = 0; j < s.width; ++j) row[2 * j] = even[j], row[2 * j + 1] = odd[j];
       }
   }
 }
 
-template <int V>
-void deconvolve_few(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, const float* dy,
-                    const float* w, float* dx) {
-  constexpr int columns = V * LANES;
-  Side from(s, false, true), to = Side(s, false, false).of_depth(columns);
-  size_t point_step = apart(s.outer * columns);
-  Scratch kernels(POINTS * point_step);
-  parallel(pool, s.outer, [&](int k) {
-    transform_side_by_side(plan, s, w, columns, k, kernels.data(), point_step);
-  });
-  each_group(pool, s.strips(), strips_to_a_task(s, pool.num_threads()), [&](int first, int strips) {
-    Tiles tiles(plan, s, from, 1, first, strips);
-    tiles.take_all(dy);
-    size_t m_step = apart(tiles.room * columns);
-    Scratch products(m_step * POINTS), strip(to.floats()), lines(size_t(columns) * s.width);
-    for (int point = 0; point < POINTS; ++point)
-      multiply<V>(tiles.at(point), tiles.depth, 0, {kernels.data() + point * point_step}, s.outer,
-                  tiles.tiles, products.data() + point * m_step, columns);
-    for (int n = 0; n < strips; ++n) {
-      transform_outputs(to, products.data() + size_t(n) * s.wide() * columns, columns, m_step, s.wide(),
-                        0, strip.data());
-      scatter_side_by_side(s, to, strip.data(), first + n, lines.data(), dx);
-    }
-  });
-}
+constexpr int SIDE_BY_SIDE = COLUMNS / 4;  // channels
 
-// `deconvolve_few` with as many vectors as the channels need, V or fewer; false: they need more.
-template <int V>
-bool deconvolve_if_few(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, const float* dy,
-                       const float* w, float* dx) {
-  if (4 * s.inner > V * LANES) return false;
-  if constexpr (V > 1)
-    if (deconvolve_if_few<V - 1>(pool, s, plan, dy, w, dx)) return true;
-  deconvolve_few<V>(pool, s, plan, dy, w, dx);
-  return true;
-}
-
-// dx [N, C, 2h, 2w]: the transpose of `convolve`, from dy [N, K, h, w].
-void deconvolve(ffi::ThreadPool& pool, const Shape& s, const float* dy, const float* w, float* dx) {
-  Plan plan(s.taps, true);
-  if (deconvolve_if_few<VECTORS>(pool, s, plan, dy, w, dx)) return;
-  if (by_blocks(pool, s, plan, s.inner, s.outer, 1))
-    return deconvolve_by_blocks(pool, s, plan, dy, w, dx);
-  Side from(s, false, true), to(s, true, false);
-  int blocks = divide_up(s.inner, COLUMNS), across = blocks * COLUMNS;
-  size_t slot_step = apart(s.outer * COLUMNS);
-  Scratch kernels(blocks * plan.slots * slot_step);
-  transform_kernels(pool, plan, s, w, true, kernels.data(), slot_step);
-  each_group(pool, s.strips(), strips_to_a_task(s, pool.num_threads()), [&](int first, int strips) {
-    Tiles tiles(plan, s, from, 1, first, strips);
-    tiles.take_all(dy);
-    size_t m_step = apart(tiles.room * across);
-    Scratch products(m_step * POINTS), made(to.floats() * strips);
-    for (int phase = 0; phase < 4; ++phase) {
-      for (int point = 0; point < POINTS; ++point)
-        for (int block = 0; block < blocks; ++block)
-          multiply(tiles.at(point), tiles.depth, 0,
-                   {plan.at(kernels.data() + block * plan.slots * slot_step, slot_step, point, phase)},
-                   s.outer, tiles.tiles, products.data() + point * m_step + block * COLUMNS, across);
-      for (int n = 0; n < strips; ++n)
-        transform_outputs(to, products.data() + size_t(n) * s.wide() * across, across, m_step,
-                          s.wide(), phase, made.data() + n * to.floats());
-    }
-    for (int n = 0; n < strips; ++n)
-      to.scatter(made.data() + n * to.floats(), first + n, dx);
-  });
-}
-
-// dw of one channel of x and `count` channels of y, from sums of `slot_step` from slot to slot.
-void gather_kernels(const Plan& plan, const Shape& s, const float* sums, size_t slot_step, int c,
-                    int first, int count, float* dw) {
-  const Kernel& kernel = plan.kernel;
-  int taps = s.taps, all = taps * taps;
-  for (int k = 0; k < count; k += LANES) {
-    Vector made[MAX_TAPS];
-    for (int down = 0; down < 2; ++down) {
-      Vector half[5][SPAN] = {};
-      for (int phase = 2 * down; phase < 2 * down + 2; ++phase)
-        for (int p = 0; p < SPAN; ++p) {
-          Vector m[SPAN] = {}, w[3];
-          for (int q = 0; q < SPAN; ++q)
-            if (int slot = plan.slot[p * SPAN + q][phase]; slot >= 0)
-              m[q] = load(sums + slot * slot_step + k);
-          g_transposed(m, w);
-          for (int o = 0; o < 3; ++o)
-            if (int j = kernel.at[phase % 2][o]; j >= 0) half[j][p] = w[o];
-        }
-      for (int j = 0; j < taps; ++j) {
-        Vector w[3];
-        g_transposed(half[j], w);
-        for (int o = 0; o < 3; ++o)
-          if (int i = kernel.at[down][o]; i >= 0) made[i * taps + j] = w[o];
+void deconvolve_side_by_side(ffi::ThreadPool& pool, const Shape& s, const float* dy, const float* w,
+                             float* dx) {
+  Pass pass(s, true);
+  for (int first = 0; first < s.inner; first += SIDE_BY_SIDE) {
+    int count = std::min(SIDE_BY_SIDE, s.inner - first), vectors = divide_up(4 * count, LANES);
+    int columns = vectors * LANES;
+    Side to = Side(s, false, false).of_depth(columns);
+    size_t point_step = apart(size_t(s.outer) * columns);
+    Scratch kernels(POINTS * point_step);  // [point][channel of y][columns]
+    parallel(pool, s.outer, [&](int k) {
+      float slots[POINTS * 4 * COLUMNS];
+      pass.transform_channel(w, first / COLUMNS, 0, 4, k, slots, COLUMNS);
+      for (int point = 0; point < POINTS; ++point) {
+        float* place = kernels.data() + point * point_step + size_t(k) * columns;
+        std::memset(place, 0, columns * sizeof(float));
+        for (int phase = 0; phase < 4; ++phase)
+          if (int slot = pass.plan.slot[point][phase]; slot >= 0)
+            std::memcpy(place + phase * count, slots + slot * COLUMNS + first % COLUMNS,
+                        count * sizeof(float));
       }
-    }
-    transpose(reinterpret_cast<const float*>(made), LANES, all, std::min(LANES, count - k),
-              dw + (size_t(first + k) * s.inner + c) * all, size_t(s.inner) * all);
+    });
+    each_group(pool, s.strips(), strips_to_a_task(s, pool.num_threads()), [&](int strip, int strips) {
+      Tiles tiles(pass, strip, strips);
+      for (int n = 0; n < strips; ++n) tiles.take(dy, n);
+      size_t m_step = apart(tiles.room * columns);
+      Scratch products(m_step * POINTS), made(to.floats()), lines(size_t(columns) * s.width);
+      for (int point = 0; point < POINTS; ++point)
+        for (int t = 0; t < tiles.tiles; t += ROWS)
+          multiply(vectors, ROWS, tiles.at(point) + t * tiles.depth, tiles.depth, 1,
+                   kernels.data() + point * point_step, columns, s.outer, false,
+                   products.data() + point * m_step + t * columns, columns);
+      for (int n = 0; n < strips; ++n) {
+        transform_outputs(to, products.data() + size_t(n) * s.wide() * columns, columns, m_step, s.wide(),
+                          0, made.data());
+        scatter_side_by_side(s, to, made.data(), strip + n, first, count, lines.data(), dx);
+      }
+    });
   }
 }
 
-// The transforms of some strips of x and of dy for the weight gradient: at[point][tile][channel].
+// --- the gradient of the kernels
+
+// The transforms of some strips of x and of dy: at[point][tile][channel].
 struct Transforms {
   const Plan& plan;
-  const Side &left, &right;
-  int wide;                     // tiles in a strip
-  size_t depth, across;         // channels of x in all phases, and of dy; whole blocks
-  size_t room;                  // tiles
-  size_t x_step, dy_step;       // from point to point
+  Side left, right;
+  int wide;               // tiles in a strip
+  size_t depth, across;   // channels of x in all phases, where ROWS may reach beyond, and of dy
+  size_t x_step, dy_step;  // from point to point
   Scratch inputs, gradients;
 
-  Transforms(const Plan& plan, const Shape& s, const Side& left, const Side& right, int strips)
-      : plan(plan), left(left), right(right), wide(s.wide()),
-        depth(4 * left.depth + LANES),  // ROWS may reach beyond
-        across(round_up(s.outer, COLUMNS)), room(size_t(strips) * s.wide()),
-        x_step(apart(room * depth)), dy_step(apart(room * across)),
-        inputs(x_step * POINTS), gradients(dy_step * POINTS) {}
+  Transforms(const Plan& plan, const Shape& s, int strips)
+      : plan(plan), left(s, true, true), right(s, false, false), wide(s.wide()), depth(4 * left.depth + LANES),
+        across(round_up(s.outer, COLUMNS)), x_step(apart(strips * wide * depth)),
+        dy_step(apart(strips * wide * across)), inputs(x_step * POINTS), gradients(dy_step * POINTS) {}
 
   // Put the transform of a strip at a place among them.
   void take(const float* x, const float* dy, int strip, int place) {
@@ -599,102 +480,128 @@ struct Transforms {
     right.gather(dy, strip, read.data());
     for (int tile = 0; tile < wide; ++tile)
       for (int k = 0; k < right.depth; k += LANES)
-        transform_gradient(right, read.data() + k, tile,
-                           gradients.data() + (first + tile) * across + k, dy_step);
-  }
-
-  // sums[slot][channel of x][COLUMNS of dy] = or (more) += the products over the first strips at a point
-  // and phase, for so many channels of x from `first` on.
-  void multiply(int point, int phase, int block, int first, int channels, int strips, bool more,
-                float* sums, size_t slot_step, size_t row_step) const {
-    if (plan.slot[point][phase] < 0) return;
-    sums += plan.slot[point][phase] * slot_step;
-    const float* x = inputs.data() + point * x_step + phase * left.depth + first;
-    const float* dy = gradients.data() + point * dy_step + block * COLUMNS;
-    for (int c = 0; c < channels; c += ROWS) {
-      Block<VECTORS> made;
-      if (more) made.read(sums + c * row_step, row_step);
-      made.add(x + c, 1, depth, dy, across, strips * wide);
-      made.write(sums + c * row_step, row_step);
-    }
+        transform_gradient(right, read.data() + k, tile, gradients.data() + (first + tile) * across + k,
+                           dy_step);
   }
 };
 
-// The weight gradient of few tiles: their transforms once, then the sums of COLUMNS channels of y with
-// ROWS_AT_ONCE of x at every slot, which stay in the cache.
-constexpr int ROWS_AT_ONCE = 4 * ROWS;
-
-void weight_gradient_by_blocks(ffi::ThreadPool& pool, const Shape& s, const Plan& plan, const float* x,
-                               const float* dy, float* dw) {
-  Side left(s, true, true), right(s, false, false);
-  Transforms transforms(plan, s, left, right, s.strips());
-  parallel(pool, s.strips(), [&](int n) { transforms.take(x, dy, n, n); });
-  int groups = divide_up(s.inner, ROWS_AT_ONCE), blocks = transforms.across / COLUMNS;
-  size_t slot_step = apart(ROWS_AT_ONCE * COLUMNS);
-  parallel(pool, groups * blocks, [&](int task) {
-    int block = task / groups, first = task % groups * ROWS_AT_ONCE;
-    int channels = std::min(ROWS_AT_ONCE, s.inner - first), k = block * COLUMNS;
-    Scratch sums(plan.slots * slot_step);
-    for (int point = 0; point < POINTS; ++point)
-      for (int phase = 0; phase < 4; ++phase)
-        transforms.multiply(point, phase, block, first, channels, s.strips(), false, sums.data(),
-                            slot_step, COLUMNS);
-    for (int c = 0; c < channels; ++c)
-      gather_kernels(plan, s, sums.data() + c * COLUMNS, slot_step, first + c, k,
-                     std::min(COLUMNS, s.outer - k), dw);
-  });
-}
-
-// All sums at once, of one part of the strips after another: [slot][channel of x][channel of y].
+// Sums over tiles, of all channels of y or a block, and of all channels of x or some: [slot][channel of
+// x][channel of y].
 struct Sums {
   const Shape& s;
   const Plan& plan;
-  size_t across, rows, slot_step;
+  int x_channels;
+  size_t across, slot_step;
 
-  Sums(const Shape& s, const Plan& plan)
-      : s(s), plan(plan), across(round_up(s.outer, COLUMNS)), rows(round_up(s.inner, ROWS)),
-        slot_step(apart(rows * across)) {}
+  Sums(const Shape& s, const Plan& plan, int x_channels, int y_channels)
+      : s(s), plan(plan), x_channels(x_channels), across(round_up(y_channels, COLUMNS)),
+        slot_step(apart(round_up(x_channels, ROWS) * across)) {}
+  Sums(const Shape& s, const Plan& plan) : Sums(s, plan, s.inner, s.outer) {}
   size_t floats() const { return plan.slots * slot_step; }
   int blocks() const { return across / COLUMNS; }
 
-  // Add the products of the first strips at a point, for a block of channels of y; not more: set.
-  void add(const Transforms& transforms, int point, int block, int strips, bool more, float* to) const {
-    for (int phase = 0; phase < 4; ++phase)
-      transforms.multiply(point, phase, block, 0, s.inner, strips, more, to + block * COLUMNS, slot_step,
-                          across);
+  // sums = or (more) += the products over the first strips at a point of channels of x from c on and
+  // COLUMNS of y from k on.
+  void add(const Transforms& of, int point, int c, int k, int strips, bool more, float* sums) const {
+    for (int phase = 0; phase < 4; ++phase) {
+      int slot = plan.slot[point][phase];
+      const float* x = of.inputs.data() + point * of.x_step + phase * of.left.depth + c;
+      const float* dy = of.gradients.data() + point * of.dy_step + k;
+      for (int row = 0; slot >= 0 && row < std::min(x_channels, s.inner - c); row += ROWS) {
+        float* to = sums + slot * slot_step + row * across + k % across;
+        Block<VECTORS> made;
+        if (more) made.read(to, across);
+        made.add(x + row, 1, of.depth, dy, of.across, strips * of.wide);
+        made.write(to, across);
+      }
+    }
   }
-  void gather(ffi::ThreadPool& pool, const float* from, float* dw) const {
-    parallel(pool, s.inner, [&](int c) {
-      gather_kernels(plan, s, from + c * across, slot_step, c, 0, s.outer, dw);
-    });
+
+  // dw of the channel of x in a row of the sums, c of all, and of the channels of y from `first` on.
+  void gather(const float* sums, int row, int c, int first, float* dw) const {
+    int taps = s.taps, all = taps * taps;
+    for (int k = 0; k < std::min<int>(across, s.outer - first); k += LANES) {
+      Vector made[MAX_TAPS];
+      for (int down = 0; down < 2; ++down) {
+        Vector half[5][SPAN] = {};
+        for (int phase = 2 * down; phase < 2 * down + 2; ++phase)
+          for (int p = 0; p < SPAN; ++p) {
+            Vector m[SPAN] = {}, w[3];
+            for (int q = 0; q < SPAN; ++q)
+              if (int slot = plan.slot[p * SPAN + q][phase]; slot >= 0)
+                m[q] = load(sums + slot * slot_step + row * across + k);
+            g_transposed(m, w);
+            for (int o = 0; o < 3; ++o)
+              if (int j = plan.kernel.at[phase % 2][o]; j >= 0) half[j][p] = w[o];
+          }
+        for (int j = 0; j < taps; ++j) {
+          Vector w[3];
+          g_transposed(half[j], w);
+          for (int o = 0; o < 3; ++o)
+            if (int i = plan.kernel.at[down][o]; i >= 0) made[i * taps + j] = w[o];
+        }
+      }
+      transpose(reinterpret_cast<const float*>(made), LANES, all, std::min(LANES, s.outer - first - k),
+                dw + (size_t(first + k) * s.inner + c) * all, size_t(s.inner) * all);
+    }
+  }
+  void gather_all(ffi::ThreadPool& pool, const float* sums, float* dw) const {
+    parallel(pool, s.inner, [&](int c) { gather(sums, c, c, 0, dw); });
   }
 };
 
-// The weight gradient of small kernels: each of PARTS has sums of its own and few tiles at a time, all
-// of which stays in the cache.
+// The gradient of small kernels: each of PARTS has sums of its own and few tiles at a time, all of which
+// stays in the cache.
 constexpr int PARTS = 16, FEW_TILES = 24;
 constexpr size_t SMALL = 1 << 17;  // sums
 
-void weight_gradient_by_parts(ffi::ThreadPool& pool, const Shape& s, const Sums& sums, const float* x,
-                              const float* dy, float* dw) {
-  Side left(s, true, true), right(s, false, false);
+bool has_small_kernels(const Shape& s, int) { return Sums(s, Plan(s.taps, false)).floats() <= SMALL; }
+
+void weight_gradient_by_parts(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* dy,
+                              float* dw) {
+  Plan plan(s.taps, false);
+  Sums sums(s, plan);
   int together = std::max(1, FEW_TILES / s.wide());
   int parts = std::min(PARTS, divide_up(s.strips(), together));
   Scratch made(parts * sums.floats());
   parallel(pool, parts, [&](int part) {
-    Transforms transforms(sums.plan, s, left, right, together);
+    Transforms transforms(plan, s, together);
     float* ours = made.data() + part * sums.floats();
     for (int first = part * together; first < s.strips(); first += parts * together) {
       int strips = std::min(together, s.strips() - first);
       for (int n = 0; n < strips; ++n) transforms.take(x, dy, first + n, n);
       for (int point = 0; point < POINTS; ++point)
         for (int block = 0; block < sums.blocks(); ++block)
-          sums.add(transforms, point, block, strips, first >= parts * together, ours);
+          sums.add(transforms, point, 0, block * COLUMNS, strips, first >= parts * together, ours);
     }
   });
   for (int part = 1; part < parts; ++part)
     for (size_t i = 0; i < sums.floats(); ++i) made.data()[i] += made.data()[part * sums.floats() + i];
-  sums.gather(pool, made.data(), dw);
+  sums.gather_all(pool, made.data(), dw);
+}
+
+// The gradient of large kernels over few tiles: the sums of a block of channels of y with some of x, which
+// stay in the cache, to a task.
+void weight_gradient_by_blocks(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* dy,
+                               float* dw) {
+  Plan plan(s.taps, false);
+  Transforms transforms(plan, s, s.strips());
+  parallel(pool, s.strips(), [&](int n) { transforms.take(x, dy, n, n); });
+  Sums sums(s, plan, 4 * ROWS, COLUMNS);
+  int groups = divide_up(s.inner, sums.x_channels);
+  parallel(pool, groups * divide_up(s.outer, COLUMNS), [&](int task) {
+    int first = task % groups * sums.x_channels, k = task / groups * COLUMNS;
+    Scratch made(sums.floats());
+    for (int point = 0; point < POINTS; ++point)
+      sums.add(transforms, point, first, k, s.strips(), false, made.data());
+    for (int row = 0; row < std::min(sums.x_channels, s.inner - first); ++row)
+      sums.gather(made.data(), row, first + row, k, dw);
+  });
+}
+
+bool has_large_kernels_and_few_tiles(const Shape& s, int) {
+  Plan plan(s.taps, false);
+  return Sums(s, plan).floats() > size_t(s.tiles()) * POINTS * (4 * s.inner + s.outer);
 }
 
 // dw [K, C, k, k]: the gradient of `convolve` for its kernels.
@@ -702,20 +609,18 @@ void weight_gradient(ffi::ThreadPool& pool, const Shape& s, const float* x, cons
                      float* dw) {
   Plan plan(s.taps, false);
   Sums sums(s, plan);
-  if (sums.floats() <= SMALL) return weight_gradient_by_parts(pool, s, sums, x, dy, dw);
   int together = std::min(s.strips(), divide_up(TILES_TO_A_SUM, s.wide()));
-  if (together == s.strips()) return weight_gradient_by_blocks(pool, s, plan, x, dy, dw);
-  Side left(s, true, true), right(s, false, false);
-  Transforms transforms(plan, s, left, right, together);
+  Transforms transforms(plan, s, together);
   Scratch made(sums.floats());
   for (int first = 0; first < s.strips(); first += together) {
     int strips = std::min(together, s.strips() - first);
     parallel(pool, strips, [&](int n) { transforms.take(x, dy, first + n, n); });
     parallel(pool, POINTS * sums.blocks(), [&](int task) {
-      sums.add(transforms, task / sums.blocks(), task % sums.blocks(), strips, first > 0, made.data());
+      sums.add(transforms, task / sums.blocks(), 0, task % sums.blocks() * COLUMNS, strips, first > 0,
+               made.data());
     });
   }
-  sums.gather(pool, made.data(), dw);
+  sums.gather_all(pool, made.data(), dw);
 }
 
 }  // namespace winograd

@@ -1,0 +1,25 @@
+"""The C++ kernels without XLA, for the narrowest vectors and for this processor's; no warnings."""
+
+import platform
+
+import pytest
+
+jax = pytest.importorskip("jax")
+from native_driver import run  # noqa: E402
+
+from cagan_theano.backends import native  # noqa: E402
+
+X86 = platform.machine() in ("x86_64", "AMD64")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", ["-march=x86-64", "-march=native"] if X86 else ["-mcpu=native"])
+def test_the_kernels_agree_with_plain_loops(machine, capfd):
+    """Compiles every way with all warnings as errors and compares it; see native_driver.cc."""
+    compiler = native.found_compiler()
+    if compiler is None:
+        pytest.skip("no C++ compiler")
+    assert run(compiler, [machine], []) == 0
+    said = capfd.readouterr().out
+    assert said.endswith("\n0 failures\n")
+    assert all(way in said for ways in native.WAYS.values() for way in ways)
