@@ -123,6 +123,7 @@ def test_shapes_without_weights_are_those_with(no_weights, monkeypatch):
 
 BAD = [{"data": []}, {"data": {"pairs": "9"}}, {"data": {"provenance": "x"}}, {"versions": ["a"]},
        {"versions": {"numpy": 1}}, {"seconds": "1"}, {"seconds": []}, {"seconds": 10**4000},
+       {"other": 2**63}, {"other": [2**64]}, {"other": -(2**64)},
        {"seconds": -1.0}, {"seconds": float("nan")}, {"seconds": True}, {"note": 5}, {"finished": 1},
        {"init": {"sha256": 1}}, {"note": "\0"}, {"other": [[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]},
        {"data": {"provenance": {"program": "data_prep photoshoot", "seed": 1}}},
