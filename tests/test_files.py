@@ -81,6 +81,20 @@ def test_no_error_of_the_system_reaches_the_user_bare(error, fault, capsys):
     assert left.value.code == 1 and fault in text and "Errno" not in text and text.count("\n") == 1
 
 
+@pytest.mark.parametrize("stop, said", [
+    (KeyboardInterrupt(), "interrupted; no partially written file was left"),
+    (KeyboardInterrupt("stopped; run it again to continue"), "stopped; run it again to continue"),
+])  # fmt: skip
+def test_ctrl_c_is_one_line(stop, said, capsys):
+    @click.command()
+    def command():
+        raise stop
+
+    with pytest.raises(SystemExit) as left:
+        main(command, [])
+    assert left.value.code == 130 and capsys.readouterr().err.strip() == f"Error: {said}"
+
+
 def test_ctrl_c_while_the_process_exits_changes_nothing():
     """Libraries have exit handlers; one that an interrupt would break stands in for jax's."""
     script = (
