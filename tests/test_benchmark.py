@@ -1,14 +1,18 @@
 """The benchmark: what it counts, that it times only what agrees, and its one-line errors."""
 
 import json
+import os
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from network_toys import small_config
 
+from cagan_theano import cli, weights
 from cagan_theano.backends import native
-from cagan_theano.benchmarks import benchmark, check_gpu, contenders, growth, layers
+from cagan_theano.benchmarks import benchmark, check_gpu, commands, contenders, growth, layers
 from cagan_theano.benchmarks.benchmark import Case
 from cagan_theano.checkpoint import Checkpoint
 from cagan_theano.io import files
@@ -195,3 +199,54 @@ def test_without_kernels_there_is_nothing_to_time(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main(layers.command, [])
     assert "install a C++ compiler" in capsys.readouterr().err
+
+
+def test_every_command_is_measured_or_said_not_to_be():
+    names = [run.name.partition(",")[0] for run in commands.RUNS] + list(commands.UNMEASURED)
+    assert {name.split()[0].rstrip(",") for name in names} == set(cli.COMMANDS)
+    for run in commands.RUNS:
+        found = cli.find(run.command[0])
+        options = {word for word in run.words.split() if word.startswith("--")}
+        for word in run.command[1:]:
+            found = found.commands[word]
+        assert options <= {name for param in found.params
+                           for name in (*param.opts, *param.secondary_opts)}, run.name  # fmt: skip
+
+
+def test_a_process_costs_what_it_takes(tmp_path):
+    code = "import time; open('left', 'wb').write(bytes(3000)); b = b'x' * 300_000_000; time.sleep(0.3)"
+    begin = time.perf_counter()
+    cost = commands.cost_of([sys.executable, "-c", code], tmp_path, dict(os.environ))
+    assert 0.3 <= cost.seconds <= time.perf_counter() - begin
+    assert 300_000_000 < cost.memory < 600_000_000 and cost.disk == 3000
+    with pytest.raises(ValueError, match="exit code 3: no such thing$"):
+        code = "import sys; print('before'); print('no such thing', file=sys.stderr); sys.exit(3)"
+        commands.cost_of([sys.executable, "-c", code], tmp_path, dict(os.environ))
+
+
+def test_one_more_is_the_difference_of_two_runs(tmp_path, monkeypatch):
+    """Three runs of which the first compiles: 10 s; then 2 s and 0.5 s for each of n."""
+    asked = []
+
+    def pretend(arguments, folder, environment):
+        asked.append(arguments[3:])
+        assert list(folder.iterdir()) == []
+        (folder / "left").write_text("of this run")
+        seconds = 2 + 0.5 * int(arguments[-1]) + 10 * (len(asked) == 1)
+        return commands.Cost(seconds, 2**30 if len(asked) == 1 else 2**20, 5 * 2**10)
+
+    monkeypatch.setattr(commands, "cost_of", pretend)
+    row = commands.measure(commands.Run("data x", "{out} {n}", (2, 8), "step"), tmp_path, {})
+    assert asked == [["data", "x", str(tmp_path / "data-x"), n] for n in ("2", "2", "8")]
+    assert row == ("data x, 8 steps", (6, 2**30, 5 * 2**10), 13, 0.5)
+    line = commands.table([row]).splitlines()[2]
+    assert line == "| data x, 8 steps | 13.0 s | 6.0 s | 500 ms | 1024 MiB | 5 KiB |"
+    once = commands.measure(commands.Run("x, once", "4", compiles=False), tmp_path, {})
+    assert once == ("x, once", (4, 2**20, 5 * 2**10), None, None)
+    assert commands.table([once]).splitlines()[2] == "| x, once |  | 4.0 s |  | 1.0 MiB | 5 KiB |"
+
+
+def test_a_command_that_fails_is_a_line_of_the_table(tmp_path):
+    row = commands.measure(commands.Run("data inspect", "a|b.h5"), tmp_path, weights.child_environment())
+    line = commands.table([row]).splitlines()[2]
+    assert line.startswith("| data inspect | failed: ") and "a/b.h5" in line and line.count("|") == 7

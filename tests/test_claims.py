@@ -290,8 +290,21 @@ def test_clutter_asks_a_network_of_the_street_as_well(steps, high, wanted, words
     assert (found.verdict, found.remark) == (wanted, words)
 
 
+def test_a_mask_that_clutter_does_not_worsen_refutes_the_claim():
+    found = shipped()
+    found["clutter"]["gap"]["alpha_iou"] = entry(-0.1, -0.2, 0.01)
+    assert verdicts.clutter(found, {}, None).verdict == NOT
+    found["clutter"]["gap"]["alpha_iou"] = entry(0.1, 0.05, 0.2)
+    assert verdicts.clutter(found, {}, None).verdict == NOT
+
+
 def test_scale_names_what_is_smaller():
     assert verdicts.scale(study_of()) == ""
+    whole = study_of()
+    whole["config"] = json.loads(Config().to_json())
+    for size in ([128, 96], [256, 192]):
+        whole["photoshoot"]["size"] = size
+        assert verdicts.scale(whole) == ""
     small = study_of(500)
     small["config"] = {"g_widths": [8, 9, 10, 12], "batch_size": 8}
     small["photoshoot"]["size"] = [48, 32]

@@ -56,6 +56,17 @@ def test_a_record_is_frozen_and_comes_back_from_json():
         config.steps = 8
 
 
+@pytest.mark.parametrize("name, value, kind", [
+    ("gamma_i", "0.1", "float"), ("gamma_i", True, "float"), ("gamma_i", None, "float"),
+    ("steps", 1.5, "int"), ("steps", False, "int"), ("copies_d", 1, "bool"), ("color", 1, "str"),
+    ("g_widths", 8, "tuple"), ("g_widths", (8, 8, 8, 8.0), "tuple"), ("g_widths", (8, 8, 8, True), "tuple"),
+])  # fmt: skip
+def test_a_value_of_another_type_is_one_line(name, value, kind):
+    with pytest.raises(ValueError, match=f"^{name}=.*: must be of type {kind}$"):
+        Config(**{name: value})
+    assert Config(gamma_i=1).gamma_i == 1
+
+
 @pytest.mark.parametrize("space, mean, most", [("rgb", 0, 0), ("lab", 1, 8)])
 def test_pictures_come_back_from_their_coding(space, mean, most):
     pictures = np.random.default_rng(0).integers(0, 256, (2, 6, 5, 3)).astype(np.uint8)

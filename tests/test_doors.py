@@ -123,8 +123,10 @@ def test_shapes_without_weights_are_those_with(no_weights, monkeypatch):
 
 BAD = [{"data": []}, {"data": {"pairs": "9"}}, {"data": {"provenance": "x"}}, {"versions": ["a"]},
        {"versions": {"numpy": 1}}, {"seconds": "1"}, {"seconds": []}, {"seconds": 10**4000},
+       {"other": 2**63}, {"other": [2**64]}, {"other": -(2**64)},
        {"seconds": -1.0}, {"seconds": float("nan")}, {"seconds": True}, {"note": 5}, {"finished": 1},
-       {"init": {"sha256": 1}}, {"note": "\0"}, {"other": [[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]},
+       {"init": {"sha256": 1}}, {"note": "\0"}, {"note": "\ud800"},
+       {"note": "a\udfff"}, {"other": [[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]},
        {"data": {"provenance": {"program": "data_prep photoshoot", "seed": 1}}},
        {"data": {"provenance": {"program": "data_prep photoshoot", "seed": 1, "version": 2,
                                 "arguments": {"clutter": "no"}}}}, [], "text", None]  # fmt: skip

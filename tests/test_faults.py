@@ -118,7 +118,8 @@ def test_a_heap_without_end_is_refused_before_hdf5_sees_it(file, read, tmp_path)
         read(path)
 
 
-def test_a_chunk_of_no_bytes_is_refused_before_hdf5_takes_its_checksum_off(tmp_path):
+@pytest.mark.parametrize("length", [0, 1, 4])
+def test_a_chunk_of_a_checksum_or_less_is_refused_before_hdf5_takes_it_off(length, tmp_path):
     path = tmp_path / "a.h5"
     path.write_bytes(fuzz_kinds.whole_photos())
     with h5py.File(path) as file:
@@ -127,9 +128,9 @@ def test_a_chunk_of_no_bytes_is_refused_before_hdf5_takes_its_checksum_off(tmp_p
     data = bytearray(path.read_bytes())  # a key of the chunks' tree: size, mask, 5 offsets; address
     size, place = stored[0]
     key = data.index(struct.pack("<II5QQ", size, 0, 0, 0, 0, 0, 0, place))
-    struct.pack_into("<I", data, key, 0)
+    struct.pack_into("<I", data, key, length)
     path.write_bytes(data)
-    with pytest.raises(ValueError, match="train/x has a chunk of 0 bytes"):
+    with pytest.raises(ValueError, match=f"train/x has a chunk of {length} bytes"):
         PhotoFile(path)
 
 

@@ -14,7 +14,7 @@ from matplotlib.cbook import is_math_text
 
 from cagan_theano.io import files
 from cagan_theano.io.command import main
-from cagan_theano.io.text import literal
+from cagan_theano.io.text import literal, one_line
 from cagan_theano.io.waiting import explained
 from cagan_theano.learning.samples import HeldOut, loss_curves, sample_sheet
 
@@ -81,6 +81,20 @@ def test_no_error_of_the_system_reaches_the_user_bare(error, fault, capsys):
     assert left.value.code == 1 and fault in text and "Errno" not in text and text.count("\n") == 1
 
 
+@pytest.mark.parametrize("stop, said", [
+    (KeyboardInterrupt(), "interrupted; no partially written file was left"),
+    (KeyboardInterrupt("stopped; run it again to continue"), "stopped; run it again to continue"),
+])  # fmt: skip
+def test_ctrl_c_is_one_line(stop, said, capsys):
+    @click.command()
+    def command():
+        raise stop
+
+    with pytest.raises(SystemExit) as left:
+        main(command, [])
+    assert left.value.code == 130 and capsys.readouterr().err.strip() == f"Error: {said}"
+
+
 def test_ctrl_c_while_the_process_exits_changes_nothing():
     """Libraries have exit handlers; one that an interrupt would break stands in for jax's."""
     script = (
@@ -92,6 +106,14 @@ def test_ctrl_c_while_the_process_exits_changes_nothing():
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+def test_a_long_message_keeps_its_file_name_and_its_cure():
+    text = "a.h5: " + "".join(map(str, range(3000))) + "; copy it again"
+    line = one_line(text)
+    assert len(line) == 490 and line == f"{text[:200]} ... {text[-285:]}"
+    assert one_line(text[:490]) == text[:490] and len(one_line(text[:491])) == 490
+    assert one_line(" a\nb\x1b[1m\udce9 \u202e\n") == r"a\nb\x1b[1m\udce9 \u202e"
 
 
 NAMES = ("run$1", "$x_{$", r"$\frac$", r"a\$b$c$", "caf\udce9", "two\tlines", "$" * 5, "_^{}\\")

@@ -40,6 +40,14 @@ def extent(picture):
     return share.sum(axis=1).max(), share.sum(axis=0).max()
 
 
+@pytest.mark.parametrize("size, rows, columns", [((64, 16), (12, 20), (0, 32)), ((8, 64), (0, 32), (14, 18))])
+def test_padding_is_even_on_both_sides(size, rows, columns):
+    made = np.asarray(fit(Image.new("RGB", size, (200, 10, 20)), 32, 32, fill=(0, 0, 255)))
+    expected = np.full((32, 32, 3), (0, 0, 255))
+    expected[slice(*rows), slice(*columns)] = 200, 10, 20
+    np.testing.assert_array_equal(made, expected)
+
+
 @pytest.mark.parametrize("ending", ["png", "jpg"])
 @pytest.mark.parametrize("how", ["pad", "crop"])
 @pytest.mark.parametrize("size", [(768, 1024), (500, 500), (1200, 700), (90, 70)])

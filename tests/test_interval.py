@@ -27,7 +27,7 @@ def test_interval_is_that_of_scipy():
     ).confidence_interval
     swaps = columns(noise)
     found = interval.estimate(interval.average("e"), swaps, interval.bootstrap_weights(swaps, 0, 20000))
-    assert found["value"] == pytest.approx(noise.mean())
+    assert found["value"] == pytest.approx(noise.mean()) and interval.PERCENT == "95 %"  # SciPy's default
     assert (found["low"], found["high"]) == pytest.approx(tuple(theirs), abs=0.03)
     again = interval.estimate(interval.average("e"), swaps, interval.bootstrap_weights(swaps, 0, 20000))
     assert found == again  # same seed
@@ -59,6 +59,12 @@ def test_too_few_swaps_have_no_interval():
         interval.bootstrap_weights(columns([1, 2])),
     )
     assert empty == {"value": None, "low": None, "high": None}
+
+
+def test_two_swaps_have_an_interval():
+    two = columns([1.0, 3.0])
+    found = interval.estimate(interval.average("e"), two, interval.bootstrap_weights(two))
+    assert found == {"value": 2.0, "low": 1.0, "high": 3.0}  # one of four resamples is twice the smaller
 
 
 def test_a_paired_difference_is_narrower_than_a_gap_of_strangers():

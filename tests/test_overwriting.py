@@ -195,7 +195,8 @@ KINDS = {"PNG": "a PNG image", "JPEG": "a JPEG image", "WEBP": "a WEBP image", "
          "TIFF": "a TIFF image", "GIF": "a GIF image", "PDF": "a PDF document"}  # fmt: skip
 TEXTS = {b'{"a": 1}': "JSON", b'[\n {"a": 1}]': "JSON", b"<!DOCTYPE html>": "HTML", b"# Title": "a text",
          b"[link](a)": "a text", "caf\u00e9".encode() * 4096: "a text", b"a\0b": "a file of an unknown kind",
-         b"\xff\xfe": "a file of an unknown kind", b"": None, b"BMW": "a text"}  # fmt: skip
+         b"\xff\xfe": "a file of an unknown kind", b"": None, b"BMW": "a text",
+         b"PK\3\4 and what is packed": "an archive", b"SQLite format 3\0": "a database"}  # fmt: skip
 
 
 def test_kinds(tmp_path):

@@ -67,6 +67,23 @@ def test_the_fit_along_edges_is_that_of_loops():
     np.testing.assert_allclose(np.dstack([slope, offset, explained]), expected, atol=1e-9)
 
 
+def test_alpha_of_a_photo_of_the_network_s_size_is_the_formula():
+    """Nothing is enlarged: the fit, as far as it explains alpha, within alpha's range two pixels around."""
+    rng = np.random.default_rng(3)
+    small = rng.integers(0, 256, (20, 16, 3), dtype=np.uint8)
+    alpha = np.clip(small[..., 0] / 255 + rng.normal(0, 0.1, (20, 16)), 0, 1)  # explained in part by red
+    slope, offset, explained = photo.color_fit(alpha, small / 255)
+    assert 0.3 < explained.mean() < 0.98
+    expected = np.empty_like(alpha)
+    for y, x in np.ndindex(alpha.shape):
+        fit = offset[y, x] + slope[y, x] @ (small[y, x] / 255)
+        mixed = explained[y, x] * fit + (1 - explained[y, x]) * alpha[y, x]
+        near = alpha[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3]
+        expected[y, x] = min(max(mixed, near.min()), near.max())
+    found = photo.along_edges(alpha.astype(np.float32), small, Image.fromarray(small))
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
 @pytest.mark.parametrize("size", [(96, 128), (300, 200), (77, 401), (20, 20)])
 def test_where_nothing_is_painted_the_photo_stays(size):
     rng = np.random.default_rng(1)

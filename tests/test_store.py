@@ -116,10 +116,15 @@ def test_interrupted_writing_keeps_the_old_file(path):
     assert path.read_bytes() == before and os.listdir(path.parent) == [path.name]
 
 
-def test_writer_refuses_a_wrong_picture(tmp_path):
+WRONG = [lambda x: x[:16], lambda x: np.repeat(x, 2, axis=0), lambda x: np.repeat(x, 2, axis=2),
+         lambda x: x[..., 0], lambda x: x.astype(np.int16), lambda x: x / 255]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", WRONG)
+def test_writer_refuses_a_wrong_picture(change, tmp_path):
     with pytest.raises(ValueError, match="must be uint8"):
         with PhotoWriter(tmp_path / "new.h5", *SIZE, {}) as writer:
-            writer.add("train", picture(1)[:16], picture(2), 0, 0)
+            writer.add("train", change(picture(1)), picture(2), 0, 0)
     assert os.listdir(tmp_path) == []
 
 

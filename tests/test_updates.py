@@ -93,6 +93,15 @@ def test_too_few_photos_are_refused():
 
 
 @BOTH
+def test_shifts_are_drawn_up_to_a_sixteenth_both_ways():
+    config = small_config(augmentation="crop", batch_size=6, height=48, width=80)
+    sampler = sampling.Sampler(config, GARMENTS)
+    draws = [sampler.draw() for _ in range(60)]
+    for shifts, reach in (([d.dy for d in draws], 3), ([d.dx for d in draws], 5)):
+        assert set(np.ravel(shifts)) == set(range(-reach, reach + 1))
+
+
+@BOTH
 @pytest.mark.parametrize("augmentation", ["none", "mirror", "crop", "mirror+crop"])
 def test_augmentation_is_the_loop(augmentation):
     config = small_config(augmentation=augmentation)
