@@ -97,6 +97,7 @@ UNMEASURED = {
     "pytorch-train": "needs PyTorch, which is compared above",
     "run-exported train": "as `train`",
     "benchmark": "about an hour",
+    "bench-layers": "several minutes",
     "growth": "several minutes",
     "check-gpu": "needs a GPU",
 }
@@ -126,7 +127,7 @@ class Row(NamedTuple):
 def cost_of(arguments: list, folder: Path, environment: dict) -> Cost:
     """Run a process in an empty folder and measure it.
 
-    memory: of its largest process, if it starts others.  Raises ValueError with its last line if it fails.
+    memory: of its largest process, if it starts others, and on Linux at least that of this process.  Raises ValueError with its last line if it fails.
     """
     with tempfile.TemporaryFile() as output:
         begin = time.perf_counter()
