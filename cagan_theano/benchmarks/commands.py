@@ -127,7 +127,8 @@ class Row(NamedTuple):
 def cost_of(arguments: list, folder: Path, environment: dict) -> Cost:
     """Run a process in an empty folder and measure it.
 
-    memory: of its largest process, if it starts others, and on Linux at least that of this process.  Raises ValueError with its last line if it fails.
+    memory: of its largest process, if it starts others; on Linux at least that of this process.
+    Raises ValueError with its last line if it fails.
     """
     with tempfile.TemporaryFile() as output:
         begin = time.perf_counter()
