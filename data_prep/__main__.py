@@ -226,6 +226,21 @@ def recolors_command(src, out, size, triples, seed, only, shrink, ground):
     click.echo(printable("\n".join(lines)))
 
 
+@cli.command("resize")
+@click.argument("src", type=click.Path())
+@click.argument("out", type=Output(KIND, data=True))
+@overwrite_option
+@size_option
+def resize_command(src, out, size):
+    """Reduce the images of the data file SRC: one rendering then serves several sizes.
+
+    Everything else is kept, and the provenance says that the images were resized.
+    """
+    from data_prep.resize import resize_file
+
+    click.echo(f"wrote {out}: {resize_file(src, out, size)} images of {size[0]}x{size[1]}")
+
+
 @cli.command()
 @click.argument("file", type=click.Path())
 @click.option("--sheet", type=Output("a PNG image"), help="Write a contact sheet (PNG).")
