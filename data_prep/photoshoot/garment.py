@@ -232,6 +232,8 @@ EASE = {"fitted": 0.003, "regular": 0.012, "oversized": 0.026}  # distance of th
 STRAIGHT = {"fitted": 0.15, "regular": 0.6, "oversized": 0.95}  # 0 follows the waist, 1 hangs straight
 SLEEVE_END = {"long": 0.985, "rolled": 0.60, "three-quarter": 0.70, "short": 0.34, "sleeveless": 0.0}
 DENIM = [(30, 40, 66), (48, 66, 102), (84, 108, 148), (132, 158, 190), (34, 34, 40), (92, 94, 100)]
+COLORS = {"white": 0.12, "black": 0.13, "retail": 0.35, "hue": 0.40}  # shares of the colors
+REFLECTANCE = 0.03, 0.97  # of the blackest and of the whitest cloth, in sRGB
 RETAIL = [  # muted retail colors, sRGB
     (28, 28, 32),
     (36, 40, 56),
@@ -325,13 +327,18 @@ def sample_choice(rng, shares):
 
 
 def sample_color(rng):
-    """Sample a cloth color [3] in 0..1: a muted retail color or any hue."""
-    if rng.random() < 0.55:
+    """Sample a cloth color [3] in 0..1: white, black, a muted retail color or any hue."""
+    kind = sample_choice(rng, COLORS)
+    if kind == "retail":
         color = np.array(RETAIL[rng.integers(len(RETAIL))]) / 255 + rng.normal(0, 0.02, 3)
-        return np.clip(color * rng.uniform(0.94, 1.05), 0.06, 0.95)
-    hue, saturation, value = rng.random(), rng.beta(2.2, 1.4), rng.uniform(0.35, 0.98)
+        return np.clip(color * rng.uniform(0.94, 1.08), *REFLECTANCE)
+    hue, saturation, value = rng.random(), rng.beta(2.2, 1.4), rng.uniform(0.45, 1)
+    if kind == "white":
+        saturation, value = 0.06 * saturation, rng.uniform(0.86, 0.97)
+    if kind == "black":
+        saturation, value = 0.25 * saturation, rng.uniform(0.05, 0.16)
     ramp = np.clip(np.abs((hue + np.array([0, 2, 1]) / 3) % 1 * 6 - 3) - 1, 0, 1)
-    return np.clip(value * (1 - saturation * (1 - ramp)), 0.04, 0.95)
+    return np.clip(value * (1 - saturation * (1 - ramp)), *REFLECTANCE)
 
 
 def sample_colors(rng):

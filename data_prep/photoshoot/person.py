@@ -44,6 +44,9 @@ TROUSERS = [
     (82, 78, 60),
     (60, 48, 40),
 ]
+# Relative to a surface that faces the camera; as most of a body does not, more than 1 makes cloth in
+# the photo as bright as its color.  Shops match both photos of a product: the deviation is small.
+EXPOSURE, EXPOSURE_DEVIATION = 1.25, 0.07
 LONG_STYLES = {"long": 0.34, "waves": 0.22, "bob": 0.12, "bun": 0.10, "ponytail": 0.14, "curls": 0.08}
 SHORT_STYLES = {"short": 0.40, "quiff": 0.22, "crop": 0.22, "bald": 0.06, "curls": 0.10}
 FACE = (
@@ -293,9 +296,9 @@ def sample_photo(rng):
         falloff=float(rng.uniform(0, 0.10) * (level < 1)),
         center=(float(rng.normal(0.5, 0.2)), float(rng.normal(0.4, 0.2))),
         wall=float(rng.uniform(0, 0.25) * (rng.random() < 0.4)),
-        exposure=float(rng.normal(0.92, 0.08)),
-        contrast=float(rng.normal(0.0, 0.12)),
-        saturation=float(rng.normal(1, 0.12)),
+        exposure=float(rng.normal(EXPOSURE, EXPOSURE_DEVIATION)),
+        contrast=float(rng.normal(0.0, 0.08)),
+        saturation=float(rng.normal(1, 0.08)),
         blur=float(rng.uniform(0.15, 0.55)),
         sharpen=float(rng.uniform(0, 0.5)),
         noise=float(rng.uniform(0, 0.008)),

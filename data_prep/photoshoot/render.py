@@ -21,6 +21,7 @@ from data_prep.photoshoot.trousers import TrousersFabric
 from data_prep.store import check_size
 
 SUPERSAMPLE = 2  # rays per side of a pixel
+SKIN_EXPOSURE = 0.78  # of that of cloth, in which skin would look overexposed
 GARMENT = ("article", "article collar")
 
 
@@ -62,7 +63,7 @@ def shade(parts, view, light, shaders):
     skin = np.array([n for n, part in enumerate(parts) if part.material in ("skin",)])
     rgb = srgb_to_linear(color) * ((ambient + key) * cavity)[:, None]
     on_skin = np.isin(hits.part, skin)  # subsurface scattering reddens shaded skin
-    rgb[on_skin] = srgb_to_linear(color[on_skin]) * (
+    rgb[on_skin] = SKIN_EXPOSURE * srgb_to_linear(color[on_skin]) * (
         (ambient + key)[on_skin, None] ** np.array([0.85, 1.04, 1.12])
     )
     half = light["key"] - view.rays[hits.pixel]
