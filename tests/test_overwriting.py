@@ -108,7 +108,8 @@ def test_no_command_replaces_its_input(command, words, tmp_path, capsys):
 
 @pytest.mark.parametrize("words", [
     ["photoshoot", "{0}", "--pairs", "4", "--held-out", "4", "--size", "32x32"],
-    ["viton-hd", "{1}", "{0}"], ["folders", "{1}", "{0}"], ["recolors", "{1}", "{0}"]])  # fmt: skip
+    ["viton-hd", "{1}", "{0}"], ["folders", "{1}", "{0}"], ["recolors", "{1}", "{0}"],
+    ["resize", "{1}/b.h5", "{0}"]])  # fmt: skip
 def test_data_are_not_replaced_unless_that_is_said(words, tmp_path, capsys):
     data = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=0)
     words = [word.format(data, tmp_path) for word in words]
