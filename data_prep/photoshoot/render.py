@@ -63,8 +63,10 @@ def shade(parts, view, light, shaders):
     skin = np.array([n for n, part in enumerate(parts) if part.material in ("skin",)])
     rgb = srgb_to_linear(color) * ((ambient + key) * cavity)[:, None]
     on_skin = np.isin(hits.part, skin)  # subsurface scattering reddens shaded skin
-    rgb[on_skin] = SKIN_EXPOSURE * srgb_to_linear(color[on_skin]) * (
-        (ambient + key)[on_skin, None] ** np.array([0.85, 1.04, 1.12])
+    rgb[on_skin] = (
+        SKIN_EXPOSURE
+        * srgb_to_linear(color[on_skin])
+        * ((ambient + key)[on_skin, None] ** np.array([0.85, 1.04, 1.12]))
     )
     half = light["key"] - view.rays[hits.pixel]
     half /= np.linalg.norm(half, axis=1, keepdims=True)
