@@ -37,7 +37,7 @@ WARDROBES = "paper", "shop"
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 MAX_BYTES = 1 << 20
 PLANS = Path(__file__).with_name("plans")
-EXAMPLES = "shipped plans are first, objective, readings, reimplementations, section4"
+EXAMPLES = "shipped plans are adversary, first, objective, readings, reimplementations, section4"
 TOP = {
     "title": str,
     "about": str,
