@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from data_prep.options import cpus
 from data_prep.picture import resize
-from data_prep.store import PhotoFile, PhotoWriter, pack
+from data_prep.store import IMAGES, PhotoFile, PhotoWriter, pack
 
 AT_ONCE = 64  # rows in memory
 
@@ -29,26 +29,20 @@ def resize_file(source, out, size):
                 "give a smaller size of the same ratio"
             )
         origin = {**file.provenance, "resized": list(size)}
-        splits = {name: file.split(name) for name in file.splits}
-        total = sum(map(images_of, splits.values()))
-        with PhotoWriter(out, *size, origin) as writer, ThreadPoolExecutor(cpus()) as pool:
-            with tqdm(total=total, unit="image", desc="resizing") as bar:
-                for name, part in splits.items():
-                    reduced = partial(reduced_rows, size=size, pool=pool, bar=bar)
-                    for row, images in enumerate(reduced(part, ("x", "y", "mask", "y_mask"))):
-                        writer.add(name, **images, **columns(part, row))
-                    if part.triples:
-                        swaps = zip(part.triples.i, part.triples.j, reduced(part.triples, ("x_ij", "mask")))
-                        for i, j, images in swaps:
-                            writer.add_triple(i, j, **images, split=name)
+        total = sum(len(rows) for name, rows in file.datasets() if name.rpartition("/")[2] in IMAGES)
+        with (
+            PhotoWriter(out, *size, origin) as writer,
+            ThreadPoolExecutor(cpus()) as pool,
+            tqdm(total=total, unit="image", desc="resizing") as bar,
+        ):
+            for name in file.splits:
+                part = file.split(name)
+                for row, images in enumerate(reduced(part, len(part), size, pool, bar)):
+                    writer.add(name, **images, **columns(part, row))
+                swaps = part.triples
+                for row, images in enumerate(reduced(swaps, len(swaps.i), size, pool, bar) if swaps else ()):
+                    writer.add_triple(swaps.i[row], swaps.j[row], **images, split=name)
     return total
-
-
-def images_of(part):
-    """The number of images in a split."""
-    found = [part.x, part.y, part.mask, part.y_mask]
-    found += [part.triples.x_ij, part.triples.mask] if part.triples else []
-    return sum(len(rows) for rows in found if rows is not None)
 
 
 def columns(part, row):
@@ -62,13 +56,9 @@ def columns(part, row):
     )
 
 
-def reduced_rows(part, names, size, pool, bar):
-    """For each row, its reduced and packed images by name; {} for swaps without images.
-
-    part: a `Photos` or `Triples`.  names: of its `Rows`, of which any may be None.
-    """
-    stored = {name: rows for name in names if (rows := getattr(part, name)) is not None}
-    count = len(part.i) if "x_ij" in names else len(part)
+def reduced(part, count, size, pool, bar):
+    """For each of the ``count`` rows of a `Photos` or `Triples`, its reduced and packed images by name."""
+    stored = {name: rows for name in IMAGES if (rows := getattr(part, name, None)) is not None}
     for start in range(0, count, AT_ONCE):
         blocks = {name: rows[start : start + AT_ONCE] for name, rows in stored.items()}
         packed = {name: list(pool.map(partial(reduce, size=size), block)) for name, block in blocks.items()}

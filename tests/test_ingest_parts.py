@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from cagan_theano import weights
 from data_prep import checks
 from data_prep.develop import Developed
 from data_prep.ingest import WINDOW, in_parallel
@@ -330,12 +331,13 @@ def check(picture):
 
 
 def test_rendered_garments_are_no_persons_and_no_photo_is_blank():
-    count = 24  # of fewer, the share varies too much
-    persons, garments = ([check(shot[role]) for shot in trees.shots(count)] for role in (0, 1))
-    assert garments == [(None, None)] * count
+    with PhotoFile(weights.held_out(128, 96)) as file:
+        split = file.split("test")
+        persons, garments = ([check(rows[n]) for n in range(len(split))] for rows in (split.x, split.y))
+    assert garments == [(None, None)] * len(garments)
     assert not any(blank for blank, _ in persons)
-    # misses heads or bodies that are cut off or small, and photos with a border: finds 19 of the first 40
-    assert sum(bool(person) for _, person in persons) >= 0.3 * count
+    # misses heads or bodies that are cut off or small, and photos with a white border
+    assert sum(bool(person) for _, person in persons) >= 0.5 * len(persons)
 
 
 @pytest.mark.parametrize(

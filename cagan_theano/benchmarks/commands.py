@@ -89,6 +89,7 @@ RUNS = (
 UNMEASURED = {
     "data detect": "needs a folder of a known layout; as `data inspect`",
     "data recolors": "needs a shop's recolored photos",
+    "data resize": "as `data inspect`, which reads every image, too",
     "data, other layouts": "need their data sets; as `data folders`",
     "demo": "waits for a browser",
     "metrics": "needs weights that you supply",

@@ -37,7 +37,6 @@ WARDROBES = "paper", "shop"
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 MAX_BYTES = 1 << 20
 PLANS = Path(__file__).with_name("plans")
-EXAMPLES = "shipped plans are adversary, first, objective, readings, reimplementations, section4"
 TOP = {
     "title": str,
     "about": str,
@@ -109,12 +108,12 @@ def read_plan(path):
     shipped = PLANS / f"{path}.toml"
     if not Path(path).exists() and shipped in PLANS.glob("*.toml"):
         path = shipped
-    need(Path(path).is_file(), path, f"no such plan; {EXAMPLES}")
+    need(Path(path).is_file(), path, f"no such plan; {examples()}")
     need(Path(path).stat().st_size <= MAX_BYTES, path, "is too large for a plan")
     try:
         table = tomllib.loads(Path(path).read_text("utf-8"))
     except (ValueError, RecursionError) as error:  # from TOML, UTF-8, or int for 4301 digits
-        raise ValueError(f"{path}: is not TOML ({one_line(error)}); {EXAMPLES}") from None
+        raise ValueError(f"{path}: is not TOML ({one_line(error)}); {examples()}") from None
     check_table(table, TOP, path, "the plan")
     for key in ("baseline", "steps", "runs"):
         need(key in table, path, f"{key} is missing")
@@ -131,6 +130,11 @@ def read_plan(path):
     )
     check_plan(plan)
     return plan
+
+
+def examples():
+    """The names of the shipped plans, for messages."""
+    return "shipped plans are " + ", ".join(sorted(plan.stem for plan in PLANS.glob("*.toml")))
 
 
 def read_shoot(table, path):
