@@ -207,10 +207,10 @@ def test_a_hull_s_radius_is_that_of_a_square():
 
 @pytest.mark.parametrize("kind", LOWER)
 def test_every_kind_can_be_rendered(kind):
-    worn = garment(kind, 2)
-    x, mask = render.render_worn(sitter(worn.category, 2), worn, (32, 32))
+    worn = garment(kind, 4)
+    x, mask = render.render_worn(sitter(worn.category, 4), worn, (32, 32))
     y = render.render_article(worn, (32, 32))
-    assert x.shape == y.shape == (32, 32, 3) and mask.mean() > 8 and y.std() > 4  # shorts: 4 % of x
+    assert x.shape == y.shape == (32, 32, 3) and mask.mean() > 12 and y.std() > 4
     rows = np.flatnonzero((mask > 127).any(1))
     assert rows.mean() > (12 if worn.category == "dress" else 17)  # below the middle
 
@@ -230,16 +230,16 @@ def test_a_true_swap_changes_the_garments_alone(kind):
 
 @pytest.mark.parametrize("kind", ["chinos", "pencil skirt"])
 def test_the_mask_is_where_the_color_changes(kind):
-    person = sitter(KINDS[kind]["category"], 4)
+    person = sitter(KINDS[kind]["category"], 2)
     fields = dict(
         pattern="plain", trim="none", front="closed", details=dict(lined=False, depth=0.1, scale=1.0)
     )
     (a, mask), (b, _) = (
-        render.render_worn(person, garment(kind, 5, colors=(color,) * 3, **fields), SIZE)
+        render.render_worn(person, garment(kind, 3, colors=(color,) * 3, **fields), SIZE)
         for color in ((0.9, 0.1, 0.1), (0.1, 0.2, 0.9))
     )
     change, region = np.abs(a.astype(int) - b).max(2), mask > 127
-    changed = change > np.median(change[region]) / 4  # cloth in the shade changes less
+    changed = change > np.median(change[region]) / 2
     assert region.sum() > 80 and (changed & region).sum() / (changed | region).sum() > 0.9
 
 
