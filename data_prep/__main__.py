@@ -12,6 +12,7 @@ from cagan_theano.io.files import write_atomically
 from cagan_theano.io.text import one_line, printable
 from data_prep.layouts import LAYOUTS, detect, matching_folders
 from data_prep.options import size_option
+from data_prep.photoshoot.garment import WARDROBES
 from data_prep.store import KIND, PhotoFile
 
 HELD_OUT, FEWEST = 512, 4  # default and minimum number of test pairs: a swap needs another garment
@@ -33,7 +34,7 @@ def cli():
 @click.option("--pairs", default=15000, help="Training pairs; the paper has 15000.")
 @click.option(
     "--wardrobe",
-    type=click.Choice(["paper", "shop", "all"]),
+    type=click.Choice(list(WARDROBES)),
     default="paper",
     help="paper: pullovers and hoodies, as in section 3.1; shop: a broader range of tops, with "
     "pullovers and hoodies the largest part; all: tops, trousers, skirts and dresses, each swapped for "

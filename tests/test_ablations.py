@@ -161,6 +161,23 @@ def test_the_photoshoot_is_that_of_the_plan(plan, tmp_path, monkeypatch):
     assert asked[1][1]["wardrobe"] == "shop" and asked[1][1]["size"] == (32, 32)
 
 
+def test_a_run_may_have_its_own_number_of_pairs(plan, tmp_path, toys, capsys, monkeypatch):
+    from data_prep.photoshoot import shoot
+
+    plan.write_text(PLAN + "pairs = 5\n")
+    out = tmp_path / "study"
+    assert run(capsys, plan, "--out", out)[0] == 0
+    found = json.loads((out / "results.json").read_text())["runs"]
+    assert found["no_cycle"]["pairs"] == 5 and "pairs" not in found["paper"]
+    assert "| gamma_c=0.0, copies_d=False, 5 pairs |" in (out / "table.md").read_text()
+    monkeypatch.undo()
+    asked = []
+    monkeypatch.setattr(shoot, "shoot", lambda *given, **options: asked.append(options["pairs"]))
+    given = read_plan(plan)
+    paths = [ablations.data_of(given, reading, tmp_path).name for reading in given.runs]
+    assert paths == ["photos_32x32_12_0.h5", "photos_32x32_5_0.h5"] and asked == [12, 5]
+
+
 def pixels(path):
     """A picture as an array [H, W, 3]."""
     return np.asarray(Image.open(path).convert("RGB"))
@@ -217,7 +234,8 @@ def test_the_options_give_the_very_configuration():
         ('baseline = "paper"', 'baseline = "none"', "has no run 'none'; choose from paper, no_cycle"),
         ("seeds = [0, 1]", "seeds = [0, 0]", "seeds must be distinct integers"),
         ('size = "32x32"', 'size = "33x32"', "both sides must be multiples of 16"),
-        ("pairs = 12", "pairs = 12\nwardrobe = 'mine'", "wardrobe must be one of paper, shop"),
+        ("pairs = 12", "pairs = 12\nwardrobe = 'mine'", "wardrobe must be one of paper, shop, all"),
+        ("[runs.paper]", "[runs.paper]\npairs = 0", "pairs must be at least 1"),
         ("pairs = 12", "pairs = 12\ntrue_swaps = -1", "true_swaps must be at least 0"),
         ("pairs = 12", "pair = 12", "[photoshoot] has the unknown key 'pair'"),
         ("[runs.paper]", "[runs.paper", "is not TOML"),

@@ -42,9 +42,9 @@ def data_of(plan, reading, out):
     given, ending = plan.shoot, "_clutter" if reading.clutter else ""
     height, width = given["size"]
     ending += "" if given["wardrobe"] == "paper" else f"_{given['wardrobe']}"
-    path = out / f"photos_{height}x{width}_{given['pairs']}_{given['seed']}{ending}.h5"
+    path = out / f"photos_{height}x{width}_{reading.pairs}_{given['seed']}{ending}.h5"
     setting = shoot.Setting(given["seed"], (height, width), reading.clutter, given["wardrobe"])
-    counts = dict(pairs=given["pairs"], held_out=given["held_out"], true_swaps=given["true_swaps"])
+    counts = dict(pairs=reading.pairs, held_out=given["held_out"], true_swaps=given["true_swaps"])
     if not held_out.is_made(path, shoot.provenance(setting, **counts)):
         path.parent.mkdir(parents=True, exist_ok=True)
         shoot.shoot(
@@ -215,6 +215,7 @@ def results(plan, out, done, reports):
             "about": reading.about,
             "changes": reading.changes,
             "clutter": reading.clutter,
+            **({} if reading.pairs == plan.shoot["pairs"] else {"pairs": reading.pairs}),
             "seeds": seeds,
             "sha256": [r["sha256"] for r in reports[reading.name]],
             "seconds": [r["metadata"].get("seconds") for r in reports[reading.name]],

@@ -10,7 +10,7 @@ pairs = 4000
 size = "128x96"
 seed = 0
 held_out = 200
-wardrobe = "shop"             # default: "paper"
+wardrobe = "shop"             # or "all"; default: "paper"
 true_swaps = 4000             # for runs that train on true swaps (default: 0)
 
 [config]                      # options of every run (cagan_theano.config.Config)
@@ -20,6 +20,7 @@ batch_size = 16
 about = "without the cycle loss"
 config = { gamma_c = 0.0 }    # changes of this run
 clutter = true                # images with a street background (default: false)
+pairs = 1000                  # training pairs of this run (default: those of [photoshoot])
 """
 
 import json
@@ -31,9 +32,9 @@ from pathlib import Path
 from cagan_theano.config import Config
 from cagan_theano.io.hdf5 import quoted
 from cagan_theano.io.text import one_line
+from data_prep.photoshoot.garment import WARDROBES
 from data_prep.store import check_size
 
-WARDROBES = "paper", "shop"
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 MAX_BYTES = 1 << 20
 PLANS = Path(__file__).with_name("plans")
@@ -48,19 +49,23 @@ TOP = {
     "runs": dict,
 }
 SHOOT = {"pairs": 2000, "size": "128x96", "seed": 0, "held_out": 200, "wardrobe": "paper", "true_swaps": 0}
-RUN = {"about": str, "config": dict, "clutter": bool}
+RUN = {"about": str, "config": dict, "clutter": bool, "pairs": int}
 FIXED = ("steps", "seed", "height", "width")
 """Options that are set elsewhere in the plan."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One run of a plan: name, description, changed options, whether the background is a street."""
+    """One run of a plan: name, description, changed options, and its images.
+
+    clutter: whether the background is a street; pairs: training pairs.
+    """
 
     name: str
     about: str
     changes: dict
     clutter: bool
+    pairs: int
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,7 @@ def read_plan(path):
     check_table(table, TOP, path, "the plan")
     for key in ("baseline", "steps", "runs"):
         need(key in table, path, f"{key} is missing")
+    shoot = read_shoot(table.get("photoshoot", {}), path)
     plan = StudyPlan(
         str(path),
         table.get("title", Path(path).stem),
@@ -124,9 +130,9 @@ def read_plan(path):
         table["baseline"],
         table["steps"],
         tuple(table.get("seeds", [0])),
-        read_shoot(table.get("photoshoot", {}), path),
+        shoot,
         table.get("config", {}),
-        tuple(read_run(path, name, run) for name, run in table["runs"].items()),
+        tuple(read_run(path, name, run, shoot) for name, run in table["runs"].items()),
     )
     check_plan(plan)
     return plan
@@ -146,25 +152,33 @@ def read_shoot(table, path):
     size = int(match[1]), int(match[2])
     check_size(*size, str(path))
     need(shoot["wardrobe"] in WARDROBES, path, f"wardrobe must be one of {', '.join(WARDROBES)}")
+    check_pairs(shoot["pairs"], shoot["true_swaps"], path)
     need(
-        shoot["true_swaps"] == 0 or shoot["true_swaps"] > 0 and shoot["pairs"] >= 4,
+        shoot["held_out"] >= 4 and shoot["seed"] >= 0,
         path,
-        "true_swaps must be at least 0, and needs at least 4 pairs",
-    )
-    need(
-        shoot["pairs"] >= 1 and shoot["held_out"] >= 4 and shoot["seed"] >= 0,
-        path,
-        "pairs must be at least 1, held_out at least 4, seed at least 0",
+        "held_out must be at least 4, seed at least 0",
     )
     return {**shoot, "size": size}
 
 
-def read_run(path, name, table):
-    """The `Reading` of one [runs.NAME] table."""
+def check_pairs(pairs, true_swaps, path):
+    """Raise ValueError unless a photoshoot can have so many pairs and true swaps."""
+    need(pairs >= 1, path, "pairs must be at least 1")
+    need(
+        true_swaps == 0 or true_swaps > 0 and pairs >= 4,
+        path,
+        "true_swaps must be at least 0, and needs at least 4 pairs",
+    )
+
+
+def read_run(path, name, table, shoot):
+    """The `Reading` of one [runs.NAME] table; shoot: the [photoshoot] table."""
     need(NAME.fullmatch(name), path, f"run {quoted(name)}: use lowercase letters, digits, _ . and - only")
     need(isinstance(table, dict), path, f"run {name} is not a table")
     check_table(table, RUN, path, f"run {name}")
-    return Reading(name, table.get("about", ""), table.get("config", {}), table.get("clutter", False))
+    pairs = table.get("pairs", shoot["pairs"])
+    check_pairs(pairs, shoot["true_swaps"], path)
+    return Reading(name, table.get("about", ""), table.get("config", {}), table.get("clutter", False), pairs)
 
 
 def check_table(table, allowed, path, what):

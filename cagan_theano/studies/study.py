@@ -135,7 +135,9 @@ def rows_of(results, key):
 def changes(run):
     """The changes of a run, as text."""
     text = [f"{key}={value}" for key, value in run["changes"].items()]
-    return ", ".join(text + ["clutter"] * run["clutter"]) or "nothing"
+    text += ["clutter"] * run["clutter"]
+    text += [f"{run['pairs']} pairs"] if "pairs" in run else []
+    return ", ".join(text) or "nothing"
 
 
 def cell(name, entry, is_baseline):
