@@ -17,7 +17,7 @@ from cagan_theano.checkpoint import Checkpoint, save_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.dressing import swap
 from cagan_theano.dressing.photo import enlarged
-from cagan_theano.evaluation import held_out
+from cagan_theano.evaluation import held_out, provenance
 from cagan_theano.figures import figure2, figure3, figure4, figure5, figure6
 from cagan_theano.io import sheet
 from cagan_theano.io.command import main
@@ -548,3 +548,10 @@ def test_swap_script_runs_with_a_real_network(tmp_path, photos, checkpoint):
         check=True,
     )
     assert Image.open(out).size == (WIDTH, HEIGHT) and Image.open(out).format == "JPEG"
+
+
+def test_the_note_names_the_steps_of_both_trainings():
+    model = ToyModel()
+    assert provenance.steps(model) == "step 7"
+    model.metadata = {"init": {"step": 0}}  # as `cagan train --init` stores it
+    assert provenance.steps(model) == "step 7 after step 0 of another run"

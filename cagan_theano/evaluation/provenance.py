@@ -40,8 +40,14 @@ def method(model):
 
 def note(checkpoint, model, seed=None):
     """The note under a figure: the weights, how they were trained, and the seed of the sampled images."""
-    weights = f"{Path(checkpoint).name} ({method(model)}), sha256 {model.sha256[:12]}, step {model.step}"
+    weights = f"{Path(checkpoint).name} ({method(model)}), sha256 {model.sha256[:12]}, {steps(model)}"
     return weights if seed is None else f"{weights}; images sampled with seed {seed}"
+
+
+def steps(model):
+    """The step of the weights, and that of the weights from which their training started, if any."""
+    before = model.metadata.get("init", {}).get("step")
+    return f"step {model.step}" + (f" after step {before} of another run" if before is not None else "")
 
 
 def finish(figure, out, name, about):
