@@ -1,6 +1,6 @@
 """Measure how often advice on photos is given, rightly and wrongly."""
 
-from _clone import run
+if __name__ == "__main__":  # not in the processes that it starts, which import this file
+    from _clone import run
 
-if __name__ == "__main__":
     run("advice-rates")

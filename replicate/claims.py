@@ -1,6 +1,6 @@
 """Measure the paper's claims and write the document."""
 
-from _clone import run
+if __name__ == "__main__":  # not in the processes that it starts, which import this file
+    from _clone import run
 
-if __name__ == "__main__":
     run("claims")

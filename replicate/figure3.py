@@ -1,6 +1,6 @@
 """Figure 3: the architecture, drawn from the graph."""
 
-from _clone import run
+if __name__ == "__main__":  # not in the processes that it starts, which import this file
+    from _clone import run
 
-if __name__ == "__main__":
     run("figure3")

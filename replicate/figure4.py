@@ -1,6 +1,6 @@
 """Figure 4: swaps at 128x96."""
 
-from _clone import run
+if __name__ == "__main__":  # not in the processes that it starts, which import this file
+    from _clone import run
 
-if __name__ == "__main__":
     run("figure4")

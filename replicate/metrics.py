@@ -1,6 +1,6 @@
 """Measure swaps by KID, FID and LPIPS."""
 
-from _clone import run
+if __name__ == "__main__":  # not in the processes that it starts, which import this file
+    from _clone import run
 
-if __name__ == "__main__":
     run("metrics")

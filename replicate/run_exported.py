@@ -1,6 +1,6 @@
 """Train or swap with exported functions."""
 
-from _clone import run
+if __name__ == "__main__":  # not in the processes that it starts, which import this file
+    from _clone import run
 
-if __name__ == "__main__":
     run("run-exported")

@@ -1,6 +1,6 @@
 """Render true swaps that measure one thing."""
 
-from _clone import run
+if __name__ == "__main__":  # not in the processes that it starts, which import this file
+    from _clone import run
 
-if __name__ == "__main__":
     run("shoots")

@@ -1,6 +1,6 @@
 """Dress the person of one photo."""
 
-from _clone import run
+if __name__ == "__main__":  # not in the processes that it starts, which import this file
+    from _clone import run
 
-if __name__ == "__main__":
     run("swap")

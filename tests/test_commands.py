@@ -1,5 +1,6 @@
 """The command lines: help, and every user's error as one line with a cure, no traceback."""
 
+import runpy
 import shlex
 import subprocess
 import sys
@@ -111,3 +112,9 @@ def test_swapping_with_a_checkpoint_that_is_none(tmp_path):
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1 and not (tmp_path / "o.png").exists()
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "replicate").glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_a_script_of_replicate_is_imported_without_work_by_the_processes_that_it_starts(script):
+    """multiprocessing's spawn runs the main file again, by another name, in a process without its folder."""
+    runpy.run_path(str(script), run_name="__mp_main__")
