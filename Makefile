@@ -179,7 +179,9 @@ UV := .venv/pins/bin/uv
 	$(PYTHON) -m venv .venv/pins
 	.venv/pins/bin/python -m pip install --quiet --disable-pip-version-check uv
 
-LOCK = $(UV) pip compile --quiet $(UPGRADE) --no-annotate --generate-hashes \
+# Extras stay in the pins: without coverage[toml]==..., pip finds no hash for pytest-cov's
+# coverage[toml] once a newer coverage exists, and refuses to install.
+LOCK = $(UV) pip compile --quiet $(UPGRADE) --no-annotate --no-strip-extras --generate-hashes \
     --custom-compile-command 'make pins' --python-version 3.11 pyproject.toml
 
 pins: | $(UV)
