@@ -59,6 +59,18 @@ def test_weight_gradient(kernel, stride):
         np.testing.assert_allclose(np.asarray(dW), expected, atol=2e-4)
 
 
+@pytest.mark.both_environments
+@pytest.mark.parametrize("kernel, pad", [(4, 2), (3, 3)])
+def test_weight_gradient_where_the_result_is_larger_than_the_images(kernel, pad):
+    """The zeros around make it so; XLA's own way to compute this is slow."""
+    height, width = (side + 2 * pad - kernel + 1 for side in SIZE)
+    x, g = random_images(2, 6, *SIZE), random_images(2, 5, height, width, seed=1)
+    expected = loop_weight_gradient(x, g, 1, pad, kernel)
+    for reference in (False, True):
+        dW = lowering.weight_gradient(x, g, 1, pad, kernel, reference=reference)
+        np.testing.assert_allclose(np.asarray(dW), expected, atol=2e-4)
+
+
 @CASES
 def test_aesara_s_gradients_come_out_of_the_lowering(kernel, stride, jax_backend):
     """Through the whole of Aesara: its gradient of a convolution, compiled by its JAX linker."""

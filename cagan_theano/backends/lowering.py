@@ -164,10 +164,14 @@ def weight_gradient(
 def dilated_weight_gradient(images: Array, gradients: Array, stride: int, pad: int, kernel: int) -> Array:
     """`weight_gradient` as a single XLA operation: a convolution with a dilated kernel."""
     ends = [(g - 1) * stride + kernel - side - pad for side, g in zip(images.shape[2:], gradients.shape[2:])]
+    x, pads = images.transpose(1, 2, 3, 0), [(pad, end) for end in ends]
+    if any(g > side for side, g in zip(images.shape[2:], gradients.shape[2:])):
+        # XLA would exchange such a kernel for the image, and take 8 times as long (measured); without the
+        # barrier it also moves the padding back into the convolution.
+        x, pads = lax.optimization_barrier(jnp.pad(x, ((0, 0), *pads, (0, 0)))), [(0, 0)] * 2
     y = lax.conv_general_dilated(
-        images.transpose(1, 2, 3, 0), gradients.transpose(2, 3, 0, 1), (1, 1),
-        [(pad, end) for end in ends], rhs_dilation=(stride,) * 2, dimension_numbers=NHWC,
-    )  # fmt: skip
+        x, gradients.transpose(2, 3, 0, 1), (1, 1), pads, rhs_dilation=(stride,) * 2, dimension_numbers=NHWC
+    )
     return y.transpose(3, 0, 1, 2)
 
 
