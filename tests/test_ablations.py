@@ -1,6 +1,8 @@
 """Plans, what they train and compare: with toy trainings, and once with real ones."""
 
 import json
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -126,6 +128,42 @@ def test_the_command_trains_what_is_missing_and_compares(plan, tmp_path, toys, c
     assert np.array_equal(plot, pixels(tmp_path / "copy_differences.png"))
 
 
+def test_several_jobs_train_the_same_runs_on_cores_of_their_own(plan, tmp_path, toys, capsys, monkeypatch):
+    """Each run once, two at a time, each child with a part of the cores; their output in files."""
+    out, cores, together = tmp_path / "study", [], threading.Barrier(2, timeout=30)
+    shares = [{min(os.sched_getaffinity(0))}, os.sched_getaffinity(0)]
+
+    def child(words, stdout, **options):
+        together.wait()  # both are here at once, or this fails
+        cores.append(os.sched_getaffinity(0))
+        stdout.write(b"steps\n")
+        return toys(words, **options)
+
+    monkeypatch.setattr(ablations.subprocess, "run", child)
+    monkeypatch.setattr(ablations, "shares_of_cores", lambda jobs: shares[:jobs])
+    code, _, error = run(capsys, plan, "--out", out, "--jobs", 2)
+    assert code == 0, error
+    assert sorted(map(sorted, cores)) == sorted(map(sorted, 2 * shares)) and len(toys.commands) == 4
+    assert (out / "paper_seed0.log").read_bytes() == b"steps\n"
+    assert json.loads((out / "results.json").read_text())["trainings"] == 4
+
+
+def test_a_failure_among_several_jobs_names_its_file(plan, tmp_path, toys, capsys, monkeypatch):
+    failed = type("Done", (), {"returncode": 3})
+    monkeypatch.setattr(ablations.subprocess, "run", lambda *_, **__: failed)
+    code, _, error = run(capsys, plan, "--out", tmp_path, "--jobs", 2)
+    assert code == 1 and "ended with exit code 3, see " in error and "_seed0.log; run the same" in error
+
+
+def test_cores_are_shared_out():
+    cores = os.sched_getaffinity(0)
+    for jobs in (1, 2, len(cores), 2 * len(cores)):
+        shares = ablations.shares_of_cores(jobs)
+        assert len(shares) == jobs and set().union(*shares) == cores and all(shares)
+        if jobs <= len(cores):
+            assert sum(map(len, shares)) == len(cores)
+
+
 def test_runs_are_also_evaluated_on_other_photos(plan, tmp_path, toys, capsys):
     out, document = tmp_path / "study", tmp_path / "doc.md"
     photos = write_photos(tmp_path / "real.h5", 8)
@@ -238,6 +276,7 @@ def test_the_options_give_the_very_configuration():
         ("[runs.paper]", "[runs.paper]\npairs = 0", "pairs must be at least 1"),
         ("pairs = 12", "pairs = 12\ntrue_swaps = -1", "true_swaps must be at least 0"),
         ("pairs = 12", "pair = 12", "[photoshoot] has the unknown key 'pair'"),
+        ("seeds = [0, 1]", "seeds = [0, 1]\nby = ['color']", "by must be of category, pattern"),
         ("[runs.paper]", "[runs.paper", "is not TOML"),
     ],
 )
@@ -287,6 +326,8 @@ def columns(inside, seed):
         "ssim_inside": 1 - inside + noise,
         "iou": 1 - inside + noise,
         "error_outside": 0.1 * noise,
+        "texture_error": inside + noise,
+        "true_texture": np.ones(40),
         "cycle": inside + noise,
     }
 
@@ -317,9 +358,54 @@ def test_curves_of_old_and_new_logs_keep_their_names():
     assert [study.score(p, "alpha_iou") for p in points] == [0.25, 0.3]
 
 
+def test_words_of_an_attribute_are_compared_apart():
+    """Each word's numbers are those of its swaps alone; words of few swaps are left out."""
+    groups = {"pattern_plain": 20, "pattern_stripes": 16, "pattern_print": 4}
+    parts = dict(zip(groups, np.split(np.arange(40), [20, 36])))
+    runs, base = [columns(0.6, 0), columns(0.5, 1)], [columns(0.4, 2), columns(0.4, 3)]
+    for one in runs + base:
+        one |= {name: np.isin(np.arange(40), part).astype(float) for name, part in parts.items()}
+    found = study.compared_by("pattern", runs, base)
+    assert list(found) == ["plain", "stripes"] and set(found["plain"]) == set(study.GROUPED["pattern"])
+    assert study.counts_by("pattern", runs[0]) == {"plain": 20, "stripes": 16}
+    part = parts["pattern_stripes"]
+    alone = [{name: values[part] for name, values in one.items()} for one in runs + base]
+    wanted = study.compared(alone[:2], alone[2:])["inside"]
+    assert found["stripes"]["inside"]["value"] == pytest.approx(wanted["value"])
+    change = found["stripes"]["inside"]["difference"]
+    assert change["value"] == pytest.approx(wanted["difference"]["value"])
+    assert change["seeds"] == pytest.approx(wanted["difference"]["seeds"])
+
+
+def test_when_a_run_reaches_the_baseline(plan, tmp_path, toys, capsys):
+    """By the logs' held-out error: the first step, or never, against the baseline of the same seed."""
+    plan.write_text(PLAN.replace("seeds = [0, 1]", "seeds = [0, 1]\nconvergence = true"))
+    run(capsys, plan, "--out", tmp_path / "study")
+    results = json.loads((tmp_path / "study" / "results.json").read_text())
+    curves = {"paper": [[0.6, 0.5, 0.4], [0.6, 0.5, 0.45]], "no_cycle": [[0.5, 0.4, 0.5], [0.6, 0.5, 0.5]]}
+    for name, lists in curves.items():
+        of = [[{"step": 2 * n, "inside": error} for n, error in enumerate(one, 1)] for one in lists]
+        results["runs"][name]["curves"] = of
+    text = study.markdown(results)
+    assert "| paper | 6, 6 |" in text and "| no_cycle | 4, never |" in text
+    del results["convergence"]
+    assert "| 6, 6 |" not in study.markdown(results)
+
+
+def test_stored_results_without_a_newer_measure_are_still_a_table(plan, tmp_path, toys, capsys):
+    run(capsys, plan, "--out", tmp_path / "study")
+    results = json.loads((tmp_path / "study" / "results.json").read_text())
+    assert " | texture | " in study.markdown(results)
+    for one in results["runs"].values():
+        del one["measures"]["texture"]
+    text = study.markdown(results)
+    assert " | texture | " not in text and "| outside | cycle |" in text
+
+
 @pytest.mark.parametrize("name, down", [("inside", "better"), ("inside_low_pass", "better"),
                                         ("ssim_inside", "worse"), ("alpha_iou", "worse"),
-                                        ("outside", "better"), ("cycle", "better")])  # fmt: skip
+                                        ("outside", "better"), ("texture", "better"),
+                                        ("cycle", "better")])  # fmt: skip
 def test_the_sense_of_every_measure(name, down):
     """An error is better when it is lower, a likeness or an overlap when it is higher."""
     assert study.better(name, {"low": -0.2, "high": -0.1, "seeds": [-1, -1]}) == down
@@ -328,7 +414,7 @@ def test_the_sense_of_every_measure(name, down):
 
 
 def test_every_measure_s_sense_is_tested():
-    told = {"inside", "inside_low_pass", "ssim_inside", "alpha_iou", "outside", "cycle"}
+    told = {"inside", "inside_low_pass", "ssim_inside", "alpha_iou", "outside", "texture", "cycle"}
     assert set(study.MEASURES) == told
 
 

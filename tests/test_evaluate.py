@@ -244,6 +244,21 @@ def test_bands_add_up_and_a_wave_is_where_its_period_says():
     np.testing.assert_allclose(strength[:-1], np.diff(left) * -1, atol=4e-3)
 
 
+def test_texture_is_an_amount_wherever_it_lies():
+    """Stripes moved by half a period have the same texture; gray has none; twice the contrast, twice."""
+    rows = np.arange(128)[:, None, None]
+    stripes = 0.5 + 0.2 * (-1.0) ** (rows // 2) * np.ones((1, 16, 3))
+    region = np.zeros((128, 16), bool)
+    region[32:96] = True
+    amount = metrics.texture(stripes, region)
+    np.testing.assert_allclose(metrics.texture(np.roll(stripes, 2, axis=0), region), amount)
+    np.testing.assert_allclose(metrics.texture(2 * stripes, region), 2 * amount)
+    assert (amount > 0.15).all() and metrics.texture(np.full((128, 16, 3), 0.3), region).max() < 1e-12
+    fine = metrics.bands(stripes)[:2].sum(axis=0)
+    np.testing.assert_allclose(amount, np.abs(fine[region]).mean(axis=0))
+    assert np.isnan(metrics.texture(stripes, region & False)).all()
+
+
 def test_alpha_precision_and_recall_by_counting():
     rng = np.random.default_rng(7)
     alpha, region = rng.random((20, 10)), rng.random((20, 10)) < 0.3
@@ -323,7 +338,7 @@ def test_categories_are_measured_apart(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(weights, "load_model", lambda *_: ToyModel(0.5))
     data, out = write_categories(tmp_path / "c.h5"), tmp_path / "result.json"
     code, printed, _ = run(capsys, "--data", data, "--out", out)
-    found = json.loads(out.read_text())["categories"]
+    found = json.loads(out.read_text())["groups"]["category"]
     assert code == 0 and {name: entry["n"] for name, entry in found.items()} == {"tops": 3, "skirts": 2}
     assert "category tops" in printed and "of these 2 swaps" in printed
     with held_out.open_split(data, None) as opened:
@@ -340,16 +355,16 @@ def test_without_true_swaps_articles_are_of_the_same_category(tmp_path):
         category = opened.photos.attributes["category"]
         assert sorted(swaps.i) == list(range(8))  # the hat has no other to swap
         assert (category[swaps.i] == category[swaps.j]).all() and (swaps.i != swaps.j).all()
-        found = evaluate.summarize_categories(measures.measure(ToyModel(), opened, swaps))
+        found = evaluate.summarize_groups(measures.measure(ToyModel(), opened, swaps))["category"]
     assert {name: entry["n"] for name, entry in found.items()} == {"tops": 4, "skirts": 4}
     assert "inside" not in found["tops"] and found["tops"]["alpha_iou_worn"]["value"] == 1
-    line = evaluate.category_line("hats\n", found["tops"])
+    line = evaluate.group_line("category", "hats\n", found["tops"])
     assert "\n" not in line and "`alpha_iou_worn` of these 4 swaps" in line
 
 
 def test_data_without_categories_have_none(held):
     columns = evaluate.measure(ToyModel(), held)
-    assert evaluate.summarize_categories(columns) == {}
+    assert evaluate.summarize_groups(columns) == {}
 
 
 def test_save_images_writes_folders_that_metric_tools_read(tmp_path, monkeypatch, capsys):

@@ -19,9 +19,9 @@ from cagan_theano.evaluation.interval import CONFIDENCE, PERCENT, RESAMPLES, ave
 from cagan_theano.evaluation.measures import (
     BAND_NAMES,
     GAP,
+    GROUPED,
     KINDS,
     MEASURES,
-    OF_CATEGORY,
     Measure,
     all_swaps,
     band_measures,
@@ -77,15 +77,17 @@ def summarize_kinds(columns, seed=0):
     return found
 
 
-def summarize_categories(columns, seed=0):
-    """The measures in `OF_CATEGORY` by category of the article: {n, measure ...}; {} if not stored."""
+def summarize_groups(columns, seed=0):
+    """The measures in `GROUPED`: attribute -> word -> {n, measure ...}; without attributes not stored."""
     weights, found = interval.bootstrap_weights(columns, seed), {}
-    for column in (name for name in columns if name.startswith("category_")):
-        found[column.removeprefix("category_")] = {"n": int(columns[column].sum())} | {
-            m.name: interval.estimate(interval.within(m.of, column), columns, weights)
-            for m in known(columns)
-            if m.name in OF_CATEGORY
-        }
+    for attribute, chosen in GROUPED.items():
+        for column in (name for name in columns if name.startswith(f"{attribute}_")):
+            word, several = column.removeprefix(f"{attribute}_"), found.setdefault(attribute, {})
+            several[word] = {"n": int(columns[column].sum())} | {
+                m.name: interval.estimate(interval.within(m.of, column), columns, weights)
+                for m in known(columns)
+                if m.name in chosen
+            }
     return found
 
 
@@ -187,7 +189,7 @@ def report(checkpoint, model, held, columns, seed, trained=None):
         "measures": summarize(columns, seed),
         "bands": summarize_bands(columns, seed),
         "kinds": summarize_kinds(columns, seed),
-        "categories": summarize_categories(columns, seed),
+        "groups": summarize_groups(columns, seed),
         "gap": {} if trained is None else summarize_gap(columns, trained, seed),
         "trained_n": 0 if trained is None else len(trained["person"]),
         "precision_recall": curve(columns),
@@ -225,7 +227,11 @@ def table(result):
         )
         for name, entry in result["kinds"].items()
     ]
-    lines += [category_line(name, entry) for name, entry in result["categories"].items()]
+    lines += [
+        group_line(attribute, word, entry)
+        for attribute, words in result["groups"].items()
+        for word, entry in words.items()
+    ]
     lines += [
         line(
             f"gap {name}",
@@ -238,11 +244,13 @@ def table(result):
     return "\n".join(lines + kernel_lines(result))
 
 
-def category_line(name, entry):
-    """One line of the table: a category's first measure with its interval, and the values of the others."""
-    first, *others = (key for key in OF_CATEGORY if key in entry)
+def group_line(attribute, word, entry):
+    """One line of the table: a group's first measure with its interval, and the values of the others."""
+    first, *others = (key for key in GROUPED[attribute] if key in entry)
     values = "".join(f"; {key} {formatted(entry[key]['value'])}" for key in others)
-    return line(one_line(f"category {name}"), entry[first], f"`{first}` of these {entry['n']} swaps{values}")
+    return line(
+        one_line(f"{attribute} {word}"), entry[first], f"`{first}` of these {entry['n']} swaps{values}"
+    )
 
 
 def kernel_lines(result):

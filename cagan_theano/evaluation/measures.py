@@ -86,6 +86,17 @@ WITH_TRUTH = (
         "correlation of the new garment's mean colors with the truth's",
         color_correlation,
     ),
+    Measure(
+        "texture",
+        "error of the new garment's amount of texture / the truth's amount",
+        ratio("texture_error", "true_texture"),
+    ),
+    Measure(
+        "texture_unchanged",
+        "the same of the unchanged image",
+        ratio("unchanged_texture_error", "true_texture"),
+    ),
+    Measure("texture_flat", "the same of the flat fill", ratio("flat_texture_error", "true_texture")),
     Measure("alpha_iou", "IoU of alpha > 0.5 with the garments' region", SCORES["alpha_iou"]),
     Measure("alpha_iou_changed", "IoU of alpha > 0.5 with where the truth differs", average("iou_changed")),
     Measure("alpha_iou_everything", "IoU of painting everything: the lower bound", average("region")),
@@ -126,11 +137,14 @@ SHAPE = ("cut", "neckline", "sleeve", "front")
 KINDS = ("color", "texture", *SHAPE, "length", "several")
 """Kinds of change between two garments, from their stored attributes (`kinds_of`)."""
 
-CATEGORY = "category"
-"""The attribute of an article's category, if stored; its words depend on the data."""
+GROUPED = {
+    "category": ("changed", "inside", "outside", "alpha_iou", "alpha_iou_worn", "cycle"),
+    "pattern": ("inside", "ssim_inside", "texture", "alpha_iou"),
+}
+"""Attributes of the new article, and the measures that are reported for each of their words, if stored.
 
-OF_CATEGORY = ("changed", "inside", "outside", "alpha_iou", "alpha_iou_worn", "cycle")
-"""Measures that are reported by category."""
+The words depend on the data.
+"""
 
 BAND_NAMES = ("finest", "fine", "middle", "coarse", "coarsest")
 
@@ -155,14 +169,14 @@ def kinds_of(photos, swaps):
     return kinds | {"several": count > 1}
 
 
-def categories_of(photos, swaps):
-    """The category of each swap's new article: a dict of category -> bool [n]; empty if not stored."""
-    if CATEGORY not in photos.attributes:
-        return {}
-    codes, found = photos.attributes[CATEGORY][swaps.j], {}
-    for code in np.unique(codes):
-        name = str(photos.names[CATEGORY][code])
-        found[name] = found.get(name, False) | (codes == code)
+def groups_of(photos, swaps):
+    """The swaps by the new article's attributes in `GROUPED`: a dict of "ATTRIBUTE_WORD" -> bool [n]."""
+    found = {}
+    for attribute in (one for one in GROUPED if one in photos.attributes):
+        codes = photos.attributes[attribute][swaps.j]
+        for code in np.unique(codes):
+            name = f"{attribute}_{photos.names[attribute][code]}"
+            found[name] = found.get(name, False) | (codes == code)
     return found
 
 
@@ -206,7 +220,7 @@ def measure(model, held, swaps=None, keep=None, cycle=True):
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     columns |= {"person": held.photos.person[swaps.i], "article": held.photos.garment[swaps.j]}
     columns |= {f"kind_{name}": chosen for name, chosen in kinds_of(held.photos, swaps).items()}
-    return columns | {f"category_{name}": of for name, of in categories_of(held.photos, swaps).items()}
+    return columns | groups_of(held.photos, swaps)
 
 
 def read(held, swaps, part):
@@ -260,9 +274,11 @@ def measure_triple(x_i, x_ij, truth, alpha, mask_i, mask_ij, flat):
     """
     inside, new = metrics.garment_region(mask_i, mask_ij), mask_ij > metrics.MASK_LEVEL
     changed = metrics.change_region(x_i, truth)
-    columns = {}
+    true_texture, columns = metrics.texture(truth, new), {}
     for name, picture in (("", x_ij), ("unchanged_", x_i), ("flat_", flat)):
         columns |= errors(name, picture, truth, inside, changed)
+        wrong = np.abs(metrics.texture(picture, new) - true_texture).mean()
+        columns[f"{name}texture_error"] = float(wrong)
     return columns | {
         "iou": metrics.overlap(alpha, inside),
         "iou_changed": metrics.overlap(alpha, changed),
@@ -270,6 +286,7 @@ def measure_triple(x_i, x_ij, truth, alpha, mask_i, mask_ij, flat):
         "alpha_counts": metrics.alpha_counts(alpha, inside),
         "color": metrics.mean_color(x_ij, new),
         "true_color": metrics.mean_color(truth, new),
+        "true_texture": float(true_texture.mean()),
     }
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "overlap",
     "precision_recall",
     "ssim_map",
+    "texture",
 ]
 
 CHANGE_LEVEL = 8 / 255
@@ -46,6 +47,9 @@ GROUND_LEVEL = 4 / 255
 
 BANDS = (1.0, 2.0, 4.0, 8.0)
 """Widths (sigma) of the Gaussians between the frequency bands, in pixels at an image height of 128."""
+
+TEXTURE_SIGMA = BANDS[1]
+"""What a Gaussian of this width removes counts as texture: the two finest bands."""
 
 ALPHA_LEVELS = 100
 """Number of thresholds 0, 1/100 ... 99/100 of alpha for precision and recall."""
@@ -148,12 +152,14 @@ def bands(picture):
     Differences of successive Gaussian low-passes, a Laplacian pyramid without downsampling; the last
     band is the coarsest low-pass.  The bands sum to the image.  Parameters: picture [H, W, C].
     """
-    scale = picture.shape[0] / 128
-    smooth = [
-        gaussian_filter(picture, (sigma * scale, sigma * scale, 0), mode="nearest", truncate=3.0)
-        for sigma in BANDS
-    ]
+    smooth = [blurred(picture, sigma) for sigma in BANDS]
     return np.stack([a - b for a, b in zip([picture, *smooth], smooth)] + [smooth[-1]])
+
+
+def blurred(picture, sigma):
+    """An image [H, W, C] after a Gaussian of width sigma, in pixels at a height of 128; edges repeated."""
+    sigma = sigma * picture.shape[0] / 128
+    return gaussian_filter(picture, (sigma, sigma, 0), mode="nearest", truncate=3.0)
 
 
 def band_errors(picture, truth, region):
@@ -161,6 +167,17 @@ def band_errors(picture, truth, region):
     if not region.any():
         return np.full(1 + len(BANDS), np.nan)
     return np.abs(bands(picture - truth)[:, region]).mean(axis=(1, 2))
+
+
+def texture(picture, region):
+    """The amount of texture in a region: the mean magnitude [C] of what `TEXTURE_SIGMA` removes.
+
+    Where the texture lies does not matter, so two photos of one pattern have the same amount, even if their
+    error is large.  Parameters: picture [H, W, C] in [0, 1], region bool [H, W].  Returns nan if it is empty.
+    """
+    if not region.any():
+        return np.full(picture.shape[-1], np.nan)
+    return np.abs((picture - blurred(picture, TEXTURE_SIGMA))[region]).mean(axis=0)
 
 
 def alpha_counts(alpha, region):

@@ -6,16 +6,21 @@ Trains only what is missing, so it can be interrupted and restarted at any time.
 run folder of `cagan train`; the plan's format is described in cagan_theano/studies/plan.py.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import json
+import os
+import queue
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import click
 import numpy as np
+from tqdm import tqdm
 
 from cagan_theano import options, weights
 from cagan_theano.config import Config
@@ -30,6 +35,9 @@ EXAMPLES = 4
 """Swaps in the grid."""
 
 MARKERS = "<!-- study -->", "<!-- end of study -->"
+
+EVALUATION = 2
+"""Version of the stored evaluations; evaluations of another version are made anew."""
 
 SAMPLES = 10
 """Number of times that held-out scores are logged during a training."""
@@ -114,16 +122,68 @@ def options_of(config):
     return words
 
 
-def train(plan, out, reading, seed, device):
-    """Train one run to its last step in a child process.  Raises ValueError if that fails."""
-    click.echo(f"training {reading.name}, seed {seed}")
+def train(plan, out, reading, seed, device, log=None):
+    """Train one run to its last step in a child process.  Raises ValueError if that fails.
+
+    log: a path for the output of the child process, or None for this process's own output.
+    """
+    tqdm.write(f"training {reading.name}, seed {seed}")
     words = training_command(plan, out, reading, seed, device)
-    failed = subprocess.run(words, env=weights.child_environment(), check=False).returncode
-    if failed:
-        raise ValueError(
-            f"{run_of(out, reading, seed).path}: the training ended with exit code "
-            f"{failed}, see its message above; run the same command again to continue"
+    with contextlib.nullcontext() if log is None else open(log, "ab") as output:
+        done = subprocess.run(
+            words, env=weights.child_environment(), check=False, stdout=output, stderr=output
         )
+    if done.returncode:
+        raise ValueError(
+            f"{run_of(out, reading, seed).path}: the training ended with exit code {done.returncode}, see "
+            f"{'its message above' if log is None else log}; run the same command again to continue"
+        )
+
+
+def train_missing(plan, out, chosen, device, jobs):
+    """Train the missing runs of a plan, `jobs` at a time, each on its share of the processor's cores.
+
+    All runs with one seed come before the next seed.  With several jobs the output of each training
+    goes to RUN.log beside its folder.  Raises ValueError after the first failure, when the other
+    trainings that have begun have ended.
+    """
+    missing = [(r, seed) for seed in plan.seeds for r in chosen if state(plan, out, r, seed) != "done"]
+    if jobs == 1:
+        for reading, seed in missing:
+            train(plan, out, reading, seed, device)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for reading, _ in missing:  # not by several at once
+        data_of(plan, reading, out)
+    shares = queue.SimpleQueue()
+    for share in shares_of_cores(jobs):
+        shares.put(share)
+
+    def work(reading, seed):
+        cores = shares.get()
+        with contextlib.suppress(AttributeError, OSError):  # not on macOS; not in some containers
+            os.sched_setaffinity(0, cores)  # of this thread; its child process inherits it
+        try:
+            train(plan, out, reading, seed, device, run_of(out, reading, seed).path.with_suffix(".log"))
+        finally:
+            shares.put(cores)
+
+    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(missing), unit="training") as bar:
+        try:
+            for done in as_completed([pool.submit(work, *one) for one in missing]):
+                done.result()
+                bar.update()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def shares_of_cores(jobs):
+    """The cores that this process may use, divided among jobs: a list of sets, which share if too few."""
+    cores = (
+        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
+    return [set(cores[n::jobs]) or {cores[n % len(cores)]} for n in range(jobs)]
 
 
 def evaluated(plan, out, reading, seed, device, photos=None):
@@ -138,7 +198,7 @@ def evaluated(plan, out, reading, seed, device, photos=None):
         model = weights.load_model(path, "auto", device)
         with held_out.open_split(photos or data_of(plan, reading, out), model) as held:
             report, arrays = measured(path, model, held)
-        report["photos"] = None if photos is None else data_digest(photos)
+        report |= {"photos": None if photos is None else data_digest(photos), "version": EVALUATION}
         write_atomically(examples, packed(arrays))
         write_atomically(stored, json.dumps(report, sort_keys=True, allow_nan=False) + "\n")
     with np.load(examples, allow_pickle=False) as arrays:
@@ -152,10 +212,12 @@ def data_digest(photos):
 
 
 def current(path, steps, photos=None):
-    """Whether a stored evaluation is of the last step, and of the same photos."""
+    """Whether a stored evaluation is of the last step, of this version, and of the same photos."""
     try:
         stored = json.loads(path.read_text())
-        return stored["step"] == steps and (photos is None or stored["photos"] == data_digest(photos))
+        if (stored["step"], stored["version"]) != (steps, EVALUATION):
+            return False
+        return photos is None or stored["photos"] == data_digest(photos)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
@@ -209,6 +271,8 @@ def results(plan, out, done, reports):
     """The results of a study for JSON: aggregates only, no values per swap."""
     base, runs = reports[plan.baseline][0], {}
     compared = compare(plan, done, reports)
+    by = {attribute: compare(plan, done, reports, attribute) for attribute in plan.by}
+    first = study.columns_of(base)
     for reading in (r for r in plan.runs if r.name in reports):
         seeds = done[reading.name]
         runs[reading.name] = {
@@ -220,6 +284,7 @@ def results(plan, out, done, reports):
             "sha256": [r["sha256"] for r in reports[reading.name]],
             "seconds": [r["metadata"].get("seconds") for r in reports[reading.name]],
             "measures": compared[reading.name],
+            **({"by": {one: of[reading.name] for one, of in by.items()}} if by else {}),
             "curves": [study.curves(run_of(out, reading, seed).read_log()) for seed in seeds],
         }
     missing = {r.name: [s for s in plan.seeds if s not in done[r.name]] for r in plan.runs}
@@ -234,22 +299,26 @@ def results(plan, out, done, reports):
         "trainings": sum(map(len, reports.values())),
         "photoshoot": {**plan.shoot, "size": list(plan.shoot["size"])},
         "config": plan.common,
+        **({"by": {one: study.counts_by(one, first) for one in by}} if by else {}),
+        **({"convergence": True} if plan.convergence else {}),
         "versions": base["metadata"].get("versions"),
         "runs": runs,
         "missing": {name: seeds for name, seeds in missing.items() if seeds},
     }
 
 
-def compare(plan, done, reports):
+def compare(plan, done, reports, attribute=None):
     """Run name -> `study.compared` with the baseline's trainings of the same seeds.
 
-    done: run name -> its finished seeds; reports: run name -> the evaluation of each of these.
+    done: run name -> its finished seeds; reports: run name -> the evaluation of each of these;
+    attribute: `study.compared_by` this attribute instead.
     """
     columns = {name: [study.columns_of(r) for r in found] for name, found in reports.items()}
     base, compared = columns[plan.baseline], {}
     for name, runs in columns.items():
         paired = [found for seed, found in zip(done[plan.baseline], base) if seed in done[name]]
-        compared[name] = study.compared(runs, paired or base)
+        given = (runs, paired or base)
+        compared[name] = study.compared_by(attribute, *given) if attribute else study.compared(*given)
     return compared
 
 
@@ -335,8 +404,16 @@ def write_study(plan, out, device, copy=None, photos=None, document=None):
     type=click.Path(dir_okay=False),
     help=f"Also insert the tables between {MARKERS[0]} and {MARKERS[1]} in this document.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Number of trainings at a time, each on its share of the cores. Small networks use one core "
+    "well and several badly.",
+)
 @options.device_option
-def command(plan, out, only, listed, no_training, results, photos, document, device):
+def command(plan, out, only, listed, no_training, results, photos, document, jobs, device):
     """Train the missing runs of PLAN, then evaluate and compare all runs.
 
     Writes results.json, table.md, grid.png (the same swaps for each run) and differences.png to
@@ -348,8 +425,6 @@ def command(plan, out, only, listed, no_training, results, photos, document, dev
     if listed:
         list_state(plan, out, chosen)
         return
-    for seed in plan.seeds if not no_training else ():  # all runs with one seed before the next seed
-        for reading in chosen:
-            if state(plan, out, reading, seed) != "done":
-                train(plan, out, reading, seed, device)
+    if not no_training:
+        train_missing(plan, out, chosen, device, jobs)
     write_study(plan, out, device, results, photos, document)

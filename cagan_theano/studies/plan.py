@@ -4,6 +4,8 @@ title = "..."
 baseline = "paper"            # the run with which the others are compared
 steps = 10000
 seeds = [0, 1]                # each run is trained with each seed
+by = ["pattern"]              # also compare by pattern or category of the article (default: neither)
+convergence = true            # also list when each run reaches the baseline's last error (default: false)
 
 [photoshoot]                  # the training and held-out images, rendered once
 pairs = 4000
@@ -32,6 +34,7 @@ from pathlib import Path
 from cagan_theano.config import Config
 from cagan_theano.io.hdf5 import quoted
 from cagan_theano.io.text import one_line
+from cagan_theano.studies.study import GROUPED
 from data_prep.photoshoot.garment import WARDROBES
 from data_prep.store import check_size
 
@@ -44,6 +47,8 @@ TOP = {
     "baseline": str,
     "steps": int,
     "seeds": list,
+    "by": list,
+    "convergence": bool,
     "photoshoot": dict,
     "config": dict,
     "runs": dict,
@@ -81,6 +86,8 @@ class StudyPlan:
     shoot: dict
     common: dict
     runs: tuple
+    by: tuple = ()
+    convergence: bool = False
 
     def config(self, reading, seed):
         """The `Config` of a run and a seed.  Raises ValueError."""
@@ -133,6 +140,8 @@ def read_plan(path):
         shoot,
         table.get("config", {}),
         tuple(read_run(path, name, run, shoot) for name, run in table["runs"].items()),
+        tuple(table.get("by", [])),
+        table.get("convergence", False),
     )
     check_plan(plan)
     return plan
@@ -198,6 +207,8 @@ def check_plan(plan):
         plan.path,
         "seeds must be distinct integers",
     )
+    for attribute in plan.by:
+        need(attribute in GROUPED, plan.path, f"by must be of {', '.join(GROUPED)}")
     for options in (plan.common, *(reading.changes for reading in plan.runs)):
         for name in FIXED:
             need(

@@ -11,7 +11,7 @@ from cagan_theano.evaluation import interval
 from cagan_theano.evaluation.interval import PERCENT, average, ratio
 from cagan_theano.io import sheet
 from cagan_theano.io.color import as_bytes
-from cagan_theano.io.text import literal
+from cagan_theano.io.text import literal, one_line
 from cagan_theano.learning.scores import SCORES, log_lines, score_names
 
 MEASURES = {
@@ -20,9 +20,19 @@ MEASURES = {
     "ssim_inside": (average("ssim_inside"), "higher"),
     "alpha_iou": (SCORES["alpha_iou"], "higher"),
     "outside": (SCORES["outside"], "lower"),
+    "texture": (ratio("texture_error", "true_texture"), "lower"),
     "cycle": (average("cycle"), "lower"),
 }
 """Compared measures: name -> (statistic, better direction); defined in docs/evaluation.md."""
+
+GROUPED = {
+    "category": ("inside", "inside_low_pass", "alpha_iou"),
+    "pattern": ("inside", "ssim_inside", "texture"),
+}
+"""Measures that a plan's `by` compares for each word of an attribute of the article."""
+
+MIN_SWAPS = 5
+"""Words of fewer swaps are not compared."""
 
 MIN_SEEDS = 2
 """A difference counts only if at least this many seeds agree on its sign."""
@@ -47,16 +57,18 @@ def several(statistic, runs):
     return mean
 
 
-def compared(runs, baseline, seed=0):
+def compared(runs, baseline, seed=0, names=tuple(MEASURES), of=None):
     """Each measure's mean over seeds, its value per seed, and its difference from the baseline.
 
     runs, baseline: lists of columns, one for each seed, of the same swaps in the same order.
+    names: measures; of: a bool column, for these swaps only.
     Returns measure -> {value, low, high, seeds, difference: {value, low, high, seeds}}; the
     intervals resample people or garments, not seeds.
     """
     weights = interval.bootstrap_weights(runs[0], seed)
     ones, found = np.ones(len(runs[0]["person"])), {}
-    for name, (statistic, _) in MEASURES.items():
+    for name in names:
+        statistic = MEASURES[name][0] if of is None else interval.within(MEASURES[name][0], of)
         here, there = several(statistic, runs), several(statistic, baseline)
         each = [float(statistic(columns, ones)) for columns in runs]
         base = [float(statistic(columns, ones)) for columns in baseline]
@@ -66,6 +78,28 @@ def compared(runs, baseline, seed=0):
             "difference": change | {"seeds": [a - b for a, b in zip(each, base)]},
         }
     return found
+
+
+def compared_by(attribute, runs, baseline):
+    """`compared` for each word of an attribute of the article: word -> measure -> entry."""
+    names = GROUPED[attribute]
+    return {
+        word: compared(runs, baseline, names=names, of=f"{attribute}_{word}")
+        for word in counts_by(attribute, runs[0])
+    }
+
+
+def counts_by(attribute, columns):
+    """The number of swaps for each word of an attribute, most first, without those of few swaps."""
+    names = [name for name in columns if name.startswith(f"{attribute}_")]
+    counts = {name.removeprefix(f"{attribute}_"): int(columns[name].sum()) for name in names}
+    words = sorted(counts, key=counts.__getitem__, reverse=True)
+    return {word: counts[word] for word in words if counts[word] >= MIN_SWAPS}
+
+
+def reached(curves, target):
+    """The first step of a run's `curves` with an error `inside` of at most the target; None if none."""
+    return next((point["step"] for point in curves if score(point, "inside") <= target), None)
 
 
 def better(name, difference):
@@ -102,7 +136,11 @@ def markdown(results):
         "",
         *rows_of(results, "measures"),
         "",
+        *(convergence(results) if results.get("convergence") else []),
     ]
+    for attribute, counts in results.get("by", {}).items():
+        for measure in GROUPED[attribute]:
+            lines += [*rows_by(results, attribute, counts, measure), ""]
     if "photos" in results:
         photos = results["photos"]
         lines += [
@@ -122,14 +160,49 @@ def markdown(results):
 
 def rows_of(results, key):
     """The lines of a table of all runs; key: of a run's measures, "measures" or "photos"."""
-    head = ["run", "changed", *MEASURES]
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    names = [name for name in MEASURES if name in results["runs"][results["baseline"]][key]]
+    rows = [
+        [titled(name, run), changes(run)]
+        + [cell(measure, run[key][measure], name == results["baseline"]) for measure in names]
+        for name, run in results["runs"].items()
+    ]
+    return table(["run", "changed", *names], rows)
+
+
+def rows_by(results, attribute, counts, measure):
+    """The lines of a table of one measure for each word of an attribute.  counts: word -> swaps."""
+    rows = [
+        [titled(name, run)]
+        + [cell(measure, run["by"][attribute][word][measure], name == results["baseline"]) for word in counts]
+        for name, run in results["runs"].items()
+    ]
+    words = [f"{one_line(word)} ({count} swaps)" for word, count in counts.items()]
+    return [f"`{measure}` by {attribute} of the article:", "", *table(["run", *words], rows)]
+
+
+def convergence(results):
+    """The lines of a table: when each run reaches the baseline's last error."""
+    base = results["runs"][results["baseline"]]
+    last = {seed: curve[-1] for seed, curve in zip(base["seeds"], base["curves"]) if curve}
+    rows = []
     for name, run in results["runs"].items():
-        cells = [cell(measure, run[key][measure], name == results["baseline"]) for measure in MEASURES]
-        seeds = len(run["seeds"])
-        first = f"{name} ({seeds} seed{'s' * (seeds > 1)})"
-        lines.append("| " + " | ".join([first, changes(run), *cells]) + " |")
-    return lines
+        pairs = [(c, last[seed]) for seed, c in zip(run["seeds"], run["curves"]) if c and seed in last]
+        steps = [reached(curve, score(point, "inside")) for curve, point in pairs]
+        rows.append([name, ", ".join("never" if step is None else str(step) for step in steps) or "-"])
+    text = "Steps until the error `inside` on the training's own held-out swaps first is at most the "
+    return [f"{text}baseline's last one, by seed:", "", *table(["run", "steps"], rows), ""]
+
+
+def table(head, rows):
+    """A Markdown table as lines."""
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def titled(name, run):
+    """A run's name with its number of seeds."""
+    seeds = len(run["seeds"])
+    return f"{name} ({seeds} seed{'s' * (seeds > 1)})"
 
 
 def changes(run):
