@@ -167,7 +167,7 @@ def test_cores_are_shared_out():
 def test_runs_are_also_evaluated_on_other_photos(plan, tmp_path, toys, capsys):
     out, document = tmp_path / "study", tmp_path / "doc.md"
     photos = write_photos(tmp_path / "real.h5", 8)
-    document.write_text("before\n<!-- study -->\n<!-- end of study -->\nafter\n")
+    document.write_text("before\n<!-- study toy -->\n<!-- end of study toy -->\nafter\n")
     words = [plan, "--out", out, "--photos", photos, "--update", document]
     code, text, error = run(capsys, *words)
     assert code == 0, error
@@ -176,7 +176,9 @@ def test_runs_are_also_evaluated_on_other_photos(plan, tmp_path, toys, capsys):
     there = found["runs"]["no_cycle"]["photos"]["inside"]
     assert there["difference"]["seeds"] == pytest.approx([0.5, 0.5], abs=0.01)
     assert there["value"] != found["runs"]["no_cycle"]["measures"]["inside"]["value"]
-    begin, _, end = document.read_text().partition("<!-- study -->")[2].partition("<!-- end of study -->")
+    begin, _, end = (
+        document.read_text().partition("<!-- study toy -->")[2].partition("<!-- end of study toy -->")
+    )
     assert end and begin.count("| no_cycle (2 seeds) |") == 2 and "on 8 swaps of 4 people in real.h5" in begin
     write_photos(photos, 10)  # other photos under this name are evaluated anew
     run(capsys, *words)

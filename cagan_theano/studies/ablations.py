@@ -34,7 +34,8 @@ from cagan_theano.studies.plan import read_plan
 EXAMPLES = 4
 """Swaps in the grid."""
 
-MARKERS = "<!-- study -->", "<!-- end of study -->"
+MARKERS = "<!-- study {} -->", "<!-- end of study {} -->"
+"""Around the tables of a plan in a document, with the name of the plan."""
 
 EVALUATION = 2
 """Version of the stored evaluations; evaluations of another version are made anew."""
@@ -371,7 +372,8 @@ def write_study(plan, out, device, copy=None, photos=None, document=None):
         write_atomically(path, content)
         click.echo(f"wrote {path}")
     if document:
-        write_between(document, study.markdown(found), *MARKERS)
+        name = Path(plan.path).stem
+        write_between(document, study.markdown(found), *(marker.format(name) for marker in MARKERS))
         click.echo(f"wrote {document}")
     click.echo(study.markdown(found))
 
@@ -402,7 +404,7 @@ def write_study(plan, out, device, copy=None, photos=None, document=None):
     "--update",
     "document",
     type=click.Path(dir_okay=False),
-    help=f"Also insert the tables between {MARKERS[0]} and {MARKERS[1]} in this document.",
+    help=f"Also insert the tables in this document, between {' and '.join(MARKERS).format('PLAN', 'PLAN')}.",
 )
 @click.option(
     "--jobs",
