@@ -18,7 +18,8 @@ OURS = "not the paper's; ours: "  # prefix of the source of options that we add,
 SECTION_4 = OURS + "after section 4"
 OTHERS = OURS + "as in re-implementations, "  # of options that presets need, see docs/reimplementations.md
 AVERAGE = "average"  # prefix of moving averages among a checkpoint's optimizer arrays
-NETWORKS = ("d_tail", "d_norm", "g_output", "skip_relu", "article_code")  # our options that change them
+NETWORKS = ("d_tail", "d_norm", "g_output", "skip_relu", "article_code", "texture_input")
+"""Our options that change G or D."""
 TRUTHS = ("gamma_truth", "gamma_region", "gamma_detail")  # weights that need true swaps
 
 
@@ -114,6 +115,11 @@ class Config:
         "numbers in a learned code of each article, a multiple of 8, from which G's encoder and D take a "
         "gain and a shift after each norm; 0: none",
         SECTION_4 + " (iii): embedding of the articles",
+    )
+    texture_input: bool = option(
+        False,
+        "G and D also take texture descriptors of the articles: responses to fixed Gabor filters",
+        SECTION_4 + " (ii): texture descriptors",
     )
     init_std: float = option(
         0.02, "standard deviation of the initial weights", "not stated; as in the cited [10]"
@@ -376,8 +382,9 @@ def check_combinations(config: Config) -> None:
     """Raise ValueError for options that exclude each other."""
     if config.article_code % 8:
         raise ValueError(f"article_code={config.article_code}: must be a multiple of 8")
-    if config.gamma_texture and config.color != "rgb":
-        raise ValueError("gamma_texture: knows the white ground of articles in RGB only; use color='rgb'")
+    for name in ("gamma_texture", "texture_input"):
+        if getattr(config, name) and config.color != "rgb":
+            raise ValueError(f"{name}: knows the white ground of articles in RGB only; use color='rgb'")
     lost = 0 if config.d_kernel != 4 else 1 + (config.d_tail > 0)  # pixels that stride-1 layers of D cut off
     if min(config.height, config.width) // 2 ** len(config.d_widths) <= lost:
         raise ValueError(

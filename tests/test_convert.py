@@ -126,6 +126,7 @@ READINGS = [
     dict(copies_g="none", mask="overwrite"),
     dict(g_output="convolution", g_kernel=4, skip_relu=True, activation="leaky"),
     dict(article_code=8),
+    dict(texture_input=True),
 ]
 
 
@@ -155,7 +156,7 @@ def test_onnx_gives_the_golden_vectors(shipped, with_onnx):
     assert properties["step"] == "7" and properties["config"] == shipped.config.to_json()
 
 
-@pytest.mark.parametrize("changes", READINGS, ids=["append-leaky", "prior", "overwrite", "keras", "code"])
+@pytest.mark.parametrize("changes", READINGS, ids=["append-leaky", "prior", "overwrite", "keras", "code", "texture"])
 def test_onnx_of_every_reading(changes, with_onnx, monkeypatch):
     monkeypatch.setattr(golden, "history", lambda _: {})
     monkeypatch.setattr(golden.Reference, "gradients", lambda _: {})

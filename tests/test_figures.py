@@ -312,6 +312,7 @@ def test_figure3_states_the_sizes_of_the_paper():
         {"d_kernel": 5},
         {"d_widths": (8, 8, 8)},
         {"article_code": 8},
+        {"texture_input": True},
     ],
 )
 def test_figure3_slices_add_up_and_copies_stand_last(changes):

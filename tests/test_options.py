@@ -23,7 +23,8 @@ COMPANIES = {
     "append": dict(copies_mode="append", g_kernel=5, augmentation="crop", d_widths=(8, 8, 8)),
     "enlarged": dict(crop_margin=0.15625, mask="prior", augmentation="mirror+crop", mirror="apart",
                      d_noise=0.05, mismatch="apart"),
-    "section 4": dict(article_code=8, gamma_texture=1.0, augmentation="mirror", mismatch="apart"),
+    "section 4": dict(article_code=8, gamma_texture=1.0, texture_input=True, augmentation="mirror",
+                      mismatch="apart"),
 }  # fmt: skip
 
 

@@ -49,8 +49,18 @@ READINGS = [
     dict(d_norm="batch", g_output="convolution", blend="first", d_tail=8),
     dict(article_code=8, d_tail=9),
     dict(article_code=16, activation="leaky", copies_mode="append", norm_affine=False, d_norm="batch"),
+    dict(texture_input=True, copies_d=False),
 ]
-NAMES = ["append-leaky", "literal-prior", "overwrite-apart", "keras", "batch-first", "code", "code-batch"]
+NAMES = [
+    "append-leaky",
+    "literal-prior",
+    "overwrite-apart",
+    "keras",
+    "batch-first",
+    "code",
+    "code-batch",
+    "texture",
+]
 
 
 def fault(vectors, tolerance, dtype=torch.float64, **settings):

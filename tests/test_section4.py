@@ -11,8 +11,10 @@ from cagan_theano.interop import export_functions as export
 from cagan_theano.learning import texture
 from cagan_theano.learning.functions import build_networks
 from cagan_theano.learning.trainer import check_weights, values_of
+from cagan_theano.network import gabor
 from cagan_theano.network.encoder import ArticleEncoder, EncoderLayer
 from cagan_theano.network.layers import Parameters
+from cagan_theano.network.texture import descriptors
 
 
 def parameters(dtype="float32"):
@@ -124,7 +126,7 @@ def waves(angle, wavelength=4.0, size=(32, 24), phase=0.3):
 
 
 def test_filters_are_blind_to_levels_and_find_orientations():
-    bank = texture.gabor_filters()
+    bank = gabor.gabor_filters()
     assert bank.shape == (4, 2, 7, 7)
     np.testing.assert_allclose(bank.sum(axis=(2, 3)), 0, atol=1e-12)
     np.testing.assert_allclose((bank**2).sum(axis=(2, 3)), 1)
@@ -138,7 +140,7 @@ def test_filters_are_blind_to_levels_and_find_orientations():
 
 def loop_texture_loss(x_ij, alpha, y_j):
     """L_texture, a filter's place at a time."""
-    bank, losses = texture.gabor_filters(), []
+    bank, losses = gabor.gabor_filters(), []
     for x, a, y in zip(x_ij.astype(float), alpha, y_j.astype(float)):
         covered, garment = a[0] > 0.5, (y < 225 / 127.5 - 1).any(axis=0)
         for scale in (1, 2):
@@ -195,6 +197,53 @@ def test_texture_ignores_place_and_level_and_sees_the_print(jax_backend):
     assert same < 0.02 and turned > 10 * same and plain > 10 * same
 
 
+def loop_descriptors(y):
+    """The descriptors [N, 8, H, W] of articles, a pixel at a time."""
+    bank, (n, _, height, width) = gabor.gabor_filters(), y.shape
+    made = np.empty((n, 8, height, width))
+    for scale, first in ((1, 0), (2, 4)):
+        gray = y.astype(float).mean(axis=1).reshape(n, height // scale, scale, width // scale, scale)
+        white = np.pad(gray.mean(axis=(2, 4)), ((0, 0), (3, 3), (3, 3)), constant_values=1.0)
+        for k, r, c in np.ndindex(n, height, width):
+            patch = white[k, r // scale : r // scale + 7, c // scale : c // scale + 7]
+            for o, pair in enumerate(bank):
+                made[k, first + o, r, c] = np.sqrt(sum((patch * f).sum() ** 2 for f in pair) + 1e-4)
+    return made
+
+
+def test_descriptors_are_the_loop(jax_backend):
+    y = random_images(2, 3, 16, 12)
+    found = evaluate(lambda y: descriptors(y, (3, 16, 12)), y, mode=jax_backend.mode)
+    np.testing.assert_allclose(found, loop_descriptors(y), rtol=1e-4, atol=1e-5)
+    white = evaluate(lambda y: descriptors(y, (3, 16, 12)), np.ones_like(y), mode=jax_backend.mode)
+    np.testing.assert_allclose(white, 0.01, atol=1e-5)  # no edges at the border of a white ground
+
+
+def test_the_networks_take_the_descriptors_of_their_articles(jax_backend):
+    """With weights of 0 for them the networks are those without; else each article's count, x's do not."""
+    images = [random_images(2, 3, 32, 32, seed=seed) for seed in range(3)]
+    with_maps = build_networks(small_config(texture_input=True, init_std=0.2))
+    plain = build_networks(small_config())
+
+    def outputs(networks):
+        return evaluate(lambda x, y, z: [networks.G(x, y, z).x_ij, networks.D(x, y)], *images,
+                        mode=jax_backend.mode)  # fmt: skip
+
+    for one, other, first in zip(plain, with_maps, ("encoder1.W", "layer1.W")):
+        for name, variable in one.params.items():
+            value = other.params[name].get_value()
+            variable.set_value(value[:, : variable.get_value().shape[1]] if name == first else value)
+    expected, moved = outputs(plain), outputs(with_maps)
+    for network, first, inputs in zip(with_maps, ("encoder1.W", "layer1.W"), (9, 6)):
+        value = network.params[first].get_value()
+        assert value.shape[1] == inputs + 8 * (inputs // 3 - 1)
+        value[:, inputs:] = 0
+        network.params[first].set_value(value)
+    for still, before, value in zip(outputs(with_maps), moved, expected):
+        np.testing.assert_allclose(still, value, atol=1e-5)
+        assert np.abs(before - value).max() > 1e-3
+
+
 @pytest.mark.slow
 def test_gradients_of_texture(float64):  # noqa: F811
     x_ij, y_j = points((1, 3, 16, 16), (1, 3, 16, 16))
@@ -209,14 +258,15 @@ def test_gradients_of_texture(float64):  # noqa: F811
     (dict(article_code=12), "article_code=12: must be a multiple of 8"),
     (dict(article_code=-8), "article_code=-8: must be in 0..8192"),
     (dict(gamma_texture=-1.0), "gamma_texture=-1.0: must be in"),
-    (dict(gamma_texture=1.0, color="lab"), "in RGB only; use color='rgb'"),
+    (dict(gamma_texture=1.0, color="lab"), "gamma_texture: knows the white ground of articles in RGB only"),
+    (dict(texture_input=True, color="lab"), "texture_input: .* in RGB only; use color='rgb'"),
 ])  # fmt: skip
 def test_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         Config(**changes)
 
 
-def test_both_are_ours_and_only_the_code_changes_the_networks():
-    config = Config(article_code=64, gamma_texture=1.0, d_tail=512, blend="second")
-    assert set(config.ours()) == {"article_code", "gamma_texture", "d_tail", "blend"}
-    assert set(config.without_ours().ours()) == {"article_code", "d_tail"}
+def test_all_are_ours_and_two_change_the_networks():
+    config = Config(article_code=64, gamma_texture=1.0, texture_input=True, d_tail=512, blend="second")
+    assert set(config.ours()) == {"article_code", "gamma_texture", "texture_input", "d_tail", "blend"}
+    assert set(config.without_ours().ours()) == {"article_code", "texture_input", "d_tail"}

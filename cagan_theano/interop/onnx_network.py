@@ -11,6 +11,7 @@ import numpy as np
 
 from cagan_theano.checkpoint import Checkpoint
 from cagan_theano.config import Config
+from cagan_theano.network import gabor
 
 OPSET = 17
 IR_VERSION = 8  # from 2022, supported by old runtimes
@@ -86,7 +87,8 @@ class Graph:
 def generator_graph(config: Config, weights: dict) -> Graph:
     """The graph of G (section 2.3, Figure 3), as in `cagan_theano.network.generator`."""
     graph = Graph(weights)
-    h = graph.add("Concat", "x_i", "y_i", "y_j", axis=1)
+    described = [textures(graph, y) for y in ("y_i", "y_j")] if config.texture_input else []
+    h = graph.add("Concat", "x_i", "y_i", "y_j", *described, axis=1)
     copied = config.copies_g != "none"
     pair = graph.add("Concat", "x_i", config.copies_g, axis=1) if copied else None
     skips, code = [], article_code(graph, config)
@@ -153,6 +155,27 @@ def article(graph, config, y):
     for n in range(1, len(config.code_widths) + 1):
         h = activated(graph, config, graph.linear(f"article{n}", h, bias=True, of=f".{y}"))
     return graph.add("GlobalAveragePool", h)
+
+
+def textures(graph, y):
+    """The texture descriptors of an article, as in `cagan_theano.network.texture`."""
+    rgb, white = np.full((1, 3, 1, 1), 1 / 3), graph.constant("white", [-1])
+    gray = graph.add("Conv", y, graph.constant("gray", rgb), white, kernel_shape=[1, 1])
+    bank = graph.constant("gabor", gabor.gabor_filters().reshape(-1, 1, gabor.SIDE, gabor.SIDE))
+    pairs = np.repeat(np.eye(gabor.ORIENTATIONS), 2, axis=1)[:, :, None, None]
+    floor = np.full(gabor.ORIENTATIONS, gabor.FLOOR)
+    summed = graph.constant("pairs", pairs), graph.constant("floor", floor)
+    block = graph.constant("block", np.ones((gabor.ORIENTATIONS, 1, 2, 2)))
+    maps = []
+    for octave in range(gabor.OCTAVES):
+        gray = graph.add("AveragePool", gray, kernel_shape=[2, 2], strides=[2, 2]) if octave else gray
+        found = graph.add("Conv", gray, bank, kernel_shape=[gabor.SIDE] * 2, pads=[gabor.SIDE // 2] * 4)
+        energies = graph.add("Conv", graph.add("Mul", found, found), *summed, kernel_shape=[1, 1])
+        maps.append(graph.add("Sqrt", energies))
+        for _ in range(octave):  # each value four times
+            maps[-1] = graph.add("ConvTranspose", maps[-1], block, group=gabor.ORIENTATIONS,
+                                 kernel_shape=[2, 2], strides=[2, 2])  # fmt: skip
+    return graph.add("Concat", *maps, axis=1)
 
 
 def finish(graph, config, output):

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import COPIED_CHANNELS, Config
+from cagan_theano.network import gabor
 
 WIDENED = 32  # channels before the last layer of g_output="convolution"
 HEAD_KERNEL = {3: 3, 5: 1, 4: 4}  # kernel of D -> kernel of its stride-1 head: 63x63, 61x61, 94x94 pixels
@@ -137,6 +138,25 @@ def code_of(layers, articles, activation):
     return torch.cat([encode(layers, y, None, activation)[-1].mean((2, 3)) for y in articles], 1)
 
 
+def descriptors(y):
+    """Texture descriptors [N, 8, H, W] of articles y [N, 3, H, W], with config.texture_input (section 4)."""
+    gray = y.mean(1, keepdim=True) - 1
+    bank = torch.from_numpy(gabor.gabor_filters().reshape(-1, 1, gabor.SIDE, gabor.SIDE)).to(y)
+    maps = []
+    for octave in range(gabor.OCTAVES):
+        gray = F.avg_pool2d(gray, 2) if octave else gray
+        pairs = F.conv2d(gray, bank, padding=gabor.SIDE // 2).square().unflatten(1, (-1, 2))
+        amplitudes = (pairs.sum(2) + gabor.FLOOR).sqrt()
+        maps.append(F.interpolate(amplitudes, scale_factor=2**octave, mode="nearest"))
+    return torch.cat(maps, 1)
+
+
+def described(config, x, *articles):
+    """x and articles as the channels of a network's first layer, with their descriptors if configured."""
+    textures = map(descriptors, articles) if config.texture_input else ()
+    return torch.cat([x, *articles, *textures], 1)
+
+
 class Generator(nn.Module):
     """G: x_i, y_i, y_j [, m_i] -> `Generated` (section 2.3, Figure 3)."""
 
@@ -145,7 +165,8 @@ class Generator(nn.Module):
         self.config, kernel = config, config.g_kernel
         copied = config.copies_g != "none"
         coded = 2 * config.article_code
-        encoder, boxes = encoder_layers(config, 9, config.g_widths, kernel, copied, coded=coded)
+        inputs = 9 + 2 * gabor.DESCRIPTORS * config.texture_input
+        encoder, boxes = encoder_layers(config, inputs, config.g_widths, kernel, copied, coded=coded)
         channels, decoder = boxes[-1], []
         for width, skip in zip(config.g_widths[-2::-1], boxes[-2::-1]):
             decoder.append(Layer(config, channels, width, kernel, transposed=True))
@@ -166,7 +187,7 @@ class Generator(nn.Module):
         worn = {"y_i": y_i, "y_j": y_j, "none": None}[self.config.copies_g]
         pair = None if worn is None else torch.cat([x_i, worn], 1)
         code = code_of(self.articles, (y_i, y_j), self.activation)
-        *skips, h = encode(self.encoder, torch.cat([x_i, y_i, y_j], 1), pair, self.activation, code)
+        *skips, h = encode(self.encoder, described(self.config, x_i, y_i, y_j), pair, self.activation, code)
         for n, layer in enumerate(self.decoder):
             h, skip = F.relu(layer(h)), skips.pop()
             if self.widened is None or n + 1 < len(self.decoder):
@@ -189,7 +210,8 @@ class Discriminator(nn.Module):
         self.config, kernel = config, config.d_kernel
         norm = config.d_norm if config.d_norm == "batch" else True
         coded = config.article_code
-        layers, boxes = encoder_layers(config, 6, config.d_widths, kernel, config.copies_d, norm, coded)
+        inputs = 6 + gabor.DESCRIPTORS * config.texture_input
+        layers, boxes = encoder_layers(config, inputs, config.d_widths, kernel, config.copies_d, norm, coded)
         self.layers = named(self, "layer", layers)
         channels = config.d_tail or boxes[-1]
         self.tail = None
@@ -201,10 +223,9 @@ class Discriminator(nn.Module):
 
     def forward(self, x, y):
         """Logits of human photos x and articles y, both [N, 3, H, W] in [-1, 1]."""
-        pair = torch.cat([x, y], 1)
-        copied = pair if self.config.copies_d else None
+        copied = torch.cat([x, y], 1) if self.config.copies_d else None
         code = code_of(self.articles, (y,), self.activation)
-        h = encode(self.layers, pair, copied, self.activation, code)[-1]
+        h = encode(self.layers, described(self.config, x, y), copied, self.activation, code)[-1]
         if self.tail is not None:
             h = self.activation(self.tail.conditioned(self.tail(h), code))
         return self.head(h)

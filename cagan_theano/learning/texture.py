@@ -1,35 +1,19 @@
-"""A loss that compares textures by a bank of fixed Gabor filters, without a pretrained network.
+"""A loss that compares textures by a bank of fixed Gabor filters (`cagan_theano.network.gabor`).
 
 Not in the paper, whose section 4 plans to "test whether using texture descriptors" helps.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cagan_theano.compat import abstract_conv, aesara
+from cagan_theano.compat import aesara
 from cagan_theano.learning.losses import absolute
-from cagan_theano.network.layers import Shape, Variable, downsample, with_shape
+from cagan_theano.network.gabor import FLOOR, OCTAVES, ORIENTATIONS, SIDE, gabor_filters
+from cagan_theano.network.layers import Shape, Variable, downsample
+from cagan_theano.network.texture import filtered
 
 at = aesara.tensor
 
-SIDE, WAVELENGTH, SPREAD = 7, 4.0, 1.75  # of a filter, its wave and its envelope's deviation, in pixels
-ORIENTATIONS, OCTAVES = 4, 2
 WHITE = 225  # an article's ground has all levels above this, also after augmentation "tone"
-FLOOR = 1e-4  # added to mean energies, because their root has no gradient at 0
-
-
-def gabor_filters() -> NDArray[np.float64]:
-    """An even and an odd filter for each orientation, [4, 2, 7, 7], of mean 0 and sum of squares 1."""
-    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
-    envelope = np.exp(-(x**2 + y**2) / (2 * SPREAD**2))
-    bank = []
-    for angle in np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS:
-        phase = 2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / WAVELENGTH
-        even, odd = envelope * np.cos(phase), envelope * np.sin(phase)
-        bank.append([even - envelope * even.sum() / envelope.sum(), odd])
-    filters = np.array(bank)
-    normed: NDArray[np.float64] = filters / np.sqrt((filters**2).sum(axis=(2, 3), keepdims=True))
-    return normed
 
 
 def texture_loss(x_ij: Variable, alpha: Variable, y_j: Variable, shape: Shape) -> Variable:
@@ -79,12 +63,3 @@ def texture(image: Variable, place: Variable, shape: Shape) -> Variable:
     count = at.maximum(place.sum(axis=(1, 2, 3)), np.asarray(1, image.dtype)).dimshuffle(0, "x", "x")
     means = (energies * place.dimshuffle(0, "x", "x", 2, 3)).sum(axis=(3, 4)) / count
     return at.sqrt(means + np.asarray(FLOOR, image.dtype))
-
-
-def filtered(images: Variable, bank: NDArray[np.float64], shape: Shape) -> Variable:
-    """images [N, 1, H, W] under filters [K, 1, 7, 7], where these fit: [N, K, H - 6, W - 6]."""
-    op = abstract_conv.AbstractConv2d(
-        imshp=(None, *shape), kshp=bank.shape, border_mode=(0, 0), subsample=(1, 1), filter_flip=False
-    )
-    y = op(images, at.constant(bank.astype(images.dtype)))
-    return with_shape(y, (len(bank), shape[1] - SIDE + 1, shape[2] - SIDE + 1))

@@ -4,6 +4,7 @@ import numpy as np
 
 from cagan_theano.config import Config
 from cagan_theano.network.encoder import ArticleEncoder, EncoderLayer
+from cagan_theano.network.gabor import DESCRIPTORS
 from cagan_theano.network.layers import (
     BatchNorm,
     Convolution,
@@ -14,6 +15,7 @@ from cagan_theano.network.layers import (
     copies,
     join,
 )
+from cagan_theano.network.texture import descriptors
 
 # kernel of the layers -> kernel of the stride-1 head; receptive fields of 63x63, 61x61 and 94x94 pixels
 HEAD_KERNEL = {3: 3, 5: 1, 4: 4}
@@ -33,7 +35,7 @@ class Discriminator:
         self.config = config
         self.params = Parameters(rng, config.init_std, dtype)
         self.layers: list[EncoderLayer] = []
-        channels = 6
+        self.inputs = channels = 6 + DESCRIPTORS * config.texture_input
         for n, width in enumerate(config.d_widths, start=1):
             layer = EncoderLayer(
                 self.params, f"layer{n}", config, channels, width, config.d_kernel,
@@ -55,7 +57,7 @@ class Discriminator:
 
     def shapes(self, height: int, width: int) -> list[tuple[str, Shape]]:
         """(name, (C, H, W)) of D's boxes in Figure 3, from input to logits, by `output_shape`."""
-        boxes: list[tuple[str, Shape]] = [("x, y", (6, height, width))]
+        boxes: list[tuple[str, Shape]] = [("x, y", (self.inputs, height, width))]
         for layer in self.layers:
             boxes.append((layer.name, layer.output_shape(boxes[-1][1])))
         return [*boxes, ("logits", self.head.output_shape(boxes[-1][1]))]
@@ -63,7 +65,8 @@ class Discriminator:
     def receptive_field(self) -> int:
         """Side in pixels of one logit's square receptive field: 63 in section 3.1.
 
-        With config.article_code, a logit also depends on the code of the whole y.
+        With config.article_code, a logit also depends on the code of the whole y, and with
+        config.texture_input on 6 more pixels of y on each side.
         """
         side, jump = 1, 1
         for convolution in [*(layer.convolution for layer in self.layers), self.head]:
@@ -74,9 +77,10 @@ class Discriminator:
     def __call__(self, x: Variable, y: Variable) -> Variable:
         """Logits for photos of people x and articles y, both [N, 3, H, W] in [-1, 1]."""
         height, width = x.type.shape[2:]
-        shape = (6, height, width)
+        shape = (self.inputs, height, width)
         pyramid = iter(copies(x, y, shape, len(self.config.d_widths)))
-        h, code = join(x, y), self.articles(y)
+        given = [x, y, descriptors(y, (3, height, width))] if self.config.texture_input else [x, y]
+        h, code = join(*given), self.articles(y)
         for layer in self.layers:
             h = layer(h, shape, next(pyramid, None), code)
             shape = layer.output_shape(shape)

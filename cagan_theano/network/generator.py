@@ -7,6 +7,7 @@ import numpy as np
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
 from cagan_theano.network.encoder import ArticleEncoder, EncoderLayer
+from cagan_theano.network.gabor import DESCRIPTORS
 from cagan_theano.network.layers import (
     Convolution,
     Deconvolution,
@@ -18,6 +19,7 @@ from cagan_theano.network.layers import (
     join,
     relu,
 )
+from cagan_theano.network.texture import descriptors
 
 at = aesara.tensor
 
@@ -80,7 +82,8 @@ class Generator:
         self.params = Parameters(rng, config.init_std, dtype)
         self.encoder: list[EncoderLayer] = []
         self.decoder: list[DecoderLayer] = []
-        widths, channels = [], 9
+        self.inputs = 9 + 2 * DESCRIPTORS * config.texture_input
+        widths, channels = [], self.inputs
         for n, width in enumerate(config.g_widths, start=1):
             layer = EncoderLayer(
                 self.params, f"encoder{n}", config, channels, width, config.g_kernel,
@@ -109,7 +112,7 @@ class Generator:
 
     def shapes(self, height: int, width: int) -> list[tuple[str, Shape]]:
         """(name, (C, H, W)) of G's boxes in Figure 3, from input to [alpha, R, G, B], by `output_shape`."""
-        boxes: list[tuple[str, Shape]] = [("x_i, y_i, y_j", (9, height, width))]
+        boxes: list[tuple[str, Shape]] = [("x_i, y_i, y_j", (self.inputs, height, width))]
         for layer in self.encoder:
             boxes.append((layer.name, layer.output_shape(boxes[-1][1])))
         skips = [shape for _, shape in boxes[1:-1]]
@@ -134,10 +137,13 @@ class Generator:
     def channels(self, x_i: Variable, y_i: Variable, y_j: Variable) -> Variable:
         """The 4 output channels [alpha, R, G, B] before sigmoid and tanh (Figure 3)."""
         height, width = x_i.type.shape[2:]
-        shape = (9, height, width)
+        shape = (self.inputs, height, width)
         worn = {"y_i": y_i, "y_j": y_j, "none": y_i}[self.config.copies_g]
         pyramid = copies(x_i, worn, shape, len(self.encoder))
-        h, skips, code = join(x_i, y_i, y_j), [], self.articles(y_i, y_j)
+        given = [x_i, y_i, y_j]
+        if self.config.texture_input:
+            given += [descriptors(y, (3, height, width)) for y in (y_i, y_j)]
+        h, skips, code = join(*given), [], self.articles(y_i, y_j)
         for layer, copy in zip(self.encoder, pyramid):
             h, shape = layer(h, shape, copy, code), layer.output_shape(shape)
             skips.append((h, shape))

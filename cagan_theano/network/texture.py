@@ -1,0 +1,60 @@
+"""Texture descriptors of an article: its responses to fixed Gabor filters (`gabor.gabor_filters`).
+
+Not in the paper, whose section 4 plans to "test whether using texture descriptors" helps.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cagan_theano.compat import abstract_conv, aesara
+from cagan_theano.network.gabor import FLOOR, OCTAVES, ORIENTATIONS, SIDE, gabor_filters
+from cagan_theano.network.layers import Shape, Variable, downsample, join, with_shape
+
+at = aesara.tensor
+
+
+def descriptors(y: Variable, shape: Shape) -> Variable:
+    """The textures of articles y [N, 3, H, W] in [-1, 1], RGB: [N, DESCRIPTORS, H, W]; shape: (3, H, W).
+
+    At each pixel, the amplitude of the gray image's response to each orientation, at scale 1 and at scale
+    2, whose values are repeated.  Outside of y it is white.
+    """
+    _, height, width = shape
+    gray = y.mean(axis=1).dimshuffle(0, "x", 1, 2) - np.asarray(1, y.dtype)  # 0 where white
+    maps = []
+    for octave in range(OCTAVES):
+        if octave:
+            gray = downsample(gray, (1, height, width))
+            height, width = height // 2, width // 2
+        responses = filtered(gray, gabor_filters().reshape(-1, 1, SIDE, SIDE), (1, height, width), SIDE // 2)
+        pairs = at.square(responses).reshape((-1, ORIENTATIONS, 2, height, width))
+        amplitudes = at.sqrt(pairs.sum(axis=2) + np.asarray(FLOOR, y.dtype))
+        maps.append(enlarged(amplitudes, (ORIENTATIONS, height, width), 2**octave))
+    return join(*maps)
+
+
+def enlarged(maps: Variable, shape: Shape, factor: int) -> Variable:
+    """Maps [N, C, H, W] with each value repeated in factor x factor pixels; shape: (C, H, W)."""
+    if factor == 1:
+        return maps
+    channels, height, width = shape
+    size = factor * height, factor * width
+    rows = at.stack([maps] * factor, axis=4).reshape((-1, channels, height, size[1]))
+    return with_shape(at.stack([rows] * factor, axis=3).reshape((-1, channels, *size)), (channels, *size))
+
+
+def filtered(images: Variable, bank: NDArray[np.float64], shape: Shape, border: int = 0) -> Variable:
+    """images [N, 1, H, W] under filters [K, 1, 7, 7]: [N, K, H - 6 + 2 border, W - 6 + 2 border].
+
+    border: zeros on each side.
+    """
+    op = abstract_conv.AbstractConv2d(
+        imshp=(None, *shape),
+        kshp=bank.shape,
+        border_mode=(border, border),
+        subsample=(1, 1),
+        filter_flip=False,
+    )
+    y = op(images, at.constant(bank.astype(images.dtype)))
+    less = SIDE - 1 - 2 * border
+    return with_shape(y, (len(bank), shape[1] - less, shape[2] - less))
