@@ -165,7 +165,7 @@ def train_missing(plan, out, chosen, device, jobs):
         with contextlib.suppress(AttributeError, OSError):  # not on macOS; not in some containers
             os.sched_setaffinity(0, cores)  # of this thread; its child process inherits it
         try:
-            train(plan, out, reading, seed, device, run_of(out, reading, seed).path.with_suffix(".log"))
+            train(plan, out, reading, seed, device, out / f"{reading.name}_seed{seed}.log")
         finally:
             shares.put(cores)
 
