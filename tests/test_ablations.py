@@ -121,6 +121,8 @@ def test_the_command_trains_what_is_missing_and_compares(plan, tmp_path, toys, c
     assert (zero["value"], zero["low"], zero["high"]) == (0, 0, 0)
     assert found["runs"]["paper"]["curves"][0] == [{"step": 2, "error": 0.5, "iou": 0.25, "outside": 0.125}]
     assert "| no_cycle (2 seeds) | gamma_c=0.0, copies_d=False |" in (out / "table.md").read_text()
+    words = study.summary(found)[-1]
+    assert words.startswith("| no_cycle | worse: inside, ") and "better" not in words
     assert str(tmp_path) not in (out / "results.json").read_text()
     assert pixels(out / "grid.png").shape[0] > 4 * 256 and pixels(out / "grid.png").std() > 10
     plot = pixels(out / "differences.png")

@@ -156,7 +156,9 @@ def test_onnx_gives_the_golden_vectors(shipped, with_onnx):
     assert properties["step"] == "7" and properties["config"] == shipped.config.to_json()
 
 
-@pytest.mark.parametrize("changes", READINGS, ids=["append-leaky", "prior", "overwrite", "keras", "code", "texture"])
+@pytest.mark.parametrize(
+    "changes", READINGS, ids=["append-leaky", "prior", "overwrite", "keras", "code", "texture"]
+)
 def test_onnx_of_every_reading(changes, with_onnx, monkeypatch):
     monkeypatch.setattr(golden, "history", lambda _: {})
     monkeypatch.setattr(golden.Reference, "gradients", lambda _: {})

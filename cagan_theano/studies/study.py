@@ -134,6 +134,8 @@ def markdown(results):
         f"{results['title']}: {results['trainings']} trainings of {results['steps']} steps; "
         f"{results['n']} held-out swaps of {results['people']} people.",
         "",
+        *summary(results),
+        "",
         *rows_of(results, "measures"),
         "",
         *(convergence(results) if results.get("convergence") else []),
@@ -156,6 +158,27 @@ def markdown(results):
     ]
     missing = [f"{name} ({seeds})" for name, seeds in results["missing"].items()]
     return "\n".join(lines + (["", f"Not trained yet: {', '.join(missing)}."] if missing else []))
+
+
+def summary(results):
+    """The lines of a table: the measures that are better and worse for each run, on each set of images."""
+    sets = {"measures": "held-out swaps"} | ({"photos": "photos"} if "photos" in results else {})
+    rows = [
+        [name, *(decided(run[key]) for key in sets)]
+        for name, run in results["runs"].items()
+        if name != results["baseline"]
+    ]
+    return table(["run", *sets.values()], rows) if rows else []
+
+
+def decided(measures):
+    """The measures of a run that are better, and those that are worse, as text."""
+    words = {name: better(name, entry["difference"]) for name, entry in measures.items()}
+    parts = []
+    for word in ("better", "worse"):
+        names = [name for name, found in words.items() if found == word]
+        parts += [f"{word}: {', '.join(names)}"] if names else []
+    return "; ".join(parts) or "not decided"
 
 
 def rows_of(results, key):
