@@ -258,14 +258,15 @@ def plot(results):
     runs = {name: run for name, run in results["runs"].items() if name != results["baseline"]}
     with sheet.style():
         figure = Figure(
-            figsize=(13, 1.8 + 0.24 * len(runs)), dpi=130, facecolor="white", layout="constrained"
+            figsize=(13, 2.0 + 0.24 * len(runs)), dpi=130, facecolor="white", layout="constrained"
         )
         for axes, measure in zip(figure.subplots(1, len(MEASURES), sharey=True), MEASURES):
             plot_measure(axes, measure, runs)
         axes.set_yticks(range(len(runs)), map(literal, runs))
         axes.set_ylim(max(len(runs), 1) - 0.5, -0.5)
         figure.suptitle(
-            literal(f"{results['title']}: difference from the run {results['baseline']!r}, ")
+            literal(f"{results['title']}\n")
+            + literal(f"Difference from the run {results['baseline']!r}, ")
             + f"{results['n']} held-out swaps.  Dots: seeds; line: {PERCENT.replace(' ', '')} interval; "
             f"colored if {AGREE}",
             size=12,
