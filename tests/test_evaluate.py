@@ -349,6 +349,15 @@ def test_categories_are_measured_apart(tmp_path, monkeypatch, capsys):
                 assert found[name][key]["value"] == pytest.approx(alone[key]["value"]), (name, key)
 
 
+def test_a_study_s_examples_show_every_category(tmp_path):
+    from cagan_theano.studies import ablations
+
+    with held_out.open_split(write_categories(tmp_path / "c.h5"), None) as opened:
+        chosen = ablations.examples(opened)
+    assert list(zip(chosen.i, chosen.j)) == [(0, 1), (4, 5), (1, 2), (2, 3)]
+    assert list(chosen.triple) == [0, 3, 1, 2]
+
+
 def test_without_true_swaps_articles_are_of_the_same_category(tmp_path):
     with held_out.open_split(write_categories(tmp_path / "c.h5", triples=False), None) as opened:
         swaps = measures.all_swaps(opened, seed=3)

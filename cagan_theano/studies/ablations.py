@@ -224,14 +224,23 @@ def current(path, steps, photos=None):
 
 
 def measured(path, model, held):
-    """The report of a run on its held-out swaps, and the first ``EXAMPLES`` swaps as arrays."""
+    """The report of a run on its held-out swaps, and the swaps of `examples` as arrays."""
     columns = measures.measure(model, held)
     report = evaluate.report(path, model, held, columns, 0)
-    swaps = measures.all_swaps(held, EXAMPLES)
+    swaps = examples(held)
     pictures = measures.read(held, swaps, np.arange(len(swaps.i)))
     swap = held_out.dress(model, held, pictures["x_i"], pictures["y_i"], pictures["y_j"], pictures["mask_i"])
     arrays = {key: pictures[key] for key in ("x_i", "y_j", "truth")}
     return report, arrays | {"x_ij": swap.x_ij, "alpha": swap.alpha}
+
+
+def examples(held):
+    """``EXAMPLES`` of a split's swaps: the first of each category of articles, then the first of all."""
+    swaps = measures.all_swaps(held)
+    groups = measures.groups_of(held.photos, swaps)
+    first = [int(np.flatnonzero(of)[0]) for name, of in groups.items() if name.startswith("category_")]
+    rows = list(dict.fromkeys([*first, *range(len(swaps.i))]))[:EXAMPLES]
+    return measures.Swaps(*(part if part is None else part[rows] for part in swaps))
 
 
 def packed(arrays):
