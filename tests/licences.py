@@ -15,6 +15,7 @@ def pins(path):
     """(name, version) of every pin of a requirements file that is installed here."""
     for line in path.read_text().splitlines():
         name, _, rest = line.partition("==")
+        name = name.partition("[")[0]  # without extras
         if rest and line[0] not in " #":
             try:
                 yield name, metadata.version(name)

@@ -81,8 +81,22 @@ def test_every_pin_is_exact_and_hashed(environment):
     assert len(lines) > 30
     for line in lines:
         pin, *hashes = line.split(" --hash=sha256:")
-        assert re.fullmatch(r"[a-z0-9.-]+==[0-9][0-9a-z.]*([+]cpu)?( ; [^;]+)?", pin.strip()), pin
+        assert re.fullmatch(r"[a-z0-9.-]+(\[[a-z,]+\])?==[0-9][0-9a-z.]*([+]cpu)?( ; [^;]+)?", pin.strip()), (
+            pin
+        )
         assert hashes and all(re.fullmatch("[0-9a-f]{64}", h.strip()) for h in hashes), pin
+
+
+def test_pins_have_the_extras_that_other_pins_require():
+    """Without them pip looks for the newest release of the package, and finds no hash for it."""
+    lines = "\n".join(entries("requirements/reference.txt"))
+    checked = 0
+    for name in re.findall(r"^([a-z0-9.-]+)", lines, re.MULTILINE):
+        for wanted in map(Requirement, metadata.requires(name) or []):
+            if wanted.extras and (wanted.marker is None or wanted.marker.evaluate({"extra": ""})):
+                assert f"{wanted.name}[{','.join(sorted(wanted.extras))}]==" in lines, (name, str(wanted))
+                checked += 1
+    assert checked  # pytest-cov requires coverage[toml]
 
 
 @pytest.mark.parametrize("environment, python", COMBINATIONS)

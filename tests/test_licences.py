@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 def pins():
     """name -> version of requirements/reference.txt."""
     text = (ROOT / "requirements" / "reference.txt").read_text()
-    return dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", text, re.M))
+    return dict(re.findall(r"^([a-z0-9.-]+)(?:\[.*\])?==(\S+)", text, re.M))
 
 
 def test_every_pin_has_its_licence_in_the_document():

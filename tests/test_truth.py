@@ -470,6 +470,6 @@ def test_what_is_ours_is_off_and_named():
     assert set(ours) == set(ALL) - {"mismatch", "mask", "steps"}
     assert Config(**ALL).without_ours().ours() == []
     shown = CliRunner().invoke(train.train, ["--help"]).output
-    assert " ".join(shown.split()).count("not the paper's; ours:") == 16
+    assert " ".join(shown.split()).count("not the paper's; ours:") == 17
     with pytest.raises(ValueError, match="gamma_truth is ours"):
         golden.configuration('{"gamma_truth": 1}')
