@@ -281,6 +281,7 @@ def test_the_options_give_the_very_configuration():
         ("pairs = 12", "pairs = 12\ntrue_swaps = -1", "true_swaps must be at least 0"),
         ("pairs = 12", "pair = 12", "[photoshoot] has the unknown key 'pair'"),
         ("seeds = [0, 1]", "seeds = [0, 1]\nby = ['color']", "by must be of category, pattern"),
+        ("seeds = [0, 1]", "seeds = [0, 1]\nby = [['color']]", "by must be of category, pattern"),
         ("[runs.paper]", "[runs.paper", "is not TOML"),
     ],
 )

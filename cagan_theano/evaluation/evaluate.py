@@ -28,6 +28,7 @@ from cagan_theano.evaluation.measures import (
     kind_measures,
     known,
     measure,
+    words_of,
 )
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
@@ -81,9 +82,8 @@ def summarize_groups(columns, seed=0):
     """The measures in `GROUPED`: attribute -> word -> {n, measure ...}; without attributes not stored."""
     weights, found = interval.bootstrap_weights(columns, seed), {}
     for attribute, chosen in GROUPED.items():
-        for column in (name for name in columns if name.startswith(f"{attribute}_")):
-            word, several = column.removeprefix(f"{attribute}_"), found.setdefault(attribute, {})
-            several[word] = {"n": int(columns[column].sum())} | {
+        for word, column in words_of(attribute, columns).items():
+            found.setdefault(attribute, {})[word] = {"n": int(columns[column].sum())} | {
                 m.name: interval.estimate(interval.within(m.of, column), columns, weights)
                 for m in known(columns)
                 if m.name in chosen

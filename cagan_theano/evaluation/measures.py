@@ -180,6 +180,12 @@ def groups_of(photos, swaps):
     return found
 
 
+def words_of(attribute, columns):
+    """The columns of `groups_of` for an attribute: word -> name of the column."""
+    beginning = f"{attribute}_"
+    return {name.removeprefix(beginning): name for name in columns if name.startswith(beginning)}
+
+
 def all_swaps(held, limit=None, seed=0):
     """The swaps of a split: all true swaps, or one random article for each human without them.
 

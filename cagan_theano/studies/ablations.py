@@ -238,7 +238,8 @@ def examples(held):
     """``EXAMPLES`` of a split's swaps: the first of each category of articles, then the first of all."""
     swaps = measures.all_swaps(held)
     groups = measures.groups_of(held.photos, swaps)
-    first = [int(np.flatnonzero(of)[0]) for name, of in groups.items() if name.startswith("category_")]
+    categories = measures.words_of("category", groups).values()
+    first = [int(np.flatnonzero(groups[name])[0]) for name in categories]
     rows = list(dict.fromkeys([*first, *range(len(swaps.i))]))[:EXAMPLES]
     return measures.Swaps(*(part if part is None else part[rows] for part in swaps))
 

@@ -208,7 +208,9 @@ def check_plan(plan):
         "seeds must be distinct integers",
     )
     for attribute in plan.by:
-        need(attribute in GROUPED, plan.path, f"by must be of {', '.join(GROUPED)}")
+        need(
+            type(attribute) is str and attribute in GROUPED, plan.path, f"by must be of {', '.join(GROUPED)}"
+        )
     for options in (plan.common, *(reading.changes for reading in plan.runs)):
         for name in FIXED:
             need(

@@ -7,22 +7,24 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cagan_theano.evaluation import interval
-from cagan_theano.evaluation.interval import PERCENT, average, ratio
+from cagan_theano.evaluation import interval, measures
+from cagan_theano.evaluation.interval import PERCENT
 from cagan_theano.io import sheet
 from cagan_theano.io.color import as_bytes
 from cagan_theano.io.text import literal, one_line
-from cagan_theano.learning.scores import SCORES, log_lines, score_names
+from cagan_theano.learning.scores import log_lines, score_names
 
-MEASURES = {
-    "inside": (SCORES["inside"], "lower"),
-    "inside_low_pass": (ratio("low_inside", "unchanged_low_inside"), "lower"),
-    "ssim_inside": (average("ssim_inside"), "higher"),
-    "alpha_iou": (SCORES["alpha_iou"], "higher"),
-    "outside": (SCORES["outside"], "lower"),
-    "texture": (ratio("texture_error", "true_texture"), "lower"),
-    "cycle": (average("cycle"), "lower"),
+BETTER = {
+    "inside": "lower",
+    "inside_low_pass": "lower",
+    "ssim_inside": "higher",
+    "alpha_iou": "higher",
+    "outside": "lower",
+    "texture": "lower",
+    "cycle": "lower",
 }
+STATISTICS = {measure.name: measure.of for measure in measures.MEASURES}
+MEASURES = {name: (STATISTICS[name], direction) for name, direction in BETTER.items()}
 """Compared measures: name -> (statistic, better direction); defined in docs/evaluation.md."""
 
 GROUPED = {
@@ -82,17 +84,17 @@ def compared(runs, baseline, seed=0, names=tuple(MEASURES), of=None):
 
 def compared_by(attribute, runs, baseline):
     """`compared` for each word of an attribute of the article: word -> measure -> entry."""
-    names = GROUPED[attribute]
+    names, columns = GROUPED[attribute], measures.words_of(attribute, runs[0])
     return {
-        word: compared(runs, baseline, names=names, of=f"{attribute}_{word}")
+        word: compared(runs, baseline, names=names, of=columns[word])
         for word in counts_by(attribute, runs[0])
     }
 
 
 def counts_by(attribute, columns):
     """The number of swaps for each word of an attribute, most first, without those of few swaps."""
-    names = [name for name in columns if name.startswith(f"{attribute}_")]
-    counts = {name.removeprefix(f"{attribute}_"): int(columns[name].sum()) for name in names}
+    found = measures.words_of(attribute, columns)
+    counts = {word: int(columns[name].sum()) for word, name in found.items()}
     words = sorted(counts, key=counts.__getitem__, reverse=True)
     return {word: counts[word] for word in words if counts[word] >= MIN_SWAPS}
 
@@ -141,7 +143,7 @@ def markdown(results):
         *(convergence(results) if results.get("convergence") else []),
     ]
     for attribute, counts in results.get("by", {}).items():
-        for measure in GROUPED[attribute]:
+        for measure in GROUPED[attribute] if counts else ():  # the data may not have the attribute
             lines += [*rows_by(results, attribute, counts, measure), ""]
     if "photos" in results:
         photos = results["photos"]
@@ -171,9 +173,9 @@ def summary(results):
     return table(["run", *sets.values()], rows) if rows else []
 
 
-def decided(measures):
+def decided(entries):
     """The measures of a run that are better, and those that are worse, as text."""
-    words = {name: better(name, entry["difference"]) for name, entry in measures.items()}
+    words = {name: better(name, entry["difference"]) for name, entry in entries.items()}
     parts = []
     for word in ("better", "worse"):
         names = [name for name, found in words.items() if found == word]
