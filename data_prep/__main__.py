@@ -232,14 +232,23 @@ def recolors_command(src, out, size, triples, seed, only, shrink, ground):
 @click.argument("out", type=Output(KIND, data=True))
 @overwrite_option
 @size_option
-def resize_command(src, out, size):
-    """Reduce the images of the data file SRC: one rendering then serves several sizes.
+@click.option(
+    "--pairs",
+    type=click.IntRange(1),
+    default=None,
+    show_default="all",
+    help="Number of training pairs to keep: the first ones.",
+)
+def resize_command(src, out, size, pairs):
+    """Reduce the data file SRC to smaller images, or fewer training pairs.
 
-    Everything else is kept, and the provenance says that the images were resized.
+    One rendering then serves several sizes.  Everything else is kept, the provenance says what was
+    reduced.
     """
     from data_prep.resize import resize_file
 
-    click.echo(f"wrote {out}: {resize_file(src, out, size)} images of {size[0]}x{size[1]}")
+    count = resize_file(src, out, size, pairs)
+    click.echo(f"wrote {out}: {count} images of {size[0]}x{size[1]}")
 
 
 @cli.command()

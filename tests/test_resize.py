@@ -56,6 +56,27 @@ def test_the_same_file_gives_the_same_bytes(half, tmp_path):
     assert (tmp_path / "again.h5").read_bytes() == half[1].read_bytes()
 
 
+def test_only_the_first_pairs_and_the_swaps_among_them(half, tmp_path):
+    """Of the 5 training swaps of row n in the garment of row n + 1, the first 4 rows have 3."""
+    assert resize_file(half[0], tmp_path / "few.h5", (16, 16), 4) == 3 * (4 + 6) + 2 * (3 + 5)
+    with PhotoFile.open(half[1]) as all_pairs, PhotoFile.open(tmp_path / "few.h5") as few:
+        assert few.provenance == {**all_pairs.provenance, "first_pairs": 4}
+        for name, rows, swaps in (("train", 4, 3), ("test", 6, 5)):
+            one, other = all_pairs.split(name), few.split(name)
+            assert len(other) == rows and len(other.triples.i) == len(other.triples.x_ij) == swaps
+            assert np.array_equal(one.x[:rows], other.x[:rows])
+            assert np.array_equal(one.triples.x_ij[:swaps], other.triples.x_ij[:swaps])
+            assert list(other.triples.j) == list(one.triples.j[:swaps])
+
+
+def test_more_pairs_than_there_are(half, tmp_path, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(cli, ["resize", str(half[0]), str(tmp_path / "b.h5"), "--size", "16x16", "--pairs", "71"])
+    said = capsys.readouterr().err.strip()
+    assert left.value.code and not (tmp_path / "b.h5").exists()
+    assert "large.h5: has 70 training pairs, not 71" in said and said.count("\n") == 0
+
+
 @pytest.mark.parametrize("size", ["48x48", "32x16"])
 def test_only_a_smaller_size_of_the_same_ratio(size, tmp_path, capsys):
     source = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=0)

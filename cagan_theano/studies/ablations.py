@@ -15,8 +15,11 @@ import os
 import queue
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import numpy as np
@@ -44,8 +47,21 @@ SAMPLES = 10
 """Number of times that held-out scores are logged during a training."""
 
 
-def data_of(plan, reading, out):
-    """Path of the photo file of a run, rendered if missing.  Raises OSError."""
+class Images(NamedTuple):
+    """The photo file of a run: its path, its provenance, and a function that writes it there, if needed."""
+
+    path: Path
+    provenance: dict
+    make: Callable | None
+
+
+def images_of(plan, reading, out):
+    """The `Images` of a run: of the plan's photoshoot, or of ``plan.data``.  Raises ValueError, OSError."""
+    return part_of_data(plan, reading, out) if plan.data else photoshoot_of(plan, reading, out)
+
+
+def photoshoot_of(plan, reading, out):
+    """The `Images` that the plan's photoshoot renders for a run."""
     from data_prep.photoshoot import shoot
 
     given, ending = plan.shoot, "_clutter" if reading.clutter else ""
@@ -54,17 +70,37 @@ def data_of(plan, reading, out):
     path = out / f"photos_{height}x{width}_{reading.pairs}_{given['seed']}{ending}.h5"
     setting = shoot.Setting(given["seed"], (height, width), reading.clutter, given["wardrobe"])
     counts = dict(pairs=reading.pairs, held_out=given["held_out"], true_swaps=given["true_swaps"])
-    if not held_out.is_made(path, shoot.provenance(setting, **counts)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shoot.shoot(
-            path,
-            size=setting.size,
-            seed=setting.seed,
-            clutter=setting.clutter,
-            wardrobe=setting.wardrobe,
-            **counts,
+    options = dict(clutter=setting.clutter, wardrobe=setting.wardrobe, **counts)
+    make = partial(shoot.shoot, path, size=setting.size, seed=setting.seed, **options)
+    return Images(path, shoot.provenance(setting, **counts), make)
+
+
+def part_of_data(plan, reading, out):
+    """The `Images` of a run from ``plan.data``: at the plan's size, the run's number of training pairs."""
+    from data_prep.resize import reduction, resize_file
+    from data_prep.store import PhotoFile
+
+    if reading.clutter:
+        raise ValueError(
+            f"{plan.path}: run {reading.name} needs the photoshoot's street; omit --data, or choose other "
+            "runs with --only"
         )
-    return path
+    size, pairs = plan.shoot["size"], reading.pairs
+    path = out / f"{Path(plan.data).stem}_{size[0]}x{size[1]}_{pairs}.h5"
+    with PhotoFile.open(plan.data) as file:
+        provenance = reduction(file, size, pairs)
+        if (file.height, file.width, len(file.split("train"))) == (*size, pairs):
+            return Images(Path(plan.data), file.provenance, None)  # as it is
+    return Images(path, provenance, partial(resize_file, plan.data, path, size, pairs))
+
+
+def data_of(plan, reading, out):
+    """Path of the photo file of a run, which is made if missing.  Raises OSError or ValueError."""
+    images = images_of(plan, reading, out)
+    if not held_out.is_made(images.path, images.provenance):
+        images.path.parent.mkdir(parents=True, exist_ok=True)
+        images.make()
+    return images.path
 
 
 def run_of(out, reading, seed):
@@ -149,13 +185,13 @@ def train_missing(plan, out, chosen, device, jobs):
     trainings that have begun have ended.
     """
     missing = [(r, seed) for seed in plan.seeds for r in chosen if state(plan, out, r, seed) != "done"]
+    out.mkdir(parents=True, exist_ok=True)
+    for reading, _ in missing:  # all before the first training, so that a fault is found at once
+        data_of(plan, reading, out)
     if jobs == 1:
         for reading, seed in missing:
             train(plan, out, reading, seed, device)
         return
-    out.mkdir(parents=True, exist_ok=True)
-    for reading, _ in missing:  # not by several at once
-        data_of(plan, reading, out)
     shares = queue.SimpleQueue()
     for share in shares_of_cores(jobs):
         shares.put(share)
@@ -202,8 +238,20 @@ def evaluated(plan, out, reading, seed, device, photos=None):
         report |= {"photos": None if photos is None else data_digest(photos), "version": EVALUATION}
         write_atomically(examples, packed(arrays))
         write_atomically(stored, json.dumps(report, sort_keys=True, allow_nan=False) + "\n")
+    report = json.loads(stored.read_text())
+    check_images(report, images_of(plan, reading, out), folder)
     with np.load(examples, allow_pickle=False) as arrays:
-        return json.loads(stored.read_text()), dict(arrays)
+        return report, dict(arrays)
+
+
+def check_images(report, images, folder):
+    """Raise ValueError if a run was trained on other images: trainings of two data sets do not compare."""
+    known = (report["metadata"].get("data") or {}).get("provenance")
+    if known is not None and known != images.provenance:
+        raise ValueError(
+            f"{folder.path}: was trained on other images than {images.path.name}; give another --out, or "
+            "remove it"
+        )
 
 
 def data_digest(photos):
@@ -230,7 +278,7 @@ def measured(path, model, held):
     swaps = examples(held)
     pictures = measures.read(held, swaps, np.arange(len(swaps.i)))
     swap = held_out.dress(model, held, pictures["x_i"], pictures["y_i"], pictures["y_j"], pictures["mask_i"])
-    arrays = {key: pictures[key] for key in ("x_i", "y_j", "truth")}
+    arrays = {key: pictures[key] for key in ("x_i", "y_j", "truth") if pictures[key] is not None}
     return report, arrays | {"x_ij": swap.x_ij, "alpha": swap.alpha}
 
 
@@ -273,7 +321,7 @@ def gather(plan, out, device=None, photos=None):
         add_photos(found, plan, out, photos, device)
     return (
         found,
-        {key: first[key] for key in ("x_i", "y_j", "truth")},
+        {key: first.get(key) for key in ("x_i", "y_j", "truth")},
         {name: (arrays["x_ij"], arrays["alpha"]) for name, arrays in grids.items()},
     )
 
@@ -308,6 +356,7 @@ def results(plan, out, done, reports):
         "n": base["n"],
         "people": base["people"],
         "trainings": sum(map(len, reports.values())),
+        **({"data": Path(plan.data).name} if plan.data else {}),
         "photoshoot": {**plan.shoot, "size": list(plan.shoot["size"])},
         "config": plan.common,
         **({"by": {one: study.counts_by(one, first) for one in by}} if by else {}),
@@ -394,7 +443,7 @@ def write_study(plan, out, device, copy=None, photos=None, document=None):
     "--out",
     type=click.Path(file_okay=False),
     default=None,
-    help="Folder for run folders and results.  [default: runs/ablations_PLAN]",
+    help="Folder for run folders and results.  [default: runs/ablations_PLAN, or runs/ablations_PLAN_DATA]",
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Train only this run; may be repeated.")
 @click.option("--list", "listed", is_flag=True, help="List which trainings are done, begun or missing.")
@@ -424,15 +473,22 @@ def write_study(plan, out, device, copy=None, photos=None, document=None):
     help="Number of trainings at a time, each on its share of the cores. Small networks use one core "
     "well and several badly.",
 )
+@click.option(
+    "--data",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Train and evaluate on this photo file instead of the plan's photoshoot: on its first pairs, as "
+    "many as the plan has, reduced to the plan's size, and on its whole test split.",
+)
 @options.device_option
-def command(plan, out, only, listed, no_training, results, photos, document, jobs, device):
+def command(plan, out, only, listed, no_training, results, photos, document, jobs, data, device):
     """Train the missing runs of PLAN, then evaluate and compare all runs.
 
     Writes results.json, table.md, grid.png (the same swaps for each run) and differences.png to
     --out.
     """
-    plan = read_plan(plan)
-    out = Path(out) if out else Path("runs") / f"ablations_{Path(plan.path).stem}"
+    plan = dataclasses.replace(read_plan(plan), data=data or "")
+    names = ["ablations", Path(plan.path).stem, *([Path(data).stem] if data else [])]
+    out = Path(out) if out else Path("runs") / "_".join(names)
     chosen = plan.named(only)
     if listed:
         list_state(plan, out, chosen)

@@ -75,7 +75,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """A validated plan; shoot: the [photoshoot] table with size as (height, width)."""
+    """A validated plan.
+
+    shoot: the [photoshoot] table with size as (height, width); data: path of a photo file of at least
+    that size, whose images replace the photoshoot's, or "".
+    """
 
     path: str
     title: str
@@ -88,6 +92,7 @@ class StudyPlan:
     runs: tuple
     by: tuple = ()
     convergence: bool = False
+    data: str = ""
 
     def config(self, reading, seed):
         """The `Config` of a run and a seed.  Raises ValueError."""

@@ -19,6 +19,7 @@ BETTER = {
     "inside_low_pass": "lower",
     "ssim_inside": "higher",
     "alpha_iou": "higher",
+    "alpha_iou_worn": "higher",
     "outside": "lower",
     "texture": "lower",
     "cycle": "lower",
@@ -59,17 +60,27 @@ def several(statistic, runs):
     return mean
 
 
-def compared(runs, baseline, seed=0, names=tuple(MEASURES), of=None):
+def comparable(columns):
+    """The names in ``MEASURES`` of which these columns know the values.
+
+    The overlap with the worn garment stands in for `alpha_iou` where the true swaps are unknown.
+    """
+    known = {measure.name for measure in measures.known(columns)}
+    known -= {"alpha_iou_worn"} if "alpha_iou" in known else set()
+    return [name for name in MEASURES if name in known]
+
+
+def compared(runs, baseline, seed=0, names=None, of=None):
     """Each measure's mean over seeds, its value per seed, and its difference from the baseline.
 
     runs, baseline: lists of columns, one for each seed, of the same swaps in the same order.
-    names: measures; of: a bool column, for these swaps only.
+    names: measures, by default all `comparable`; of: a bool column, for these swaps only.
     Returns measure -> {value, low, high, seeds, difference: {value, low, high, seeds}}; the
     intervals resample people or garments, not seeds.
     """
     weights = interval.bootstrap_weights(runs[0], seed)
     ones, found = np.ones(len(runs[0]["person"])), {}
-    for name in names:
+    for name in comparable(runs[0]) if names is None else names:
         statistic = MEASURES[name][0] if of is None else interval.within(MEASURES[name][0], of)
         here, there = several(statistic, runs), several(statistic, baseline)
         each = [float(statistic(columns, ones)) for columns in runs]
@@ -84,7 +95,8 @@ def compared(runs, baseline, seed=0, names=tuple(MEASURES), of=None):
 
 def compared_by(attribute, runs, baseline):
     """`compared` for each word of an attribute of the article: word -> measure -> entry."""
-    names, columns = GROUPED[attribute], measures.words_of(attribute, runs[0])
+    names = [name for name in GROUPED[attribute] if name in comparable(runs[0])]
+    columns = measures.words_of(attribute, runs[0])
     return {
         word: compared(runs, baseline, names=names, of=columns[word])
         for word in counts_by(attribute, runs[0])
@@ -132,9 +144,10 @@ def score(point, name):
 
 def markdown(results):
     """The results of a study as a Markdown table."""
+    where = f" in {one_line(results['data'])}" if "data" in results else ""
     lines = [
         f"{results['title']}: {results['trainings']} trainings of {results['steps']} steps; "
-        f"{results['n']} held-out swaps of {results['people']} people.",
+        f"{results['n']} held-out swaps of {results['people']} people{where}.",
         "",
         *summary(results),
         "",
@@ -143,7 +156,8 @@ def markdown(results):
         *(convergence(results) if results.get("convergence") else []),
     ]
     for attribute, counts in results.get("by", {}).items():
-        for measure in GROUPED[attribute] if counts else ():  # the data may not have the attribute
+        words = results["runs"][results["baseline"]]["by"][attribute]  # none if the data lack the attribute
+        for measure in dict.fromkeys(measure for one in words.values() for measure in one):
             lines += [*rows_by(results, attribute, counts, measure), ""]
     if "photos" in results:
         photos = results["photos"]
@@ -185,13 +199,18 @@ def decided(entries):
 
 def rows_of(results, key):
     """The lines of a table of all runs; key: of a run's measures, "measures" or "photos"."""
-    names = [name for name in MEASURES if name in results["runs"][results["baseline"]][key]]
+    names = compared_names(results, key)
     rows = [
         [titled(name, run), changes(run)]
         + [cell(measure, run[key][measure], name == results["baseline"]) for measure in names]
         for name, run in results["runs"].items()
     ]
     return table(["run", "changed", *names], rows)
+
+
+def compared_names(results, key="measures"):
+    """The compared measures of a study, in the order of ``MEASURES``; key: of a run, or "photos"."""
+    return [name for name in MEASURES if name in results["runs"][results["baseline"]][key]]
 
 
 def rows_by(results, attribute, counts, measure):
@@ -241,11 +260,21 @@ def changes(run):
 def cell(name, entry, is_baseline):
     """One cell of the table: a value with its interval."""
     if is_baseline:
-        return f"{entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
+        return ranged(entry, ".3f")
     change = entry["difference"]
-    verdict = better(name, change)
-    text = f"{entry['value']:.3f}: {change['value']:+.3f} ({change['low']:+.3f} to {change['high']:+.3f})"
+    verdict, text = better(name, change), f"{shown(entry['value'], '.3f')}: {ranged(change, '+.3f')}"
     return text if verdict == "-" else f"{text} **{verdict}**"
+
+
+def ranged(entry, form):
+    """A value with its interval as text."""
+    value, low, high = (shown(entry[key], form) for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def shown(number, form):
+    """A number as text, "-" if undefined."""
+    return "-" if number is None else format(number, form)
 
 
 WORDS = {"better": "#20639b", "worse": "#c2571a", "-": "#9a9a9a"}
@@ -258,11 +287,12 @@ def plot(results):
     results: the JSON of a study.  Dots are seeds, lines are intervals of the mean.
     """
     runs = {name: run for name, run in results["runs"].items() if name != results["baseline"]}
+    names = compared_names(results)
     with sheet.style():
         figure = Figure(
             figsize=(13, 2.0 + 0.24 * len(runs)), dpi=130, facecolor="white", layout="constrained"
         )
-        for axes, measure in zip(figure.subplots(1, len(MEASURES), sharey=True), MEASURES):
+        for axes, measure in zip(figure.subplots(1, len(names), sharey=True), names):
             plot_measure(axes, measure, runs)
         axes.set_yticks(range(len(runs)), map(literal, runs))
         axes.set_ylim(max(len(runs), 1) - 0.5, -0.5)
