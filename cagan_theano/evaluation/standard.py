@@ -350,7 +350,7 @@ def read_results(named):
 def read_result(path):
     """The contents of one file; ValueError unless ``--out`` wrote it."""
     try:
-        result = metadata.read_object(read_bounded(path).decode(), FORM)
+        result = metadata.read_file(path, FORM)
         for name in MEANINGS:
             if name in result["measures"]:
                 entry = result["measures"][name]

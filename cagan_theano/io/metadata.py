@@ -6,10 +6,12 @@ Metadata are validated once, on reading and before writing, so that other code c
 import json
 import math
 import reprlib
+from pathlib import Path
 
 DEPTH = 16  # largest nesting of lists and objects
 LARGEST = 2**63  # integers must be smaller, to fit 64 bits in other programs
 NUMBER = (int, float)
+MAX_BYTES = 1 << 24  # of a file of results
 
 # A form is a type, a tuple of types, or a dict of key -> form for an object; all keys are optional,
 # and other keys may have any plain value.
@@ -27,6 +29,14 @@ def read_object(text, form):
     if not isinstance(value, dict):
         raise ValueError("is not a JSON object")
     return check(value, form)
+
+
+def read_file(path, form):
+    """`read_object` of a file of at most ``MAX_BYTES``; ValueError without the path, or OSError."""
+    path = Path(path)
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"is larger than {MAX_BYTES >> 20} MB")
+    return read_object(path.read_text("utf-8"), form)
 
 
 def check(value, form, name="it"):

@@ -32,6 +32,7 @@ from cagan_theano.io.command import Command
 from cagan_theano.io.files import write_atomically, write_between
 from cagan_theano.learning.run_folder import RunFolder
 from cagan_theano.studies import study
+from cagan_theano.studies.agreement import agreement, read_differences
 from cagan_theano.studies.plan import read_plan
 
 EXAMPLES = 4
@@ -403,13 +404,15 @@ def list_state(plan, out, chosen):
             click.echo(f"{reading.name:<24}seed {seed:<4}{state(plan, out, reading, seed):<9}{reading.about}")
 
 
-def write_study(plan, out, device, copy=None, photos=None, document=None):
+def write_study(plan, out, device, copy=None, photos=None, document=None, against=()):
     """Write OUT/results.json, table.md, grid.png and differences.png.
 
     copy: also results and plots there; photos: also measure on this photo file; document: also insert
-    the table there.
+    the table there; against: results of other studies, with which the order of the runs is compared.
     """
     found, pictures, rows = gather(plan, out, device, photos)
+    if against:
+        found["agreement"] = agreement(found, against)
     text = json.dumps(found, indent=1, sort_keys=False, allow_nan=False) + "\n"
     note = f"{plan.title}; {plan.steps} steps, seed {plan.seeds[0]}"
     grid = study.grid(pictures, rows, note)
@@ -474,13 +477,20 @@ def write_study(plan, out, device, copy=None, photos=None, document=None):
     "well and several badly.",
 )
 @click.option(
+    "--against",
+    type=click.Path(exists=True, dir_okay=False),
+    multiple=True,
+    help="Also compare the order of the runs with that in these results of another study, for example of "
+    "smaller networks; may be repeated.",
+)
+@click.option(
     "--data",
     type=click.Path(exists=True, dir_okay=False),
     help="Train and evaluate on this photo file instead of the plan's photoshoot: on its first pairs, as "
     "many as the plan has, reduced to the plan's size, and on its whole test split.",
 )
 @options.device_option
-def command(plan, out, only, listed, no_training, results, photos, document, jobs, data, device):
+def command(plan, out, only, listed, no_training, results, photos, document, jobs, against, data, device):
     """Train the missing runs of PLAN, then evaluate and compare all runs.
 
     Writes results.json, table.md, grid.png (the same swaps for each run) and differences.png to
@@ -490,9 +500,11 @@ def command(plan, out, only, listed, no_training, results, photos, document, job
     names = ["ablations", Path(plan.path).stem, *([Path(data).stem] if data else [])]
     out = Path(out) if out else Path("runs") / "_".join(names)
     chosen = plan.named(only)
+    for path in against:
+        read_differences(path, plan.baseline)  # before hours of training
     if listed:
         list_state(plan, out, chosen)
         return
     if not no_training:
         train_missing(plan, out, chosen, device, jobs)
-    write_study(plan, out, device, results, photos, document)
+    write_study(plan, out, device, results, photos, document, against)

@@ -19,6 +19,7 @@ import numpy as np
 from cagan_theano import options, weights
 from cagan_theano.evaluation import chart, evaluate, held_out, interval, measures, shoots
 from cagan_theano.evaluation.interval import within
+from cagan_theano.io import metadata
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
 from cagan_theano.learning.scores import OLD_SCORES, SCORES, condensed_log, log_lines
@@ -39,9 +40,6 @@ REPETITIONS = 3
 
 COMPARED = ("inside", "inside_low_pass", "alpha_iou", "outside")
 """Measures compared between street and studio."""
-
-MAX_BYTES = 1 << 24
-"""Larger result files are refused."""
 
 CURVE = 60
 """Maximum number of points kept from a training log."""
@@ -160,17 +158,11 @@ def point(lines):
 
 def read_results(path):
     """The object in a results file, None if it is missing.  Raises ValueError if it is damaged."""
-    path = Path(path)
-    if not path.is_file():
+    if not Path(path).is_file():
         return None
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError("too large")
-        value = json.loads(path.read_text("utf-8"))
-        if not isinstance(value, dict):
-            raise ValueError("not a JSON object")
-        return value
-    except (ValueError, RecursionError) as error:
+        return metadata.read_file(path, {})
+    except ValueError as error:
         raise ValueError(f"{path}: is not a results file ({error}); remove it and measure again") from error
 
 

@@ -167,6 +167,7 @@ def markdown(results):
             *rows_of(results, "photos"),
             "",
         ]
+    lines += agreement(results) if "agreement" in results else []
     lines += [
         f"Mean over seeds; the baseline with its {PERCENT} interval over people or garments, the other "
         f"runs with their difference from the baseline and its interval. Better or worse: {AGREE}. "
@@ -235,6 +236,35 @@ def convergence(results):
         rows.append([name, ", ".join("never" if step is None else str(step) for step in steps) or "-"])
     text = "Steps until the error `inside` on the training's own held-out swaps first is at most the "
     return [f"{text}baseline's last one, by seed:", "", *table(["run", "steps"], rows), ""]
+
+
+def agreement(results):
+    """The lines of two tables: how the runs are ordered here and in other studies (`studies.agreement`)."""
+    found = results["agreement"]
+    files, measured = ", ".join(map(one_line, found["files"])), found["measures"]
+    rows = [
+        [name, str(len(of["runs"])), shown(of["tau"], ".2f"), f"{of['same']} of {of['decided']}"]
+        for name, of in measured.items()
+    ]
+    head = ["measure", "runs", "Kendall's tau", "same sign"]
+    inside = measured.get("inside", {"runs": {}})["runs"]
+    differences = [
+        [one_line(name), *(shown(one[key], "+.3f") for key in ("there", "here"))]
+        for name, one in inside.items()
+        if name != results["baseline"]
+    ]
+    return [
+        f"The order of the same runs in {files}: Kendall's rank correlation of their values, the baseline "
+        "included, and how many of the runs that are better or worse there have a difference of the same "
+        "sign here.",
+        "",
+        *table(head, rows),
+        "",
+        "Differences of `inside` from the baseline:",
+        "",
+        *table(["run", f"in {files}", "here"], differences),
+        "",
+    ]
 
 
 def table(head, rows):

@@ -1,0 +1,92 @@
+"""The order of the runs of a study beside that of another: `cagan ablations --against`."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cagan_theano.studies import study
+from cagan_theano.studies.agreement import agreement
+
+
+def results(baseline="paper", **differences):
+    """The part of a study's JSON that counts: differences of `inside` by run, each of two seeds."""
+    runs = {baseline: 0.0, **differences}
+    entries = {
+        name: {"value": value, "low": value - 0.01, "high": value + 0.01, "seeds": [value, value]}
+        for name, value in runs.items()
+    }
+    return {
+        "title": "Toy",
+        "baseline": baseline,
+        "runs": {
+            name: {"measures": {"inside": {"value": 0.5 + entry["value"], "difference": entry}}}
+            for name, entry in entries.items()
+        },
+    }
+
+
+def stored(path, **given):
+    """A results file at a path."""
+    path.write_text(json.dumps(results(**given)))
+    return path
+
+
+def pairs_in_order(here, there):
+    """Kendall's tau without ties by its definition: concordant minus discordant pairs over all pairs."""
+    signs = [np.sign((here[a] - here[b]) * (there[a] - there[b])) for a in range(len(here)) for b in range(a)]
+    return np.mean(signs)
+
+
+def test_ranks_and_signs(tmp_path):
+    small = stored(tmp_path / "small.json", a=-0.2, b=0.3, c=0.005, d=0.1, elsewhere=0.7)
+    found = agreement(results(a=-0.1, b=0.2, c=-0.3, d=-0.02, new=0.4), [small])
+    inside = found["measures"]["inside"]
+    assert found["files"] == ["small.json"] and set(inside["runs"]) == {"paper", "a", "b", "c", "d"}
+    assert inside["runs"]["b"] == {"here": 0.2, "there": 0.3}
+    assert inside["tau"] == pytest.approx(
+        pairs_in_order([0, -0.1, 0.2, -0.3, -0.02], [0, -0.2, 0.3, 0.005, 0.1])
+    )
+    assert (inside["decided"], inside["same"]) == (3, 2)  # c's interval includes 0; d has changed its sign
+    lines = study.agreement({"agreement": found, "baseline": "paper"})
+    assert f"| inside | 5 | {inside['tau']:.2f} | 2 of 3 |" in lines and "| b | +0.300 | +0.200 |" in lines
+    assert not any(line.startswith("| paper") for line in lines)
+
+
+def test_several_studies_and_the_first_of_them_counts(tmp_path):
+    first = stored(tmp_path / "one.json", a=0.1)
+    second = stored(tmp_path / "two.json", a=0.9, b=0.2)
+    found = agreement(results(a=0.1, b=0.2), [first, second])["measures"]["inside"]
+    assert found["runs"]["a"]["there"] == 0.1 and found["runs"]["b"]["there"] == 0.2 and found["tau"] == 1
+
+
+def test_an_undefined_difference_is_left_out(tmp_path):
+    path = stored(tmp_path / "one.json", a=0.1, b=0.2)
+    path.write_text(path.read_text().replace('"difference": {"value": 0.1,', '"difference": {"value": null,'))
+    assert set(agreement(results(a=0.1, b=0.2), [path])["measures"]["inside"]["runs"]) == {"paper", "b"}
+
+
+def test_two_runs_have_no_rank_correlation(tmp_path):
+    found = agreement(results(a=0.1), [stored(tmp_path / "one.json", a=0.1)])["measures"]["inside"]
+    assert found["tau"] is None
+    assert agreement(results(b=0.1), [tmp_path / "one.json"])["measures"] == {}  # only the baseline
+
+
+@pytest.mark.parametrize(
+    "content, fault",
+    [
+        ("[1", "was not written by cagan ablations --results"),
+        ('{"baseline": "paper", "runs": {"a": {}}}', "lacks 'measures'"),
+        ('{"baseline": "paper", "runs": {"a": {"measures": [1]}}}', "was not written by"),
+        ('{"baseline": "paper", "runs": {"a": {"measures": {"inside": {"difference": {"value": "0"}}}}}}',
+         "a measure.difference.value is '0', not an integer or a number or null"),
+        ('{"baseline": "other", "runs": {}}', "its baseline is other, not a run paper"),
+        ('{"baseline": "paper", "runs": {}}', "its baseline is paper, not a run paper"),
+    ],
+)  # fmt: skip
+def test_another_file_is_one_line(tmp_path, content, fault):
+    path = tmp_path / "wrong.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"wrong.json: [^\n]*$") as found:
+        agreement(results(a=0.1), [path])
+    assert fault in str(found.value) and "\n" not in str(found.value)
