@@ -17,7 +17,7 @@ from cagan_theano.config import Config
 from cagan_theano.evaluation import interval
 from cagan_theano.io.command import main
 from cagan_theano.learning.run_folder import RunFolder
-from cagan_theano.studies import ablations, study
+from cagan_theano.studies import ablations, study, trainings
 from cagan_theano.studies.plan import PLANS, read_plan
 from data_prep.store import PhotoFile
 
@@ -85,8 +85,8 @@ def toys(monkeypatch, tmp_path):
     """Toy trainings, photos and models: without the cycle loss, half of the input is left."""
     toy_training.commands = []
     photos = write_photos(tmp_path / "toy.h5")
-    monkeypatch.setattr(ablations, "data_of", lambda *_: photos)
-    monkeypatch.setattr(ablations.subprocess, "run", toy_training)
+    monkeypatch.setattr(trainings, "data_of", lambda *_: photos)
+    monkeypatch.setattr(trainings.subprocess, "run", toy_training)
 
     def load(path, *_):
         model = ToyModel(0.5 if "no_cycle" in str(path) else 0.0)
@@ -145,8 +145,8 @@ def test_several_jobs_train_the_same_runs_on_cores_of_their_own(plan, tmp_path, 
         stdout.write(b"steps\n")
         return toys(words, **options)
 
-    monkeypatch.setattr(ablations.subprocess, "run", child)
-    monkeypatch.setattr(ablations, "shares_of_cores", lambda jobs: shares[:jobs])
+    monkeypatch.setattr(trainings.subprocess, "run", child)
+    monkeypatch.setattr(trainings, "shares_of_cores", lambda jobs: shares[:jobs])
     code, _, error = run(capsys, plan, "--out", out, "--jobs", 2)
     assert code == 0, error
     assert sorted(map(sorted, cores)) == sorted(map(sorted, 2 * shares)) and len(toys.commands) == 4
@@ -156,7 +156,7 @@ def test_several_jobs_train_the_same_runs_on_cores_of_their_own(plan, tmp_path, 
 
 def test_a_failure_among_several_jobs_names_its_file(plan, tmp_path, toys, capsys, monkeypatch):
     failed = type("Done", (), {"returncode": 3})
-    monkeypatch.setattr(ablations.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(trainings.subprocess, "run", lambda *_, **__: failed)
     code, _, error = run(capsys, plan, "--out", tmp_path, "--jobs", 2)
     assert code == 1  # any of the four may be the first
     assert re.search(r"ended with exit code 3, see \S+/(paper|no_cycle)_seed[01]\.log; run the same", error)
@@ -165,7 +165,7 @@ def test_a_failure_among_several_jobs_names_its_file(plan, tmp_path, toys, capsy
 def test_cores_are_shared_out():
     cores = os.sched_getaffinity(0)
     for jobs in (1, 2, len(cores), 2 * len(cores)):
-        shares = ablations.shares_of_cores(jobs)
+        shares = trainings.shares_of_cores(jobs)
         assert len(shares) == jobs and set().union(*shares) == cores and all(shares)
         if jobs <= len(cores):
             assert sum(map(len, shares)) == len(cores)
@@ -198,11 +198,11 @@ def test_the_photoshoot_is_that_of_the_plan(plan, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(shoot, "shoot", lambda *given, **options: asked.append((given, options)))
     given = read_plan(plan)
-    path = ablations.data_of(given, given.runs[0], tmp_path)
+    path = trainings.data_of(given, given.runs[0], tmp_path)
     assert path.name == "photos_32x32_12_0.h5"  # as before the option existed
     plan.write_text(PLAN.replace("held_out = 6", 'held_out = 6\nwardrobe = "shop"\ntrue_swaps = 8'))
     given = read_plan(plan)
-    path = ablations.data_of(given, given.runs[0], tmp_path)
+    path = trainings.data_of(given, given.runs[0], tmp_path)
     assert path.name == "photos_32x32_12_0_shop.h5"
     assert [options["true_swaps"] for _, options in asked] == [0, 8]
     assert asked[1][1]["wardrobe"] == "shop" and asked[1][1]["size"] == (32, 32)
@@ -221,7 +221,7 @@ def test_a_run_may_have_its_own_number_of_pairs(plan, tmp_path, toys, capsys, mo
     asked = []
     monkeypatch.setattr(shoot, "shoot", lambda *given, **options: asked.append(options["pairs"]))
     given = read_plan(plan)
-    paths = [ablations.data_of(given, reading, tmp_path).name for reading in given.runs]
+    paths = [trainings.data_of(given, reading, tmp_path).name for reading in given.runs]
     assert paths == ["photos_32x32_12_0.h5", "photos_32x32_5_0.h5"] and asked == [12, 5]
 
 
@@ -231,18 +231,18 @@ def test_a_study_on_a_data_file(plan, tmp_path, capsys):
     data = write_tiny_photos(tmp_path / "own.h5", pairs=12, tests=6)
     given = dataclasses.replace(read_plan(plan), data=str(data))
     for reading, pairs in zip(given.runs, (12, 5)):
-        path = ablations.data_of(given, reading, tmp_path / "study")
+        path = trainings.data_of(given, reading, tmp_path / "study")
         assert path.name == f"own_16x16_{pairs}.h5"
         with PhotoFile.open(path) as file:
             assert (file.height, file.width) == (16, 16)
             assert (len(file.split("train")), len(file.split("test"))) == (pairs, 6)
         made = path.stat().st_mtime_ns
-        assert ablations.data_of(given, reading, tmp_path / "study").stat().st_mtime_ns == made
+        assert trainings.data_of(given, reading, tmp_path / "study").stat().st_mtime_ns == made
     with pytest.raises(ValueError, match="run street needs the photoshoot's street; omit --data"):
-        ablations.data_of(given, given.runs[2], tmp_path)
+        trainings.data_of(given, given.runs[2], tmp_path)
     plan.write_text(PLAN)
     given = dataclasses.replace(read_plan(plan), data=str(data))
-    assert ablations.data_of(given, given.runs[0], tmp_path / "study") == data  # as it is
+    assert trainings.data_of(given, given.runs[0], tmp_path / "study") == data  # as it is
     plan.write_text(PLAN.replace("pairs = 12", "pairs = 13"))
     code, _, error = run(capsys, plan, "--out", tmp_path / "study", "--data", data)
     fault = f"Error: {data}: has 12 training pairs, not 13; give fewer, or other data\n"
@@ -253,10 +253,10 @@ def test_a_study_on_photos_without_true_swaps(plan, tmp_path, toys, capsys, monk
     """Only what such photos can tell is compared, tabulated and plotted."""
     monkeypatch.chdir(tmp_path)
     photos = write_photos(tmp_path / "own.h5", triples=False)
-    monkeypatch.setattr(ablations, "data_of", lambda *_: photos)
+    monkeypatch.setattr(trainings, "data_of", lambda *_: photos)
     plan.write_text(PLAN.replace("seeds = [0, 1]", 'seeds = [0, 1]\nby = ["pattern"]\nconvergence = true'))
-    images = ablations.Images(photos, {}, None)
-    monkeypatch.setattr(ablations, "images_of", lambda *_: images)
+    images = trainings.Images(photos, {}, None)
+    monkeypatch.setattr(trainings, "images_of", lambda *_: images)
     code, text, error = run(capsys, plan, "--data", photos)
     assert code == 0, error
     out = tmp_path / "runs" / "ablations_toy_own"
@@ -280,8 +280,8 @@ def test_trainings_on_other_images_are_not_compared(plan, tmp_path, toys, capsys
     code, _, error = run(capsys, plan, "--out", tmp_path / "study")
     assert code == 1 and error.count("\n") == 1
     assert "paper_seed0: was trained on other images than photos_32x32_12_0.h5; give another" in error
-    same = ablations.Images(tmp_path / "photos.h5", {"program": "another photoshoot"}, None)
-    monkeypatch.setattr(ablations, "images_of", lambda *_: same)
+    same = trainings.Images(tmp_path / "photos.h5", {"program": "another photoshoot"}, None)
+    monkeypatch.setattr(trainings, "images_of", lambda *_: same)
     assert run(capsys, plan, "--out", tmp_path / "study")[0] == 0
 
 
@@ -294,7 +294,7 @@ def test_a_run_is_resumed_and_another_configuration_is_refused(plan, tmp_path, t
     out = tmp_path / "study"
     run(capsys, plan, "--out", out, "--only", "paper")
     plan.write_text(PLAN.replace("steps = 4", "steps = 8"))
-    words = ablations.training_command(read_plan(plan), out, read_plan(plan).runs[0], 0)
+    words = trainings.training_command(read_plan(plan), out, read_plan(plan).runs[0], 0)
     assert "--resume" in words and words[words.index("--steps") + 1] == "8"
     assert "--g-kernel" not in words  # a resumed run has its own settings
     plan.write_text(PLAN.replace("batch_size = 4", "batch_size = 2"))
@@ -315,7 +315,7 @@ def test_the_options_give_the_very_configuration():
         gamma_i=0.0,
         seed=3,
     )
-    words = ["--data", "x", "--run", "y", *ablations.options_of(config)]
+    words = ["--data", "x", "--run", "y", *trainings.options_of(config)]
     given = train.make_context("train", words).params
     assert {
         n: given[n] for n in ("g_widths", "copies_d", "norm_affine", "adam", "d_kernel", "gamma_i", "seed")
@@ -328,7 +328,7 @@ def test_the_options_give_the_very_configuration():
         gamma_i=0.0,
         seed=3,
     )
-    assert ablations.options_of(Config()) == []
+    assert trainings.options_of(Config()) == []
 
 
 @pytest.mark.parametrize(

@@ -6,32 +6,20 @@ Trains only what is missing, so it can be interrupted and restarted at any time.
 run folder of `cagan train`; the plan's format is described in cagan_theano/studies/plan.py.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import io
 import json
-import os
-import queue
-import subprocess
-import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 import numpy as np
-from tqdm import tqdm
 
 from cagan_theano import options, weights
-from cagan_theano.config import Config
 from cagan_theano.evaluation import evaluate, held_out, measures
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import write_atomically, write_between
-from cagan_theano.learning.run_folder import RunFolder
-from cagan_theano.studies import study
+from cagan_theano.studies import study, trainings
 from cagan_theano.studies.agreement import agreement, read_differences
 from cagan_theano.studies.plan import read_plan
 
@@ -44,203 +32,24 @@ MARKERS = "<!-- study {} -->", "<!-- end of study {} -->"
 EVALUATION = 2
 """Version of the stored evaluations; evaluations of another version are made anew."""
 
-SAMPLES = 10
-"""Number of times that held-out scores are logged during a training."""
-
-
-class Images(NamedTuple):
-    """The photo file of a run: its path, its provenance, and a function that writes it there, if needed."""
-
-    path: Path
-    provenance: dict
-    make: Callable | None
-
-
-def images_of(plan, reading, out):
-    """The `Images` of a run: of the plan's photoshoot, or of ``plan.data``.  Raises ValueError, OSError."""
-    return part_of_data(plan, reading, out) if plan.data else photoshoot_of(plan, reading, out)
-
-
-def photoshoot_of(plan, reading, out):
-    """The `Images` that the plan's photoshoot renders for a run."""
-    from data_prep.photoshoot import shoot
-
-    given, ending = plan.shoot, "_clutter" if reading.clutter else ""
-    height, width = given["size"]
-    ending += "" if given["wardrobe"] == "paper" else f"_{given['wardrobe']}"
-    path = out / f"photos_{height}x{width}_{reading.pairs}_{given['seed']}{ending}.h5"
-    setting = shoot.Setting(given["seed"], (height, width), reading.clutter, given["wardrobe"])
-    counts = dict(pairs=reading.pairs, held_out=given["held_out"], true_swaps=given["true_swaps"])
-    options = dict(clutter=setting.clutter, wardrobe=setting.wardrobe, **counts)
-    make = partial(shoot.shoot, path, size=setting.size, seed=setting.seed, **options)
-    return Images(path, shoot.provenance(setting, **counts), make)
-
-
-def part_of_data(plan, reading, out):
-    """The `Images` of a run from ``plan.data``: at the plan's size, the run's number of training pairs."""
-    from data_prep.resize import reduction, resize_file
-    from data_prep.store import PhotoFile
-
-    if reading.clutter:
-        raise ValueError(
-            f"{plan.path}: run {reading.name} needs the photoshoot's street; omit --data, or choose other "
-            "runs with --only"
-        )
-    size, pairs = plan.shoot["size"], reading.pairs
-    path = out / f"{Path(plan.data).stem}_{size[0]}x{size[1]}_{pairs}.h5"
-    with PhotoFile.open(plan.data) as file:
-        provenance = reduction(file, size, pairs)
-        if (file.height, file.width, len(file.split("train"))) == (*size, pairs):
-            return Images(Path(plan.data), file.provenance, None)  # as it is
-    return Images(path, provenance, partial(resize_file, plan.data, path, size, pairs))
-
-
-def data_of(plan, reading, out):
-    """Path of the photo file of a run, which is made if missing.  Raises OSError or ValueError."""
-    images = images_of(plan, reading, out)
-    if not held_out.is_made(images.path, images.provenance):
-        images.path.parent.mkdir(parents=True, exist_ok=True)
-        images.make()
-    return images.path
-
-
-def run_of(out, reading, seed):
-    """The `RunFolder` of a training."""
-    return RunFolder(out / f"{reading.name}_seed{seed}")
-
-
-def state(plan, out, reading, seed):
-    """ "done", "begun" or "missing".  Raises ValueError for a folder with another configuration."""
-    folder, wanted = run_of(out, reading, seed), plan.config(reading, seed)
-    if not (folder.path / "config.json").is_file():
-        return "missing"
-    same = {"steps": plan.steps}  # a longer plan resumes a shorter one
-    if folder.read_config().replace(**same) != wanted:
-        raise ValueError(
-            f"{folder.path}: was trained with settings different from the plan's "
-            f"{reading.name}; give another --out, or remove it"
-        )
-    return "done" if plan.steps in folder.steps() else "begun" if folder.steps() else "missing"
-
-
-def training_command(plan, out, reading, seed, device=None):
-    """The command line, as a list of words, that trains or resumes a run."""
-    folder = run_of(out, reading, seed).path
-    words = [
-        sys.executable,
-        "-m",
-        "cagan_theano",
-        "train",
-        "--data",
-        str(data_of(plan, reading, out)),
-        "--run",
-        str(folder),
-        "--steps",
-        str(plan.steps),
-    ]
-    words += ["--device", device] if device else []
-    every = str(max(1, plan.steps // SAMPLES))
-    words += ["--keep", "1", "--sample-every", every, "--checkpoint-every", every]
-    if state(plan, out, reading, seed) == "begun":
-        return [*words, "--resume"]
-    return words + options_of(plan.config(reading, seed))
-
-
-def options_of(config):
-    """The options of the training command for a configuration, without defaults."""
-    words = []
-    for spec in dataclasses.fields(Config):
-        value, flag = getattr(config, spec.name), spec.name.replace("_", "-")
-        if spec.name in ("steps", "height", "width") or value == spec.default:
-            continue
-        if spec.type is bool:
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            words += [f"--{flag}", ",".join(map(str, value)) if spec.type is tuple else str(value)]
-    return words
-
-
-def train(plan, out, reading, seed, device, log=None):
-    """Train one run to its last step in a child process.  Raises ValueError if that fails.
-
-    log: a path for the output of the child process, or None for this process's own output.
-    """
-    tqdm.write(f"training {reading.name}, seed {seed}")
-    words = training_command(plan, out, reading, seed, device)
-    with contextlib.nullcontext() if log is None else open(log, "ab") as output:
-        done = subprocess.run(
-            words, env=weights.child_environment(), check=False, stdout=output, stderr=output
-        )
-    if done.returncode:
-        raise ValueError(
-            f"{run_of(out, reading, seed).path}: the training ended with exit code {done.returncode}, see "
-            f"{'its message above' if log is None else log}; run the same command again to continue"
-        )
-
-
-def train_missing(plan, out, chosen, device, jobs):
-    """Train the missing runs of a plan, `jobs` at a time, each on its share of the processor's cores.
-
-    All runs with one seed come before the next seed.  With several jobs the output of each training
-    goes to RUN.log beside its folder.  Raises ValueError after the first failure, when the other
-    trainings that have begun have ended.
-    """
-    missing = [(r, seed) for seed in plan.seeds for r in chosen if state(plan, out, r, seed) != "done"]
-    out.mkdir(parents=True, exist_ok=True)
-    for reading, _ in missing:  # all before the first training, so that a fault is found at once
-        data_of(plan, reading, out)
-    if jobs == 1:
-        for reading, seed in missing:
-            train(plan, out, reading, seed, device)
-        return
-    shares = queue.SimpleQueue()
-    for share in shares_of_cores(jobs):
-        shares.put(share)
-
-    def work(reading, seed):
-        cores = shares.get()
-        with contextlib.suppress(AttributeError, OSError):  # not on macOS; not in some containers
-            os.sched_setaffinity(0, cores)  # of this thread; its child process inherits it
-        try:
-            train(plan, out, reading, seed, device, out / f"{reading.name}_seed{seed}.log")
-        finally:
-            shares.put(cores)
-
-    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(missing), unit="training") as bar:
-        try:
-            for done in as_completed([pool.submit(work, *one) for one in missing]):
-                done.result()
-                bar.update()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def shares_of_cores(jobs):
-    """The cores that this process may use, divided among jobs: a list of sets, which share if too few."""
-    cores = (
-        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    )
-    return [set(cores[n::jobs]) or {cores[n % len(cores)]} for n in range(jobs)]
-
 
 def evaluated(plan, out, reading, seed, device, photos=None):
     """(report, arrays of example swaps) of a finished run: read if stored, else computed and stored.
 
     photos: the photo file to evaluate on instead of the study's held-out images.
     """
-    folder, ending = run_of(out, reading, seed), "" if photos is None else "_photos"
+    folder, ending = trainings.run_of(out, reading, seed), "" if photos is None else "_photos"
     path, stored = folder.checkpoint_path(plan.steps), folder.path / f"evaluation{ending}.json"
     examples = folder.path / f"swaps{ending}.npz"
     if not (current(stored, plan.steps, photos) and examples.is_file()):
         model = weights.load_model(path, "auto", device)
-        with held_out.open_split(photos or data_of(plan, reading, out), model) as held:
+        with held_out.open_split(photos or trainings.data_of(plan, reading, out), model) as held:
             report, arrays = measured(path, model, held)
         report |= {"photos": None if photos is None else data_digest(photos), "version": EVALUATION}
         write_atomically(examples, packed(arrays))
         write_atomically(stored, json.dumps(report, sort_keys=True, allow_nan=False) + "\n")
     report = json.loads(stored.read_text())
-    check_images(report, images_of(plan, reading, out), folder)
+    check_images(report, trainings.images_of(plan, reading, out), folder)
     with np.load(examples, allow_pickle=False) as arrays:
         return report, dict(arrays)
 
@@ -307,7 +116,7 @@ def gather(plan, out, device=None, photos=None):
 
     Raises ValueError if the baseline has no finished training.
     """
-    done = {r.name: [s for s in plan.seeds if state(plan, out, r, s) == "done"] for r in plan.runs}
+    done = {r.name: [s for s in plan.seeds if trainings.state(plan, out, r, s) == "done"] for r in plan.runs}
     if not done[plan.baseline]:
         raise ValueError(
             f"{plan.path}: the baseline {plan.baseline} is not trained yet; omit --only, or include it"
@@ -345,7 +154,7 @@ def results(plan, out, done, reports):
             "seconds": [r["metadata"].get("seconds") for r in reports[reading.name]],
             "measures": compared[reading.name],
             **({"by": {one: of[reading.name] for one, of in by.items()}} if by else {}),
-            "curves": [study.curves(run_of(out, reading, seed).read_log()) for seed in seeds],
+            "curves": [study.curves(trainings.run_of(out, reading, seed).read_log()) for seed in seeds],
         }
     missing = {r.name: [s for s in plan.seeds if s not in done[r.name]] for r in plan.runs}
     return {
@@ -401,7 +210,8 @@ def list_state(plan, out, chosen):
     """Print the run, seed and state of each training."""
     for reading in chosen:
         for seed in plan.seeds:
-            click.echo(f"{reading.name:<24}seed {seed:<4}{state(plan, out, reading, seed):<9}{reading.about}")
+            found = trainings.state(plan, out, reading, seed)
+            click.echo(f"{reading.name:<24}seed {seed:<4}{found:<9}{reading.about}")
 
 
 def write_study(plan, out, device, copy=None, photos=None, document=None, against=()):
@@ -506,5 +316,5 @@ def command(plan, out, only, listed, no_training, results, photos, document, job
         list_state(plan, out, chosen)
         return
     if not no_training:
-        train_missing(plan, out, chosen, device, jobs)
+        trainings.train_missing(plan, out, chosen, device, jobs)
     write_study(plan, out, device, results, photos, document, against)

@@ -1,0 +1,199 @@
+"""The trainings of a study: their images, their run folders, and the processes that train them."""
+
+import contextlib
+import dataclasses
+import os
+import queue
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from cagan_theano import weights
+from cagan_theano.config import Config
+from cagan_theano.evaluation import held_out
+from cagan_theano.learning.run_folder import RunFolder
+
+SAMPLES = 10
+"""Number of times that held-out scores are logged during a training."""
+
+
+class Images(NamedTuple):
+    """The photo file of a run: its path, its provenance, and a function that writes it there, if needed."""
+
+    path: Path
+    provenance: dict
+    make: Callable | None
+
+
+def images_of(plan, reading, out):
+    """The `Images` of a run: of the plan's photoshoot, or of ``plan.data``.  Raises ValueError, OSError."""
+    return part_of_data(plan, reading, out) if plan.data else photoshoot_of(plan, reading, out)
+
+
+def photoshoot_of(plan, reading, out):
+    """The `Images` that the plan's photoshoot renders for a run."""
+    from data_prep.photoshoot import shoot
+
+    given, ending = plan.shoot, "_clutter" if reading.clutter else ""
+    height, width = given["size"]
+    ending += "" if given["wardrobe"] == "paper" else f"_{given['wardrobe']}"
+    path = out / f"photos_{height}x{width}_{reading.pairs}_{given['seed']}{ending}.h5"
+    setting = shoot.Setting(given["seed"], (height, width), reading.clutter, given["wardrobe"])
+    counts = dict(pairs=reading.pairs, held_out=given["held_out"], true_swaps=given["true_swaps"])
+    options = dict(clutter=setting.clutter, wardrobe=setting.wardrobe, **counts)
+    make = partial(shoot.shoot, path, size=setting.size, seed=setting.seed, **options)
+    return Images(path, shoot.provenance(setting, **counts), make)
+
+
+def part_of_data(plan, reading, out):
+    """The `Images` of a run from ``plan.data``: at the plan's size, the run's number of training pairs."""
+    from data_prep.resize import reduction, resize_file
+    from data_prep.store import PhotoFile
+
+    if reading.clutter:
+        raise ValueError(
+            f"{plan.path}: run {reading.name} needs the photoshoot's street; omit --data, or choose other "
+            "runs with --only"
+        )
+    size, pairs = plan.shoot["size"], reading.pairs
+    path = out / f"{Path(plan.data).stem}_{size[0]}x{size[1]}_{pairs}.h5"
+    with PhotoFile.open(plan.data) as file:
+        provenance = reduction(file, size, pairs)
+        if (file.height, file.width, len(file.split("train"))) == (*size, pairs):
+            return Images(Path(plan.data), file.provenance, None)  # as it is
+    return Images(path, provenance, partial(resize_file, plan.data, path, size, pairs))
+
+
+def data_of(plan, reading, out):
+    """Path of the photo file of a run, which is made if missing.  Raises OSError or ValueError."""
+    images = images_of(plan, reading, out)
+    if not held_out.is_made(images.path, images.provenance):
+        images.path.parent.mkdir(parents=True, exist_ok=True)
+        images.make()
+    return images.path
+
+
+def run_of(out, reading, seed):
+    """The `RunFolder` of a training."""
+    return RunFolder(out / f"{reading.name}_seed{seed}")
+
+
+def state(plan, out, reading, seed):
+    """ "done", "begun" or "missing".  Raises ValueError for a folder with another configuration."""
+    folder, wanted = run_of(out, reading, seed), plan.config(reading, seed)
+    if not (folder.path / "config.json").is_file():
+        return "missing"
+    same = {"steps": plan.steps}  # a longer plan resumes a shorter one
+    if folder.read_config().replace(**same) != wanted:
+        raise ValueError(
+            f"{folder.path}: was trained with settings different from the plan's "
+            f"{reading.name}; give another --out, or remove it"
+        )
+    return "done" if plan.steps in folder.steps() else "begun" if folder.steps() else "missing"
+
+
+def training_command(plan, out, reading, seed, device=None):
+    """The command line, as a list of words, that trains or resumes a run."""
+    folder = run_of(out, reading, seed).path
+    words = [
+        sys.executable,
+        "-m",
+        "cagan_theano",
+        "train",
+        "--data",
+        str(data_of(plan, reading, out)),
+        "--run",
+        str(folder),
+        "--steps",
+        str(plan.steps),
+    ]
+    words += ["--device", device] if device else []
+    every = str(max(1, plan.steps // SAMPLES))
+    words += ["--keep", "1", "--sample-every", every, "--checkpoint-every", every]
+    if state(plan, out, reading, seed) == "begun":
+        return [*words, "--resume"]
+    return words + options_of(plan.config(reading, seed))
+
+
+def options_of(config):
+    """The options of the training command for a configuration, without defaults."""
+    words = []
+    for spec in dataclasses.fields(Config):
+        value, flag = getattr(config, spec.name), spec.name.replace("_", "-")
+        if spec.name in ("steps", "height", "width") or value == spec.default:
+            continue
+        if spec.type is bool:
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", ",".join(map(str, value)) if spec.type is tuple else str(value)]
+    return words
+
+
+def train(plan, out, reading, seed, device, log=None):
+    """Train one run to its last step in a child process.  Raises ValueError if that fails.
+
+    log: a path for the output of the child process, or None for this process's own output.
+    """
+    tqdm.write(f"training {reading.name}, seed {seed}")
+    words = training_command(plan, out, reading, seed, device)
+    with contextlib.nullcontext() if log is None else open(log, "ab") as output:
+        done = subprocess.run(
+            words, env=weights.child_environment(), check=False, stdout=output, stderr=output
+        )
+    if done.returncode:
+        raise ValueError(
+            f"{run_of(out, reading, seed).path}: the training ended with exit code {done.returncode}, see "
+            f"{'its message above' if log is None else log}; run the same command again to continue"
+        )
+
+
+def train_missing(plan, out, chosen, device, jobs):
+    """Train the missing runs of a plan, `jobs` at a time, each on its share of the processor's cores.
+
+    All runs with one seed come before the next seed.  With several jobs the output of each training
+    goes to RUN.log beside its folder.  Raises ValueError after the first failure, when the other
+    trainings that have begun have ended.
+    """
+    missing = [(r, seed) for seed in plan.seeds for r in chosen if state(plan, out, r, seed) != "done"]
+    out.mkdir(parents=True, exist_ok=True)
+    for reading, _ in missing:  # all before the first training, so that a fault is found at once
+        data_of(plan, reading, out)
+    if jobs == 1:
+        for reading, seed in missing:
+            train(plan, out, reading, seed, device)
+        return
+    shares = queue.SimpleQueue()
+    for share in shares_of_cores(jobs):
+        shares.put(share)
+
+    def work(reading, seed):
+        cores = shares.get()
+        with contextlib.suppress(AttributeError, OSError):  # not on macOS; not in some containers
+            os.sched_setaffinity(0, cores)  # of this thread; its child process inherits it
+        try:
+            train(plan, out, reading, seed, device, out / f"{reading.name}_seed{seed}.log")
+        finally:
+            shares.put(cores)
+
+    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(missing), unit="training") as bar:
+        try:
+            for done in as_completed([pool.submit(work, *one) for one in missing]):
+                done.result()
+                bar.update()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def shares_of_cores(jobs):
+    """The cores that this process may use, divided among jobs: a list of sets, which share if too few."""
+    cores = (
+        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
+    return [set(cores[n::jobs]) or {cores[n % len(cores)]} for n in range(jobs)]
