@@ -244,9 +244,13 @@ def test_a_study_on_a_data_file(plan, tmp_path, capsys):
     given = dataclasses.replace(read_plan(plan), data=str(data))
     assert trainings.data_of(given, given.runs[0], tmp_path / "study") == data  # as it is
     plan.write_text(PLAN.replace("pairs = 12", "pairs = 13"))
+    alone = write_tiny_photos(tmp_path / "alone.h5", pairs=13, tests=0)
+    capsys.readouterr()
+    code, _, error = run(capsys, plan, "--out", tmp_path / "study", "--data", alone)
+    assert code == 1 and error.startswith(f"Error: {alone}: has no test split") and error.count("\n") == 1
     code, _, error = run(capsys, plan, "--out", tmp_path / "study", "--data", data)
     fault = f"Error: {data}: has 12 training pairs, not 13; give fewer, or other data\n"
-    assert code == 1 and error.endswith(fault)
+    assert (code, error) == (1, fault)
 
 
 def test_a_study_on_photos_without_true_swaps(plan, tmp_path, toys, capsys, monkeypatch):

@@ -65,6 +65,10 @@ def part_of_data(plan, reading, out):
     path = out / f"{Path(plan.data).stem}_{size[0]}x{size[1]}_{pairs}.h5"
     with PhotoFile.open(plan.data) as file:
         provenance = reduction(file, size, pairs)
+        if "test" not in file.splits:
+            raise ValueError(
+                f"{plan.data}: has no test split, on which the runs are compared; import the photos with one"
+            )
         if (file.height, file.width, len(file.split("train"))) == (*size, pairs):
             return Images(Path(plan.data), file.provenance, None)  # as it is
     return Images(path, provenance, partial(resize_file, plan.data, path, size, pairs))
