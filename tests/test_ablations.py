@@ -225,6 +225,18 @@ def test_a_run_may_have_its_own_number_of_pairs(plan, tmp_path, toys, capsys, mo
     assert paths == ["photos_32x32_12_0.h5", "photos_32x32_5_0.h5"] and asked == [12, 5]
 
 
+def test_a_study_of_pairs_has_a_plot_over_them(plan, tmp_path, toys, capsys):
+    pairs = PLAN.partition("[runs.no_cycle]")[0] + "[runs.few]\npairs = 5\n\n[runs.more]\npairs = 20\n"
+    plan.write_text(pairs)
+    out = tmp_path / "study"
+    assert run(capsys, plan, "--out", out, "--results", tmp_path / "copy.json")[0] == 0
+    assert np.array_equal(pixels(out / "pairs.png"), pixels(tmp_path / "copy_pairs.png"))
+    plan.write_text(PLAN)
+    assert (
+        run(capsys, plan, "--out", tmp_path / "other")[0] == 0 and not (tmp_path / "other/pairs.png").exists()
+    )
+
+
 def test_a_study_on_a_data_file(plan, tmp_path, capsys):
     """Each run's images are the file's first pairs at the plan's size, with the whole test split."""
     plan.write_text(PLAN.replace("32x32", "16x16") + "pairs = 5\n\n[runs.street]\nclutter = true\n")

@@ -19,7 +19,7 @@ from cagan_theano import options, weights
 from cagan_theano.evaluation import evaluate, held_out, measures
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import write_atomically, write_between
-from cagan_theano.studies import study, trainings
+from cagan_theano.studies import scaling, study, trainings
 from cagan_theano.studies.agreement import agreement, read_differences
 from cagan_theano.studies.plan import read_plan
 
@@ -215,7 +215,7 @@ def list_state(plan, out, chosen):
 
 
 def write_study(plan, out, device, copy=None, photos=None, document=None, against=()):
-    """Write OUT/results.json, table.md, grid.png and differences.png.
+    """Write OUT/results.json, table.md, grid.png and differences.png, and pairs.png of a study of pairs.
 
     copy: also results and plots there; photos: also measure on this photo file; document: also insert
     the table there; against: results of other studies, with which the order of the runs is compared.
@@ -226,20 +226,19 @@ def write_study(plan, out, device, copy=None, photos=None, document=None, agains
     text = json.dumps(found, indent=1, sort_keys=False, allow_nan=False) + "\n"
     note = f"{plan.title}; {plan.steps} steps, seed {plan.seeds[0]}"
     grid = study.grid(pictures, rows, note)
-    plot = study.plot(found)
+    plots = {"differences": study.plot(found)}
+    if scaling.pairs_of(found):
+        plots["pairs"] = scaling.plot(found)
     files = {
         out / "results.json": text,
         out / "table.md": study.markdown(found) + "\n",
         out / "grid.png": grid,
-        out / "differences.png": plot,
+        **{out / f"{name}.png": plot for name, plot in plots.items()},
     }
     if copy:
         copy = Path(copy)
-        files |= {
-            copy: text,
-            copy.with_suffix(".png"): grid,
-            copy.with_name(f"{copy.stem}_differences.png"): plot,
-        }
+        files |= {copy: text, copy.with_suffix(".png"): grid}
+        files |= {copy.with_name(f"{copy.stem}_{name}.png"): plot for name, plot in plots.items()}
     for path, content in files.items():
         write_atomically(path, content)
         click.echo(f"wrote {path}")
