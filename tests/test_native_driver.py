@@ -1,6 +1,7 @@
 """The C++ kernels without XLA, for the narrowest vectors and for this processor's; no warnings."""
 
 import platform
+import subprocess
 
 import pytest
 
@@ -10,6 +11,7 @@ from native_driver import run  # noqa: E402
 from cagan_theano.backends import native  # noqa: E402
 
 X86 = platform.machine() in ("x86_64", "AMD64")
+SANITIZERS = "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
 
 
 @pytest.mark.slow
@@ -23,3 +25,18 @@ def test_the_kernels_agree_with_plain_loops(machine, capfd):
     said = capfd.readouterr().out
     assert said.endswith("\n0 failures\n")
     assert all(way in said for ways in native.WAYS.values() for way in ways)
+
+
+@pytest.mark.slow
+def test_the_sanitizers_find_no_fault(tmp_path, capfd):
+    """Addresses out of bounds and undefined behavior end the driver with an error; `make sanitize` also
+    calls the kernels from XLA."""
+    compiler, program = native.found_compiler(), tmp_path / "empty.cc"
+    program.write_text("int main() {}\n")
+    if compiler is None:
+        pytest.skip("no C++ compiler")
+    made = [compiler, *SANITIZERS, str(program), "-o", str(tmp_path / "empty")]
+    if subprocess.run(made, check=False, capture_output=True).returncode:
+        pytest.skip("no sanitizers for this compiler")
+    assert run(compiler, ["-march=native" if X86 else "-mcpu=native", *SANITIZERS], []) == 0
+    assert capfd.readouterr().out.endswith("\n0 failures\n")
