@@ -4,7 +4,7 @@ import io
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from cagan_theano.evaluation.interval import PERCENT
 from cagan_theano.io import sheet
@@ -79,7 +79,6 @@ def finish(axes, pairs):
     axes.xaxis.set_major_locator(FixedLocator(pairs))
     axes.set_xticklabels(map(str, pairs))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", color="#eeeeee", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
