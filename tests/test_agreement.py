@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cagan_theano.studies import study
-from cagan_theano.studies.agreement import agreement
+from cagan_theano.studies.agreement import agreement, read_studies
 
 
 def results(baseline="paper", **differences):
@@ -40,7 +40,7 @@ def pairs_in_order(here, there):
 
 def test_ranks_and_signs(tmp_path):
     small = stored(tmp_path / "small.json", a=-0.2, b=0.3, c=0.005, d=0.1, elsewhere=0.7)
-    found = agreement(results(a=-0.1, b=0.2, c=-0.3, d=-0.02, new=0.4), [small])
+    found = agreement(results(a=-0.1, b=0.2, c=-0.3, d=-0.02, new=0.4), read_studies([small], "paper"))
     inside = found["measures"]["inside"]
     assert found["files"] == ["small.json"] and set(inside["runs"]) == {"paper", "a", "b", "c", "d"}
     assert inside["runs"]["b"] == {"here": 0.2, "there": 0.3}
@@ -56,20 +56,21 @@ def test_ranks_and_signs(tmp_path):
 def test_several_studies_and_the_first_of_them_counts(tmp_path):
     first = stored(tmp_path / "one.json", a=0.1)
     second = stored(tmp_path / "two.json", a=0.9, b=0.2)
-    found = agreement(results(a=0.1, b=0.2), [first, second])["measures"]["inside"]
+    found = agreement(results(a=0.1, b=0.2), read_studies([first, second], "paper"))["measures"]["inside"]
     assert found["runs"]["a"]["there"] == 0.1 and found["runs"]["b"]["there"] == 0.2 and found["tau"] == 1
 
 
 def test_an_undefined_difference_is_left_out(tmp_path):
     path = stored(tmp_path / "one.json", a=0.1, b=0.2)
     path.write_text(path.read_text().replace('"difference": {"value": 0.1,', '"difference": {"value": null,'))
-    assert set(agreement(results(a=0.1, b=0.2), [path])["measures"]["inside"]["runs"]) == {"paper", "b"}
+    found = agreement(results(a=0.1, b=0.2), read_studies([path], "paper"))
+    assert set(found["measures"]["inside"]["runs"]) == {"paper", "b"}
 
 
 def test_two_runs_have_no_rank_correlation(tmp_path):
-    found = agreement(results(a=0.1), [stored(tmp_path / "one.json", a=0.1)])["measures"]["inside"]
-    assert found["tau"] is None
-    assert agreement(results(b=0.1), [tmp_path / "one.json"])["measures"] == {}  # only the baseline
+    studies = read_studies([stored(tmp_path / "one.json", a=0.1)], "paper")
+    assert agreement(results(a=0.1), studies)["measures"]["inside"]["tau"] is None
+    assert agreement(results(b=0.1), studies)["measures"] == {}  # only the baseline
 
 
 @pytest.mark.parametrize(
@@ -88,5 +89,5 @@ def test_another_file_is_one_line(tmp_path, content, fault):
     path = tmp_path / "wrong.json"
     path.write_text(content)
     with pytest.raises(ValueError, match=r"wrong.json: [^\n]*$") as found:
-        agreement(results(a=0.1), [path])
+        read_studies([path], "paper")
     assert fault in str(found.value) and "\n" not in str(found.value)

@@ -9,8 +9,7 @@ from cagan_theano.evaluation.interval import PERCENT
 from cagan_theano.io import sheet
 from cagan_theano.io.text import literal
 
-OURS, FLAT, UNCHANGED = "#20639b", "#d99a3a", "#9a9a9a"
-BAD = "#c2571a"
+OURS, FLAT, UNCHANGED = sheet.BLUE, "#d99a3a", sheet.GRAY
 DPI = 130
 SIZE = (13, 8.2)
 
@@ -166,15 +165,15 @@ def precision_recall(axes, result):
         return False
     axes.plot(curve["recall"], curve["precision"], color=OURS, linewidth=1.8)
     point = found["alpha_recall"]["value"], found["alpha_precision"]["value"]
-    axes.plot(*point, "o", color=BAD, markersize=7)
+    axes.plot(*point, "o", color=sheet.ORANGE, markersize=7)
     axes.annotate(
         rf"$\alpha > 0.5$: IoU {found['alpha_iou']['value']:.2f}",
         point,
         (0.3, 0.44),
         textcoords="axes fraction",
-        color=BAD,
+        color=sheet.ORANGE,
         size=11,
-        arrowprops=dict(arrowstyle="-", color=BAD, linewidth=0.8),
+        arrowprops=dict(arrowstyle="-", color=sheet.ORANGE, linewidth=0.8),
     )
     axes.text(
         0.3,

@@ -76,9 +76,9 @@ def pass_of_g(figure, articles, left, scale, high, number, labels):
 def way_back(figure, left, right, high, error):
     """The bracket under the humans from the last to the first, labeled with the error."""
     top, y = sheet.MARGIN + high + sheet.LABEL_HEIGHT, sheet.MARGIN + high + 160
-    arrow(figure, (right, y), (right, top), "-", sheet.ACCENT)
-    arrow(figure, (right, y), (left, y), "-", sheet.ACCENT)
-    arrow(figure, (left, y), (left, top), "-|>", sheet.ACCENT)
+    arrow(figure, (right, y), (right, top), "-", sheet.ORANGE)
+    arrow(figure, (right, y), (left, y), "-", sheet.ORANGE)
+    arrow(figure, (left, y), (left, top), "-|>", sheet.ORANGE)
     sheet.write(
         figure,
         rf"$L_{{cyc}}=\|x_i-G(x_i^j,y_j,y_i)\|={error:.3f}$",
@@ -87,7 +87,7 @@ def way_back(figure, left, right, high, error):
         10,
         ha="center",
         va="top",
-        color=sheet.ACCENT,
+        color=sheet.ORANGE,
     )
 
 

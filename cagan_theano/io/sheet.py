@@ -31,7 +31,8 @@ LABEL_HEIGHT = 92
 """Height in device pixels of a line of labels below a panel."""
 INK = "#1a1a1a"
 FAINT = "#6b6b6b"
-ACCENT = "#c2571a"
+BLUE, ORANGE, GRAY = "#20639b", "#c2571a", "#9a9a9a"
+"""Of plots: what they are about, what contrasts with it, and references."""
 
 STYLE = {
     "font.family": "STIXGeneral",

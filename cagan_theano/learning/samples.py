@@ -17,7 +17,6 @@ from data_prep.store import Photos, Rows
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLORS = ("#20639b", "#c2571a", "#3c8d5a", "#7b4b94")
 DPI = 150
 
 
@@ -118,6 +117,7 @@ def loss_curves(log: list[dict[str, Any]], title: str) -> bytes | None:
     log = log_lines(log)
     if not log:
         return None
+    colors = sheet.BLUE, sheet.ORANGE, "#3c8d5a", "#7b4b94"
     panels = {
         "discriminator": ("loss_D", "adv_D_real", "adv_D_fake", "adv_D_mismatch"),
         "generator": ("loss_G", "adv_G"),
@@ -127,7 +127,7 @@ def loss_curves(log: list[dict[str, Any]], title: str) -> bytes | None:
     with sheet.style():
         figure = Figure(figsize=(10, 6.4), facecolor="white", layout="constrained")
         for axes, (name, keys) in zip(figure.subplots(2, 2).flat, panels.items()):
-            for key, color in zip(keys, COLORS):
+            for key, color in zip(keys, colors):
                 plot_curve(axes, log, key, color)
             axes.set_title(name, size=10, loc="left")
             axes.grid(alpha=0.25)

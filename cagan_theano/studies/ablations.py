@@ -20,7 +20,7 @@ from cagan_theano.evaluation import evaluate, held_out, measures
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import write_atomically, write_between
 from cagan_theano.studies import scaling, study, trainings
-from cagan_theano.studies.agreement import agreement, read_differences
+from cagan_theano.studies.agreement import agreement, read_studies
 from cagan_theano.studies.plan import read_plan
 
 EXAMPLES = 4
@@ -218,7 +218,7 @@ def write_study(plan, out, device, copy=None, photos=None, document=None, agains
     """Write OUT/results.json, table.md, grid.png and differences.png, and pairs.png of a study of pairs.
 
     copy: also results and plots there; photos: also measure on this photo file; document: also insert
-    the table there; against: results of other studies, with which the order of the runs is compared.
+    the table there; against: `read_studies` of others, with which the order of the runs is compared.
     """
     found, pictures, rows = gather(plan, out, device, photos)
     if against:
@@ -309,11 +309,10 @@ def command(plan, out, only, listed, no_training, results, photos, document, job
     names = ["ablations", Path(plan.path).stem, *([Path(data).stem] if data else [])]
     out = Path(out) if out else Path("runs") / "_".join(names)
     chosen = plan.named(only)
-    for path in against:
-        read_differences(path, plan.baseline)  # before hours of training
+    studies = read_studies(against, plan.baseline)  # before hours of training
     if listed:
         list_state(plan, out, chosen)
         return
     if not no_training:
         trainings.train_missing(plan, out, chosen, device, jobs)
-    write_study(plan, out, device, results, photos, document, against)
+    write_study(plan, out, device, results, photos, document, studies)

@@ -48,19 +48,24 @@ def differences_of(run):
     return found
 
 
-def agreement(results, paths):
+def read_studies(paths, baseline):
+    """(file name, `read_differences`) of each results.json.  Raises ValueError."""
+    return [(Path(path).name, read_differences(path, baseline)) for path in paths]
+
+
+def agreement(results, studies):
     """How far a study agrees with others about the runs that they share, for its JSON.
 
-    results: the JSON of a study; paths: results.json of studies with the same baseline.  A run that is
+    results: the JSON of a study; studies: `read_studies` of others with the same baseline.  A run that is
     in several of these is taken from the first.  Returns {"files": names, "measures": measure ->
     {"runs": run -> {"here": difference, "there": difference}, "tau", "decided", "same"}}; tau:
     Kendall's rank correlation of the runs, the baseline among them, None for fewer than three or if all
     are equal; decided: the number of runs that are better or worse there; same: the number of those
-    whose difference has the same sign here.  Raises ValueError.
+    whose difference has the same sign here.
     """
     there = {}
-    for path in paths:
-        there = read_differences(path, results["baseline"]) | there
+    for _, differences in studies:
+        there = differences | there
     names = [name for name in results["runs"] if name in there]
     found = {}
     for measure in MEASURES:
@@ -72,7 +77,7 @@ def agreement(results, paths):
         pairs = {name: pair for name, pair in pairs.items() if None not in (one["value"] for one in pair)}
         if len(pairs) > 1:
             found[measure] = compared(measure, pairs)
-    return {"files": [Path(path).name for path in paths], "measures": found}
+    return {"files": [name for name, _ in studies], "measures": found}
 
 
 def compared(measure, pairs):

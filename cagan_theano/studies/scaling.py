@@ -17,7 +17,7 @@ SHOWN = ("inside", "alpha_iou", "outside")
 FEWEST = 3
 """Numbers of pairs that make a curve."""
 
-SETS = {"measures": ("held-out swaps", "#20639b"), "photos": ("photos", "#c2571a")}
+SETS = {"measures": ("held-out swaps", sheet.BLUE), "photos": ("photos", sheet.ORANGE)}
 """Where a run is measured: key of its results -> label and color."""
 
 

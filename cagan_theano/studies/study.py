@@ -307,7 +307,7 @@ def shown(number, form):
     return "-" if number is None else format(number, form)
 
 
-WORDS = {"better": "#20639b", "worse": "#c2571a", "-": "#9a9a9a"}
+WORDS = {"better": sheet.BLUE, "worse": sheet.ORANGE, "-": sheet.GRAY}
 """Colors of the plot by the word of `better`."""
 
 
