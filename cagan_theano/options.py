@@ -179,8 +179,9 @@ data_option = click.option(
     "--data",
     type=click.Path(),
     default=None,
-    help="Photo file whose test split is used.  [default: the shipped held-out photoshoot, or one "
-    "rendered once and cached]",
+    callback=lambda ctx, _, path: path and str(weights.find(path)),
+    help="Photo file whose test split is used; heldout_128x96, heldout_256x192: shipped ones.  [default: "
+    "held-out renderings, shipped or rendered once and cached]",
 )
 
 

@@ -1,4 +1,4 @@
-"""Shipped weights by name, from the clone's ``checkpoints/`` or from the installed package."""
+"""Shipped weights and held-out images by name, from the clone's ``checkpoints/`` or from the installed package."""
 
 import os
 import re
@@ -9,7 +9,9 @@ PACKAGE = Path(__file__).resolve().parent
 FAMILIES = {"cagan": "the paper's method", "dress": "ours: trained with true swaps, for photos"}
 """Families of shipped weights and their descriptions; files are named FAMILY_HxW.h5."""
 
-NAMES = re.compile(rf"(?:({'|'.join(FAMILIES)})_)?(\d{{1,4}}x\d{{1,4}})")
+HELD_OUT = "heldout"
+
+NAMES = re.compile(rf"(?:({'|'.join([*FAMILIES, HELD_OUT])})_)?(\d{{1,4}}x\d{{1,4}})")
 
 
 def child_environment() -> dict[str, str]:
@@ -30,14 +32,14 @@ def installed_or(name: str, clone: Path) -> Path:
 
 
 def shipped(family: str, size: str) -> Path:
-    """Path of shipped weights, which need not exist; size: for example "128x96"."""
+    """Path of a shipped file, which need not exist; family: of weights, or ``HELD_OUT``; size: "128x96"."""
     return folder() / f"{family}_{size}.h5"
 
 
 def find(name) -> Path:
-    """The file of a checkpoint given by path or by name: "dress_128x96", "128x96" (cagan).
+    """The file given by path or by name: "dress_128x96", "128x96" (cagan), "heldout_128x96" (images).
 
-    An existing file with that name takes precedence over shipped weights.
+    An existing file with that name takes precedence over shipped ones.
     """
     match = NAMES.fullmatch(str(name))
     if match is None or Path(name).exists():
@@ -47,7 +49,7 @@ def find(name) -> Path:
 
 def held_out(height: int, width: int) -> Path:
     """Path of the shipped held-out images at a size, which need not exist."""
-    return folder() / f"heldout_{height}x{width}.h5"
+    return shipped(HELD_OUT, f"{height}x{width}")
 
 
 def golden() -> Path:

@@ -208,5 +208,5 @@ def test_a_full_disk_is_one_line(run, monkeypatch):
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.record_writer", None)
-    with pytest.raises(ValueError, match=r"--tensorboard: .* pip install 'cagan-theano\[tensorboard\]'"):
+    with pytest.raises(ValueError, match=r"--tensorboard: .* pip install '\.\[tensorboard\]' in the clone"):
         events.check_installed()

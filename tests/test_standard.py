@@ -299,7 +299,7 @@ def test_a_missing_package_is_one_line(capsys, folder, monkeypatch, missing, opt
         monkeypatch.setitem(__import__("sys").modules, module, None)
     code, _, text = run(capsys, folder, option, "a.pth")
     assert code == 1 and len(text.splitlines()) == 1
-    assert text.startswith(f"Error: {option}: ") and "pip install 'cagan-theano[metrics]'" in text
+    assert text.startswith(f"Error: {option}: ") and "pip install '.[metrics]' in the clone" in text
 
 
 @pytest.fixture

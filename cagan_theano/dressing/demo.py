@@ -44,7 +44,7 @@ def import_gradio():
         import gradio
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"{error}; install the page's packages with: pip install 'cagan-theano[demo]'"
+            f"{error}; install the page's packages with: pip install '.[demo]' in the clone"
         ) from error
     return gradio
 

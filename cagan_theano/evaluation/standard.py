@@ -71,7 +71,7 @@ def importing(option):
             yield
     except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: torchvision of another torch
         raise ValueError(
-            f"{option}: {one_line(error)}; install its packages with: pip install 'cagan-theano[metrics]'"
+            f"{option}: {one_line(error)}; install its packages with: pip install '.[metrics]' in the clone"
         ) from error
 
 

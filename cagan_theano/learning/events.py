@@ -22,7 +22,7 @@ def check_installed() -> None:
         import tensorboard.summary.writer.record_writer  # noqa: F401
     except ImportError as error:
         raise ValueError(
-            f"--tensorboard: {error}; install it with: pip install 'cagan-theano[tensorboard]'"
+            f"--tensorboard: {error}; install it with: pip install '.[tensorboard]' in the clone"
         ) from error
 
 
