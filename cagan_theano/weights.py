@@ -1,4 +1,4 @@
-"""Shipped weights and held-out images by name, from the clone's ``checkpoints/`` or from the installed package."""
+"""Shipped weights and held-out images by name, from the clone or from the installed package."""
 
 import os
 import re
