@@ -179,7 +179,7 @@ data_option = click.option(
     "--data",
     type=click.Path(),
     default=None,
-    callback=lambda ctx, _, path: path and str(weights.find(path)),
+    callback=lambda ctx, _, path: path and str(weights.find_images(path)),
     help="Photo file whose test split is used; heldout_128x96, heldout_256x192: shipped ones.  [default: "
     "held-out renderings, shipped or rendered once and cached]",
 )

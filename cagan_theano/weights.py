@@ -9,9 +9,10 @@ PACKAGE = Path(__file__).resolve().parent
 FAMILIES = {"cagan": "the paper's method", "dress": "ours: trained with true swaps, for photos"}
 """Families of shipped weights and their descriptions; files are named FAMILY_HxW.h5."""
 
-HELD_OUT = "heldout"
+NAMES = re.compile(rf"(?:({'|'.join(FAMILIES)})_)?(\d{{1,4}}x\d{{1,4}})")
 
-NAMES = re.compile(rf"(?:({'|'.join([*FAMILIES, HELD_OUT])})_)?(\d{{1,4}}x\d{{1,4}})")
+HELD_OUT = "heldout"
+"""Shipped images are named heldout_HxW.h5."""
 
 
 def child_environment() -> dict[str, str]:
@@ -37,14 +38,20 @@ def shipped(family: str, size: str) -> Path:
 
 
 def find(name) -> Path:
-    """The file given by path or by name: "dress_128x96", "128x96" (cagan), "heldout_128x96" (images).
+    """The file of a checkpoint given by path or by name: "dress_128x96", "128x96" (cagan).
 
-    An existing file with that name takes precedence over shipped ones.
+    An existing file with that name takes precedence over shipped weights.
     """
     match = NAMES.fullmatch(str(name))
     if match is None or Path(name).exists():
         return Path(name)
     return shipped(match[1] or "cagan", match[2])
+
+
+def find_images(name) -> Path:
+    """The file of images given by path or, unless such a file exists, by name: "heldout_128x96"."""
+    match = re.fullmatch(rf"{HELD_OUT}_(\d{{1,4}}x\d{{1,4}})", str(name))
+    return Path(name) if match is None or Path(name).exists() else shipped(HELD_OUT, match[1])
 
 
 def held_out(height: int, width: int) -> Path:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from cagan_theano.io.files import HDF5, atomic_file, check_kind
+from cagan_theano.io.files import HDF5, atomic_file, check_folder, check_kind
 from cagan_theano.io.hdf5 import attribute, fault, open_file, quoted
 from cagan_theano.io.metadata import check_provenance
 
@@ -217,13 +217,9 @@ class PhotoWriter:
 
 def check_target(path):
     """Raise ValueError or OSError, naming the cure, unless a file can be written to ``path``."""
-    folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path):
         raise ValueError(f"{path}: is a folder; give the path of a file")
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"{path}: the folder {folder} does not exist; create it first")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{path}: the folder is not writable; choose another place")
+    check_folder(path)
     if os.path.exists(path) and not os.access(path, os.W_OK):
         raise PermissionError(f"{path}: exists and is not writable; choose another name")
     check_kind(path, KIND)

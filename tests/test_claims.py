@@ -395,7 +395,7 @@ def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
         "cagan_theano.checkpoint.load_checkpoint", lambda _path: SimpleNamespace(sha256=model.sha256)
     )
     arguments = ["--checkpoint", "toy.h5", "--results", str(tmp_path / "r"), "--out", str(tmp_path / "c.md")]
-    for again in (["wrote"], ["already has the measurements"]):
+    for again in (["wrote"], ["already has these measurements"]):
         with pytest.raises(SystemExit) as done:
             main(claims.command, arguments)
         text = capsys.readouterr()
@@ -409,6 +409,12 @@ def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
         text = capsys.readouterr()
         assert done.value.code == code and words in text.out + text.err
     there = json.loads((tmp_path / "r/photos.json").read_text())
+    others = write_photos(tmp_path / "others.h5", 5)
+    for told in ("wrote", "already has these measurements"):  # of other photos, the numbers are made anew
+        with pytest.raises(SystemExit):
+            main(claims.command, [*arguments, "--photos", str(others)])
+        assert f"photos.json: {told}" in (text := capsys.readouterr().out) or f"{told} {tmp_path}" in text
+    assert json.loads((tmp_path / "r/photos.json").read_text())["n"] == 5
     assert there["n"] == 4 and "swaps" not in there and str(tmp_path) not in json.dumps(there)
     found = json.loads((tmp_path / "r/shipped.json").read_text())
     assert "swaps" not in found and found["n"] == 6 and found["trained_n"] == 5

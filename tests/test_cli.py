@@ -48,7 +48,7 @@ def test_weights_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert weights.find("128x96") == weights.shipped("cagan", "128x96")
     assert weights.find("dress_128x96") == weights.shipped("dress", "128x96")
-    assert weights.find("heldout_128x96") == weights.held_out(128, 96)
+    assert weights.find_images("heldout_128x96") == weights.held_out(128, 96)
     assert weights.find("mine.h5") == Path("mine.h5")
     assert load("dress_128x96").config.height == 128
     by_path = load_checkpoint(ROOT / "checkpoints/cagan_128x96.h5")

@@ -15,10 +15,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from cagan_theano import studies
-from cagan_theano.checkpoint import Checkpoint, save_checkpoint
+from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io.command import main
+from cagan_theano.io.metadata import SHOT
 from cagan_theano.learning.run_folder import RunFolder
+from cagan_theano.learning.train import train
 from cagan_theano.studies import report
 from data_prep.photoshoot import shoot
 
@@ -161,6 +163,33 @@ def test_data_of_an_older_photoshoot_are_said_to_be_gone():
     comment, command, *_ = report.commands_of("c.h5", checkpoint, [])
     assert comment.startswith("# ") and "version 2 of the photoshoot" in comment
     assert command.endswith("--seed 3 --wardrobe shop --true-swaps 9")
+
+
+def test_reduced_data_and_the_weights_a_training_started_from():
+    """The printed commands of a training on reduced images, from shipped and from other weights."""
+    given = {"pairs": 60, "size": [256, 192], "held_out": 8, "true_swaps": 9, "clutter": False}
+    origin = {"program": SHOT, "seed": 3, "version": shoot.VERSION, "arguments": given}
+    origin |= {"resized": [128, 96], "first_pairs": 40}
+    start = load_checkpoint("dress_128x96")
+    config = Config(skip_relu=True, copies_d=False, steps=700)
+    about = {
+        "data": {"pairs": 40, "provenance": origin},
+        "init": {"sha256": start.sha256, "step": start.step},
+    }
+    lines = report.commands_of("c.h5", SimpleNamespace(config=config, metadata=about), [])
+    assert lines[:3] == [
+        "python -m data_prep photoshoot rendered.h5 --pairs 60 --size 256x192 --seed 3 --held-out 8 "
+        "--true-swaps 9",
+        "python -m data_prep resize rendered.h5 train.h5 --size 128x96 --pairs 40",
+        "python -m cagan_theano train --data train.h5 --run runs/again --skip-relu --no-copies-d --steps 700 "
+        "--init dress_128x96",
+    ]
+    with train.make_context("train", shlex.split(lines[2])[4:]) as context:  # its own parser
+        assert [context.params[name] for name in ("skip_relu", "copies_d", "steps")] == [True, False, 700]
+    about["init"] = {"sha256": "ab" * 32, "step": 9}
+    comment, command = report.training_commands(SimpleNamespace(config=config, metadata=about))
+    assert comment.startswith("# start.h5: ") and "step 9, sha256 abab" in comment
+    assert command.endswith("--init start.h5")
 
 
 def test_figures_in_order_and_those_of_other_weights_marked(inputs):

@@ -304,7 +304,7 @@ def read_photos(path: str, kind: str) -> list:
     kind: "x" for people, "y" for articles.  Raises ValueError or OSError.
     """
     if not Path(path).is_dir():
-        with PhotoFile(weights.find(path)) as file:
+        with PhotoFile(weights.find_images(path)) as file:
             return [Image.fromarray(image) for image in getattr(file.split("test"), kind).load()]
     source = Source(path)
     names = list(walk(source))

@@ -4,8 +4,6 @@
         [--wearing article_i.jpg] [--keep-size] [--alpha-out alpha.png] [--grid grid.png]
 """
 
-from pathlib import Path
-
 import click
 import numpy as np
 
@@ -32,12 +30,10 @@ def draw(y_i, x_i, alpha, x_ij, y_j, note=""):
 
 
 def check_names(*paths):
-    """Raise ValueError early for outputs with an unsupported format or without a folder."""
+    """Raise ValueError early for outputs with an unsupported format."""
     for path in paths:
         if path is not None:
             image_bytes(np.zeros((1, 1), np.uint8), path)
-            if not Path(path).absolute().parent.is_dir():
-                raise ValueError(f"{path}: its folder does not exist; create it first")
 
 
 @click.command(cls=Command)

@@ -36,6 +36,9 @@ from cagan_theano.io.text import one_line
 
 __all__ = ["BAND_NAMES", "MEASURES", "Measure", "average", "measure", "report", "ratio", "summarize", "table"]
 
+VERSION = 2
+"""Version of the measures: stored results of another version are made anew."""
+
 TRIPLES = 200
 """Held-out swaps rendered without a data file."""
 
@@ -173,6 +176,7 @@ def report(checkpoint, model, held, columns, seed, trained=None):
     """
     about = provenance.attributes("Evaluation", checkpoint, model, held, seed, {})
     return {
+        "version": VERSION,
         "checkpoint": about["Checkpoint"],
         "sha256": model.sha256,
         "step": model.step,

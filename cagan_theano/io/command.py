@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from cagan_theano.io.files import check_absent, check_apart, check_kind, message_of
+from cagan_theano.io.files import check_absent, check_apart, check_folder, check_kind, message_of
 from cagan_theano.io.signals import Stopped
 from cagan_theano.io.text import one_line
 
@@ -19,15 +19,17 @@ class Output(click.Path):
 
     kind: the file's kind as returned by `cagan_theano.io.files.kind_of`, or None for any.
     data: whether the file is expensive to make: an existing one is kept unless the command is given
-    --overwrite (`overwrite_option`).
+    --overwrite (`overwrite_option`).  makes_folder: whether the command makes the folder of the file.
     """
 
-    def __init__(self, kind=None, data=False):
+    def __init__(self, kind=None, data=False, makes_folder=False):
         super().__init__(dir_okay=False)
-        self.kind, self.data = kind, data
+        self.kind, self.data, self.makes_folder = kind, data, makes_folder
 
     def convert(self, value, param, ctx):
         path = super().convert(value, param, ctx)
+        if not self.makes_folder:
+            check_folder(path)  # now rather than after hours of work
         check_kind(path, self.kind)
         if self.data:
             check_absent(path, ctx.meta.get(OVERWRITE))

@@ -3,9 +3,10 @@
 import codecs
 import contextlib
 import errno
+import hashlib
 import os
 import re
-import tempfile
+import secrets
 from pathlib import Path
 
 from cagan_theano.io.hdf5 import attribute, open_file
@@ -34,17 +35,15 @@ def atomic_file(path):
     """
     path = Path(path)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, 0o666))  # the system applies the umask
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
-        yield Path(temporary)
+        yield temporary
         if path.exists():
             check_kind(path, kind_of(temporary))
         _sync(temporary, UNKNOWN)
-        with _ignoring(DENIED):
-            os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
         _sync(path.parent, DENIED)
     except OSError as error:
@@ -60,6 +59,15 @@ def check_kind(path, new):
     mended = old == DAMAGED and str(new).startswith(HDF5)
     if None not in (old, new) and old != new and not mended:
         raise ValueError(f"{path}: is {old}, which {new} would replace; choose another file, or remove it")
+
+
+def check_folder(path):
+    """Raise OSError unless the folder of a file that will be written exists and is writable."""
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{path}: the folder {folder} does not exist; create it first")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{path}: the folder {folder} is not writable; choose another place")
 
 
 def check_apart(outputs, inputs):
@@ -130,6 +138,12 @@ def _format(path):
     return DAMAGED
 
 
+def digest_of(path):
+    """The SHA-256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def is_temporary(path):
     """Whether a file is a temporary file of `atomic_file`, left by a killed process."""
     return bool(TEMPORARY.fullmatch(Path(path).name))
@@ -148,12 +162,6 @@ def write_between(path, text, begin, end):
         raise ValueError(f"{path}: has no place for the tables; add the lines {begin} and {end}")
     before, after = whole.split(begin)[0], whole.split(end)[1]
     write_atomically(path, f"{before}{begin}\n{text}\n{end}{after}")
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 @contextlib.contextmanager

@@ -15,7 +15,14 @@ MAX_BYTES = 1 << 24  # of a file of results
 
 # A form is a type, a tuple of types, or a dict of key -> form for an object; all keys are optional,
 # and other keys may have any plain value.
-PROVENANCE = {"program": str, "version": int, "seed": int, "arguments": {}}
+PROVENANCE = {
+    "program": str,
+    "version": int,
+    "seed": int,
+    "arguments": {"size": list},
+    "resized": list,
+    "first_pairs": int,
+}
 SHOT = "data_prep photoshoot"
 OF_SHOOT = ("version", "seed", "arguments")  # required to render its images again
 

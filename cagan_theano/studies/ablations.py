@@ -7,7 +7,6 @@ run folder of `cagan train`; the plan's format is described in cagan_theano/stud
 """
 
 import dataclasses
-import hashlib
 import io
 import json
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 from cagan_theano import options, weights
 from cagan_theano.evaluation import evaluate, held_out, measures
 from cagan_theano.io.command import Command
-from cagan_theano.io.files import write_atomically, write_between
+from cagan_theano.io.files import digest_of, write_atomically, write_between
 from cagan_theano.studies import scaling, study, trainings
 from cagan_theano.studies.agreement import agreement, read_studies
 from cagan_theano.studies.plan import read_plan
@@ -28,9 +27,6 @@ EXAMPLES = 4
 
 MARKERS = "<!-- study {} -->", "<!-- end of study {} -->"
 """Around the tables of a plan in a document, with the name of the plan."""
-
-EVALUATION = 2
-"""Version of the stored evaluations; evaluations of another version are made anew."""
 
 
 def evaluated(plan, out, reading, seed, device, photos=None):
@@ -45,7 +41,7 @@ def evaluated(plan, out, reading, seed, device, photos=None):
         model = weights.load_model(path, "auto", device)
         with held_out.open_split(photos or trainings.data_of(plan, reading, out), model) as held:
             report, arrays = measured(path, model, held)
-        report |= {"photos": None if photos is None else data_digest(photos), "version": EVALUATION}
+        report |= {"photos": None if photos is None else digest_of(photos)}
         write_atomically(examples, packed(arrays))
         write_atomically(stored, json.dumps(report, sort_keys=True, allow_nan=False) + "\n")
     report = json.loads(stored.read_text())
@@ -64,19 +60,13 @@ def check_images(report, images, folder):
         )
 
 
-def data_digest(photos):
-    """The SHA-256 of a data file."""
-    with open(photos, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def current(path, steps, photos=None):
     """Whether a stored evaluation is of the last step, of this version, and of the same photos."""
     try:
         stored = json.loads(path.read_text())
-        if (stored["step"], stored["version"]) != (steps, EVALUATION):
+        if (stored["step"], stored["version"]) != (steps, evaluate.VERSION):
             return False
-        return photos is None or stored["photos"] == data_digest(photos)
+        return photos is None or stored["photos"] == digest_of(photos)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
@@ -116,11 +106,7 @@ def gather(plan, out, device=None, photos=None):
 
     Raises ValueError if the baseline has no finished training.
     """
-    done = {r.name: [s for s in plan.seeds if trainings.state(plan, out, r, s) == "done"] for r in plan.runs}
-    if not done[plan.baseline]:
-        raise ValueError(
-            f"{plan.path}: the baseline {plan.baseline} is not trained yet; omit --only, or include it"
-        )
+    done = comparable_seeds(plan, out)
     reports, grids = {}, {}
     for reading in (r for r in plan.runs if done[r.name]):
         found = [evaluated(plan, out, reading, seed, device) for seed in done[reading.name]]
@@ -134,6 +120,23 @@ def gather(plan, out, device=None, photos=None):
         {key: first.get(key) for key in ("x_i", "y_j", "truth")},
         {name: (arrays["x_ij"], arrays["alpha"]) for name, arrays in grids.items()},
     )
+
+
+def comparable_seeds(plan, out):
+    """Run name -> its finished seeds that the baseline has finished, too: differences pair equal seeds.
+
+    Tells which others are left out.  Raises ValueError if the baseline has no finished training.
+    """
+    done = {r.name: [s for s in plan.seeds if trainings.state(plan, out, r, s) == "done"] for r in plan.runs}
+    base = done[plan.baseline]
+    if not base:
+        raise ValueError(
+            f"{plan.path}: the baseline {plan.baseline} is not trained yet; omit --only, or include it"
+        )
+    for name, seeds in done.items():
+        if apart := [str(s) for s in seeds if s not in base]:
+            click.echo(f"{name}: seed {', '.join(apart)} left out, which {plan.baseline} lacks", err=True)
+    return {name: [s for s in seeds if s in base] for name, seeds in done.items()}
 
 
 def results(plan, out, done, reports):
@@ -180,15 +183,17 @@ def results(plan, out, done, reports):
 def compare(plan, done, reports, attribute=None):
     """Run name -> `study.compared` with the baseline's trainings of the same seeds.
 
-    done: run name -> its finished seeds; reports: run name -> the evaluation of each of these;
-    attribute: `study.compared_by` this attribute instead.
+    done: run name -> its seeds, all of which the baseline has; reports: run name -> the evaluation of
+    each of these; attribute: `study.compared_by` this attribute instead.
     """
     columns = {name: [study.columns_of(r) for r in found] for name, found in reports.items()}
     base, compared = columns[plan.baseline], {}
     for name, runs in columns.items():
         paired = [found for seed, found in zip(done[plan.baseline], base) if seed in done[name]]
-        given = (runs, paired or base)
-        compared[name] = study.compared_by(attribute, *given) if attribute else study.compared(*given)
+        if attribute:
+            compared[name] = study.compared_by(attribute, runs, paired)
+        else:
+            compared[name] = study.compared(runs, paired)
     return compared
 
 

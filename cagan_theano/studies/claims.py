@@ -21,7 +21,7 @@ from cagan_theano.evaluation import chart, evaluate, held_out, interval, measure
 from cagan_theano.evaluation.interval import within
 from cagan_theano.io import metadata
 from cagan_theano.io.command import Command, Output
-from cagan_theano.io.files import write_atomically
+from cagan_theano.io.files import digest_of, write_atomically
 from cagan_theano.learning.scores import OLD_SCORES, SCORES, condensed_log, log_lines
 from cagan_theano.learning.training import naming
 from cagan_theano.studies import document, study
@@ -191,15 +191,16 @@ def write_json(path, value):
     click.echo(f"wrote {path}")
 
 
-def stored_or_new(path, checkpoint, again, new):
-    """The measurements stored at `path` if they are of a checkpoint's weights, else new(), stored there."""
-    from cagan_theano.checkpoint import load_checkpoint
+def stored_or_new(path, wanted, again, new):
+    """The measurements stored at `path` if they agree with `wanted`, else new() with it, stored there.
 
+    wanted: name -> value of what determines them: weights, images, versions.
+    """
     stored = None if again else read_results(path)
-    if stored and stored.get("sha256") == load_checkpoint(checkpoint).sha256:
-        click.echo(f"{path}: already has the measurements of these weights; --again repeats them")
+    if stored and all(stored.get(name) == value for name, value in wanted.items()):
+        click.echo(f"{path}: already has these measurements; --again repeats them")
         return stored
-    found = new()
+    found = new() | wanted
     write_json(path, found)
     return found
 
@@ -214,7 +215,11 @@ def stored_or_new(path, checkpoint, again, new):
     help="Folder with shipped.json, training.json and the studies ablations_*.json.",
 )
 @click.option(
-    "--out", type=Output("a text"), default="docs/claims.md", show_default=True, help="Document to write."
+    "--out",
+    type=Output("a text", makes_folder=True),
+    default="docs/claims.md",
+    show_default=True,
+    help="Document to write.",
 )
 @click.option(
     "--log",
@@ -231,15 +236,22 @@ def stored_or_new(path, checkpoint, again, new):
 @options.device_option
 def command(checkpoint, results, out, log, again, photos, backend, device):
     """Write docs/claims.md from measurements of a checkpoint and stored studies."""
+    from cagan_theano.checkpoint import load_checkpoint
+    from data_prep.photoshoot import shoot
+
     results = Path(results)
-    results.mkdir(parents=True, exist_ok=True)
+    for folder in results, Path(out).parent:
+        folder.mkdir(parents=True, exist_ok=True)
     if log:
         write_json(results / "training.json", condensed(log))
     model = functools.cache(lambda: weights.load_model(checkpoint, backend, device))
-    found = stored_or_new(results / "shipped.json", checkpoint, again, lambda: measured(checkpoint, model()))
+    same = {"sha256": load_checkpoint(checkpoint).sha256, "version": evaluate.VERSION}
+    rendered = same | {"photoshoot": shoot.VERSION}
+    found = stored_or_new(results / "shipped.json", rendered, again, lambda: measured(checkpoint, model()))
     path = results / "photos.json"
     if photos:
-        stored_or_new(path, checkpoint, again, lambda: photographed(checkpoint, model(), photos))
+        taken = same | {"photos": digest_of(photos)}
+        stored_or_new(path, taken, again, lambda: photographed(checkpoint, model(), photos))
     write_atomically(results / "shipped.png", chart.summary(found))
     training = read_training(results / "training.json")
     text = document.document(found, read_studies(results), training, of_weights(path, found["sha256"]))

@@ -25,10 +25,12 @@ from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
+from cagan_theano.io.metadata import SHOT
 from cagan_theano.io.page import data_uri, render
 from cagan_theano.io.text import one_line, printable
 from cagan_theano.learning.run_folder import RunFolder
 from cagan_theano.learning.scores import condensed_log
+from cagan_theano.studies.trainings import options_of
 
 MAX_BYTES = 32 << 20
 """Larger images and JSON files are refused."""
@@ -286,38 +288,6 @@ def is_shipped(name, sha256) -> bool:
 
 def commands_of(path, checkpoint, figures) -> list:
     """Command lines that reproduce the data, the weights, the figures and the numbers."""
-    from cagan_theano.evaluation import shoots
-
-    data = checkpoint.metadata.get("data") or {}
-    size, lines = f"{checkpoint.config.height}x{checkpoint.config.width}", []
-    origin = data.get("provenance") or {}
-    if origin.get("program") == "data_prep photoshoot":
-        given = origin.get("arguments") or {}
-        held_out = ["--held-out", given["held_out"]] if "held_out" in given else []
-        if "version" in origin and (reason := shoots.older(checkpoint)):
-            lines.append(
-                shell("# the closest to the training data, which cannot be rendered again:", one_line(reason))
-            )  # quoted too: not every shell supports comments
-        wardrobe = ["--wardrobe", given["wardrobe"]] if given.get("wardrobe", "paper") != "paper" else []
-        swaps = ["--true-swaps", given["true_swaps"]] if "true_swaps" in given else []
-        lines.append(
-            shell(
-                "python -m data_prep photoshoot train.h5 --pairs",
-                data.get("pairs"),
-                "--size",
-                size,
-                "--seed",
-                origin.get("seed"),
-                *held_out,
-                *wardrobe,
-                *swaps,
-                *["--clutter"] * bool(given.get("clutter")),
-            )
-        )
-    changed = [
-        option for row in settings_of(checkpoint.config) if row["changed"] for option in option_of(row)
-    ]
-    lines.append(shell("python -m cagan_theano train --data train.h5 --run runs/again", *changed))
     name = f"checkpoints/{Path(path).name}"
     programs = [
         (Path(figure["name"]).stem, figure.get("checkpoint"))
@@ -325,7 +295,8 @@ def commands_of(path, checkpoint, figures) -> list:
         if figure["name"].startswith("figure")
     ]
     return [
-        *lines,
+        *data_commands(checkpoint),
+        *training_commands(checkpoint),
         *(
             shell("python", f"replicate/{program}.py", "--checkpoint", f"checkpoints/{own}" if own else name)
             for program, own in (*programs, ("evaluate", None), ("claims", None))
@@ -334,16 +305,58 @@ def commands_of(path, checkpoint, figures) -> list:
     ]
 
 
+def data_commands(checkpoint) -> list:
+    """Command lines that render the training data again, as train.h5; [] for other data."""
+    from cagan_theano.evaluation import shoots
+
+    data, lines = checkpoint.metadata.get("data") or {}, []
+    origin = data.get("provenance") or {}
+    if origin.get("program") != SHOT:
+        return []
+    given = origin.get("arguments") or {}
+    if "version" in origin and (reason := shoots.older(checkpoint)):
+        lines.append(
+            shell("# the closest to the training data, which cannot be rendered again:", one_line(reason))
+        )  # quoted too: not every shell supports comments
+    reduced = "resized" in origin
+    size = f"{checkpoint.config.height}x{checkpoint.config.width}"
+    words = ["--pairs", given.get("pairs", data.get("pairs"))]
+    words += ["--size", "x".join(map(str, given["size"])) if reduced else size, "--seed", origin.get("seed")]
+    words += ["--held-out", given["held_out"]] if "held_out" in given else []
+    words += ["--wardrobe", given["wardrobe"]] if given.get("wardrobe", "paper") != "paper" else []
+    words += ["--true-swaps", given["true_swaps"]] if "true_swaps" in given else []
+    words += ["--clutter"] * bool(given.get("clutter"))
+    shot = "rendered.h5" if reduced else "train.h5"
+    lines.append(shell(f"python -m data_prep photoshoot {shot}", *words))
+    if reduced:
+        pairs = ["--pairs", origin["first_pairs"]] if "first_pairs" in origin else []
+        lines.append(shell("python -m data_prep resize rendered.h5 train.h5 --size", size, *pairs))
+    return lines
+
+
+def training_commands(checkpoint) -> list:
+    """The command line that trains the weights again; before it, what it starts from, if not shipped."""
+    config, init, lines = checkpoint.config, checkpoint.metadata.get("init"), []
+    words = options_of(config) + ([] if config.steps == Config().steps else ["--steps", config.steps])
+    if init:
+        start = shipped_name(init.get("sha256"))
+        if start is None:
+            start = "start.h5"
+            about = f"weights of step {init.get('step')}, sha256 {init.get('sha256')}, which are not shipped"
+            lines.append(shell("# start.h5:", one_line(about)))
+        words += ["--init", start]
+    return [*lines, shell("python -m cagan_theano train --data train.h5 --run runs/again", *words)]
+
+
+def shipped_name(sha256):
+    """The name of the shipped weights with this digest, or None."""
+    names = (path.stem for path in sorted(weights.folder().glob("*.h5")))
+    return next((name for name in names if is_shipped(f"{name}.h5", sha256)), None)
+
+
 def shell(begin, *words) -> str:
     """A command line: `begin` as is, then untrusted words, each quoted for the shell."""
     return " ".join([begin, *(shlex.quote(str(word)) for word in words)])
-
-
-def option_of(row) -> list:
-    """A changed setting as options of the training command."""
-    switches = {("norm_affine", "False"): ["--no-norm-affine"], ("copies_d", "False"): ["--no-copies-d"]}
-    usual = [f"--{row['name'].replace('_', '-')}", row["value"]]
-    return switches.get((row["name"], row["value"]), usual)
 
 
 def versions_of(checkpoint) -> list:

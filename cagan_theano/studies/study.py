@@ -73,7 +73,7 @@ def comparable(columns):
 def compared(runs, baseline, seed=0, names=None, of=None):
     """Each measure's mean over seeds, its value per seed, and its difference from the baseline.
 
-    runs, baseline: lists of columns, one for each seed, of the same swaps in the same order.
+    runs, baseline: lists of columns, one for each seed, the same seeds and swaps in the same order.
     names: measures, by default all `comparable`; of: a bool column, for these swaps only.
     Returns measure -> {value, low, high, seeds, difference: {value, low, high, seeds}}; the
     intervals resample people or garments, not seeds.
@@ -88,7 +88,7 @@ def compared(runs, baseline, seed=0, names=None, of=None):
         change = interval.estimate(lambda c, w, a=here, b=there: a(c, w) - b(c, w), runs[0], weights)
         found[name] = interval.estimate(here, runs[0], weights) | {
             "seeds": each,
-            "difference": change | {"seeds": [a - b for a, b in zip(each, base)]},
+            "difference": change | {"seeds": [a - b for a, b in zip(each, base, strict=True)]},
         }
     return found
 
@@ -174,7 +174,7 @@ def markdown(results):
         "The measures are defined in docs/evaluation.md.",
     ]
     missing = [f"{name} ({seeds})" for name, seeds in results["missing"].items()]
-    return "\n".join(lines + (["", f"Not trained yet: {', '.join(missing)}."] if missing else []))
+    return "\n".join(lines + (["", f"Not compared yet: {', '.join(missing)}."] if missing else []))
 
 
 def summary(results):
@@ -322,7 +322,7 @@ def plot(results):
         figure = Figure(
             figsize=(13, 2.0 + 0.24 * len(runs)), dpi=130, facecolor="white", layout="constrained"
         )
-        for axes, measure in zip(figure.subplots(1, len(names), sharey=True), names):
+        for axes, measure in zip(figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names):
             plot_measure(axes, measure, runs)
         axes.set_yticks(range(len(runs)), map(literal, runs))
         axes.set_ylim(max(len(runs), 1) - 0.5, -0.5)
