@@ -121,6 +121,18 @@ class Source:
         """Names of the files in a folder that have an image file extension."""
         return tuple(n for n in self.entries(folder)[1] if n.lower().endswith(ENDINGS))
 
+    def walk(self):
+        """Yield the paths of all images in the folder and its subfolders, visiting each folder once."""
+        seen, waiting = set(), [""]
+        while waiting:
+            folder = waiting.pop()
+            images, folders = self.images(folder), self.folders(folder)
+            if folder in self.refused or self.locate(folder) in seen:
+                continue  # links outside, or to a folder already visited
+            seen.add(self.locate(folder))
+            yield from (join(folder, name) for name in images)
+            waiting += [join(folder, name) for name in reversed(folders)]
+
     def has(self, path):
         """Whether a file or folder exists."""
         head, _, tail = path.rpartition("/")

@@ -44,6 +44,15 @@ class WorkFile:
             raise ValueError(FOREIGN.format(self.path)) from error
         return self
 
+    @contextlib.contextmanager
+    def _explained(self):
+        """Turn an error of the database, such as a full disk, into a ValueError with the cure."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            cure = "remove it, which loses the progress" if damaged(error) else "free some space, or move OUT"
+            raise ValueError(f"{self.path}: cannot be used ({error}); {cure}, and run again") from error
+
     def __exit__(self, *_):
         with contextlib.suppress(sqlite3.Error):
             self._base.commit()
@@ -74,19 +83,27 @@ class WorkFile:
     def _insert(self, row):
         """Insert a row, committed to disk after at most `COMMIT` seconds of further work."""
         marks = ", ".join("?" * len(row))
-        self._base.execute(f"INSERT OR REPLACE INTO {self.TABLE} VALUES ({marks})", row)
+        with self._explained():
+            self._base.execute(f"INSERT OR REPLACE INTO {self.TABLE} VALUES ({marks})", row)
         if time.monotonic() - self._saved > COMMIT:
             self.save()
 
     def save(self):
         """Commit the inserted rows to disk."""
-        self._base.commit()
+        with self._explained():
+            self._base.commit()
         self._saved = time.monotonic()
 
     def remove(self):
         """Delete the file, once OUT is complete."""
         self._base.close()
         os.unlink(self.path)
+
+
+def damaged(error):
+    """Whether an error of SQLite means that the file is damaged."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the details of an extended code
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class DevelopedPhotos(WorkFile):
@@ -97,7 +114,8 @@ class DevelopedPhotos(WorkFile):
 
     def stamps(self):
         """key -> stamp of every stored photo."""
-        return dict(self._base.execute("SELECT key, stamp FROM photo"))
+        with self._explained():
+            return dict(self._base.execute("SELECT key, stamp FROM photo"))
 
     def put(self, key, stamp, developed):
         """Store a `Developed`."""
@@ -110,13 +128,15 @@ class DevelopedPhotos(WorkFile):
     def metadata(self, key):
         """The `Developed` of a key, without its images."""
         names = ", ".join(FIELDS[:-2])
-        row = self._base.execute(f"SELECT {names} FROM photo WHERE key = ?", (key,)).fetchone()
+        with self._explained():
+            row = self._base.execute(f"SELECT {names} FROM photo WHERE key = ?", (key,)).fetchone()
         developed = Developed(*row)
         return developed._replace(phash=int.from_bytes(developed.phash, "big"))
 
     def images(self, key):
         """The packed (pixels, mask) of a key; each may be None."""
-        return self._base.execute("SELECT pixels, mask FROM photo WHERE key = ?", (key,)).fetchone()
+        with self._explained():
+            return self._base.execute("SELECT pixels, mask FROM photo WHERE key = ?", (key,)).fetchone()
 
 
 class RenderedRows(WorkFile):
@@ -126,7 +146,8 @@ class RenderedRows(WorkFile):
     COLUMNS = "number INTEGER PRIMARY KEY, scalars TEXT, " + ", ".join(IMAGES)
 
     def __len__(self):
-        return self._base.execute("SELECT COUNT(*) FROM row").fetchone()[0]
+        with self._explained():
+            return self._base.execute("SELECT COUNT(*) FROM row").fetchone()[0]
 
     def put(self, row):
         """Append a row: a dict in which every image is `pack`ed."""
@@ -134,7 +155,8 @@ class RenderedRows(WorkFile):
         self._insert((None, json.dumps(scalars), *map(row.get, IMAGES)))
 
     def __iter__(self):
-        for _, scalars, *images in self._base.execute("SELECT * FROM row ORDER BY number"):
-            yield json.loads(scalars) | {
-                name: Packed(image) for name, image in zip(IMAGES, images) if image is not None
-            }
+        with self._explained():
+            for _, scalars, *images in self._base.execute("SELECT * FROM row ORDER BY number"):
+                yield json.loads(scalars) | {
+                    name: Packed(image) for name, image in zip(IMAGES, images) if image is not None
+                }

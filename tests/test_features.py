@@ -55,26 +55,27 @@ def test_pictures_are_prepared_as_imagenet_wants():
     np.testing.assert_allclose(features.flat(np.ones((2, 3, 4, 5)), "NHWC"), np.ones((2, 5)))
 
 
-def write_pooling_network(path):
+def write_pooling_network(path, batch="n", kind="FLOAT"):
     """An ONNX file of a network whose features are the mean of each channel."""
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     info = lambda name, shape: onnx.helper.make_tensor_value_info(  # noqa: E731
-        name, onnx.TensorProto.FLOAT, shape
+        name, getattr(onnx.TensorProto, kind), shape
     )
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node("GlobalAveragePool", ["x"], ["f"])],
         "pool",
-        [info("x", ["n", 3, "h", "w"])],
-        [info("f", ["n", 3, 1, 1])],
+        [info("x", [batch, 3, "h", "w"])],
+        [info("f", [batch, 3, 1, 1])],
     )
     opset = [onnx.helper.make_opsetid("", 17)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), path)
 
 
-def test_an_onnx_network_gives_features_under_its_own_name(tmp_path):
+@pytest.mark.parametrize("batch", ["n", 1, 3])
+def test_an_onnx_network_gives_features_under_its_own_name(batch, tmp_path):
     path = tmp_path / "pool.onnx"
-    write_pooling_network(path)
+    write_pooling_network(path, batch)
     name, network = features.load_network(path)
     assert name == f"pool.onnx (sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:12]})"
     pictures = np.full((20, 8, 8, 3), (10, 120, 250), np.uint8)
@@ -83,6 +84,9 @@ def test_an_onnx_network_gives_features_under_its_own_name(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"no network")
     with pytest.raises(ValueError, match="bad.onnx: is not an ONNX network"):
         features.load_network(tmp_path / "bad.onnx")
+    write_pooling_network(path, batch, "FLOAT16")  # found before anything is measured
+    with pytest.raises(ValueError, match="pool.onnx: is not an ONNX network of RGB images; .* float32 input"):
+        features.load_network(path)
 
 
 def test_without_onnxruntime_the_cure_is_named(tmp_path, monkeypatch):

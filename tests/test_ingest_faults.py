@@ -20,6 +20,7 @@ from data_prep.__main__ import cli
 from data_prep.ingest import GROUP, Settings, ingest
 from data_prep.photoshoot import render, shoot
 from data_prep.store import PhotoFile, PhotoWriter
+from data_prep.work import RenderedRows
 
 TREE = ("image", "cloth", "image-parse-v3", "cloth-mask")
 
@@ -432,6 +433,32 @@ def test_a_database_of_something_else_is_left_alone(tables, tree, tmp_path):
     with pytest.raises(ValueError, match="o.h5.work: not a data_prep work file"):
         ingest("folders", tree, tmp_path / "o.h5", Settings(), OPTIONS)
     assert path.read_bytes() == before
+
+
+def test_a_full_disk_while_progress_is_saved_is_one_line(tmp_path):
+    rows = [dict(split="train", person=n, x=bytes(range(256)) * 400) for n in range(20)]
+    with RenderedRows(tmp_path / "o.h5.work", {}) as work:
+        work.put(rows[0])
+        work.save()
+        work._base.execute("PRAGMA max_page_count = 12")  # SQLite's own stand-in for a full disk
+        with pytest.raises(ValueError, match="o.h5.work: cannot be used .*full.; free some space"):
+            for row in rows[1:]:
+                work.put(row)
+    with RenderedRows(tmp_path / "o.h5.work", {}) as work:  # what was saved before is there
+        assert [row["person"] for row in work] == [0]
+
+
+def test_a_damaged_work_file_is_one_line(tmp_path):
+    path = tmp_path / "o.h5.work"
+    with RenderedRows(path, {}) as work:
+        for n in range(20):
+            work.put(dict(split="train", person=n, x=bytes(100_000)))
+    data = bytearray(path.read_bytes())
+    data[3 * 32768 :: 7] = b"\xff" * len(data[3 * 32768 :: 7])
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="o.h5.work: cannot be used .*; remove it, which loses the progress"):
+        with RenderedRows(path, {}) as work:
+            list(work)
 
 
 def test_a_work_file_of_another_kind_is_left_alone(tree, tmp_path):

@@ -77,6 +77,8 @@ def test_errors_are_one_line(ours, tiny_data, tiny_photos, tmp_path, capsys):
     with pytest.raises(ValueError, match="the PyTorch reference has none"):
         changed = dataclasses.replace(start, config=start.config.replace(augmentation="mirror"))
         pytorch_train.ReferenceTraining(changed, tiny_photos)
+    with pytest.raises(ValueError, match=r"--device nonsense: [^\n]*$"):
+        pytorch_train.ReferenceTraining(start, tiny_photos, "nonsense")
     late = tmp_path / "late.h5"
     save_checkpoint(late, dataclasses.replace(start, step=3))
     for init, fault in ((late, "is of step 3"), (tmp_path / "none.h5", "no such checkpoint")):

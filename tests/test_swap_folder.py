@@ -109,7 +109,7 @@ def test_photos_keep_their_size_where_asked(shop, alpha, expected, capsys):
     red = shop.root / "out" / "anna" / "red.png"
     assert Image.open(red).size == (70, 50) and level(red) == pytest.approx(expected, abs=1)
     assert Image.open(shop.root / "out" / "ben" / "red.png").size == (32, 32)
-    assert run(shop) == 1 and "--keep-size; give another folder" in capsys.readouterr().err
+    assert run(shop) == 1 and "--keep-size or --wearing; give another" in capsys.readouterr().err
 
 
 def test_advice_is_told_once_for_each_photo(shop, capsys):
@@ -132,11 +132,46 @@ def test_bad_pictures_are_told_and_left_out(shop, capsys):
     (shop.root / "worn" / "sub" / "cleo.webp").unlink()
     assert run(shop) == 0
     said = capsys.readouterr()
-    assert "skipped ben.png: not an image of a known format" in said.err
-    assert "skipped sub/cleo.png: no image of the worn article" in said.err
+    assert f"skipped {shop.root}/people/ben.png: not an image of a known format" in said.err
+    assert f"skipped {shop.root}/people/sub/cleo.png: no image of the worn article" in said.err
     assert "Traceback" not in said.err and "wrote 2 images" in said.out
     assert {p.name for p in (shop.root / "out" / "anna").iterdir()} == {"red.png", "blue.png"}
     assert not (shop.root / "out" / "ben").exists()
+
+
+def test_equal_names_in_two_folders_are_two_photos(shop, capsys):
+    """Photos of people and articles are often numbered alike."""
+    for folder in ("people", "worn", "shop"):
+        save(shop.root / folder / "1.png", 30)
+    (shop.root / "shop" / "1.png").write_bytes(b"no picture")
+    pairs = shop.root / "pairs.csv"
+    pairs.write_text("1.png,1.png,red.png\n1.png,1.png,1.png\n")
+    assert run(shop, f"--pairs={pairs}") == 0
+    said = capsys.readouterr()
+    assert "wrote 1 images" in said.out and (shop.root / "out/1/red.png").exists()
+    assert said.err.count("skipped") == 1 and f"skipped {shop.root}/shop/1.png: not an image" in said.err
+
+
+def test_a_link_to_a_folder_above_is_followed_once(shop):
+    (shop.root / "people" / "again").symlink_to(shop.root / "people")
+    assert run(shop) == 0 and len(list((shop.root / "out").rglob("*.png"))) == 6
+
+
+def test_measuring_without_photos_is_one_line(shop, capsys):
+    assert run(shop, "--measure", "2") == 0 and "all at once" in capsys.readouterr().out
+    assert run(shop) == 0 and run(shop, "--measure", "2") == 1
+    assert "--measure: no photos to measure with are left" in capsys.readouterr().err
+    (shop.root / "people" / "anna.png").write_bytes(b"no picture")
+    assert run(shop, "--measure", "4", f"--out={shop.root / 'second'}") == 0
+
+
+def test_cut_out_and_given_worn_articles_do_not_mix(shop, capsys):
+    assert run(shop) == 0
+    folders = [f"--{name}={shop.root / folder}" for name, folder in
+               (("humans", "people"), ("articles", "shop"), ("out", "out"))]  # fmt: skip
+    with pytest.raises(SystemExit) as left:
+        main(swap_folder.command, folders)
+    assert left.value.code == 1 and "--wearing; give another folder" in capsys.readouterr().err
 
 
 def test_a_list_stays_in_its_folders(shop, capsys):
@@ -191,7 +226,7 @@ def test_the_whole_takes_little_longer_than_its_slowest_part(slowest):
         written.append(job)
 
     start = time.perf_counter()
-    assert swap_folder.dress(jobs, (slow_read,) * 3, paint, write, 4, 1) == []
+    assert swap_folder.dress(jobs, (slow_read,) * 3, paint, write, 4, 1) == (64, [])
     took = time.perf_counter() - start
     assert sorted(written) == sorted(jobs)
     # the first batch must be read before it is painted, the last painted before it is written

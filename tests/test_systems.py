@@ -170,11 +170,14 @@ def test_standard_metrics_are_rows_of_the_table(tmp_path, capsys, photos, half_d
         ({"network": "vgg"}, "b.json: lpips has network vgg, not a as in"),
         ({"value": "x"}, "b.json: was not written by cagan metrics --out (kid.value is 'x', not an integer"),
         (None, "b.json: was not written by cagan metrics --out ("),
+        ("evaluation", "b.json: was not written by cagan metrics --out (lacks 'real_sha256')"),
     ],
 )
 def test_metrics_that_are_not_comparable_are_refused(tmp_path, capsys, photos, half_done, changes, fault):
     metrics_file(tmp_path / "a.json", 0.125)
-    metrics_file(tmp_path / "b.json", 0.5, changes or {})
+    metrics_file(tmp_path / "b.json", 0.5, changes if isinstance(changes, dict) else {})
+    if changes == "evaluation":  # as cagan evaluate writes it
+        (tmp_path / "b.json").write_text('{"measures": {"inside": {"value": 0.5}}}')
     if changes is None:
         (tmp_path / "b.json").write_bytes(b'\xff{"measures": {"kid": 1}}')
     words = ["--metrics", f"ours={tmp_path}/a.json", "--metrics", f"other={tmp_path}/b.json"]

@@ -18,7 +18,6 @@ from PIL import Image
 from cagan_theano import options, weights
 from cagan_theano.dressing import advice
 from cagan_theano.dressing.photo import fitted, open_photo, without_padding
-from cagan_theano.dressing.swap_folder import walk
 from cagan_theano.evaluation import provenance
 from cagan_theano.io.command import Command
 from cagan_theano.learning.samples import spaced
@@ -307,13 +306,17 @@ def read_photos(path: str, kind: str) -> list:
         with PhotoFile(weights.find_images(path)) as file:
             return [Image.fromarray(image) for image in getattr(file.split("test"), kind).load()]
     source = Source(path)
-    names = list(walk(source))
+    names = list(source.walk())
     if not names:
         raise ValueError(f"{path}: contains no photos; give another folder")
-    photos = [open_photo(source.locate(name), name) for name in names]
-    for photo in photos:
-        photo.thumbnail((TALLEST, TALLEST))
-    return photos
+    return [small_photo(source, name) for name in names]
+
+
+def small_photo(source: Source, name: str) -> Image.Image:
+    """A photo of a folder, reduced at once: hundreds of large ones would not fit in memory."""
+    photo = open_photo(source.locate(name), name)
+    photo.thumbnail((TALLEST, TALLEST))
+    return photo
 
 
 @click.command(cls=Command)

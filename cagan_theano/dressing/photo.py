@@ -177,10 +177,11 @@ def color_fit(alpha: np.ndarray, color: np.ndarray) -> tuple:
 def enlarged(channel: np.ndarray, size) -> np.ndarray:
     """A channel [h, w] enlarged over a photo of size (W, H), padding cut off: float32 [H, W]."""
     (h, w), (width, height) = channel.shape, size
-    whole = max(width, round(height * w / h)), max(height, round(width * h / w))
-    left, top = (whole[0] - width) // 2, (whole[1] - height) // 2
+    shown = min(w, h * width / height), min(h, w * height / width)  # without padding
+    left, top = (w - shown[0]) / 2, (h - shown[1]) / 2
     image = Image.fromarray(np.ascontiguousarray(channel, np.float32))
-    return np.array(image.resize(whole, Image.Resampling.BICUBIC))[top : top + height, left : left + width]
+    box = (left, top, left + shown[0], top + shown[1])
+    return np.array(image.resize(size, Image.Resampling.BICUBIC, box))
 
 
 def image_bytes(image: np.ndarray, path, about: dict | None = None) -> bytes:

@@ -30,7 +30,7 @@ from cagan_theano.io.command import Command
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.text import printable
 from data_prep.picture import decode, fit, quiet
-from data_prep.source import Source, join
+from data_prep.source import Source
 
 KEPT = 512  # cached decoded images: articles recur with every person
 SETTINGS = "swap_folder.json"
@@ -57,6 +57,14 @@ class Folders(NamedTuple):
     articles: Source
 
 
+class Unread(NamedTuple):
+    """A photo that cannot be read: the number of its folder in `Folders`, its path there, and why."""
+
+    folder: int
+    path: str
+    fault: str
+
+
 class Outcome(NamedTuple):
     """The result of all jobs: number painted, (path, fault) of skipped inputs, total seconds.
 
@@ -69,28 +77,24 @@ class Outcome(NamedTuple):
     notes: list
 
 
-def walk(source: Source, folder: str = ""):
-    """Paths of all images in a folder and its subfolders, sorted."""
-    yield from (join(folder, name) for name in source.images(folder))
-    for name in source.folders(folder):
-        yield from walk(source, join(folder, name))
-
-
 def all_jobs(folders: Folders, ending: str):
     """(job, None) or (path, fault): every person in every article except the one they wear."""
-    articles = list(walk(folders.articles))
-    for human in walk(folders.humans):
+    articles = list(folders.articles.walk())
+    for human in folders.humans.walk():
         folder, _, name = human.rpartition("/")
         wearing = folders.wearing.twin(folder, name) if folders.wearing else ""
         if wearing is None:
-            yield (
-                human,
-                "no image of the worn article; add one with the same name to --wearing",
-            )
+            fault = "no image of the worn article; add one with the same name to --wearing"
+            yield place(folders.humans, human), fault
             continue
         for article in articles:
             if not same(folders, wearing, article):
                 yield job(human, wearing, article, ending), None
+
+
+def place(source: Source, path: str) -> str:
+    """The path of a photo, with that of its folder."""
+    return os.path.join(source.given, path)
 
 
 def same(folders: Folders, wearing: str, article: str) -> bool:
@@ -177,14 +181,14 @@ def readers(folders: Folders, height: int, width: int, read_one=lambda *_: None)
     return tuple(map(reader, folders))
 
 
-def read(job: Job, reads) -> tuple:
-    """The three images of a job, or (path, fault)."""
+def read(job: Job, reads) -> "tuple | Unread":
+    """The three images of a job, or the first that cannot be read."""
     pictures = []
-    for path, reader in zip(job, reads):
+    for number, (path, reader) in enumerate(zip(job, reads)):
         try:
             pictures.append(reader(path))
-        except ValueError as error:
-            return path, str(error).removeprefix(f"{path}: ")
+        except (ValueError, FileNotFoundError) as error:
+            return Unread(number, path, str(error).removeprefix(f"{path}: "))
     return tuple(pictures)
 
 
@@ -201,14 +205,14 @@ def write_large(out: Path, humans: Source, job: Job, painted) -> None:
     write(out, job, paste(original, *painted)[0])
 
 
-def dress(jobs, reads, paint, write, batch_size: int, threads: int, done=lambda n: None) -> list:
-    """Read, paint and write jobs concurrently; returns [(path, fault)].
+def dress(jobs, reads, paint, write, batch_size: int, threads: int, done=lambda n: None) -> tuple:
+    """Read, paint and write jobs concurrently; returns (number written, list of `Unread`).
 
     jobs: iterable of `Job`.  reads: see `read`.  paint: arrays x_i, y_i, y_j [batch_size, H, W, 3]
     -> a result for each.  write: called with a job and its result.  done: called with the number of
     finished jobs.  Memory is bounded by a few batches, independent of the number of jobs.
     """
-    faults, jobs = {}, iter(jobs)
+    written, unread, jobs = 0, {}, iter(jobs)
     ahead, behind, batch = collections.deque(), collections.deque(), []
     with ThreadPoolExecutor(threads) as decoders, ThreadPoolExecutor(threads) as encoders:
 
@@ -217,8 +221,10 @@ def dress(jobs, reads, paint, write, batch_size: int, threads: int, done=lambda 
                 ahead.append((next_job, decoders.submit(read, next_job, reads)))
 
         def settle(most):
+            nonlocal written
             while len(behind) > most:
                 behind.popleft().result()  # raises the exceptions of writing
+                written += 1
                 done(1)
 
         def flush():
@@ -233,8 +239,8 @@ def dress(jobs, reads, paint, write, batch_size: int, threads: int, done=lambda 
         while ahead:
             current, future = ahead.popleft()
             found = future.result()
-            if len(found) == 2:
-                faults[found[0]] = found[1]
+            if isinstance(found, Unread):
+                unread[found[:2]] = found  # once, however many jobs it is in
                 done(1)
             else:
                 batch.append((current, found))
@@ -244,7 +250,7 @@ def dress(jobs, reads, paint, write, batch_size: int, threads: int, done=lambda 
         if batch:
             flush()
         settle(0)
-    return list(faults.items())
+    return written, list(unread.values())
 
 
 def unfinished(found, out: Path, faults: list):
@@ -254,23 +260,20 @@ def unfinished(found, out: Path, faults: list):
         if fault is not None:
             faults.append((entry, fault))
         elif results.setdefault(entry.result, entry) != entry:
-            faults.append(
-                (
-                    entry.human,
-                    f"has the same result {entry.result} as {results[entry.result].human}; rename one",
-                )
-            )
+            other = results[entry.result].human
+            faults.append((entry.human, f"has the same result {entry.result} as {other}; rename one"))
         elif not (out / entry.result).exists():
             yield entry
 
 
-def check_settings(out: Path, model, keep_size: bool) -> None:
-    """Create the folder.  Raises ValueError if it was begun with other weights or another --keep-size."""
+def check_settings(out: Path, model, keep_size: bool, wearing: bool) -> None:
+    """Create the folder.  Raises ValueError if it was begun with other weights or settings."""
     settings = {
         "checkpoint_sha256": model.sha256,
         "height": model.config.height,
         "width": model.config.width,
         **({"keep_size": True} if keep_size else {}),
+        **({"wearing": True} if wearing else {}),
     }
     out.mkdir(parents=True, exist_ok=True)
     path = out / SETTINGS
@@ -280,7 +283,9 @@ def check_settings(out: Path, model, keep_size: bool) -> None:
         except (ValueError, RecursionError):
             known = False
         if not known:
-            raise ValueError(f"{out}: was begun with another checkpoint or --keep-size; give another folder")
+            raise ValueError(
+                f"{out}: was begun with another checkpoint, --keep-size or --wearing; give another folder"
+            )
     else:
         write_atomically(path, json.dumps(settings) + "\n")
 
@@ -288,7 +293,8 @@ def check_settings(out: Path, model, keep_size: bool) -> None:
 def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> dict:
     """Images per second of reading, painting and writing separately, and of all at once.
 
-    Writes the results.  The caches of `reads` are cleared before each.
+    Writes the results.  The caches of `reads` are cleared before each.  Raises ValueError if no job can be
+    read.
     """
 
     def timed(work):
@@ -309,7 +315,11 @@ def measure(jobs: list, reads, paint, write, batch_size: int, threads: int) -> d
         return [*rows, *[rows[-1]] * (batch_size - len(rows))]
 
     with ThreadPoolExecutor(threads) as pool:
-        pictures, reading = timed(lambda: list(pool.map(lambda j: read(j, reads), jobs)))
+        found, reading = timed(lambda: list(pool.map(lambda j: read(j, reads), jobs)))
+        jobs = [job for job, part in zip(jobs, found) if not isinstance(part, Unread)]
+        pictures = [part for part in found if not isinstance(part, Unread)]
+        if not jobs:
+            raise ValueError("--measure: no photos to measure with are left; give other folders or --out")
         paint(*(np.stack(p) for p in zip(*padded(pictures[:1]))))  # compiles
         results, painting = timed(paint_all)
         _, writing = timed(lambda: list(pool.map(write, jobs, results)))
@@ -402,7 +412,7 @@ def command(
             f"{checkpoint}: requires masks (mask={model.config.mask}), which folders of "
             "photos do not have; give another checkpoint"
         )
-    check_settings(out, model, keep_size)
+    check_settings(out, model, keep_size, bool(wearing))
     faults, start = [], time.monotonic()
     found = listed_jobs(folders, pairs, ending) if pairs else all_jobs(folders, ending)
     todo = list(unfinished(found, out, faults))
@@ -436,10 +446,9 @@ def command(
             mininterval=0.5 if sys.stderr.isatty() else 30,
         ) as bar,
     ):
-        unread = dress(todo, *parts, done=bar.update)
-    missing = {path for path, _ in unread}
-    painted = sum(not missing.intersection(entry[:3]) for entry in todo)
-    return finish(Outcome(painted, faults + unread, time.monotonic() - start, notes.given()), out)
+        written, unread = dress(todo, *parts, done=bar.update)
+    faults += [(place(folders[number], path), fault) for number, path, fault in unread]
+    return finish(Outcome(written, faults, time.monotonic() - start, notes.given()), out)
 
 
 def print_rates(rates: dict) -> int:

@@ -332,17 +332,18 @@ def evaluate(checkpoint, model, held, seed=0, count=None, keep=(), features=None
     keep: callbacks for each part of the swaps, as `keep` of `measure`; features: (name, function) of
     `features.load_network`, or None.
     """
+    from cagan_theano.evaluation.features import check_people, kernel_report
+
+    swaps = all_swaps(held, limit(held, count), seed)
+    if features:
+        check_people(held.photos.person[swaps.i])
     collected = Collected() if features else None
     keepers = [k for k in (*keep, collected) if k]
-    columns = measure(
-        model, held, all_swaps(held, limit(held, count), seed), lambda *part: [k(*part) for k in keepers]
-    )
+    columns = measure(model, held, swaps, lambda *part: [k(*part) for k in keepers])
     with trained_on(model, held) as source:
         trained = source and measure(model, source, all_swaps(source, TRAINED, seed))
     result = report(checkpoint, model, held, columns, seed, trained)
     if features:
-        from cagan_theano.evaluation.features import kernel_report
-
         result["kernel_distance"] = kernel_report(
             *features, np.concatenate(collected.real), np.concatenate(collected.fake), columns["person"], seed
         )

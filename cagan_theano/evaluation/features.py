@@ -16,6 +16,8 @@ MAX_BYTES = 2**31
 """Larger network files are refused."""
 
 BATCH = 16
+"""Images at a time, for networks that take any number."""
+
 SPLITS = 100
 """Number of random halves of the people."""
 
@@ -26,10 +28,11 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def load_network(path):
     """(name, features) of an ONNX image network; features: uint8 [n, H, W, 3] -> float [n, d].
 
-    The images are resized to the network's input size (bicubic; 224x224 if it is dynamic) and
-    normalized as for ImageNet.  A feature map is averaged over its positions; the first of several
-    outputs is used.  Raises FileNotFoundError, or ValueError for a file that is too large or not an
-    image network, or if onnxruntime is not installed.
+    The images are resized to the network's input size (bicubic; 224x224 if it is dynamic),
+    normalized as for ImageNet, and passed in batches of its input's number, or ``BATCH``.  A
+    feature map is averaged over its positions; the first of several outputs is used.  Raises
+    FileNotFoundError, or ValueError for a file that is too large or not an image network, or if
+    onnxruntime is not installed.
     """
     try:
         import onnxruntime
@@ -42,18 +45,24 @@ def load_network(path):
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         taken = session.get_inputs()[0]
         order, size = layout(taken.shape)
+        batch = taken.shape[0] if isinstance(taken.shape[0], int) else BATCH
+
+        def one_batch(pictures):
+            rows = [*pictures, *[pictures[-1]] * (batch - len(pictures))]
+            found = session.run(None, {taken.name: prepared(rows, order, size)})[0]
+            return flat(found, order)[: len(pictures)]
+
+        tried = one_batch(np.full((1, *size, 3), 255, np.uint8))  # now rather than after the swaps
+        if tried.ndim != 2 or len(tried) != 1 or not np.isfinite(tried.astype(float)).all():
+            raise ValueError(f"gives features {tried.shape}")
     except Exception as error:  # onnxruntime has no public base class for its errors
         raise ValueError(
             f"{path}: is not an ONNX network of RGB images; export one with a single "
-            "input [N, 3, H, W] or [N, H, W, 3]"
+            "float32 input [N, 3, H, W] or [N, H, W, 3] and features [N, ...]"
         ) from error
 
     def features(pictures):
-        parts = [
-            session.run(None, {taken.name: prepared(pictures[at : at + BATCH], order, size)})[0]
-            for at in range(0, len(pictures), BATCH)
-        ]
-        return flat(np.concatenate(parts), order)
+        return np.concatenate([one_batch(pictures[at : at + batch]) for at in range(0, len(pictures), batch)])
 
     return f"{Path(path).name} (sha256 {hashlib.sha256(content).hexdigest()[:12]})", features
 
@@ -91,6 +100,12 @@ def flat(outputs, order):
     return outputs.reshape(len(outputs), -1)
 
 
+def check_people(person):
+    """Raise ValueError for fewer than 4 people; person [n]: labels."""
+    if len(np.unique(person)) < 4:
+        raise ValueError("--features: at least 4 people are needed for two halves; give more photos")
+
+
 def kernel_report(name, features, real, fake, person, seed=0):
     """The kernel distance from generated to real images, and from real to real ones for reference.
 
@@ -100,9 +115,8 @@ def kernel_report(name, features, real, fake, person, seed=0):
     Returns {features, fake_to_real, real_to_real, splits}; both distances are {value, low, high},
     the mean and the central 95 % of the splits.  Raises ValueError for fewer than 4 people.
     """
+    check_people(person)
     people = np.unique(person)
-    if len(people) < 4:
-        raise ValueError("--features: at least 4 people are needed for two halves; give more photos")
     rng, a, b = np.random.default_rng(seed), features(real), features(fake)
     found = {"fake_to_real": [], "real_to_real": []}
     for _ in range(SPLITS):

@@ -114,7 +114,7 @@ def command(out, checkpoint, data, count, seed, run, backend, device):
     """
     sheets = training_sheets(run) if run else []
     model = weights.load_model(checkpoint, backend, device)
-    with held_out.open_split(data, model, count) as held:
+    with held_out.open_split(data, model, max(count, held_out.HELD_OUT)) as held:
         swaps = measures.all_swaps(held, count, seed)
         strips = Strips()
         columns = measures.measure(model, held, swaps, strips, cycle=False)

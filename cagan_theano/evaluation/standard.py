@@ -351,11 +351,13 @@ def read_result(path):
     """The contents of one file; ValueError unless ``--out`` wrote it."""
     try:
         result = metadata.read_file(path, FORM)
-        for name in MEANINGS:
-            if name in result["measures"]:
-                entry = result["measures"][name]
-                metadata.check_form(entry["value"], metadata.NUMBER, f"{name}.value")
-                _ = result["real_sha256"], [entry[key] for key in SAME[name]]
+        _, measures = result["real_sha256"], result["measures"]
+        names = [name for name in MEANINGS if name in measures]
+        if not names:
+            raise ValueError(f"has none of {', '.join(MEANINGS)}")
+        for name in names:
+            metadata.check_form(measures[name]["value"], metadata.NUMBER, f"{name}.value")
+            _ = [measures[name][key] for key in SAME[name]]
     except (KeyError, ValueError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"{path}: was not written by cagan metrics --out ({reason})") from error

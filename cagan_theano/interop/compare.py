@@ -56,7 +56,7 @@ def compare_pictures(against, inputs, checkpoint, data, settings):
     named = [systems.parse(text) for text in against]
     settings["standard"] = read_standard(settings["metrics"], [systems.OURS, *dict(named)])
     model = weights.load_model(checkpoint, settings["backend"], settings["device"])
-    with held_out.open_split(data, model, settings["count"]) as held:
+    with held_out.open_split(data, model, max(settings["count"], held_out.HELD_OUT)) as held:
         if inputs:
             chosen = systems.all_swaps(held, settings["count"], settings["seed"])
             systems.export(held, chosen, inputs)

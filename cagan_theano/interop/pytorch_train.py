@@ -14,6 +14,7 @@ from cagan_theano.checkpoint import KIND, load_checkpoint
 from cagan_theano.io.command import Command, Output, overwrite_option
 from cagan_theano.io.files import atomic_file
 from cagan_theano.io.signals import Signals
+from cagan_theano.io.text import one_line
 from cagan_theano.learning.loop import FileLoop
 from cagan_theano.learning.photos import check_data, describe, read_photos
 from cagan_theano.learning.training import Training
@@ -46,7 +47,13 @@ class ReferenceTraining(Training):
         if self.config.ours():
             raise ValueError(f"{self.config.ours()[0]}: the PyTorch reference has only the paper's method")
         networks = self.reference.build_networks(self.config)
-        self.trainer = self.reference.Trainer(networks, device, **settings)
+        try:
+            self.trainer = self.reference.Trainer(networks, device, **settings)
+        except (RuntimeError, AssertionError) as error:  # PyTorch's, for devices and modes it lacks
+            given = f"--device {device}" + (
+                f" --compile {mode}" if (mode := settings.get("compiled")) else ""
+            )
+            raise ValueError(f"{given}: {one_line(error)}") from error
         self.start_from(start.G, start.D)
         self.like = next(networks.G.parameters())
         self.x, self.y, self.mask = (self.resident(a) for a in (photos.x, photos.y, photos.mask))

@@ -19,7 +19,7 @@ PROVENANCE = {
     "program": str,
     "version": int,
     "seed": int,
-    "arguments": {"size": list},
+    "arguments": {},
     "resized": list,
     "first_pairs": int,
 }
@@ -96,6 +96,7 @@ def words_for(kinds):
         int: "an integer",
         float: "a number",
         bool: "true or false",
+        list: "a list",
         type(None): "null",
     }
     return " or ".join(words[kind] for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
@@ -111,7 +112,9 @@ def check_provenance(value, name="provenance"):
         for key in OF_SHOOT:
             if key not in value:
                 raise ValueError(f"{name} lacks {key}")
-        check_form(value["arguments"].get("clutter"), bool, f"{name}.arguments.clutter")
+        given = value["arguments"]
+        check_form(given.get("clutter"), bool, f"{name}.arguments.clutter")
+        check_form(given.get("size", []), list, f"{name}.arguments.size")
         if not 0 <= value["seed"]:
             raise ValueError(f"{name}.seed is below 0")
     return value

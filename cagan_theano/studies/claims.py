@@ -252,8 +252,15 @@ def command(checkpoint, results, out, log, again, photos, backend, device):
     if photos:
         taken = same | {"photos": digest_of(photos)}
         stored_or_new(path, taken, again, lambda: photographed(checkpoint, model(), photos))
-    write_atomically(results / "shipped.png", chart.summary(found))
-    training = read_training(results / "training.json")
-    text = document.document(found, read_studies(results), training, of_weights(path, found["sha256"]))
+    training, studies = read_training(results / "training.json"), read_studies(results)
+    try:
+        summary = chart.summary(found)
+        text = document.document(found, studies, training, of_weights(path, found["sha256"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{results}: has a file in another format than its program writes ({error!r}); --again measures "
+            "again, and cagan ablations --results writes studies"
+        ) from error
+    write_atomically(results / "shipped.png", summary)
     write_atomically(out, text)
     click.echo(f"wrote {out}")

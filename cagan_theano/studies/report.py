@@ -321,7 +321,12 @@ def data_commands(checkpoint) -> list:
     reduced = "resized" in origin
     size = f"{checkpoint.config.height}x{checkpoint.config.width}"
     words = ["--pairs", given.get("pairs", data.get("pairs"))]
-    words += ["--size", "x".join(map(str, given["size"])) if reduced else size, "--seed", origin.get("seed")]
+    words += [
+        "--size",
+        "x".join(map(str, given.get("size", []))) if reduced else size,
+        "--seed",
+        origin.get("seed"),
+    ]
     words += ["--held-out", given["held_out"]] if "held_out" in given else []
     words += ["--wardrobe", given["wardrobe"]] if given.get("wardrobe", "paper") != "paper" else []
     words += ["--true-swaps", given["true_swaps"]] if "true_swaps" in given else []

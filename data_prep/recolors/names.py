@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from data_prep.source import join, stem
+from data_prep.source import stem
 
 # STYLE-COLOR, optionally with Magento 2's suffix of a product's main photo: _main, _main_1, _main_2
 NAME = re.compile(r"(?P<style>[^-]+)-(?P<color>[^\W\d_]+(?:-[^\W\d_]+)*)(?P<main>_main(?:_\d+)?)?")
@@ -34,7 +34,7 @@ class Found(NamedTuple):
 def find(source, only=()):
     """Find the styles in a `Source`: `Found`.  only: prefixes of style names, () for all styles."""
     photos, others = {}, 0
-    for path in walk(source):
+    for path in source.walk():
         photo = parse_name(path)
         if photo is None:
             others += 1
@@ -45,19 +45,6 @@ def find(source, only=()):
     for style, color in sorted(photos):
         styles.setdefault(style, []).append(photos[style, color].path)
     return Found(styles, others)
-
-
-def walk(source):
-    """Yield the paths of all images of a `Source`, visiting each folder at any depth once."""
-    seen, waiting = set(), [""]
-    while waiting:
-        folder = waiting.pop()
-        images, folders = source.images(folder), source.folders(folder)
-        if folder in source.refused or source.locate(folder) in seen:
-            continue  # links outside SRC, or to a folder already visited
-        seen.add(source.locate(folder))
-        yield from (join(folder, name) for name in images)
-        waiting += [join(folder, name) for name in folders]
 
 
 def parse_name(path):
