@@ -87,7 +87,7 @@ lint: $(READY)
 
 # Uses .venv/docs, which is pinned like the other environments.
 docs: $(call stamp,docs)
-	PYTHONPATH=. .venv/docs/bin/mkdocs build --strict
+	PYTHONPATH=. PYTHONWARNINGS=ignore .venv/docs/bin/mkdocs build --strict
 	@echo 'wrote build/site/index.html'
 
 test: environments
