@@ -305,6 +305,12 @@ class Config:
         defaults = {spec.name: spec.default for spec in dataclasses.fields(self)}
         return self.replace(**{name: defaults[name] for name in self.ours() if name not in NETWORKS})
 
+    def for_swaps(self, height: int, width: int) -> "Config":
+        """A copy for swaps at a size, which have no D: its options, and their limits, are the defaults."""
+        defaults = {spec.name: spec.default for spec in dataclasses.fields(self)}
+        d_options = {name: value for name, value in defaults.items() if name.startswith("d_")}
+        return self.replace(height=height, width=width, **d_options)
+
     def to_json(self) -> str:
         """The configuration as JSON text, one key per field."""
         return json.dumps(dataclasses.asdict(self))
@@ -393,6 +399,10 @@ def check_combinations(config: Config) -> None:
         )
     if config.mirror != "together" and config.needs_truth:
         raise ValueError(f"mirror={config.mirror!r}: true swaps need mirror='together'")
+    if config.mirror != "together" and "mirror" not in config.augmentation:
+        raise ValueError(f"mirror={config.mirror!r}: needs an augmentation with mirror")
+    if config.d_noise and not config.adversarial_terms:
+        raise ValueError(f"d_noise={config.d_noise}: gamma_adv=0 has no D; use d_noise=0")
     if config.crop_margin and config.needs_truth:
         raise ValueError(f"crop_margin={config.crop_margin}: true swaps need crop_margin=0")
     weights = ("gamma_i", "gamma_c", "gamma_adv", "gamma_texture", *TRUTHS)

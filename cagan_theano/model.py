@@ -74,7 +74,7 @@ class Model:
         16 and may differ from the checkpoint's (G is fully convolutional).
         mask: [N, H, W] uint8 or float in [0, 1], 1 where x_i shows the worn garment; required by
         models trained with a mask, rejected by all others.
-        batch_size: images per forward pass; affects memory, but not the results.
+        batch_size: images per forward pass; affects memory, and the results by rounding only.
         Raises ValueError for other shapes, types or ranges, and if the outputs are NaN or infinite.
         """
         given = {"x_i": x_i, "y_i": y_i, "y_j": y_j}
@@ -189,7 +189,7 @@ class Model:
     def _function(self, size):
         """The compiled swap for images at (height, width)."""
         if size not in self._compiled:
-            config = self.config.replace(height=size[0], width=size[1])
+            config = self.config.for_swaps(*size)
             self._compiled[size] = compile_swap(self.G, config, self.backend)
         return self._compiled[size]
 

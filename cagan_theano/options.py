@@ -22,7 +22,7 @@ def switch_cache_off(context, option, off: bool) -> None:
 
 no_cache_option = click.option(
     "--no-cache", is_flag=True, expose_value=False, callback=switch_cache_off,
-    help="Compile again: neither read nor write the compile cache.",
+    help="Compile again: neither read nor write JAX's compile cache (--backend c keeps Aesara's).",
 )  # fmt: skip
 
 precision_option = click.option(

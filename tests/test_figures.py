@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -206,8 +207,23 @@ def test_figure4_truth_stands_beside_the_generated():
 
 
 def test_figure5_says_whether_alpha_was_supervised():
-    assert "is learned without segmentation labels" in figure5.caption(256, 192, False, False)
-    assert "was trained on true regions" in figure5.caption(256, 192, False, True)
+    for changes, words in (
+        ({}, "is learned without segmentation labels"),
+        ({"gamma_region": 1.0}, "was trained on true regions"),
+        ({"mask": "overwrite"}, "is the given mask"),
+        ({"mask": "prior"}, "starts from a given mask"),
+    ):
+        assert words in figure5.caption(256, 192, False, figure5.origin_of_alpha(Config(**changes)))
+
+
+def test_the_note_says_how_weights_were_trained():
+    for changes, words in (
+        ({"cycle_norm": "l2"}, "the paper's method"),
+        ({"gamma_truth": 10.0, "gamma_adv": 0.1}, "ours: trained with true swaps, for photos"),
+        ({"gamma_texture": 1.0}, "with options of ours: gamma_texture"),
+        ({"mask": "overwrite"}, "the paper's method, given masks (mask=overwrite)"),
+    ):
+        assert provenance.method(SimpleNamespace(config=Config(**changes))) == words
 
 
 def test_figure5_panels():

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import signal
+import sys
 
 import h5py
 import numpy as np
@@ -12,7 +13,9 @@ from click.testing import CliRunner
 from conftest import tiny_config, write_tiny_photos
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from cagan_theano.io.signals import Signals
 from cagan_theano.learning import train as command
+from cagan_theano.learning.loop import FileLoop
 from cagan_theano.learning.run_folder import RunFolder
 from cagan_theano.learning.trainer import Trainer
 from data_prep.store import PhotoFile, PhotoWriter
@@ -219,6 +222,84 @@ def test_a_signal_leaves_a_whole_checkpoint(go, trainer, tmp_path, monkeypatch, 
     assert load_checkpoint(tmp_path / "run" / "checkpoints" / "step_0000002.h5").step == 2
     assert steps_in_log(tmp_path / "run") == [1, 2]
     monkeypatch.undo()
+
+
+def test_a_signal_after_the_decision_to_save_is_not_too_late(go, trainer, tmp_path, monkeypatch):
+    """It comes while the loss curves are plotted, between the end of a step and the next."""
+    monkeypatch.setattr(command.RunLoop, "plot_curves", lambda self: os.kill(os.getpid(), signal.SIGINT))
+    result = go(tmp_path / "run", "--steps", "4", "--sample-every", "2")
+    assert result.return_value == 130 and "stopped after step 2" in result.output
+    assert load_checkpoint(tmp_path / "run" / "checkpoints" / "step_0000002.h5").step == 2
+
+
+class Gone:
+    """A stream whose reader has ended."""
+
+    def write(self, text):
+        raise BrokenPipeError
+
+    flush = isatty = lambda self: False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_saves_even_if_nobody_reads_the_output(trainer, tmp_path, monkeypatch, number):
+    """As Ctrl-C of `cagan train 2>&1 | tee log` ends tee first, and a closed terminal ends both."""
+    advance = trainer.advance
+
+    def interrupted():
+        if trainer.step == 1:
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), signal.SIGHUP)  # the shell's, beside the terminal's
+        return advance()
+
+    monkeypatch.setattr(trainer, "advance", interrupted)
+    monkeypatch.setattr(sys, "stderr", Gone())
+    monkeypatch.setattr("click.echo", lambda *_, **__: None)
+    with Signals() as signals:
+        loop = FileLoop(trainer, tmp_path / "out.h5", None, 4, None, {}, signals)
+        assert loop.run() == 128 + number
+    assert load_checkpoint(tmp_path / "out.h5").step == 2
+
+
+def test_a_resumed_run_keeps_as_many_checkpoints_as_before(go, tmp_path):
+    run = tmp_path / "run"
+    periods = ["--keep", "9", "--checkpoint-every", "1"]
+    assert go(run, "--steps", "5", *periods).return_value == 0
+    assert go(run, "--steps", "7", "--resume").return_value == 0
+    assert RunFolder(run).steps() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert go(run, "--steps", "8", "--resume", "--keep", "2").return_value == 0
+    assert RunFolder(run).steps() == [7, 8]
+    (run / "periods.json").write_text('{"keep": "many"}')
+    assert "periods.json: is damaged" in str(go(run, "--steps", "9", "--resume").exception)
+    (run / "periods.json").unlink()  # as in runs of older versions
+    assert go(run, "--steps", "9", "--resume").return_value == 0
+
+
+def test_a_configuration_that_the_checkpoint_contradicts_is_refused(go, begun):
+    run, _ = begun
+    path = run / "config.json"
+    path.write_text(path.read_text().replace('"gamma_c": 1.0', '"gamma_c": 2.0'))
+    said = str(resume(go, run).exception)
+    assert "config.json: has gamma_c=2.0, but step_0000001.h5 was trained with 1.0" in said
+
+
+def test_a_preset_s_steps_do_not_cut_a_resumed_run(go, tmp_path, monkeypatch):
+    run, short = tmp_path / "run", command.PRESETS["pkglimmer"]._replace(changes={"steps": 2})
+    monkeypatch.setitem(command.PRESETS, "pkglimmer", short)
+    assert go(run, "--preset", "pkglimmer", "--steps", "3").return_value == 0
+    assert go(run, "--preset", "pkglimmer", "--resume").return_value == 0
+    assert RunFolder(run).read_config().steps == 3
+
+
+def test_a_checkpoint_that_the_system_cannot_read_stays(go, begun, monkeypatch):
+    run, path = begun
+
+    def failing(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("cagan_theano.io.hdf5.h5py.File", failing)
+    assert resume(go, run).exception is not None
+    assert path.exists() and not list(run.rglob("*.broken"))
 
 
 def test_divergence_stops_and_keeps_the_last_good(go, trainer, tmp_path, monkeypatch):

@@ -28,9 +28,13 @@ FIELDS = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags",
 def turn_on(jax: ModuleType) -> Path | None:
     """Enable jax's persistent compilation cache; returns its folder, or None if it stays off.
 
-    A folder that the user has configured (JAX_COMPILATION_CACHE_DIR) is left in place.
+    A folder that the user has configured (JAX_COMPILATION_CACHE_DIR) is left in place, unless the cache
+    is off.
     """
     theirs = jax.config.jax_compilation_cache_dir
+    if theirs and os.environ.get(VARIABLE) == "off":
+        use(jax, None)
+        return None
     if theirs and not is_ours(theirs):
         return Path(theirs)
     folder = prepared(version_folder(jax))

@@ -43,7 +43,7 @@ class Placement:
         import jax
 
         if len(self.devices) == 1:
-            placed: jax.Array = jax.device_put(array)  # on jax's default device
+            placed: jax.Array = jax.device_put(array, self.local[0])  # there, whatever jax's default becomes
             return placed
         if isinstance(array, jax.Array) and array.sharding == self.whole:
             return array

@@ -85,16 +85,20 @@ def create(
         mode(target, placement),
         to_device(placement),
         jax.process_index(),
-        kernels(target),
+        kernels(target, len(placement.devices)),
     )
 
 
-def kernels(target: Target) -> str:
-    """Identifies a target's numerical kernels: digests of the C++ kernels, or XLA and its settings."""
+def kernels(target: Target, devices: int = 1) -> str:
+    """Identifies a target's numerical kernels: digests of the C++ kernels, or XLA and its settings.
+
+    devices: their number, which decides how the gradients are summed.
+    """
     if target.compiled:
         return native.loaded() or ""
     reference = " reference" if target.reference else ""
-    return f"xla {target.platform} {target.precision}{reference}"
+    several = f" on {devices} devices" if devices > 1 else ""
+    return f"xla {target.platform} {target.precision}{reference}{several}"
 
 
 def limit_malloc_arenas() -> None:

@@ -167,7 +167,7 @@ def checked(worker: Worker, others: list) -> dict:
     """The start of a worker's row, or an "error" if its outputs differ from the first worker's."""
     if worker.error:
         return {"error": worker.error}
-    reference = others[0] if others else worker
+    reference = next((other for other in others if not other.error), worker)
     difference = (
         float(np.abs(worker.numbers - reference.numbers).max())
         if (worker.numbers.shape == reference.numbers.shape)

@@ -28,7 +28,7 @@ class Inputs:
 
     def __init__(self, case: dict):
         checkpoint = load_checkpoint(case["checkpoint"])
-        self.config = checkpoint.config.replace(
+        self.config = checkpoint.config.without_ours().replace(
             height=case["height"],
             width=case["width"],
             batch_size=case["batch"],

@@ -33,9 +33,12 @@ def of_weights(checkpoint, model):
 
 
 def method(model):
-    """How weights were trained: by the paper's method only, or with additional terms of ours."""
-    ours = [name for name in model.config.ours() if name.startswith("gamma_")]
-    return weights.FAMILIES["dress"] if ours else weights.FAMILIES["cagan"]
+    """How weights were trained: by the paper's method, with true swaps, or with which options of ours."""
+    config, ours = model.config, model.config.ours()
+    if config.needs_truth:
+        return weights.FAMILIES["dress"]
+    given = f", given masks (mask={config.mask})" if config.takes_mask else ""
+    return (f"with options of ours: {', '.join(ours)}" if ours else weights.FAMILIES["cagan"]) + given
 
 
 def note(checkpoint, model, seed=None):

@@ -1,5 +1,6 @@
-"""Ctrl-C and SIGTERM as a request to finish the step, save and exit."""
+"""Ctrl-C, SIGTERM and a closed terminal as a request to finish the step, save and exit."""
 
+import contextlib
 import signal
 import sys
 
@@ -13,10 +14,11 @@ class Stopped(BaseException):
 
 
 class Signals:
-    """Context manager that catches SIGINT and SIGTERM.
+    """Context manager that catches SIGINT, SIGTERM and, unless it is ignored (nohup), SIGHUP.
 
     While ``patient`` is false, a signal raises Stopped.  While it is true, the first signal only sets
-    ``exit_code`` (130 or 143), which the loop checks; the second raises Stopped.
+    ``exit_code`` (130, 143 or 129), which the loop checks; the second raises Stopped, unless it is a
+    SIGHUP, which both a terminal and its shell may send.
     """
 
     def __init__(self) -> None:
@@ -24,7 +26,9 @@ class Signals:
         self._before = {}
 
     def __enter__(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             self._before[number] = signal.signal(number, self._receive)
         return self
 
@@ -33,7 +37,30 @@ class Signals:
             signal.signal(number, handler)
 
     def _receive(self, number, frame):
+        if self.exit_code and number == signal.SIGHUP:
+            return
         if self.exit_code or not self.patient:
             raise Stopped(number)
         self.exit_code = 128 + number
-        print("\nstopping after this step (again: stop immediately)", file=sys.stderr, flush=True)
+        print("\nstopping after this step (again: stop immediately)", file=Unfailing(sys.stderr), flush=True)
+
+
+class Unfailing:
+    """A text stream whose failures are ignored: its reader may have ended, but the work goes on."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text):
+        """Write the text as far as possible; returns its length."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self):
+        """Flush the stream if possible."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)

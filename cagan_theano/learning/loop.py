@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from cagan_theano.checkpoint import save_checkpoint
 from cagan_theano.io.files import writing
-from cagan_theano.io.signals import Signals
+from cagan_theano.io.signals import Signals, Unfailing
 from cagan_theano.learning.training import Metadata, Training
 
 IN_BAR = ("loss_D", "loss_G", "L_id", "L_cyc", "L_truth", "L_region")
@@ -29,7 +29,7 @@ class Loop:
         self, training: Training, last: int, save_every: int | None, metadata: Metadata, signals: Signals
     ) -> None:
         self.training, self.last, self.save_every = training, last, save_every
-        self.signals, self._metadata = signals, metadata
+        self.signals, self._metadata, self._saved = signals, metadata, -1
         self.start = time.monotonic() - metadata.get("seconds", 0.0)
 
     def run(self) -> int:
@@ -41,6 +41,8 @@ class Loop:
                 text = " ".join(f"{k} {v:.3f}" for k, v in losses.items() if k in IN_BAR)
                 bar.set_postfix_str(text, refresh=False)
                 bar.update()
+            if self.signals.exit_code and self._saved != self.training.step:  # it came after the last save
+                self.save()
         code = self.finish()  # after the last step, a signal has nothing left to stop
         self.signals.patient = False
         return code
@@ -53,6 +55,7 @@ class Loop:
             unit="step",
             smoothing=0.05,
             mininterval=0.5 if sys.stderr.isatty() else 30,
+            file=Unfailing(sys.stderr),
         )
 
     def finished(self) -> bool:
@@ -67,6 +70,7 @@ class Loop:
         self.log({"step": self.training.step, **losses, **self.observe()})
         if self.finished() or self.signals.exit_code or self.due(self.save_every):
             self.save()
+            self._saved = self.training.step
         return losses
 
     def due(self, every: int | None) -> bool:

@@ -1,6 +1,7 @@
 """The folder of one training run: configuration, log, checkpoints, images, lock.
 
     config.json                   the configuration; written last, so it marks a run that can be resumed
+    periods.json                  steps between checkpoints and between samples, checkpoints to keep
     log.jsonl                     one JSON object per step: its number and losses
     checkpoints/step_0000500.h5   the newest few checkpoints
     samples/step_0000250.png      held-out swaps
@@ -23,12 +24,24 @@ from typing import Any, TextIO
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import Config
+from cagan_theano.io import metadata
 from cagan_theano.io.files import flush, is_temporary, unsupported, write_atomically, writing
 from cagan_theano.learning.events import EventFile
 
-NAMES = ("config.json", "log.jsonl", "checkpoints", "samples", "losses.png", "tensorboard", "lock")
+NAMES = (
+    "config.json",
+    "periods.json",
+    "log.jsonl",
+    "checkpoints",
+    "samples",
+    "losses.png",
+    "tensorboard",
+    "lock",
+)
 CHECKPOINT = re.compile(r"step_(\d{7,})\.h5")
 SAMPLE = re.compile(r"step_(\d{7,})\.png")
+PERIODS = ("sample_every", "checkpoint_every", "keep")
+"""Settings of the loop that a resumed run takes over."""
 EVENTS = re.compile(r"events\.out\.tfevents\.(\d{10})\.cagan_theano")
 
 
@@ -61,7 +74,7 @@ class RunFolder:
 
     def _is_unborn(self, path: Path) -> bool:
         """Whether a path is one that a run writes before config.json."""
-        known = ("lock", "samples", "checkpoints")
+        known = ("lock", "samples", "checkpoints", "periods.json")
         return not path.is_symlink() and (
             path in [self.path / name for name in known]
             or path == self.checkpoint_path(0)
@@ -135,8 +148,26 @@ class RunFolder:
             return Config.from_json(path.read_text())
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"{path}: {error}; copy the config.json of another run, or start a new run"
+                f"{path}: {error}; copy the config.json of another run with the same options, or start a "
+                "new run with --init"
             ) from error
+
+    def write_periods(self, periods: dict[str, int]) -> None:
+        """Store the settings of the loop: name -> number of steps or checkpoints."""
+        write_atomically(self.path / "periods.json", json.dumps(periods) + "\n")
+
+    def read_periods(self) -> dict[str, int]:
+        """The stored settings of the loop, {} if there are none; ValueError if they are damaged."""
+        path = self.path / "periods.json"
+        if not path.exists():  # a run of an older version
+            return {}
+        try:
+            found = metadata.read_file(path, dict.fromkeys(PERIODS, int))
+            if any(found[name] < 1 for name in PERIODS):
+                raise ValueError("has a number below 1")
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"{path}: is damaged ({error}); remove it") from error
+        return {name: found[name] for name in PERIODS}
 
     # --- checkpoints
 
@@ -154,19 +185,24 @@ class RunFolder:
         for step in self.steps()[:-keep]:
             self.checkpoint_path(step).unlink(missing_ok=True)
 
-    def newest_checkpoint(self, warn: Callable[[str], object]) -> tuple[Path, Checkpoint]:
+    def newest_checkpoint(
+        self, warn: Callable[[str], object], rename: bool = True
+    ) -> tuple[Path, Checkpoint]:
         """The newest intact checkpoint as (path, Checkpoint).
 
-        Damaged ones are reported with `warn(text)` and renamed to FILE.broken.  Raises ValueError if
-        no checkpoint is intact.
+        Damaged ones are reported with `warn(text)` and, with `rename`, renamed to FILE.broken.  Raises
+        ValueError if no checkpoint is intact, or if the system cannot read one that may be.
         """
         for step in reversed(self.steps()):
             path = self.checkpoint_path(step)
             try:
                 return path, load_checkpoint(path)
             except ValueError as error:
+                if getattr(error.__cause__, "errno", None):  # of the system; the file may be intact
+                    raise
                 aside = path.with_name(path.name + ".broken")
-                path.replace(aside)
+                if rename:
+                    path.replace(aside)
                 warn(f"{error} (renamed to {aside.name})")
         raise ValueError(f"{self.checkpoints}: contains no intact checkpoint; start a run in another folder")
 

@@ -21,7 +21,7 @@ from cagan_theano.io.text import one_line
 from cagan_theano.learning.events import check_installed
 from cagan_theano.learning.loop import Loop
 from cagan_theano.learning.photos import check_data, describe, read_photos, update_digest
-from cagan_theano.learning.run_folder import RunFolder
+from cagan_theano.learning.run_folder import PERIODS, RunFolder
 from cagan_theano.learning.samples import HeldOut, choose_held_out, loss_curves, sample_sheet, scores
 from cagan_theano.learning.sampling import PhotoArrays
 from cagan_theano.learning.trainer import Trainer, check_weights
@@ -37,9 +37,13 @@ SAME_DATA = "use the photo file the run was started with, or start a new run fro
 DEFAULTS = {"precision": "float32", "devices": 1, "cluster": None}  # options of the back end
 
 
+SHAPELESS = ("color", "activation", "copies_g", "copies_d", "skip_relu", "norm_epsilon", "mask")
+"""Options of the networks that the shapes of the weights need not reveal."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Command-line settings that are not part of `Config`."""
+    """Command-line settings that are not part of `Config`; given: the names of those on the command line."""
 
     data: str
     run: str
@@ -54,6 +58,16 @@ class Settings:
     other_kernels: bool
     machine: dict[str, Any]  # name of an option of the back end -> value
     tensorboard: bool = False
+    given: frozenset[str] = frozenset()
+
+    def periods(self) -> dict[str, int]:
+        """The settings in ``PERIODS``, for the run folder."""
+        return {name: getattr(self, name) for name in PERIODS}
+
+    def as_before(self, stored: dict[str, int]) -> "Settings":
+        """These settings with the stored ``PERIODS`` of a run, except those on the command line."""
+        kept = {name: value for name, value in stored.items() if name not in self.given}
+        return dataclasses.replace(self, **kept)
 
     def choose_backend(self) -> Backend:
         """The back end selected on the command line."""
@@ -154,15 +168,16 @@ def train(ctx: click.Context, /, **options: Any) -> int:
     the data.
     """
     machine = {name: options.pop(name) for name in DEFAULTS}
+    sources, source = click.core.ParameterSource, ctx.get_parameter_source
+    given = {name: value for name, value in options.items() if source(name) is not sources.DEFAULT}
+    if options["resume"] and source("steps") is sources.DEFAULT_MAP:
+        del given["steps"]  # a preset's; the run may have been started with more
     names = {spec.name for spec in dataclasses.fields(Settings)} & set(options)
-    settings = Settings(**{name: options.pop(name) for name in names}, machine=machine)
+    values = {name: options.pop(name) for name in names}
+    settings = Settings(**values, machine=machine, given=frozenset(given) & names)
+    given = {name: value for name, value in given.items() if name in options}
     if settings.tensorboard:
         check_installed()
-    given = {
-        name: value
-        for name, value in options.items()
-        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-    }
     with Signals() as signals:
         try:
             return (resume_run if settings.resume else new_run)(settings, given, signals)
@@ -196,6 +211,7 @@ def new_run(settings: Settings, given: dict[str, Any], signals: Signals) -> int:
         folder.check_new()  # again: another run may have started and ended meanwhile
         loop = RunLoop(trainer, folder, held_out, metadata, settings, signals)
         loop.save()
+        folder.write_periods(settings.periods())
         folder.write_config(config)  # last: from now on the run can be resumed
         return loop.run()
 
@@ -209,8 +225,12 @@ def resume_run(settings: Settings, given: dict[str, Any], signals: Signals) -> i
     backend = settings.choose_backend()
     with contextlib.nullcontext() if backend.process else folder, PhotoFile(settings.data) as file:
         config = same_settings(folder.read_config(), given, settings.run)
+        settings = settings.as_before(folder.read_periods())
         check_data(file, config)
-        path, checkpoint = folder.newest_checkpoint(lambda text: tqdm.write(f"Warning: {one_line(text)}"))
+        path, checkpoint = folder.newest_checkpoint(
+            lambda text: tqdm.write(f"Warning: {one_line(text)}"), rename=not backend.process
+        )
+        check_same_config(folder.path / "config.json", config, path, checkpoint.config)
         check_steps(config, checkpoint.step)
         check_same_data(file, checkpoint.metadata)
         check_same_kernels(path, checkpoint.metadata, backend, settings.other_kernels)
@@ -224,6 +244,7 @@ def resume_run(settings: Settings, given: dict[str, Any], signals: Signals) -> i
         if backend.process:
             return follow(trainer, signals)
         folder.write_config(config)
+        folder.write_periods(settings.periods())
         folder.prune(settings.keep)  # a run killed between saving and pruning leaves one checkpoint too many
         click.echo(f"resuming after step {trainer.step} from {path}")
         metadata = {"note": "", "seconds": 0.0, **checkpoint.metadata}
@@ -251,6 +272,17 @@ def same_settings(stored: Config, given: dict[str, Any], run: str) -> Config:
                 f"omit --{name.replace('_', '-')}, or start a new run"
             )
     return stored.replace(steps=given.get("steps", stored.steps))
+
+
+def check_same_config(path: Path, config: Config, saved: Path, trained: Config) -> None:
+    """Raise ValueError if config.json differs from the configuration in a checkpoint, but for the steps."""
+    for spec in dataclasses.fields(Config):
+        here, there = getattr(config, spec.name), getattr(trained, spec.name)
+        if spec.name != "steps" and here != there:
+            raise ValueError(
+                f"{path}: has {spec.name}={here}, but {saved.name} was trained with {there}; correct the "
+                "file, or start a new run with --init"
+            )
 
 
 def check_steps(config: Config, done: int) -> None:
@@ -332,6 +364,10 @@ def start_from(trainer: Trainer, path: str) -> Metadata:
     with naming(path):
         trainer.start_from(checkpoint.swapping_G(), checkpoint.D)
     config = checkpoint.config
+    for name in SHAPELESS:
+        here, there = getattr(trainer.config, name), getattr(config, name)
+        if here != there:
+            tqdm.write(f"Warning: {path} was trained with {name}={there}, this run has {here}")
     return {
         "sha256": checkpoint.sha256,
         "step": checkpoint.step,
