@@ -85,7 +85,10 @@ def detect_command(src, samples):
     if not layouts:
         raise click.ClickException(f"{src}: matches no known layout; {hint(src, source)}")
     for name, inner in layouts:
-        click.echo("\n".join(describe_found(name, src, inner, find(LAYOUTS[name], inner), samples)))
+        layout = LAYOUTS[name]
+        options = layout.present(inner) if hasattr(layout, "present") else {}
+        found = find(layout, inner, options)
+        click.echo("\n".join(describe_found(name, src, inner, found, samples, options)))
 
 
 def hint(src, source):
@@ -100,8 +103,8 @@ def hint(src, source):
     )
 
 
-def describe_found(name, src, source, found, samples):
-    """Yield lines of text that summarize what a layout would yield."""
+def describe_found(name, src, source, found, samples, options):
+    """Yield lines of text that summarize what a layout would yield with some options."""
     complete = [pair for pair in found.pairs if source.has(pair.person) and source.has(pair.garment)]
     splits = {
         split or "no split": sum(pair.split == split for pair in complete)
@@ -117,7 +120,8 @@ def describe_found(name, src, source, found, samples):
     )
     yield from (f"  {one_line(pair.person)}  wears  {one_line(pair.garment)}" for pair in complete[:samples])
     yield from (f"  fault: {one_line(f.what)}: {one_line(f.why)}" for f in found.faults[:samples])
-    yield f"  python -m data_prep {name} {shlex.quote(src)} OUT.h5"
+    words = "".join(f" --{option} {value}" for option, values in options.items() for value in values)
+    yield f"  python -m data_prep {name} {shlex.quote(src)} OUT.h5{words}"
 
 
 def ingest_command(name, layout):

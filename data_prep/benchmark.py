@@ -70,7 +70,7 @@ def seconds(function, rounds):
 
 
 @click.command(cls=Command, context_settings={"show_default": True})
-@click.option("--pairs", default=150, type=click.IntRange(1), help="Number of pairs of JPEGs.")
+@click.option("--pairs", default=150, type=click.IntRange(2 * FEW), help="Number of pairs of JPEGs.")
 @size_option
 @click.option("--jobs", default=2, type=click.IntRange(1), help="Threads of both loops.")
 @click.option("--rounds", default=3, type=click.IntRange(1), help="Repetitions; the minimum counts.")

@@ -76,9 +76,12 @@ def skin_share(thumbnail):
 
 
 def has_face(image):
-    """Whether scikit-image's cascade detects a frontal face in the upper middle of a photo."""
+    """Whether scikit-image's cascade detects a frontal face in the upper middle of a photo.
+
+    Photos of extreme proportions show none; reducing a very wide one by its height would take any memory.
+    """
     width = max(1, round(image.width * FACE_HEIGHT / image.height))
-    if width < 2 * FACE_MIN:
+    if not 2 * FACE_MIN <= width <= 4 * FACE_HEIGHT:
         return False
     upper = image.resize((width, FACE_HEIGHT), Image.Resampling.BOX).crop(
         (width // 6, 0, width - width // 6, FACE_HEIGHT // 2)

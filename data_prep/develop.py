@@ -85,8 +85,9 @@ def read_mask(source, task, image, size, how):
         return None, (
             f"mask: {task.mask}: its size {full.width}x{full.height} does not match the photo's aspect ratio"
         )
-    fault = checks.mask_fault(full)
-    return (None, fault) if fault else (pack(fit(full, *size, how, fill=0)), None)
+    fitted = fit(full, *size, how, fill=0)
+    fault = checks.mask_fault(full) or checks.mask_fault(fitted)  # a crop may cut the garment off
+    return (None, fault) if fault else (pack(fitted), None)
 
 
 def open_mask(stream, task):

@@ -9,12 +9,13 @@ import collections
 import concurrent.futures
 import dataclasses
 import itertools
+import os
 
 from tqdm import tqdm
 
 from cagan_theano.io.text import printable
 from data_prep.develop import Task, develop
-from data_prep.layouts import LAYOUTS, find_root
+from data_prep.layouts import LAYOUTS, PATHS, find_root
 from data_prep.layouts.records import Fault, Pair
 from data_prep.picture import quiet
 from data_prep.plan import make_plan
@@ -62,9 +63,7 @@ def find(layout, source, options=None):
     for record in layout.records(source, **(options or {})):
         getattr(found, kinds.get(type(record), "unpaired")).append(record)
     found.pairs = list(dict.fromkeys(found.pairs))
-    found.faults += [
-        Fault(folder or ".", "links outside SRC (not followed)") for folder in dict.fromkeys(source.refused)
-    ]
+    found.faults += [Fault(folder or ".", why) for folder, why in source.refused.items()]
     return found
 
 
@@ -79,7 +78,9 @@ def ingest(name, src, out, settings=None, options=None):
     check_target(out)
     source = find_root(root, layout) or root
     found = find(layout, source, options)
-    report = Report(name, src, out, settings, options, source.base, VERSION)
+    told = {key: source.resolve(value) if value and key in PATHS else value
+            for key, value in (options or {}).items()}  # fmt: skip
+    report = Report(name, src, out, settings, told, source.base, VERSION)
     report.add_records(found)
     if not found.pairs:
         raise ValueError(
@@ -102,10 +103,12 @@ def ingest(name, src, out, settings=None, options=None):
         )
         report.add_plan(plan, metadata)
         if not plan.kept:
-            report.write_json()
+            known = os.path.exists(report.json_path)  # that of an earlier OUT, which stays
+            if not known:
+                report.write_json()
             raise ValueError(
-                f"{src}: none of {len(found.pairs)} pairs can be used "
-                f"({report.main_reasons()}); see {report.json_path}"
+                f"{src}: none of {len(found.pairs)} pairs can be used ({report.main_reasons()})"
+                + ("" if known else f"; see {report.json_path}")
             )
         keys = {task[:2]: key_of(task) for task in tasks}
         report.render_sheet(plan, lambda photo: work.images(keys[photo]))

@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 # The supported formats.  Pillow's other ones are excluded, some of which run another program (EPS).
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
@@ -22,6 +22,16 @@ FITS = ("pad", "crop")
 GAP = 2.0
 # The Hamming filter shrinks nearly as well as the bicubic one and takes two thirds of its time.
 SHRINK, ENLARGE = Image.Resampling.HAMMING, Image.Resampling.BICUBIC
+ORIENTATION = 0x0112  # EXIF tag: where the first row and column of the stored image are seen
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # Exceptions that Pillow's decoders raise on damaged data.
 DAMAGE = (
     OSError,
@@ -31,6 +41,7 @@ DAMAGE = (
     TypeError,
     KeyError,
     IndexError,
+    AttributeError,
     OverflowError,
     ZeroDivisionError,
     MemoryError,
@@ -82,15 +93,23 @@ def decode(stream, name, size=None, how: str = "pad") -> Image.Image:
     with open_image(stream, name, FORMATS) as image:
         if size is not None:
             image.draft(None, draft_size(image, size, how))
-        ImageOps.exif_transpose(image, in_place=True)
-        return to_rgb(image)
+        return to_rgb(upright(image))
 
 
 def upright_rgb(image: Image.Image, name) -> Image.Image:
     """A PIL image of any mode, upright, in mode RGB.  Raises as `decode`."""
     with one_line_errors(name, FORMATS):
         check_pixels(image)
-        return to_rgb(ImageOps.exif_transpose(image))  # a copy: the image is the caller's
+        return to_rgb(upright(image))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """An image turned as its EXIF orientation says, or itself.
+
+    Pillow's exif_transpose also writes the other EXIF data anew, and fails on odd ones.
+    """
+    turn = TURNS.get(image.getexif().get(ORIENTATION))
+    return image if turn is None else image.transpose(turn)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ class Source:
         self.given, self.root, self.base = os.path.abspath(root), os.path.realpath(root), base
         if not os.path.isdir(self.root):
             raise NotADirectoryError(f"{root}: not a folder; give the folder of the dataset")
-        self.refused = []  # folders that link outside SRC
+        self.refused = {}  # folder -> why nothing in it is read
         self._entries, self._stems = {}, {}
 
     def within(self, folder):
@@ -99,14 +99,16 @@ class Source:
         try:
             absolute = self.locate(folder)
         except ValueError:
-            self.refused.append(folder)
+            self.refused[folder] = "links outside SRC (not followed)"
             return (), ()
         try:
             with os.scandir(absolute) as found:
                 rows = sorted(
-                    (entry.name, entry.is_dir()) for entry in found if not entry.name.startswith(".")
+                    (entry.name, is_folder(entry)) for entry in found if not entry.name.startswith(".")
                 )
-        except OSError:
+        except OSError as error:
+            if os.path.isdir(absolute):
+                self.refused[folder] = f"cannot be read ({error.strerror})"
             return (), ()
         return (
             tuple(name for name, is_folder in rows if is_folder),
@@ -181,6 +183,14 @@ class Source:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield number, line.strip("\r\n")[:MAX_LINE]
+
+
+def is_folder(entry):
+    """Whether an entry of a folder is a folder; a link that leads nowhere or in circles is not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def stem(name):

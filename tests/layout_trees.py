@@ -158,14 +158,14 @@ def mpv(root):
 
 def mpv3d(root):
     """One folder of each kind and two lists with many spaces."""
-    names = [f"RE{n:03d}D05M-Q11@8=" for n in range(8)]
-    for n, name in enumerate(names):
+    names = [(f"RE{n:03d}D05M-Q11@{6 + n % 4}=", f"RE{n:03d}D05M-Q11@{10 + n % 3}=") for n in range(8)]
+    for n, (person, garment) in enumerate(names):
         x, y, mask = shots()[n]
-        save(f"{root}/image/{name}person_whole_front.png", x)
-        save(f"{root}/cloth/{name}cloth_front.jpg", y)
-        save(f"{root}/cloth-mask/{name}cloth_front_mask.jpg", article_mask(y))
-        save_labels(f"{root}/image-parse/{name}person_whole_front_label.png", mask, 5)
-    rows = [(f"{name}person_whole_front.png", f"{name}cloth_front.jpg") for name in names]
+        save(f"{root}/image/{person}person_whole_front.png", x)
+        save(f"{root}/cloth/{garment}cloth_front.jpg", y)
+        save(f"{root}/cloth-mask/{garment}cloth_front_mask.jpg", article_mask(y))
+        save_labels(f"{root}/image-parse/{person}person_whole_front_label.png", mask, 5)
+    rows = [(f"{person}person_whole_front.png", f"{garment}cloth_front.jpg") for person, garment in names]
     write_list(f"{root}/train_pairs.txt", rows[:6], "      ")
     write_list(f"{root}/test_pairs.txt", [rows[6], (rows[6][0], rows[7][1]), rows[7]], "   ")
 

@@ -1,6 +1,7 @@
 """Ingestion of photos: every layout, from a tree of rendered images to a training step."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,28 @@ def check_split(part, wanted, masks, garment_masks):
         _, y, mask = trees.shots()[n]
         assert not masks or overlap(part.mask[row], mask[:, ::-1] if mirrored else mask) > 0.97
         assert not garment_masks or overlap(part.y_mask[row], trees.article_mask(y)) > 0.97
+
+
+@pytest.mark.parametrize("name, lists", [("mpv", "MPV_192_256/*.txt"), ("mpv3d", "*.txt")])
+def test_names_alone_give_the_pairs_of_a_product(files, tmp_path, name, lists):
+    """The number after @ counts the photos of a product: person and garment never share it."""
+    tree = tmp_path / "tree"
+    shutil.copytree(files[name][0], tree)
+    for path in tree.glob(lists):
+        path.unlink()
+    assert f"\n{name}:" in "\n" + run("detect", tree)
+    run(name, tree, tmp_path / "o.h5", "--split", "train")
+    with PhotoFile(tmp_path / "o.h5") as file:
+        wanted = sorted((2 if name == "mpv" else 1) * list(range(8)))
+        check_split(file.split("train"), wanted, True, True)
+
+
+def test_detect_suggests_the_categories_that_are_there(files, tmp_path):
+    tree = tmp_path / "tree"
+    shutil.copytree(files["dresscode"][0], tree)
+    shutil.rmtree(tree / "upper_body")
+    said = run("detect", tree)
+    assert "OUT.h5 --category dresses" in said and " 0 pairs" not in said
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

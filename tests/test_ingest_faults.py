@@ -19,6 +19,8 @@ from data_prep import ingest as ingestion
 from data_prep.__main__ import cli
 from data_prep.ingest import GROUP, Settings, ingest
 from data_prep.photoshoot import render, shoot
+from data_prep.picture import decode
+from data_prep.source import Source
 from data_prep.store import PhotoFile, PhotoWriter
 from data_prep.work import RenderedRows
 
@@ -283,6 +285,64 @@ def test_no_usable_pair_is_one_error_and_a_report(capsys, tree, tmp_path):
     assert "none of 3 pairs can be used (3 unreadable)" in line and "o.report.json" in line
     assert len(json.loads((tmp_path / "o.report.json").read_text())["dropped"]) == 3
     assert not (tmp_path / "o.h5").exists()
+
+
+def test_the_report_of_an_earlier_file_stays(capsys, tree, tmp_path):
+    words = ["folders", "--persons", "a", "--garments", "b", "--overwrite"]
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.jpg").write_bytes(b"")
+    (tmp_path / "o.report.json").write_text('{"of": "an earlier file"}')
+    line = error(capsys, words[0], tmp_path, tmp_path / "o.h5", *words[1:])
+    assert "none of 1 pairs can be used (1 unreadable)" in line and "see " not in line
+    assert (tmp_path / "o.report.json").read_text() == '{"of": "an earlier file"}'
+
+
+def test_links_in_circles_do_not_hide_the_photos_beside_them(tree, tmp_path):
+    trees.two_folders(tmp_path)
+    (tmp_path / "my people" / "circle").symlink_to("circle")
+    assert (
+        ingest("folders", tmp_path, tmp_path / "o.h5", Settings(split="train"), OPTIONS).counts["train"] == 8
+    )
+
+
+def test_a_folder_that_cannot_be_read_is_told(tree, tmp_path, monkeypatch):
+    def scan(path):
+        if str(path).endswith("secret"):
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    listed = os.scandir
+    (tmp_path / "secret").mkdir()
+    monkeypatch.setattr("data_prep.source.os.scandir", scan)
+    source = Source(tmp_path)
+    assert source.images("secret") == () and source.images("none") == ()
+    assert source.refused == {"secret": "cannot be read (Permission denied)"}
+
+
+def test_absolute_paths_of_options_are_not_stored(tree, tmp_path):
+    trees.two_folders(tmp_path)
+    for name, given in (("a.h5", OPTIONS), ("b.h5", {k: f"{tmp_path}/{v}" for k, v in OPTIONS.items()})):
+        ingest("folders", tmp_path, tmp_path / name, Settings(split="train"), given)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def exif_photo(path):
+    """A JPEG that is to be rotated, and whose camera's name is a number."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "abcdefg"
+    Image.fromarray(np.full((40, 30, 3), 90, np.uint8)).save(path, exif=exif)
+    data = path.read_bytes()
+    text, number = (struct.pack("<HHI", 0x010F, kind, count) for kind, count in ((2, 8), (5, 1)))
+    big = [one[:2][::-1] + one[2:4][::-1] + one[4:][::-1] for one in (text, number)]
+    assert data.count(text) + data.count(big[0]) == 1
+    path.write_bytes(data.replace(text, number).replace(*big))
+
+
+def test_odd_exif_data_do_not_end_the_import(tmp_path):
+    exif_photo(tmp_path / "a.jpg")
+    with open(tmp_path / "a.jpg", "rb") as file:
+        assert decode(file, "a.jpg").size == (40, 30)
 
 
 def test_two_files_for_one_id(tree, tmp_path):

@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import json
+from types import SimpleNamespace
 
 import h5py
 import layout_trees as trees
@@ -13,7 +15,7 @@ from PIL import Image
 
 from cagan_theano import weights
 from data_prep import checks
-from data_prep.develop import Developed
+from data_prep.develop import Developed, Task, develop
 from data_prep.ingest import WINDOW, in_parallel
 from data_prep.layouts import LAYOUTS
 from data_prep.layouts.records import Fault, Pair, Unpaired, list_rows
@@ -322,6 +324,36 @@ def test_a_face_in_a_garments_photo_is_found():
     assert "a face" in checks.person_doubt(canvas, thumbnail, checks.find_foreground(thumbnail))
 
 
+def test_a_wide_picture_has_no_face_and_is_not_enlarged():
+    """By its height it would be reduced to 704 million pixels of width."""
+    wide = SimpleNamespace(width=8_000_000, height=2, resize=None)
+    assert not checks.has_face(wide)
+
+
+def test_a_crop_that_cuts_the_garment_off_is_a_fault(tmp_path):
+    photo, mask = np.full((200, 600, 3), 240, np.uint8), np.zeros((200, 600), np.uint8)
+    mask[60:150, 20:110] = 255
+    trees.save(tmp_path / "x.png", np.where(mask[..., None], np.uint8(60), photo))
+    trees.save(tmp_path / "m.png", mask)
+    task = Task("x", "x.png", "m.png", ())
+    for how, fault in (("pad", None), ("crop", "mask: contains no garment")):
+        found = develop(Source(tmp_path), task, (128, 96), how)
+        assert (found.mask is None) == (fault is not None)
+        assert fault is None or found.mask_fault.startswith(fault)
+
+
+def test_the_mask_of_a_photo_of_another_shape_is_fitted_as_the_photo_is(tmp_path):
+    """Pixels and mask are one picture, at another size, padded or cropped."""
+    seen = np.zeros((200, 100), np.uint8)
+    seen[70:130, 30:80] = 255
+    trees.save(tmp_path / "x.png", np.repeat(seen[..., None], 3, axis=2))
+    trees.save(tmp_path / "m.png", seen)
+    for how in ("pad", "crop"):
+        found = develop(Source(tmp_path), Task("x", "x.png", "m.png", ()), (128, 96), how)
+        pixels, mask = unpack(found.pixels, (128, 96, 3)), unpack(found.mask, (128, 96))
+        assert np.array_equal(pixels[..., 0] > 127, mask > 127) and 300 < (mask > 127).sum() < 6000, how
+
+
 def check(picture):
     """(blank fault, person doubt) of an image."""
     image = Image.fromarray(picture)
@@ -391,6 +423,8 @@ def test_swaps_without_a_truth_are_read(tmp_path):
 
 
 FAULTS = {
+    "not printable text": lambda file: named(file, ["a", "\x1b[2J"]),
+    "is not printable": lambda file: named(file, ["a", 3]),
     "/test/triples/mask is missing": lambda file: file["test/triples"].create_dataset(
         "x_ij", data=np.zeros((2, 16, 16, 3), np.uint8)
     ),
@@ -401,6 +435,11 @@ FAULTS = {
     ),
     "a garment with itself": lambda file: replace(file, "test/triples/j", np.int32([0, 0])),
 }
+
+
+def named(file, words):
+    """Add an attribute with these words."""
+    file.create_dataset("test/attributes/kind", data=np.zeros(3, np.uint8)).attrs["names"] = json.dumps(words)
 
 
 def replace(file, name, data):

@@ -125,6 +125,7 @@ def interrupted(shot, tmp_path, monkeypatch):
         return worn(*arguments)
 
     monkeypatch.setattr(render, "render_worn", render_worn)
+    monkeypatch.setattr(shoot._mapper, "CHUNK", 64)  # so few images are rendered in this process
     with pytest.raises(KeyboardInterrupt, match="run the same command again"):
         shoot.shoot(tmp_path / "o.h5", 8, SIZE, seed=3, held_out=6, jobs=1)
     assert os.listdir(tmp_path) == ["o.h5.work"]
@@ -161,6 +162,13 @@ def test_going_on_is_not_overwriting(interrupted, capsys):
     assert run(capsys, *words, "--seed", 4)[0] == 1 and os.path.isfile(f"{path}.work")
     assert run(capsys, *words, "--seed", 4, "--overwrite")[0] == 0 and len(calls) == 10 + 20 - 9
     assert path.read_bytes() != before and os.listdir(path.parent) == ["o.h5"]
+
+
+def test_a_killed_process_ends_the_shoot(monkeypatch):
+    """A pool waits for ever for the results of a process that was killed."""
+    monkeypatch.setattr(shoot._mapper, "PATIENCE", 0.2)
+    with shoot._mapper(2) as run, pytest.raises(ValueError, match="a process was killed, .* fewer --jobs"):
+        list(run(os._exit, [9] * 40))
 
 
 def test_two_shoots_do_not_write_one_file(interrupted):

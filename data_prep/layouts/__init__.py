@@ -1,7 +1,8 @@
 """Layouts of datasets on disk.
 
 A layout is a module that determines which photos belong together.  It defines NAME, TITLE,
-`matches(source)` for `detect`, `records(source, **options)` and, if it takes options, OPTIONS.  To add
+`matches(source)` for `detect`, `records(source, **options)` and, if it takes options, OPTIONS and perhaps
+`present(source)`, the options that `detect` suggests: name -> words.  To add
 one, write the module and list it in LAYOUTS.
 """
 
@@ -19,6 +20,9 @@ from data_prep.layouts import (
     mpv3d,
     viton_hd,
 )
+
+PATHS = ("persons", "garments", "parse", "listed")
+"""Options of layouts that are paths, relative to SRC or inside it."""
 
 LAYOUTS = {
     module.NAME: module

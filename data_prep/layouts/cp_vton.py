@@ -16,7 +16,7 @@ RULES = tree.Rules(worn_garment, product=lambda name: name.removesuffix("_1"))
 
 def matches(source):
     """Whether the stems of photos end in _0 and those of their garments in _1."""
-    return tree.follows(source, worn_garment)
+    return tree.follows(source, RULES)
 
 
 def records(source):

@@ -24,6 +24,12 @@ def matches(source):
     return any(source.has(f"{category}/images") for category in LABELS)
 
 
+def present(source):
+    """The options for a copy without the default category: those that it has."""
+    found = tuple(category for category in LABELS if source.has(f"{category}/images"))
+    return {} if "upper_body" in found else {"category": found}
+
+
 def records(source, category=("upper_body",)):
     """Yield the records of the selected categories."""
     for name in category:

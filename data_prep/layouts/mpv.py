@@ -1,9 +1,11 @@
 """MPV: several poses of a person in one garment, in lists of four columns."""
 
 from data_prep.layouts.records import Fault, Pair, Unpaired, clean, file_name, list_rows, same_file
+from data_prep.source import stem
 
 NAME = "mpv"
-TITLE = "MPV: all/X/X-Q11@8=person_half_front.jpg, ...=cloth_front.jpg, all_poseA_poseB_*.txt"
+TITLE = "MPV: all/X/X-Q11@8=person_half_front.jpg, ...@9=cloth_front.jpg, all_poseA_poseB_*.txt"
+GARMENT = "=cloth_front"
 LABELS = (5, 7)
 COLUMNS = 4  # pose A, pose B, garment, split
 
@@ -63,9 +65,10 @@ def folder_records(source):
     """Yield the records of a copy without lists, from the names alone."""
     for folder in source.folders("all"):
         names = source.images(f"all/{folder}")
+        garments = {product(name): name for name in reversed(names) if stem(name).endswith(GARMENT)}
         for name in names:
-            garment = f"{name.partition('=')[0]}=cloth_front.jpg"
             if "=person_" in name and "front" in name:
+                garment = garments.get(product(name), f"{product(name)}{GARMENT}.jpg")
                 yield make_pair(source, f"all/{folder}/{name}", f"all/{folder}/{garment}", "")
 
 

@@ -3,18 +3,19 @@
 from data_prep.layouts import tree
 
 NAME = "mpv3d"
-TITLE = "MPV3D: image/X@8=person_whole_front.png, cloth/X@8=cloth_front.jpg, *_pairs.txt"
+TITLE = "MPV3D: image/X@8=person_whole_front.png, cloth/X@9=cloth_front.jpg, *_pairs.txt"
 PERSON, GARMENT = "=person_whole_front", "=cloth_front"
 
 
-def worn_garment(name):
-    """X@8=person_whole_front -> X@8=cloth_front; None for other names."""
-    return name.removesuffix(PERSON) + GARMENT if name.endswith(PERSON) else None
+def product(name):
+    """X@8=person_whole_front, X@9=cloth_front -> X; the numbers count the photos of a product."""
+    return name.partition("@")[0]
 
 
 RULES = tree.Rules(
-    worn_garment,
-    product=lambda name: name.partition("@")[0],
+    worn_garment=lambda name: product(name) if name.endswith(PERSON) else None,
+    key=lambda name: product(name) if name.endswith(GARMENT) else None,
+    product=product,
     parse_ending="_label",
     mask_ending="_mask",
     labels=(5,),
@@ -23,7 +24,7 @@ RULES = tree.Rules(
 
 def matches(source):
     """Whether photos and garments follow MPV3D's naming."""
-    return tree.follows(source, worn_garment)
+    return tree.follows(source, RULES)
 
 
 def records(source):

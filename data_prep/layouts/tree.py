@@ -31,14 +31,16 @@ GARMENT_MASKS = ("cloth-mask", "cloth_mask", "cloth_mask-bytedance")
 class Rules(NamedTuple):
     """Naming rules of a layout of this kind.
 
-    worn_garment: the stem of a person's photo -> the stem of the garment worn in it, or None if the name
-    does not determine it.  product: the stem of a garment -> its product.  lists_true: whether rows of
+    worn_garment: the stem of a person's photo -> the key of the garment worn in it, or None if the name
+    does not determine it.  key: the stem of a garment -> its key, by default the stem itself; None if it
+    is not to be worn.  product: the stem of a garment -> its product.  lists_true: whether rows of
     train lists are true pairs; if not, column 2 is a garment to put on.  parse_ending, mask_ending:
     suffixes of the stems of label maps and garment masks.  labels: the garment's labels, if they differ
     from PARSES.
     """
 
     worn_garment: Callable
+    key: Callable = str
     product: Callable = stem
     lists_true: bool = True
     parse_ending: str = ""
@@ -88,14 +90,22 @@ def lists(source, folder, split):
     )
 
 
-def follows(source, worn_garment):
-    """Whether some of the first photos of a tree have the garments that `worn_garment` names."""
+def follows(source, rules):
+    """Whether some of the first photos of a tree have the garments that the rules name."""
     for part in parts(source):
-        garments = source.by_stem(part.garments)
-        names = [worn_garment(stem(name)) for name in source.images(part.persons)[:20]]
-        if any(name in garments for name in names if name):
+        garments = garments_by_key(source, part, rules)
+        keys = [rules.worn_garment(stem(name)) for name in source.images(part.persons)[:20]]
+        if any(key in garments for key in keys if key is not None):
             return True
     return False
+
+
+def garments_by_key(source, part, rules):
+    """The stems of a part's garments: key -> the first stem with this key."""
+    keys = {}
+    for name in source.by_stem(part.garments):
+        keys.setdefault(rules.key(name), name)
+    return keys
 
 
 def records(source, rules):
@@ -115,7 +125,8 @@ def part_records(source, part, rules):
                 yield fault
     if not part.lists:
         worn = {f"{part.persons}/{name}": None for name in source.images(part.persons)}
-    yield from (make_pair(source, part, rules, *row) for row in worn.items())
+    keys = garments_by_key(source, part, rules)
+    yield from (make_pair(source, part, rules, keys, *row) for row in worn.items())
     yield from unpaired
 
 
@@ -131,12 +142,13 @@ def take_row(source, part, rules, row, worn, unpaired):
     person = in_folder(source, part.persons, person)
     garment = in_folder(source, part.garments, garment)
     expected = rules.worn_garment(stem(person))
-    if expected == stem(garment) or (expected is None and part.split != "test" and rules.lists_true):
+    known = expected is not None
+    if expected == rules.key(stem(garment)) if known else part.split != "test" and rules.lists_true:
         if worn.get(person) not in (None, garment):
             return Fault(place, f"a second garment for {person}")
         worn[person] = garment
         return None
-    if expected is not None:
+    if known:
         worn.setdefault(person, None)
     if part.split == "test":
         unpaired[Unpaired(person, garment)] = None
@@ -145,12 +157,16 @@ def take_row(source, part, rules, row, worn, unpaired):
     return None
 
 
-def make_pair(source, part, rules, person, garment):
-    """The `Pair` of a person's photo and a garment, by default the one that its name determines."""
+def make_pair(source, part, rules, keys, person, garment):
+    """The `Pair` of a person's photo and a garment, by default the one that its name determines.
+
+    keys: see `garments_by_key`.
+    """
     if garment is None:
-        name = rules.worn_garment(stem(person))
-        if name is None:
+        key = rules.worn_garment(stem(person))
+        if key is None:
             return Fault(person, "its name does not determine the garment")
+        name = keys.get(key, key)
         garment = same_file(source, part.garments, f"{name}{person[person.rfind('.') :]}")
     parse, mask = None, None
     if part.parse:

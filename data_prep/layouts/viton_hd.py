@@ -9,7 +9,7 @@ RULES = tree.Rules(worn_garment=lambda name: name, lists_true=False)
 
 def matches(source):
     """Whether photos and garments have the same names."""
-    return tree.follows(source, RULES.worn_garment)
+    return tree.follows(source, RULES)
 
 
 def records(source):

@@ -257,7 +257,9 @@ def check_renderer():
 def _render_all(tasks, total, finished, jobs):
     """Render the remaining ones of ``total`` tasks in order."""
     done = len(finished)
-    jobs = min(jobs, max(1, (total - done) // _mapper.CHUNK))  # starting a process costs more than a chunk
+    # starting a process costs more than a chunk.  By the total, not by what is left: sums of one thread
+    # and of several round differently
+    jobs = min(jobs, max(1, (total - done) // _mapper.CHUNK)) if total >= 2 * _mapper.CHUNK else 0
     with tqdm(total=total, initial=done, unit="image", desc="photoshoot") as bar, _mapper(jobs) as run:
         for row in run(_call, itertools.islice(tasks, done, None)):
             finished.put(row)
@@ -318,15 +320,19 @@ def _deferred_interrupts():
 
 
 class _mapper:  # noqa: N801 - used like a function
-    """Context manager that gives an ordered map over ``jobs`` processes, or this process if jobs is 1."""
+    """Context manager that gives an ordered map over ``jobs`` processes, or this process if jobs is 0.
+
+    Raises ValueError if a process is killed, for example for lack of memory.
+    """
 
     CHUNK = 8  # tasks sent to a process at once
+    PATIENCE = 5.0  # seconds without a result after which the processes are looked at
 
     def __init__(self, jobs):
         self.jobs, self.pool = jobs, None
 
     def __enter__(self):
-        if self.jobs == 1:
+        if not self.jobs:
             return map
         os.environ.update({name: "1" for name in THREADS})  # read by the spawned children
         context = multiprocessing.get_context("spawn")
@@ -335,7 +341,22 @@ class _mapper:  # noqa: N801 - used like a function
         if interrupted:
             self.__exit__()
             raise KeyboardInterrupt
-        return functools.partial(self.pool.imap, chunksize=self.CHUNK)
+        return self._map
+
+    def _map(self, function, tasks):
+        workers = multiprocessing.active_children()
+        results = self.pool.imap(function, tasks, chunksize=self.CHUNK)
+        while True:
+            try:
+                yield results.next(self.PATIENCE)
+            except StopIteration:
+                return
+            except multiprocessing.TimeoutError:
+                if not all(worker.is_alive() for worker in workers):  # the pool would wait for ever
+                    raise ValueError(
+                        "a process was killed, perhaps for lack of memory; progress is saved, run the same "
+                        "command again, with fewer --jobs"
+                    ) from None
 
     def __exit__(self, *_):
         if self.pool:

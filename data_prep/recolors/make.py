@@ -81,7 +81,7 @@ def recolor(src, out, settings=None):
         )
     with quiet():
         styles, left_out = examine_styles(source, found.styles)
-        left_out += [f"{folder}: links outside SRC" for folder in dict.fromkeys(source.refused)]
+        left_out += [f"{folder}: {why}" for folder, why in source.refused.items()]
         if not styles:
             raise ValueError(
                 f"{src}: none of {len(found.styles)} styles can be used "
