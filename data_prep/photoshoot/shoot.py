@@ -294,6 +294,11 @@ def _call(task):
     return {name: pack(value) if name in IMAGES else value for name, value in task().items()}
 
 
+def _in_turn(function, tasks):
+    """The results of a function for a chunk of tasks."""
+    return [function(task) for task in tasks]
+
+
 def _serve():
     """Initialize a worker: the parent handles Ctrl-C, and workers exit when the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -345,10 +350,12 @@ class _mapper:  # noqa: N801 - used like a function
 
     def _map(self, function, tasks):
         workers = multiprocessing.active_children()
-        results = self.pool.imap(function, tasks, chunksize=self.CHUNK)
+        tasks = iter(tasks)
+        chunks = iter(lambda: list(itertools.islice(tasks, self.CHUNK)), [])
+        results = self.pool.imap(functools.partial(_in_turn, function), chunks)
         while True:
             try:
-                yield results.next(self.PATIENCE)
+                yield from results.next(self.PATIENCE)
             except StopIteration:
                 return
             except multiprocessing.TimeoutError:
