@@ -120,8 +120,9 @@ def test_one_cpu_is_as_many_devices_as_asked_for(monkeypatch):
     assert benchmark.virtual_devices("ours:devices=4", "gpu") == {}
 
 
-def test_multiplications_are_counted_as_loops_would():
-    config = small_config(height=32, width=64)
+@pytest.mark.parametrize("changes", [{}, {"d_widths": (8, 10, 12)}])
+def test_multiplications_are_counted_as_loops_would(changes):
+    config = small_config(height=32, width=64, **changes)
     networks = build_networks(config)
     checkpoint = Checkpoint(config, 0, values_of(networks.G.params), values_of(networks.D.params))
 

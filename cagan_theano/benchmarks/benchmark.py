@@ -23,8 +23,9 @@ import numpy as np
 
 from cagan_theano import options, weights
 from cagan_theano.checkpoint import load_checkpoint
+from cagan_theano.config import NETWORKS
 from cagan_theano.io.command import Command
-from cagan_theano.io.files import write_atomically, write_between
+from cagan_theano.io.files import check_folder, check_markers, write_atomically, write_between
 from data_prep.options import parse_size
 
 WORKER = ("-m", "cagan_theano.benchmarks.contenders")
@@ -108,8 +109,10 @@ def flops(task: str, checkpoint, height: int, width: int, batch: int) -> float:
 
     A step: one forward pass of G for x_ij; for D's update, forward and backward passes of D on three
     inputs; for G's update, forward passes of the cycle through G and of D, a backward pass of D to its
-    input, and two backward passes of G.
+    input, and two backward passes of G.  Raises ValueError for layers that are not the paper's.
     """
+    if extra := [name for name in checkpoint.config.ours() if name in NETWORKS]:
+        raise ValueError(f"{extra[0]}: only the paper's networks are benchmarked; give other weights")
 
     def products(params, inner):  # for one image, per layer
         return {
@@ -119,8 +122,9 @@ def flops(task: str, checkpoint, height: int, width: int, batch: int) -> float:
             for level in [inner(name)]
         }
 
+    depth = len(checkpoint.config.d_widths)
     g = products(checkpoint.G, level_of_G)
-    d = products(checkpoint.D, lambda name: 4 if name == "head.W" else int(name[5]))
+    d = products(checkpoint.D, lambda name: depth if name == "head.W" else int(name[5]))
     G, D = sum(g.values()), sum(d.values())
     steps = 6 * G - g["encoder1.W"] + 11 * D - 3 * d["layer1.W"]
     return 2.0 * batch * (G if task == "swap" else steps)
@@ -346,19 +350,15 @@ def command(tasks, sizes, batches, kinds, rounds, repeats, torch_python, documen
     """Time this package against PyTorch and ONNX Runtime."""
     loaded, about, out = load_checkpoint(checkpoint), machine(device), Path(out)
     pythons, results = {"torch": torch_python, "onnx": torch_python}, []
-    for case in [Case(task, *size, batch) for size in sizes for task in tasks for batch in batches]:
+    cases = [Case(task, *size, batch) for size in sizes for task in tasks for batch in batches]
+    work = {case: flops(case.task, loaded, *case[1:]) for case in cases}
+    check_writable(out, document, (BEGIN, END))  # before an hour of measuring
+    for case in cases:
         click.echo(f"{case} ...", err=True)
         contenders = [kind for kind in kinds if case.task == "swap" or not kind.startswith("onnx")]
         rows = compare(case, contenders, checkpoint, device, rounds, repeats, pythons)
-        results.append(
-            {
-                "case": str(case),
-                "batch": case.batch,
-                "rows": rows,
-                "flops": flops(case.task, loaded, *case[1:]),
-            }
-        )
-    save(results, about, out, document)
+        results.append({"case": str(case), "batch": case.batch, "rows": rows, "flops": work[case]})
+        save(results, about, out, document)  # after each, so that an interruption loses only one
 
 
 def save(results: list, about: str, out: Path, document) -> None:
@@ -367,6 +367,14 @@ def save(results: list, about: str, out: Path, document) -> None:
     figure = draw(results, about) if timed else None
     record = {"about": about, "results": results}
     write(out, "performance", record, table(results), figure, document, (BEGIN, END))
+
+
+def check_writable(out: Path, document, markers) -> None:
+    """Raise ValueError or OSError unless `write` can write to the folder and the document."""
+    out.mkdir(parents=True, exist_ok=True)
+    check_folder(out / "performance.json")
+    if document:
+        check_markers(document, *markers)
 
 
 def write(out: Path, name: str, record: dict, tables: str, figure, document, markers) -> None:

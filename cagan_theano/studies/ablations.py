@@ -17,7 +17,7 @@ import numpy as np
 from cagan_theano import options, weights
 from cagan_theano.evaluation import evaluate, held_out, measures
 from cagan_theano.io.command import Command
-from cagan_theano.io.files import digest_of, write_atomically, write_between
+from cagan_theano.io.files import check_markers, digest_of, write_atomically, write_between
 from cagan_theano.studies import scaling, study, trainings
 from cagan_theano.studies.agreement import agreement, read_studies
 from cagan_theano.studies.plan import read_plan
@@ -27,6 +27,11 @@ EXAMPLES = 4
 
 MARKERS = "<!-- study {} -->", "<!-- end of study {} -->"
 """Around the tables of a plan in a document, with the name of the plan."""
+
+
+def markers_of(plan):
+    """The ``MARKERS`` of a plan."""
+    return [marker.format(Path(plan.path).stem) for marker in MARKERS]
 
 
 def evaluated(plan, out, reading, seed, device, photos=None):
@@ -248,8 +253,7 @@ def write_study(plan, out, device, copy=None, photos=None, document=None, agains
         write_atomically(path, content)
         click.echo(f"wrote {path}")
     if document:
-        name = Path(plan.path).stem
-        write_between(document, study.markdown(found), *(marker.format(name) for marker in MARKERS))
+        write_between(document, study.markdown(found), *markers_of(plan))
         click.echo(f"wrote {document}")
     click.echo(study.markdown(found))
 
@@ -314,7 +318,9 @@ def command(plan, out, only, listed, no_training, results, photos, document, job
     names = ["ablations", Path(plan.path).stem, *([Path(data).stem] if data else [])]
     out = Path(out) if out else Path("runs") / "_".join(names)
     chosen = plan.named(only)
-    studies = read_studies(against, plan.baseline)  # before hours of training
+    studies = read_studies(against, plan.baseline)  # these before hours of training
+    if document:
+        check_markers(document, *markers_of(plan))
     if listed:
         list_state(plan, out, chosen)
         return
