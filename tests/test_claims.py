@@ -420,6 +420,19 @@ def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
     assert "swaps" not in found and found["n"] == 6 and found["trained_n"] == 5
     assert {k: e["n"] for k, e in found["controlled"]["kinds"].items()} == dict.fromkeys(shoots.FIELDS, 4)
     assert found["clutter"]["n"] == 4 and found["speed"]["value"] > 0
+    for entry in found["gap"].values():
+        assert entry["gap"]["value"] == pytest.approx(entry["held_out"]["value"] - entry["trained"]["value"])
+    for name in claims.COMPARED:
+        street, studio = found["clutter"]["measures"][name]["value"], found["measures"][name]["value"]
+        assert found["clutter"]["gap"][name]["value"] == pytest.approx(street - studio)
+    kinds = {kind: one["changed"]["value"] for kind, one in found["controlled"]["kinds"].items()}
+    for kind, less in found["controlled"]["color_less"].items():
+        assert less["value"] == pytest.approx(kinds["color"] - kinds[kind])
     text = (tmp_path / "c.md").read_text()
+    model.sha256 = "cd" * 32  # of other weights, everything is measured anew
+    with pytest.raises(SystemExit):
+        main(claims.command, [*arguments, "--photos", str(others)])
+    said = capsys.readouterr().out
+    assert "already" not in said and said.count("wrote") == 3
     assert "step 7 of 10000 (**unfinished**)" in text and str(tmp_path) not in text
     assert all(np.isfinite(found["measures"][n]["value"]) for n in ("inside", "cycle"))

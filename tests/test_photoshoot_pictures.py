@@ -122,10 +122,13 @@ def test_the_head_of_a_swap_is_the_photos(n):
     assert (first[head] < 240).any() and difference(first[head], other[head]).max() <= 1
 
 
-@pytest.mark.parametrize("n", range(4))
-def test_the_mask_is_where_the_color_changes(n):
+@pytest.mark.parametrize("n, border", [(0, None), (1, None), (2, None), (3, (0.12, 0.06, 0.0, 0.04))])
+def test_the_mask_is_where_the_color_changes(n, border):
+    """Also in a photo that a border makes smaller, with its mask."""
+    person = model(n)
+    person = dataclasses.replace(person, photo={**person.photo, "border": border})
     (a, mask), (b, _) = (
-        render.render_worn(model(n), plain(color), SIZE) for color in ((0.9, 0.1, 0.1), (0.1, 0.2, 0.9))
+        render.render_worn(person, plain(color), SIZE) for color in ((0.9, 0.1, 0.1), (0.1, 0.2, 0.9))
     )
     change, region = difference(a, b), mask > 127
     changed = change > np.median(change[region]) / 2

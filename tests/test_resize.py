@@ -51,6 +51,32 @@ def test_pixels_are_averages_of_the_larger_ones(tmp_path):
         assert photos.mask is None and photos.triples.x_ij is None and list(photos.triples.j) == [1]
 
 
+def test_every_row_and_swap_has_its_own_pixels(tmp_path):
+    """More rows than are reduced at once, and swaps of which the first ones are not kept."""
+    rng = np.random.default_rng(3)
+    draw = lambda *shape: np.uint8(gaussian_filter(rng.uniform(0, 255, shape), (3, 3, 0)[: len(shape)]))  # noqa: E731
+    rows = [{"x": draw(32, 32, 3), "y": draw(32, 32, 3), "mask": draw(32, 32)} for _ in range(70)]
+    swaps = [(69, 68), (1, 0), (5, 66), (2, 3)]
+    truths = [{"x_ij": draw(32, 32, 3), "mask": draw(32, 32)} for _ in swaps]
+    with PhotoWriter(tmp_path / "a.h5", 32, 32, {"program": "tests"}) as writer:
+        for n, row in enumerate(rows):
+            writer.add("train", row["x"], row["y"], n, n, row["mask"])
+        for (i, j), truth in zip(swaps, truths):
+            writer.add_triple(i, j, truth["x_ij"], truth["mask"], split="train")
+    for pairs, kept in ((None, [0, 1, 2, 3]), (67, [1, 2, 3]), (4, [1, 3])):
+        resize_file(tmp_path / "a.h5", tmp_path / f"{pairs}.h5", (16, 16), pairs)
+        with PhotoFile.open(tmp_path / f"{pairs}.h5") as file:
+            part = file.split("train")
+            assert [tuple(swap) for swap in zip(part.triples.i, part.triples.j)] == [swaps[n] for n in kept]
+            found = [(getattr(part, name)[n], rows[n][name]) for n in range(len(part)) for name in rows[0]]
+            found += [(getattr(part.triples, name)[n], truths[k][name])
+                      for n, k in enumerate(kept) for name in truths[0]]  # fmt: skip
+            assert len(found) == 3 * (pairs or 70) + 2 * len(kept)
+            for small, large in found:
+                means = large.reshape(16, 2, 16, 2, -1).mean((1, 3)).reshape(small.shape)
+                assert np.abs(small - means).max() <= 12
+
+
 def test_the_same_file_gives_the_same_bytes(half, tmp_path):
     resize_file(half[0], tmp_path / "again.h5", (16, 16))
     assert (tmp_path / "again.h5").read_bytes() == half[1].read_bytes()

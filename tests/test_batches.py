@@ -1,0 +1,131 @@
+"""Minibatches and the photos in memory, on images that all differ and that no mirror leaves as they are."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from network_toys import evaluate, small_config
+from test_options import augmented
+from tqdm import tqdm
+
+from cagan_theano.learning import batches, texture
+from cagan_theano.learning.functions import Networks, losses_of_G
+from cagan_theano.learning.photos import read_rows
+from cagan_theano.learning.sampling import Indices
+from cagan_theano.network.generator import Generated
+
+PHOTOS, SWAPS, N = 5, 3, 2
+ROWS = dict(i=[3, 0], j=[1, 4], k=[2, 1], mirror=[1, 0], dy=[2, -1], dx=[-3, 0])
+CONFIGS = {
+    "together": dict(augmentation="mirror", mismatch="apart"),
+    "apart": dict(augmentation="mirror+crop", mirror="apart", mismatch="apart", mask="prior"),
+    "true swaps": dict(augmentation="mirror+crop", gamma_truth=1.0, gamma_region=1.0, mask="prior"),
+    "region": dict(augmentation="mirror", gamma_region=1.0),
+}  # fmt: skip
+
+
+def draw(config):
+    """Arrays of Indices; with true swaps, the images of people are those and the photos."""
+    rows = {name: np.int32(values) for name, values in ROWS.items()}
+    if config.mirrors_apart:
+        rows["mirror_y"] = np.int32([0, 1])
+    if config.needs_truth:
+        rows |= {"person": np.int32([0, 6]), "truth": np.int32([7, 2])}
+    return rows
+
+
+def arrays(seed=0):
+    """x of people, y of articles, masks; noise, so that no two rows and no mirror image are alike."""
+    rng = np.random.default_rng(seed)
+    x, mask = (rng.integers(0, 256, (PHOTOS + SWAPS, 32, 32, c), np.uint8) for c in (3, 1))
+    return x, rng.integers(0, 256, (PHOTOS, 32, 32, 3), np.uint8), mask
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_minibatch_is_its_rows_moved_one_pixel_at_a_time(name):
+    config = small_config(batch_size=N, **CONFIGS[name])
+    rows, (x, y, mask) = draw(config), arrays()
+
+    def build(x, y, mask, *indices):
+        named = dict(zip(rows, indices))
+        batch = batches.symbolic_batch(x, y, mask, Indices(**named), config)
+        return [part for part in batch if part is not None]
+
+    found = evaluate(build, x, y, mask, *rows.values())
+    shifts = type("Draw", (), {key: rows[key] if "crop" in config.augmentation else np.zeros(N, int)
+                               for key in ("dy", "dx")})  # fmt: skip
+
+    def moved(source, numbers, flips):
+        images = [augmented(source[row], flips[n], n, shifts) for n, row in enumerate(numbers)]
+        return np.stack(images).transpose(0, 3, 1, 2).astype(float)
+
+    own, other = rows["mirror"], rows.get("mirror_y", rows["mirror"])
+    person = rows.get("person", rows["i"])
+    expected = [moved(x, person, own), moved(y, rows["i"], own), moved(y, rows["j"], other)]
+    expected = [image * 2 / 255 - 1 for image in [*expected, moved(y, rows["k"], other)]]
+    if config.takes_mask:
+        expected.append(moved(mask, person, own) / 255)
+    if config.needs_truth:
+        expected.append(moved(x, rows["truth"], own) * 2 / 255 - 1)
+    if config.gamma_region:
+        both = moved(mask, person, own) > 127, moved(mask, rows["truth"], own) > 127
+        expected.append(both[0] | both[1])
+    assert len(found) == len(expected)
+    for one, value in zip(found, expected):
+        np.testing.assert_allclose(one, value, atol=1e-6)
+
+
+def test_every_photo_is_read_in_its_place():
+    """More photos than are read at once, from two columns."""
+    rng = np.random.default_rng(1)
+    columns = [rng.integers(0, 256, (n, 4, 4, 3), np.uint8) for n in (10, 7)]
+    digest = hashlib.sha256()
+    with tqdm(total=17, disable=True) as bar:
+        found = read_rows(columns, "rgb", bar, digest, chunk=4)
+    np.testing.assert_array_equal(found, np.concatenate(columns))
+
+
+class Fixed:
+    """A G with given results, that keeps what it is given."""
+
+    def __init__(self, alpha, x_tilde_ij, x_ij, output):
+        self.made, self.output = Generated(alpha, x_tilde_ij, x_ij), output
+
+    def channels(self, *_):
+        return self.output
+
+    def painted(self, *_):
+        return self.made
+
+
+def test_the_texture_of_y_j_and_the_region_of_alpha_with_its_prior(jax_backend):
+    """The terms as `losses_of_G` composes them, each against its own definition."""
+    config = small_config(batch_size=N, gamma_adv=0.0, gamma_c=0.0, gamma_texture=1.0, gamma_region=1.0,
+                          mask="prior")  # fmt: skip
+    rng = np.random.default_rng(2)
+    images = [rng.uniform(-1, 1, (N, 3, 32, 32)).astype("float32") for _ in range(5)]
+    x_i, y_i, y_j, x_tilde, x_ij = images
+    output = rng.normal(0, 1, (N, 4, 32, 32)).astype("float32")
+    alpha, m_i, region = (rng.uniform(0, 1, (N, 1, 32, 32)).astype("float32") for _ in range(3))
+    region = (region > 0.5).astype("float32")
+    alpha[:, :, 4:28, 4:28] = 0.8  # the texture's filters fit in
+    y_j *= np.float32(0.3)
+
+    def build(x_i, y_i, y_j, x_tilde, x_ij, output, alpha, m_i, region):
+        networks = Networks(Fixed(alpha, x_tilde, x_ij, output), None)
+        batch = batches.Batch(x_i, y_i, y_j, y_j, m_i, x_ij, region, None)
+        named = losses_of_G(networks, batch, config)
+        shape = (3, config.height, config.width)
+        of_y_j = texture.texture_loss(x_ij, alpha, y_j, shape)
+        return [named["L_texture"], named["L_region"], named["L_id"], of_y_j]
+
+    given = x_i, y_i, y_j, x_tilde, x_ij, output, alpha, m_i, region
+    found = evaluate(build, *given, mode=jax_backend.mode)
+    texture_term, region_term, identity, of_y_j = map(float, found)
+    assert of_y_j > 0.01
+    assert texture_term == pytest.approx(of_y_j, rel=1e-5)
+    odds = config.mask_prior / (1 - config.mask_prior)
+    z = output[:, :1].astype(float) + np.log(odds) * (2 * m_i - 1)
+    expected = (np.logaddexp(0, z) - region * z).mean()
+    assert region_term == pytest.approx(expected, rel=1e-4)
+    assert identity == pytest.approx(alpha.mean(), rel=1e-5)
