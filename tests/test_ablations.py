@@ -146,6 +146,23 @@ def test_seeds_that_the_baseline_lacks_are_left_out(plan, tmp_path, toys, capsys
     assert found["seeds"] == [0, 1] and len(found["measures"]["inside"]["difference"]["seeds"]) == 2
 
 
+def test_differences_pair_the_same_seeds(plan):
+    """A run with the second seed alone is compared with the baseline's second training."""
+
+    def report(error):
+        columns = {"error_inside": error, "unchanged_inside": 1.0, "person": 0, "article": 0}
+        return {"swaps": {name: [value + n * (name in ("person", "article")) for n in range(4)]
+                          for name, value in columns.items()}}  # fmt: skip
+
+    reports = {"paper": [report(0.2), report(0.7)], "no_cycle": [report(0.8)]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "columns_of", lambda one: {k: np.array(v) for k, v in one["swaps"].items()})
+        patch.setattr(study, "comparable", lambda _: ["inside"])
+        found = ablations.compare(read_plan(plan), {"paper": [0, 1], "no_cycle": [1]}, reports)
+    assert found["no_cycle"]["inside"]["difference"]["seeds"] == pytest.approx([0.1])
+    assert found["no_cycle"]["inside"]["difference"]["value"] == pytest.approx(0.1)
+
+
 def test_several_jobs_train_the_same_runs_on_cores_of_their_own(plan, tmp_path, toys, capsys, monkeypatch):
     """Each run once, two at a time, each child with a part of the cores; their output in files."""
     out, cores, together = tmp_path / "study", [], threading.Barrier(2, timeout=30)

@@ -371,6 +371,24 @@ def test_a_damaged_results_file_is_one_line(tmp_path):
     assert claims.read_results(tmp_path / "none.json") is None
 
 
+@pytest.mark.parametrize("lower, verdict", [(1, NOT), (2, PARTLY), (3, PARTLY)])
+def test_two_of_four_easier_kinds_are_partly(lower, verdict):
+    kinds = {kind: {"n": 40, "changed": entry(0.5)} for kind in measures.KINDS}
+    less = {kind: entry(-0.1, -0.2, -0.05 if n < lower else 0.05)
+            for n, kind in enumerate(kind for kind in measures.KINDS if kind != "color")}  # fmt: skip
+    found = verdicts.color_is_easier(
+        shipped() | {"controlled": {"kinds": kinds, "color_less": less}}, {}, None
+    )
+    assert len(less) > 3 and found.verdict == verdict
+
+
+def test_the_scale_of_a_study_names_all_that_is_smaller_or_other():
+    full = {"config": {}, "photoshoot": {"size": [128, 96]}, "steps": 10000}
+    assert verdicts.scale(full) == ""
+    assert verdicts.scale(full | {"config": {"learning_rate": 1e-3}}) == "learning rate 0.001"
+    assert verdicts.scale(full | {"config": {"batch_size": 8}}) == "batches of 8"
+
+
 def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(held_out, "renderings", lambda: tmp_path)
     for name, value in (("TRIPLES", 6), ("TRAINED", 5)):

@@ -333,6 +333,33 @@ def write_categories(path, triples=True):
     return path
 
 
+def test_a_weighted_correlation_is_that_of_repeated_swaps():
+    """As the bootstrap weighs them: one weight for each swap, several resamples at once."""
+    rng = np.random.default_rng(4)
+    a, b, weights = rng.random((6, 3)), rng.random((6, 3)), np.array([[2, 0, 1, 1, 0, 2], [0, 3, 1, 0, 1, 1]])
+    found = metrics.correlation(a, b, weights)
+    expected = [
+        np.corrcoef(np.repeat(a, row, axis=0).ravel(), np.repeat(b, row, axis=0).ravel())[0, 1]
+        for row in weights
+    ]
+    assert found.shape == (2,) and abs(expected[0] - expected[1]) > 0.02
+    np.testing.assert_allclose(found, expected)
+
+
+def test_ones_own_photos_are_compared_with_their_train_split(tmp_path):
+    """The gap is to the pairs that were trained on, not to the held-out ones again."""
+    path = tmp_path / "own.h5"
+    with PhotoWriter(path, HEIGHT, WIDTH, {"program": "own"}) as writer:
+        for row in range(12):
+            split = "train" if row < 7 else "test"
+            writer.add(split, human(row, row), article(row), row, row, body_mask())
+    model = ToyModel(0.5)
+    model.metadata = {"data": {"provenance": {"program": "own"}}}
+    with held_out.open_split(path, model) as held, evaluate.trained_on(model, held) as trained:
+        assert sorted(trained.photos.garment) == list(range(7))
+        assert sorted(held.photos.garment) == list(range(7, 12))
+
+
 def test_categories_are_measured_apart(tmp_path, monkeypatch, capsys):
     """Each category's numbers are those of a file with its swaps alone."""
     monkeypatch.setattr(weights, "load_model", lambda *_: ToyModel(0.5))
