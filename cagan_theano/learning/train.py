@@ -66,7 +66,7 @@ class Settings:
 
     def as_before(self, stored: dict[str, int]) -> "Settings":
         """These settings with the stored ``PERIODS`` of a run, except those on the command line."""
-        kept = {name: value for name, value in stored.items() if name not in self.given}
+        kept: dict[str, Any] = {name: value for name, value in stored.items() if name not in self.given}
         return dataclasses.replace(self, **kept)
 
     def choose_backend(self) -> Backend:
