@@ -399,10 +399,6 @@ def check_combinations(config: Config) -> None:
         )
     if config.mirror != "together" and config.needs_truth:
         raise ValueError(f"mirror={config.mirror!r}: true swaps need mirror='together'")
-    if config.mirror != "together" and "mirror" not in config.augmentation:
-        raise ValueError(f"mirror={config.mirror!r}: needs an augmentation with mirror")
-    if config.d_noise and not config.adversarial_terms:
-        raise ValueError(f"d_noise={config.d_noise}: gamma_adv=0 has no D; use d_noise=0")
     if config.crop_margin and config.needs_truth:
         raise ValueError(f"crop_margin={config.crop_margin}: true swaps need crop_margin=0")
     weights = ("gamma_i", "gamma_c", "gamma_adv", "gamma_texture", *TRUTHS)

@@ -283,6 +283,22 @@ def test_a_configuration_that_the_checkpoint_contradicts_is_refused(go, begun):
     assert "config.json: has gamma_c=2.0, but step_0000001.h5 was trained with 1.0" in said
 
 
+@pytest.mark.parametrize("words, fault", [
+    (["--mirror", "apart"], "--mirror apart: does nothing without --augmentation mirror"),
+    (["--d-noise", "0.1", "--gamma-adv", "0"], "--d-noise 0.1: does nothing with --gamma-adv 0"),
+])  # fmt: skip
+def test_options_without_an_effect_are_refused(go, tmp_path, words, fault):
+    assert fault in str(go(tmp_path / "run", "--steps", "1", *words).exception)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_fit_but_were_trained_otherwise_are_warned_of(go, tmp_path):
+    assert go(tmp_path / "a", "--steps", "1").return_value == 0
+    result = go(tmp_path / "b", "--steps", "1", "--activation", "leaky", "--init",
+                str(tmp_path / "a" / "checkpoints" / "step_0000001.h5"))  # fmt: skip
+    assert "was trained with activation=relu, this run has leaky" in result.output
+
+
 def test_a_preset_s_steps_do_not_cut_a_resumed_run(go, tmp_path, monkeypatch):
     run, short = tmp_path / "run", command.PRESETS["pkglimmer"]._replace(changes={"steps": 2})
     monkeypatch.setitem(command.PRESETS, "pkglimmer", short)

@@ -198,6 +198,7 @@ def new_run(settings: Settings, given: dict[str, Any], signals: Signals) -> int:
     backend = settings.choose_backend()
     with PhotoFile(settings.data) as file:
         config = Config(**{"height": file.height, "width": file.width, **given})
+        check_effects(config)
         check_data(file, config)
         photos, held_out, pixels = read_data(file, config)
         data = {**describe(file), "pixels": pixels}
@@ -252,6 +253,14 @@ def resume_run(settings: Settings, given: dict[str, Any], signals: Signals) -> i
         metadata["data"] = {**describe(file), "pixels": pixels}
         metadata |= changed_kernels(checkpoint.metadata, backend)
         return RunLoop(trainer, folder, held_out, metadata, settings, signals).run()
+
+
+def check_effects(config: Config) -> None:
+    """Raise ValueError for an option that would do nothing in a new run."""
+    if config.mirror != "together" and not config.mirrors_apart:
+        raise ValueError(f"--mirror {config.mirror}: does nothing without --augmentation mirror; give both")
+    if config.d_noise and not config.adversarial_terms:
+        raise ValueError(f"--d-noise {config.d_noise}: does nothing with --gamma-adv 0, which has no D")
 
 
 def follow(trainer: Trainer, signals: Signals) -> int:
