@@ -300,9 +300,10 @@ def describe(name, part):
     swaps = f", {len(part.triples.i)} {kind}" if part.triples else ""
     masks = (", masks" if part.mask else "") + (", garment masks" if part.y_mask else "")
     words = [
-        f"{key}: "
+        f"{one_line(key)}: "
         + " ".join(
-            f"{word} {int((part.attributes[key] == code).sum())}" for code, word in enumerate(part.names[key])
+            f"{one_line(word)} {int((part.attributes[key] == code).sum())}"
+            for code, word in enumerate(part.names[key])
         )
         for key in part.attributes
     ]

@@ -486,10 +486,8 @@ class PhotoFile:
         for key in codes:
             self._check(codes, key, (rows,), "u1")
             names = self._json(attribute(codes[key], "names"), list, f"{codes.name}/{key} names")
-            words = [key, *names]
             self._need(
-                all(isinstance(word, str) and word.isprintable() for word in words),
-                f"{codes.name} has a name that is not printable text",
+                all(isinstance(word, str) for word in names), f"{codes.name}/{key} has a name that is no text"
             )
             self._need(
                 self._read(codes[key]).max() < len(names), f"{codes.name}/{key} has a code without a name"

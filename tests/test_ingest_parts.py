@@ -9,12 +9,14 @@ import h5py
 import layout_trees as trees
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from cagan_theano import weights
 from data_prep import checks
+from data_prep.__main__ import cli
 from data_prep.develop import Developed, Task, develop
 from data_prep.ingest import WINDOW, in_parallel
 from data_prep.layouts import LAYOUTS
@@ -423,8 +425,7 @@ def test_swaps_without_a_truth_are_read(tmp_path):
 
 
 FAULTS = {
-    "not printable text": lambda file: named(file, ["a", "\x1b[2J"]),
-    "is not printable": lambda file: named(file, ["a", 3]),
+    "kind has a name that is no text": lambda file: named(file, ["a", 3]),
     "/test/triples/mask is missing": lambda file: file["test/triples"].create_dataset(
         "x_ij", data=np.zeros((2, 16, 16, 3), np.uint8)
     ),
@@ -446,6 +447,13 @@ def replace(file, name, data):
     """Replace a dataset."""
     del file[name]
     file.create_dataset(name, data=data)
+
+
+def test_words_of_a_file_are_printed_escaped(tmp_path):
+    """A terminal would take them for commands."""
+    path = file_with(tmp_path / "o.h5", lambda file: named(file, ["\x1b[2J", "a\nb"]))
+    done = CliRunner().invoke(cli, ["inspect", str(path)])
+    assert done.exit_code == 0 and r"kind: \x1b[2J 3" in done.output and "\x1b" not in done.output
 
 
 @pytest.mark.parametrize("fault", FAULTS)

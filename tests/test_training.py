@@ -255,10 +255,26 @@ def test_a_signal_saves_even_if_nobody_reads_the_output(trainer, tmp_path, monke
     monkeypatch.setattr(trainer, "advance", interrupted)
     monkeypatch.setattr(sys, "stderr", Gone())
     monkeypatch.setattr("click.echo", lambda *_, **__: None)
-    with Signals() as signals:
-        loop = FileLoop(trainer, tmp_path / "out.h5", None, 4, None, {}, signals)
-        assert loop.run() == 128 + number
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
+    try:
+        with Signals() as signals:
+            loop = FileLoop(trainer, tmp_path / "out.h5", None, 4, None, {}, signals)
+            assert loop.run() == 128 + number
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert load_checkpoint(tmp_path / "out.h5").step == 2
+
+
+def test_a_closed_terminal_is_ignored_where_nohup_ignores_it():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            signals.patient = True
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.exit_code == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_resumed_run_keeps_as_many_checkpoints_as_before(go, tmp_path):
