@@ -19,7 +19,7 @@ import numpy as np
 from cagan_theano import weights
 from cagan_theano.config import AVERAGE, Config
 from cagan_theano.io.files import HDF5, write_atomically
-from cagan_theano.io.hdf5 import attribute, fault, open_file, quoted
+from cagan_theano.io.hdf5 import DAMAGED, attribute, fault, open_file, quoted
 from cagan_theano.io.metadata import LARGEST, NUMBER, check_provenance, is_storable, read_object
 from cagan_theano.io.text import printable
 
@@ -141,7 +141,7 @@ def load_checkpoint(path) -> Checkpoint:
         with file:
             texts, step, arrays, claimed = _read(file, path)
     except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise _damaged(path, "not a readable HDF5 file (truncated or damaged)") from error
+        raise _damaged(path, DAMAGED) from error
     if contents_sha256(texts, step, arrays) != claimed:
         raise _damaged(path, "its contents do not match their sha256")
     for name, array in arrays.items():

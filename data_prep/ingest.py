@@ -103,7 +103,7 @@ def ingest(name, src, out, settings=None, options=None):
         )
         report.add_plan(plan, metadata)
         if not plan.kept:
-            known = os.path.exists(report.json_path)  # that of an earlier OUT, which stays
+            known = os.path.exists(out)  # an earlier OUT stays, with its report
             if not known:
                 report.write_json()
             raise ValueError(

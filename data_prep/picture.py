@@ -108,6 +108,7 @@ def upright(image: Image.Image) -> Image.Image:
 
     Pillow's exif_transpose also writes the other EXIF data anew, and fails on odd ones.
     """
+    image.load()  # a TIFF is turned here already, and then no longer says so
     turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
     return image if turn is None else image.transpose(turn)
 

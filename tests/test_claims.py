@@ -371,6 +371,17 @@ def test_a_damaged_results_file_is_one_line(tmp_path):
     assert claims.read_results(tmp_path / "none.json") is None
 
 
+def test_weights_that_did_not_start_at_random_say_so():
+    """More steps than their own were taken, so that they cannot tell how many are enough."""
+    found = shipped()
+    found["metadata"] = found["metadata"] | {"init": {"step": 8913, "height": 256, "width": 192}}
+    text = document.document(found, {}, None)
+    assert "starting from step 8913 of another training at 256x192" in text
+    number = verdicts.steps_enough(found, {}, None)
+    assert number.verdict == UNKNOWN and "more steps were taken" in number.remark
+    assert verdicts.steps_enough(shipped(), {}, None).verdict != UNKNOWN
+
+
 @pytest.mark.parametrize("lower, verdict", [(1, NOT), (2, PARTLY), (3, PARTLY)])
 def test_two_of_four_easier_kinds_are_partly(lower, verdict):
     kinds = {kind: {"n": 40, "changed": entry(0.5)} for kind in measures.KINDS}

@@ -293,6 +293,8 @@ def test_the_report_of_an_earlier_file_stays(capsys, tree, tmp_path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "1.jpg").write_bytes(b"")
     (tmp_path / "o.report.json").write_text('{"of": "an earlier file"}')
+    ingest("folders", tree, tmp_path / "o.h5", Settings(), OPTIONS)
+    (tmp_path / "o.report.json").write_text('{"of": "an earlier file"}')
     line = error(capsys, words[0], tmp_path, tmp_path / "o.h5", *words[1:])
     assert "none of 1 pairs can be used (1 unreadable)" in line and "see " not in line
     assert (tmp_path / "o.report.json").read_text() == '{"of": "an earlier file"}'
@@ -337,6 +339,22 @@ def exif_photo(path):
     big = [one[:2][::-1] + one[2:4][::-1] + one[4:][::-1] for one in (text, number)]
     assert data.count(text) + data.count(big[0]) == 1
     path.write_bytes(data.replace(text, number).replace(*big))
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photos_of_every_orientation_are_upright(tmp_path, ending, orientation):
+    """A picture is stored as each orientation says, and read as it was."""
+    upright = np.zeros((32, 48, 3), np.uint8)
+    upright[:16, :16], upright[16:, 24:] = (250, 20, 20), (20, 20, 250)
+    turned = upright[::-1, ::-1]
+    stored = [upright, np.fliplr(upright), turned, np.flipud(upright), upright.swapaxes(0, 1),
+              np.rot90(upright), turned.swapaxes(0, 1), np.rot90(upright, -1)]  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a.{ending}"
+    Image.fromarray(np.ascontiguousarray(stored[orientation - 1])).save(path, exif=exif, quality=95)
+    assert np.abs(np.asarray(decode(path, path)).astype(int) - upright).mean() < 6
 
 
 def test_odd_exif_data_do_not_end_the_import(tmp_path):

@@ -252,7 +252,9 @@ def test_two_results_of_one_name_are_told(tmp_path):
     save(tmp_path / "shop" / "red.png", 5)
     folders = Folders(*(Source(tmp_path / name) for name in ("people", "worn", "shop")))
     faults = []
-    jobs = list(swap_folder.unfinished(swap_folder.all_jobs(folders, "png"), tmp_path, faults))
+    jobs = list(
+        swap_folder.unfinished(swap_folder.all_jobs(folders, "png"), tmp_path, faults, folders.humans)
+    )
     assert len(jobs) == 1 and "rename one" in faults[0][1]
 
 

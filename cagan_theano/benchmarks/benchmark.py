@@ -358,15 +358,19 @@ def command(tasks, sizes, batches, kinds, rounds, repeats, torch_python, documen
         contenders = [kind for kind in kinds if case.task == "swap" or not kind.startswith("onnx")]
         rows = compare(case, contenders, checkpoint, device, rounds, repeats, pythons)
         results.append({"case": str(case), "batch": case.batch, "rows": rows, "flops": work[case]})
-        save(results, about, out, document)  # after each, so that an interruption loses only one
+        last = case == cases[-1]
+        save(results, about, out, document if last else None, "" if last else "_unfinished")
 
 
-def save(results: list, about: str, out: Path, document) -> None:
-    """Write performance.json, .md and .png, and insert the tables into the document."""
+def save(results: list, about: str, out: Path, document, ending: str = "") -> None:
+    """Write performance.json, .md and .png, and insert the tables into the document.
+
+    ending: appended to the names, for the cases so far, which an interruption then leaves.
+    """
     timed = any(row.get("seconds") for result in results for row in result["rows"])
     figure = draw(results, about) if timed else None
     record = {"about": about, "results": results}
-    write(out, "performance", record, table(results), figure, document, (BEGIN, END))
+    write(out, f"performance{ending}", record, table(results), figure, document, (BEGIN, END))
 
 
 def check_writable(out: Path, document, markers) -> None:

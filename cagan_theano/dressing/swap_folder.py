@@ -253,7 +253,7 @@ def dress(jobs, reads, paint, write, batch_size: int, threads: int, done=lambda 
     return written, list(unread.values())
 
 
-def unfinished(found, out: Path, faults: list):
+def unfinished(found, out: Path, faults: list, humans: Source):
     """The jobs without results; faults of the list are appended to `faults`."""
     results = {}
     for entry, fault in found:
@@ -261,7 +261,8 @@ def unfinished(found, out: Path, faults: list):
             faults.append((entry, fault))
         elif results.setdefault(entry.result, entry) != entry:
             other = results[entry.result].human
-            faults.append((entry.human, f"has the same result {entry.result} as {other}; rename one"))
+            fault = f"has the same result {entry.result} as {other}; rename one"
+            faults.append((place(humans, entry.human), fault))
         elif not (out / entry.result).exists():
             yield entry
 
@@ -273,14 +274,15 @@ def check_settings(out: Path, model, keep_size: bool, wearing: bool) -> None:
         "height": model.config.height,
         "width": model.config.width,
         **({"keep_size": True} if keep_size else {}),
-        **({"wearing": True} if wearing else {}),
+        "wearing": wearing,
     }
     out.mkdir(parents=True, exist_ok=True)
     path = out / SETTINGS
     if path.exists():
         try:
-            known = json.loads(path.read_text()) == settings
-        except (ValueError, RecursionError):
+            stored = json.loads(path.read_text())
+            known = {"wearing": wearing, **stored} == settings  # older folders do not say
+        except (ValueError, TypeError, RecursionError):
             known = False
         if not known:
             raise ValueError(
@@ -415,7 +417,7 @@ def command(
     check_settings(out, model, keep_size, bool(wearing))
     faults, start = [], time.monotonic()
     found = listed_jobs(folders, pairs, ending) if pairs else all_jobs(folders, ending)
-    todo = list(unfinished(found, out, faults))
+    todo = list(unfinished(found, out, faults, folders.humans))
     notes = Notes(folders)
     reads = readers(folders, model.config.height, model.config.width, notes.read)
 

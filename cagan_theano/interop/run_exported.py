@@ -27,7 +27,7 @@ from cagan_theano.checkpoint import KIND, Checkpoint, load_checkpoint
 from cagan_theano.evaluation.held_out import random_articles, swappable
 from cagan_theano.io.color import to_bytes
 from cagan_theano.io.command import Group
-from cagan_theano.io.files import atomic_file, check_absent, check_apart, check_kind
+from cagan_theano.io.files import atomic_file, check_absent, check_apart, check_folder, check_kind
 from cagan_theano.io.signals import Signals
 from cagan_theano.learning.loop import FileLoop
 from cagan_theano.learning.photos import check_photos
@@ -344,6 +344,8 @@ def check_paths(args, log=None) -> None:
     state = args.state or Path(args.functions) / "state.h5"
     outputs = {"--out": args.out} | ({"--log": log} if log else {})
     check_apart(outputs, {"--data": args.data, "--state": state})
+    for path in outputs.values():
+        check_folder(path)
     if log:
         check_kind(args.out, KIND)
         check_absent(args.out, args.overwrite)

@@ -21,6 +21,7 @@ MAX_CHUNK = 64 << 20  # bytes of a chunk: an RGB image at 4096x4096 has 48 MiB
 EXPANSION = 1032  # largest ratio of deflate
 TRUSTED = 256 << 10  # bytes of a compressed chunk, which expands to at most 258 MiB
 HEAP = b"GCOL\x01\0\0\0"  # signature of a global heap, which stores the strings of attributes
+DAMAGED = "not a readable HDF5 file (truncated or damaged)"
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32"}
 
 
@@ -39,7 +40,8 @@ def open_file(path, cure):
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
-        raise ValueError(f"{path}: not a readable HDF5 file (truncated or damaged); {cure}") from error
+        fault = f"cannot be read ({error.strerror})" if error.errno else DAMAGED
+        raise ValueError(f"{path}: {fault}; {cure}") from error
 
 
 def heaps_are_whole(path):

@@ -56,6 +56,7 @@ class Loop:
             smoothing=0.05,
             mininterval=0.5 if sys.stderr.isatty() else 30,
             file=Unfailing(sys.stderr),
+            dynamic_ncols=True,  # tqdm does not ask another stream than stderr for its width
         )
 
     def finished(self) -> bool:
@@ -148,5 +149,5 @@ class FileLoop(Loop):
         )
 
     def finish(self) -> int:
-        click.echo(f"wrote {self.out} (step {self.training.step})")
+        click.echo(f"wrote {self.out} (step {self.training.step})", file=Unfailing(sys.stdout))
         return super().finish()

@@ -203,7 +203,7 @@ class RunFolder:
                 aside = path.with_name(path.name + ".broken")
                 if rename:
                     path.replace(aside)
-                warn(f"{error} (renamed to {aside.name})")
+                warn(f"{error} (renamed to {aside.name})" if rename else str(error))
         raise ValueError(f"{self.checkpoints}: contains no intact checkpoint; start a run in another folder")
 
     # --- log

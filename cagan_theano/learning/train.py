@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import reprlib
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from cagan_theano.checkpoint import load_checkpoint, save_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import write_atomically
-from cagan_theano.io.signals import Signals, Stopped
+from cagan_theano.io.signals import Signals, Stopped, Unfailing
 from cagan_theano.io.text import one_line
 from cagan_theano.learning.events import check_installed
 from cagan_theano.learning.loop import Loop
@@ -101,7 +102,7 @@ def use_preset(ctx: click.Context, option: click.Parameter, name: str | None) ->
     "--other-kernels",
     is_flag=True,
     help="With --resume: continue although different kernels computed the run so far (another "
-    "back end, precision or compiler).  Its bits then depend on both.",
+    "back end, precision, number of devices or compiler).  Its bits then depend on both.",
 )
 @click.option("--init", help="Checkpoint whose weights to start from, or a shipped name; any image size.")
 @click.option(
@@ -164,7 +165,8 @@ def train(ctx: click.Context, /, **options: Any) -> int:
     """Train CAGAN on a photo file; the defaults are the paper's settings.
 
     Ctrl-C stops after the current step and saves a checkpoint; --resume continues from it.  With
-    --resume, the settings of the run apply and only --steps may change.  The image size is that of
+    --resume, the settings of the run apply; only --steps, --sample-every, --checkpoint-every and --keep
+    may be given anew.  The image size is that of
     the data.
     """
     machine = {name: options.pop(name) for name in DEFAULTS}
@@ -185,7 +187,7 @@ def train(ctx: click.Context, /, **options: Any) -> int:
             how = f"resume with: {settings.resume_command()}"
             click.echo(
                 "stopped immediately; " + (how if RunFolder(settings.run).begun() else "nothing was written"),
-                err=True,
+                file=Unfailing(sys.stderr),
             )
             return stopped.exit_code
 
@@ -311,8 +313,8 @@ def check_same_kernels(path: Path, metadata: Metadata, backend: Backend, consent
     elif known != now and not consent:
         raise ValueError(
             f"{path}: was computed by other kernels ({reprlib.repr(known)}) than the current "
-            f"ones ({now}), so the bits would differ; resume with the same compiler, --backend "
-            "and --precision, or accept the change with --other-kernels"
+            f"ones ({now}), so the bits would differ; resume with the same compiler, --backend, "
+            "--precision and --devices, or accept the change with --other-kernels"
         )
 
 
@@ -462,7 +464,8 @@ class RunLoop(Loop):
         """Report how the run ended and how to resume it; returns the exit code."""
         path, step = self.folder.checkpoint_path(self.training.step), self.training.step
         if self.finished():
-            click.echo(f"finished {step} steps: {path}")
+            click.echo(f"finished {step} steps: {path}", file=Unfailing(sys.stdout))
             return 0
-        click.echo(f"stopped after step {step}; resume with: {self.settings.resume_command()}", err=True)
+        how = f"resume with: {self.settings.resume_command()}"
+        click.echo(f"stopped after step {step}; {how}", file=Unfailing(sys.stderr))
         return self.signals.exit_code

@@ -17,7 +17,7 @@ import numpy as np
 from cagan_theano import options, weights
 from cagan_theano.evaluation import evaluate, held_out, measures
 from cagan_theano.io.command import Command
-from cagan_theano.io.files import check_markers, digest_of, write_atomically, write_between
+from cagan_theano.io.files import check_folder, check_markers, digest_of, write_atomically, write_between
 from cagan_theano.studies import scaling, study, trainings
 from cagan_theano.studies.agreement import agreement, read_studies
 from cagan_theano.studies.plan import read_plan
@@ -321,6 +321,8 @@ def command(plan, out, only, listed, no_training, results, photos, document, job
     studies = read_studies(against, plan.baseline)  # these before hours of training
     if document:
         check_markers(document, *markers_of(plan))
+    if results:
+        check_folder(results)
     if listed:
         list_state(plan, out, chosen)
         return

@@ -15,6 +15,7 @@ from cagan_theano.studies.verdicts import (
     finished,
     scale,
     size,
+    started_from,
     study_command,
 )
 
@@ -30,7 +31,7 @@ Definitions of the measures: [evaluation.md](evaluation.md). Images: the photosh
 for which the true swaps are known; the paper had real photos without them.
 
 Weights: `{checkpoint}`, sha256 `{sha256}`, step {step} of {steps}{state}, {size}, trained on
-{pairs} pairs. {n} held-out swaps of {people} people into {garments} garments; intervals:
+{pairs} pairs{start}. {n} held-out swaps of {people} people into {garments} garments; intervals:
 {interval}.
 Of the {total} claims: {counts}.
 
@@ -69,6 +70,7 @@ def head(shipped, found):
         "state": "" if finished(shipped) else " (**unfinished**)",
         "size": size(shipped),
         "pairs": data.get("pairs", "an unknown number of"),
+        "start": f", starting {before}" if (before := started_from(shipped)) else "",
         "n": shipped["n"],
         "people": shipped["people"],
         "garments": shipped["garments"],

@@ -254,7 +254,17 @@ def steps_enough(shipped, _studies, training):
     entries = take(shipped, "inside", "alpha_iou") | curve(training, shipped["step"])
     if not finished(shipped):
         return Numbers(UNKNOWN, unfinished(shipped), entries)
+    if before := started_from(shipped):
+        return Numbers(UNKNOWN, f"the training started {before}, so that more steps were taken", entries)
     return Numbers(plausible(shipped).verdict, "", entries)
+
+
+def started_from(shipped):
+    """What the training of the weights started from, in words; "" for random weights."""
+    init = shipped["metadata"].get("init")
+    if not init:
+        return ""
+    return f"from step {init['step']} of another training at {init['height']}x{init['width']}"
 
 
 def curve(training, last):

@@ -67,9 +67,13 @@ def folder_records(source):
         names = source.images(f"all/{folder}")
         garments = {product(name): name for name in reversed(names) if stem(name).endswith(GARMENT)}
         for name in names:
-            if "=person_" in name and "front" in name:
-                garment = garments.get(product(name), f"{product(name)}{GARMENT}.jpg")
-                yield make_pair(source, f"all/{folder}/{name}", f"all/{folder}/{garment}", "")
+            if "=person_" not in name or "front" not in name:
+                continue
+            person, garment = f"all/{folder}/{name}", garments.get(product(name))
+            if garment is None:
+                yield Fault(person, f"no garment of the product {product(name)}")
+            else:
+                yield make_pair(source, person, f"all/{folder}/{garment}", "")
 
 
 def inside(path):

@@ -166,6 +166,8 @@ def make_pair(source, part, rules, keys, person, garment):
         key = rules.worn_garment(stem(person))
         if key is None:
             return Fault(person, "its name does not determine the garment")
+        if key not in keys and rules.key is not str:
+            return Fault(person, f"no garment of the product {key}")
         name = keys.get(key, key)
         garment = same_file(source, part.garments, f"{name}{person[person.rfind('.') :]}")
     parse, mask = None, None
