@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-import click
 from tqdm import tqdm
 
 from cagan_theano.checkpoint import save_checkpoint
@@ -149,5 +148,5 @@ class FileLoop(Loop):
         )
 
     def finish(self) -> int:
-        click.echo(f"wrote {self.out} (step {self.training.step})", file=Unfailing(sys.stdout))
+        print(f"wrote {self.out} (step {self.training.step})", file=Unfailing(sys.stdout), flush=True)
         return super().finish()

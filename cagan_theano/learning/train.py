@@ -185,10 +185,8 @@ def train(ctx: click.Context, /, **options: Any) -> int:
             return (resume_run if settings.resume else new_run)(settings, given, signals)
         except Stopped as stopped:
             how = f"resume with: {settings.resume_command()}"
-            click.echo(
-                "stopped immediately; " + (how if RunFolder(settings.run).begun() else "nothing was written"),
-                file=Unfailing(sys.stderr),
-            )
+            what = how if RunFolder(settings.run).begun() else "nothing was written"
+            print(f"stopped immediately; {what}", file=Unfailing(sys.stderr), flush=True)
             return stopped.exit_code
 
 
@@ -464,8 +462,8 @@ class RunLoop(Loop):
         """Report how the run ended and how to resume it; returns the exit code."""
         path, step = self.folder.checkpoint_path(self.training.step), self.training.step
         if self.finished():
-            click.echo(f"finished {step} steps: {path}", file=Unfailing(sys.stdout))
+            print(f"finished {step} steps: {path}", file=Unfailing(sys.stdout), flush=True)
             return 0
         how = f"resume with: {self.settings.resume_command()}"
-        click.echo(f"stopped after step {step}; {how}", file=Unfailing(sys.stderr))
+        print(f"stopped after step {step}; {how}", file=Unfailing(sys.stderr), flush=True)
         return self.signals.exit_code
