@@ -400,6 +400,18 @@ def test_the_scale_of_a_study_names_all_that_is_smaller_or_other():
     assert verdicts.scale(full | {"config": {"batch_size": 8}}) == "batches of 8"
 
 
+def check_signs(found):
+    """Each difference in the measurements is that of the two values that it names."""
+    for entry in found["gap"].values():
+        assert entry["gap"]["value"] == pytest.approx(entry["held_out"]["value"] - entry["trained"]["value"])
+    for name in claims.COMPARED:
+        street, studio = found["clutter"]["measures"][name]["value"], found["measures"][name]["value"]
+        assert found["clutter"]["gap"][name]["value"] == pytest.approx(street - studio)
+    kinds = {kind: one["changed"]["value"] for kind, one in found["controlled"]["kinds"].items()}
+    for kind, less in found["controlled"]["color_less"].items():
+        assert less["value"] == pytest.approx(kinds["color"] - kinds[kind])
+
+
 def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(held_out, "renderings", lambda: tmp_path)
     for name, value in (("TRIPLES", 6), ("TRAINED", 5)):
@@ -449,14 +461,7 @@ def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
     assert "swaps" not in found and found["n"] == 6 and found["trained_n"] == 5
     assert {k: e["n"] for k, e in found["controlled"]["kinds"].items()} == dict.fromkeys(shoots.FIELDS, 4)
     assert found["clutter"]["n"] == 4 and found["speed"]["value"] > 0
-    for entry in found["gap"].values():
-        assert entry["gap"]["value"] == pytest.approx(entry["held_out"]["value"] - entry["trained"]["value"])
-    for name in claims.COMPARED:
-        street, studio = found["clutter"]["measures"][name]["value"], found["measures"][name]["value"]
-        assert found["clutter"]["gap"][name]["value"] == pytest.approx(street - studio)
-    kinds = {kind: one["changed"]["value"] for kind, one in found["controlled"]["kinds"].items()}
-    for kind, less in found["controlled"]["color_less"].items():
-        assert less["value"] == pytest.approx(kinds["color"] - kinds[kind])
+    check_signs(found)
     text = (tmp_path / "c.md").read_text()
     model.sha256 = "cd" * 32  # of other weights, everything is measured anew
     with pytest.raises(SystemExit):

@@ -32,10 +32,7 @@ def turn_on(jax: ModuleType) -> Path | None:
     is off.
     """
     theirs = jax.config.jax_compilation_cache_dir
-    if theirs and os.environ.get(VARIABLE) == "off":
-        use(jax, None)
-        return None
-    if theirs and not is_ours(theirs):
+    if theirs and not is_ours(theirs) and user_folder() is not None:
         return Path(theirs)
     folder = prepared(version_folder(jax))
     if str(folder or "") != (theirs or ""):
