@@ -348,6 +348,9 @@ def test_a_run_is_resumed_and_another_configuration_is_refused(plan, tmp_path, t
     words = trainings.training_command(read_plan(plan), out, read_plan(plan).runs[0], 0)
     assert "--resume" in words and words[words.index("--steps") + 1] == "8"
     assert "--g-kernel" not in words  # a resumed run has its own settings
+    machine = ["--device", "gpu", "--precision", "tf32"]  # which a resumed run needs anew
+    again = trainings.training_command(read_plan(plan), out, read_plan(plan).runs[0], 0, machine)
+    assert set(machine) <= set(again) and again[-1] == "--resume"
     plan.write_text(PLAN.replace("batch_size = 4", "batch_size = 2"))
     code, _, error = run(capsys, plan, "--out", out)
     assert code == 1 and "was trained with settings different from the plan's paper" in error

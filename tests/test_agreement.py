@@ -49,7 +49,8 @@ def test_ranks_and_signs(tmp_path):
     )
     assert (inside["decided"], inside["same"]) == (3, 2)  # c's interval includes 0; d has changed its sign
     lines = study.agreement({"agreement": found, "baseline": "paper"})
-    assert f"| inside | 5 | {inside['tau']:.2f} | 2 of 3 |" in lines and "| b | +0.300 | +0.200 |" in lines
+    assert f"| inside | {inside['tau']:.2f} (5 runs) | 2 of 3 |" in lines
+    assert "| b | +0.300 | +0.200 |" in lines
     assert not any(line.startswith("| paper") for line in lines)
 
 
@@ -58,6 +59,25 @@ def test_several_studies_and_the_first_of_them_counts(tmp_path):
     second = stored(tmp_path / "two.json", a=0.9, b=0.2)
     found = agreement(results(a=0.1, b=0.2), read_studies([first, second], "paper"))["measures"]["inside"]
     assert found["runs"]["a"]["there"] == 0.1 and found["runs"]["b"]["there"] == 0.2 and found["tau"] == 1
+
+
+def test_photos_are_compared_with_photos(tmp_path):
+    """A run without photos in either study is left out there, and the tables get further columns."""
+    there, here = results(a=0.3, b=-0.2, c=0.1), results(a=0.1, b=0.2, c=-0.1)
+    for one, signs in (there, {"paper": 1, "a": 1, "b": 1}), (here, {"paper": 1, "a": -1, "b": 1, "c": 1}):
+        for name, sign in signs.items():
+            entry = json.loads(json.dumps(one["runs"][name]["measures"]["inside"]))
+            entry["difference"]["value"] *= sign
+            one["runs"][name]["photos"] = {"inside": entry}
+    (tmp_path / "there.json").write_text(json.dumps(there))
+    found = agreement(here, read_studies([tmp_path / "there.json"], "paper"))
+    inside = found["photos"]["inside"]
+    assert inside["runs"] == {"paper": {"here": 0, "there": 0}, "a": {"here": -0.1, "there": 0.3},
+                              "b": {"here": 0.2, "there": -0.2}}  # fmt: skip
+    assert (inside["decided"], inside["same"], inside["tau"]) == (2, 0, -1)
+    lines = study.agreement({"agreement": found, "baseline": "paper"})
+    assert "| inside | -0.33 (4 runs) | 1 of 3 | -1.00 (3 runs) | 0 of 2 |" in lines
+    assert "| b | -0.200 | +0.200 | -0.200 | +0.200 |" in lines and "| c | +0.100 | -0.100 | - | - |" in lines
 
 
 def test_an_undefined_difference_is_left_out(tmp_path):

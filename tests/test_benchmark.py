@@ -158,13 +158,21 @@ def test_a_kind_and_its_settings():
 
 
 def test_a_gpu_that_computes_something_else_is_told(capsys):
-    cpu = np.arange(16.0).reshape(2, 8)
-    check_gpu.report(cpu, cpu + 1e-5)
-    assert "step   2: max abs difference 1.0e-05" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="differ from the CPU's by 5.0e-01"):
-        check_gpu.report(cpu, cpu + 0.5 * (cpu == 3))
+    """The yardstick of a step is the largest difference between the CPU's kernels so far."""
+    cpu, growth = np.arange(24.0).reshape(3, 8), np.array([[1e-6], [1e-3], [1e-4]])
+    xla = cpu + growth
+    check_gpu.report(cpu, xla, cpu - 9 * np.maximum.accumulate(growth))
+    assert "step   2: max abs difference 9.0e-03 (loss_D), of two sets of kernels on the CPU 1.0e-03" in (
+        capsys.readouterr().out
+    )
+    with pytest.raises(ValueError, match="by 2.0e-05 at step 1, more than 1.0e-05; do not trust"):
+        check_gpu.report(cpu, xla, cpu + 2e-5 * (cpu == 3))
+    with pytest.raises(ValueError, match="at step 3"):
+        check_gpu.report(cpu, xla, cpu + 0.5 * (cpu == 23))
     with pytest.raises(ValueError, match="nan"):
-        check_gpu.report(cpu, cpu * np.nan)
+        check_gpu.report(cpu, xla, cpu * np.nan)
+    with pytest.raises(ValueError, match="no yardstick"):
+        check_gpu.report(cpu, cpu, cpu)
 
 
 def test_the_layers_are_those_that_the_benchmark_counts():

@@ -314,8 +314,9 @@ def test_scale_names_what_is_smaller():
 def test_the_document_is_that_of_the_stored_results():
     """docs/claims.md is generated: the results in docs/results give it byte for byte."""
     folder = ROOT / "docs/results"
+    gpu = claims.on_gpu(claims.read_results(folder / "gpu.json"))
     text = document.document(
-        claims.read_results(folder / "shipped.json"),
+        claims.read_results(folder / "shipped.json") | {"gpu": gpu},
         claims.read_studies(folder),
         claims.read_training(folder / "training.json"),
         claims.read_results(folder / "photos.json"),
@@ -380,6 +381,46 @@ def test_weights_that_did_not_start_at_random_say_so():
     number = verdicts.steps_enough(found, {}, None)
     assert number.verdict == UNKNOWN and "more steps were taken" in number.remark
     assert verdicts.steps_enough(shipped(), {}, None).verdict != UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "error, low_pass, wanted", [(0.44, 0.24, REPRODUCED), (0.46, 0.24, PARTLY), (0.44, 1.5, NOT)]
+)
+def test_a_study_at_the_papers_scale_tells_whether_its_steps_are_enough(error, low_pass, wanted):
+    """Its baseline started at random; a smaller one, or one whose baseline differs, tells nothing."""
+    found, one = shipped(), study_of()
+    found["metadata"] = found["metadata"] | {"init": {"step": 8913, "height": 256, "width": 192}}
+    base = one["runs"]["paper"]
+    base["measures"] = {"inside": entry(error), "inside_low_pass": entry(low_pass), "alpha_iou": entry(0.9)}
+    base["curves"] = [
+        [{"step": 5, "inside": 0.5, "alpha_iou": 0.9}],
+        [{"step": 5, "inside": 0.7, "alpha_iou": 0.9}],
+    ]
+    number = verdicts.steps_enough(found, {"ablations_toy.json": one}, None)
+    assert number.verdict == wanted and "on 7 pairs" in number.remark
+    assert number.entries["error on 16 swaps, step 5, run `paper`"]["value"] == pytest.approx(0.6)
+    assert number.source == "[ablations_toy.json](results/ablations_toy.json)"
+    base["changes"] = {"alpha_norm": "tv"}
+    assert verdicts.steps_enough(found, {"a.json": one}, None).verdict == UNKNOWN
+    base["changes"] = {}
+    assert verdicts.steps_enough(found, {"a.json": one | {"steps": 9999}}, None).verdict == UNKNOWN
+
+
+def test_a_gpu_counts_beside_this_cpu(tmp_path):
+    """Thousands per second on one of the devices; the rates are those of the rounds."""
+    row = {"kind": "ours", "seconds": [0.02, 0.04, 0.01]}
+    record = {"about": "Toy GPU; 2 x cpu", "results": [{"case": "swap, a", "batch": 64, "rows": [row]}]}
+    gpu = claims.on_gpu(record)
+    assert (gpu["low"], gpu["value"], gpu["high"]) == pytest.approx((1600, 3200, 6400))
+    assert (gpu["name"], gpu["rounds"]) == ("Toy GPU", 3)
+    slow = shipped() | {"speed": {**entry(76), "device": "cpu", "cores": 2}}
+    assert verdicts.fast(slow, None, None).verdict == NOT
+    assert verdicts.fast(slow | {"gpu": gpu}, None, None).verdict == REPRODUCED
+    assert verdicts.fast(slow | {"gpu": gpu | {"low": 900}}, None, None).verdict == NOT
+    assert claims.on_gpu(None) is None
+    row.pop("seconds")
+    with pytest.raises(ValueError, match="did not time the swap"):
+        claims.on_gpu(record)
 
 
 @pytest.mark.parametrize("lower, verdict", [(1, NOT), (2, PARTLY), (3, PARTLY)])

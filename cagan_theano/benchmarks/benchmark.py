@@ -260,6 +260,10 @@ def machine(device: str) -> str:
     if Path("/proc/cpuinfo").is_file():
         found = [text for text in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in text]
         name = found[0].split(":")[1].strip() if found else name
+    if device == "gpu":
+        import jax
+
+        device = jax.devices("gpu")[0].device_kind
     known = versions()
     packages = ", ".join(f"{key} {known[key]}" for key in ("python", "jax", "aesara", "numpy"))
     return f"{device}; {os.cpu_count()} x {name}; {packages}"

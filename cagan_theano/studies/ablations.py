@@ -308,7 +308,10 @@ def write_study(plan, out, device, copy=None, photos=None, document=None, agains
     "many as the plan has, reduced to the plan's size, and on its whole test split.",
 )
 @options.device_option
-def command(plan, out, only, listed, no_training, results, photos, document, jobs, against, data, device):
+@options.precision_option
+def command(
+    plan, out, only, listed, no_training, results, photos, document, jobs, against, data, device, precision
+):
     """Train the missing runs of PLAN, then evaluate and compare all runs.
 
     Writes results.json, table.md, grid.png (the same swaps for each run) and differences.png to
@@ -327,5 +330,6 @@ def command(plan, out, only, listed, no_training, results, photos, document, job
         list_state(plan, out, chosen)
         return
     if not no_training:
-        trainings.train_missing(plan, out, chosen, device, jobs)
+        machine = [*(["--device", device] if device else []), "--precision", precision]
+        trainings.train_missing(plan, out, chosen, machine, jobs)
     write_study(plan, out, device, results, photos, document, studies)

@@ -17,35 +17,47 @@ DIFFERENCE = {"value": END, "low": END, "high": END, "seeds": list}
 """The difference of one measure."""
 
 
-def read_differences(path, baseline):
-    """Run -> measure -> difference from the baseline {value, low, high, seeds} of a study's results.json.
+SETS = ("measures", "photos")
+"""Keys of a run in a results.json: its measures on held-out swaps, and on photos if the study has these."""
 
-    Raises ValueError for another file, or a study with another baseline.
+
+def read_differences(path, baseline):
+    """Key of ``SETS`` -> run -> measure -> difference from the baseline, of a study's results.json.
+
+    A difference is {value, low, high, seeds}.  Raises ValueError for another file, or a study with another
+    baseline.
     """
     try:
         results = metadata.read_file(path, FORM)
-        differences = {name: differences_of(run) for name, run in results["runs"].items()}
+        found = {key: differences_of(results["runs"], key) for key in SETS}
         theirs = results["baseline"]
     except (KeyError, ValueError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"{path}: was not written by cagan ablations --results ({reason})") from error
-    if theirs != baseline or baseline not in differences:
+    if theirs != baseline or baseline not in found["measures"]:
         raise ValueError(
             f"{path}: its baseline is {one_line(theirs)}, not a run {baseline}; give another study"
         )
-    return differences
-
-
-def differences_of(run):
-    """Measure -> difference of one run in a results.json.  Raises KeyError or ValueError."""
-    metadata.check_form(run, {"measures": {}}, "a run")
-    found = {}
-    for name, entry in run["measures"].items():
-        metadata.check_form(entry, {"difference": DIFFERENCE}, "a measure")
-        found[name] = {key: entry["difference"][key] for key in DIFFERENCE}
-        for one in found[name]["seeds"]:
-            metadata.check_form(one, metadata.NUMBER, "a seed")
     return found
+
+
+def differences_of(runs, key):
+    """Run -> measure -> difference in a results.json; key: of ``SETS``.  Raises KeyError or ValueError."""
+    found = {}
+    for run, numbers in runs.items():
+        if key == "photos" and key not in numbers:
+            continue
+        metadata.check_form(numbers, {key: {}}, "a run")
+        found[run] = {name: difference_of(entry) for name, entry in numbers[key].items()}
+    return found
+
+
+def difference_of(entry):
+    """The difference of one measure in a results.json.  Raises KeyError or ValueError."""
+    metadata.check_form(entry, {"difference": DIFFERENCE}, "a measure")
+    for one in entry["difference"]["seeds"]:
+        metadata.check_form(one, metadata.NUMBER, "a seed")
+    return {key: entry["difference"][key] for key in DIFFERENCE}
 
 
 def read_studies(paths, baseline):
@@ -57,31 +69,39 @@ def agreement(results, studies):
     """How far a study agrees with others about the runs that they share, for its JSON.
 
     results: the JSON of a study; studies: `read_studies` of others with the same baseline.  A run that is
-    in several of these is taken from the first.  Returns {"files": names, "measures": measure ->
-    {"runs": run -> {"here": difference, "there": difference}, "tau", "decided", "same"}}; tau:
-    Kendall's rank correlation of the runs, the baseline among them, None for fewer than three or if all
-    are equal; decided: the number of runs that are better or worse there; same: the number of those
-    whose difference has the same sign here.
+    in several of these is taken from the first.  Returns {"files": names, "measures": `on` held-out swaps,
+    "photos": `on` photos, {} unless all have them}.
+    """
+    files = [name for name, _ in studies]
+    return {"files": files, **{key: on(key, results, [found for _, found in studies]) for key in SETS}}
+
+
+def on(key, results, studies):
+    """Measure -> {"runs": run -> {"here": difference, "there": difference}, "tau", "decided", "same"}.
+
+    key: of ``SETS``; tau: Kendall's rank correlation of the runs, the baseline among them, None for fewer
+    than three or if all are equal; decided: the number of runs that are better or worse there; same: the
+    number of those whose difference has the same sign here.
     """
     there = {}
-    for _, differences in studies:
-        there = differences | there
-    names = [name for name in results["runs"] if name in there]
+    for differences in studies:
+        there = differences[key] | there
+    here = {name: run[key] for name, run in results["runs"].items() if name in there and key in run}
     found = {}
     for measure in MEASURES:
         pairs = {
-            name: (results["runs"][name]["measures"][measure]["difference"], there[name][measure])
-            for name in names
-            if measure in results["runs"][name]["measures"] and measure in there[name]
+            name: (run[measure]["difference"], there[name][measure])
+            for name, run in here.items()
+            if measure in run and measure in there[name]
         }
         pairs = {name: pair for name, pair in pairs.items() if None not in (one["value"] for one in pair)}
         if len(pairs) > 1:
             found[measure] = compared(measure, pairs)
-    return {"files": [name for name, _ in studies], "measures": found}
+    return found
 
 
 def compared(measure, pairs):
-    """One measure's entry of `agreement`; pairs: run -> its difference here and there."""
+    """One measure's entry of `on`; pairs: run -> its difference here and there."""
     here, there = ([one["value"] for one in side] for side in zip(*pairs.values()))
     decided = {name for name, (_, other) in pairs.items() if better(measure, other) != "-"}
     tau = float(kendalltau(here, there).statistic) if len(pairs) > 2 else np.nan

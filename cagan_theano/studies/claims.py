@@ -22,6 +22,7 @@ from cagan_theano.evaluation.interval import within
 from cagan_theano.io import metadata
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import digest_of, write_atomically
+from cagan_theano.io.text import one_line
 from cagan_theano.learning.scores import OLD_SCORES, SCORES, condensed_log, log_lines
 from cagan_theano.learning.training import naming
 from cagan_theano.studies import document, study
@@ -185,6 +186,29 @@ def of_weights(path, sha256):
     return found if found and found.get("sha256") == sha256 else None
 
 
+def on_gpu(record):
+    """The throughput of our swap on a GPU, as an entry of claim 13; None without a record.
+
+    record: the JSON of a `cagan benchmark --device gpu`, whose first case counts.  Raises ValueError for
+    one that did not time our swap.
+    """
+    if record is None:
+        return None
+    result = record["results"][0]
+    row = next((row for row in result["rows"] if row["kind"] == "ours" and "seconds" in row), None)
+    if row is None or not result["case"].startswith("swap"):
+        raise ValueError("gpu.json: did not time the swap of `ours`; see claim 13 for the command")
+    rates = result["batch"] / np.array(row["seconds"])
+    return {
+        "value": float(np.median(rates)),
+        "low": float(rates.min()),
+        "high": float(rates.max()),
+        "rounds": len(rates),
+        "case": one_line(result["case"]),
+        "name": one_line(record["about"].split(";")[0]),
+    }
+
+
 def write_json(path, value):
     """Write a JSON file and print its path."""
     write_atomically(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
@@ -212,7 +236,7 @@ def stored_or_new(path, wanted, again, new):
     type=click.Path(file_okay=False),
     default="docs/results",
     show_default=True,
-    help="Folder with shipped.json, training.json and the studies ablations_*.json.",
+    help="Folder with shipped.json, training.json, gpu.json and the studies ablations_*.json.",
 )
 @click.option(
     "--out",
@@ -255,8 +279,9 @@ def command(checkpoint, results, out, log, again, photos, backend, device):
     training, studies = read_training(results / "training.json"), read_studies(results)
     try:
         summary = chart.summary(found)
+        found |= {"gpu": on_gpu(read_results(results / "gpu.json"))}
         text = document.document(found, studies, training, of_weights(path, found["sha256"]))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(
             f"{results}: has a file in another format than its program writes ({error!r}); --again measures "
             "again, and cagan ablations --results writes studies"

@@ -239,31 +239,38 @@ def convergence(results):
 
 
 def agreement(results):
-    """The lines of two tables: how the runs are ordered here and in other studies (`studies.agreement`)."""
+    """The lines of the tables: how the runs are ordered here and in other studies (`studies.agreement`)."""
     found = results["agreement"]
-    files, measured = ", ".join(map(one_line, found["files"])), found["measures"]
-    rows = [
-        [name, str(len(of["runs"])), shown(of["tau"], ".2f"), f"{of['same']} of {of['decided']}"]
-        for name, of in measured.items()
-    ]
-    head = ["measure", "runs", "Kendall's tau", "same sign"]
-    inside = measured.get("inside", {"runs": {}})["runs"]
-    differences = [
-        [one_line(name), *(shown(one[key], "+.3f") for key in ("there", "here"))]
-        for name, one in inside.items()
-        if name != results["baseline"]
-    ]
-    return [
+    files = ", ".join(map(one_line, found["files"]))
+    sets = {"measures": "held-out swaps"} | ({"photos": "photos"} if found.get("photos") else {})
+    lines = [
         f"The order of the same runs in {files}: Kendall's rank correlation of their values, the baseline "
         "included, and how many of the runs that are better or worse there have a difference of the same "
         "sign here.",
         "",
-        *table(head, rows),
-        "",
-        "Differences of `inside` from the baseline:",
-        "",
-        *table(["run", f"in {files}", "here"], differences),
-        "",
+    ]
+    head = [part for where in sets.values() for part in (f"{where}: Kendall's tau", "same sign")]
+    names = [name for name in MEASURES if any(name in found[key] for key in sets)]
+    rows = [[name, *(cell for key in sets for cell in agreed(found[key].get(name)))] for name in names]
+    lines += [*table(["measure", *head], rows), "", "Differences of `inside` from the baseline:", ""]
+    runs = {key: found[key].get("inside", {"runs": {}})["runs"] for key in sets}
+    head = [part for where in sets.values() for part in (f"{where}, there", "here")]
+    rows = [
+        [one_line(name)]
+        + [shown(runs[key].get(name, {}).get(side), "+.3f") for key in sets for side in ("there", "here")]
+        for name in runs["measures"]
+        if name != results["baseline"]
+    ]
+    return [*lines, *table(["run", *head], rows), ""]
+
+
+def agreed(entry):
+    """Two cells: the rank correlation with its number of runs, and how many signs agree."""
+    if entry is None:
+        return ["-", "-"]
+    return [
+        f"{shown(entry['tau'], '.2f')} ({len(entry['runs'])} runs)",
+        f"{entry['same']} of {entry['decided']}",
     ]
 
 

@@ -102,8 +102,11 @@ def state(plan, out, reading, seed):
     return "done" if plan.steps in folder.steps() else "begun" if folder.steps() else "missing"
 
 
-def training_command(plan, out, reading, seed, device=None):
-    """The command line, as a list of words, that trains or resumes a run."""
+def training_command(plan, out, reading, seed, machine=()):
+    """The command line, as a list of words, that trains or resumes a run.
+
+    machine: the words of it that choose the device and the precision, for example "--device", "gpu".
+    """
     folder = run_of(out, reading, seed).path
     words = [
         sys.executable,
@@ -117,7 +120,7 @@ def training_command(plan, out, reading, seed, device=None):
         "--steps",
         str(plan.steps),
     ]
-    words += ["--device", device] if device else []
+    words += machine
     every = str(max(1, plan.steps // SAMPLES))
     words += ["--keep", "1", "--sample-every", every, "--checkpoint-every", every]
     if state(plan, out, reading, seed) == "begun":
@@ -139,13 +142,14 @@ def options_of(config):
     return words
 
 
-def train(plan, out, reading, seed, device, log=None):
+def train(plan, out, reading, seed, machine=(), log=None):
     """Train one run to its last step in a child process.  Raises ValueError if that fails.
 
-    log: a path for the output of the child process, or None for this process's own output.
+    machine: see `training_command`; log: a path for the output of the child process, or None for this
+    process's own output.
     """
     tqdm.write(f"training {reading.name}, seed {seed}")
-    words = training_command(plan, out, reading, seed, device)
+    words = training_command(plan, out, reading, seed, machine)
     with contextlib.nullcontext() if log is None else open(log, "ab") as output:
         done = subprocess.run(
             words, env=weights.child_environment(), check=False, stdout=output, stderr=output
@@ -157,12 +161,12 @@ def train(plan, out, reading, seed, device, log=None):
         )
 
 
-def train_missing(plan, out, chosen, device, jobs):
+def train_missing(plan, out, chosen, machine=(), jobs=1):
     """Train the missing runs of a plan, `jobs` at a time, each on its share of the processor's cores.
 
-    All runs with one seed come before the next seed.  With several jobs the output of each training
-    goes to RUN.log beside its folder.  Raises ValueError after the first failure, when the other
-    trainings that have begun have ended.
+    machine: see `training_command`.  All runs with one seed come before the next seed.  With several jobs
+    the output of each training goes to RUN.log beside its folder.  Raises ValueError after the first
+    failure, when the other trainings that have begun have ended.
     """
     missing = [(r, seed) for seed in plan.seeds for r in chosen if state(plan, out, r, seed) != "done"]
     out.mkdir(parents=True, exist_ok=True)
@@ -170,7 +174,7 @@ def train_missing(plan, out, chosen, device, jobs):
         data_of(plan, reading, out)
     if jobs == 1:
         for reading, seed in missing:
-            train(plan, out, reading, seed, device)
+            train(plan, out, reading, seed, machine)
         return
     shares = queue.SimpleQueue()
     for share in shares_of_cores(jobs):
@@ -181,7 +185,7 @@ def train_missing(plan, out, chosen, device, jobs):
         with contextlib.suppress(AttributeError, OSError):  # not on macOS; not in some containers
             os.sched_setaffinity(0, cores)  # of this thread; its child process inherits it
         try:
-            train(plan, out, reading, seed, device, out / f"{reading.name}_seed{seed}.log")
+            train(plan, out, reading, seed, machine, out / f"{reading.name}_seed{seed}.log")
         finally:
             shares.put(cores)
 
