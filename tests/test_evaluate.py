@@ -184,6 +184,18 @@ def test_command_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
     assert str(tmp_path) not in out.read_text()
 
 
+def test_images_of_another_size_than_the_weights_are_told(tmp_path, monkeypatch, capsys):
+    data, model = write_photos(tmp_path / "toy.h5"), ToyModel(0.5)
+    monkeypatch.setattr(weights, "load_model", lambda *_: model)
+    assert "has images of" not in run(capsys, "--data", data)[2]
+    with PhotoFile.open(data) as file:
+        here = f"{file.height}x{file.width}"
+    model.config = model.config.replace(height=256, width=192)
+    code, printed, error = run(capsys, "--data", data)
+    assert code == 0 and "12 held-out swaps" in printed
+    assert f"{data}: has images of {here}, but the weights were trained at 256x192" in error
+
+
 def test_no_wearing_keeps_the_worn_article_from_the_model(tmp_path, monkeypatch, capsys):
     class Spy(ToyModel):
         def worn(self, x_i, y_j):

@@ -409,11 +409,25 @@ def command(checkpoint, data, out, plot, save_images, features, count, seed, no_
     if no_wearing:
         model = WithoutWearing(model)
     with held_out.open_split(data, model, TRIPLES) as held:
+        tell_size(held, model)
         result = evaluate(checkpoint, model, held, seed, count, (images,), network)
     click.echo(table(result))
     if images:
         click.echo(f"wrote {images.written} swaps to {save_images}")
     write_results(result, out, plot)
+
+
+def tell_size(held, model):
+    """Print a line if the images do not have the size that the weights were trained at."""
+    here = held.photos.x.shape[1:3]
+    trained = model.config.height, model.config.width
+    if here != trained:
+        here, trained = ("x".join(map(str, size)) for size in (here, trained))
+        click.echo(
+            f"{held.path}: has images of {here}, but the weights were trained at {trained}; the errors of the "
+            "two sizes differ",
+            err=True,
+        )
 
 
 class WithoutWearing:

@@ -175,14 +175,22 @@ def results(plan, out, done, reports):
         "people": base["people"],
         "trainings": sum(map(len, reports.values())),
         **({"data": Path(plan.data).name} if plan.data else {}),
-        "photoshoot": {**plan.shoot, "size": list(plan.shoot["size"])},
+        "photoshoot": {**plan.shoot, "size": list(plan.shoot["size"]), "version": photoshoot_version(base)},
         "config": plan.common,
         **({"by": {one: study.counts_by(one, first) for one in by}} if by else {}),
         **({"convergence": True} if plan.convergence else {}),
         "versions": base["metadata"].get("versions"),
+        "device": base["metadata"].get("device"),
+        "kernels": base["metadata"].get("kernels"),
         "runs": runs,
         "missing": {name: seeds for name, seeds in missing.items() if seeds},
     }
+
+
+def photoshoot_version(report):
+    """The version of the photoshoot that rendered a run's training images; None if they are others."""
+    origin = (report["metadata"].get("data") or {}).get("provenance") or {}
+    return origin.get("version") if origin.get("program") == "data_prep photoshoot" else None
 
 
 def compare(plan, done, reports, attribute=None):

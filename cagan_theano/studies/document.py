@@ -3,7 +3,9 @@
 The same results give the same bytes.
 """
 
+from cagan_theano.backends import PRECISIONS
 from cagan_theano.evaluation.interval import PERCENT
+from cagan_theano.io.text import one_line
 from cagan_theano.studies import study
 from cagan_theano.studies.verdicts import (
     CLAIMS,
@@ -151,7 +153,7 @@ def study_section(file, results):
             results["about"],
             "",
             f"Scale: {small or 'as in the paper'}; seeds {seeds_of(results)}; "
-            f"{results['photoshoot']['pairs']} pairs of the photoshoot.",
+            f"{results['photoshoot']['pairs']} pairs of the photoshoot{made_by(results)}.",
             "",
             study.markdown(results),
             "",
@@ -164,6 +166,17 @@ def study_section(file, results):
             "",
         ]
     )
+
+
+def made_by(results):
+    """The version of the photoshoot, the device and the precision of a study, as far as its results tell."""
+    version, device = results["photoshoot"].get("version"), results.get("device")
+    text = f", version {version}" if version else ""
+    if device:
+        words = str(results.get("kernels")).split()
+        precision = next((word for word in words if word in PRECISIONS), PRECISIONS[0])
+        text += f"; trained on {one_line(device)}, {precision}"
+    return text
 
 
 def seeds_of(results):

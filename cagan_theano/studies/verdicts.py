@@ -432,7 +432,8 @@ def of_study(studies, name, gains=False):
 def study_command(file, results):
     """The command that writes a study's results, as Markdown."""
     plan = f"cagan_theano/studies/plans/{results['plan']}"
-    return f"`python replicate/ablations.py {plan} --results docs/results/{file}`"
+    photos = f" --photos {results['photos']['data']}" if "photos" in results else ""
+    return f"`python replicate/ablations.py {plan}{photos} --results docs/results/{file}`"
 
 
 def words_of(results, name):
