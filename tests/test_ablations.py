@@ -348,13 +348,32 @@ def test_a_run_is_resumed_and_another_configuration_is_refused(plan, tmp_path, t
     words = trainings.training_command(read_plan(plan), out, read_plan(plan).runs[0], 0)
     assert "--resume" in words and words[words.index("--steps") + 1] == "8"
     assert "--g-kernel" not in words  # a resumed run has its own settings
-    machine = ["--device", "gpu", "--precision", "tf32"]  # which a resumed run needs anew
-    again = trainings.training_command(read_plan(plan), out, read_plan(plan).runs[0], 0, machine)
-    assert set(machine) <= set(again) and again[-1] == "--resume"
+    how = ["--device", "gpu", "--precision", "tf32"]  # which a resumed run needs anew
+    again = trainings.training_command(read_plan(plan), out, read_plan(plan).runs[0], 0, how)
+    assert set(how) <= set(again) and again[-1] == "--resume"
     plan.write_text(PLAN.replace("batch_size = 4", "batch_size = 2"))
     code, _, error = run(capsys, plan, "--out", out)
     assert code == 1 and "was trained with settings different from the plan's paper" in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_device_and_precision_reach_every_training(plan, tmp_path, toys, capsys, jobs):
+    given = ["--device", "cpu", "--precision", "tf32"]
+    assert run(capsys, plan, "--out", tmp_path / "study", "--jobs", jobs, *given)[0] == 0
+    assert len(toy_training.commands) == 4
+    for words in toy_training.commands:
+        assert [words[words.index(flag) + 1] for flag in given[::2]] == given[1::2]
+
+
+def test_results_name_every_device_and_precision():
+    def report(kernels, **about):
+        return {"metadata": {"kernels": kernels, **about}}
+
+    assert ablations.trained_on(report("xla gpu tf32", device="NVIDIA A")) == "NVIDIA A, tf32"
+    assert ablations.trained_on(report("xla cpu float32 reference", device="CPU")) == "CPU, float32"
+    assert ablations.trained_on(report("native-0a-1b", device="CPU")) == "CPU, float32"
+    assert ablations.trained_on(report(None)) == "an unknown device, float32"
 
 
 def test_the_options_give_the_very_configuration():

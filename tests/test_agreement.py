@@ -80,6 +80,16 @@ def test_photos_are_compared_with_photos(tmp_path):
     assert "| b | -0.200 | +0.200 | -0.200 | +0.200 |" in lines and "| c | +0.100 | -0.100 | - | - |" in lines
 
 
+def test_photos_of_a_run_come_from_the_study_of_its_other_measures(tmp_path):
+    first, second = results(a=0.1, b=0.2), results(a=0.3, b=0.4)
+    for run in second["runs"].values():
+        run["photos"] = run["measures"]
+    for name, one in ("one.json", first), ("two.json", second):
+        (tmp_path / name).write_text(json.dumps(one))
+    found = agreement(second, read_studies([tmp_path / "one.json", tmp_path / "two.json"], "paper"))
+    assert found["measures"]["inside"]["runs"]["a"]["there"] == 0.1 and found["photos"] == {}
+
+
 def test_an_undefined_difference_is_left_out(tmp_path):
     path = stored(tmp_path / "one.json", a=0.1, b=0.2)
     path.write_text(path.read_text().replace('"difference": {"value": 0.1,', '"difference": {"value": null,'))

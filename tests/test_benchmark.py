@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def test_the_document_has_no_prose_between_the_marks(module):
     text = (Path(__file__).parents[1] / "docs" / "performance.md").read_text()
     _, rest = text.split(f"{module.BEGIN}\n")
     about, *lines = rest.split(f"{module.END}\n")[0].splitlines()
-    assert about.startswith(("cpu; ", "gpu; "))
+    assert re.fullmatch(r"[^;]+; \d+ x .+; python .+", about)
     assert all(line.startswith(("|", "**")) for line in lines if line)
 
 
@@ -160,19 +162,48 @@ def test_a_kind_and_its_settings():
 def test_a_gpu_that_computes_something_else_is_told(capsys):
     """The yardstick of a step is the largest difference between the CPU's kernels so far."""
     cpu, growth = np.arange(24.0).reshape(3, 8), np.array([[1e-6], [1e-3], [1e-4]])
-    xla = cpu + growth
-    check_gpu.report(cpu, xla, cpu - 9 * np.maximum.accumulate(growth))
+    control = check_gpu.yardstick(cpu, cpu + growth)
+    assert control == pytest.approx(growth[:, 0])
+    check_gpu.report(cpu, control, cpu - 9 * np.maximum.accumulate(growth))
     assert "step   2: max abs difference 9.0e-03 (loss_D), of two sets of kernels on the CPU 1.0e-03" in (
         capsys.readouterr().out
     )
     with pytest.raises(ValueError, match="by 2.0e-05 at step 1, more than 1.0e-05; do not trust"):
-        check_gpu.report(cpu, xla, cpu + 2e-5 * (cpu == 3))
+        check_gpu.report(cpu, control, cpu + 2e-5 * (cpu == 3))
     with pytest.raises(ValueError, match="at step 3"):
-        check_gpu.report(cpu, xla, cpu + 0.5 * (cpu == 23))
+        check_gpu.report(cpu, control, cpu + 0.5 * (cpu == 23))
     with pytest.raises(ValueError, match="nan"):
-        check_gpu.report(cpu, xla, cpu * np.nan)
+        check_gpu.report(cpu, control, cpu * np.nan)
     with pytest.raises(ValueError, match="no yardstick"):
-        check_gpu.report(cpu, cpu, cpu)
+        check_gpu.yardstick(cpu, cpu)
+    with pytest.raises(ValueError, match="not finite"):
+        check_gpu.yardstick(cpu, cpu * np.nan)
+
+
+@pytest.mark.parametrize("fault, code", [(0.0, 0), (0.1, 1)])
+def test_check_gpu_trains_by_three_sets_of_kernels(fault, code, tmp_path, monkeypatch, capsys):
+    """Ours and XLA's on the CPU, then ours on the GPU: without a compiler it ends before the GPU."""
+    asked = []
+
+    def losses(kind, device, case, checkpoint, steps):
+        asked.append((kind, device, steps))
+        return np.arange(8.0) * np.ones((steps, 1)) + {1: 0, 2: 1e-6, 3: fault}[len(asked)]
+
+    monkeypatch.setattr(check_gpu, "losses", losses)
+    monkeypatch.setattr(check_gpu, "check_visible", lambda: None)
+    with pytest.raises(SystemExit) as done:
+        main(check_gpu.command, ["--checkpoint", "cagan_128x96", "--steps", "3"])
+    assert done.value.code == code
+    assert asked == [("ours", "cpu", 3), ("ours:reference=1", "cpu", 3), ("ours", "gpu", 3)]
+    assert ("do not trust" in capsys.readouterr().err) == bool(code)
+
+
+def test_the_gpu_is_named_by_a_process_of_its_own(monkeypatch):
+    known = {"returncode": 0, "stdout": "Toy 9000\n"}
+    monkeypatch.setattr(benchmark.subprocess, "run", lambda *_, **__: SimpleNamespace(**known))
+    assert benchmark.machine("gpu").startswith("Toy 9000; ")
+    known["returncode"] = 1
+    assert benchmark.machine("gpu").startswith("gpu; ") and benchmark.machine("cpu").startswith("cpu; ")
 
 
 def test_the_layers_are_those_that_the_benchmark_counts():

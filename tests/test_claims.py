@@ -157,7 +157,7 @@ def test_the_number_of_seeds_is_one_constant(monkeypatch):
         monkeypatch.setattr(module, "MIN_SEEDS", 3)
     assert "at least 3 seeds" in verdicts.study_rule()
     judged = verdicts.of_study(found, "no_copies")
-    assert judged.verdict == UNKNOWN and judged.remark == "2 seeds, too few to judge"
+    assert judged.verdict == UNKNOWN and judged.remark == "2 seeds on 7 of 15000 pairs, too few to judge"
 
 
 @pytest.mark.parametrize(
@@ -314,9 +314,10 @@ def test_scale_names_what_is_smaller():
 def test_the_document_is_that_of_the_stored_results():
     """docs/claims.md is generated: the results in docs/results give it byte for byte."""
     folder = ROOT / "docs/results"
-    gpu = claims.on_gpu(claims.read_results(folder / "gpu.json"))
+    found = claims.read_results(folder / "shipped.json")
+    gpu = claims.on_gpu(claims.read_results(folder / "gpu.json"), found["config"])
     text = document.document(
-        claims.read_results(folder / "shipped.json") | {"gpu": gpu},
+        found | {"gpu": gpu},
         claims.read_studies(folder),
         claims.read_training(folder / "training.json"),
         claims.read_results(folder / "photos.json"),
@@ -397,30 +398,72 @@ def test_a_study_at_the_papers_scale_tells_whether_its_steps_are_enough(error, l
         [{"step": 5, "inside": 0.7, "alpha_iou": 0.9}],
     ]
     number = verdicts.steps_enough(found, {"ablations_toy.json": one}, None)
-    assert number.verdict == wanted and "on 7 pairs" in number.remark
+    assert number.verdict == wanted and "2 trainings from random weights on 7 of 15000 pairs" in number.remark
     assert number.entries["error on 16 swaps, step 5, run `paper`"]["value"] == pytest.approx(0.6)
     assert number.source == "[ablations_toy.json](results/ablations_toy.json)"
-    base["changes"] = {"alpha_norm": "tv"}
-    assert verdicts.steps_enough(found, {"a.json": one}, None).verdict == UNKNOWN
-    base["changes"] = {}
-    assert verdicts.steps_enough(found, {"a.json": one | {"steps": 9999}}, None).verdict == UNKNOWN
+    more = one | {"photoshoot": one["photoshoot"] | {"pairs": 15000}, "devices": ["GPU, tf32"]}
+    number = verdicts.steps_enough(found, {"a.json": more, "b.json": one}, None)
+    assert "from random weights on tf32, since" in number.remark and "a.json" in number.source
+    assert "--device gpu --precision tf32" in number.command
 
 
-def test_a_gpu_counts_beside_this_cpu(tmp_path):
-    """Thousands per second on one of the devices; the rates are those of the rounds."""
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"steps": 9999},
+        {"config": {"gamma_truth": 10.0}},
+        {"config": {"d_widths": [64, 128, 256]}},
+        {"data": "photos.h5"},
+        {"photoshoot": {"size": [128, 96], "pairs": 7, "wardrobe": "shop"}},
+        {"runs": {"paper": study_of()["runs"]["paper"] | {"changes": {"alpha_norm": "tv"}}}},
+        {"runs": {"paper": study_of()["runs"]["paper"] | {"clutter": True}}},
+        {"runs": {"paper": study_of()["runs"]["paper"] | {"measures": {"cycle": entry(0.1)}}}},
+    ],
+)
+def test_only_the_papers_method_tells_whether_its_steps_are_enough(changed):
+    assert verdicts.as_in_the_paper(study_of())
+    assert not verdicts.as_in_the_paper(study_of() | changed)
+    assert verdicts.at_paper_scale({"a.json": study_of() | changed}) is None
+
+
+def record(**changed):
+    """A benchmark of our swap on a GPU, as its JSON."""
     row = {"kind": "ours", "seconds": [0.02, 0.04, 0.01]}
-    record = {"about": "Toy GPU; 2 x cpu", "results": [{"case": "swap, a", "batch": 64, "rows": [row]}]}
-    gpu = claims.on_gpu(record)
+    case = {"case": "swap, 128x96, batch 64", "batch": 64, "rows": [row]}
+    return {"about": "Toy GPU; 2 x cpu; python 3", "results": [case | changed]}
+
+
+def test_a_gpu_counts_beside_this_cpu():
+    """Thousands per second on one of the devices; the rates are those of the rounds."""
+    config = json.loads(Config().to_json())
+    gpu = claims.on_gpu(record(), config)
     assert (gpu["low"], gpu["value"], gpu["high"]) == pytest.approx((1600, 3200, 6400))
     assert (gpu["name"], gpu["rounds"]) == ("Toy GPU", 3)
     slow = shipped() | {"speed": {**entry(76), "device": "cpu", "cores": 2}}
-    assert verdicts.fast(slow, None, None).verdict == NOT
-    assert verdicts.fast(slow | {"gpu": gpu}, None, None).verdict == REPRODUCED
-    assert verdicts.fast(slow | {"gpu": gpu | {"low": 900}}, None, None).verdict == NOT
-    assert claims.on_gpu(None) is None
-    row.pop("seconds")
-    with pytest.raises(ValueError, match="did not time the swap"):
-        claims.on_gpu(record)
+
+    def judged(**more):
+        found = verdicts.fast(slow | more, None, None)
+        return found.verdict, found.remark, len(found.entries)
+
+    assert judged() == (NOT, "not on 2 CPU cores; no GPU was timed", 1)
+    assert judged(gpu=gpu) == (REPRODUCED, "on Toy GPU; not on 2 CPU cores", 2)
+    assert judged(gpu=gpu | {"low": 900}) == (NOT, "not on Toy GPU; not on 2 CPU cores", 2)
+    assert judged(gpu=gpu, speed=None) == (REPRODUCED, "", 1)
+    assert judged(speed=None)[0] == UNKNOWN
+
+
+def test_a_gpu_record_of_something_else_does_not_count():
+    config = json.loads(Config().to_json())
+    assert claims.on_gpu(None, config) is None
+    assert claims.on_gpu(record(), config | {"height": 256, "width": 192}) is None
+    assert claims.on_gpu(record(), config | {"g_widths": [32, 64, 128, 256]}) is None
+    for wrong in (
+        record(rows=[{"kind": "ours", "error": "too different"}]),
+        record(case="step, 128x96, batch 64"),
+        record() | {"about": "cpu; 2 x toy"},
+    ):
+        with pytest.raises(ValueError, match="did not time the swap"):
+            claims.on_gpu(wrong, config)
 
 
 @pytest.mark.parametrize("lower, verdict", [(1, NOT), (2, PARTLY), (3, PARTLY)])

@@ -260,13 +260,19 @@ def machine(device: str) -> str:
     if Path("/proc/cpuinfo").is_file():
         found = [text for text in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in text]
         name = found[0].split(":")[1].strip() if found else name
-    if device == "gpu":
-        import jax
-
-        device = jax.devices("gpu")[0].device_kind
     known = versions()
     packages = ", ".join(f"{key} {known[key]}" for key in ("python", "jax", "aesara", "numpy"))
-    return f"{device}; {os.cpu_count()} x {name}; {packages}"
+    return f"{gpu_name() if device == 'gpu' else device}; {os.cpu_count()} x {name}; {packages}"
+
+
+def gpu_name() -> str:
+    """The GPU's name by jax, "gpu" if it is not known.
+
+    Asked in a process of its own: jax reserves most of a GPU's memory until the process that uses it ends.
+    """
+    ask = "import jax; print(jax.devices('gpu')[0].device_kind)"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else "gpu"
 
 
 def result_options(command):

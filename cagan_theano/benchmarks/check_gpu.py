@@ -19,7 +19,7 @@ from cagan_theano.io.command import Command
 from data_prep.options import size_option
 
 NAMES = ("loss_D", "adv_D_real", "adv_D_fake", "adv_D_mismatch", "loss_G", "adv_G", "L_id", "L_cyc")
-FACTOR = 10  # times the largest difference so far between the CPU's kernels; a wrong result is far above it
+FACTOR = 10  # times the largest difference so far between the CPU's kernels; wrong kernels exceed it at once
 LEAST = 1e-5  # a difference that always passes: rounding of losses of the order of 1
 OURS, XLA = "ours", "ours:reference=1"  # kinds of contenders: the kernels on the CPU
 
@@ -59,21 +59,32 @@ def command(size, batch, steps, checkpoint):
     """
     check_visible()
     case = Case("step", *size, batch)
-    runs = (OURS, "cpu"), (XLA, "cpu"), (OURS, "gpu")
-    report(*(losses(kind, device, case, checkpoint, steps) for kind, device in runs))
+    cpu, xla = (losses(kind, "cpu", case, checkpoint, steps) for kind in (OURS, XLA))
+    control = yardstick(cpu, xla)
+    report(cpu, control, losses(OURS, "gpu", case, checkpoint, steps))
 
 
-def report(cpu: np.ndarray, xla: np.ndarray, gpu: np.ndarray) -> None:
-    """Print the differences of [steps, losses] from the first.  Raises ValueError if the GPU's are too large.
+def yardstick(cpu: np.ndarray, xla: np.ndarray) -> np.ndarray:
+    """[steps] of the largest difference between the CPU's kernels.  Raises ValueError if there is none.
 
-    cpu: this package's kernels on the CPU; xla: XLA's on the CPU; gpu: those on the GPU.
+    cpu, xla: losses [steps, losses] by this package's kernels and by XLA's.
     """
     control = np.abs(cpu - xla).max(axis=1)
+    if not np.isfinite(control).all():
+        raise ValueError("the CPU's losses are not finite; give another --checkpoint")
     if not control.any():
         raise ValueError(
             "XLA's kernels also computed the CPU's steps, so that no yardstick is known; install a C++ "
             "compiler (g++ or clang++)"
         )
+    return control
+
+
+def report(cpu: np.ndarray, control: np.ndarray, gpu: np.ndarray) -> None:
+    """Print the differences of the losses [steps, losses].  Raises ValueError if they are too large.
+
+    control: see `yardstick`.
+    """
     difference = np.abs(cpu - gpu)
     limits = np.maximum(FACTOR * np.maximum.accumulate(control), LEAST)
     for step, (row, usual) in enumerate(zip(difference, control, strict=True), 1):

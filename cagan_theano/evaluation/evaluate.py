@@ -424,8 +424,8 @@ def tell_size(held, model):
     if here != trained:
         here, trained = ("x".join(map(str, size)) for size in (here, trained))
         click.echo(
-            f"{held.path}: has images of {here}, but the weights were trained at {trained}; the errors of the "
-            "two sizes differ",
+            f"{held.path}: has images of {here}, but the weights were trained at {trained}; the errors of "
+            "the two sizes differ",
             err=True,
         )
 

@@ -15,6 +15,7 @@ import click
 import numpy as np
 
 from cagan_theano import options, weights
+from cagan_theano.backends import PRECISIONS
 from cagan_theano.evaluation import evaluate, held_out, measures
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import check_folder, check_markers, digest_of, write_atomically, write_between
@@ -180,8 +181,7 @@ def results(plan, out, done, reports):
         **({"by": {one: study.counts_by(one, first) for one in by}} if by else {}),
         **({"convergence": True} if plan.convergence else {}),
         "versions": base["metadata"].get("versions"),
-        "device": base["metadata"].get("device"),
-        "kernels": base["metadata"].get("kernels"),
+        "devices": sorted({trained_on(r) for found in reports.values() for r in found}),
         "runs": runs,
         "missing": {name: seeds for name, seeds in missing.items() if seeds},
     }
@@ -191,6 +191,14 @@ def photoshoot_version(report):
     """The version of the photoshoot that rendered a run's training images; None if they are others."""
     origin = (report["metadata"].get("data") or {}).get("provenance") or {}
     return origin.get("version") if origin.get("program") == "data_prep photoshoot" else None
+
+
+def trained_on(report):
+    """The device and the precision of a run's training, for example "NVIDIA H200, tf32"."""
+    about = report["metadata"]
+    words = str(about.get("kernels")).split()  # see `backends.jax.kernels`; those in C++ have one precision
+    precision = next((word for word in words if word in PRECISIONS), PRECISIONS[0])
+    return f"{about.get('device', 'an unknown device')}, {precision}"
 
 
 def compare(plan, done, reports, attribute=None):
@@ -323,7 +331,7 @@ def command(
     """Train the missing runs of PLAN, then evaluate and compare all runs.
 
     Writes results.json, table.md, grid.png (the same swaps for each run) and differences.png to
-    --out.
+    --out.  --precision is that of the trainings; runs are evaluated in float32.
     """
     plan = dataclasses.replace(read_plan(plan), data=data or "")
     names = ["ablations", Path(plan.path).stem, *([Path(data).stem] if data else [])]
@@ -338,6 +346,6 @@ def command(
         list_state(plan, out, chosen)
         return
     if not no_training:
-        machine = [*(["--device", device] if device else []), "--precision", precision]
-        trainings.train_missing(plan, out, chosen, machine, jobs)
+        how = [*(["--device", device] if device else []), "--precision", precision]
+        trainings.train_missing(plan, out, chosen, how, jobs)
     write_study(plan, out, device, results, photos, document, studies)

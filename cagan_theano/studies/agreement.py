@@ -17,19 +17,19 @@ DIFFERENCE = {"value": END, "low": END, "high": END, "seeds": list}
 """The difference of one measure."""
 
 
-SETS = ("measures", "photos")
+IMAGE_SETS = ("measures", "photos")
 """Keys of a run in a results.json: its measures on held-out swaps, and on photos if the study has these."""
 
 
 def read_differences(path, baseline):
-    """Key of ``SETS`` -> run -> measure -> difference from the baseline, of a study's results.json.
+    """Key of ``IMAGE_SETS`` -> run -> measure -> difference from the baseline, of a study's results.json.
 
     A difference is {value, low, high, seeds}.  Raises ValueError for another file, or a study with another
     baseline.
     """
     try:
         results = metadata.read_file(path, FORM)
-        found = {key: differences_of(results["runs"], key) for key in SETS}
+        found = {key: differences_of(results["runs"], key) for key in IMAGE_SETS}
         theirs = results["baseline"]
     except (KeyError, ValueError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else error
@@ -42,7 +42,10 @@ def read_differences(path, baseline):
 
 
 def differences_of(runs, key):
-    """Run -> measure -> difference in a results.json; key: of ``SETS``.  Raises KeyError or ValueError."""
+    """Run -> measure -> difference in a results.json; key: of ``IMAGE_SETS``.
+
+    Raises KeyError or ValueError.
+    """
     found = {}
     for run, numbers in runs.items():
         if key == "photos" and key not in numbers:
@@ -69,30 +72,33 @@ def agreement(results, studies):
     """How far a study agrees with others about the runs that they share, for its JSON.
 
     results: the JSON of a study; studies: `read_studies` of others with the same baseline.  A run that is
-    in several of these is taken from the first.  Returns {"files": names, "measures": `on` held-out swaps,
-    "photos": `on` photos, {} unless all have them}.
+    in several of these is taken from the first.  Returns {"files": names, "measures": `agreement_on`
+    held-out swaps, "photos": `agreement_on` photos, of the runs that have these on both sides}.
     """
-    files = [name for name, _ in studies]
-    return {"files": files, **{key: on(key, results, [found for _, found in studies]) for key in SETS}}
+    first = {}
+    for _, differences in studies:
+        first = dict.fromkeys(differences["measures"], differences) | first
+    found = {"files": [name for name, _ in studies]}
+    for key in IMAGE_SETS:
+        there = {name: differences[key].get(name, {}) for name, differences in first.items()}
+        found[key] = agreement_on({name: run.get(key, {}) for name, run in results["runs"].items()}, there)
+    return found
 
 
-def on(key, results, studies):
+def agreement_on(here, there):
     """Measure -> {"runs": run -> {"here": difference, "there": difference}, "tau", "decided", "same"}.
 
-    key: of ``SETS``; tau: Kendall's rank correlation of the runs, the baseline among them, None for fewer
-    than three or if all are equal; decided: the number of runs that are better or worse there; same: the
-    number of those whose difference has the same sign here.
+    here, there: run -> measure -> its entry in a results.json, its difference; tau: Kendall's rank
+    correlation of the runs, the baseline among them, None for fewer than three or if all are equal; decided:
+    the number of runs that are better or worse there; same: the number of those whose difference has the same
+    sign here.
     """
-    there = {}
-    for differences in studies:
-        there = differences[key] | there
-    here = {name: run[key] for name, run in results["runs"].items() if name in there and key in run}
     found = {}
     for measure in MEASURES:
         pairs = {
             name: (run[measure]["difference"], there[name][measure])
             for name, run in here.items()
-            if measure in run and measure in there[name]
+            if measure in run and measure in there.get(name, {})
         }
         pairs = {name: pair for name, pair in pairs.items() if None not in (one["value"] for one in pair)}
         if len(pairs) > 1:
@@ -101,7 +107,7 @@ def on(key, results, studies):
 
 
 def compared(measure, pairs):
-    """One measure's entry of `on`; pairs: run -> its difference here and there."""
+    """One measure's entry of `agreement_on`; pairs: run -> its difference here and there."""
     here, there = ([one["value"] for one in side] for side in zip(*pairs.values()))
     decided = {name for name, (_, other) in pairs.items() if better(measure, other) != "-"}
     tau = float(kendalltau(here, there).statistic) if len(pairs) > 2 else np.nan

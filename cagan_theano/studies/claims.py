@@ -25,7 +25,7 @@ from cagan_theano.io.files import digest_of, write_atomically
 from cagan_theano.io.text import one_line
 from cagan_theano.learning.scores import OLD_SCORES, SCORES, condensed_log, log_lines
 from cagan_theano.learning.training import naming
-from cagan_theano.studies import document, study
+from cagan_theano.studies import document, study, verdicts
 
 CONTROLLED = 40
 """People with one change at a time."""
@@ -186,26 +186,29 @@ def of_weights(path, sha256):
     return found if found and found.get("sha256") == sha256 else None
 
 
-def on_gpu(record):
-    """The throughput of our swap on a GPU, as an entry of claim 13; None without a record.
+def on_gpu(record, config):
+    """The throughput of our swap on a GPU, as an entry of claim 13; None without a record of this network.
 
-    record: the JSON of a `cagan benchmark --device gpu`, whose first case counts.  Raises ValueError for
-    one that did not time our swap.
+    record: the JSON of a `cagan benchmark --device gpu` of one case; config: that of the shipped weights.
+    Raises ValueError for a record that did not time our swap on a GPU.
     """
     if record is None:
         return None
-    result = record["results"][0]
+    result, name = record["results"][0], one_line(record["about"].split(";")[0])
     row = next((row for row in result["rows"] if row["kind"] == "ours" and "seconds" in row), None)
-    if row is None or not result["case"].startswith("swap"):
-        raise ValueError("gpu.json: did not time the swap of `ours`; see claim 13 for the command")
+    task, size, _ = result["case"].split(", ")
+    if row is None or task != "swap" or name == "cpu":
+        raise ValueError("gpu.json: did not time the swap of `ours` on a GPU; see claim 13 for the command")
+    if size != f"{config['height']}x{config['width']}" or config["g_widths"] != verdicts.WIDTHS:
+        return None
     rates = result["batch"] / np.array(row["seconds"])
     return {
         "value": float(np.median(rates)),
         "low": float(rates.min()),
         "high": float(rates.max()),
         "rounds": len(rates),
-        "case": one_line(result["case"]),
-        "name": one_line(record["about"].split(";")[0]),
+        "batch": result["batch"],
+        "name": name,
     }
 
 
@@ -279,7 +282,7 @@ def command(checkpoint, results, out, log, again, photos, backend, device):
     training, studies = read_training(results / "training.json"), read_studies(results)
     try:
         summary = chart.summary(found)
-        found |= {"gpu": on_gpu(read_results(results / "gpu.json"))}
+        found |= {"gpu": on_gpu(read_results(results / "gpu.json"), found["config"])}
         text = document.document(found, studies, training, of_weights(path, found["sha256"]))
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(

@@ -3,7 +3,6 @@
 The same results give the same bytes.
 """
 
-from cagan_theano.backends import PRECISIONS
 from cagan_theano.evaluation.interval import PERCENT
 from cagan_theano.io.text import one_line
 from cagan_theano.studies import study
@@ -152,7 +151,8 @@ def study_section(file, results):
             "",
             results["about"],
             "",
-            f"Scale: {small or 'as in the paper'}; seeds {seeds_of(results)}; "
+            f"Scale: {small or 'network, image size, steps and batches as in the paper'}; "
+            f"seeds {seeds_of(results)}; "
             f"{results['photoshoot']['pairs']} pairs of the photoshoot{made_by(results)}.",
             "",
             study.markdown(results),
@@ -169,14 +169,10 @@ def study_section(file, results):
 
 
 def made_by(results):
-    """The version of the photoshoot, the device and the precision of a study, as far as its results tell."""
-    version, device = results["photoshoot"].get("version"), results.get("device")
+    """The version of the photoshoot, the devices and precisions of a study, as far as its results tell."""
+    version, devices = results["photoshoot"].get("version"), results.get("devices")
     text = f", version {version}" if version else ""
-    if device:
-        words = str(results.get("kernels")).split()
-        precision = next((word for word in words if word in PRECISIONS), PRECISIONS[0])
-        text += f"; trained on {one_line(device)}, {precision}"
-    return text
+    return text + (f"; trained on {'; '.join(map(one_line, devices))}" if devices else "")
 
 
 def seeds_of(results):

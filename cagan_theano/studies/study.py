@@ -249,12 +249,12 @@ def agreement(results):
         "sign here.",
         "",
     ]
-    head = [part for where in sets.values() for part in (f"{where}: Kendall's tau", "same sign")]
+    head = [f"{where}: {what}" for where in sets.values() for what in ("Kendall's tau", "same sign")]
     names = [name for name in MEASURES if any(name in found[key] for key in sets)]
     rows = [[name, *(cell for key in sets for cell in agreed(found[key].get(name)))] for name in names]
     lines += [*table(["measure", *head], rows), "", "Differences of `inside` from the baseline:", ""]
     runs = {key: found[key].get("inside", {"runs": {}})["runs"] for key in sets}
-    head = [part for where in sets.values() for part in (f"{where}, there", "here")]
+    head = [f"{where}: {what}" for where in sets.values() for what in ("other studies", "this study")]
     rows = [
         [one_line(name)]
         + [shown(runs[key].get(name, {}).get(side), "+.3f") for key in sets for side in ("there", "here")]

@@ -102,10 +102,10 @@ def state(plan, out, reading, seed):
     return "done" if plan.steps in folder.steps() else "begun" if folder.steps() else "missing"
 
 
-def training_command(plan, out, reading, seed, machine=()):
+def training_command(plan, out, reading, seed, device_options=()):
     """The command line, as a list of words, that trains or resumes a run.
 
-    machine: the words of it that choose the device and the precision, for example "--device", "gpu".
+    device_options: the words of it that choose the device and the precision, for example "--device", "gpu".
     """
     folder = run_of(out, reading, seed).path
     words = [
@@ -120,7 +120,7 @@ def training_command(plan, out, reading, seed, machine=()):
         "--steps",
         str(plan.steps),
     ]
-    words += machine
+    words += device_options
     every = str(max(1, plan.steps // SAMPLES))
     words += ["--keep", "1", "--sample-every", every, "--checkpoint-every", every]
     if state(plan, out, reading, seed) == "begun":
@@ -142,18 +142,16 @@ def options_of(config):
     return words
 
 
-def train(plan, out, reading, seed, machine=(), log=None):
+def train(plan, out, reading, seed, device_options=(), log=None):
     """Train one run to its last step in a child process.  Raises ValueError if that fails.
 
-    machine: see `training_command`; log: a path for the output of the child process, or None for this
+    device_options: see `training_command`; log: a path for the output of the child process, or None for this
     process's own output.
     """
     tqdm.write(f"training {reading.name}, seed {seed}")
-    words = training_command(plan, out, reading, seed, machine)
+    words = training_command(plan, out, reading, seed, device_options)
     with contextlib.nullcontext() if log is None else open(log, "ab") as output:
-        done = subprocess.run(
-            words, env=weights.child_environment(), check=False, stdout=output, stderr=output
-        )
+        done = subprocess.run(words, env=environment(), check=False, stdout=output, stderr=output)
     if done.returncode:
         raise ValueError(
             f"{run_of(out, reading, seed).path}: the training ended with exit code {done.returncode}, see "
@@ -161,11 +159,16 @@ def train(plan, out, reading, seed, machine=(), log=None):
         )
 
 
-def train_missing(plan, out, chosen, machine=(), jobs=1):
+def environment():
+    """The environment of a training: no part of a GPU's memory is reserved, so that several can share it."""
+    return {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **weights.child_environment()}
+
+
+def train_missing(plan, out, chosen, device_options=(), jobs=1):
     """Train the missing runs of a plan, `jobs` at a time, each on its share of the processor's cores.
 
-    machine: see `training_command`.  All runs with one seed come before the next seed.  With several jobs
-    the output of each training goes to RUN.log beside its folder.  Raises ValueError after the first
+    device_options: see `training_command`.  All runs with one seed come before the next seed.  With several
+    jobs the output of each training goes to RUN.log beside its folder.  Raises ValueError after the first
     failure, when the other trainings that have begun have ended.
     """
     missing = [(r, seed) for seed in plan.seeds for r in chosen if state(plan, out, r, seed) != "done"]
@@ -174,7 +177,7 @@ def train_missing(plan, out, chosen, machine=(), jobs=1):
         data_of(plan, reading, out)
     if jobs == 1:
         for reading, seed in missing:
-            train(plan, out, reading, seed, machine)
+            train(plan, out, reading, seed, device_options)
         return
     shares = queue.SimpleQueue()
     for share in shares_of_cores(jobs):
@@ -185,7 +188,7 @@ def train_missing(plan, out, chosen, machine=(), jobs=1):
         with contextlib.suppress(AttributeError, OSError):  # not on macOS; not in some containers
             os.sched_setaffinity(0, cores)  # of this thread; its child process inherits it
         try:
-            train(plan, out, reading, seed, machine, out / f"{reading.name}_seed{seed}.log")
+            train(plan, out, reading, seed, device_options, out / f"{reading.name}_seed{seed}.log")
         finally:
             shares.put(cores)
 
