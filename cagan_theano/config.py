@@ -47,7 +47,7 @@ class Config:
     g_kernel: int = option(
         5,
         "kernel size of G's layers",
-        "not stated; our choice because it learns alpha faster and the authors' other code uses 5",
+        "not stated; our choice because it learns alpha faster than 3, and the authors' other code uses 5",
         (5, 3, 4),
     )
     d_widths: tuple = option(

@@ -361,7 +361,7 @@ def plot_measure(axes, measure, runs):
     axes.grid(axis="y", color="#eeeeee", linewidth=0.6)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(labelsize=9.5, width=0.5, length=0)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(3))  # more overlap where the numbers are long
 
 
 NAMES_WIDTH = 420
