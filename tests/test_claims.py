@@ -323,6 +323,8 @@ def test_the_document_is_that_of_the_stored_results():
         claims.read_results(folder / "photos.json"),
     )
     assert (ROOT / "docs/claims.md").read_text() == text, "run python replicate/claims.py"
+    (counts,) = re.findall(r"Of the 13 claims: (.+)\.", text)
+    assert counts in " ".join((ROOT / "README.md").read_text().split()), "the README gives other counts"
     for link in re.findall(r"\]\(((?:results/|\w+\.md)[^)#]*)\)", text):
         assert (ROOT / "docs" / link).exists(), link
     anchors = [f"#{document.anchor(n, c.title)}" for n, c in enumerate(verdicts.CLAIMS, 1)]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from tqdm import tqdm
 
 from cagan_theano import options, weights
 from cagan_theano.backends import PRECISIONS
@@ -113,10 +114,9 @@ def gather(plan, out, device=None, photos=None):
     Raises ValueError if the baseline has no finished training.
     """
     done = comparable_seeds(plan, out)
-    reports, grids = {}, {}
-    for reading in (r for r in plan.runs if done[r.name]):
-        found = [evaluated(plan, out, reading, seed, device) for seed in done[reading.name]]
-        reports[reading.name], grids[reading.name] = [f[0] for f in found], found[0][1]
+    held_out_swaps = evaluate_all(plan, out, done, device)
+    reports = {name: [report for report, _ in found] for name, found in held_out_swaps.items()}
+    grids = {name: found[0][1] for name, found in held_out_swaps.items()}
     first = grids[plan.baseline]
     found = results(plan, out, done, reports)
     if photos is not None:
@@ -126,6 +126,20 @@ def gather(plan, out, device=None, photos=None):
         {key: first.get(key) for key in ("x_i", "y_j", "truth")},
         {name: (arrays["x_ij"], arrays["alpha"]) for name, arrays in grids.items()},
     )
+
+
+def evaluate_all(plan, out, done, device, photos=None):
+    """Run name -> `evaluated` for each of its seeds, in the plan's order; without runs that have none.
+
+    done: run name -> seeds; photos: see `evaluated`.
+    """
+    todo = [(reading, seed) for reading in plan.runs for seed in done.get(reading.name, [])]
+    where, found = "held-out swaps" if photos is None else Path(photos).name, {}
+    with tqdm(total=len(todo), desc=f"measure on {where}", unit="training", leave=False) as bar:
+        for reading, seed in todo:
+            found.setdefault(reading.name, []).append(evaluated(plan, out, reading, seed, device, photos))
+            bar.update()
+    return found
 
 
 def comparable_seeds(plan, out):
@@ -220,12 +234,9 @@ def compare(plan, done, reports, attribute=None):
 
 def add_photos(found, plan, out, photos, device):
     """Add each run's measures on a photo file to the results of a study."""
-    runs = {r.name: r for r in plan.runs if r.name in found["runs"]}
-    done = {name: found["runs"][name]["seeds"] for name in runs}
-    reports = {
-        name: [evaluated(plan, out, run, seed, device, photos)[0] for seed in done[name]]
-        for name, run in runs.items()
-    }
+    done = {name: run["seeds"] for name, run in found["runs"].items()}
+    measured_there = evaluate_all(plan, out, done, device, photos)
+    reports = {name: [report for report, _ in pairs] for name, pairs in measured_there.items()}
     base = reports[plan.baseline][0]
     found["photos"] = {"data": Path(photos).name, "n": base["n"], "people": base["people"]}
     for name, measures_there in compare(plan, done, reports).items():
