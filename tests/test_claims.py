@@ -343,6 +343,25 @@ def test_photos_are_judged_by_the_same_rules():
     assert "on photos" not in document.document(shipped(), {}, None)
 
 
+def test_studies_are_judged_on_their_photos_too():
+    """By the same rules, with the photos' differences and without scores of held-out renderings."""
+    one = study_of(alpha_tv=(0.1, 0.2), no_copies=(0.1, 0.2))
+    one["runs"]["no_copies"]["curves"] = [[{"step": 5000, "inside": 0.5, "alpha_iou": 0.9}]]
+    assert "on photos" not in document.document(shipped(), {"ablations_a.json": one}, None)
+    for name, run in one["runs"].items():
+        run["photos"] = study_of(alpha_tv=(-0.4, -0.3), no_copies=(-0.2, 0.1))["runs"][name]["measures"]
+    one["photos"] = {"data": "shop.h5", "n": 9, "people": 3}
+    text = document.document(shipped(), {"ablations_a.json": one}, None)
+    rows = {line.split(" | ")[0]: line for line in text.splitlines() if line.startswith("| ")}
+    assert "**not**" in rows["| 11"] and rows["| 11"].endswith("| **reproduced** (2 seeds on 7 of 15000 pairs) |")
+    assert "**reproduced**" in rows["| 8"] and rows["| 8"].endswith("| **not** (2 seeds on 7 of 15000 pairs) |")
+    assert rows["| 7"].endswith("| - |") and rows["| 10"].endswith("| - |")
+    copies = text.split("## 8. ")[1].split("## 9. ")[0]
+    held_out, photos = copies.split("On the photos of the study: ")
+    assert "convergence" in held_out and "convergence" not in photos
+    assert "--photos shop.h5" in photos and "| -0.200 to 0.100 |" in photos
+
+
 def test_photos_of_other_weights_are_left_out(tmp_path):
     path = tmp_path / "photos.json"
     assert claims.of_weights(path, "ab") is None

@@ -17,6 +17,7 @@ from cagan_theano.studies.verdicts import (
     scale,
     size,
     started_from,
+    studies_on_photos,
     study_command,
 )
 
@@ -51,8 +52,11 @@ PHOTOS_COMMAND = (
 
 def document(shipped, studies, training, photos=None):
     """docs/claims.md as text, from stored results alone; photos: measures on real photos, or None."""
-    found = [(claim, claim.judge(shipped, studies, training)) for claim in CLAIMS]
-    parts = [HEAD.format(**head(shipped, found)), summary(found, photos), PLOT]
+    found = [
+        (claim, claim.judge(shipped, studies, training), on_photos(claim, shipped, studies, photos))
+        for claim in CLAIMS
+    ]
+    parts = [HEAD.format(**head(shipped, found)), summary(found), PLOT]
     parts += [section(number, *one, photos) for number, one in enumerate(found, 1)]
     parts += [study_section(file, results) for file, results in (studies or {}).items()]
     return "\n".join(parts)
@@ -60,7 +64,7 @@ def document(shipped, studies, training, photos=None):
 
 def head(shipped, found):
     """The values of ``HEAD``."""
-    words = [numbers.verdict for _, numbers in found]
+    words = [numbers.verdict for _, numbers, _ in found]
     counts = [f"{words.count(word)} {word}" for word in (REPRODUCED, PARTLY, NOT, UNKNOWN)]
     data = shipped["metadata"].get("data") or {}
     return {
@@ -81,18 +85,26 @@ def head(shipped, found):
     }
 
 
-def summary(found, photos):
+def on_photos(claim, shipped, studies, photos):
+    """The `Numbers` of a claim on real photos; None if it is not judged on them, or none were measured."""
+    if claim.by_study:
+        numbers = claim.judge(shipped, studies_on_photos(studies), None)
+        return numbers if numbers.entries else None
+    return claim.judge(photos, None, None) if photos and claim.on_photos else None
+
+
+def summary(found):
     """The table of all claims."""
-    there = ["on photos"] if photos else []
-    head = ["#", "claim", "verdict", "main number", *there]
+    photos = any(there for *_, there in found)
+    head = ["#", "claim", "verdict", "main number", *(["on photos"] if photos else [])]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    for number, (claim, numbers) in enumerate(found, 1):
+    for number, (claim, numbers, there) in enumerate(found, 1):
         first = next(iter(numbers.entries.items()), None)
         main = f"{first[0].split(':')[0]}: {with_interval(first[1])}" if first else ""
         link = f"[{claim.title}](#{anchor(number, claim.title)})"
         cells = [str(number), link, verdict_of(numbers), main]
         if photos:
-            cells.append(verdict_of(claim.judge(photos, None, None)) if claim.on_photos else "-")
+            cells.append(verdict_of(there) if there else "-")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -108,8 +120,8 @@ def verdict_of(numbers):
     return f"**{numbers.verdict}**" + (f" ({numbers.remark})" if numbers.remark else "")
 
 
-def section(number, claim, numbers, photos):
-    """One claim in full."""
+def section(number, claim, numbers, there, photos):
+    """One claim in full; there: its `Numbers` on photos, or None."""
     lines = [
         f"## {number}. {claim.title}",
         "",
@@ -123,16 +135,12 @@ def section(number, claim, numbers, photos):
     if numbers.entries:
         lines += [*entries_table(numbers.entries), ""]
         lines += [f"Command: {numbers.command}; numbers: {numbers.source}.", ""]
-    if photos and claim.on_photos:
-        there = claim.judge(photos, None, None)
-        lines += [
-            f"On {photos['n']} swaps of {photos['people']} people in real photos: {verdict_of(there)}.",
-            "",
-            *entries_table(there.entries),
-            "",
-            f"Command: {PHOTOS_COMMAND}; numbers: [photos.json](results/photos.json).",
-            "",
-        ]
+    if there:
+        which, source = "the photos of the study", f"Command: {there.command}; numbers: {there.source}."
+        if not claim.by_study:
+            which = f"{photos['n']} swaps of {photos['people']} people in real photos"
+            source = f"Command: {PHOTOS_COMMAND}; numbers: [photos.json](results/photos.json)."
+        lines += [f"On {which}: {verdict_of(there)}.", "", *entries_table(there.entries), "", source, ""]
     return "\n".join(lines)
 
 

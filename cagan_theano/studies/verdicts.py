@@ -51,8 +51,9 @@ class Numbers(NamedTuple):
 class Claim(NamedTuple):
     """A claim: title, section of the paper, experiment, rule in words, and its judge.
 
-    judge(shipped, studies, training) returns `Numbers`; on_photos: whether real photos with true
-    swaps allow the same judgment.
+    judge(shipped, studies, training) returns `Numbers`; on_photos: whether the weights' measures on real
+    photos with true swaps allow the same judgment; by_study: whether studies alone decide, so that their
+    measures on photos do.
     """
 
     title: str
@@ -61,6 +62,7 @@ class Claim(NamedTuple):
     rule: str
     judge: Callable
     on_photos: bool = False
+    by_study: bool = False
 
 
 @dataclass(frozen=True)
@@ -386,6 +388,18 @@ def size(shipped):
 # --- judges of studies
 
 
+def studies_on_photos(studies):
+    """The studies that were also measured on photos, with these measures in place of the others."""
+    found = {}
+    for file, results in (studies or {}).items():
+        if "photos" in results:
+            there = {
+                name: run | {"measures": run["photos"], "curves": []} for name, run in results["runs"].items()
+            }
+            found[file] = results | {"runs": there}
+    return found
+
+
 def scale(results):
     """How a study is smaller than the paper, as text; "" if it is not."""
     config, small = results["config"], []
@@ -598,6 +612,7 @@ CLAIMS = (
         "3.1",
         "Trainings without L_id and without L_cyc, everything else equal.",
         *both_runs("no_identity", "no_cycle"),
+        by_study=True,
     ),
     Claim(
         "The stored copies help convergence and quality",
@@ -606,6 +621,7 @@ CLAIMS = (
         "six channels: few of the paper's 64, many of a narrow layer.)",
         study_rule(),
         copies,
+        by_study=True,
     ),
     Claim(
         "A receptive field of 63x63 is enough for D",
@@ -630,6 +646,7 @@ CLAIMS = (
         "2.3",
         "Trainings with total variation of alpha, everything else equal.",
         *one_run("alpha_tv", gains=True),
+        by_study=True,
     ),
     Claim(
         "Clutter makes the mask harder",
