@@ -612,8 +612,7 @@ CLAIMS = (
         "3.1",
         "Trainings without L_id and without L_cyc, everything else equal.",
         *both_runs("no_identity", "no_cycle"),
-        by_study=True,
-    ),
+    )._replace(by_study=True),
     Claim(
         "The stored copies help convergence and quality",
         "3.1",
@@ -646,8 +645,7 @@ CLAIMS = (
         "2.3",
         "Trainings with total variation of alpha, everything else equal.",
         *one_run("alpha_tv", gains=True),
-        by_study=True,
-    ),
+    )._replace(by_study=True),
     Claim(
         "Clutter makes the mask harder",
         "3.2",
