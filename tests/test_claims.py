@@ -315,7 +315,7 @@ def test_the_document_is_that_of_the_stored_results():
     """docs/claims.md is generated: the results in docs/results give it byte for byte."""
     folder = ROOT / "docs/results"
     found = claims.read_results(folder / "shipped.json")
-    gpu = claims.on_gpu(claims.read_results(folder / "gpu.json"), found["config"])
+    gpu = claims.on_gpu(claims.read_results(folder / "gpu.json"), found)
     text = document.document(
         found | {"gpu": gpu},
         claims.read_studies(folder),
@@ -457,8 +457,7 @@ def record(**changed):
 
 def test_a_gpu_counts_beside_this_cpu():
     """Thousands per second on one of the devices; the rates are those of the rounds."""
-    config = json.loads(Config().to_json())
-    gpu = claims.on_gpu(record(), config)
+    gpu = claims.on_gpu(record(), shipped())
     assert (gpu["low"], gpu["value"], gpu["high"]) == pytest.approx((1600, 3200, 6400))
     assert (gpu["name"], gpu["rounds"]) == ("Toy GPU", 3)
     slow = shipped() | {"speed": {**entry(76), "device": "cpu", "cores": 2}}
@@ -475,17 +474,19 @@ def test_a_gpu_counts_beside_this_cpu():
 
 
 def test_a_gpu_record_of_something_else_does_not_count():
-    config = json.loads(Config().to_json())
-    assert claims.on_gpu(None, config) is None
-    assert claims.on_gpu(record(), config | {"height": 256, "width": 192}) is None
-    assert claims.on_gpu(record(), config | {"g_widths": [32, 64, 128, 256]}) is None
+    def changed(**more):
+        return shipped() | {"config": shipped()["config"] | more}
+
+    assert claims.on_gpu(None, shipped()) is None
+    assert claims.on_gpu(record(), changed(height=256, width=192)) is None
+    assert claims.on_gpu(record(), changed(g_widths=[32, 64, 128, 256])) is None
     for wrong in (
         record(rows=[{"kind": "ours", "error": "too different"}]),
         record(case="step, 128x96, batch 64"),
         record() | {"about": "cpu; 2 x toy"},
     ):
         with pytest.raises(ValueError, match="did not time the swap"):
-            claims.on_gpu(wrong, config)
+            claims.on_gpu(wrong, shipped())
 
 
 @pytest.mark.parametrize("lower, verdict", [(1, NOT), (2, PARTLY), (3, PARTLY)])

@@ -166,8 +166,7 @@ def train(ctx: click.Context, /, **options: Any) -> int:
 
     Ctrl-C stops after the current step and saves a checkpoint; --resume continues from it.  With
     --resume, the settings of the run apply; only --steps, --sample-every, --checkpoint-every and --keep
-    may be given anew.  The image size is that of
-    the data.
+    may be given anew.  The image size is that of the data.
     """
     machine = {name: options.pop(name) for name in DEFAULTS}
     sources, source = click.core.ParameterSource, ctx.get_parameter_source

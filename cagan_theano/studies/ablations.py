@@ -114,9 +114,7 @@ def gather(plan, out, device=None, photos=None):
     Raises ValueError if the baseline has no finished training.
     """
     done = comparable_seeds(plan, out)
-    held_out_swaps = evaluate_all(plan, out, done, device)
-    reports = {name: [report for report, _ in found] for name, found in held_out_swaps.items()}
-    grids = {name: found[0][1] for name, found in held_out_swaps.items()}
+    reports, grids = evaluate_all(plan, out, done, device)
     first = grids[plan.baseline]
     found = results(plan, out, done, reports)
     if photos is not None:
@@ -129,17 +127,19 @@ def gather(plan, out, device=None, photos=None):
 
 
 def evaluate_all(plan, out, done, device, photos=None):
-    """Run name -> `evaluated` for each of its seeds, in the plan's order; without runs that have none.
+    """(run name -> report of each of its seeds, run name -> swaps of the first) by `evaluated`.
 
-    done: run name -> seeds; photos: see `evaluated`.
+    done: run name -> seeds; runs without any are left out.  photos: see `evaluated`.
     """
     todo = [(reading, seed) for reading in plan.runs for seed in done.get(reading.name, [])]
-    where, found = "held-out swaps" if photos is None else Path(photos).name, {}
+    where, reports, grids = "held-out swaps" if photos is None else Path(photos).name, {}, {}
     with tqdm(total=len(todo), desc=f"measure on {where}", unit="training", leave=False) as bar:
         for reading, seed in todo:
-            found.setdefault(reading.name, []).append(evaluated(plan, out, reading, seed, device, photos))
+            report, swaps = evaluated(plan, out, reading, seed, device, photos)
+            reports.setdefault(reading.name, []).append(report)
+            grids.setdefault(reading.name, swaps)
             bar.update()
-    return found
+    return reports, grids
 
 
 def comparable_seeds(plan, out):
@@ -235,8 +235,7 @@ def compare(plan, done, reports, attribute=None):
 def add_photos(found, plan, out, photos, device):
     """Add each run's measures on a photo file to the results of a study."""
     done = {name: run["seeds"] for name, run in found["runs"].items()}
-    measured_there = evaluate_all(plan, out, done, device, photos)
-    reports = {name: [report for report, _ in pairs] for name, pairs in measured_there.items()}
+    reports, _ = evaluate_all(plan, out, done, device, photos)
     base = reports[plan.baseline][0]
     found["photos"] = {"data": Path(photos).name, "n": base["n"], "people": base["people"]}
     for name, measures_there in compare(plan, done, reports).items():

@@ -186,20 +186,20 @@ def of_weights(path, sha256):
     return found if found and found.get("sha256") == sha256 else None
 
 
-def on_gpu(record, config):
+def on_gpu(record, shipped):
     """The throughput of our swap on a GPU, as an entry of claim 13; None without a record of this network.
 
-    record: the JSON of a `cagan benchmark --device gpu` of one case; config: that of the shipped weights.
+    record: the JSON of a `cagan benchmark --device gpu` of one case; shipped: the results of the weights.
     Raises ValueError for a record that did not time our swap on a GPU.
     """
     if record is None:
         return None
     result, name = record["results"][0], one_line(record["about"].split(";")[0])
     row = next((row for row in result["rows"] if row["kind"] == "ours" and "seconds" in row), None)
-    task, size, _ = result["case"].split(", ")
+    task, size = result["case"].split(", ")[:2]
     if row is None or task != "swap" or name == "cpu":
         raise ValueError("gpu.json: did not time the swap of `ours` on a GPU; see claim 13 for the command")
-    if size != f"{config['height']}x{config['width']}" or config["g_widths"] != verdicts.WIDTHS:
+    if size != verdicts.size(shipped) or shipped["config"]["g_widths"] != verdicts.WIDTHS:
         return None
     rates = result["batch"] / np.array(row["seconds"])
     return {
@@ -282,7 +282,7 @@ def command(checkpoint, results, out, log, again, photos, backend, device):
     training, studies = read_training(results / "training.json"), read_studies(results)
     try:
         summary = chart.summary(found)
-        found |= {"gpu": on_gpu(read_results(results / "gpu.json"), found["config"])}
+        found |= {"gpu": on_gpu(read_results(results / "gpu.json"), found)}
         text = document.document(found, studies, training, of_weights(path, found["sha256"]))
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(

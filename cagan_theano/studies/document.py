@@ -52,8 +52,9 @@ PHOTOS_COMMAND = (
 
 def document(shipped, studies, training, photos=None):
     """docs/claims.md as text, from stored results alone; photos: measures on real photos, or None."""
+    there = studies_on_photos(studies)
     found = [
-        (claim, claim.judge(shipped, studies, training), on_photos(claim, shipped, studies, photos))
+        (claim, claim.judge(shipped, studies, training), on_photos(claim, shipped, there, photos))
         for claim in CLAIMS
     ]
     parts = [HEAD.format(**head(shipped, found)), summary(found), PLOT]
@@ -86,11 +87,18 @@ def head(shipped, found):
 
 
 def on_photos(claim, shipped, studies, photos):
-    """The `Numbers` of a claim on real photos; None if it is not judged on them, or none were measured."""
+    """The `Numbers` of a claim on real photos; None if it is not judged on them, or none were measured.
+
+    studies: `studies_on_photos`; photos: the weights' measures.
+    """
     if claim.by_study:
-        numbers = claim.judge(shipped, studies_on_photos(studies), None)
+        numbers = claim.judge(shipped, studies, None)
         return numbers if numbers.entries else None
-    return claim.judge(photos, None, None) if photos and claim.on_photos else None
+    if not (photos and claim.on_photos):
+        return None
+    return claim.judge(photos, None, None)._replace(
+        command=PHOTOS_COMMAND, source="[photos.json](results/photos.json)"
+    )
 
 
 def summary(found):
@@ -133,21 +141,25 @@ def section(number, claim, numbers, there, photos):
         "",
     ]
     if numbers.entries:
-        lines += [*entries_table(numbers.entries), ""]
-        lines += [f"Command: {numbers.command}; numbers: {numbers.source}.", ""]
+        lines += evidence(numbers)
     if there:
-        which, source = "the photos of the study", f"Command: {there.command}; numbers: {there.source}."
+        where = "the photos of the study"
         if not claim.by_study:
-            which = f"{photos['n']} swaps of {photos['people']} people in real photos"
-            source = f"Command: {PHOTOS_COMMAND}; numbers: [photos.json](results/photos.json)."
-        lines += [f"On {which}: {verdict_of(there)}.", "", *entries_table(there.entries), "", source, ""]
+            where = f"{photos['n']} swaps of {photos['people']} people in real photos"
+        lines += [f"On {where}: {verdict_of(there)}.", "", *evidence(there)]
     return "\n".join(lines)
 
 
-def entries_table(entries):
-    """The lines of a table of entries with their intervals."""
-    lines = [f"| measure | value | {PERCENT} interval |", "| --- | --- | --- |"]
-    return lines + [f"| {label} | {value(e['value'])} | {between(e)} |" for label, e in entries.items()]
+def evidence(numbers):
+    """The lines of a table of entries with their intervals, and where they come from."""
+    return [
+        f"| measure | value | {PERCENT} interval |",
+        "| --- | --- | --- |",
+        *(f"| {label} | {value(e['value'])} | {between(e)} |" for label, e in numbers.entries.items()),
+        "",
+        f"Command: {numbers.command}; numbers: {numbers.source}.",
+        "",
+    ]
 
 
 def study_section(file, results):

@@ -282,8 +282,12 @@ def table(head, rows):
 
 def titled(name, run):
     """A run's name with its number of seeds."""
-    seeds = len(run["seeds"])
-    return f"{name} ({seeds} seed{'s' * (seeds > 1)})"
+    return f"{name} ({counted(len(run['seeds']), 'seed')})"
+
+
+def counted(number, noun):
+    """A number with a noun in the singular or plural."""
+    return f"{number} {noun}{'s' * (number > 1)}"
 
 
 def changes(run):

@@ -4,7 +4,6 @@ Each threshold is stated once, in a `Criterion` or a constant, from which both t
 text of the rule are made.  `cagan_theano.studies.document` writes docs/claims.md from them.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,7 +11,8 @@ from typing import NamedTuple
 from cagan_theano.config import Config
 from cagan_theano.evaluation import measures
 from cagan_theano.studies import study
-from cagan_theano.studies.study import MIN_SEEDS
+from cagan_theano.studies.plan import made
+from cagan_theano.studies.study import MIN_SEEDS, counted
 
 REPRODUCED, PARTLY, NOT = "reproduced", "partly", "not"
 UNKNOWN = "not yet measured"
@@ -285,7 +285,7 @@ def as_in_the_paper(results):
     base, shoot = results["runs"][results["baseline"]], results["photoshoot"]
     if scale(results) or base["clutter"] or "data" in results or "inside" not in base["measures"]:
         return False
-    config = Config.from_json(json.dumps({**results["config"], **base["changes"]}))
+    config = made({**results["config"], **base["changes"]}, results["title"])
     return config == Config() and shoot.get("wardrobe", "paper") == "paper"
 
 
@@ -298,7 +298,7 @@ def baseline_enough(file, results, why):
     run = results["runs"][name]
     seeds = len(run["seeds"])
     entries = {
-        f"{measure}, run `{name}`, mean of {seeds} seed{'s' * (seeds > 1)}": run["measures"][measure]
+        f"{measure}, run `{name}`, mean of {counted(seeds, 'seed')}": run["measures"][measure]
         for measure in ("inside", "inside_low_pass", "alpha_iou")
     }
     for at in zip(*run["curves"]):
@@ -306,18 +306,21 @@ def baseline_enough(file, results, why):
             score = sum(study.score(point, key) for point in at) / len(at)
             entries[f"{text} on 16 swaps, step {at[0]['step']}, run `{name}`"] = single(score)
     verdict = worst(*(c.verdict(run) for c in PLAUSIBLE))
-    remark = (
-        f"judged on {seeds} training{'s' * (seeds > 1)} from random weights{reduced(results)}, since {why}"
-    )
+    remark = f"judged on {counted(seeds, 'training')} from random weights{reduced(results)}, since {why}"
     return Numbers(verdict, remark, entries, study_command(file, results), f"[{file}](results/{file})")
 
 
 def reduced(results):
     """What is less than the paper's in a study at its scale: its pairs and its precision, as text."""
     pairs = results["photoshoot"]["pairs"]
-    precisions = sorted({text.split(", ")[-1] for text in results.get("devices", [])} - {"float32"})
+    precisions = sorted({precision for _, precision in devices(results)} - {"float32"})
     parts = [f"{pairs} of {PAIRS} pairs"] if pairs < PAIRS else []
     return f" on {', '.join([*parts, *precisions])}" if parts + precisions else ""
+
+
+def devices(results):
+    """(device, precision) of the trainings of a study, which older results do not tell."""
+    return [tuple(text.rsplit(", ", 1)) for text in results.get("devices", [])]
 
 
 def started_from(shipped):
@@ -452,7 +455,7 @@ def of_study(studies, name, gains=False):
         verdict = PARTLY if other in words or small else REPRODUCED
     else:
         verdict = UNKNOWN if small or not enough else NOT
-    count = f"{seeds} seed{'s' * (seeds > 1)}" + ("" if small else reduced(results))
+    count = counted(seeds, "seed") + ("" if small else reduced(results))
     count += "" if enough else ", too few to judge"
     seen = "not supported " if verdict == UNKNOWN and enough else ""
     by_decision = sorted(zip(run["measures"].items(), words), key=lambda pair: pair[1] == "-")
@@ -472,7 +475,7 @@ def of_study(studies, name, gains=False):
 def study_command(file, results):
     """The command that writes a study's results, as Markdown."""
     words = ["python replicate/ablations.py", f"cagan_theano/studies/plans/{results['plan']}"]
-    others = [text.split(", ")[-1] for text in results.get("devices", []) if not text.startswith("CPU, ")]
+    others = [precision for device, precision in devices(results) if device != "CPU"]
     words += [f"--device gpu --precision {others[0]}"] if others else []
     words += [f"--photos {results['photos']['data']}"] if "photos" in results else []
     return f"`{' '.join(words)} --results docs/results/{file}`"
