@@ -103,7 +103,7 @@ coverage: $(READY)
 
 # The wheel of CPU PyTorch is on PyTorch's own package index, not on the default one: pip must be
 # configured to find it (PIP_EXTRA_INDEX_URL, or PIP_FIND_LINKS for a folder that holds the wheel).
-WITNESS_TESTS := tests/test_pytorch_network.py tests/test_pytorch_train.py tests/test_convert.py tests/test_features.py \
+WITNESS_TESTS := tests/test_pytorch_network.py tests/test_pytorch_train.py tests/test_convert.py \
     tests/test_departures.py
 
 witness: $(if $(filter 3.11,$(VERSION)),$(call stamp,witness),python-3.11)

@@ -33,7 +33,6 @@ SECTIONS = {
     },
     "Evaluate": {
         "evaluate": ("evaluation.evaluate:command", "Evaluate a checkpoint on held-out images."),
-        "metrics": ("evaluation.standard:command", "KID, FID and LPIPS, with weights that you supply."),
         "gallery": ("evaluation.gallery:command", "Write a page of many swaps to sort and filter."),
         "claims": ("studies.claims:command", "Test the paper's claims and write docs/claims.md."),
         "ablations": ("studies.ablations:command", "Run a study: training runs that differ in one setting."),

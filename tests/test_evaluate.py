@@ -1,7 +1,6 @@
 """The measures against plain loops, known values, and swaps whose errors are known."""
 
 import json
-import math
 
 import numpy as np
 import pytest
@@ -290,18 +289,6 @@ def test_average_precision_of_a_small_ranking():
     counts = metrics.alpha_counts(alpha, np.array([[True, False, True, False]]))
     assert metrics.average_precision(counts) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
     assert metrics.average_precision(metrics.alpha_counts(alpha, alpha > 0.5)) == 1
-
-
-def test_kernel_distance_by_loops_and_near_0_for_one_kind():
-    a, b = np.random.default_rng(8).normal(size=(2, 5, 3))
-    kernel = lambda x, y: (sum(p * q for p, q in zip(x, y)) / 3 + 1) ** 3  # noqa: E731
-    same = [sum(kernel(x[m], x[n]) for m in range(5) for n in range(5) if m != n) / 20 for x in (a, b)]
-    cross = sum(kernel(p, q) for p in a for q in b) / 25
-    assert metrics.kernel_distance(a, b) == pytest.approx(sum(same) - 2 * cross)
-    rng = np.random.default_rng(9)
-    alike = [metrics.kernel_distance(*rng.normal(size=(2, 40, 3))) for _ in range(200)]
-    assert abs(np.mean(alike)) < 3 * np.std(alike) / math.sqrt(200)  # unbiased
-    assert metrics.kernel_distance(rng.normal(size=(40, 3)), rng.normal(2, 1, (40, 3))) > 10
 
 
 def attributes(pattern, cut=0, neckline=0, sleeve=0, front=0, length=0):

@@ -130,65 +130,6 @@ def test_the_figure_has_a_column_for_each_system(held, half_done):
     np.testing.assert_array_equal(panels["1,5"].images[0].get_array(), kept["truth"][chosen[1]])
 
 
-def metrics_file(path, value, changes=()):
-    """A result as `cagan metrics --out` writes it."""
-    changes = dict(changes)
-    entry = {"value": value, "std": None, "reference": None, "images": 12} | changes
-    measures = {
-        "kid": {"features": "i", "subsets": 100, "subset_size": 6, **entry},
-        "fid": {"features": "i", **entry},
-        "lpips": {"network": "a", **entry},
-    }
-    sha = changes.pop("real_sha256", "0" * 64)
-    path.write_text(json.dumps({"n": 12, "real_sha256": sha, "measures": measures}))
-    return path
-
-
-def test_standard_metrics_are_rows_of_the_table(tmp_path, capsys, photos, half_done):
-    given = ["--against", "other=test_systems:perfect", "--data", photos, "--out", tmp_path / "out"]
-    results = {
-        "ours": metrics_file(tmp_path / "a.json", 0.125),
-        "other": metrics_file(tmp_path / "b.json", 0.5),
-    }
-    words = [word for name, path in results.items() for word in ("--metrics", f"{name}={path}")]
-    code, text, _ = run(capsys, *given, *words)
-    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
-    assert code == 0 and rows["lpips"] == rows["fid"] == rows["kid"] == ["0.1250", "0.5000", "-", "-"]
-    stored = json.loads((tmp_path / "out" / "compare.json").read_text())
-    assert stored["standard"]["other"]["fid"]["value"] == 0.5
-    from cagan_theano.studies.report import comparison_of
-
-    assert ("kid", ["0.1250", "0.5000", "-", "-"]) in comparison_of(stored)["rows"]
-
-
-@pytest.mark.parametrize(
-    "changes, fault",
-    [
-        ({"real_sha256": "1" * 64}, "b.json: was measured on other photos than"),
-        ({"features": "j"}, "features j, not i as in"),
-        ({"images": 13}, "images 13, not 12 as in"),
-        ({"network": "vgg"}, "b.json: lpips has network vgg, not a as in"),
-        ({"value": "x"}, "b.json: was not written by cagan metrics --out (kid.value is 'x', not an integer"),
-        (None, "b.json: was not written by cagan metrics --out ("),
-        ("evaluation", "b.json: was not written by cagan metrics --out (lacks 'real_sha256')"),
-    ],
-)
-def test_metrics_that_are_not_comparable_are_refused(tmp_path, capsys, photos, half_done, changes, fault):
-    metrics_file(tmp_path / "a.json", 0.125)
-    metrics_file(tmp_path / "b.json", 0.5, changes if isinstance(changes, dict) else {})
-    if changes == "evaluation":  # as cagan evaluate writes it
-        (tmp_path / "b.json").write_text('{"measures": {"inside": {"value": 0.5}}}')
-    if changes is None:
-        (tmp_path / "b.json").write_bytes(b'\xff{"measures": {"kid": 1}}')
-    words = ["--metrics", f"ours={tmp_path}/a.json", "--metrics", f"other={tmp_path}/b.json"]
-    code, _, text = run(
-        capsys, "--against", "other=test_systems:perfect", "--data", photos, "--out", tmp_path / "out", *words
-    )
-    assert code == 1 and fault in text and len(text.splitlines()) == 1
-    code, _, text = run(capsys, "--against", "a=test_systems:perfect", *words)
-    assert code == 1 and "is not NAME=JSON with a NAME of ours, a" in text
-
-
 @pytest.mark.parametrize(
     "options, fault",
     [

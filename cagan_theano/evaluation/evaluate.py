@@ -1,7 +1,7 @@
 """Measure a checkpoint on held-out images, with confidence intervals.
 
     python replicate/evaluate.py [--checkpoint H5] [--data H5] [--out JSON] [--plot PNG]
-                                 [--save-images FOLDER] [--features ONNX]
+                                 [--save-images FOLDER]
 
 docs/evaluation.md defines the measures.
 """
@@ -245,7 +245,7 @@ def table(result):
         )
         for name, entry in result["gap"].items()
     ]
-    return "\n".join(lines + kernel_lines(result))
+    return "\n".join(lines)
 
 
 def group_line(attribute, word, entry):
@@ -255,18 +255,6 @@ def group_line(attribute, word, entry):
     return line(
         one_line(f"{attribute} {word}"), entry[first], f"`{first}` of these {entry['n']} swaps{values}"
     )
-
-
-def kernel_lines(result):
-    """The kernel distance as lines of the table, with the name of the feature network."""
-    found = result.get("kernel_distance")
-    if not found:
-        return []
-    return [
-        f"kernel distance on the features of {found['features']}:",
-        line("generated to real", found["fake_to_real"]),
-        line("real to real", found["real_to_real"], "lower bound"),
-    ]
 
 
 def line(name, entry, meaning=""):
@@ -314,40 +302,15 @@ def png(picture):
     return data.getvalue()
 
 
-class Collected:
-    """Collects the real and the generated images in memory, for features."""
-
-    def __init__(self):
-        self.real, self.fake = [], []
-
-    def __call__(self, _first, images, swap):
-        """Append one part of the swaps (`keep` of `measure`)."""
-        self.real.append(images["x_i"])
-        self.fake.append(swap.x_ij)
-
-
-def evaluate(checkpoint, model, held, seed=0, count=None, keep=(), features=None):
+def evaluate(checkpoint, model, held, seed=0, count=None, keep=None):
     """Measure, compare with the training set, and return everything as one dict (`report`).
 
-    keep: callbacks for each part of the swaps, as `keep` of `measure`; features: (name, function) of
-    `features.load_network`, or None.
+    keep: callback for each part of the swaps, as `keep` of `measure`, or None.
     """
-    from cagan_theano.evaluation.features import check_people, kernel_report
-
-    swaps = all_swaps(held, limit(held, count), seed)
-    if features:
-        check_people(held.photos.person[swaps.i])
-    collected = Collected() if features else None
-    keepers = [k for k in (*keep, collected) if k]
-    columns = measure(model, held, swaps, lambda *part: [k(*part) for k in keepers])
+    columns = measure(model, held, all_swaps(held, limit(held, count), seed), keep)
     with trained_on(model, held) as source:
         trained = source and measure(model, source, all_swaps(source, TRAINED, seed))
-    result = report(checkpoint, model, held, columns, seed, trained)
-    if features:
-        result["kernel_distance"] = kernel_report(
-            *features, np.concatenate(collected.real), np.concatenate(collected.fake), columns["person"], seed
-        )
-    return result
+    return report(checkpoint, model, held, columns, seed, trained)
 
 
 def limit(held, count):
@@ -367,12 +330,6 @@ def limit(held, count):
     type=click.Path(),
     metavar="FOLDER",
     help="Also write real/, fake/ and truth/ as PNGs, for other metric tools.",
-)
-@click.option(
-    "--features",
-    type=click.Path(dir_okay=False),
-    metavar="ONNX",
-    help="Image network whose features are used for a kernel distance.",
 )
 @click.option(
     "--swaps",
@@ -396,21 +353,18 @@ def limit(held, count):
 )
 @options.backend_option
 @options.device_option
-def command(checkpoint, data, out, plot, save_images, features, count, seed, no_wearing, backend, device):
+def command(checkpoint, data, out, plot, save_images, count, seed, no_wearing, backend, device):
     """Measure a checkpoint on held-out images, against the true swaps if available.
 
     Without true swaps: the cycle error, and alpha against stored masks.
     """
-    from cagan_theano.evaluation.features import load_network
-
-    network = load_network(features) if features else None
     images = ImageFolders(save_images) if save_images else None
     model = weights.load_model(checkpoint, backend, device)
     if no_wearing:
         model = WithoutWearing(model)
     with held_out.open_split(data, model, TRIPLES) as held:
         tell_size(held, model)
-        result = evaluate(checkpoint, model, held, seed, count, (images,), network)
+        result = evaluate(checkpoint, model, held, seed, count, images)
     click.echo(table(result))
     if images:
         click.echo(f"wrote {images.written} swaps to {save_images}")

@@ -24,7 +24,6 @@ __all__ = [
     "correlation",
     "flat_fill",
     "garment_region",
-    "kernel_distance",
     "low_pass",
     "low_pass_size",
     "mean_color",
@@ -208,22 +207,3 @@ def average_precision(counts):
     precision, recall = precision_recall(counts)
     nothing = np.zeros_like(recall[..., :1])
     return (-np.diff(recall, axis=-1, append=nothing) * precision).sum(axis=-1)
-
-
-def kernel_distance(a, b):
-    """Unbiased squared maximum mean discrepancy of features a [n, d] and b [m, d].
-
-    The kernel is (x . y / d + 1)^3, as in the kernel inception distance of Binkowski et al. (2018);
-    the two are equal only on Inception features.  Its expectation is 0 for two samples of the same
-    distribution, so it can be negative.
-    """
-
-    def kernel(x, y):
-        return (x @ y.T / x.shape[1] + 1) ** 3
-
-    def within(x):
-        k = kernel(x, x)
-        return (k.sum() - np.trace(k)) / (len(x) * (len(x) - 1))
-
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    return float(within(a) + within(b) - 2 * kernel(a, b).mean())

@@ -211,14 +211,10 @@ def summarize(columns, seed=0):
     }
 
 
-def table(summary, count, standard=None):
-    """The summary as lines of text; a star: the interval of the difference from ours excludes 0.
-
-    standard: results of `cagan metrics`, name -> metric -> entry (`standard.read_results`).
-    """
+def table(summary, count):
+    """The summary as lines of text; a star: the interval of the difference from ours excludes 0."""
     if not summary:
-        text = "These images have no true swaps: nothing is measured."
-        return "\n".join([text, *standard_lines(standard or {}, list(standard or {}))])
+        return "These images have no true swaps: nothing is measured."
     names = list(summary)
     lines = [
         f"{count} swaps; value [{interval.PERCENT} interval]; *: paired difference from {OURS} excludes 0",
@@ -229,23 +225,8 @@ def table(summary, count, standard=None):
         f"{measure:<20}" + "".join(f"{cell(summary[name][measure]):>24}" for name in names)
         for measure in summary[OURS]
     ]
-    lines += standard_lines(standard or {}, names)
     meanings = {m.name: m.meaning for m in measures.WITH_TRUTH}
     return "\n".join([*lines, "", *(f"{name}: {meanings[name]}" for name in summary[OURS])])
-
-
-def standard_rows(standard, names):
-    """(metric, cells) of each metric that a system has; "-" for systems without it."""
-    for metric in dict.fromkeys(metric for found in standard.values() for metric in found):
-        values = (standard.get(name, {}).get(metric) for name in names)
-        yield metric, ["-" if entry is None else f"{entry['value']:.4f}" for entry in values]
-
-
-def standard_lines(standard, names):
-    """The same as lines of the table, and what they were measured with."""
-    rows = list(standard_rows(standard, names))
-    lines = [f"{metric:<20}" + "".join(f"{text:>24}" for text in cells) for metric, cells in rows]
-    return ["", f"{'cagan metrics':<20}" + "".join(f"{name:>24}" for name in names), *lines] if rows else []
 
 
 def cell(entry):

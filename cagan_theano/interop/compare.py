@@ -54,7 +54,6 @@ def compare_pictures(against, inputs, checkpoint, data, settings):
     from cagan_theano.evaluation import systems  # needs more packages than golden vectors do
 
     named = [systems.parse(text) for text in against]
-    settings["standard"] = read_standard(settings["metrics"], [systems.OURS, *dict(named)])
     model = weights.load_model(checkpoint, settings["backend"], settings["device"])
     with held_out.open_split(data, model, max(settings["count"], held_out.HELD_OUT)) as held:
         if inputs:
@@ -63,20 +62,6 @@ def compare_pictures(against, inputs, checkpoint, data, settings):
             click.echo(f"wrote {inputs}")
         if named:
             compare_systems(named, held, model, checkpoint, settings)
-
-
-def read_standard(metrics, names):
-    """Results of `cagan metrics` by system; metrics: texts NAME=JSON.  Raises ValueError."""
-    from cagan_theano.evaluation import standard
-
-    pairs = [text.partition("=")[::2] for text in metrics]
-    for name, path in pairs:
-        if name not in names or not path:
-            raise ValueError(
-                f"--metrics {name}={path}: is not NAME=JSON with a NAME of {', '.join(names)}; compare "
-                "other systems with --against NAME=SYSTEM"
-            )
-    return standard.read_results(pairs)
 
 
 def compare_systems(named, held, model, checkpoint, settings):
@@ -95,7 +80,7 @@ def compare_systems(named, held, model, checkpoint, settings):
     plotted = systems.choose(held, swaps, settings["rows"], settings["seed"])
     columns, kept = systems.compare(opened, held, swaps, plotted)
     summary = systems.summarize(columns, settings["seed"])
-    click.echo(systems.table(summary, len(swaps.i), settings["standard"]))
+    click.echo(systems.table(summary, len(swaps.i)))
     small = provenance.note(checkpoint, model, settings["seed"])
     about = provenance.attributes(
         "Comparison",
@@ -118,11 +103,10 @@ def compare_systems(named, held, model, checkpoint, settings):
         systems.OURS,
         about,
         len(swaps.i),
-        settings["standard"],
     )
 
 
-def write_json(path, summary, named, ours, about, count, standard):
+def write_json(path, summary, named, ours, about, count):
     """Write all results with their provenance as JSON."""
     result = {
         "n": count,
@@ -130,7 +114,6 @@ def write_json(path, summary, named, ours, about, count, standard):
         "measures": summary,
         "about": about,
         "ours": ours,
-        "standard": standard,
     }
     write_atomically(path, json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n")
     click.echo(f"wrote {path}")
@@ -165,13 +148,6 @@ def write_json(path, summary, named, ours, about, count, standard):
     metavar="NAME=SYSTEM",
     help="System whose swaps are measured together with ours: a folder of PNGs, MODULE:CALLABLE "
     "or a checkpoint .h5.  May be repeated.",
-)
-@click.option(
-    "--metrics",
-    multiple=True,
-    metavar="NAME=JSON",
-    help="Results of cagan metrics --out, added to the table; NAME: ours, or one of --against.  May be "
-    "repeated.",
 )
 @click.option(
     "--inputs",

@@ -211,17 +211,14 @@ def other_weights(evaluation, checkpoint) -> str:
 
 def comparison_of(stored) -> dict:
     """The table of `compare.json`: this system, the others, the baselines."""
-    from cagan_theano.evaluation.systems import BASELINES, WITHOUT_ALPHA, cell, standard_rows
+    from cagan_theano.evaluation.systems import BASELINES, WITHOUT_ALPHA, cell
 
     measures = stored["measures"]
     names = [stored["ours"], *stored["systems"], *BASELINES]
     return {
         "n": stored["n"],
         "names": names,
-        "rows": [
-            *((name, [cell(measures[system][name]) for system in names]) for name in WITHOUT_ALPHA),
-            *standard_rows(stored.get("standard", {}), names),
-        ],
+        "rows": [(name, [cell(measures[system][name]) for system in names]) for name in WITHOUT_ALPHA],
     }
 
 
