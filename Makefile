@@ -37,7 +37,7 @@ GPU_CONTENDERS := ours ours:precision=tf32 ours:precision=bfloat16 torch \
     torch:channels_last=1,precision=tf32 torch:compiled=default,channels_last=1,precision=tf32 \
     torch:compiled=default,channels_last=1,precision=bfloat16
 
-CODE := cagan_theano data_prep replicate tests
+CODE := cagan_theano data_prep replicate tests tools
 
 FIGURES := figure2 figure3 figure4 figure5 figure6
 
@@ -103,7 +103,7 @@ coverage: $(READY)
 
 # The wheel of CPU PyTorch is on PyTorch's own package index, not on the default one: pip must be
 # configured to find it (PIP_EXTRA_INDEX_URL, or PIP_FIND_LINKS for a folder that holds the wheel).
-WITNESS_TESTS := tests/test_pytorch_network.py tests/test_pytorch_train.py tests/test_convert.py \
+WITNESS_TESTS := tests/test_pytorch_network.py tests/test_convert.py \
     tests/test_departures.py
 
 witness: $(if $(filter 3.11,$(VERSION)),$(call stamp,witness),python-3.11)
@@ -115,7 +115,7 @@ python-3.11: | python
 figures: $(FIGURES)
 
 $(FIGURES): $(READY)
-	$(BIN)/python replicate/$@.py
+	$(BIN)/python -m cagan_theano $@
 
 $(DATA): | $(READY)
 	@mkdir -p $(@D)
@@ -133,16 +133,16 @@ nvidia:
 gpu: nvidia $(READY)
 	$(BIN)/python -m pip install --disable-pip-version-check \
 	    "jax[cuda12]==$$($(BIN)/python -c 'import jax; print(jax.__version__)')"
-	$(BIN)/python replicate/check_gpu.py --size $(SIZE)
+	$(BIN)/python -m cagan_theano check-gpu --size $(SIZE)
 	$(MAKE) --no-print-directory $(DATA)
 	$(BIN)/python -m cagan_theano train --data $(DATA) --run $(RUN)_gpu --steps $(STEPS) \
 	    --device gpu $(if $(wildcard $(RUN)_gpu),--resume)
-	$(BIN)/python replicate/benchmark.py --device gpu --out figures/gpu --torch-python $(TORCH_PYTHON) \
+	$(BIN)/python -m cagan_theano benchmark --device gpu --out figures/gpu --torch-python $(TORCH_PYTHON) \
 	    --batch 16 --batch 256 $(GPU_CONTENDERS:%=--contender %)
 
 # The fastest contenders on the CPU; docs/performance.md describes how its numbers were measured.
 benchmark: $(READY)
-	$(BIN)/python replicate/benchmark.py --torch-python $(TORCH_PYTHON)
+	$(BIN)/python -m cagan_theano benchmark --torch-python $(TORCH_PYTHON)
 
 faults: $(READY)
 	$(BIN)/python tests/faults/campaign.py --kills $(KILLS)

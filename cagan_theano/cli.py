@@ -21,38 +21,25 @@ SECTIONS = {
         "swap": ("dressing.swap:command", "Dress the person in one photo."),
         "swap-folder": ("dressing.swap_folder:command", "Dress every person in a folder."),
         "demo": ("dressing.demo:command", "Open a local page that dresses photos."),
-        "advice-rates": ("dressing.advice_rates:command", "Measure the advice on photos of your own."),
         "samples": ("dressing.samples:command", "Write sample images to try these commands."),
     },
-    "Data": {
-        "data": ("data_prep.__main__:cli", "Render a photoshoot, read photos, inspect data files."),
-        "shoots": ("evaluation.shoots:command", "Render true swaps in which one factor changes."),
-    },
     "Train": {
+        "data": ("data_prep.__main__:cli", "Render a photoshoot, read photos, inspect data files."),
         "train": ("learning.train:train", "Train G and D, or resume a run."),
     },
     "Evaluate": {
         "evaluate": ("evaluation.evaluate:command", "Evaluate a checkpoint on held-out images."),
-        "gallery": ("evaluation.gallery:command", "Write a page of many swaps to sort and filter."),
         "claims": ("studies.claims:command", "Test the paper's claims and write docs/claims.md."),
         "ablations": ("studies.ablations:command", "Run a study: training runs that differ in one setting."),
         "report": ("studies.report:command", "Write an HTML report about a checkpoint."),
     },
-    "Compare": {
+    "Other programs": {
         "compare": ("interop.compare:command", "Compare another implementation with this one."),
         "golden": ("interop.golden:command", "Write golden vectors of a small network."),
-        "pytorch-train": ("interop.pytorch_train:command", "Train the PyTorch reference."),
-    },
-    "Convert": {
         "convert": ("interop.convert:command", "Convert weights: HDF5, safetensors, ONNX."),
-        "export-weights": ("interop.export_weights:export_weights", "Export only the weights, in float16."),
-        "export-functions": ("interop.export_functions:export", "Export functions that run without Aesara."),
-        "run-exported": ("interop.run_exported:command", "Train or swap with exported functions."),
     },
-    "Benchmark": {
+    "Speed": {
         "benchmark": ("benchmarks.benchmark:command", "Time this package, PyTorch and ONNX Runtime."),
-        "growth": ("benchmarks.growth:command", "Time and memory by batch and image size."),
-        "bench-layers": ("benchmarks.layers:command", "Time each convolution layer of G and D."),
         "check-gpu": ("benchmarks.check_gpu:command", "Compare the GPU with the CPU over a few steps."),
     },
 }
@@ -70,16 +57,13 @@ class Lazy(Group):
     def get_command(self, ctx, name):
         return find(name) if name in COMMANDS else None
 
-    def resolve_command(self, ctx, args):
-        # also accept the file names in replicate/, such as swap_folder for swap-folder
-        if args and args[0].replace("_", "-") in COMMANDS:
-            args = [args[0].replace("_", "-"), *args[1:]]
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, ctx, formatter):
         for section, commands in SECTIONS.items():
+            lines = [(name, text) for name, (_, text) in commands.items()]
+            if section == "Figures":
+                lines = [(f"{lines[0][0]} ... {lines[-1][0]}", "Figures 2 to 6 of the paper.")]
             with formatter.section(section):
-                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+                formatter.write_dl(lines)
 
 
 def find(name: str) -> click.Command:

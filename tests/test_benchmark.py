@@ -1,11 +1,7 @@
 """The benchmark: what it counts, that it times only what agrees, and its one-line errors."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,9 +9,7 @@ import numpy as np
 import pytest
 from network_toys import small_config
 
-from cagan_theano import cli, weights
-from cagan_theano.backends import native
-from cagan_theano.benchmarks import benchmark, check_gpu, commands, contenders, growth, layers
+from cagan_theano.benchmarks import benchmark, check_gpu, contenders
 from cagan_theano.benchmarks.benchmark import Case
 from cagan_theano.checkpoint import Checkpoint
 from cagan_theano.io import files
@@ -41,12 +35,11 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.parametrize("module", [benchmark, growth])
-def test_the_document_has_no_prose_between_the_marks(module):
+def test_the_document_has_no_prose_between_the_marks():
     """The next run with --update overwrites what stands there."""
     text = (Path(__file__).parents[1] / "docs" / "performance.md").read_text()
-    _, rest = text.split(f"{module.BEGIN}\n")
-    about, *lines = rest.split(f"{module.END}\n")[0].splitlines()
+    _, rest = text.split(f"{benchmark.BEGIN}\n")
+    about, *lines = rest.split(f"{benchmark.END}\n")[0].splitlines()
     assert re.fullmatch(r"[^;]+; \d+ x .+; python .+", about)
     assert all(line.startswith(("|", "**")) for line in lines if line)
 
@@ -85,33 +78,6 @@ def test_the_table_and_the_plot(rows, tmp_path):
     document.write_text("no place")
     with pytest.raises(ValueError, match="has no place for the tables"):
         files.write_between(document, "x", benchmark.BEGIN, benchmark.END)
-
-
-def test_growth(tmp_path, monkeypatch, capsys):
-    worker = tmp_path / "fake.py"
-    worker.write_text(
-        FAKE.replace('"run": [seconds] * int(count)', '"run": [case["batch"] / 4]').replace(
-            '"memory": 2**20', '"memory": 2**20 * (1 + case["pairs"])'
-        )
-    )
-    monkeypatch.setattr(benchmark, "WORKER", [str(worker)])
-    document = tmp_path / "doc.md"
-    document.write_text(f"{growth.BEGIN}\n{growth.END}\n")
-    with pytest.raises(SystemExit) as left:
-        main(growth.command, ["--out", str(tmp_path / "out"), "--update", str(document)])
-    assert left.value.code == 0, capsys.readouterr().err
-    found = json.loads((tmp_path / "out" / "growth.json").read_text())["series"]
-    batches, _, pairs = found.values()
-    assert [row["seconds"] for row in batches] == [0.25, 0.5, 1, 2, 4]
-    assert [row["memory"] for row in pairs] == [2**20 * (1 + n) for n in growth.PAIRS]
-    text = document.read_text()
-    assert "| 16 | 4000 | 1 MiB |" in text and "1 + 1 each, off by at most 0%" in text
-    assert (tmp_path / "out" / "growth.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_how_far_points_are_from_a_line():
-    assert growth.line([0, 1, 2], [1, 3, 5]) == pytest.approx((2, 1, 0))
-    assert growth.line([0, 1, 2], [0, 3, 0])[2] == pytest.approx(2 / 3)
 
 
 def test_one_cpu_is_as_many_devices_as_asked_for(monkeypatch):
@@ -204,108 +170,3 @@ def test_the_gpu_is_named_by_a_process_of_its_own(monkeypatch):
     assert benchmark.machine("gpu").startswith("Toy 9000; ")
     known["returncode"] = 1
     assert benchmark.machine("gpu").startswith("gpu; ") and benchmark.machine("cpu").startswith("cpu; ")
-
-
-def test_the_layers_are_those_that_the_benchmark_counts():
-    """Each layer of G once, forward, is what a swap takes."""
-    config = small_config(height=32, width=64)
-    networks = build_networks(config)
-    checkpoint = Checkpoint(config, 0, values_of(networks.G.params), values_of(networks.D.params))
-    found = layers.layers(config)
-    names = [name for of in found.values() for name in of]
-    assert len(set(names)) == len(names) and "D head" in names
-    of_G = sum(layer.flops(3) * sum(name[0] == "G" for name in of) for layer, of in found.items())
-    assert of_G == benchmark.flops("swap", checkpoint, 32, 64, 3)
-    assert {layer.stride for layer, of in found.items() if "D head" in of} == {1}
-
-
-def test_the_layers_timed(capsys):
-    if not native.available():
-        pytest.skip("no C++ compiler")
-    words = "--size", "16x16", "--batch", "1", "--repeats", "1", "--every-way"
-    with pytest.raises(SystemExit) as left:
-        main(layers.command, [*words, "--json"])
-    assert left.value.code == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["matmul"] > 0 and all(row["ms"] > 0 for row in found["rows"])
-    for row in found["rows"]:
-        ways = native.WAYS[row["operation"]] if row["names"] != ["D head"] else ("XLA",)
-        assert {row["way"], *row["others"]} == set(ways), row
-    lines = layers.table(found["rows"], found["matmul"]).splitlines()
-    assert len(lines) == 2 + len(found["rows"]) + 3
-
-
-def test_without_kernels_there_is_nothing_to_time(capsys, monkeypatch):
-    monkeypatch.setattr(native, "available", lambda: False)
-    with pytest.raises(SystemExit):
-        main(layers.command, [])
-    assert "install a C++ compiler" in capsys.readouterr().err
-
-
-def test_every_command_is_measured_or_said_not_to_be():
-    names = [run.name.partition(",")[0] for run in commands.RUNS] + list(commands.UNMEASURED)
-    assert {name.split()[0].rstrip(",") for name in names} == set(cli.COMMANDS)
-    for run in commands.RUNS:
-        found = cli.find(run.command[0])
-        options = {word for word in run.words.split() if word.startswith("--")}
-        for word in run.command[1:]:
-            found = found.commands[word]
-        assert options <= {name for param in found.params
-                           for name in (*param.opts, *param.secondary_opts)}, run.name  # fmt: skip
-
-
-def measured_apart(words, folder):
-    """`commands.cost_of` in a small process: Linux counts that of its parent as a new process's peak."""
-    code = (
-        "import json, os, sys; from pathlib import Path; from cagan_theano.benchmarks import commands; "
-        "words, folder = json.loads(sys.argv[1]); "
-        "print(json.dumps(commands.cost_of(words, Path(folder), dict(os.environ))))"
-    )
-    given = json.dumps([words, str(folder)])
-    found = subprocess.run(
-        [sys.executable, "-c", code, given],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=weights.PACKAGE.parent,
-    )
-    return json.loads(found.stdout)
-
-
-def test_a_process_costs_what_it_takes(tmp_path):
-    code = "import time; open('left', 'wb').write(bytes(3000)); b = b'x' * 300_000_000; time.sleep(0.3)"
-    begin = time.perf_counter()
-    cost = commands.Cost(*measured_apart([sys.executable, "-c", code], tmp_path))
-    assert 0.3 <= cost.seconds <= time.perf_counter() - begin
-    assert 300_000_000 < cost.memory < 600_000_000 and cost.disk == 3000
-    with pytest.raises(ValueError, match="exit code 3: no such thing$"):
-        code = "import sys; print('before'); print('no such thing', file=sys.stderr); sys.exit(3)"
-        commands.cost_of([sys.executable, "-c", code], tmp_path, dict(os.environ))
-
-
-def test_one_more_is_the_difference_of_two_runs(tmp_path, monkeypatch):
-    """Three runs of which the first compiles: 10 s; then 2 s and 0.5 s for each of n."""
-    asked = []
-
-    def pretend(arguments, folder, environment):
-        asked.append(arguments[3:])
-        assert list(folder.iterdir()) == []
-        (folder / "left").write_text("of this run")
-        seconds = 2 + 0.5 * int(arguments[-1]) + 10 * (len(asked) == 1)
-        return commands.Cost(seconds, 2**30 if len(asked) == 1 else 2**20, 5 * 2**10)
-
-    monkeypatch.setattr(commands, "cost_of", pretend)
-    row = commands.measure(commands.Run("data x", "{out} {n}", (2, 8), "step"), tmp_path, {})
-    assert asked == [["data", "x", str(tmp_path / "data-x"), n] for n in ("2", "2", "8")]
-    assert row == ("data x, 8 steps", (6, 2**30, 5 * 2**10), 13, 0.5)
-    line = commands.table([row]).splitlines()[2]
-    assert line == "| data x, 8 steps | 13.0 s | 6.0 s | 500 ms | 1024 MiB | 5 KiB |"
-    once = commands.measure(commands.Run("x, once", "4", compiles=False), tmp_path, {})
-    assert once == ("x, once", (4, 2**20, 5 * 2**10), None, None)
-    assert commands.table([once]).splitlines()[2] == "| x, once |  | 4.0 s |  | 1.0 MiB | 5 KiB |"
-
-
-def test_a_command_that_fails_is_a_line_of_the_table(tmp_path):
-    row = commands.measure(commands.Run("data inspect", "a|b.h5"), tmp_path, weights.child_environment())
-    line = commands.table([row]).splitlines()[2]
-    assert line.startswith("| data inspect | failed: ") and "a/b.h5" in line and line.count("|") == 7

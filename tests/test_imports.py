@@ -23,8 +23,7 @@ ORDER = (
     "cagan_theano.model", "cagan_theano.options",
     "cagan_theano.learning", "cagan_theano.evaluation", "cagan_theano.figures", "cagan_theano.dressing",
     "cagan_theano.interop", "cagan_theano.studies", "cagan_theano.benchmarks",
-    "cagan_theano.cli", "cagan_theano.__main__", "cagan_theano.train", "cagan_theano.ship",
-    "cagan_theano.export",
+    "cagan_theano.cli", "cagan_theano.__main__",
 )  # fmt: skip
 
 

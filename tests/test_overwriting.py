@@ -14,8 +14,7 @@ from cagan_theano.checkpoint import Checkpoint, save_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.dressing import swap
 from cagan_theano.evaluation import evaluate
-from cagan_theano.interop import run_exported
-from cagan_theano.interop.export_weights import export_weights
+from cagan_theano.interop import convert
 from cagan_theano.io.command import Command, Group, Output, main
 from cagan_theano.io.files import check_kind, kind_of, write_atomically
 from cagan_theano.studies import report
@@ -97,7 +96,7 @@ def test_two_results_do_not_replace_each_other(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("command, words", [
-    (report.command, ["{0}", "--checkpoint", "{0}"]), (export_weights, ["{0}", "{0}"]),
+    (report.command, ["{0}", "--checkpoint", "{0}"]), (convert.command, ["{0}", "{0}"]),
     (evaluate.command, ["--checkpoint", "{0}", "--out", "{0}"]),
     (prep.cli, ["inspect", "{0}", "--sheet", "{0}"])])  # fmt: skip
 def test_no_command_replaces_its_input(command, words, tmp_path, capsys):
@@ -136,7 +135,7 @@ def test_not_even_then_is_another_kind_of_file_replaced(make, tmp_path, capsys):
     assert "mine: is " in said and "choose another file, or remove it" in said
     source = checkpoint(tmp_path / "source.h5")
     if make is not checkpoint:
-        refused(capsys, export_weights, source, path, "--overwrite")
+        refused(capsys, convert.command, source, path, "--overwrite")
 
 
 def test_a_file_may_be_called_as_a_choice_is(tmp_path, monkeypatch):
@@ -164,32 +163,10 @@ def test_a_file_may_be_called_as_a_choice_is(tmp_path, monkeypatch):
 
 def test_a_checkpoint_is_not_replaced_by_shipping(tmp_path, capsys):
     source, out = checkpoint(tmp_path / "a.h5"), checkpoint(tmp_path / "b.h5")
-    assert "b.h5: exists already" in refused(capsys, export_weights, source, out)
+    assert "b.h5: exists already" in refused(capsys, convert.command, source, out)
     with pytest.raises(SystemExit) as left:
-        main(export_weights, [str(source), str(out), "--overwrite"])
+        main(convert.command, [str(source), str(out), "--overwrite"])
     assert left.value.code == 0
-
-
-@pytest.mark.parametrize("words, fault", [
-    (["train", "--out", "{0}/state.h5"], "is read by this command (--state"),
-    (["train", "--out", "{0}/photos.h5"], "is read by this command (--data"),
-    (["train", "--out", "{0}/old.h5"], "exists already; choose another file, or replace it with --overwrite"),
-    (["train", "--out", "{0}/new.h5", "--log", "{0}/old.h5"], "is an HDF5 file"),
-    (["swap", "--out", "{0}/photos.h5"], "is read by this command (--data"),
-    (["swap", "--out", "{0}/old.h5"], "is an HDF5 file"),
-])  # fmt: skip
-def test_exported_functions_replace_nothing_either(words, fault, tmp_path, capsys):
-    data = write_tiny_photos(tmp_path / "photos.h5", pairs=4, tests=0)
-    checkpoint(tmp_path / "state.h5")
-    checkpoint(tmp_path / "old.h5")
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(SystemExit) as left:
-        main(
-            run_exported.command,
-            [*(word.format(tmp_path) for word in words), "--functions", str(tmp_path), "--data", str(data)],
-        )
-    assert left.value.code == 1 and fault in capsys.readouterr().err
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 KINDS = {"PNG": "a PNG image", "JPEG": "a JPEG image", "WEBP": "a WEBP image", "BMP": "a BMP image",

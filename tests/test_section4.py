@@ -5,12 +5,9 @@ import pytest
 from network_toys import evaluate, loop_convolution, random_images, small_config
 from test_gradients import float64, points, verify  # noqa: F401
 
-from cagan_theano.checkpoint import Checkpoint
 from cagan_theano.config import Config
-from cagan_theano.interop import export_functions as export
 from cagan_theano.learning import texture
 from cagan_theano.learning.functions import build_networks
-from cagan_theano.learning.trainer import check_weights, values_of
 from cagan_theano.network import gabor
 from cagan_theano.network.encoder import ArticleEncoder, EncoderLayer
 from cagan_theano.network.layers import Parameters
@@ -103,17 +100,6 @@ def test_the_networks_without_a_code_have_no_such_parameters():
     G, D = build_networks(small_config(article_code=16))
     assert G.params.shapes["encoder2.code"] == (2 * 2, 32) and D.params.shapes["layer2.code"] == (2 * 2, 16)
     assert "encoder1.code" not in G.params and "layer1.code" not in D.params
-
-
-def test_swaps_of_coded_weights_are_exported(tmp_path):
-    config = small_config(article_code=8, gamma_texture=1.0, average=0.9)
-    networks = build_networks(config, seed=1)
-    start = Checkpoint(config, 3, *map(values_of, (n.params for n in networks)), metadata={})
-    check_weights(config, G=start.G, D=start.D)
-    prepared = export.prepare(config, start, tmp_path / "a.h5")
-    assert prepared.config.ours() == ["article_code"]
-    for name, value in start.G.items():
-        np.testing.assert_array_equal(prepared.networks.G.params[name].get_value(), value)
 
 
 # --- textures

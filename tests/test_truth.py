@@ -16,9 +16,7 @@ from test_updates import run_adam
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.compat import abstract_conv, aesara
 from cagan_theano.config import Config
-from cagan_theano.interop import export_functions as export
-from cagan_theano.interop import golden
-from cagan_theano.interop.export_weights import export_weights
+from cagan_theano.interop import convert, golden
 from cagan_theano.learning import batches, losses, sampling, train
 from cagan_theano.learning.adam import left
 from cagan_theano.learning.batches import Batch
@@ -399,30 +397,16 @@ def test_adam_with_a_falling_step_size_is_the_loop(schedule, steps, last):
 
 def test_the_averages_are_shipped_and_loaded(trainer, tmp_path):
     trainer.advance()
-    path, state = tmp_path / "run.h5", trainer.state()
-    save_checkpoint(path, Checkpoint(trainer.config, **state))
-    for raw, expected in (([], values_of(trainer.G.params)), (["--raw"], state["G"])):
-        out = str(tmp_path / f"shipped{len(raw)}.h5")
-        CliRunner().invoke(export_weights, [str(path), out, *raw], catch_exceptions=False)
-        shipped = load_checkpoint(out)
-        assert shipped.optimizer is None and shipped.metadata["averaged"] == (not raw)
-        for name, value in expected.items():
-            np.testing.assert_array_equal(shipped.G[name], value.astype("f2"))
+    path, out = tmp_path / "run.h5", tmp_path / "shipped.h5"
+    save_checkpoint(path, Checkpoint(trainer.config, **trainer.state()))
+    CliRunner().invoke(convert.command, [str(path), str(out)], catch_exceptions=False)
+    shipped = load_checkpoint(out)
+    assert shipped.optimizer is None and shipped.metadata["averaged"]
+    for name, value in values_of(trainer.G.params).items():
+        np.testing.assert_array_equal(shipped.G[name], value.astype("f2"))
     loaded = load(path, "jax", "cpu").G.params
     for name, value in values_of(trainer.G.params).items():
         np.testing.assert_array_equal(loaded[name].get_value(), value)
-
-
-def test_swaps_of_such_weights_are_exported_and_their_updates_are_not(trainer, tmp_path):
-    path = tmp_path / "run.h5"
-    save_checkpoint(path, Checkpoint(trainer.config, **trainer.state()))
-    words = ["--checkpoint", str(path), "--out", str(tmp_path / "out")]
-    with pytest.raises(ValueError, match="gamma_adv: updates can be exported only for the paper's"):
-        CliRunner().invoke(export.export, words, catch_exceptions=False)
-    prepared = export.prepare(trainer.config, load_checkpoint(path), path)
-    for name, value in values_of(trainer.G.params).items():
-        np.testing.assert_array_equal(prepared.networks.G.params[name].get_value(), value)
-    assert not prepared.config.ours()
 
 
 @pytest.mark.parametrize("changes, message", [

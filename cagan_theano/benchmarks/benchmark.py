@@ -1,6 +1,6 @@
 """Benchmark of this package against PyTorch and ONNX Runtime: time, memory and start-up in one run.
 
-    python replicate/benchmark.py [--task step] [--size 128x96] [--batch 16] [--rounds 10]
+    cagan benchmark [--task step] [--size 128x96] [--batch 16] [--rounds 10]
 
 Every contender runs in its own process and they take turns, so that all see the same machine load.
 All start from the same checkpoint and images, and one whose outputs differ is not timed.  Writes

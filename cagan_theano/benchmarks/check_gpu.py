@@ -1,6 +1,6 @@
 """Check a GPU against the CPU: compare the losses of ten identical training steps.
 
-python replicate/check_gpu.py [--size 128x96] [--batch 16] [--steps 10]
+    cagan check-gpu [--size 128x96] [--batch 16] [--steps 10]
 
 Training amplifies rounding from step to step, by orders of magnitude, so that no fixed limit is right for
 every step.  The yardstick is the difference between two sets of kernels on the CPU, this package's

@@ -1,4 +1,4 @@
-"""The contenders of `replicate/benchmark.py`: each network in its own process, controlled over stdin.
+"""The contenders of `cagan benchmark`: each network in its own process, controlled over stdin.
 
     python -m cagan_theano.benchmarks.contenders KIND JSON
 
@@ -136,7 +136,7 @@ def torch(inputs: Inputs, task: str, settings: dict):
 
 
 def onnx(inputs: Inputs, task: str, settings: dict):
-    """The swap with ONNX Runtime, of the G written by `replicate/convert.py`."""
+    """The swap with ONNX Runtime, of the G written by `cagan convert`."""
     import onnxruntime
 
     from cagan_theano.interop.onnx_network import generator_model

@@ -1,7 +1,7 @@
 """Compare another implementation, or other systems' images, with this one.
 
-    python replicate/compare.py --golden package.module:factory [--vectors H5]
-    python replicate/compare.py --against NAME=FOLDER --against NAME=package.module:swap ...
+    cagan compare --golden package.module:factory [--vectors H5]
+    cagan compare --against NAME=FOLDER --against NAME=package.module:swap ...
 
 The protocols: docs/compare.md.
 """

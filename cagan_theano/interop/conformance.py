@@ -109,7 +109,7 @@ def check_sizes(config):
     if config.height * config.width == 4**layers:
         raise ValueError(
             f"images at {config.height}x{config.width}: the deepest norm has one pixel, where "
-            "only rounding remains; make vectors of larger images with replicate/golden.py"
+            "only rounding remains; make vectors of larger images with cagan golden"
         )
 
 

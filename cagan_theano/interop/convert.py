@@ -1,10 +1,17 @@
-"""Convert checkpoints to and from safetensors, and G to ONNX.  No supported format can contain code.
+"""Convert checkpoints to and from safetensors, or G to ONNX, or keep only the weights.
 
-python replicate/convert.py CHECKPOINT.h5 OUT.safetensors
-python replicate/convert.py WEIGHTS.safetensors OUT.h5
-python replicate/convert.py CHECKPOINT.h5 OUT.onnx
+No format can contain code.
+
+    cagan convert CHECKPOINT.h5 OUT.safetensors
+    cagan convert CHECKPOINT.safetensors OUT.h5
+    cagan convert CHECKPOINT.h5 OUT.onnx
+    cagan convert CHECKPOINT.h5 OUT.h5
+
+Into .onnx and from .h5 into .h5 go the weights that `cagan_theano.load` swaps with: of a run with
+--average, the moving average of G.
 """
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -112,8 +119,21 @@ def assembled(texts, arrays):
     )
 
 
+def weights_only(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint without what only resuming needs, and with the G that swaps.
+
+    metadata.finished: whether all configured steps were done.  metadata.averaged: present and true if
+    G is the moving average of the run's G.
+    """
+    metadata = {**checkpoint.metadata, "finished": checkpoint.step >= checkpoint.config.steps}
+    G = checkpoint.swapping_G()
+    if G is not checkpoint.G:
+        metadata["averaged"] = True
+    return dataclasses.replace(checkpoint, G=G, optimizer=None, sampler=None, metadata=metadata)
+
+
 def to_onnx(checkpoint: Checkpoint) -> bytes:
-    """G as ONNX bytes, compared with our G if onnxruntime is installed.
+    """The G that swaps as ONNX bytes, compared with this package's G if onnxruntime is installed.
 
     Raises ValueError if onnx is missing or the outputs disagree.
     """
@@ -133,8 +153,11 @@ def to_onnx(checkpoint: Checkpoint) -> bytes:
 
 
 def difference(checkpoint, model) -> float:
-    """The largest difference between the outputs of an ONNX model and ours, all in [-1, 1]."""
+    """The largest difference between the outputs of an ONNX model and of our swap, all in [-1, 1]."""
+    from cagan_theano.backends import choose_backend
     from cagan_theano.interop import onnx_network
+    from cagan_theano.learning.functions import build_networks, compile_swap
+    from cagan_theano.learning.trainer import check_weights, set_values
 
     n, height, width = CHECKED
     rng = np.random.default_rng(0)
@@ -142,22 +165,13 @@ def difference(checkpoint, model) -> float:
     inputs = {name: rng.uniform(-1, 1, (n, 3, height, width)).astype("float32") for name in names}
     if "m_i" in inputs:
         inputs["m_i"] = (inputs["m_i"][:, :1] + 1) / 2
-    found = onnx_network.run(model, inputs)
-    ours = swap_of(checkpoint, height, width)(*inputs.values())
-    return max(float(np.abs(found[name] - getattr(ours, name)).max()) for name in found)
-
-
-def swap_of(checkpoint, height, width):
-    """Our G, compiled by `cagan_theano.learning.functions.compile_swap` for images at a size."""
-    from cagan_theano.backends import choose_backend
-    from cagan_theano.learning.functions import build_networks, compile_swap
-    from cagan_theano.learning.trainer import check_weights, set_values
-
     config, backend = checkpoint.config.replace(height=height, width=width), choose_backend()
-    check_weights(config, G=checkpoint.G)
+    check_weights(config, G=checkpoint.swapping_G())
     G = build_networks(config).G
-    set_values(G.params, checkpoint.G, backend)
-    return compile_swap(G, config, backend)
+    set_values(G.params, checkpoint.swapping_G(), backend)
+    ours = compile_swap(G, config, backend)(*inputs.values())
+    found = onnx_network.run(model, inputs)
+    return max(float(np.abs(found[name] - getattr(ours, name)).max()) for name in found)
 
 
 PICKLE = (
@@ -175,32 +189,24 @@ def suffix_of(path, known, cure=""):
     return suffix
 
 
-def convert(source, out, dtype="float32") -> None:
-    """Write a checkpoint in the format given by the suffix of `out`.
-
-    dtype: of the weights in an .h5, float32 or float16.  Raises FileNotFoundError, ValueError.
-    """
-    read = READERS[suffix_of(source, READERS)]
-    target = suffix_of(out, [".h5", *WRITERS], PICKLE if Path(out).suffix in (".pt", ".pth") else "")
-    checkpoint = read(source)
-    if target == ".h5":
-        save_checkpoint(out, checkpoint, dtype)
-    else:
-        write_atomically(out, WRITERS[target](checkpoint))
-
-
 @click.command(cls=Command)
 @click.argument("source", type=click.Path(dir_okay=False), metavar="CHECKPOINT")
 @click.argument("out", type=Output(data=True))
 @overwrite_option
-@click.option(
-    "--dtype",
-    type=click.Choice(["float32", "float16"]),
-    default="float32",
-    show_default=True,
-    help="Dtype of the weights in an .h5; float16 excludes moments.",
-)
-def command(source, out, dtype):
-    """Convert CHECKPOINT (.h5 or .safetensors) to OUT (.h5, .safetensors, or only G as .onnx)."""
-    convert(source, out, dtype)
+def command(source, out):
+    """Convert CHECKPOINT (.h5 or .safetensors) to OUT (.safetensors, .onnx or .h5).
+
+    .safetensors and back to .h5 keep everything.  .onnx holds only G.  From .h5 to .h5, only the weights
+    are written, as float16: for distribution, --init and figures, but not to be resumed.
+    Weights that swap are G's moving average if the run kept one (--average).
+    """
+    read = READERS[suffix_of(source, READERS)]
+    target = suffix_of(out, [".h5", *WRITERS], PICKLE if Path(out).suffix in (".pt", ".pth") else "")
+    checkpoint = read(source)
+    if target != ".h5":
+        write_atomically(out, WRITERS[target](checkpoint))
+    elif read is load_checkpoint:
+        save_checkpoint(out, weights_only(checkpoint), dtype="float16")
+    else:
+        save_checkpoint(out, checkpoint)
     click.echo(f"wrote {out} ({Path(out).stat().st_size / 1e6:.1f} MB)")

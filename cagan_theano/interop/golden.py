@@ -1,8 +1,8 @@
 """Generate golden vectors: all values from inputs to updates, computed by Aesara in float64.
 
-    python replicate/golden.py OUT.h5 [--config '{"g_kernel": 3}'] [--seed 0]
+    cagan golden OUT.h5 [--config '{"g_kernel": 3}'] [--seed 0]
 
-`docs/golden.md` describes the file; `replicate/compare.py` compares other implementations with it.
+`docs/golden.md` describes the file; `cagan compare` compares other implementations with it.
 """
 
 import functools
@@ -227,7 +227,7 @@ def make(config: Config, seed: int = 0) -> Vectors:
     }
     for group, values in groups.items():
         arrays |= {f"{group}/{name}": np.asarray(value) for name, value in values.items()}
-    about = {"program": "replicate/golden.py", "seed": seed, "versions": versions()}
+    about = {"program": "cagan golden", "seed": seed, "versions": versions()}
     return Vectors(config, arrays | history(reference), about)
 
 

@@ -200,13 +200,13 @@ def matting(graph, config, logit):
 
 
 def generator_model(checkpoint: Checkpoint):
-    """The ONNX model of a checkpoint's G, checked by onnx, with provenance and configuration.
+    """The ONNX model of the G that swaps, checked by onnx, with provenance and configuration.
 
     Raises ValueError if onnx is not installed or the weights lack a parameter.
     """
     onnx, config = import_onnx(), checkpoint.config
     try:
-        graph = generator_graph(config, checkpoint.G)
+        graph = generator_graph(config, checkpoint.swapping_G())
     except KeyError as error:
         raise ValueError(f"the weights of G lack {error}; they belong to another configuration") from error
     names = ["x_i", "y_i", "y_j"] + ["m_i"] * config.takes_mask
@@ -228,7 +228,7 @@ def generator_model(checkpoint: Checkpoint):
             "config": config.to_json(),
             "step": str(checkpoint.step),
             "sha256": checkpoint.sha256,
-            "coding": f"{config.color}, byte / 127.5 - 1 (cagan_theano/color.py); m_i: 0 to 1",
+            "coding": f"{config.color}, byte / 127.5 - 1 (cagan_theano/io/color.py); m_i: 0 to 1",
         },
     )
     onnx.checker.check_model(model, full_check=True)

@@ -1,6 +1,6 @@
 """The PyTorch reference in the protocol of `docs/compare.md`, as an example of an adapter.
 
-python replicate/compare.py --golden cagan_theano.interop.pytorch_adapter:create
+cagan compare --golden cagan_theano.interop.pytorch_adapter:create
 """
 
 from cagan_theano.interop import pytorch_network as reference

@@ -20,7 +20,7 @@ FORMAT = "cagan_theano golden vectors"
 VERSION = 1
 SHIPPED = weights.golden()
 
-CURE = "make the vectors again with replicate/golden.py"
+CURE = "make the vectors again with cagan golden"
 
 GROUP = re.compile(r"weights|inputs|layers|losses|gradients|updates|after[1-9]\d{0,3}")
 

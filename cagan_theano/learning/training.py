@@ -21,10 +21,8 @@ Weights = Mapping[str, NDArray[np.float32]]  # name of a parameter or moment -> 
 class Training(abc.ABC):
     """G, D, Adam's moments, the sampler of minibatches and the step counter.
 
-    Each subclass is an engine: `cagan_theano.learning.trainer.Trainer` (Aesara),
-    `cagan_theano.interop.run_exported.ExportedTraining` (StableHLO, run by JAX) or
-    `cagan_theano.interop.pytorch_train.ReferenceTraining` (PyTorch).  It implements `update`,
-    `arrays`, `load` and `attributes`.
+    The engine, `cagan_theano.learning.trainer.Trainer`, implements `update`, `arrays`, `load` and
+    `attributes`.
 
     config: `Config`.  step: number of completed steps.
     garment: int [n], the garment of each pair; triples: the true swaps, if config.needs_truth.

@@ -27,7 +27,7 @@ from cagan_theano.checkpoint import (
     save_checkpoint,
 )
 from cagan_theano.config import Config
-from cagan_theano.interop import conformance, convert, run_exported
+from cagan_theano.interop import conformance, convert
 from cagan_theano.interop.vectors import Vectors, read_vectors, write_vectors
 from cagan_theano.io.text import literal
 from cagan_theano.learning.run_folder import RunFolder
@@ -799,42 +799,6 @@ def read_stored_log(path, folder):
     study.curves([*found["points"], *found["samples"]])
 
 
-# --- exported functions
-
-
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "exported" / "manifest.json"
-
-
-def manifest(rng, folder):
-    """The manifest of exported functions with odd values, or with changed bytes."""
-    values = json.loads(GOLDEN.read_text())
-    for _ in range(rng.integers(1, 4)):
-        parent = values
-        while isinstance(parent, dict | list) and parent:
-            keys = list(parent) if isinstance(parent, dict) else range(len(parent))
-            key = keys[rng.integers(len(keys))]
-            if rng.random() < 0.3 or not isinstance(parent[key], dict | list) or not parent[key]:
-                parent[key] = random_value(rng)
-                break
-            parent = parent[key]
-    text = json.dumps(values).encode()
-    (folder / "manifest.json").write_bytes(text if rng.random() < 0.7 else mutate(rng, text))
-    return folder
-
-
-def read_manifest(made, folder):
-    """All that the runner looks up in a manifest that is taken is there."""
-    functions = run_exported.Functions.__new__(run_exported.Functions)
-    functions.folder, functions.platform = folder, "cpu"
-    for name, function in functions.read_manifest()["functions"].items():
-        assert run_exported.NAMES.fullmatch(name) and isinstance(function["replaces"], dict)
-        for value in (*function["inputs"], *function["outputs"]):
-            np.dtype(value["dtype"]), [side is None or side + 0 for side in value["shape"]]
-        for program in function["programs"].values():
-            assert Path(program["file"]).name == program["file"] and program["convention"] >= 0
-            assert all(0 <= n < len(function["inputs"]) for n in program["kept"])
-
-
 # --- the cached library
 
 
@@ -922,7 +886,6 @@ KINDS = {
     "safetensors": (safe_tensors, read_safe_tensors),
     "plan": (plan_text, read_plan_text),
     "stored log": (stored_log, read_stored_log),
-    "manifest": (manifest, read_manifest),
     "cached library": (cached_library, read_cached_library),
     "shell": (shell_words, read_shell_words),
     "drawn name": (drawn_name, read_drawn_name),

@@ -1,6 +1,6 @@
 """Time of each convolution layer of G and D: forward, gradient of the input, gradient of the kernels.
 
-    python replicate/bench_layers.py [--size 128x96] [--batch 16] [--repeats 10] [--every-way]
+    python tools/bench_layers.py [--size 128x96] [--batch 16] [--repeats 10] [--every-way]
 
 Layers of equal sizes are timed once.  A time is the shortest of the repeats, in which the operations
 take turns.  GFLOP/s count the direct method's additions and multiplications, as in `benchmark`, and
@@ -9,17 +9,21 @@ are compared with those of a large matrix product.
 
 import itertools
 import json
+import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import click
 import numpy as np
 from tqdm import tqdm
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from cagan_theano.backends import lowering, native
 from cagan_theano.benchmarks.benchmark import machine
 from cagan_theano.benchmarks.contenders import matmul, timed
 from cagan_theano.config import Config
-from cagan_theano.io.command import Command
+from cagan_theano.io.command import Command, main
 from cagan_theano.network.discriminator import Discriminator
 from cagan_theano.network.generator import Generator
 from data_prep.options import parse_size
@@ -168,3 +172,7 @@ def command(size, batch, repeats, every_way, as_json):
     else:
         click.echo(f"{machine('cpu')}; batch {batch}; matrix product: {peak:.0f} GFLOP/s\n")
         click.echo(table(rows, peak))
+
+
+if __name__ == "__main__":
+    main(command)

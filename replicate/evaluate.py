@@ -1,6 +1,0 @@
-"""Measure a checkpoint on held-out pictures."""
-
-if __name__ == "__main__":  # not in the processes that it starts, which import this file
-    from _clone import run
-
-    run("evaluate")

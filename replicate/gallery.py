@@ -1,6 +1,0 @@
-"""Write a page of many swaps to sort and filter."""
-
-if __name__ == "__main__":  # not in the processes that it starts, which import this file
-    from _clone import run
-
-    run("gallery")

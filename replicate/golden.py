@@ -1,6 +1,0 @@
-"""Write golden vectors of a small network."""
-
-if __name__ == "__main__":  # not in the processes that it starts, which import this file
-    from _clone import run
-
-    run("golden")

@@ -1,6 +1,0 @@
-"""How time and memory grow with size and batch."""
-
-if __name__ == "__main__":  # not in the processes that it starts, which import this file
-    from _clone import run
-
-    run("growth")

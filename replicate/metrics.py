@@ -1,6 +1,0 @@
-"""Measure swaps by KID, FID and LPIPS."""
-
-if __name__ == "__main__":  # not in the processes that it starts, which import this file
-    from _clone import run
-
-    run("metrics")
