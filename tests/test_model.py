@@ -232,7 +232,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
 @pytest.mark.parametrize("data", [b"", b"no image", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
 def test_no_image(tmp_path, data):
     (tmp_path / "a.png").write_bytes(data)
-    with pytest.raises(ValueError, match="a.png: not an image of a known format; "):
+    with pytest.raises(ValueError, match="a.png: (not an image of a known format|is an empty file); "):
         open_rgb(tmp_path / "a.png")
 
 
