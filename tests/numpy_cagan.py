@@ -1,4 +1,4 @@
-"""The paper's networks, losses, gradients and updates in plain NumPy, under docs/compare.md.
+"""The paper's networks, losses, gradients and updates in plain NumPy, under docs/evaluation.md.
 
 Independent of Aesara, JAX and PyTorch: a tape of nodes, each with the pullback of its operation.
 The default readings, `blend` and `skip_relu`.  `Mistakes` are those that re-implementations make.

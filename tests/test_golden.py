@@ -112,7 +112,7 @@ def test_a_mistake_is_found_where_it_is(shipped, mistake, first):
     (dict(beta2=0.99), {}), (dict(epsilon=1e-7), {}), ({}, dict(amsgrad=True)), ({}, dict(decay=1e-3)),
 ], ids=["beta2", "epsilon", "amsgrad", "decay"])  # fmt: skip
 def test_these_settings_of_adam_are_told_apart_in_float64_alone(shipped, settings, mistakes):
-    """docs/compare.md says so: they pass at the tolerance that float32 needs, and not at 1e-9."""
+    """docs/evaluation.md says so: they pass at the tolerance that float32 needs, and not at 1e-9."""
 
     def factory(config, weights):
         return Implementation(Mistakes(**mistakes), config | settings, weights)

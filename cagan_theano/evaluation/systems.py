@@ -2,7 +2,7 @@
 
 A *system* is a function of the index of the first swap, uint8 images x_i, y_i, y_j [n, H, W, 3] and
 their masks that returns x_ij [n, H, W, 3] uint8.  A user supplies a folder of images, a callable, or
-a checkpoint (`docs/compare.md`).
+a checkpoint (`docs/evaluation.md`).
 """
 
 import re

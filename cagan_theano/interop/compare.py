@@ -3,7 +3,7 @@
     cagan compare --golden package.module:factory [--vectors H5]
     cagan compare --against NAME=FOLDER --against NAME=package.module:swap ...
 
-The protocols: docs/compare.md.
+The protocols: docs/evaluation.md.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Compare a reimplementation with golden vectors layer by layer; see `docs/compare.md` for the protocol."""
+"""Compare a reimplementation with golden vectors layer by layer; docs/evaluation.md has the protocol."""
 
 from typing import NamedTuple
 
@@ -95,7 +95,7 @@ def compare(factory, vectors: Vectors, tolerance: float = TOLERANCE) -> list[Row
     if unknown:
         raise ValueError(
             f"the implementation returns {unknown[0]!r}, which is not in the golden vectors; "
-            "docs/compare.md lists the names"
+            "docs/evaluation.md lists the names"
         )
     return [row(name, found, array, vectors, tolerance) for name, array in expected.items()]
 
@@ -198,7 +198,7 @@ def hint(name) -> str:
     """How the array with this name is computed, in words."""
     group, last = name.split("/")[0], name.split("/")[-1].split(".")[-1]
     group = "after" if group.startswith("after") else group
-    return HINTS.get(group if group in HINTS else last, "docs/golden.md describes it")
+    return HINTS.get(group if group in HINTS else last, "docs/evaluation.md describes it")
 
 
 def report(rows, every: bool = False) -> str:
@@ -237,7 +237,7 @@ def verdict(rows) -> str:
     judged = [row for row in rows if row.judged or row.deviates]
     first = first_deviation(rows)
     if not judged:
-        return "Nothing was compared: the implementation has none of the methods in docs/compare.md."
+        return "Nothing was compared: the implementation has none of the methods in docs/evaluation.md."
     if first is None:
         missing, listed = sum(not row.given for row in rows), sum(row.given for row in rows) - len(judged)
         rest = f"; {missing} were not given" if missing else ""

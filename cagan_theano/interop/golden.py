@@ -2,7 +2,7 @@
 
     cagan golden OUT.h5 [--config '{"g_kernel": 3}'] [--seed 0]
 
-`docs/golden.md` describes the file; `cagan compare` compares other implementations with it.
+`docs/evaluation.md` describes the file; `cagan compare` compares other implementations with it.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""The PyTorch reference in the protocol of `docs/compare.md`, as an example of an adapter.
+"""The PyTorch reference in the protocol of `docs/evaluation.md`, as an example of an adapter.
 
 cagan compare --golden cagan_theano.interop.pytorch_adapter:create
 """

@@ -1,6 +1,6 @@
 """Golden vectors: one HDF5 file with inputs, weights and all values computed from them.
 
-``docs/golden.md`` describes each array.  Reading requires neither Aesara nor JAX.
+``docs/evaluation.md`` describes each array.  Reading requires neither Aesara nor JAX.
 """
 
 import json
@@ -105,7 +105,7 @@ def _read(file, path):
 def check_arrays(config, shapes):
     """Raise ValueError unless arrays, full name -> shape, can be compared.
 
-    Required are all inputs at the configuration's size, only groups that golden.md describes, and for
+    Required are all inputs at the configuration's size, only groups that the document describes, and for
     each parameter after updates its initial weight.
     """
     for name, channels in inputs_of(config).items():
