@@ -31,7 +31,10 @@ SECTIONS = {
         "evaluate": ("evaluation.evaluate:command", "Evaluate a checkpoint on held-out images."),
         "claims": ("studies.claims:command", "Test the paper's claims and write docs/claims.md."),
         "ablations": ("studies.ablations:command", "Run a study: training runs that differ in one setting."),
-        "report": ("studies.report:command", "Write an HTML report about a checkpoint."),
+        "report": (
+            "evaluation.report:command",
+            "Write a page about a checkpoint, with its swaps to sort and filter.",
+        ),
     },
     "Other programs": {
         "compare": ("interop.compare:command", "Compare another implementation with this one."),

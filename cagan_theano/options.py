@@ -118,7 +118,7 @@ class NumberChoice(click.Choice):
         return int(super().convert(str(value), param, ctx))
 
 
-def checkpoint_option(size, family="cagan"):
+def checkpoint_option(size: str, family: str = "cagan") -> Callable[[Function], Function]:
     """Decorator: --checkpoint, and --weights for a shipped checkpoint.
 
     size: of the shipped checkpoint, such as "128x96"; family: default key of ``weights.FAMILIES``.
@@ -155,7 +155,7 @@ out_option = click.option(
 )
 
 
-def backend_option(command):
+def backend_option(command: Function) -> Function:
     """Decorator: --backend, and --no-cache, which is not passed to the command."""
     choice = click.option(
         "--backend",

@@ -13,11 +13,10 @@ from PIL import Image
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.dressing import swap
-from cagan_theano.evaluation import evaluate
+from cagan_theano.evaluation import evaluate, report
 from cagan_theano.interop import convert
 from cagan_theano.io.command import Command, Group, Output, main
 from cagan_theano.io.files import check_kind, kind_of, write_atomically
-from cagan_theano.studies import report
 from data_prep import __main__ as prep
 
 ROOT = Path(__file__).parents[1]

@@ -1,25 +1,39 @@
-"""Held-out images: opening, rendering if missing, random choice, and swaps."""
+"""Held-out images: opening, rendering if missing, choice of swaps, and swaps."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import click
 import numpy as np
+from numpy.typing import NDArray
 
 from cagan_theano import weights
 from cagan_theano.backends import cache
+from cagan_theano.io.metadata import SHOT
+from cagan_theano.learning.sampling import Pixels
+from cagan_theano.learning.swaps import Swap
 
 HELD_OUT = 24
 """Held-out pairs rendered for the figures if none are shipped at the required size."""
 
+RowNumbers = NDArray[np.integer[Any]]
+Model = Any
+"""A `cagan_theano.Model`, or what has its swap, config, metadata, sha256 and step."""
 
-@dataclass(frozen=True)
-class Choice:
-    """Randomly chosen swaps: rows i and j [n] of the split, and rows of its triples or None."""
 
-    i: np.ndarray
-    j: np.ndarray
-    triple: np.ndarray | None
+class Swaps(NamedTuple):
+    """Swaps of a split: rows i and j [n], and rows of its triples with the true swaps or None."""
+
+    i: RowNumbers
+    j: RowNumbers
+    triple: RowNumbers | None
+
+    def take(self, chosen: Any) -> "Swaps":
+        """Some of the swaps, by an index for arrays."""
+        return Swaps(self.i[chosen], self.j[chosen], None if self.triple is None else self.triple[chosen])
 
 
 @dataclass(frozen=True)
@@ -27,16 +41,15 @@ class HeldOutSplit:
     """The test split of a data file, unseen in training, with its path and provenance."""
 
     path: str
-    photos: object
-    provenance: dict
+    photos: Any
+    provenance: dict[str, Any]
 
 
 @contextmanager
-def open_split(data, model, count=HELD_OUT):
-    """Open the test split of a photo file, or of the held-out photoshoot if data is None.
+def open_split(data: str | Path | None, model: Model, count: int = HELD_OUT) -> Iterator[HeldOutSplit]:
+    """Open the test split of a photo file, or of `count` pairs of the photoshoot if data is None.
 
-    Yields a `HeldOutSplit`.  Raises FileNotFoundError, or ValueError for a file that is not a photo
-    file or has no test split.
+    Raises FileNotFoundError, or ValueError for a file that is not a photo file or has no test split.
     """
     from data_prep.store import PhotoFile
 
@@ -45,18 +58,27 @@ def open_split(data, model, count=HELD_OUT):
         yield HeldOutSplit(str(path), file.split("test"), file.provenance)
 
 
-def shipped(model, count=HELD_OUT):
+def shipped(model: Model, count: int = HELD_OUT) -> Path | None:
     """Path of the shipped held-out photoshoot at a model's size, which saves rendering, or None.
 
-    None if the size is not shipped, if the count differs from ``HELD_OUT``, or if the model was
-    trained in the street.
+    None if the size is not shipped, if the model was trained in the street, or if more pairs than
+    ``HELD_OUT`` are wanted and can be rendered.
     """
+    from data_prep.photoshoot import shoot
+
     path = weights.held_out(model.config.height, model.config.width)
-    wanted = count == HELD_OUT and not shoot_setting(model).clutter
-    return path if wanted and path.exists() else None
+    if shoot_setting(model).clutter or not path.exists():
+        return None
+    if count > HELD_OUT:
+        try:
+            shoot.check_renderer()
+            return None
+        except ValueError as error:
+            click.echo(f"{path.name}: used instead of {count} new renderings, since {error}", err=True)
+    return path
 
 
-def rendered(model, count=HELD_OUT):
+def rendered(model: Model, count: int = HELD_OUT) -> Path:
     """Path of a small file of people and garments that are in no training set; rendered if missing.
 
     It is the start of the test split of the checkpoint's training data: same seed, size and
@@ -74,13 +96,13 @@ def rendered(model, count=HELD_OUT):
     return path
 
 
-def renderings():
+def renderings() -> Path:
     """The folder of rendered test images: in the user's cache, or ``photos/`` if the cache is off."""
     cached = cache.user_folder()
     return Path("photos") if cached is None or not cached.is_absolute() else cached / "photos"
 
 
-def shoot_setting(model):
+def shoot_setting(model: Model) -> Any:
     """The photoshoot's `Setting` of a model's training data, at the model's size.
 
     For data of another program: seed 0 in the studio.  Without a wardrobe in the provenance:
@@ -89,73 +111,94 @@ def shoot_setting(model):
     from data_prep.photoshoot.shoot import Setting
 
     size, origin = (model.config.height, model.config.width), origin_of(model)
-    if origin.get("program") != "data_prep photoshoot":
+    if origin.get("program") != SHOT:
         return Setting(0, size)
     given = origin["arguments"]
     return Setting(origin["seed"], size, given["clutter"], given.get("wardrobe", "paper"))
 
 
-def origin_of(model):
+def origin_of(model: Model) -> dict[str, Any]:
     """The provenance of a model's training data, {} if unknown."""
     return (model.metadata.get("data") or {}).get("provenance") or {}
 
 
-def is_made(path, provenance):
+def is_made(path: Path, provenance: dict[str, Any]) -> bool:
     """Whether a photo file exists, is complete, and has this provenance."""
     from data_prep.store import PhotoFile
 
     try:
         with PhotoFile.open(path) as file:
-            return file.provenance == provenance
+            return bool(file.provenance == provenance)
     except (OSError, ValueError):
         return False
 
 
-def choose_swaps(held, count, seed):
+# --- choice of swaps
+
+
+def all_swaps(held: HeldOutSplit, limit: int | None = None, seed: int = 0) -> Swaps:
+    """The swaps of a split: all true swaps, or one random article for each human without them.
+
+    limit: maximum number: the first true swaps, or random humans.  Raises ValueError for a split
+    with only one garment.
+    """
+    rng = np.random.default_rng(seed)
+    swaps = candidates(held.photos, rng)
+    need(held, len(swaps.i) > 0, "has only one garment, so nothing can be swapped")
+    order = np.arange(len(swaps.i)) if swaps.triple is not None else rng.permutation(len(swaps.i))
+    return swaps.take(order[:limit])
+
+
+def choose_swaps(held: HeldOutSplit, count: int, seed: int) -> Swaps:
     """Sample swaps, with distinct people and garments as long as there are enough.
 
     If the file has true swaps, only those are sampled, so that the truth is available.
-    Returns a `Choice`.  Raises ValueError if the file has too few images.
+    Raises ValueError if the file has too few images.
     """
-    rng, photos = np.random.default_rng(seed), held.photos
-    i, j, triple = candidates(photos, rng)
-    order = rng.permutation(len(i))
-    kept = np.concatenate(split_distinct(order, [photos.person[i], photos.garment[i], photos.garment[j]]))[
-        :count
-    ]
-    need(held, len(kept) == count, f"has only {len(kept)} held-out swaps, {count} are required")
-    return Choice(i[kept], j[kept], None if triple is None else triple[kept])
+    rng = np.random.default_rng(seed)
+    swaps = candidates(held.photos, rng)
+    chosen = distinct_first(held, swaps, rng)[:count]
+    need(held, len(chosen) == count, f"has only {len(chosen)} held-out swaps, {count} are required")
+    return swaps.take(chosen)
 
 
-def candidates(photos, rng):
-    """The file's swaps (i, j, rows of the true swaps or None), or a random article for each human."""
+def distinct_first(held: HeldOutSplit, swaps: Swaps, rng: np.random.Generator) -> RowNumbers:
+    """The numbers of the swaps in random order, those of new people and new garments first."""
+    photos = held.photos
+    labels = [photos.person[swaps.i], photos.garment[swaps.i], photos.garment[swaps.j]]
+    return np.concatenate(split_distinct(rng.permutation(len(swaps.i)), labels))
+
+
+def candidates(photos: Any, rng: np.random.Generator) -> Swaps:
+    """The file's swaps, or for each human a random article of another garment of the same category."""
     if photos.triples is not None:
         known = None if photos.triples.x_ij is None else np.arange(len(photos.triples.i))
-        return photos.triples.i, photos.triples.j, known
+        return Swaps(photos.triples.i, photos.triples.j, known)
     i = swappable(photos)
-    return i, random_articles(photos, i, rng), None
+    return Swaps(i, random_articles(photos, i, rng), None)
 
 
-def swappable(photos):
+def swappable(photos: Any) -> RowNumbers:
     """The rows [n] for which another garment has the same category (if stored)."""
     category = categories(photos)
     several = [one for one in np.unique(category) if len(np.unique(photos.garment[category == one])) > 1]
     return np.flatnonzero(np.isin(category, several))
 
 
-def random_articles(photos, rows, rng):
+def random_articles(photos: Any, rows: RowNumbers, rng: np.random.Generator) -> RowNumbers:
     """For each of some `swappable` rows, a random row with another garment of its category: an int array."""
     garment, category = photos.garment, categories(photos)
     others = ((garment != garment[row]) & (category == category[row]) for row in rows)
     return np.array([rng.choice(np.flatnonzero(other)) for other in others], dtype=int)
 
 
-def categories(photos):
+def categories(photos: Any) -> RowNumbers:
     """The codes of the articles' categories [n]; all 0 if not stored."""
-    return photos.attributes.get("category", np.zeros(len(photos.garment), np.uint8))
+    codes: RowNumbers = photos.attributes.get("category", np.zeros(len(photos.garment), np.uint8))
+    return codes
 
 
-def choose_matrix(held, humans, articles, seed):
+def choose_matrix(held: HeldOutSplit, humans: int, articles: int, seed: int) -> tuple[RowNumbers, RowNumbers]:
     """Sample rows of humans and of articles, all with distinct people and garments.
 
     No article is worn by one of the humans.  Returns two int arrays.  Raises ValueError if the file
@@ -174,13 +217,15 @@ def choose_matrix(held, humans, articles, seed):
     return i, j
 
 
-def split_distinct(order, columns):
+def split_distinct(order: RowNumbers, columns: Sequence[RowNumbers]) -> tuple[RowNumbers, RowNumbers]:
     """Split rows into those that share no label with an earlier row of this part, and the rest.
 
     Parameters: order, int array of rows; columns, arrays of labels by row.  Returns two int
     arrays, each in the given order.
     """
-    seen, first, later = [set() for _ in columns], [], []
+    seen: list[set[Any]] = [set() for _ in columns]
+    first: list[int] = []
+    later: list[int] = []
     for row in order:
         labels = [column[row] for column in columns]
         new = all(label not in known for label, known in zip(labels, seen))
@@ -191,47 +236,47 @@ def split_distinct(order, columns):
     return np.array(first, dtype=int), np.array(later, dtype=int)
 
 
-def need(held, condition, fault):
+def need(held: HeldOutSplit, condition: bool, fault: str) -> None:
     """Raise ValueError with the data file's path unless a condition holds."""
     if not condition:
         raise ValueError(f"{held.path}: {fault}; give another --data, or omit it for the held-out photoshoot")
 
 
-def pictures(rows, chosen):
+# --- images and swaps
+
+
+def pictures(rows: Any, chosen: Any) -> Pixels:
     """The chosen rows of a stored array, in the given order, as one array [n, ...]."""
     return np.stack([rows[int(row)] for row in chosen])
 
 
-def truth(held, chosen):
-    """The true swaps of a `Choice` [n, H, W, 3] uint8.  Raises ValueError without true swaps."""
-    need(held, chosen.triple is not None, "has no true swaps, which --truth requires")
+def rows_or_none(rows: Any, chosen: Any) -> Pixels | None:
+    """`pictures`, or None if nothing is stored."""
+    return None if rows is None else pictures(rows, chosen)
+
+
+def truth(held: HeldOutSplit, chosen: Swaps) -> Pixels:
+    """The true swaps [n, H, W, 3] uint8.  Raises ValueError without true swaps."""
+    if chosen.triple is None:
+        need(held, False, "has no true swaps, which --truth requires")
     return pictures(held.photos.triples.x_ij, chosen.triple)
 
 
-def swap(model, held, i, j):
+def swap(model: Model, held: HeldOutSplit, i: Any, j: Any) -> Swap:
     """Dress humans i in articles j: the result of `Model.swap` on rows of the held-out split.
 
     Raises ValueError if the network requires masks and the file has none.
     """
     photos = held.photos
-    return dress(
-        model,
-        held,
-        pictures(photos.x, i),
-        pictures(photos.y, i),
-        pictures(photos.y, j),
-        rows_or_none(photos.mask, i),
-    )
+    images = pictures(photos.x, i), pictures(photos.y, i), pictures(photos.y, j)
+    return dress(model, held, *images, rows_or_none(photos.mask, i))
 
 
-def dress(model, held, x_i, y_i, y_j, mask):
+def dress(
+    model: Model, held: HeldOutSplit, x_i: Pixels, y_i: Pixels, y_j: Pixels, mask: Pixels | None
+) -> Swap:
     """`Model.swap`, with the stored masks if the network uses masks (section 4)."""
     if not model.config.takes_mask:
-        return model.swap(x_i, y_i, y_j)
+        return model.swap(x_i, y_i, y_j)  # type: ignore[no-any-return]
     need(held, mask is not None, "has no masks, which this checkpoint requires")
-    return model.swap(x_i, y_i, y_j, mask=mask)
-
-
-def rows_or_none(rows, chosen):
-    """`pictures`, or None if nothing is stored."""
-    return None if rows is None else pictures(rows, chosen)
+    return model.swap(x_i, y_i, y_j, mask=mask)  # type: ignore[no-any-return]

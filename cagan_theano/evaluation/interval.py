@@ -7,28 +7,12 @@ into the same garment, are correlated, so whole people (and whole garments) are 
 single swaps.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
-from cagan_theano.learning.scores import average, mean, ratio
-
-__all__ = [
-    "CONFIDENCE",
-    "GROUPS",
-    "PERCENT",
-    "RESAMPLES",
-    "average",
-    "bootstrap_weights",
-    "difference",
-    "ends",
-    "estimate",
-    "gap",
-    "mean",
-    "number",
-    "resample",
-    "resampled",
-    "ratio",
-    "within",
-]
+from cagan_theano.learning.scores import Columns, Numbers, Statistic
 
 CONFIDENCE = 0.95
 PERCENT = f"{100 * CONFIDENCE:.0f} %"
@@ -38,13 +22,52 @@ RESAMPLES = 2000
 GROUPS = ("person", "article")
 """Columns with the person of x_i and the garment of y_j: the groups that are resampled."""
 
+Entry = dict[str, float | None]
+"""{value, low, high}: a value with the ends of its interval, None where undefined."""
 
-def within(statistic, column):
+
+@dataclass(frozen=True)
+class Measured:
+    """Measurements of swaps: columns with one row for each swap, and the bootstrap weights of the rows.
+
+    columns: name -> array [n, ...], among them `GROUPS`; weights: an array [R, n] for each group.
+    """
+
+    columns: Columns
+    weights: list[Numbers]
+
+    @classmethod
+    def of(cls, columns: Columns, seed: int = 0, resamples: int = RESAMPLES) -> "Measured":
+        """The columns with bootstrap weights that depend on the people, the garments and the seed."""
+        return cls(columns, [resample(columns[group], resamples, seed) for group in GROUPS])
+
+    def __len__(self) -> int:
+        return len(self.columns[GROUPS[0]])
+
+    def value(self, statistic: Statistic) -> float:
+        """The statistic of the data themselves, nan if undefined."""
+        return float(statistic(self.columns, np.ones(len(self))))
+
+    def samples(self, statistic: Statistic) -> list[Numbers]:
+        """The statistic of each resample: an array [R] for each group."""
+        return [statistic(self.columns, weights) for weights in self.weights]
+
+    def estimate(self, statistic: Statistic) -> Entry:
+        """The statistic with its interval.  A single swap has none."""
+        return as_entry(self.value(statistic), self.samples(statistic) if len(self) > 1 else [])
+
+    def gap(self, statistic: Statistic, other: "Measured") -> Entry:
+        """The difference of a statistic from that of other, independent swaps."""
+        samples = [a - b for a, b in zip(self.samples(statistic), other.samples(statistic), strict=True)]
+        return as_entry(self.value(statistic) - other.value(statistic), samples)
+
+
+def within(statistic: Statistic, column: str) -> Statistic:
     """The statistic restricted to the swaps for which a bool column [n] is true."""
     return lambda columns, weights: statistic(columns, weights * columns[column])
 
 
-def difference(statistic, others):
+def difference(statistic: Statistic, others: Columns) -> Statistic:
     """Statistic: the paired difference of a statistic between these columns and others.
 
     others: columns of the same swaps in the same order, from another network.
@@ -52,7 +75,7 @@ def difference(statistic, others):
     return lambda columns, weights: statistic(columns, weights) - statistic(others, weights)
 
 
-def resample(labels, resamples=RESAMPLES, seed=0):
+def resample(labels: Numbers, resamples: int = RESAMPLES, seed: int = 0) -> Numbers:
     """Weights [R, n] of a bootstrap that samples whole groups of equal label with replacement."""
     groups, of = np.unique(labels, return_inverse=True)
     count = len(groups)
@@ -60,52 +83,19 @@ def resample(labels, resamples=RESAMPLES, seed=0):
     return counts[:, of].astype(float)
 
 
-def bootstrap_weights(columns, seed=0, resamples=RESAMPLES):
-    """Weights of `resample` for each of ``GROUPS``: a list of arrays [R, n]."""
-    return [resample(columns[group], resamples, seed) for group in GROUPS]
+def as_entry(value: float, samples: Sequence[Numbers]) -> Entry:
+    """A value with the widest percentile interval among several bootstraps.
 
-
-def resampled(statistic, columns, weights):
-    """The statistic of each resample, for each grouping: a list of arrays [R]."""
-    return [statistic(columns, one) for one in weights]
-
-
-def ends(samples):
-    """(low, high) of the widest percentile interval among several bootstraps; (None, None) without one.
-
-    samples: a list of arrays [R].  The wider of people and garments is reported, since each
-    resampling accounts for one dependence only.
+    samples: arrays [R].  The wider of people and garments is reported, since each resampling accounts
+    for one dependence only.
     """
     edge = 100 * (1 - CONFIDENCE) / 2
     finite = [s[np.isfinite(s)] for s in samples]
     intervals = [np.percentile(s, (edge, 100 - edge)) for s in finite if len(s)]
-    if not intervals:
-        return None, None
-    low, high = max(intervals, key=np.ptp)
-    return float(low), float(high)
+    low, high = max(intervals, key=np.ptp) if intervals else (np.nan, np.nan)
+    return {"value": as_number(value), "low": as_number(low), "high": as_number(high)}
 
 
-def estimate(statistic, columns, weights):
-    """A statistic's value and interval: {value, low, high}, each None if undefined.
-
-    weights: from `bootstrap_weights`.  A single swap has no interval.
-    """
-    count = len(columns[GROUPS[0]])
-    low, high = ends(resampled(statistic, columns, weights)) if count > 1 else (None, None)
-    return {"value": number(statistic(columns, np.ones(count))), "low": low, "high": high}
-
-
-def gap(statistic, columns, weights, others, other_weights):
-    """The difference of a statistic from that of other, independent swaps: {value, low, high}."""
-    here, there = (statistic(c, np.ones(len(c[GROUPS[0]]))) for c in (columns, others))
-    samples = [
-        a - b
-        for a, b in zip(resampled(statistic, columns, weights), resampled(statistic, others, other_weights))
-    ]
-    low, high = ends(samples)
-    return {"value": number(here - there), "low": low, "high": high}
-
-
-def number(value):
+def as_number(value: float) -> float | None:
     """A float for JSON: None instead of nan, which JSON does not have."""
     return float(value) if np.isfinite(value) else None

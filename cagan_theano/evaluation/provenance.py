@@ -1,17 +1,28 @@
 """Provenance of figures: their metadata and note, and saving them."""
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
+from matplotlib.figure import Figure
 
 from cagan_theano import weights
 from cagan_theano.checkpoint import weights_metadata
+from cagan_theano.evaluation.held_out import HeldOutSplit, Model
 from cagan_theano.io import sheet
 from cagan_theano.io.text import printable
 
 
-def attributes(title, checkpoint, model, held, seed, rows):
+def attributes(
+    title: str,
+    checkpoint: str | Path,
+    model: Model,
+    held: HeldOutSplit,
+    seed: int,
+    rows: Mapping[str, Iterable[Any]],
+) -> dict[str, str]:
     """A figure's provenance for its metadata: a dict of str -> str without time or path.
 
     rows: name -> chosen rows of the test split.
@@ -27,12 +38,13 @@ def attributes(title, checkpoint, model, held, seed, rows):
     }
 
 
-def of_weights(checkpoint, model):
+def of_weights(checkpoint: str | Path, model: Model) -> dict[str, str]:
     """The weights that made an image: a dict of str -> str without time or path."""
-    return weights_metadata(checkpoint, model.sha256, model.step)
+    about: dict[str, str] = weights_metadata(checkpoint, model.sha256, model.step)
+    return about
 
 
-def method(model):
+def method(model: Model) -> str:
     """How weights were trained: by the paper's method, with true swaps, or with which options of ours."""
     config, ours = model.config, model.config.ours()
     if config.needs_truth:
@@ -41,19 +53,19 @@ def method(model):
     return (f"with options of ours: {', '.join(ours)}" if ours else weights.FAMILIES["cagan"]) + given
 
 
-def note(checkpoint, model, seed=None):
+def note(checkpoint: str | Path, model: Model, seed: int | None = None) -> str:
     """The note under a figure: the weights, how they were trained, and the seed of the sampled images."""
-    weights = f"{Path(checkpoint).name} ({method(model)}), sha256 {model.sha256[:12]}, {steps(model)}"
-    return weights if seed is None else f"{weights}; images sampled with seed {seed}"
+    made_by = f"{Path(checkpoint).name} ({method(model)}), sha256 {model.sha256[:12]}, {steps(model)}"
+    return made_by if seed is None else f"{made_by}; images sampled with seed {seed}"
 
 
-def steps(model):
+def steps(model: Model) -> str:
     """The step of the weights, and that of the weights from which their training started, if any."""
     before = model.metadata.get("init", {}).get("step")
     return f"step {model.step}" + (f" after step {before} of another run" if before is not None else "")
 
 
-def finish(figure, out, name, about):
+def finish(figure: Figure, out: str | Path, name: str, about: dict[str, str]) -> None:
     """Save a figure as OUT/NAME.png and .pdf and print their paths."""
     for path in sheet.save(figure, Path(out) / name, about):
         click.echo(f"wrote {path}")

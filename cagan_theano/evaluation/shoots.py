@@ -1,24 +1,25 @@
 """Photoshoots for specific measurements: people of the training set, single changes, clutter.
 
-Each is a photo file whose test split contains pairs and true swaps.
-
-    python replicate/shoots.py controlled|trained|clutter OUT.h5 [--count N] [--size HxW] [--seed N]
+Each is a photo file whose test split contains pairs and true swaps, which the claims require.
 """
 
 import dataclasses
 import itertools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-import click
 import numpy as np
 from tqdm import tqdm
 
 from cagan_theano.evaluation import held_out
-from cagan_theano.io.command import Command, Output, overwrite_option
-from data_prep.options import parse_size
+from cagan_theano.evaluation.held_out import HeldOutSplit, Model
+from cagan_theano.io.metadata import SHOT
 from data_prep.photoshoot import render, shoot
-from data_prep.photoshoot.garment import KINDS, WARDROBES
-from data_prep.store import KIND, PhotoFile, PhotoWriter
+from data_prep.photoshoot.garment import KINDS, Garment
+from data_prep.photoshoot.shoot import Setting
+from data_prep.store import PhotoFile, PhotoWriter
 
 PROGRAM = "replicate/shoots.py"
 DONORS = 200
@@ -38,23 +39,23 @@ A neckline comes with its dependent fields: a hood's cords and pocket, and the k
 """
 
 
-def differs(kind, garment, made):
+def differs(kind: str, garment: Garment, other: Garment) -> bool:
     """Whether a changed garment differs visibly (color) or in its stored attribute (other kinds)."""
     if kind == "color":
-        return np.abs(np.subtract(garment.colors[0], made.colors[0])).sum() > 0.3
+        return bool(np.abs(np.subtract(garment.colors[0], other.colors[0])).sum() > 0.3)
     name = "pattern" if kind == "texture" else kind
-    return getattr(garment, name) != getattr(made, name)
+    return bool(getattr(garment, name) != getattr(other, name))
 
 
-def is_sold(garment):
+def is_sold(garment: Garment) -> bool:
     """Whether a wardrobe contains such a garment: its parts are valid for its kind and consistent."""
-    kind = KINDS[garment.kind]
+    kind: dict[str, Any] = KINDS[garment.kind]
     parts = all(getattr(garment, name) in kind[name] for name in ("neckline", "sleeve", "front"))
     knitted = garment.pattern != "knit" or garment.kind in ("pullover", "cardigan")
     return parts and knitted and (garment.pattern != "print" or garment.front == "closed")
 
 
-def changed(kind, garment, setting, row):
+def change(kind: str, garment: Garment, setting: Setting, row: int) -> Garment | None:
     """A garment with one kind of change taken from a test garment, or None."""
     for step in range(1, DONORS):
         index = (row + step * 6) % (6 * DONORS)
@@ -68,7 +69,7 @@ def changed(kind, garment, setting, row):
     return None
 
 
-def wearers(setting):
+def wearers(setting: Setting) -> Iterator[tuple[int, list[Garment]]]:
     """(index, garments) of test pairs of distinct people: the worn garment and its changed versions.
 
     People whose garment does not allow every change (a print has no zip, trousers have no neckline)
@@ -78,12 +79,12 @@ def wearers(setting):
         worn = shoot.garment_of(setting.seed, "test", index, setting.wardrobe)
         if worn.category != "upper":
             continue
-        garments = [worn, *(changed(kind, worn, setting, index) for kind in FIELDS)]
+        garments = [worn, *(change(kind, worn, setting, index) for kind in FIELDS)]
         if None not in garments:
             yield index, garments
 
 
-def controlled(writer, setting, count):
+def shoot_controlled(writer: PhotoWriter, setting: Setting, count: int) -> None:
     """Write people of the test split, each in their garment with one change at a time."""
     row = 0
     for person, (index, garments) in zip(progress(count), wearers(setting)):
@@ -98,7 +99,7 @@ def controlled(writer, setting, count):
             row += 1
 
 
-def trained(writer, setting, count):
+def shoot_trained(writer: PhotoWriter, setting: Setting, count: int) -> None:
     """Write the first pairs of the train split and true swaps between them."""
     for index in progress(count):
         writer.add(**{**shoot.make_pair(setting, "train", index), "split": "test"})
@@ -106,7 +107,7 @@ def trained(writer, setting, count):
         writer.add_triple(**{**shoot.make_triple(setting, "train", count, index), "split": "test"})
 
 
-def cluttered(writer, setting, count):
+def shoot_clutter(writer: PhotoWriter, setting: Setting, count: int) -> None:
     """Write the first test pairs and swaps of the seed, in front of a street instead of the studio."""
     setting = dataclasses.replace(setting, clutter=True)
     for index in progress(count):
@@ -115,15 +116,19 @@ def cluttered(writer, setting, count):
         writer.add_triple(**shoot.make_triple(setting, "test", count, index))
 
 
-SHOOTS = {"controlled": controlled, "trained": trained, "clutter": cluttered}
+SHOOTS: dict[str, Callable[[PhotoWriter, Setting, int], None]] = {
+    "controlled": shoot_controlled,
+    "trained": shoot_trained,
+    "clutter": shoot_clutter,
+}
 
 
-def progress(count):
+def progress(count: int) -> Any:
     """Row numbers, with a progress bar."""
     return tqdm(range(count), desc="photoshoot", unit="image", leave=False)
 
 
-def provenance(name, setting, count):
+def provenance(name: str, setting: Setting, count: int) -> dict[str, Any]:
     """The provenance stored in the file."""
     return dict(
         program=PROGRAM,
@@ -139,17 +144,19 @@ def provenance(name, setting, count):
     )
 
 
-def make(path, name, setting, count):
+def make(path: Path, name: str, setting: Setting, count: int) -> None:
     """Render one of ``SHOOTS`` into a file.  Raises ValueError, OSError."""
     if count < 4:
-        raise ValueError(f"--count {count}: must be at least 4, since a swap requires another garment")
+        raise ValueError(
+            f"{path}: must have at least 4 pairs, not {count}, since a swap requires another garment"
+        )
     shoot.check_renderer()
     with PhotoWriter(path, *setting.size, provenance(name, setting, count)) as writer:
         SHOOTS[name](writer, setting, count)
 
 
 @contextmanager
-def opened(name, count, model):
+def open_shoot(name: str, count: int, model: Model) -> Iterator[HeldOutSplit]:
     """A `HeldOutSplit` of a shoot with the settings of a model's training data; rendered if missing."""
     setting = held_out.shoot_setting(model)
     path = held_out.renderings() / f"{name}_{setting.size[0]}x{setting.size[1]}_{count}.h5"
@@ -157,40 +164,21 @@ def opened(name, count, model):
         path.parent.mkdir(parents=True, exist_ok=True)
         make(path, name, setting, count)
     with PhotoFile.open(path) as file:
-        yield held_out.HeldOutSplit(str(path), file.split("test"), file.provenance)
+        yield HeldOutSplit(str(path), file.split("test"), file.provenance)
 
 
-def was_shot(model):
+def was_shot(model: Model) -> bool:
     """Whether a model was trained on images that this version of the photoshoot can render again."""
     origin = held_out.origin_of(model)
-    return origin.get("program") == "data_prep photoshoot" and origin.get("version") == shoot.VERSION
+    return bool(origin.get("program") == SHOT and origin.get("version") == shoot.VERSION)
 
 
-def older(model):
+def explain_older(model: Model) -> str:
     """Why the training images cannot be rendered again, in one line; "" if they can or are not rendered."""
     origin = held_out.origin_of(model)
-    if origin.get("program") != "data_prep photoshoot" or was_shot(model):
+    if origin.get("program") != SHOT or was_shot(model):
         return ""
     return (
         f"it was rendered by version {origin.get('version', 'unknown')} of the photoshoot, this is "
         f"version {shoot.VERSION}"
     )
-
-
-@click.command(cls=Command)
-@click.argument("name", type=click.Choice(list(SHOOTS)))
-@click.argument("out", type=Output(KIND, data=True))
-@overwrite_option
-@click.option("--count", default=40, show_default=True, help="People (controlled) or pairs.")
-@click.option("--size", default="128x96", show_default=True, help="HEIGHTxWIDTH in pixels.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the photoshoot.")
-@click.option("--wardrobe", type=click.Choice(list(WARDROBES)), default="paper", show_default=True)
-def command(name, out, count, size, seed, wardrobe):
-    """Render true swaps for one specific measurement.
-
-    controlled: each person in their own garment with only its color, texture, cut, neckline,
-    sleeve or front changed.  trained: the first pairs of the train split of the seed.  clutter:
-    the test split in front of a street.
-    """
-    make(out, name, shoot.Setting(seed, parse_size(None, None, size), wardrobe=wardrobe), count)
-    click.echo(f"wrote {out}")

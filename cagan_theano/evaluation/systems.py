@@ -1,47 +1,32 @@
-"""Comparison with other systems on the same swaps: measurements and a figure.
+"""Other systems on the same swaps as ours: opening them, their inputs, a table and a figure.
 
-A *system* is a function of the index of the first swap, uint8 images x_i, y_i, y_j [n, H, W, 3] and
-their masks that returns x_ij [n, H, W, 3] uint8.  A user supplies a folder of images, a callable, or
-a checkpoint (`docs/evaluation.md`).
+A user supplies a folder of images, a callable, or a checkpoint (`docs/evaluation.md`); each becomes a
+`measures.System`.
 """
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
+from matplotlib.figure import Figure
 
 from cagan_theano import weights
-from cagan_theano.evaluation import held_out, interval, measures, metrics
-from cagan_theano.evaluation.evaluate import png
-from cagan_theano.evaluation.measures import all_swaps
+from cagan_theano.evaluation import held_out, measures
+from cagan_theano.evaluation.evaluate import check_empty, save_images
+from cagan_theano.evaluation.held_out import HeldOutSplit, Model, Swaps
+from cagan_theano.evaluation.interval import PERCENT
+from cagan_theano.evaluation.measures import BASELINES, MEASURES, OURS, Images, System
 from cagan_theano.io import sheet
-from cagan_theano.io.files import write_atomically
 from data_prep.picture import open_rgb
 
-__all__ = ["all_swaps", "choose", "compare", "draw", "export", "open_system", "parse", "summarize", "table"]
-
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,15}")
-OURS = "ours"
-BASELINES = ("unchanged", "flat fill")
-WITHOUT_ALPHA = (
-    "inside",
-    "inside_low_pass",
-    "changed",
-    "changed_low_pass",
-    "outside",
-    "ssim_inside",
-    "ssim_outside",
-    "color_correlation",
-)
-"""Measures (`cagan_theano.evaluation.measures`) that require only the image, not alpha."""
-
-ALPHA = ("iou", "iou_changed", "alpha_counts")
 LABELS = ("$y_i$", "$x_i$", "$y_j$")
 PANEL_HEIGHT = 512
 
 
-def parse(text):
+def parse(text: str) -> tuple[str, str]:
     """(name, target) of "NAME=TARGET".  Raises ValueError for another form or a reserved name."""
     name, _, target = text.partition("=")
     if not (NAME.fullmatch(name) and target):
@@ -54,43 +39,52 @@ def parse(text):
     return name, target
 
 
-def open_system(target, held, load_callable, backend, device):
+def open_system(
+    target: str,
+    held: HeldOutSplit,
+    load_callable: Callable[[str], Callable[..., Any]],
+    backend: str,
+    device: str | None,
+) -> System:
     """The system of a target: a folder of PNGs, a checkpoint, or a callable.
 
     Raises ValueError, FileNotFoundError.
     """
     if Path(target).is_dir():
-        return from_folder(Path(target))
+        return of_folder(Path(target))
     if target.endswith(".h5"):
-        return from_model(weights.load_model(target, backend, device), held)
+        return of_model(weights.load_model(target, backend, device), held)
     if ":" not in target:
         raise FileNotFoundError(f"{target}: no such folder; check the path")
-    return from_callable(load_callable(target), target)
+    return of_callable(load_callable(target), target)
 
 
-def from_folder(folder):
+def of_folder(folder: Path) -> System:
     """A system of images FOLDER/000000.png ..., numbered as by `export`."""
 
-    def read(first, x_i, *_):
-        found = [np.asarray(open_rgb(folder / f"{first + n:06d}.png")) for n in range(len(x_i))]
-        for n, picture in enumerate(found):
-            check(picture, x_i[0].shape, folder / f"{first + n:06d}.png")
+    def read(images: Images, numbers: Any) -> Any:
+        found = []
+        for number in numbers:
+            path = folder / f"{number:06d}.png"
+            found.append(np.asarray(open_rgb(path)))
+            check_shape(found[-1], images["x_i"][0].shape, path)
         return np.stack(found)
 
     return read
 
 
-def from_model(model, held):
+def of_model(model: Model, held: HeldOutSplit) -> System:
     """A system of a network of this package."""
-    return lambda _first, x_i, y_i, y_j, mask_i: held_out.dress(model, held, x_i, y_i, y_j, mask_i).x_ij
+    names = ("x_i", "y_i", "y_j", "mask_i")
+    return lambda images, _numbers: held_out.dress(model, held, *(images[name] for name in names)).x_ij
 
 
-def from_callable(function, name):
+def of_callable(function: Callable[..., Any], name: str) -> System:
     """A system of function(x_i, y_i, y_j) -> x_ij, all uint8 [n, H, W, 3]."""
 
-    def call(_first, x_i, y_i, y_j, _mask):
-        x_ij = np.asarray(function(x_i.copy(), y_i.copy(), y_j.copy()))
-        check(x_ij, x_i.shape, name)
+    def call(images: Images, _numbers: Any) -> Any:
+        x_ij = np.asarray(function(*(images[key].copy() for key in ("x_i", "y_i", "y_j"))))
+        check_shape(x_ij, images["x_i"].shape, name)
         if x_ij.dtype != np.uint8:
             raise ValueError(f"{name}: returns {x_ij.dtype}; must return uint8 RGB")
         return x_ij
@@ -98,161 +92,66 @@ def from_callable(function, name):
     return call
 
 
-def check(picture, shape, name):
+def check_shape(image: Any, shape: tuple[int, ...], name: str | Path) -> None:
     """Raise ValueError unless an image or a batch has this shape."""
-    if picture.shape != shape:
+    if image.shape != shape:
         raise ValueError(
-            f"{name}: has shape {picture.shape}, not {shape}; give the images at "
-            "the size of the exported ones"
+            f"{name}: has shape {image.shape}, not {shape}; give the images at the size of the exported ones"
         )
 
 
-def export(held, swaps, folder):
+def export(held: HeldOutSplit, swaps: Swaps, folder: str | Path) -> None:
     """Write the inputs of each swap: FOLDER/x_i/000000.png, y_i/, y_j/.
 
     Raises ValueError for a folder that is not empty, OSError.
     """
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder}: exists and is not empty; name another folder")
-    for first, part in parts(swaps):
-        read = measures.read(held, swaps, part)
-        for name in ("x_i", "y_i", "y_j"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            for n, picture in enumerate(read[name]):
-                write_atomically(folder / name / f"{first + n:06d}.png", png(picture))
+    path = check_empty(folder)
+    for part in measures.parts(swaps):
+        save_images(path, part, measures.read(held, swaps, part), {key: key for key in ("x_i", "y_i", "y_j")})
 
 
-def parts(swaps):
-    """The swaps in parts that fit into memory: (index of the first, indices)."""
-    count = len(swaps.i)
-    every = np.array_split(np.arange(count), max(1, round(count / measures.PART)))
-    return [(part[0], part) for part in tqdm(every, desc="swaps", unit="part", leave=False)]
+def table(summary: dict[str, dict[str, dict[str, Any]]], count: int) -> str:
+    """`measures.compare` as lines of text; a star: the interval of the difference from ours excludes 0.
 
-
-def compare(systems, held, swaps, examples=()):
-    """Run and measure systems on swaps.
-
-    systems: name -> system.  examples: indices of swaps whose images are kept for the figure.  Returns
-    (columns, kept): name -> columns of `measures.measure_triple`, baselines included, {} without true
-    swaps; name -> {index: image}, inputs and truth included.
+    Measures that not every system has, such as those of alpha, are left out.
     """
-    rows, kept = {}, {}
-    for first, part in parts(swaps):
-        pictures = measures.read(held, swaps, part)
-        inputs = [pictures[name] for name in ("x_i", "y_i", "y_j", "mask_i")]
-        made = {name: system(first, *inputs) for name, system in systems.items()}
-        made |= baselines(pictures)
-        for name, x_ij in made.items():
-            rows.setdefault(name, []).extend(measured(x_ij[n], pictures, n) for n in range(len(part)))
-        keep(kept, {**pictures, **made}, first, part, examples)
-    return {name: stacked(values, held, swaps) for name, values in rows.items()}, kept
-
-
-def keep(kept, pictures, first, part, examples):
-    """Add a part's images of the swaps in `examples` to `kept`."""
-    for name, values in pictures.items():
-        for number in set(examples) & set(part.tolist()) if values is not None else ():
-            kept.setdefault(name, {})[number] = values[number - first]
-
-
-def baselines(pictures):
-    """The unchanged image and the flat fill; {} without true swaps."""
-    if pictures["truth"] is None:
-        return {}
-    flat = [
-        np.rint(255 * metrics.flat_fill(x_i / 255.0, y_j / 255.0, mask)).astype(np.uint8)
-        for x_i, y_j, mask in zip(pictures["x_i"], pictures["y_j"], pictures["mask_ij"])
-    ]
-    return dict(zip(BASELINES, (pictures["x_i"], np.stack(flat))))
-
-
-def measured(x_ij, pictures, n):
-    """The columns of one image against the truth; {} without true swaps."""
-    if pictures["truth"] is None:
-        return {}
-    x_i = pictures["x_i"][n] / 255.0
-    columns = measures.measure_triple(
-        x_i,
-        x_ij / 255.0,
-        pictures["truth"][n] / 255.0,
-        np.zeros(x_i.shape[:2]),
-        pictures["mask_i"][n],
-        pictures["mask_ij"][n],
-        x_i,
-    )
-    return {
-        name: value for name, value in columns.items() if name not in ALPHA and not name.startswith("flat_")
-    }
-
-
-def stacked(rows, held, swaps):
-    """Rows as columns, with the groups for resampling."""
-    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return columns | {"person": held.photos.person[swaps.i], "article": held.photos.garment[swaps.j]}
-
-
-def summarize(columns, seed=0):
-    """Each system's measures and their paired differences from ours.
-
-    Returns name -> measure -> {value, low, high, above_ours: {value, low, high}}; {} without true swaps.
-    """
-    if "error_inside" not in columns[OURS]:
-        return {}
-    weights = interval.bootstrap_weights(columns[OURS], seed)
-    chosen = [m for m in measures.known(columns[OURS]) if m.name in WITHOUT_ALPHA]
-    return {
-        name: {
-            m.name: interval.estimate(m.of, own, weights)
-            | {"above_ours": interval.estimate(interval.difference(m.of, columns[OURS]), own, weights)}
-            for m in chosen
-        }
-        for name, own in columns.items()
-    }
-
-
-def table(summary, count):
-    """The summary as lines of text; a star: the interval of the difference from ours excludes 0."""
-    if not summary:
+    if "unchanged" not in summary:
         return "These images have no true swaps: nothing is measured."
-    names = list(summary)
-    lines = [
-        f"{count} swaps; value [{interval.PERCENT} interval]; *: paired difference from {OURS} excludes 0",
-        "",
-        f"{'measure':<20}" + "".join(f"{name:>24}" for name in names),
-    ]
-    lines += [
-        f"{measure:<20}" + "".join(f"{cell(summary[name][measure]):>24}" for name in names)
-        for measure in summary[OURS]
-    ]
-    meanings = {m.name: m.meaning for m in measures.WITH_TRUTH}
-    return "\n".join([*lines, "", *(f"{name}: {meanings[name]}" for name in summary[OURS])])
+    shared = [name for name in summary[OURS] if all(name in entries for entries in summary.values())]
+    return "\n".join(
+        [
+            f"{count} swaps; value [{PERCENT} interval]; *: paired difference from {OURS} excludes 0",
+            "",
+            f"{'measure':<20}" + "".join(f"{name:>24}" for name in summary),
+            *(
+                f"{name:<20}" + "".join(f"{as_cell(entries[name]):>24}" for entries in summary.values())
+                for name in shared
+            ),
+            "",
+            *(f"{name}: {MEASURES[name].meaning}" for name in shared),
+        ]
+    )
 
 
-def cell(entry):
+def as_cell(entry: dict[str, Any]) -> str:
     """A value with its interval, starred if it differs from ours."""
     if entry["value"] is None:
         return "-"
     if entry["low"] is None:
         return f"{entry['value']:.3f}"
-    low, high = (entry["above_ours"][key] for key in ("low", "high"))
+    low, high = (entry.get("above_ours", {}).get(key) for key in ("low", "high"))
     star = "*" if low is not None and low * high > 0 else " "
     return f"{entry['value']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]{star}"
 
 
-def choose(held, swaps, rows, seed):
-    """Indices of sampled swaps, with distinct people and garments as long as there are enough."""
-    photos = held.photos
-    order = np.random.default_rng(seed).permutation(len(swaps.i))
-    labels = [photos.person[swaps.i], photos.garment[swaps.i], photos.garment[swaps.j]]
-    return np.concatenate(held_out.split_distinct(order, labels))[:rows].tolist()
+def draw(kept: dict[str, dict[int, Any]], numbers: Sequence[int], names: Sequence[str], note: str) -> Figure:
+    """The figure: one row for each swap; y_i, x_i, y_j, the truth if available, every system.
 
-
-def draw(kept, numbers, names, note):
-    """The figure: one row for each swap; y_i, x_i, y_j, the truth if available, every system."""
+    kept: name -> number of the swap -> image; names: of the systems.
+    """
     truth = ["truth"] if "truth" in kept else []
-    columns = ["y_i", "x_i", "y_j", *truth, *names]
-    rows = [[kept[column][number] for column in columns] for number in numbers]
+    rows = [[kept[key][number] for key in ("y_i", "x_i", "y_j", *truth, *names)] for number in numbers]
     labels = [*LABELS, *["true swap"] * bool(truth), *names]
     caption = "The same swaps by each system; humans and articles sampled at random."
-    return sheet.grid(rows, labels, caption, note, sheet.scale_for(rows[0][0], PANEL_HEIGHT))
+    figure: Figure = sheet.grid(rows, labels, caption, note, sheet.scale_for(rows[0][0], PANEL_HEIGHT))
+    return figure

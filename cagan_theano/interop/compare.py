@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 
 from cagan_theano import options, weights
 from cagan_theano.evaluation import held_out, provenance
@@ -56,67 +57,55 @@ def compare_pictures(against, inputs, checkpoint, data, settings):
     named = [systems.parse(text) for text in against]
     model = weights.load_model(checkpoint, settings["backend"], settings["device"])
     with held_out.open_split(data, model, max(settings["count"], held_out.HELD_OUT)) as held:
+        swaps = held_out.all_swaps(held, settings["count"], settings["seed"])
         if inputs:
-            chosen = systems.all_swaps(held, settings["count"], settings["seed"])
-            systems.export(held, chosen, inputs)
+            systems.export(held, swaps, inputs)
             click.echo(f"wrote {inputs}")
         if named:
-            compare_systems(named, held, model, checkpoint, settings)
+            compare_systems(named, held, swaps, model, checkpoint, settings)
 
 
-def compare_systems(named, held, model, checkpoint, settings):
+def compare_systems(named, held, swaps, model, checkpoint, settings):
     """Measure and plot systems together with our checkpoint.
 
     named: (name, target) pairs; settings: the command's other options by name.
     """
-    from cagan_theano.evaluation import systems
+    from cagan_theano.evaluation import measures, systems
 
-    swaps = systems.all_swaps(held, settings["count"], settings["seed"])
-    opened = {systems.OURS: systems.from_model(model, held)}
-    for name, target in named:
-        opened[name] = systems.open_system(
-            target, held, load_callable, settings["backend"], settings["device"]
-        )
-    plotted = systems.choose(held, swaps, settings["rows"], settings["seed"])
-    columns, kept = systems.compare(opened, held, swaps, plotted)
-    summary = systems.summarize(columns, settings["seed"])
-    click.echo(systems.table(summary, len(swaps.i)))
-    small = provenance.note(checkpoint, model, settings["seed"])
-    about = provenance.attributes(
-        "Comparison",
-        checkpoint,
-        model,
-        held,
-        settings["seed"],
-        {"i": swaps.i[plotted], "j": swaps.j[plotted]},
-    )
-    provenance.finish(
-        systems.draw(kept, plotted, list(opened), f"{systems.OURS}: {small}"),
-        settings["out"],
-        "compare",
-        about,
-    )
-    write_json(
-        Path(settings["out"]) / "compare.json",
-        summary,
-        named,
-        systems.OURS,
-        about,
-        len(swaps.i),
-    )
-
-
-def write_json(path, summary, named, ours, about, count):
-    """Write all results with their provenance as JSON."""
-    result = {
-        "n": count,
-        "systems": [name for name, _ in named],
-        "measures": summary,
-        "about": about,
-        "ours": ours,
+    seed, out, kept = settings["seed"], Path(settings["out"]), {}
+    opened = {
+        name: systems.open_system(target, held, load_callable, settings["backend"], settings["device"])
+        for name, target in named
     }
-    write_atomically(path, json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n")
-    click.echo(f"wrote {path}")
+    order = held_out.distinct_first(held, swaps, np.random.default_rng(seed))
+    plotted = order[: settings["rows"]].tolist()
+
+    def keep(numbers, images):
+        for name, values in images.items():
+            for number, value in zip(numbers, () if values is None else values):
+                if number in plotted:
+                    kept.setdefault(name, {})[int(number)] = value
+
+    summary = measures.compare(
+        measures.measure(model, held, swaps, systems=opened, keep=keep, cycle=False, seed=seed)
+    )
+    click.echo(systems.table(summary, len(swaps.i)))
+    rows = {"i": swaps.i[plotted], "j": swaps.j[plotted]}
+    about = provenance.attributes("Comparison", checkpoint, model, held, seed, rows)
+    note = f"{measures.OURS}: {provenance.note(checkpoint, model, seed)}"
+    figure = systems.draw(kept, plotted, [measures.OURS, *opened], note)
+    provenance.finish(figure, out, "compare", about)
+    result = {
+        "n": len(swaps.i),
+        "systems": list(opened),
+        "measures": summary if "unchanged" in summary else {},  # not without true swaps
+        "about": about,
+        "ours": measures.OURS,
+    }
+    write_atomically(
+        out / "compare.json", json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    )
+    click.echo(f"wrote {out / 'compare.json'}")
 
 
 @click.command(cls=Command)

@@ -80,8 +80,7 @@ def current(path, steps, photos=None):
 
 def measured(path, model, held):
     """The report of a run on its held-out swaps, and the swaps of `examples` as arrays."""
-    columns = measures.measure(model, held)
-    report = evaluate.report(path, model, held, columns, 0)
+    report = evaluate.report(path, model, held, measures.measure(model, held))
     swaps = examples(held)
     pictures = measures.read(held, swaps, np.arange(len(swaps.i)))
     swap = held_out.dress(model, held, pictures["x_i"], pictures["y_i"], pictures["y_j"], pictures["mask_i"])
@@ -90,13 +89,8 @@ def measured(path, model, held):
 
 
 def examples(held):
-    """``EXAMPLES`` of a split's swaps: the first of each category of articles, then the first of all."""
-    swaps = measures.all_swaps(held)
-    groups = measures.groups_of(held.photos, swaps)
-    categories = measures.words_of("category", groups).values()
-    first = [int(np.flatnonzero(groups[name])[0]) for name in categories]
-    rows = list(dict.fromkeys([*first, *range(len(swaps.i))]))[:EXAMPLES]
-    return measures.Swaps(*(part if part is None else part[rows] for part in swaps))
+    """The first ``EXAMPLES`` of a split's swaps."""
+    return held_out.all_swaps(held, EXAMPLES)
 
 
 def packed(arrays):
@@ -163,8 +157,6 @@ def results(plan, out, done, reports):
     """The results of a study for JSON: aggregates only, no values per swap."""
     base, runs = reports[plan.baseline][0], {}
     compared = compare(plan, done, reports)
-    by = {attribute: compare(plan, done, reports, attribute) for attribute in plan.by}
-    first = study.columns_of(base)
     for reading in (r for r in plan.runs if r.name in reports):
         seeds = done[reading.name]
         runs[reading.name] = {
@@ -176,7 +168,6 @@ def results(plan, out, done, reports):
             "sha256": [r["sha256"] for r in reports[reading.name]],
             "seconds": [r["metadata"].get("seconds") for r in reports[reading.name]],
             "measures": compared[reading.name],
-            **({"by": {one: of[reading.name] for one, of in by.items()}} if by else {}),
             "curves": [study.curves(trainings.run_of(out, reading, seed).read_log()) for seed in seeds],
         }
     missing = {r.name: [s for s in plan.seeds if s not in done[r.name]] for r in plan.runs}
@@ -192,7 +183,6 @@ def results(plan, out, done, reports):
         **({"data": Path(plan.data).name} if plan.data else {}),
         "photoshoot": {**plan.shoot, "size": list(plan.shoot["size"]), "version": photoshoot_version(base)},
         "config": plan.common,
-        **({"by": {one: study.counts_by(one, first) for one in by}} if by else {}),
         **({"convergence": True} if plan.convergence else {}),
         "versions": base["metadata"].get("versions"),
         "devices": sorted({trained_on(r) for found in reports.values() for r in found}),
@@ -215,20 +205,17 @@ def trained_on(report):
     return f"{about.get('device', 'an unknown device')}, {precision}"
 
 
-def compare(plan, done, reports, attribute=None):
+def compare(plan, done, reports):
     """Run name -> `study.compared` with the baseline's trainings of the same seeds.
 
     done: run name -> its seeds, all of which the baseline has; reports: run name -> the evaluation of
-    each of these; attribute: `study.compared_by` this attribute instead.
+    each of these.
     """
     columns = {name: [study.columns_of(r) for r in found] for name, found in reports.items()}
     base, compared = columns[plan.baseline], {}
     for name, runs in columns.items():
         paired = [found for seed, found in zip(done[plan.baseline], base) if seed in done[name]]
-        if attribute:
-            compared[name] = study.compared_by(attribute, runs, paired)
-        else:
-            compared[name] = study.compared(runs, paired)
+        compared[name] = study.compared(runs, paired)
     return compared
 
 

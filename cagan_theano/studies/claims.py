@@ -17,8 +17,9 @@ import click
 import numpy as np
 
 from cagan_theano import options, weights
-from cagan_theano.evaluation import chart, evaluate, held_out, interval, measures, shoots
+from cagan_theano.evaluation import chart, evaluate, held_out, measures, shoots
 from cagan_theano.evaluation.interval import within
+from cagan_theano.evaluation.measures import MEASURES, OURS
 from cagan_theano.io import metadata
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import digest_of, write_atomically
@@ -52,15 +53,16 @@ def measured(checkpoint, model, data=None, seed=0):
     Raises ValueError, OSError: see `held_out.open_split`.
     """
     with held_out.open_split(data, model, evaluate.TRIPLES) as held:
-        columns = measures.measure(model, held)
+        studio = measures.measure(model, held, seed=seed)
         with evaluate.trained_on(model, held) as source:
-            trained = source and measures.measure(model, source)
-        result = evaluate.report(checkpoint, model, held, columns, seed, trained)
+            trained = source and measures.measure(model, source, seed=seed + 1)[OURS]
+        result = evaluate.report(checkpoint, model, held, studio, seed, trained)
     result = {key: value for key, value in result.items() if key != "swaps"}
-    with shoots.opened("controlled", CONTROLLED, model) as one_change:
-        result["controlled"] = kinds(measures.measure(model, one_change, cycle=False), seed)
-    with shoots.opened("clutter", CLUTTER, model) as street:
-        result["clutter"] = harder(measures.measure(model, street, cycle=False), columns, seed)
+    with shoots.open_shoot("controlled", CONTROLLED, model) as one_change:
+        result["controlled"] = kinds(measures.measure(model, one_change, cycle=False, seed=seed)[OURS])
+    with shoots.open_shoot("clutter", CLUTTER, model) as street:
+        found = measures.measure(model, street, cycle=False, seed=seed + 1)[OURS]
+        result["clutter"] = harder(found, studio[OURS])
     result["speed"] = speed(model)
     return result
 
@@ -73,36 +75,41 @@ def photographed(checkpoint, model, data, seed=0):
     with held_out.open_split(data, model) as held:
         if held.photos.triples is None or held.photos.triples.x_ij is None:
             raise ValueError(f"{data}: has no true swaps; `python -m data_prep recolors` makes such files")
-        columns = measures.measure(model, held, cycle=False)
-        result = evaluate.report(checkpoint, model, held, columns, seed)
+        measured = measures.measure(model, held, cycle=False, seed=seed)
+        result = evaluate.report(checkpoint, model, held, measured, seed)
     return {key: value for key, value in result.items() if key != "swaps"}
 
 
-def kinds(columns, seed=0):
+def kinds(measured):
     """The error by kind of change, and its difference for color from each other kind.
 
-    Returns {kinds: see `evaluate.summarize_kinds`, color_less: kind -> {value, low, high}}.
+    Returns {kinds: kind -> {n, changed, inside, alpha_iou}, color_less: kind -> {value, low, high}}.
     """
-    weights = interval.bootstrap_weights(columns, seed)
+    statistics = {"changed": measures.CHANGED, **{n: MEASURES[n].of for n in ("inside", "alpha_iou")}}
+    counts = {kind: int(measured.columns[f"kind_{kind}"].sum()) for kind in measures.KINDS
+              if f"kind_{kind}" in measured.columns}  # fmt: skip
     color = within(measures.CHANGED, "kind_color")
     others = {kind: within(measures.CHANGED, f"kind_{kind}") for kind in ("texture", *measures.SHAPE)}
     return {
-        "kinds": evaluate.summarize_kinds(columns, seed),
+        "kinds": {
+            kind: {"n": count}
+            | {name: measured.estimate(within(of, f"kind_{kind}")) for name, of in statistics.items()}
+            for kind, count in counts.items()
+            if count
+        },
         "color_less": {
-            kind: interval.estimate(lambda c, w, other=other: color(c, w) - other(c, w), columns, weights)
+            kind: measured.estimate(lambda c, w, other=other: color(c, w) - other(c, w))
             for kind, other in others.items()
         },
     }
 
 
-def harder(street, studio, seed=0):
+def harder(street, studio):
     """Measures in front of a street and their difference from the studio: {n, measures, gap}."""
-    weights = interval.bootstrap_weights(street, seed), interval.bootstrap_weights(studio, seed + 1)
-    chosen = [m for m in measures.known(street) if m.name in COMPARED]
     return {
-        "n": len(street["person"]),
-        "measures": {m.name: interval.estimate(m.of, street, weights[0]) for m in chosen},
-        "gap": {m.name: interval.gap(m.of, street, weights[0], studio, weights[1]) for m in chosen},
+        "n": len(street),
+        "measures": {name: street.estimate(MEASURES[name].of) for name in COMPARED},
+        "gap": {name: street.gap(MEASURES[name].of, studio) for name in COMPARED},
     }
 
 

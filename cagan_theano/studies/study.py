@@ -24,18 +24,11 @@ BETTER = {
     "texture": "lower",
     "cycle": "lower",
 }
-STATISTICS = {measure.name: measure.of for measure in measures.MEASURES}
-MEASURES = {name: (STATISTICS[name], direction) for name, direction in BETTER.items()}
+MEASURES = {name: (measures.MEASURES[name].of, direction) for name, direction in BETTER.items()}
 """Compared measures: name -> (statistic, better direction); defined in docs/evaluation.md."""
 
-GROUPED = {
-    "category": ("inside", "inside_low_pass", "alpha_iou"),
-    "pattern": ("inside", "ssim_inside", "texture"),
-}
-"""Measures that a plan's `by` compares for each word of an attribute of the article."""
-
-MIN_SWAPS = 5
-"""Words of fewer swaps are not compared."""
+GROUPED = ("category", "pattern")
+"""What a plan's `by` may name."""
 
 MIN_SEEDS = 2
 """A difference counts only if at least this many seeds agree on its sign."""
@@ -65,7 +58,7 @@ def comparable(columns):
 
     The overlap with the worn garment stands in for `alpha_iou` where the true swaps are unknown.
     """
-    known = {measure.name for measure in measures.known(columns)}
+    known = set(measures.known(columns))
     known -= {"alpha_iou_worn"} if "alpha_iou" in known else set()
     return [name for name in MEASURES if name in known]
 
@@ -78,37 +71,18 @@ def compared(runs, baseline, seed=0, names=None, of=None):
     Returns measure -> {value, low, high, seeds, difference: {value, low, high, seeds}}; the
     intervals resample people or garments, not seeds.
     """
-    weights = interval.bootstrap_weights(runs[0], seed)
-    ones, found = np.ones(len(runs[0]["person"])), {}
+    first, ones, found = interval.Measured.of(runs[0], seed), np.ones(len(runs[0]["person"])), {}
     for name in comparable(runs[0]) if names is None else names:
         statistic = MEASURES[name][0] if of is None else interval.within(MEASURES[name][0], of)
         here, there = several(statistic, runs), several(statistic, baseline)
         each = [float(statistic(columns, ones)) for columns in runs]
         base = [float(statistic(columns, ones)) for columns in baseline]
-        change = interval.estimate(lambda c, w, a=here, b=there: a(c, w) - b(c, w), runs[0], weights)
-        found[name] = interval.estimate(here, runs[0], weights) | {
+        change = first.estimate(lambda c, w, a=here, b=there: a(c, w) - b(c, w))
+        found[name] = first.estimate(here) | {
             "seeds": each,
             "difference": change | {"seeds": [a - b for a, b in zip(each, base, strict=True)]},
         }
     return found
-
-
-def compared_by(attribute, runs, baseline):
-    """`compared` for each word of an attribute of the article: word -> measure -> entry."""
-    names = [name for name in GROUPED[attribute] if name in comparable(runs[0])]
-    columns = measures.words_of(attribute, runs[0])
-    return {
-        word: compared(runs, baseline, names=names, of=columns[word])
-        for word in counts_by(attribute, runs[0])
-    }
-
-
-def counts_by(attribute, columns):
-    """The number of swaps for each word of an attribute, most first, without those of few swaps."""
-    found = measures.words_of(attribute, columns)
-    counts = {word: int(columns[name].sum()) for word, name in found.items()}
-    words = sorted(counts, key=counts.__getitem__, reverse=True)
-    return {word: counts[word] for word in words if counts[word] >= MIN_SWAPS}
 
 
 def reached(curves, target):

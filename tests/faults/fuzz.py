@@ -42,7 +42,7 @@ FORBIDDEN = ("pickle.find_class", "subprocess.Popen", "os.system", "os.exec", "o
 WEIGHTS = {"checkpoint bytes": 14, "checkpoint contents": 6, "photo file bytes": 8,
            "photo file contents": 5, "picture": 20, "pair list": 7, "configuration": 25,
            "random state": 9, "run folder": 6, "golden bytes": 5, "golden contents": 3, "metadata": 5,
-           "safetensors": 5, "plan": 3, "stored log": 3, "manifest": 5, "cached library": 3, "shell": 3,
+           "safetensors": 5, "plan": 3, "stored log": 3, "manifest": 5, "cached library": 3,
            "drawn name": 1}  # fmt: skip
 
 

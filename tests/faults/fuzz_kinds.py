@@ -5,11 +5,8 @@ import hashlib
 import io
 import json
 import os
-import re
-import shlex
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -27,12 +24,13 @@ from cagan_theano.checkpoint import (
     save_checkpoint,
 )
 from cagan_theano.config import Config
+from cagan_theano.evaluation import report
 from cagan_theano.interop import conformance, convert
 from cagan_theano.interop.vectors import Vectors, read_vectors, write_vectors
 from cagan_theano.io.text import literal
 from cagan_theano.learning.run_folder import RunFolder
 from cagan_theano.learning.sampling import Sampler
-from cagan_theano.studies import claims, report, study, verdicts
+from cagan_theano.studies import claims, study, verdicts
 from cagan_theano.studies.plan import read_plan
 from data_prep.ingest import find
 from data_prep.layouts import LAYOUTS, detect
@@ -733,10 +731,8 @@ def metadata(rng, folder):
 def read_metadata(path, folder):
     """All that a report takes from a checkpoint's history."""
     checkpoint = load_checkpoint(path)
-    report.weights_of(path, checkpoint)
-    report.notices_of(checkpoint)
-    report.versions_of(checkpoint)
-    report.commands_of(path, checkpoint, [])
+    report.describe_weights(path, checkpoint)
+    report.list_settings(checkpoint.config)
 
 
 PLAN = """baseline = "a"
@@ -837,27 +833,6 @@ def odd_text(rng) -> str:
     return "".join(pieces[n] for n in rng.integers(0, len(pieces), rng.integers(0, 20)))
 
 
-def shell_words(rng, folder):
-    """What a checkpoint says of its data, and its name."""
-    return [odd_text(rng) for _ in range(4)]
-
-
-def read_shell_words(words, folder):
-    """The report's commands are words alone for a shell, the given ones among them."""
-    pairs, seed, held_out, name = words
-    provenance = {"program": "data_prep photoshoot", "seed": seed, "arguments": {"held_out": held_out}}
-    metadata = {"data": {"pairs": pairs, "provenance": provenance}}
-    checkpoint = SimpleNamespace(config=Config(), metadata=metadata)
-    first, *others = report.commands_of(f"x{name.replace('/', '')}.h5", checkpoint, [])
-    found = dict(zip(shlex.split(first), shlex.split(first)[1:]))
-    assert (found["--pairs"], found["--seed"], found["--held-out"]) == (pairs, seed, held_out)
-    for line in others[1:]:
-        assert shlex.split(line)[-1] == f"checkpoints/x{name.replace('/', '')}.h5"
-    for line in (first, *others):  # outside of quotes there is nothing for a shell
-        bare = re.sub(r"'[^']*'|\"'\"", "", line)
-        assert not re.search(r"[^\w ./,:=@%+-]", bare, re.ASCII), bare
-
-
 def drawn_name(rng, folder):
     """A name of a file."""
     return odd_text(rng)
@@ -887,6 +862,5 @@ KINDS = {
     "plan": (plan_text, read_plan_text),
     "stored log": (stored_log, read_stored_log),
     "cached library": (cached_library, read_cached_library),
-    "shell": (shell_words, read_shell_words),
     "drawn name": (drawn_name, read_drawn_name),
 }
