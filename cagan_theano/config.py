@@ -23,6 +23,18 @@ NETWORKS = ("d_tail", "d_norm", "g_output", "skip_relu", "article_code", "textur
 TRUTHS = ("gamma_truth", "gamma_region", "gamma_detail")  # weights that need true swaps
 
 
+BEFORE = {
+    "g_kernel": 5,
+    "copies_mode": "replace",
+    "mismatch": "same",
+    "d_head_stride": 1,
+    "init": "normal",
+    "dropout": 0.0,
+    "weight_decay": 0.0,
+}
+"""What a stored configuration means by having no such field, where the default is or may become another."""
+
+
 def option(default: Any, help: str, source: str, choices: tuple = ()) -> Any:
     """A dataclass field with its help text, its source in the paper and its possible values."""
     return field(default=default, metadata={"help": help, "source": source, "choices": choices})
@@ -61,6 +73,13 @@ class Config:
         "a 4x4 head 94x94",
         "section 3.1: 63x63, which only 3 gives; 4: re-implementations",
         (3, 5, 4),
+    )
+    d_head_stride: int = option(
+        1,
+        "stride of D's last layer, which makes the logits: 8x6 with 1, 4x3 with 2, at 128x96; both see 63x63",
+        "section 3.1: D uses convolutions with stride 2; our choice because Figure 3 draws a field of logits "
+        "behind four layers",
+        (1, 2),
     )
     d_tail: int = option(
         0,
@@ -121,8 +140,21 @@ class Config:
         "G and D also take texture descriptors of the articles: responses to fixed Gabor filters",
         SECTION_4 + " (ii): texture descriptors",
     )
+    dropout: float = option(
+        0.0,
+        "fraction of the values that training sets to 0 after the norm of each of G's decoder layers; swaps "
+        "use all of them",
+        "not stated; [4] has 0.5 there, also in swaps",
+    )
     init_std: float = option(
         0.02, "standard deviation of the initial weights", "not stated; as in the cited [10]"
+    )
+    init: str = option(
+        "normal",
+        "initial weights of G's deconvolutions; equal_phases: each 2x2 kernel is repeated to 4x4, so that "
+        "the four pixels made of one place start equal; needs --g-kernel 4",
+        "not stated (initial weights)",
+        ("normal", "equal_phases"),
     )
 
     gamma_i: float = option(0.1, "weight of L_id", "section 3.1")
@@ -136,7 +168,8 @@ class Config:
     field: str = option(
         "mean",
         "reduction of D's logits over lambda, mu",
-        "Eq. 2 has a sum; our default because a sum would weigh 48 times more against gamma_i, gamma_c",
+        "Eq. 2 has a sum; our default because a sum would weigh 48 times more (12 times for a stride-2 head) "
+        "against gamma_i, gamma_c",
         ("mean", "sum"),
     )
     alpha_norm: str = option(
@@ -204,6 +237,11 @@ class Config:
     beta1: float = option(0.5, "Adam's decay rate of the first moment", "section 3.1: settings of [10]")
     beta2: float = option(0.999, "Adam's decay rate of the second moment", "as in [6], [10]")
     epsilon: float = option(1e-8, "Adam's epsilon", "as in [6]")
+    weight_decay: float = option(
+        0.0,
+        "this times each kernel is added to the kernel's gradient; 0: none",
+        "not stated; the authors' other code has an L2 penalty of 1e-5 or less, which is 2e-5 here",
+    )
     adam: str = option(
         "algorithm1",
         "place of epsilon: as in algorithm 1 of [6], or added to the uncorrected moment as in Theano code",
@@ -317,7 +355,10 @@ class Config:
 
     @classmethod
     def from_json(cls, text: str) -> "Config":
-        """The configuration from the text of `to_json`; ValueError for a bad value or an unknown field."""
+        """The configuration from the text of `to_json`; ValueError for a bad value or an unknown field.
+
+        A field that did not exist yet has the value of `BEFORE`, or else its default.
+        """
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -327,7 +368,7 @@ class Config:
         unknown = sorted(set(values) - {spec.name for spec in dataclasses.fields(cls)})
         if unknown:
             raise ValueError(f"unknown configuration field {abridged(unknown[0])}")
-        return cls(**values)
+        return cls(**{**BEFORE, **values})
 
     def replace(self, **changes) -> "Config":
         """A copy with some fields changed."""
@@ -367,19 +408,21 @@ def check_ranges(config: Config) -> None:
         check_widths("d_tail", (config.d_tail,), (1,))
     check_image_size(config.height, config.width, max(DOWNSAMPLINGS, len(config.d_widths)))
     bounds = {
-        "norm_epsilon": (0, 1), "init_std": (0, 1), "gamma_i": (0, 1e6), "gamma_c": (0, 1e6),
+        "norm_epsilon": (0, 1), "dropout": (0, 1), "init_std": (0, 1),
+        "gamma_i": (0, 1e6), "gamma_c": (0, 1e6),
         **dict.fromkeys(("gamma_adv", "gamma_texture", *TRUTHS), (0, 1e6)), "average": (0, 1),
         "article_code": (0, 8192),
         "learning_rate_decay": (0, 1), "crop_margin": (0, 1), "d_noise": (0, 1),
         "mask_prior": (0.5, 1), "learning_rate": (0, 1), "beta1": (0, 1), "beta2": (0, 1),
-        "epsilon": (0, 1), "batch_size": (1, 65536), "steps": (1, 10**9), "seed": (0, 2**32 - 1),
+        "epsilon": (0, 1), "weight_decay": (0, 1), "batch_size": (1, 65536), "steps": (1, 10**9),
+        "seed": (0, 2**32 - 1),
     }  # fmt: skip
     for name, (low, high) in bounds.items():
         value = getattr(config, name)
         if not low <= value <= high:  # also rejects NaN
             raise ValueError(f"{name}={abridged(value)}: must be in {low}..{high}")
     for name, end in (("mask_prior", 0.5), ("mask_prior", 1), ("beta1", 1), ("beta2", 1),
-                      ("average", 1)):  # fmt: skip
+                      ("average", 1), ("dropout", 1)):  # fmt: skip
         if getattr(config, name) == end:
             raise ValueError(f"{name}={end}: must be inside its range, not at the end of it")
 
@@ -391,6 +434,11 @@ def check_combinations(config: Config) -> None:
     for name in ("gamma_texture", "texture_input"):
         if getattr(config, name) and config.color != "rgb":
             raise ValueError(f"{name}: knows the white ground of articles in RGB only; use color='rgb'")
+    if config.init == "equal_phases" and config.g_kernel != 4:
+        raise ValueError(
+            f"init='equal_phases': kernels of {config.g_kernel}x{config.g_kernel} have phases of unequal "
+            "size; use g_kernel=4"
+        )
     lost = 0 if config.d_kernel != 4 else 1 + (config.d_tail > 0)  # pixels that stride-1 layers of D cut off
     if min(config.height, config.width) // 2 ** len(config.d_widths) <= lost:
         raise ValueError(

@@ -256,7 +256,9 @@ class Implementation:
     def D(self, x, y, copied=None):
         """Logits; copied: the pair of the copies, where it is not x, y."""
         h = self.stack("D", "layer", join(x, y), copied or join(x, y))[-1]
-        return convolution(h, self.weights["D/head.W"], self.weights["D/head.b"], stride=1)
+        return convolution(
+            h, self.weights["D/head.W"], self.weights["D/head.b"], self.config["d_head_stride"]
+        )
 
     def generate(self, *pictures):
         self.seen = {}
@@ -321,6 +323,8 @@ class Implementation:
         """Kingma and Ba's algorithm 1."""
         beta1, beta2 = self.config["beta1"], self.config["beta2"]
         for name, g in gradients.items():
+            if name.endswith(".W"):
+                g = g + self.config["weight_decay"] * self.weights[name].value
             self.m[name] = beta1 * self.m[name] + (1 - beta1) * g
             self.v[name] = beta2 * self.v[name] + (1 - beta2) * g * g
             ends = (1.0, 1.0) if self.mistakes.biased else (1 - beta1**self.t, 1 - beta2**self.t)

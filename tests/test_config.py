@@ -1,6 +1,7 @@
 """The configuration: the paper's settings by default, every reading an option; Lab colors."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ READINGS = dict(
     mismatch=("same", "apart"), augmentation=("none", "mirror", "crop", "mirror+crop"),
     adam=("algorithm1", "theano"), mask=("none", "overwrite", "prior"), color=("rgb", "lab"),
     d_norm=("instance", "batch"), g_output=("deconvolution", "convolution"), skip_relu=(False, True),
-    mirror=("together", "apart"), blend=("both", "second", "first"),
+    mirror=("together", "apart"), blend=("both", "second", "first"), d_head_stride=(1, 2),
 )  # fmt: skip
 
 
@@ -54,6 +55,26 @@ def test_a_record_is_frozen_and_comes_back_from_json():
     assert Config.from_json(config.to_json()) == config
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.steps = 8
+
+
+# What a configuration meant before it had these fields, whatever the defaults are today.
+FORMERLY = dict(
+    d_head_stride=1, init="normal", dropout=0.0, weight_decay=0.0, copies_mode="replace", g_kernel=5,
+    mismatch="same", texture_input=False,
+)  # fmt: skip
+
+
+def test_a_field_that_did_not_exist_yet_keeps_its_former_meaning():
+    latest = dict(d_head_stride=2, init="equal_phases", dropout=0.5, weight_decay=1e-5, g_kernel=4)
+    stored = json.loads(Config(**latest).to_json())
+    for name, value in FORMERLY.items():
+        without = {field: v for field, v in stored.items() if field not in (name, "init")}
+        assert getattr(Config.from_json(json.dumps(without)), name) == value
+
+
+def test_equal_phases_need_kernels_that_have_four_equal_ones():
+    with pytest.raises(ValueError, match="init='equal_phases': .*use g_kernel=4"):
+        Config(init="equal_phases", g_kernel=5)
 
 
 @pytest.mark.parametrize("name, value, kind", [

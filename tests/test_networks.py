@@ -16,10 +16,10 @@ from cagan_theano.backends import choose_backend
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
 from cagan_theano.learning.functions import build_networks
-from cagan_theano.network import layers
+from cagan_theano.network import dropout, layers
 from cagan_theano.network.discriminator import Discriminator
 from cagan_theano.network.encoder import EncoderLayer
-from cagan_theano.network.generator import Generator
+from cagan_theano.network.generator import DecoderLayer, Generator
 
 BOTH = pytest.mark.both_environments
 FIGURE_3_ENCODER = [(64, 64, 48), (128, 32, 24), (256, 16, 12), (512, 8, 6)]
@@ -42,6 +42,7 @@ def test_sizes_are_those_of_figure_3():
     G, D = build_networks(Config())
     assert sizes(G) == [(9, 128, 96), *FIGURE_3_ENCODER, *FIGURE_3_DECODER]
     assert sizes(D) == [(6, 128, 96), *FIGURE_3_ENCODER, (1, 8, 6)]
+    assert sizes(build_networks(Config(d_head_stride=2)).D)[-1] == (1, 4, 3)
 
 
 @pytest.mark.parametrize("kernel", [3, 4, 5])
@@ -55,12 +56,13 @@ def test_stated_sizes_are_the_computed_ones(kernel, size, jax_backend):
 
 
 @pytest.mark.parametrize("kernel", [3, 5])
-def test_every_box_of_D_has_its_stated_size(kernel, jax_backend, monkeypatch):
-    D = Discriminator(small_config(d_kernel=kernel), np.random.default_rng(0))
+@pytest.mark.parametrize("stride", [1, 2])
+def test_every_box_of_D_has_its_stated_size(kernel, stride, jax_backend, monkeypatch):
+    D = Discriminator(small_config(d_kernel=kernel, d_head_stride=stride), np.random.default_rng(0))
     boxes = record(monkeypatch, EncoderLayer)
-    image = random_images(2, 3, 32, 32)
+    image = random_images(2, 3, 48, 32)
     found = evaluate(lambda x, y: [D(x, y), *boxes], image, image, mode=jax_backend.mode)
-    assert [box.shape[1:] for box in [*found[1:], found[0]]] == sizes(D, 32, 32)[1:]
+    assert [box.shape[1:] for box in [*found[1:], found[0]]] == sizes(D, 48, 32)[1:]
 
 
 def record(monkeypatch, layer):
@@ -90,8 +92,10 @@ def test_wrong_sizes_are_refused():
 # the receptive field
 
 
-@pytest.mark.parametrize("kernel, layers_of_D, side", [(3, 4, 63), (5, 4, 61), (3, 3, 31), (3, 5, 127)])
-def test_one_logit_sees_a_square_of_this_side(kernel, layers_of_D, side, jax_backend, monkeypatch):
+@pytest.mark.parametrize("kernel, layers_of_D, stride, side", [
+    (3, 4, 1, 63), (3, 4, 2, 63), (5, 4, 1, 61), (3, 3, 1, 31), (3, 5, 1, 127),
+])  # fmt: skip
+def test_one_logit_sees_a_square_of_this_side(kernel, layers_of_D, stride, side, jax_backend, monkeypatch):
     """Measured: the pixels whose change moves a logit in the middle, copies of the inputs included.
 
     Instance norm is left out: its mean and variance make every logit see the whole picture, a
@@ -99,14 +103,17 @@ def test_one_logit_sees_a_square_of_this_side(kernel, layers_of_D, side, jax_bac
     """
     plain = lambda self, x, shape, activation: activation(x)  # noqa: E731
     monkeypatch.setattr(layers.InstanceNorm, "__call__", plain)
-    config = Config(d_kernel=kernel, d_widths=(8,) * layers_of_D)
+    config = Config(d_kernel=kernel, d_widths=(8,) * layers_of_D, d_head_stride=stride)
     D = Discriminator(config, np.random.default_rng(0))
     assert D.receptive_field() == side
     for theta in D.params.values():
         theta.set_value(np.abs(theta.get_value()) + np.float32(0.01))
     image = np.abs(random_images(1, 3, 6 * 2**layers_of_D, 5 * 2**layers_of_D))
     (gradient,) = evaluate(
-        lambda x, y: [aesara.grad(D(x, y)[0, 0, 4, 3], x)], image, image, mode=jax_backend.mode
+        lambda x, y: [aesara.grad(D(x, y)[0, 0, 4 // stride, 3 // stride], x)],
+        image,
+        image,
+        mode=jax_backend.mode,
     )
     rows, columns = np.nonzero(gradient[0].sum(axis=0))
     assert np.ptp(rows) + 1 == np.ptp(columns) + 1 == side
@@ -277,6 +284,61 @@ def test_a_seed_gives_its_weights():
     assert np.array_equal(W[0], W[1]) and not np.array_equal(W[0], W[2])
     big = build_networks(Config()).G.params["encoder3.W"].get_value()
     assert abs(big.std() - 0.02) < 1e-3 and abs(big.mean()) < 1e-3
+
+
+def test_deconvolutions_with_equal_phases_make_flat_images_of_flat_ones(jax_backend):
+    """Away from the edges, which the padding changes; normal initial weights make a lattice."""
+    for init, flat in (("equal_phases", True), ("normal", False)):
+        layer = layers.Deconvolution(parameters(), "d", 3, 4, 4, initial=init)
+        y = evaluate(
+            lambda x, f=layer: f(x, (3, 6, 5)), np.ones((1, 3, 6, 5), np.float32), mode=jax_backend.mode
+        )
+        inside = y[..., 1:-1, 1:-1]
+        assert (np.ptp(inside, axis=(2, 3)) < 1e-5).all() == flat
+        assert inside.std(axis=1).min() > 0.1  # the numbers of a kernel and the channels still differ
+    G = build_networks(small_config(g_kernel=4, init="equal_phases"), 0).G
+    for name, theta in G.params.items():
+        if name.endswith(".W"):
+            W = theta.get_value()
+            equal = np.array_equal(W[..., ::2, :], W[..., 1::2, :])
+            assert equal == name.startswith(("decoder", "output"))
+            assert abs(W.std() - 0.02) < 0.003
+
+
+@BOTH
+def test_dropout_keeps_what_the_hash_of_seed_and_place_says():
+    def lowbias32(x):
+        for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
+            x = (x ^ x >> shift) * factor % 2**32
+        return x
+
+    seeds, shape, rate = np.array([0, 1, 2**32 - 1], np.uint32), (4, 6, 5), 0.25
+    found = evaluate(lambda s: dropout.kept(s, shape, rate), seeds)
+    expected = [
+        [lowbias32(lowbias32(int(seed)) ^ place) >= rate * 2**32 for place in range(120)] for seed in seeds
+    ]
+    np.testing.assert_allclose(found.reshape(3, -1), np.array(expected) / 0.75, rtol=1e-6)
+    many = evaluate(lambda s: dropout.kept(s, (64, 16, 12), rate), seeds[:2]) > 0
+    assert abs(many.mean() - 0.75) < 0.01  # 3 deviations
+    assert abs((many[0] == many[1]).mean() - (0.75**2 + 0.25**2)) < 0.015
+
+
+def test_dropout_follows_the_norm_of_each_decoder_layer_in_training_alone(jax_backend, monkeypatch):
+    boxes = record(monkeypatch, DecoderLayer)
+    G = Generator(small_config(dropout=0.5), np.random.default_rng(0))
+    images, seeds = [random_images(2, 3, 32, 32, seed=n) for n in range(3)], np.array([7, 8], np.uint32)
+    mode = jax_backend.mode
+    dropped = evaluate(lambda *given: [G.channels(*given), *boxes], *images, seeds, mode=mode)
+    again = evaluate(lambda *given: G.channels(*given), *images, seeds, mode=mode)
+    assert np.array_equal(dropped[0], again)
+    boxes.clear()
+    whole = evaluate(lambda *given: [G.channels(*given), *boxes], *images, mode=mode)
+    for n, width in enumerate((10, 8, 8)):
+        one, other = dropped[n + 1][:, :width], whole[n + 1][:, :width]
+        mask = evaluate(lambda s, d=one.shape[1:], n=n: dropout.kept(s + np.uint32(n), d, 0.5), seeds)
+        assert not one[mask == 0].any() and other[mask == 0].any()
+        if n == 0:  # the next layers' inputs differ
+            np.testing.assert_allclose(one, other * mask, atol=1e-6)
 
 
 # what G makes

@@ -50,6 +50,7 @@ READINGS = [
     dict(article_code=8, d_tail=9),
     dict(article_code=16, activation="leaky", copies_mode="append", norm_affine=False, d_norm="batch"),
     dict(texture_input=True, copies_d=False),
+    dict(d_head_stride=2, weight_decay=1e-2, adam="theano"),
 ]
 NAMES = [
     "append-leaky",
@@ -60,6 +61,7 @@ NAMES = [
     "code",
     "code-batch",
     "texture",
+    "head-decay",
 ]
 
 

@@ -49,6 +49,25 @@ def test_the_two_readings_of_adam_part_at_small_gradients():
     assert apart[0] < 1e-5 and apart[2] > 0.5
 
 
+@BOTH
+def test_weight_decay_pulls_kernels_and_nothing_else_to_0():
+    config = small_config(weight_decay=0.1, learning_rate=0.01)
+    params = {name: aesara.shared(np.ones(2), name=name) for name in ("a.W", "a.gain")}
+    g = np.array([0.3, -0.05])
+    updates = Adam(params, config).updates(sum((g * theta).sum() for theta in params.values()))
+    step = aesara.function([], [], updates=updates, mode="FAST_COMPILE")
+    theta = m = v = np.zeros(2)
+    theta = theta + 1
+    for t in range(1, 6):
+        step()
+        pulled = g + 0.1 * theta
+        m, v = 0.5 * m + 0.5 * pulled, 0.999 * v + 0.001 * pulled**2
+        theta = theta - 0.01 * (m / (1 - 0.5**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    np.testing.assert_allclose(params["a.W"].get_value(), theta, rtol=1e-10)
+    without = [loop_adam(1.0, [number] * 5, config)[0] for number in g]
+    np.testing.assert_allclose(params["a.gain"].get_value(), without, rtol=1e-10)
+
+
 # minibatches
 
 
@@ -82,6 +101,18 @@ def test_a_restored_sampler_goes_on_as_it_would_have():
             assert np.array_equal(a, b)
     with pytest.raises(ValueError, match="unreadable"):
         other.restore("{}")
+
+
+@BOTH
+def test_dropout_has_seeds_of_its_own_and_changes_no_other_draw():
+    plain, dropped = (sampling.Sampler(small_config(dropout=d), GARMENTS) for d in (0, 0.5))
+    one, other = plain.draw(), dropped.draw()
+    assert all(np.array_equal(a, b) for a, b in zip(one[:6], other[:6]))
+    assert other.seeds.dtype == np.uint32 and len(np.unique(other.seeds)) == 4 and one.seeds is None
+    state = dropped.state()
+    seeds = dropped.draw().seeds
+    dropped.restore(state)
+    assert np.array_equal(dropped.draw().seeds, seeds)
 
 
 @BOTH

@@ -228,7 +228,8 @@ def caption(G, D):
         r"and the patch discriminator $D$; labels are channels$\times$height$\times$width. "
         r"Heights and depths are to scale, thickness grows with the square root of the "
         rf"channels. Kernels are {g_kernel} in $G$ and {d_kernel} in $D$, whose head of {head} has "
-        rf"stride 1; the receptive field of a logit is {field}$\times${field} pixels (red).{code}"
+        rf"stride {D.head.stride}; the receptive field of a logit is {field}$\times${field} pixels (red)."
+        f"{code}"
     )
 
 

@@ -25,7 +25,7 @@ from cagan_theano.config import COPIED_CHANNELS, Config
 from cagan_theano.network import gabor
 
 WIDENED = 32  # channels before the last layer of g_output="convolution"
-HEAD_KERNEL = {3: 3, 5: 1, 4: 4}  # kernel of D -> kernel of its stride-1 head: 63x63, 61x61, 94x94 pixels
+HEAD_KERNEL = {3: 3, 5: 1, 4: 4}  # kernel of D -> kernel of its head: 63x63, 61x61, 94x94 pixels
 
 
 class Generated(NamedTuple):
@@ -63,6 +63,8 @@ class Layer(nn.Module):
         self.channels, self.epsilon = channels, config.norm_epsilon if norm else None
         ends = (in_channels, channels) if transposed else (channels, in_channels)
         self.W = nn.Parameter(torch.randn(*ends, kernel, kernel) * config.init_std)
+        if transposed and config.init == "equal_phases":
+            self.W.data[:] = self.W.data[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3)
         affine = norm and config.norm_affine
         self.b = None if norm else nn.Parameter(torch.zeros(channels))
         self.gain = nn.Parameter(1 + torch.randn(channels) * config.init_std) if affine else None
@@ -217,7 +219,7 @@ class Discriminator(nn.Module):
         self.tail = None
         if config.d_tail:
             self.tail = Layer(config, boxes[-1], channels, kernel, stride=1, norm=norm, coded=coded)
-        self.head = Layer(config, channels, 1, HEAD_KERNEL[kernel], stride=1, norm=False)
+        self.head = Layer(config, channels, 1, HEAD_KERNEL[kernel], config.d_head_stride, norm=False)
         self.articles = article_layers(self, config, kernel)
         self.activation = activation_of(config)
 
@@ -360,6 +362,8 @@ class Trainer:
     ):
         self.G, self.D = networks
         self.config = config = self.G.config
+        if config.dropout:
+            raise ValueError(f"dropout={config.dropout}: is not implemented here; use dropout=0")
         layout = torch.channels_last if channels_last else torch.contiguous_format
         for network in networks:
             network.to(device=device, dtype=dtype).to(memory_format=layout)
@@ -367,8 +371,7 @@ class Trainer:
             lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=config.epsilon, fused=True
         )
         self.optimizers = {
-            name: torch.optim.Adam(network.parameters(), **rates)
-            for name, network in networks._asdict().items()
+            name: torch.optim.Adam(decayed(network), **rates) for name, network in networks._asdict().items()
         }
         self.steps = dict.fromkeys(networks._fields, 0)
         whole = (lambda f: f) if compiled is None else lambda f: torch.compile(f, mode=compiled)
@@ -422,8 +425,18 @@ class Trainer:
         self.steps[name] += 1
         if self.config.adam == "theano":  # epsilon is added to the uncorrected moment
             correction = math.sqrt(1 - self.config.beta2 ** self.steps[name])
-            adam.param_groups[0]["eps"] = self.config.epsilon / correction
+            for group in adam.param_groups:
+                group["eps"] = self.config.epsilon / correction
         adam.step()
+
+
+def decayed(network) -> list[dict]:
+    """The parameters of a network for Adam, in groups: kernels with config.weight_decay, others without."""
+    groups: dict = {True: [], False: []}
+    for name, parameter in network.named_parameters():
+        groups[name.endswith("W")].append(parameter)
+    decay = network.config.weight_decay
+    return [{"params": groups[True], "weight_decay": decay}, {"params": groups[False]}]
 
 
 def images(pixels, like):

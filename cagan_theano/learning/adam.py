@@ -43,6 +43,8 @@ class Adam:
         updates: Updates = OrderedDict([(self.moments["t"], t)])
         gradients = aesara.grad(loss, list(self.params.values()))
         for (name, theta), g_t in zip(self.params.items(), gradients):
+            if self.config.weight_decay and name.endswith(".W"):
+                g_t = g_t + np.asarray(self.config.weight_decay, theta.dtype) * theta
             m, v = self.moments[f"{name}/m"], self.moments[f"{name}/v"]
             theta_t, m_t, v_t = self.descent(theta.type)(theta, m, v, g_t, t)
             updates.update([(m, m_t), (v, v_t), (theta, theta_t)])

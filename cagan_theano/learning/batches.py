@@ -21,7 +21,7 @@ class Batch(NamedTuple):
 
     truth [N, 3, H, W]: the true x_ij, if config.needs_truth.  region [N, 1, H, W]: 1 where the old or
     the new garment covers a pixel, else 0, if config.gamma_region > 0.  noise [N, 4, 6, H, W]: see
-    `Indices`, if config.d_noise > 0.  Otherwise None.
+    `Indices`, if config.d_noise > 0.  seeds: see `Indices`, if config.dropout > 0.  Otherwise None.
     """
 
     x_i: Variable
@@ -32,6 +32,7 @@ class Batch(NamedTuple):
     truth: Variable | None = None
     region: Variable | None = None
     noise: Variable | None = None
+    seeds: Variable | None = None
 
 
 def symbolic_indices(config: Config) -> Indices[Variable]:
@@ -53,6 +54,8 @@ def symbolic_indices(config: Config) -> Indices[Variable]:
     if config.d_noise:
         shape = (config.batch_size, JUDGED, 6, config.height, config.width)
         indices = indices._replace(noise=at.TensorType("float32", shape)("noise"))
+    if config.dropout:
+        indices = indices._replace(seeds=at.TensorType("uint32", (config.batch_size, 2))("seeds"))
     return indices
 
 
@@ -93,7 +96,7 @@ def symbolic_batch(
     x_i = images(x, person, indices.tone_x)
     y_i, y_j, y_k = (images(y, rows, indices.tone_y) for rows in (indices.i, indices.j, indices.k))
     noise = None if indices.noise is None else indices.noise.astype(dtype)
-    return Batch(x_i, y_i, y_j, y_k, m_i, truth, region, noise)
+    return Batch(x_i, y_i, y_j, y_k, m_i, truth, region, noise, indices.seeds)
 
 
 def union(one: Variable, other: Variable, config: Config, dtype: str = "float32") -> Variable:

@@ -81,7 +81,8 @@ def losses_of_G(networks: Networks, batch: Batch, config: Config) -> Losses:
     Terms of weight 0 are left out, because no graph rewrite would remove their networks.  L_id needs
     no further network and is always returned.
     """
-    output = networks.G.channels(batch.x_i, batch.y_i, batch.y_j)
+    first, second = (None, None) if batch.seeds is None else (batch.seeds[:, 0], batch.seeds[:, 1])
+    output = networks.G.channels(batch.x_i, batch.y_i, batch.y_j, first)
     generated = networks.G.painted(batch.x_i, output, batch.m_i)
     x_ij = image_shape(blended(generated, "first", config), config)
     terms: Terms = {}
@@ -91,7 +92,7 @@ def losses_of_G(networks: Networks, batch: Batch, config: Config) -> Losses:
     terms["L_id"] = identity_loss(generated.alpha, config), config.gamma_i
     if config.gamma_c:
         # section 2.3: the cycle swaps y_j back for y_i; the photo's mask is the best one available
-        back = networks.G(x_ij, batch.y_j, batch.y_i, batch.m_i)
+        back = networks.G(x_ij, batch.y_j, batch.y_i, batch.m_i, second)
         terms["L_cyc"] = cycle_loss(batch.x_i, blended(back, "second", config), config), config.gamma_c
     shown = image_shape(generated.x_ij, config)
     if config.gamma_texture:
@@ -140,7 +141,8 @@ def weighted(terms: Terms, dtype: str) -> Variable:
 
 def generate(networks: Networks, batch: Batch) -> Generated:
     """G(x_i, y_i, y_j) of a minibatch."""
-    return networks.G(batch.x_i, batch.y_i, batch.y_j, batch.m_i)
+    seeds = None if batch.seeds is None else batch.seeds[:, 0]
+    return networks.G(batch.x_i, batch.y_i, batch.y_j, batch.m_i, seeds)
 
 
 def image_shape(images: Variable, config: Config) -> Variable:

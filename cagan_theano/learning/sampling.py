@@ -57,6 +57,7 @@ class Indices(NamedTuple, Generic[Field]):
     tone_x, tone_y: float32 [N, 5], gains of R, G, B, gamma and brightness for the images of people
     and of the articles.
     top, left: the crop's first row and column in the enlarged photo, with config.crop_margin.
+    seeds: uint32 [N, 2], of dropout in the swap and in the swap back, with config.dropout.
     noise: float32 [N, 4, 6, H, W], added to the images x, y of D's real, fake and mismatched pair and
     of the fake in G's loss, with config.d_noise.
     """
@@ -75,6 +76,7 @@ class Indices(NamedTuple, Generic[Field]):
     top: Field | None = None
     left: Field | None = None
     noise: Field | None = None
+    seeds: Field | None = None
 
     def used(self) -> list[Field]:
         """The fields that are not None, in order."""
@@ -125,6 +127,8 @@ class Sampler:
             rows = rows._replace(top=self.start(config.height), left=self.start(config.width))
         if config.d_noise:
             rows = rows._replace(noise=self.noise())
+        if config.dropout:
+            rows = rows._replace(seeds=self.rng.integers(0, 1 << 32, (size, 2), np.uint32))
         return rows
 
     def rows(self) -> tuple[RowNumbers, ...]:

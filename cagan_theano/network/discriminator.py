@@ -17,7 +17,7 @@ from cagan_theano.network.layers import (
 )
 from cagan_theano.network.texture import descriptors
 
-# kernel of the layers -> kernel of the stride-1 head; receptive fields of 63x63, 61x61 and 94x94 pixels
+# kernel of the layers -> kernel of the head; receptive fields of 63x63, 61x61 and 94x94 pixels
 HEAD_KERNEL = {3: 3, 5: 1, 4: 4}
 NORMS = {"instance": InstanceNorm, "batch": BatchNorm}
 
@@ -25,8 +25,9 @@ NORMS = {"instance": InstanceNorm, "batch": BatchNorm}
 class Discriminator:
     """D: x, y -> logits [N, 1, H/16, W/16] of "x wears y and looks like a photo".
 
-    With 3 or 5 layers instead of Figure 3's 4, the logits are [N, 1, H/8, W/8] or [N, 1, H/32, W/32].
-    Kernels of 4x4 cut off a pixel in each layer of stride 1.
+    With 3 or 5 layers instead of Figure 3's 4, the logits are [N, 1, H/8, W/8] or [N, 1, H/32, W/32]; a
+    head of stride 2 (config.d_head_stride) halves them.  Kernels of 4x4 cut off a pixel in each layer of
+    stride 1.
 
     ``params``: ordered dict of name -> shared variable.
     """
@@ -52,7 +53,7 @@ class Discriminator:
             ))  # fmt: skip
             channels = config.d_tail
         kernel = HEAD_KERNEL[config.d_kernel]
-        self.head = Convolution(self.params, "head", channels, 1, kernel, stride=1, bias=True)
+        self.head = Convolution(self.params, "head", channels, 1, kernel, config.d_head_stride, bias=True)
         self.articles = ArticleEncoder(self.params, config, config.d_kernel)
 
     def shapes(self, height: int, width: int) -> list[tuple[str, Shape]]:

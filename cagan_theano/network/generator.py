@@ -6,6 +6,7 @@ import numpy as np
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
+from cagan_theano.network.dropout import kept
 from cagan_theano.network.encoder import ArticleEncoder, EncoderLayer
 from cagan_theano.network.gabor import DESCRIPTORS
 from cagan_theano.network.layers import (
@@ -50,8 +51,11 @@ class DecoderLayer:
         skipped: bool = True,
     ) -> None:
         self.name, self.skipped, self.skip_relu = name, skipped, config.skip_relu
-        self.deconvolution = Deconvolution(parameters, name, in_channels, channels, config.g_kernel)
+        self.deconvolution = Deconvolution(
+            parameters, name, in_channels, channels, config.g_kernel, initial=config.init
+        )
         self.norm = InstanceNorm(parameters, name, channels, config.norm_epsilon, config.norm_affine)
+        self.dropout = config.dropout
 
     def output_shape(self, shape: Shape, skip: Shape | None) -> Shape:
         """(C, H, W) and the skip's (K, 2H, 2W) -> (channels + K, 2H, 2W); ValueError for another skip."""
@@ -62,10 +66,18 @@ class DecoderLayer:
             raise ValueError(f"skip at {skip[1:]} does not match the deconvolution's {(height, width)}")
         return channels + skip[0], height, width
 
-    def __call__(self, h: Variable, shape: Shape, skip: Variable | None) -> Variable:
-        """Apply to h of size `shape`, then concatenate `skip` unless it is None."""
+    def __call__(
+        self, h: Variable, shape: Shape, skip: Variable | None, seeds: Variable | None = None
+    ) -> Variable:
+        """Apply to h of size `shape`, then concatenate `skip` unless it is None.
+
+        seeds: uint32 [N], of the values that dropout keeps; None: no dropout.
+        """
         h = self.deconvolution(h, shape)
-        h = self.norm(h, self.deconvolution.output_shape(shape), relu)
+        shape = self.deconvolution.output_shape(shape)
+        h = self.norm(h, shape, relu)
+        if seeds is not None:  # a ReLU before or after it makes no difference
+            h = h * kept(seeds, shape, self.dropout).astype(h.dtype)
         if skip is None:
             return h
         return join(h, relu(skip) if self.skip_relu else skip)
@@ -99,7 +111,9 @@ class Generator:
             channels = width + widths[-n - 1] * skipped
         self.output: Convolution | Deconvolution
         if config.g_output == "deconvolution":
-            self.output = Deconvolution(self.params, "output", channels, 4, config.g_kernel, bias=True)
+            self.output = Deconvolution(
+                self.params, "output", channels, 4, config.g_kernel, bias=True, initial=config.init
+            )
         else:
             self.decoder.append(
                 DecoderLayer(self.params, "widened", config, channels, WIDENED, skipped=False)
@@ -121,12 +135,20 @@ class Generator:
             boxes.append((decoder.name, decoder.output_shape(boxes[-1][1], skip)))
         return [*boxes, ("alpha, R, G, B", self.output.output_shape(boxes[-1][1]))]
 
-    def __call__(self, x_i: Variable, y_i: Variable, y_j: Variable, m_i: Variable | None = None) -> Generated:
+    def __call__(
+        self,
+        x_i: Variable,
+        y_i: Variable,
+        y_j: Variable,
+        m_i: Variable | None = None,
+        seeds: Variable | None = None,
+    ) -> Generated:
         """Swap y_i for y_j on x_i, all [N, 3, H, W] in [-1, 1].
 
         m_i [N, 1, H, W] in [0, 1]: segmentation of the worn article, used according to config.mask.
+        seeds: uint32 [N], of dropout in training; None: no dropout.
         """
-        return self.painted(x_i, self.channels(x_i, y_i, y_j), m_i)
+        return self.painted(x_i, self.channels(x_i, y_i, y_j, seeds), m_i)
 
     def painted(self, x_i: Variable, output: Variable, m_i: Variable | None = None) -> Generated:
         """Blend x_i with the 4 output channels, which are given before sigmoid and tanh."""
@@ -134,7 +156,9 @@ class Generator:
         x_tilde_ij = at.tanh(output[:, 1:4])
         return Generated(alpha, x_tilde_ij, alpha * x_tilde_ij + (1 - alpha) * x_i)
 
-    def channels(self, x_i: Variable, y_i: Variable, y_j: Variable) -> Variable:
+    def channels(
+        self, x_i: Variable, y_i: Variable, y_j: Variable, seeds: Variable | None = None
+    ) -> Variable:
         """The 4 output channels [alpha, R, G, B] before sigmoid and tanh (Figure 3)."""
         height, width = x_i.type.shape[2:]
         shape = (self.inputs, height, width)
@@ -148,9 +172,10 @@ class Generator:
             h, shape = layer(h, shape, copy, code), layer.output_shape(shape)
             skips.append((h, shape))
         skips.pop()
-        for decoder in self.decoder:
+        for n, decoder in enumerate(self.decoder):
             skip, skip_shape = skips.pop() if decoder.skipped else (None, None)
-            h, shape = decoder(h, shape, skip), decoder.output_shape(shape, skip_shape)
+            own = None if seeds is None else seeds + np.asarray(n, "uint32")
+            h, shape = decoder(h, shape, skip, own), decoder.output_shape(shape, skip_shape)
         return self.output(h, shape)
 
 

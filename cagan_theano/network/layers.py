@@ -40,6 +40,17 @@ class Parameters(OrderedDict[str, Variable]):
         """Register a parameter sampled from N(mean, std)."""
         return self.register(name, shape, lambda rng: rng.normal(mean, self.std, shape))
 
+    def equal_phases(self, name: str, shape: tuple[int, ...]) -> Variable:
+        """Register kernels [C, K, 4, 4] of a `Deconvolution`: 2x2 numbers from N(0, std), each four times.
+
+        The output at (2 r + a, 2 c + b) takes every second row and column of the kernel.  With repeated
+        numbers, its four phases (a, b) take equal numbers, so the output of a constant image is constant.
+        """
+        half = (*shape[:2], shape[2] // 2, shape[3] // 2)
+        return self.register(
+            name, shape, lambda rng: rng.normal(0.0, self.std, half).repeat(2, axis=2).repeat(2, axis=3)
+        )
+
     def zeros(self, name: str, shape: tuple[int, ...]) -> Variable:
         """Register a parameter of zeros."""
         return self.register(name, shape, lambda rng: np.zeros(shape))
@@ -118,6 +129,7 @@ class Deconvolution:
     """Transposed stride-2 convolution (stride 1/2) [N, C, H, W] -> [N, K, 2H, 2W].
 
     W: [C, K, kernel, kernel]; b as in `Convolution`.  Section 3.1: "deconvolutions with stride 1/2".
+    initial: how W is sampled, see `Config.init`.
     """
 
     def __init__(
@@ -128,9 +140,11 @@ class Deconvolution:
         channels: int,
         kernel: int,
         bias: bool = False,
+        initial: str = "normal",
     ) -> None:
         self.channels, self.in_channels, self.kernel = channels, in_channels, kernel
-        self.W = parameters.normal(f"{name}.W", (in_channels, channels, kernel, kernel))
+        sample = parameters.equal_phases if initial == "equal_phases" else parameters.normal
+        self.W = sample(f"{name}.W", (in_channels, channels, kernel, kernel))
         self.b = parameters.zeros(f"{name}.b", (channels,)) if bias else None
 
     def output_shape(self, shape: Shape) -> Shape:
