@@ -28,7 +28,7 @@ BEFORE = {
     "copies_mode": "replace",
     "mismatch": "same",
     "d_head_stride": 1,
-    "init": "normal",
+    "initial_weights": "normal",
     "dropout": 0.0,
     "weight_decay": 0.0,
 }
@@ -149,7 +149,7 @@ class Config:
     init_std: float = option(
         0.02, "standard deviation of the initial weights", "not stated; as in the cited [10]"
     )
-    init: str = option(
+    initial_weights: str = option(
         "normal",
         "initial weights of G's deconvolutions; equal_phases: each 2x2 kernel is repeated to 4x4, so that "
         "the four pixels made of one place start equal; needs --g-kernel 4",
@@ -434,9 +434,9 @@ def check_combinations(config: Config) -> None:
     for name in ("gamma_texture", "texture_input"):
         if getattr(config, name) and config.color != "rgb":
             raise ValueError(f"{name}: knows the white ground of articles in RGB only; use color='rgb'")
-    if config.init == "equal_phases" and config.g_kernel != 4:
+    if config.initial_weights == "equal_phases" and config.g_kernel != 4:
         raise ValueError(
-            f"init='equal_phases': kernels of {config.g_kernel}x{config.g_kernel} have phases of unequal "
+            f"initial_weights='equal_phases': kernels of {config.g_kernel}x{config.g_kernel} have phases of unequal "
             "size; use g_kernel=4"
         )
     lost = 0 if config.d_kernel != 4 else 1 + (config.d_tail > 0)  # pixels that stride-1 layers of D cut off

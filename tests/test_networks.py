@@ -296,7 +296,7 @@ def test_deconvolutions_with_equal_phases_make_flat_images_of_flat_ones(jax_back
         inside = y[..., 1:-1, 1:-1]
         assert (np.ptp(inside, axis=(2, 3)) < 1e-5).all() == flat
         assert inside.std(axis=1).min() > 0.1  # the numbers of a kernel and the channels still differ
-    G = build_networks(small_config(g_kernel=4, init="equal_phases"), 0).G
+    G = build_networks(small_config(g_kernel=4, initial_weights="equal_phases"), 0).G
     for name, theta in G.params.items():
         if name.endswith(".W"):
             W = theta.get_value()

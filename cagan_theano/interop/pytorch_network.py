@@ -63,7 +63,7 @@ class Layer(nn.Module):
         self.channels, self.epsilon = channels, config.norm_epsilon if norm else None
         ends = (in_channels, channels) if transposed else (channels, in_channels)
         self.W = nn.Parameter(torch.randn(*ends, kernel, kernel) * config.init_std)
-        if transposed and config.init == "equal_phases":
+        if transposed and config.initial_weights == "equal_phases":
             self.W.data[:] = self.W.data[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3)
         affine = norm and config.norm_affine
         self.b = None if norm else nn.Parameter(torch.zeros(channels))

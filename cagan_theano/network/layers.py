@@ -129,7 +129,7 @@ class Deconvolution:
     """Transposed stride-2 convolution (stride 1/2) [N, C, H, W] -> [N, K, 2H, 2W].
 
     W: [C, K, kernel, kernel]; b as in `Convolution`.  Section 3.1: "deconvolutions with stride 1/2".
-    initial: how W is sampled, see `Config.init`.
+    initial: how W is sampled, see `Config.initial_weights`.
     """
 
     def __init__(
