@@ -175,6 +175,15 @@ device_option = click.option(
 )
 
 
+size_option = click.option(
+    "--size",
+    type=click.Choice(["photo", "network"]),
+    default="photo",
+    show_default=True,
+    help="Size of the result: the photo's own, or the checkpoint's.",
+)
+
+
 data_option = click.option(
     "--data",
     type=click.Path(),

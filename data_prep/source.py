@@ -14,19 +14,22 @@ MAX_LINE = 4096  # characters kept of a line of a list
 class Source:
     """The folder SRC of a dataset; all paths are relative to it and use "/" as separator.
 
+    without: a folder of results, which `walk` leaves out.
     Raises NotADirectoryError if the folder does not exist.
     """
 
-    def __init__(self, root, base=""):
+    def __init__(self, root, base="", without=None):
         self.given, self.root, self.base = os.path.abspath(root), os.path.realpath(root), base
         if not os.path.isdir(self.root):
             raise NotADirectoryError(f"{root}: not a folder; give the folder of the dataset")
+        self.without = without and os.path.realpath(without)
         self.refused = {}  # folder -> why nothing in it is read
+        self.others = []  # files without the ending of a photo, in the folders that `walk` visited
         self._entries, self._stems = {}, {}
 
     def within(self, folder):
         """The `Source` of a subfolder; links outside SRC are still refused."""
-        return Source(self.given, f"{self.base}{self.resolve(folder)}/")
+        return Source(self.given, f"{self.base}{self.resolve(folder)}/", self.without)
 
     def resolve(self, path, folder=""):
         """Normalize a path of a list relative to `folder`: "/" as separator, no "." or empty parts.
@@ -129,9 +132,11 @@ class Source:
         while waiting:
             folder = waiting.pop()
             images, folders = self.images(folder), self.folders(folder)
-            if folder in self.refused or self.locate(folder) in seen:
-                continue  # links outside, or to a folder already visited
+            if folder in self.refused or self.locate(folder) in {self.without, *seen}:
+                continue  # links outside, results, or a folder already visited
             seen.add(self.locate(folder))
+            others = set(self.entries(folder)[1]) - set(images)
+            self.others += [join(folder, name) for name in sorted(others)]
             yield from (join(folder, name) for name in images)
             waiting += [join(folder, name) for name in reversed(folders)]
 

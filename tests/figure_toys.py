@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from cagan_theano.config import Config
+from cagan_theano.dressing.dress import dress
 from data_prep.store import PhotoWriter
 
 HEIGHT, WIDTH = 32, 32
@@ -66,6 +67,14 @@ class ToyModel:
         self.step, self.sha256, self.share = 7, "ab" * 32, share
         self.metadata = {"note": "toy"}
         self.masks = []
+
+    def provenance(self):
+        """As `cagan_theano.Model.provenance`."""
+        return {"Checkpoint": "toy.h5", "Checkpoint-SHA256": self.sha256, "Step": str(self.step)}
+
+    def dress(self, *photos, **settings):
+        """As `cagan_theano.Model.dress`."""
+        return dress(self, *photos, **settings)
 
     def swap(self, x_i, y_i, y_j, mask=None, batch_size=16):
         """alpha, x_tilde_ij and x_ij as `cagan_theano.Model.swap` gives them."""

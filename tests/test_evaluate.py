@@ -197,14 +197,12 @@ def test_images_of_another_size_than_the_weights_are_told(tmp_path, monkeypatch,
 
 def test_no_wearing_keeps_the_worn_article_from_the_model(tmp_path, monkeypatch, capsys):
     class Spy(ToyModel):
-        def worn(self, x_i, y_j):
-            return np.full_like(x_i, 77)
-
-        def swap(self, x_i, y_i, y_j, mask=None):
+        def swap(self, x_i, y_i, y_j, mask=None, batch_size=16):
             assert (y_i == 77).all()
             return super().swap(x_i, y_i, y_j, mask)
 
     monkeypatch.setattr(weights, "load_model", lambda *_: Spy(0.5))
+    monkeypatch.setattr(measures, "cut_out_worn", lambda model, x_i, y_j: np.full_like(x_i, 77))
     code, printed, _ = run(capsys, "--data", write_photos(tmp_path / "toy.h5"), "--no-wearing")
     assert code == 0 and "12 held-out swaps" in printed
 

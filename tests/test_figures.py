@@ -17,7 +17,7 @@ from cagan_theano import weights
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.dressing import swap
-from cagan_theano.dressing.photo import enlarged
+from cagan_theano.dressing.paste import enlarged
 from cagan_theano.evaluation import held_out, provenance
 from cagan_theano.figures import figure2, figure3, figure4, figure5, figure6
 from cagan_theano.io import sheet
@@ -475,17 +475,10 @@ def photos(tmp_path):
     return [part for name in files for part in (f"--{name}", tmp_path / f"{name}.png")]
 
 
-class FileModel(ToyModel):
-    """The toy model, which takes the worn article for blank if it is not given."""
-
-    def worn(self, x_i, y_j):
-        return np.full_like(x_i, 255)
-
-
 @pytest.fixture
 def file_toy(monkeypatch):
     """The toy model for image files."""
-    monkeypatch.setattr(weights, "load_model", lambda *_: FileModel())
+    monkeypatch.setattr(weights, "load_model", lambda *_: ToyModel())
 
 
 def test_swap_writes_result_mask_and_grid(tmp_path, photos, file_toy):
@@ -514,7 +507,7 @@ def test_swap_keeps_size_and_detail_outside_alpha(tmp_path, photos, file_toy):
     large = np.random.default_rng(0).integers(0, 256, (150, 90, 3), np.uint8)
     Image.fromarray(large).save(tmp_path / "human.png")
     out = tmp_path / "out.png"
-    assert run(swap.command, *photos, "--out", out, "--keep-size") == 0
+    assert run(swap.command, *photos, "--out", out) == 0
     result = np.asarray(Image.open(out))
     assert result.shape == large.shape
     np.testing.assert_array_equal(result[:30], large[:30])  # above the painted rectangle

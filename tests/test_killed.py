@@ -33,6 +33,7 @@ from cagan_theano.dressing import swap_folder
 
 class Painter:
     sha256, config = "0" * 64, SimpleNamespace(height=32, width=32, takes_mask=False)
+    provenance = dict
 
     def swap(self, x_i, y_i, y_j, batch_size):
         time.sleep(.05)

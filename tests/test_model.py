@@ -1,5 +1,6 @@
 """The public interface: swaps of arrays and of image files, and the reading of pictures."""
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,8 +9,10 @@ from conftest import tiny_config
 from PIL import Image
 
 import cagan_theano
-from cagan_theano.checkpoint import Checkpoint, save_checkpoint
-from cagan_theano.dressing.photo import cut_out, paste
+from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from cagan_theano.config import AVERAGE
+from cagan_theano.dressing.dress import fit_photo
+from cagan_theano.dressing.paste import cut_out, paste
 from cagan_theano.learning.functions import build_networks
 from cagan_theano.learning.trainer import values_of
 from data_prep.picture import MAX_PIXELS, open_rgb, read_picture
@@ -150,17 +153,6 @@ def test_weights_of_another_architecture(tmp_path):
     save_checkpoint(tmp_path / "odd.h5", Checkpoint(CONFIG, 0, **wide))
     with pytest.raises(ValueError, match=r"odd.h5: parameter .* has shape"):
         cagan_theano.load(tmp_path / "odd.h5", "jax", "cpu")
-
-
-def test_swap_files_are_swaps_of_what_they_show(model, tmp_path):
-    arrays = pictures(1)
-    names = [tmp_path / f"{n}.png" for n in "abc"]
-    for name, array in zip(names, arrays):
-        Image.fromarray(array[0]).save(name)
-    files, direct = model.swap_files(*names), model.swap(*arrays)
-    assert (files.x_ij == direct.x_ij).all() and (files.alpha == direct.alpha).all()
-    with pytest.raises(FileNotFoundError, match="none.png: no such file"):
-        model.swap_files(names[0], names[1], tmp_path / "none.png")
 
 
 # --- pictures
@@ -308,3 +300,60 @@ def test_threads_may_share_a_model(model):
         found = list(pool.map(lambda human: model.dress(human, people[0], people[1]), people * 3))
     for one, other in zip(expected * 3, found):
         np.testing.assert_array_equal(np.asarray(one.image), np.asarray(other.image))
+
+
+def test_photos_come_as_paths_images_and_arrays(tmp_path):
+    rng = np.random.default_rng(2)
+    array = rng.integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    Image.fromarray(array).save(tmp_path / "a.png")
+    for source in (tmp_path / "a.png", str(tmp_path / "a.png"), array, array / 255, Image.fromarray(array),
+                   Image.fromarray(array).convert("RGBA")):  # fmt: skip
+        np.testing.assert_array_equal(np.asarray(fit_photo(source, 40, 30).open()), array)
+    inked = Image.new("CMYK", (30, 40), (0, 255, 255, 0))  # red, and PNG cannot hold it
+    red, green, _ = fit_photo(inked, 40, 30).open().getpixel((3, 3))
+    assert red > 200 > green
+    turned = Image.fromarray(array)
+    turned.getexif()[0x0112] = 6
+    assert fit_photo(turned, 40, 30).open().size == (40, 30)
+
+
+@pytest.mark.parametrize("source, fault", [
+    (np.zeros((3, 40, 30), np.uint8), "me has shape (3, 40, 30)"),
+    (np.zeros((0, 30, 3), np.uint8), "me has shape (0, 30, 3)"),
+    (np.full((4, 4, 3), 2.0), "outside [0, 1]"), (np.full((4, 4, 3), np.nan), "outside [0, 1]"),
+    (np.zeros((4, 4, 3), np.int64), "dtype int64"),
+])  # fmt: skip
+def test_no_photo_is_one_line(source, fault):
+    with pytest.raises(ValueError) as left:
+        fit_photo(source, 40, 30, "me")
+    assert fault in str(left.value) and "\n" not in str(left.value)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        fit_photo("nowhere.png", 40, 30)
+
+
+def test_a_dressed_photo_says_which_weights_painted_it(model, tmp_path):
+    dressed = model.dress(photo(40, 30, 0), photo(9, 9, 1))
+    dressed.save(tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as back:
+        assert back.text == model.provenance() and back.size == (30, 40)
+        assert back.text["Checkpoint"] == "tiny.h5" and back.text["Step"] == "3"
+    assert dressed._repr_png_() == (tmp_path / "out.png").read_bytes()
+    with pytest.raises(ValueError, match="not an image format"):
+        dressed.save(tmp_path / "out.h5")
+
+
+def test_each_line_of_advice_names_its_photo(model):
+    lines = model.dress(photo(40, 30, 0), photo(100, 120, 1), photo(9, 9, 1)).advice
+    assert lines[0].startswith("the photo of the person is less than 96 pixels")
+    assert lines[1].startswith("the photo of the article has no plain background")
+    assert lines[2].startswith("the photo of the worn article is less than")
+
+
+def test_a_checkpoint_with_an_average_swaps_with_it(model, path, tmp_path):
+    """The same G wherever it is loaded, whether its weights stand under G or under the average."""
+    plain = load_checkpoint(path)
+    average = {f"{AVERAGE}/{name}": value for name, value in plain.G.items()}
+    raw = {name: 0.5 * value for name, value in plain.G.items()}
+    save_checkpoint(tmp_path / "a.h5", dataclasses.replace(plain, G=raw, optimizer=average, sampler="{}"))
+    averaged = cagan_theano.load(tmp_path / "a.h5", backend="jax", device="cpu")
+    np.testing.assert_array_equal(averaged.swap(*pictures(1)).x_ij, model.swap(*pictures(1)).x_ij)

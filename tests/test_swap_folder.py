@@ -1,5 +1,7 @@
-"""A folder of people in a folder of articles: overlapped, resumable, faults told and left out."""
+"""A folder of people in a folder of articles: overlapped, resumable, faults reported and left out."""
 
+import errno
+import os
 import time
 from types import SimpleNamespace
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cagan_theano.dressing import swap_folder
+from cagan_theano.dressing import samples, swap_folder
 from cagan_theano.dressing.swap_folder import Folders, Job, Source
 from cagan_theano.io.command import main
 from cagan_theano.model import Swap
@@ -16,14 +18,10 @@ from cagan_theano.model import Swap
 class Painter:
     """A model that paints x_ij as the mean of x_i and y_j, and counts what it paints."""
 
-    sha256, config = "0" * 64, SimpleNamespace(height=32, width=32, takes_mask=False)
+    sha256, config, provenance = "0" * 64, SimpleNamespace(height=32, width=32, takes_mask=False), dict
 
     def __init__(self):
-        self.sizes, self.alpha, self.worn_of = [], 0.0, []
-
-    def worn(self, x_i, y_j, batch_size):
-        self.worn_of.append(len(np.unique(x_i.reshape(len(x_i), -1), axis=0)))
-        return np.zeros_like(x_i)
+        self.sizes, self.alpha = [], 0.0
 
     def swap(self, x_i, y_i, y_j, batch_size):
         assert x_i.shape == y_i.shape == y_j.shape == (batch_size, 32, 32, 3)
@@ -32,10 +30,10 @@ class Painter:
         return Swap(np.full(x_i.shape[:3], self.alpha, np.float32), mean, mean)
 
 
-def save(path, level):
-    """A flat 32x32 picture."""
+def save(path, level, size=(32, 32)):
+    """A flat photo."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((32, 32, 3), level, np.uint8)).save(path)
+    Image.new("RGB", size, (level,) * 3).save(path)
 
 
 @pytest.fixture
@@ -48,72 +46,68 @@ def shop(tmp_path, monkeypatch):
         save(tmp_path / "shop" / f"{name}.png", 100 + 100 * n)
     painter = Painter()
     monkeypatch.setattr(swap_folder.weights, "load_model", lambda *_: painter)
-    return SimpleNamespace(root=tmp_path, painter=painter)
+    return SimpleNamespace(root=tmp_path, out=tmp_path / "out", painter=painter)
 
 
-def run(shop, *words):
+def run(shop, *words, wearing="worn"):
     """The exit code of the command on the shop."""
-    folders = [
-        f"--{option}={shop.root / name}"
-        for option, name in [
-            ("humans", "people"),
-            ("wearing", "worn"),
-            ("articles", "shop"),
-            ("out", "out"),
-        ]
-    ]
+    folders = {"humans": "people", "articles": "shop", "out": "out"}
+    if wearing:
+        folders["wearing"] = wearing
+    options = [f"--{option}={shop.root / name}" for option, name in folders.items()]
+    options += ["--size", "network", "--batch-size", "4", "--threads", "2"]
     with pytest.raises(SystemExit) as left:
-        main(swap_folder.command, [*folders, "--batch-size", "4", "--threads", "2", *words])
+        main(swap_folder.command, [*options, *map(str, words)])
     return left.value.code
 
 
+def results(shop):
+    return sorted(path.relative_to(shop.out).as_posix() for path in shop.out.rglob("*.png"))
+
+
 def level(path):
-    """The one level of a flat picture."""
+    """The one level of a flat photo."""
     values = np.unique(np.asarray(Image.open(path)))
     assert len(values) == 1
     return values[0]
 
 
-def test_without_worn_articles_a_first_pass_cuts_them_out(shop):
-    (shop.root / "pairs.csv").write_text("anna.png,red.png\nsub/cleo.png,blue.png\n")
-    folders = [f"--{name}={shop.root / folder}" for name, folder in
-               (("humans", "people"), ("articles", "shop"), ("out", "out"))]  # fmt: skip
-    for words, count in (([f"--pairs={shop.root / 'pairs.csv'}"], 2), ([], 6)):
-        with pytest.raises(SystemExit) as left:
-            main(swap_folder.command, [*folders, *words])
-        assert left.value.code == 0 and len(list((shop.root / "out").rglob("*.png"))) == count
-    assert level(shop.root / "out" / "anna" / "red.png") == 50
-    assert shop.painter.worn_of == [2, 3]  # different people of each batch, of which two pairs were there
-
-
 def test_everyone_in_everything_and_no_more_the_second_time(shop, capsys):
     assert run(shop) == 0
-    out = shop.root / "out"
+    out = shop.out
     assert level(out / "anna" / "red.png") == 50 and level(out / "ben" / "blue.png") == 110
     assert level(out / "sub" / "cleo" / "blue.png") == 120
-    assert len(list(out.rglob("*.png"))) == 6 and shop.painter.sizes == [4, 4]
-    (out / "ben" / "red.png").unlink()
+    assert len(results(shop)) == 6 and shop.painter.sizes == [4, 4]
+    (out / "ben" / "red.png").write_bytes(b"")  # a file that merely exists is not a result
     stamp = (out / "anna" / "red.png").stat().st_mtime_ns
-    assert run(shop) == 0 and shop.painter.sizes == [4, 4, 4]
-    assert (out / "ben" / "red.png").exists()
+    assert run(shop) == 0 and shop.painter.sizes == [4, 4, 1]
+    assert level(out / "ben" / "red.png") == 60
     assert (out / "anna" / "red.png").stat().st_mtime_ns == stamp
-    assert "wrote 1 images" in capsys.readouterr().out.splitlines()[-1]
+    assert "wrote 1 images (5 were there already)" in capsys.readouterr().out.splitlines()[-1]
+    assert run(shop) == 0 and "wrote 0 images (6 were there already)" in capsys.readouterr().out
+
+
+def test_without_worn_articles_a_first_pass_cuts_them_out(shop, capsys):
+    assert run(shop, wearing=None) == 0 and len(results(shop)) == 6
+    assert shop.painter.sizes == [4] * 4  # two passes over two batches
+    assert run(shop) == 1 and "--size or --wearing; give another folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("alpha, expected", [(0.0, 10), (0.5, 33), (1.0, 55)])
-def test_photos_keep_their_size_where_asked(shop, alpha, expected, capsys):
+def test_photos_keep_their_size(shop, alpha, expected, capsys):
     """x_ij = alpha x_tilde_ij + (1 - alpha) x_i in the photo's own pixels; x_tilde_ij is 55."""
-    Image.new("RGB", (70, 50), (10, 10, 10)).save(shop.root / "people" / "anna.png")
+    save(shop.root / "people" / "anna.png", 10, (70, 50))
     shop.painter.alpha = alpha
-    assert run(shop, "--keep-size") == 0
-    red = shop.root / "out" / "anna" / "red.png"
+    assert run(shop, "--size", "photo") == 0
+    red = shop.out / "anna" / "red.png"
     assert Image.open(red).size == (70, 50) and level(red) == pytest.approx(expected, abs=1)
-    assert Image.open(shop.root / "out" / "ben" / "red.png").size == (32, 32)
-    assert run(shop) == 1 and "--keep-size or --wearing; give another" in capsys.readouterr().err
+    assert Image.open(shop.out / "ben" / "red.png").size == (32, 32)
+    shop.painter.sha256 = "1" * 64
+    assert run(shop, "--size", "photo") == 1
+    assert "was begun with another checkpoint, --size or" in capsys.readouterr().err
 
 
-def test_advice_is_told_once_for_each_photo(shop, capsys):
-    """Of the 32-pixel photos; a large one of another size is judged without its padding."""
+def test_advice_is_given_once_for_each_photo(shop, capsys):
     shop.painter.alpha = 1.0
     person = Image.new("RGB", (100, 120), "white")
     person.paste("navy", (30, 20, 70, 120))
@@ -127,140 +121,159 @@ def test_advice_is_told_once_for_each_photo(shop, capsys):
     assert len(notes) == 8 and all("less than 96 pixels" in line for line in said.values())
 
 
-def test_bad_pictures_are_told_and_left_out(shop, capsys):
-    (shop.root / "people" / "ben.png").write_bytes(b"no picture")
+def test_nothing_in_a_folder_disappears_without_a_line(shop, capsys):
+    people = shop.root / "people"
+    (people / "ben.png").write_bytes(b"no image")
+    (people / "dora.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (people / "list.txt").write_text("anna")
+    (people / "away").symlink_to("/usr")
+    (shop.root / "shop" / "scan").write_bytes(b"")
     (shop.root / "worn" / "sub" / "cleo.webp").unlink()
+    save(shop.root / "worn" / "dora.png", 3)
     assert run(shop) == 0
     said = capsys.readouterr()
-    assert f"skipped {shop.root}/people/ben.png: not an image of a known format" in said.err
-    assert f"skipped {shop.root}/people/sub/cleo.png: no image of the worn article" in said.err
-    assert "Traceback" not in said.err and "wrote 2 images" in said.out
-    assert {p.name for p in (shop.root / "out" / "anna").iterdir()} == {"red.png", "blue.png"}
-    assert not (shop.root / "out" / "ben").exists()
+    faults = dict(line.removeprefix(f"skipped {shop.root}/").split(": ", 1)
+                  for line in said.err.splitlines() if line.startswith("skipped"))  # fmt: skip
+    assert faults["people/ben.png"].startswith("not an image of a known format")
+    assert "HEIC" in faults["people/dora.HEIC"] and "JPEG" in faults["people/dora.HEIC"]
+    assert faults["people/sub/cleo.png"].startswith("no image of the worn article")
+    assert faults["people/away"].startswith("links outside")
+    assert faults["people/list.txt"] == faults["shop/scan"] == "is not a photo, by the ending of its name"
+    assert len(faults) == 6 and "wrote 2 images" in said.out and "skipped 6" in said.out
+    assert results(shop) == ["anna/blue.png", "anna/red.png"]
+
+
+def test_nothing_readable_is_an_error(shop, capsys):
+    for path in (shop.root / "people").rglob("*.png"):
+        path.rename(path.with_suffix(".txt"))
+    assert run(shop) == 1 and "nothing was written; see the skipped inputs" in capsys.readouterr().err
+    for path in (shop.root / "people").rglob("*.txt"):
+        path.unlink()
+    assert run(shop) == 1 and "no photos were found in --humans" in capsys.readouterr().err
+
+
+def test_results_within_the_folder_of_people_are_not_people(shop, capsys):
+    out = shop.root / "people" / "out"
+    for _ in range(2):
+        assert run(shop, f"--out={out}") == 0
+    assert len(list(out.rglob("*.png"))) == 6
+    assert (
+        run(shop, f"--out={shop.root / 'shop'}") == 1 and "--articles names it too" in capsys.readouterr().err
+    )
+
+
+def test_one_bad_result_does_not_stop_the_others(shop, capsys, monkeypatch):
+    """A name that the file system refuses, a file in the place of a folder, a photo that vanishes."""
+    long = "n" * 250
+    save(shop.root / "people" / f"{long}.png", 60)
+    save(shop.root / "worn" / f"{long}.png", 60)
+    shop.out.mkdir()
+    (shop.out / "ben").write_text("a file")
+    real, opened = Source.read, []
+
+    def read(source, path):
+        opened.append(path)
+        if path == "anna.png" and opened.count(path) > 1:
+            raise FileNotFoundError(f"{path}: no such file")
+        return real(source, path)
+
+    monkeypatch.setattr(Source, "read", read)
+    save(shop.root / "shop" / f"{long}.png", 60)  # with the longest names of files: only folder + name is
+    assert run(shop, "--size", "photo") == 0
+    said = capsys.readouterr()
+    assert "people/anna.png: no such file" in said.err and said.err.count("people/ben.png: ") == 3
+    assert f"sub/cleo/{long}.png" in results(shop) and f"{long}/{long}.png" in results(shop)
+    (shop.out / "ben").unlink()
+    assert run(shop, "--size", "photo") == 0 and "ben/red.png" in results(shop)
+
+
+def test_a_full_disk_ends_it(shop, monkeypatch, capsys):
+    def fail(path, data):
+        if path.name != swap_folder.SETTINGS:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(swap_folder, "write_atomically", fail)
+    assert run(shop) == 1 and "No space left" in capsys.readouterr().err
 
 
 def test_equal_names_in_two_folders_are_two_photos(shop, capsys):
     """Photos of people and articles are often numbered alike."""
     for folder in ("people", "worn", "shop"):
         save(shop.root / folder / "1.png", 30)
-    (shop.root / "shop" / "1.png").write_bytes(b"no picture")
+    (shop.root / "shop" / "1.png").write_bytes(b"no image")
     pairs = shop.root / "pairs.csv"
     pairs.write_text("1.png,1.png,red.png\n1.png,1.png,1.png\n")
     assert run(shop, f"--pairs={pairs}") == 0
     said = capsys.readouterr()
-    assert "wrote 1 images" in said.out and (shop.root / "out/1/red.png").exists()
+    assert "wrote 1 images" in said.out and results(shop) == ["1/red.png"]
     assert said.err.count("skipped") == 1 and f"skipped {shop.root}/shop/1.png: not an image" in said.err
+
+
+def test_two_results_of_one_name_are_a_fault(tmp_path):
+    for name in ("people/a.png", "people/a.jpg", "worn/a.png", "shop/red.png"):
+        save(tmp_path / name, 5)
+    folders = Folders(*(Source(tmp_path / name) for name in ("people", "worn", "shop")))
+    todo, done, faults = swap_folder.sort_jobs(swap_folder.all_jobs(folders, "png"), tmp_path, folders)
+    assert len(todo) == 1 and done == 0 and "rename one" in faults[0][1]
 
 
 def test_a_link_to_a_folder_above_is_followed_once(shop):
     (shop.root / "people" / "again").symlink_to(shop.root / "people")
-    assert run(shop) == 0 and len(list((shop.root / "out").rglob("*.png"))) == 6
-
-
-def test_measuring_without_photos_is_one_line(shop, capsys):
-    assert run(shop, "--measure", "2") == 0 and "all at once" in capsys.readouterr().out
-    assert run(shop) == 0 and run(shop, "--measure", "2") == 1
-    assert "--measure: no photos to measure with are left" in capsys.readouterr().err
-    (shop.root / "people" / "anna.png").write_bytes(b"no picture")
-    assert run(shop, "--measure", "4", f"--out={shop.root / 'second'}") == 0
-
-
-def test_cut_out_and_given_worn_articles_do_not_mix(shop, capsys):
-    assert run(shop) == 0
-    folders = [f"--{name}={shop.root / folder}" for name, folder in
-               (("humans", "people"), ("articles", "shop"), ("out", "out"))]  # fmt: skip
-    with pytest.raises(SystemExit) as left:
-        main(swap_folder.command, folders)
-    assert left.value.code == 1 and "--wearing; give another folder" in capsys.readouterr().err
+    assert run(shop) == 0 and len(results(shop)) == 6
 
 
 def test_a_list_stays_in_its_folders(shop, capsys):
-    pairs = shop.root / "pairs.csv"
-    pairs.write_text("anna.png,anna.webp,red.png\n../secret.png,anna.webp,red.png\nanna.png,x\n")
+    pairs, root = shop.root / "pairs.csv", shop.root
+    pairs.write_text(
+        f"{root}/people/anna.png,anna.webp,{root}/shop/red.png\n../secret.png,anna.webp,red.png\nanna.png,x\n"
+        f"anna.png,anna.webp,{root}/secret.png\n"
+    )
     assert run(shop, f"--pairs={pairs}") == 0
     said = capsys.readouterr().err
     assert "pairs.csv:2: ../secret.png: points outside" in said
     assert "pairs.csv:3: not a line of human, wearing, article" in said
-    assert [p.name for p in (shop.root / "out").rglob("*.png")] == ["red.png"]
+    assert f"pairs.csv:4: {root}/secret.png: is an absolute path outside" in said
+    assert results(shop) == ["anna/red.png"]
 
 
-def test_a_list_may_hold_absolute_paths_inside_its_folders(shop, capsys):
-    pairs, root = shop.root / "pairs.csv", shop.root
-    pairs.write_text(
-        f"{root}/people/anna.png,anna.webp,{root}/shop/red.png\nanna.png,anna.webp,{root}/secret.png\n"
-    )
-    assert run(shop, f"--pairs={pairs}") == 0
-    assert f"pairs.csv:2: {root}/secret.png: is an absolute path outside" in capsys.readouterr().err
-    assert [p.relative_to(root / "out").as_posix() for p in (root / "out").rglob("*.png")] == ["anna/red.png"]
-
-
-def test_another_checkpoint_does_not_mix(shop, capsys):
-    assert run(shop) == 0
-    shop.painter.sha256 = "1" * 64
-    assert run(shop) == 1
-    assert "was begun with another checkpoint" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("slowest", ["read", "paint", "write"])
-def test_the_whole_takes_little_longer_than_its_slowest_part(slowest):
+@pytest.mark.parametrize("slowest", ["read", "swap", "write"])
+def test_the_whole_takes_little_longer_than_its_slowest_part(slowest, tmp_path):
     """Parts that only wait show how far they overlap; each is timed, for a busy machine is late."""
-    jobs = [Job(f"h{n}", "w", "a", f"{n}.png") for n in range(64)]
-    spent, picture, written = dict(read=0, paint=0, write=0), np.zeros((2, 2, 3), np.uint8), []
+    save(tmp_path / "a.png", 0)
+    content = (tmp_path / "a.png").read_bytes()
+    spent, written, painter = dict(read=0, swap=0, write=0), [], Painter()
 
-    def wait(part, pictures=1):
+    def wait(part, images=1):
         start = time.perf_counter()
-        time.sleep((0.03 if part == slowest else 0.015) * pictures)
+        time.sleep((0.03 if part == slowest else 0.015) * images)
         spent[part] += time.perf_counter() - start  # no two threads do the same part
 
-    def slow_read(path):
+    def read(path):
         if path.startswith("h"):
             wait("read")
-        return picture
+        return content
 
-    def paint(x_i, y_i, y_j):
-        wait("paint", len(x_i))
-        return x_i
+    def swap(x_i, y_i, y_j, batch_size):
+        wait("swap", len(x_i))
+        return Painter.swap(painter, x_i, y_i, y_j, batch_size)
 
-    def write(job, picture):
+    def write(dressed, result):
         wait("write")
-        written.append(job)
+        written.append(result)
 
+    painter.swap = swap
+    jobs = [Job(f"h{n}", "w", "a", f"{n}.png") for n in range(64)]
+    folders = Folders(*[SimpleNamespace(read=read, given="")] * 3)
     start = time.perf_counter()
-    assert swap_folder.dress(jobs, (slow_read,) * 3, paint, write, 4, 1) == (64, [])
+    made = swap_folder.run(painter, folders, jobs, write, 4, 1, lambda n: None)
     took = time.perf_counter() - start
-    assert sorted(written) == sorted(jobs)
+    assert made.written == 64 and not made.faults and sorted(written) == sorted(job.result for job in jobs)
     # the first batch must be read before it is painted, the last painted before it is written
     assert took < 1.2 * max(spent.values()) + 0.5
     assert took < 0.8 * sum(spent.values())
 
 
-def test_a_full_disk_ends_it():
-    def write(job, picture):
-        raise OSError("no space left")
-
-    jobs = [Job("h", "w", "a", f"{n}.png") for n in range(5)]
-    with pytest.raises(OSError, match="no space"):
-        swap_folder.dress(
-            jobs, (lambda path: np.zeros((2, 2, 3), np.uint8),) * 3, lambda x, *_: x, write, 2, 1
-        )
-
-
-def test_two_results_of_one_name_are_told(tmp_path):
-    for name in ("a.png", "a.jpg"):
-        save(tmp_path / "people" / name, 5)
-    save(tmp_path / "worn" / "a.png", 5)
-    save(tmp_path / "shop" / "red.png", 5)
-    folders = Folders(*(Source(tmp_path / name) for name in ("people", "worn", "shop")))
-    faults = []
-    jobs = list(
-        swap_folder.unfinished(swap_folder.all_jobs(folders, "png"), tmp_path, faults, folders.humans)
-    )
-    assert len(jobs) == 1 and "rename one" in faults[0][1]
-
-
 def test_samples_are_what_a_folder_swap_takes(tmp_path, capsys):
-    from cagan_theano.dressing import samples
-
     with pytest.raises(SystemExit) as left:
         main(samples.command, [str(tmp_path / "s"), "--people", "2", "--articles", "3"])
     assert left.value.code == 0, capsys.readouterr().err

@@ -12,7 +12,6 @@ import click
 from PIL import Image
 
 from cagan_theano import options, weights
-from cagan_theano.dressing.photo import open_photo
 from cagan_theano.dressing.samples import sample_pictures
 from cagan_theano.evaluation import provenance
 from cagan_theano.io.command import Command
@@ -57,17 +56,18 @@ def dress(model, human, garments, worn=None):
     """
     if not human or not garments:
         raise ValueError("Add a photo of a person and at least one garment.")
-    made = model.dress(human, list(garments), worn)
-    before = open_photo(human)
+    dressed = model.dress(human, list(garments), worn)
     captions = [Path(path).stem for path in garments]
-    said: dict[str, list] = {}
-    for caption, result in zip(captions, made):
+    subjects: dict[str, list] = {}
+    for caption, result in zip(captions, dressed):
         for line in result.advice:
-            said.setdefault(line, []).append(caption)
+            subjects.setdefault(line, []).append(caption)
     advice = "\n".join(
-        f"- {line}" if len(of) == len(made) else f"- {', '.join(of)}: {line}" for line, of in said.items()
+        f"- {line}" if len(of) == len(dressed) else f"- {', '.join(of)}: {line}"
+        for line, of in subjects.items()
     )
-    return (before, made[0].image), made[0].mask, list(zip((m.image for m in made), captions)), advice
+    before, results = dressed[0].photos["human"].open(), [(d.image, c) for d, c in zip(dressed, captions)]
+    return (before, dressed[0].image), dressed[0].mask, results, advice
 
 
 def page(gradio, model, samples: Path, note: str):

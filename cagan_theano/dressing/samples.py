@@ -10,10 +10,10 @@ import click
 import numpy as np
 
 from cagan_theano import weights
-from cagan_theano.dressing.photo import image_bytes
 from cagan_theano.evaluation.held_out import split_distinct
 from cagan_theano.io.command import OVERWRITE, Command, overwrite_option
 from cagan_theano.io.files import check_absent, write_atomically
+from cagan_theano.io.image import encode_image
 from data_prep.store import PhotoFile
 
 
@@ -57,5 +57,5 @@ def command(ctx, out, people, articles):
     for name, picture in pictures.items():
         path = Path(out) / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, image_bytes(picture, path))
+        write_atomically(path, encode_image(picture, path))
     click.echo(f"wrote {len(pictures)} images to {out}")

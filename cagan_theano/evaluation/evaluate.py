@@ -13,7 +13,7 @@ import click
 import numpy as np
 
 from cagan_theano import options, weights
-from cagan_theano.dressing.photo import image_bytes
+from cagan_theano.io.image import encode_image
 from cagan_theano.evaluation import held_out, metrics, provenance
 from cagan_theano.evaluation.held_out import HeldOutSplit, Model
 from cagan_theano.evaluation.interval import CONFIDENCE, PERCENT, Measured
@@ -182,7 +182,7 @@ def save_images(folder: Path, numbers: Any, images: Images, names: Mapping[str, 
     for name, key in names.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         for number, image in zip(numbers, () if images[key] is None else images[key]):
-            write_atomically(folder / name / f"{number:06d}.png", image_bytes(image, "image.png"))
+            write_atomically(folder / name / f"{number:06d}.png", encode_image(image))
 
 
 def limit(held: HeldOutSplit, count: int | None) -> int | None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from cagan_theano.dressing.dress import cut_out_worn
 from cagan_theano.evaluation import held_out, metrics
 from cagan_theano.evaluation.held_out import HeldOutSplit, Model, Swaps
 from cagan_theano.evaluation.interval import Measured, difference
@@ -162,7 +163,7 @@ def measure(
 
     swaps: by default all.  systems: name -> `System`.  keep: called with the numbers of each part of the
     swaps and its images by name: those of `read`, alpha, and each system's x_ij.  cycle: also swap back,
-    which doubles the time.  wearing: take y_i from the file rather than by `Model.worn`.  seed: of the
+    which doubles the time.  wearing: take y_i from the file rather than by a first pass.  seed: of the
     bootstrap.  Columns that require missing true swaps or masks are left out.
     """
     swaps = held_out.all_swaps(held) if swaps is None else swaps
@@ -170,7 +171,7 @@ def measure(
     for part in parts(swaps):
         images = read(held, swaps, part)
         x_i, y_j, mask_i = images["x_i"], images["y_j"], images["mask_i"]
-        y_i = images["y_i"] if wearing else model.worn(x_i, y_j)
+        y_i = images["y_i"] if wearing else cut_out_worn(model, x_i, y_j)
         swap = held_out.dress(model, held, x_i, y_i, y_j, mask_i)
         back = held_out.dress(model, held, swap.x_ij, y_j, y_i, mask_i).x_ij if cycle else None
         made = {OURS: swap.x_ij} | {name: system(images, part) for name, system in (systems or {}).items()}

@@ -16,7 +16,7 @@ from PIL import Image
 import cagan_theano
 from cagan_theano import options, weights
 from cagan_theano.config import Config
-from cagan_theano.dressing.photo import image_bytes
+from cagan_theano.io.image import encode_image
 from cagan_theano.evaluation import evaluate, held_out, measures
 from cagan_theano.evaluation.held_out import Model
 from cagan_theano.evaluation.interval import Measured
@@ -106,7 +106,7 @@ def describe_swaps(measured: Measured, strips: list[str]) -> list[dict[str, Any]
 
 def embed(image: Any) -> str:
     """An image as a WebP in a data URI."""
-    return data_uri(image_bytes(np.asarray(image), "image.webp"), "webp")
+    return data_uri(encode_image(np.asarray(image), "image.webp"), "webp")
 
 
 def read_figures(folder: str | Path, sha256: str) -> list[dict[str, str]]:

@@ -156,8 +156,8 @@ def difference(checkpoint, model) -> float:
     """The largest difference between the outputs of an ONNX model and of our swap, all in [-1, 1]."""
     from cagan_theano.backends import choose_backend
     from cagan_theano.interop import onnx_network
-    from cagan_theano.learning.functions import build_networks, compile_swap
-    from cagan_theano.learning.trainer import check_weights, set_values
+    from cagan_theano.learning.functions import compile_swap
+    from cagan_theano.model import load_generator
 
     n, height, width = CHECKED
     rng = np.random.default_rng(0)
@@ -166,10 +166,7 @@ def difference(checkpoint, model) -> float:
     if "m_i" in inputs:
         inputs["m_i"] = (inputs["m_i"][:, :1] + 1) / 2
     config, backend = checkpoint.config.replace(height=height, width=width), choose_backend()
-    check_weights(config, G=checkpoint.swapping_G())
-    G = build_networks(config).G
-    set_values(G.params, checkpoint.swapping_G(), backend)
-    ours = compile_swap(G, config, backend)(*inputs.values())
+    ours = compile_swap(load_generator(checkpoint, backend), config, backend)(*inputs.values())
     found = onnx_network.run(model, inputs)
     return max(float(np.abs(found[name] - getattr(ours, name)).max()) for name in found)
 

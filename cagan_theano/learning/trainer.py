@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cagan_theano.backends import Backend
 from cagan_theano.compat import versions
 from cagan_theano.config import AVERAGE, Config
-from cagan_theano.io.waiting import COMPILING, explained
+from cagan_theano.io.waiting import PREPARING, explained
 from cagan_theano.learning.functions import Lazy, build_networks, compile_functions, sized_networks
 from cagan_theano.learning.sampling import Array, Indices, PhotoArrays
 from cagan_theano.learning.training import Metadata, Training, Weights
@@ -39,7 +39,7 @@ class Trainer(Training):
         with (
             contextlib.nullcontext()
             if function.function
-            else explained(COMPILING.format("the training step", self.config.height, self.config.width))
+            else explained(PREPARING.format("the training step", self.config.height, self.config.width))
         ):
             return function(indices)
 

@@ -1,27 +1,9 @@
-"""Photos of any size in, dressed photos of the same size out; around the network, not in it."""
-
-import io
-from dataclasses import dataclass, field
-from pathlib import Path
+"""Between a photo of any size and the network's images: cut a garment out, paste a swap in."""
 
 import numpy as np
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
-from cagan_theano.io.color import as_bytes, check_images
-from cagan_theano.io.files import write_atomically
-from data_prep.picture import check_file, decode, fit, fit_scale, resize, upright_rgb
-
-WRITES = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-}
-PNG_LEVEL = 4  # swaps compress as well as at zlib's higher levels (measured), in half the time
+from data_prep.picture import fit, fit_scale, resize
 
 RADIUS = 4
 """Pixels of the network's image around each pixel over which alpha is fitted to the photo's colors."""
@@ -39,55 +21,8 @@ LEAST = 30
 """Pixels of alpha above 0.5 without which no worn garment has been found."""
 
 
-@dataclass(frozen=True)
-class Dressed:
-    """A photo with another garment painted in; Jupyter displays it.
-
-    image: PIL image (RGB) at the photo's own resolution, x_ij = alpha x_tilde_ij + (1 - alpha) x_i.
-    mask: alpha as a PIL image (L) of the same size, white where painted.
-    alpha: [h, w] float32 in [0, 1] at the network's resolution.
-    advice: lines that say how the photo departs from what the weights know; [] for none.
-    provenance: str -> str, which weights painted it.
-    """
-
-    image: Image.Image
-    mask: Image.Image
-    alpha: np.ndarray = field(repr=False)
-    advice: list[str]
-    provenance: dict[str, str] = field(repr=False)
-
-    def save(self, path) -> None:
-        """Write the image whole or not at all; a PNG carries the provenance in its text chunks.
-
-        Raises ValueError for a name that does not end in one of `WRITES`, OSError.
-        """
-        write_atomically(path, image_bytes(np.asarray(self.image), path, self.provenance))
-
-    def _repr_png_(self) -> bytes:
-        return image_bytes(np.asarray(self.image), "image.png", self.provenance)
-
-
-def open_photo(source, name: str = "the photo") -> Image.Image:
-    """A photo as an upright PIL image in mode RGB, in its own size.
-
-    source: path, PIL image (any mode), or array [H, W, 3], uint8 or float in [0, 1].
-    Raises FileNotFoundError or ValueError, "NAME: what is wrong; the cure".
-    """
-    if isinstance(source, Image.Image):
-        return upright_rgb(source, name)
-    if isinstance(source, np.ndarray):
-        return Image.fromarray(as_bytes(check_images(source, name, "H", "W", 3)))
-    check_file(source)
-    return decode(source, source)
-
-
-def fitted(photo: Image.Image, height: int, width: int) -> np.ndarray:
-    """The photo as the network sees it: uint8 [height, width, 3], padded with its border's color."""
-    return np.asarray(fit(photo, height, width))
-
-
 def without_padding(size, height: int, width: int) -> tuple[slice, slice]:
-    """The rows and columns that a photo of size (W, H) fills of its `fitted` image."""
+    """The rows and columns that a photo of size (W, H) fills of the image that it is fitted to."""
     scale = fit_scale(size[1], size[0], (height, width), "pad")
     w, h = (max(1, round(side * scale)) for side in size)
     left, top = (width - w) // 2, (height - h) // 2
@@ -123,7 +58,7 @@ def paste(photo: Image.Image, alpha: np.ndarray, x_tilde_ij: np.ndarray):
     wherever alpha is 0.
     """
     pixels = np.asarray(photo, np.float32)
-    weight = along_edges(alpha, fitted(photo, *alpha.shape), photo)
+    weight = along_edges(alpha, np.asarray(fit(photo, *alpha.shape)), photo)
     paint = np.stack([enlarged(channel, photo.size) for channel in np.moveaxis(x_tilde_ij, -1, 0)], axis=-1)
     mixed = weight[..., None] * paint + (1 - weight[..., None]) * pixels
     return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8), weight
@@ -182,20 +117,3 @@ def enlarged(channel: np.ndarray, size) -> np.ndarray:
     image = Image.fromarray(np.ascontiguousarray(channel, np.float32))
     box = (left, top, left + shown[0], top + shown[1])
     return np.array(image.resize(size, Image.Resampling.BICUBIC, box))
-
-
-def image_bytes(image: np.ndarray, path, about: dict | None = None) -> bytes:
-    """An image, uint8 [H, W, 3] or [H, W], encoded in the format that a file name asks for.
-
-    about: str -> str for the text chunks of a PNG; other formats leave it out.
-    Raises ValueError for a name that does not end in one of `WRITES`.
-    """
-    ending = Path(path).suffix.lower()
-    if ending not in WRITES:
-        raise ValueError(f"{path}: not an image format that can be written; end it in " + ", ".join(WRITES))
-    content, chunks = io.BytesIO(), PngInfo()
-    for name, text in (about or {}).items():
-        chunks.add_text(name, text)
-    settings = {"quality": 95, "compress_level": PNG_LEVEL}
-    Image.fromarray(image).save(content, WRITES[ending], pnginfo=chunks, **settings)
-    return content.getvalue()

@@ -1,4 +1,4 @@
-"""Photos around the network: opened, cut out, painted at their own resolution along their edges."""
+"""Between photos of any size and the network: garments cut out, swaps pasted in along edges."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from cagan_theano import weights
-from cagan_theano.dressing import photo
+from cagan_theano.dressing import paste
+from data_prep.picture import fit
 from data_prep.store import PhotoFile
 
 
@@ -20,7 +21,7 @@ def held_out():
 
 
 def enlarged_plainly(alpha, size):
-    return np.clip(photo.enlarged(alpha, size), 0, 1)
+    return np.clip(paste.enlarged(alpha, size), 0, 1)
 
 
 def test_alpha_follows_the_photos_edges_better_than_plain_resizing(held_out):
@@ -28,11 +29,11 @@ def test_alpha_follows_the_photos_edges_better_than_plain_resizing(held_out):
     errors = []
     for x, mask in zip(*held_out):
         image = Image.fromarray(x)
-        small = photo.fitted(image, 64, 48)
+        small = np.asarray(fit(image, 64, 48))
         alpha = np.asarray(Image.fromarray(mask).resize((48, 64), Image.Resampling.BOX))
         blurred = gaussian_filter(mask, 4)
         edge = (blurred > 0.05) & (blurred < 0.95)
-        made = photo.along_edges(alpha, small, image), enlarged_plainly(alpha, image.size)
+        made = paste.along_edges(alpha, small, image), enlarged_plainly(alpha, image.size)
         errors.append([np.abs(weight - mask)[edge].mean() for weight in made])
     guided, plain = np.array(errors).T
     assert guided.mean() < 0.75 * plain.mean(), (guided.mean(), plain.mean())
@@ -42,7 +43,7 @@ def test_alpha_follows_the_photos_edges_better_than_plain_resizing(held_out):
 def test_the_fit_along_edges_is_that_of_loops():
     rng = np.random.default_rng(0)
     color, alpha = rng.random((14, 12, 3)), rng.random((14, 12))
-    r = photo.RADIUS
+    r = paste.RADIUS
     rows, columns = (np.clip(np.arange(-r, n + r), 0, n - 1) for n in alpha.shape)
 
     def window(array, y, x):  # edges repeat
@@ -51,19 +52,19 @@ def test_the_fit_along_edges_is_that_of_loops():
     def each(function):
         return np.array([[function(row, column) for column in range(12)] for row in range(14)])
 
-    def fit(row, column):
+    def fit_window(row, column):
         """Ridge regression of alpha on color, as one least-squares problem."""
         colors, values = window(color, row, column).reshape(-1, 3), window(alpha, row, column).ravel()
         n = len(values)
         system = np.block([[colors, np.ones((n, 1))],
-                           [np.sqrt(n * photo.EPSILON) * np.eye(3), np.zeros((3, 1))]])  # fmt: skip
+                           [np.sqrt(n * paste.EPSILON) * np.eye(3), np.zeros((3, 1))]])  # fmt: skip
         slope = np.linalg.lstsq(system, np.r_[values, 0, 0, 0], rcond=None)[0]
         joint = np.cov(np.c_[colors, values].T, bias=True)[3, :3]
         return *slope, slope[:3] @ joint / (values.var() + 1e-6)
 
-    fits = each(fit)
+    fits = each(fit_window)
     expected = each(lambda row, column: window(fits, row, column).reshape(-1, 5).mean(0))
-    slope, offset, explained = photo.color_fit(alpha, color)
+    slope, offset, explained = paste.color_fit(alpha, color)
     np.testing.assert_allclose(np.dstack([slope, offset, explained]), expected, atol=1e-9)
 
 
@@ -72,15 +73,15 @@ def test_alpha_of_a_photo_of_the_network_s_size_is_the_formula():
     rng = np.random.default_rng(3)
     small = rng.integers(0, 256, (20, 16, 3), dtype=np.uint8)
     alpha = np.clip(small[..., 0] / 255 + rng.normal(0, 0.1, (20, 16)), 0, 1)  # explained in part by red
-    slope, offset, explained = photo.color_fit(alpha, small / 255)
+    slope, offset, explained = paste.color_fit(alpha, small / 255)
     assert 0.3 < explained.mean() < 0.98
     expected = np.empty_like(alpha)
     for y, x in np.ndindex(alpha.shape):
-        fit = offset[y, x] + slope[y, x] @ (small[y, x] / 255)
-        mixed = explained[y, x] * fit + (1 - explained[y, x]) * alpha[y, x]
+        line = offset[y, x] + slope[y, x] @ (small[y, x] / 255)
+        mixed = explained[y, x] * line + (1 - explained[y, x]) * alpha[y, x]
         near = alpha[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3]
         expected[y, x] = min(max(mixed, near.min()), near.max())
-    found = photo.along_edges(alpha.astype(np.float32), small, Image.fromarray(small))
+    found = paste.along_edges(alpha.astype(np.float32), small, Image.fromarray(small))
     np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
@@ -88,11 +89,11 @@ def test_alpha_of_a_photo_of_the_network_s_size_is_the_formula():
 def test_where_nothing_is_painted_the_photo_stays(size):
     rng = np.random.default_rng(1)
     image = Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
-    paint = rng.integers(0, 256, (128, 96, 3), dtype=np.uint8)
-    x_ij, alpha = photo.paste(image, np.zeros((128, 96), np.float32), paint)
+    colors = rng.integers(0, 256, (128, 96, 3), dtype=np.uint8)
+    x_ij, alpha = paste.paste(image, np.zeros((128, 96), np.float32), colors)
     np.testing.assert_array_equal(x_ij, np.asarray(image))
     assert alpha.shape == size[::-1] and not alpha.any()
-    x_ij, alpha = photo.paste(image, np.ones((128, 96), np.float32), np.full_like(paint, 77))
+    x_ij, alpha = paste.paste(image, np.ones((128, 96), np.float32), np.full_like(colors, 77))
     assert np.abs(x_ij.astype(int) - 77).max() <= 1 and alpha.min() > 0.99
 
 
@@ -101,55 +102,16 @@ def test_a_cut_out_article_is_the_garment_on_white():
     x_i[40:80, 30:60] = (200, 30, 40)
     alpha = np.zeros((128, 96), np.float32)
     alpha[40:80, 30:60] = 0.9
-    y_i = photo.cut_out(x_i, alpha)
+    y_i = paste.cut_out(x_i, alpha)
     garment = (y_i == (200, 30, 40)).all(-1)
     rows, columns = np.flatnonzero(garment.any(1)), np.flatnonzero(garment.any(0))
-    assert len(rows) == pytest.approx(40 * photo.FILLED * 128 / 40, abs=3)
-    assert len(columns) == pytest.approx(30 * photo.FILLED * 128 / 40, abs=3)
+    assert len(rows) == pytest.approx(40 * paste.FILLED * 128 / 40, abs=3)
+    assert len(columns) == pytest.approx(30 * paste.FILLED * 128 / 40, abs=3)
     assert (y_i[:4] == 255).all() and (y_i[:, :2] == 255).all()
     assert garment[rows[0] : rows[-1], columns[0] : columns[-1]].all()
 
 
 def test_without_a_garment_the_middle_is_cut_out():
     x_i = np.full((128, 96, 3), 90, np.uint8)
-    y_i = photo.cut_out(x_i, np.zeros((128, 96), np.float32))
+    y_i = paste.cut_out(x_i, np.zeros((128, 96), np.float32))
     assert (y_i == 90).any() and (y_i == 255).any()
-
-
-def test_photos_come_as_paths_images_and_arrays(tmp_path):
-    rng = np.random.default_rng(2)
-    array = rng.integers(0, 256, (40, 30, 3), dtype=np.uint8)
-    Image.fromarray(array).save(tmp_path / "a.png")
-    for source in (tmp_path / "a.png", str(tmp_path / "a.png"), array, array / 255, Image.fromarray(array),
-                   Image.fromarray(array).convert("RGBA")):  # fmt: skip
-        np.testing.assert_array_equal(np.asarray(photo.open_photo(source)), array)
-    inked = Image.new("CMYK", (30, 40), (0, 255, 255, 0))  # red, and PNG cannot hold it
-    assert photo.open_photo(inked).getpixel((3, 3))[0] > 200 > photo.open_photo(inked).getpixel((3, 3))[1]
-    turned = Image.fromarray(array)
-    turned.getexif()[0x0112] = 6
-    assert photo.open_photo(turned).size == (40, 30)
-
-
-@pytest.mark.parametrize("source, fault", [
-    (np.zeros((3, 40, 30), np.uint8), "me has shape (3, 40, 30)"),
-    (np.zeros((0, 30, 3), np.uint8), "me has shape (0, 30, 3)"),
-    (np.full((4, 4, 3), 2.0), "outside [0, 1]"), (np.full((4, 4, 3), np.nan), "outside [0, 1]"),
-    (np.zeros((4, 4, 3), np.int64), "dtype int64"),
-])  # fmt: skip
-def test_no_photo_is_one_line(source, fault):
-    with pytest.raises(ValueError) as left:
-        photo.open_photo(source, "me")
-    assert fault in str(left.value) and "\n" not in str(left.value)
-    with pytest.raises(FileNotFoundError, match="no such file"):
-        photo.open_photo("nowhere.png")
-
-
-def test_a_dressed_photo_says_which_weights_painted_it(tmp_path):
-    image = Image.new("RGB", (30, 40), (1, 2, 3))
-    made = photo.Dressed(image, image.convert("L"), np.zeros((4, 4)), [], {"Checkpoint": "x.h5", "Step": "3"})
-    made.save(tmp_path / "out.png")
-    with Image.open(tmp_path / "out.png") as back:
-        assert back.text == {"Checkpoint": "x.h5", "Step": "3"} and back.size == (30, 40)
-    assert made._repr_png_() == (tmp_path / "out.png").read_bytes()
-    with pytest.raises(ValueError, match="not an image format"):
-        made.save(tmp_path / "out.h5")
