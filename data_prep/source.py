@@ -5,7 +5,8 @@ import posixpath
 import unicodedata
 from pathlib import PurePosixPath
 
-ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".jp2", ".ppm")
+ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".jp2", ".ppm",
+           ".avif", ".heic", ".heif")  # fmt: skip
 MAX_FILE = 256 << 20  # bytes of an image file
 MAX_LIST = 256 << 20  # bytes of a list of pairs
 MAX_LINE = 4096  # characters kept of a line of a list

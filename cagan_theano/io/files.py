@@ -35,7 +35,8 @@ def atomic_file(path):
     """
     path = Path(path)
     try:
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        start = os.fsdecode(os.fsencode(path.name)[:200])  # names have at most 255 bytes
+        temporary = path.with_name(f".{start}.{secrets.token_hex(4)}.part")
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, 0o666))  # the system applies the umask
     except OSError as error:
         raise _unwritable(path, error) from error
