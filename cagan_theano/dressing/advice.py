@@ -59,9 +59,7 @@ def advise(name: str, size, image: np.ndarray, alpha=None) -> str | None:
     if shown.mean() < 0.12:
         return "shows little but background: crop it to one person, from the head to the hips"
     if doubt(alpha[within]) > 0.53:
-        return (
-            "does not show clearly what is worn: use one upright person on a plain background"
-        )
+        return "does not show clearly what is worn: use one upright person on a plain background"
     return None
 
 

@@ -13,13 +13,13 @@ import click
 import numpy as np
 
 from cagan_theano import options, weights
-from cagan_theano.io.image import encode_image
 from cagan_theano.evaluation import held_out, metrics, provenance
 from cagan_theano.evaluation.held_out import HeldOutSplit, Model
 from cagan_theano.evaluation.interval import CONFIDENCE, PERCENT, Measured
 from cagan_theano.evaluation.measures import BASELINES, GAP, MEASURES, OURS, Images, compare, known, measure
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
+from cagan_theano.io.image import encode_image
 
 VERSION = 3
 """Version of the measures: stored results of another version are made anew."""

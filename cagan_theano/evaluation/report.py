@@ -16,7 +16,6 @@ from PIL import Image
 import cagan_theano
 from cagan_theano import options, weights
 from cagan_theano.config import Config
-from cagan_theano.io.image import encode_image
 from cagan_theano.evaluation import evaluate, held_out, measures
 from cagan_theano.evaluation.held_out import Model
 from cagan_theano.evaluation.interval import Measured
@@ -24,6 +23,7 @@ from cagan_theano.evaluation.measures import KINDS, MEASURES, OURS, Images
 from cagan_theano.io.color import as_bytes
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
+from cagan_theano.io.image import encode_image
 from cagan_theano.io.page import data_uri, render
 from cagan_theano.io.text import printable
 from cagan_theano.learning.run_folder import RunFolder
