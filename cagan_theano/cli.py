@@ -25,7 +25,7 @@ SECTIONS = {
     },
     "Train": {
         "data": ("data_prep.__main__:cli", "Render a photoshoot, read photos, inspect data files."),
-        "train": ("learning.train:train", "Train G and D, or resume a run."),
+        "train": ("training.command:train", "Train G and D, or resume a run."),
     },
     "Evaluate": {
         "evaluate": ("evaluation.evaluate:command", "Evaluate a checkpoint on held-out images."),

@@ -436,8 +436,8 @@ def check_combinations(config: Config) -> None:
             raise ValueError(f"{name}: knows the white ground of articles in RGB only; use color='rgb'")
     if config.initial_weights == "equal_phases" and config.g_kernel != 4:
         raise ValueError(
-            f"initial_weights='equal_phases': kernels of {config.g_kernel}x{config.g_kernel} have phases of unequal "
-            "size; use g_kernel=4"
+            f"initial_weights='equal_phases': kernels of {config.g_kernel}x{config.g_kernel} have phases of "
+            "unequal size; use g_kernel=4"
         )
     lost = 0 if config.d_kernel != 4 else 1 + (config.d_tail > 0)  # pixels that stride-1 layers of D cut off
     if min(config.height, config.width) // 2 ** len(config.d_widths) <= lost:

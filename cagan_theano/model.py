@@ -8,12 +8,12 @@ from cagan_theano.checkpoint import Checkpoint, load_checkpoint, weights_metadat
 from cagan_theano.config import Config, check_image_size
 from cagan_theano.dressing import dress
 from cagan_theano.io.color import check_images
+from cagan_theano.io.files import naming
 from cagan_theano.io.waiting import PREPARING, explained
-from cagan_theano.learning.functions import build_networks, compile_swap
-from cagan_theano.learning.swaps import Swap, swap_in_batches
-from cagan_theano.learning.trainer import check_weights, set_values
-from cagan_theano.learning.training import naming
+from cagan_theano.method.swap import Swap, swap_in_batches
+from cagan_theano.method.updates import compile_swap, set_values
 from cagan_theano.network.generator import Generator
+from cagan_theano.network.networks import build_networks, check_weights
 
 
 def load(path, backend: str = "auto", device: str | None = None, **machine) -> "Model":

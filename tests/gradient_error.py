@@ -33,9 +33,10 @@ def gradients(name, pictures, linear):
     from cagan_theano.backends import choose_backend
     from cagan_theano.checkpoint import load_checkpoint
     from cagan_theano.compat import aesara
-    from cagan_theano.learning.batches import Batch
-    from cagan_theano.learning.functions import build_networks, losses_of_D, losses_of_G
+    from cagan_theano.method.minibatch import Batch
+    from cagan_theano.method.updates import losses_of_D, losses_of_G
     from cagan_theano.network import layers
+    from cagan_theano.network.networks import build_networks
 
     checkpoint = load_checkpoint(ROOT / "checkpoints" / "cagan_128x96.h5")
     config = checkpoint.config.replace(batch_size=pictures)

@@ -15,9 +15,9 @@ from cagan_theano import weights
 from cagan_theano.config import Config
 from cagan_theano.evaluation import interval
 from cagan_theano.io.command import main
-from cagan_theano.learning.run_folder import RunFolder
 from cagan_theano.studies import ablations, study, trainings
 from cagan_theano.studies.plan import PLANS, read_plan
+from cagan_theano.training.run_folder import RunFolder
 from data_prep.store import PhotoFile
 
 PLAN = """
@@ -377,7 +377,7 @@ def test_results_name_every_device_and_precision():
 
 
 def test_the_options_give_the_very_configuration():
-    from cagan_theano.learning.train import train
+    from cagan_theano.training.command import train
 
     config = Config(
         g_widths=(8, 8, 10, 12),

@@ -8,11 +8,12 @@ from network_toys import evaluate, small_config
 from test_options import augmented
 from tqdm import tqdm
 
-from cagan_theano.learning import batches, texture
-from cagan_theano.learning.functions import Networks, losses_of_G
-from cagan_theano.learning.photos import read_rows
-from cagan_theano.learning.sampling import Indices
+from cagan_theano.method import minibatch, texture
+from cagan_theano.method.minibatch import Indices
+from cagan_theano.method.updates import losses_of_G
 from cagan_theano.network.generator import Generated
+from cagan_theano.network.networks import Networks
+from cagan_theano.training.data import read_rows
 
 PHOTOS, SWAPS, N = 5, 3, 2
 ROWS = dict(i=[3, 0], j=[1, 4], k=[2, 1], mirror=[1, 0], dy=[2, -1], dx=[-3, 0])
@@ -48,7 +49,7 @@ def test_a_minibatch_is_its_rows_moved_one_pixel_at_a_time(name):
 
     def build(x, y, mask, *indices):
         named = dict(zip(rows, indices))
-        batch = batches.symbolic_batch(x, y, mask, Indices(**named), config)
+        batch = minibatch.symbolic_batch(x, y, mask, Indices(**named), config)
         return [part for part in batch if part is not None]
 
     found = evaluate(build, x, y, mask, *rows.values())
@@ -113,7 +114,7 @@ def test_the_texture_of_y_j_and_the_region_of_alpha_with_its_prior(jax_backend):
 
     def build(x_i, y_i, y_j, x_tilde, x_ij, output, alpha, m_i, region):
         networks = Networks(Fixed(alpha, x_tilde, x_ij, output), None)
-        batch = batches.Batch(x_i, y_i, y_j, y_j, m_i, x_ij, region, None)
+        batch = minibatch.Batch(x_i, y_i, y_j, y_j, m_i, x_ij, region, None)
         named = losses_of_G(networks, batch, config)
         shape = (3, config.height, config.width)
         of_y_j = texture.texture_loss(x_ij, alpha, y_j, shape)

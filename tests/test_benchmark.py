@@ -14,8 +14,7 @@ from cagan_theano.benchmarks.benchmark import Case
 from cagan_theano.checkpoint import Checkpoint
 from cagan_theano.io import files
 from cagan_theano.io.command import main
-from cagan_theano.learning.functions import build_networks
-from cagan_theano.learning.trainer import values_of
+from cagan_theano.network.networks import build_networks, values_of
 
 CASE = Case("step", 32, 32, 2)
 

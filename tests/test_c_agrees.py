@@ -9,7 +9,8 @@ from test_updates import Case
 
 from cagan_theano.backends import choose_backend
 from cagan_theano.compat import NUMPY_2
-from cagan_theano.learning.trainer import Trainer, values_of
+from cagan_theano.network.networks import values_of
+from cagan_theano.training.engine import Engine
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,7 +41,7 @@ def test_true_swaps_in_c_are_those_of_jax(tmp_path, jax_backend):
     data = write_tiny_photos(tmp_path / "true.h5", 12, 4, swaps=8)
     config = configured(**TRUTH, average=0.9, learning_rate_decay=1.0, augmentation="mirror+tone")
     photos = photos_of(data, config)
-    trainers = [Trainer(config, photos, b) for b in (jax_backend, choose_backend("c"))]
+    trainers = [Engine(config, photos, b) for b in (jax_backend, choose_backend("c"))]
     for _ in range(2):
         jax, c = (trainer.advance() for trainer in trainers)
         assert jax.keys() == c.keys()

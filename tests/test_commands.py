@@ -11,7 +11,7 @@ import pytest
 from conftest import write_tiny_photos
 
 from cagan_theano.io.command import main
-from cagan_theano.learning.train import Settings, train
+from cagan_theano.training.command import Settings, train
 
 ROOT = Path(__file__).parents[1]
 

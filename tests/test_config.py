@@ -59,8 +59,8 @@ def test_a_record_is_frozen_and_comes_back_from_json():
 
 # What a configuration meant before it had these fields, whatever the defaults are today.
 FORMERLY = dict(
-    d_head_stride=1, initial_weights="normal", dropout=0.0, weight_decay=0.0, copies_mode="replace", g_kernel=5,
-    mismatch="same", texture_input=False,
+    d_head_stride=1, initial_weights="normal", dropout=0.0, weight_decay=0.0, copies_mode="replace",
+    g_kernel=5, mismatch="same", texture_input=False,
 )  # fmt: skip
 
 

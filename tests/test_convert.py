@@ -11,7 +11,7 @@ from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.interop import convert, golden
 from cagan_theano.interop.vectors import SHIPPED, read_vectors
 from cagan_theano.io.command import main
-from cagan_theano.learning.swaps import images_to_network
+from cagan_theano.method.swap import images_to_network
 from cagan_theano.model import load
 
 

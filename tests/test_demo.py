@@ -10,8 +10,7 @@ from PIL import Image
 import cagan_theano
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
 from cagan_theano.dressing import demo
-from cagan_theano.learning.functions import build_networks
-from cagan_theano.learning.trainer import values_of
+from cagan_theano.network.networks import build_networks, values_of
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

@@ -14,8 +14,9 @@ from network_toys import random_images, small_config
 from cagan_theano.backends import choose_backend
 from cagan_theano.backends import devices as placing
 from cagan_theano.backends.jax import round_to
-from cagan_theano.learning.functions import build_networks, compile_swap
-from cagan_theano.learning.trainer import Trainer
+from cagan_theano.method.updates import compile_swap
+from cagan_theano.network.networks import build_networks
+from cagan_theano.training.engine import Engine
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,7 +28,7 @@ from types import SimpleNamespace
 import numpy as np
 from network_toys import small_config
 from cagan_theano.backends import choose_backend
-from cagan_theano.learning.trainer import Trainer
+from cagan_theano.training.engine import Engine
 
 network, counts, cluster = sys.argv[1], sys.argv[2].split(","), (sys.argv[3:] or [None])[0]
 rng, rows = np.random.default_rng(0), 24
@@ -37,7 +38,7 @@ for count in counts:
     count = count if count == "all" else int(count)
     backend = choose_backend("jax", "cpu", devices=count, cluster=cluster)
     config = small_config(batch_size=8, crop_margin=0.1, d_noise=0.05)  # all kinds of inputs
-    trainer = Trainer(config, photos, backend)
+    trainer = Engine(config, photos, backend)
     update = getattr(trainer.functions, f"update_{network}")
     losses = [list(update(trainer.sampler.draw()).values()) for _ in range(3)]
     weights = sum(float(np.abs(value).sum()) for value in trainer.state()[network].values())
@@ -152,7 +153,7 @@ def test_values_stay_on_the_device_and_nothing_compiles_twice(tiny_photos, jax_b
     """Aesara alone would bring all parameters back to the host after each step."""
     import jax
 
-    trainer = Trainer(small_config(batch_size=4), tiny_photos, jax_backend)
+    trainer = Engine(small_config(batch_size=4), tiny_photos, jax_backend)
     W = trainer.networks.D.params["layer1.W"]
     values = []
     for _ in range(3):

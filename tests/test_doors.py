@@ -19,14 +19,13 @@ from cagan_theano.checkpoint import Checkpoint, contents_sha256, load_checkpoint
 from cagan_theano.interop import convert, vectors
 from cagan_theano.io.command import main
 from cagan_theano.io.text import one_line
-from cagan_theano.learning.functions import build_networks
-from cagan_theano.learning.photos import describe
-from cagan_theano.learning.run_folder import RunFolder
-from cagan_theano.learning.samples import loss_curves
-from cagan_theano.learning.train import train
-from cagan_theano.learning.trainer import values_of
 from cagan_theano.network import layers
+from cagan_theano.network.networks import build_networks, values_of
 from cagan_theano.studies import claims, plan
+from cagan_theano.training.command import train
+from cagan_theano.training.data import describe
+from cagan_theano.training.preview import loss_curves
+from cagan_theano.training.run_folder import RunFolder
 from data_prep.ingest import find
 from data_prep.layouts import LAYOUTS
 from data_prep.picture import read_picture
@@ -109,7 +108,7 @@ def test_a_run_folder_that_asks_for_gigabytes_is_compared_first(tmp_path, no_wei
 
 
 def test_shapes_without_weights_are_those_with(no_weights, monkeypatch):
-    from cagan_theano.learning.functions import sized_networks
+    from cagan_theano.network.networks import sized_networks
 
     sized = sized_networks(SMALL)
     assert all(value is None for network in sized for value in network.params.values())

@@ -424,8 +424,8 @@ def test_the_log_s_scores_are_the_evaluation_s(tmp_path):
     """One definition: what a training logs of all held-out swaps is what `evaluate.py` measures."""
     from conftest import write_tiny_photos
 
-    from cagan_theano.learning.samples import choose_held_out, scores
-    from cagan_theano.learning.scores import SCORES
+    from cagan_theano.training.preview import choose_held_out, scores
+    from cagan_theano.training.scores import SCORES
 
     class Noisy(ToyModel):
         """Swaps that err inside and outside of the region, each picture otherwise."""

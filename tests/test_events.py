@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from conftest import tiny_config
 
-from cagan_theano.learning import events
-from cagan_theano.learning.run_folder import RunFolder
+from cagan_theano.training import events
+from cagan_theano.training.run_folder import RunFolder
 
 reading = pytest.importorskip(
     "tensorboard.backend.event_processing.event_accumulator",

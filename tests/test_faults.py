@@ -23,7 +23,7 @@ from cagan_theano.checkpoint import load_checkpoint  # noqa: E402
 from cagan_theano.config import Config  # noqa: E402
 from cagan_theano.interop.vectors import read_vectors  # noqa: E402
 from cagan_theano.io.hdf5 import heaps_are_whole  # noqa: E402
-from cagan_theano.learning.sampling import Sampler  # noqa: E402
+from cagan_theano.training.sampler import Sampler  # noqa: E402
 from data_prep.store import PhotoFile  # noqa: E402
 
 
@@ -61,12 +61,12 @@ def test_the_campaign_sees_a_random_state_that_is_not_restored(small, monkeypatc
 
 
 def test_the_campaign_sees_a_file_that_is_not_written_whole(small, monkeypatch):
-    from cagan_theano.learning import run_folder, train
+    from cagan_theano.training import command, run_folder
 
     def torn(path, checkpoint, dtype="float32"):
         path.write_bytes(b"half")
 
-    monkeypatch.setattr(train, "save_checkpoint", torn)
+    monkeypatch.setattr(command, "save_checkpoint", torn)
     folder = small.new_folder()
     life = small.start(folder)
     life.wait()

@@ -22,7 +22,7 @@ from cagan_theano.evaluation import held_out, provenance
 from cagan_theano.figures import figure2, figure3, figure4, figure5, figure6
 from cagan_theano.io import sheet
 from cagan_theano.io.command import main
-from cagan_theano.learning.functions import build_networks
+from cagan_theano.network.networks import build_networks
 from data_prep.store import PhotoFile
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ from cagan_theano.io import files
 from cagan_theano.io.command import main
 from cagan_theano.io.text import literal, one_line
 from cagan_theano.io.waiting import explained
-from cagan_theano.learning.samples import HeldOut, loss_curves, sample_sheet
+from cagan_theano.training.preview import HeldOut, loss_curves, sample_sheet
 
 ROOT = Path(__file__).parents[1]
 

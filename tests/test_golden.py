@@ -36,9 +36,9 @@ def test_the_shipped_vectors_are_what_aesara_gives_here(shipped):
 @BOTH
 @pytest.mark.slow
 def test_the_compiled_updates_in_float32_follow_the_vectors(shipped, jax_backend):
-    from cagan_theano.learning.functions import build_networks, compile_functions
-    from cagan_theano.learning.sampling import Indices
-    from cagan_theano.learning.trainer import set_values, values_of
+    from cagan_theano.method.minibatch import Indices
+    from cagan_theano.method.updates import compile_functions, set_values
+    from cagan_theano.network.networks import build_networks, values_of
 
     inputs = {
         name: np.moveaxis(np.rint((array + 1) * 127.5).astype(np.uint8), 1, -1)

@@ -8,7 +8,7 @@ import pytest
 from network_toys import at, small_config
 
 from cagan_theano.compat import aesara
-from cagan_theano.learning import losses
+from cagan_theano.method import losses
 from cagan_theano.network import layers
 from cagan_theano.network.generator import matting
 

@@ -14,16 +14,11 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     "cagan_theano", "cagan_theano.weights", "cagan_theano.io", "data_prep",
     "cagan_theano.config", "cagan_theano.presets", "cagan_theano.compat", "cagan_theano.network",
-    "cagan_theano.learning.sampling", "cagan_theano.learning.scores", "cagan_theano.learning.losses",
-    "cagan_theano.learning.texture",
-    "cagan_theano.learning.adam", "cagan_theano.learning.batches",
-    "cagan_theano.learning.swaps", "cagan_theano.backends", "cagan_theano.checkpoint",
-    "cagan_theano.learning.training", "cagan_theano.learning.functions",
-    "cagan_theano.learning.trainer", "cagan_theano.dressing.paste", "cagan_theano.dressing.advice",
-    "cagan_theano.dressing.dress", "cagan_theano.model", "cagan_theano.options",
-    "cagan_theano.learning", "cagan_theano.evaluation", "cagan_theano.figures", "cagan_theano.dressing",
-    "cagan_theano.interop", "cagan_theano.studies", "cagan_theano.benchmarks",
-    "cagan_theano.cli", "cagan_theano.__main__",
+    "cagan_theano.backends", "cagan_theano.method", "cagan_theano.checkpoint",
+    "cagan_theano.dressing.paste", "cagan_theano.dressing.advice", "cagan_theano.dressing.dress",
+    "cagan_theano.model", "cagan_theano.options", "cagan_theano.training", "cagan_theano.evaluation",
+    "cagan_theano.figures", "cagan_theano.dressing", "cagan_theano.interop", "cagan_theano.studies",
+    "cagan_theano.benchmarks", "cagan_theano.cli", "cagan_theano.__main__",
 )  # fmt: skip
 
 

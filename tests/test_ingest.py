@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from cagan_theano.learning.samples import choose_held_out
+from cagan_theano.training.preview import choose_held_out
 from data_prep.__main__ import cli
 from data_prep.store import PhotoFile, PhotoWriter
 

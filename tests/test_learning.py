@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from conftest import tiny_config, write_tiny_photos
 
-from cagan_theano.learning.samples import choose_held_out, scores
-from cagan_theano.learning.trainer import Trainer
 from cagan_theano.model import Model
+from cagan_theano.training.engine import Engine
+from cagan_theano.training.preview import choose_held_out, scores
 from data_prep.store import PhotoFile
 
 STEPS, SEEDS = 600, (0, 1)
@@ -25,7 +25,7 @@ def photos(tmp_path_factory):
 
 def train(photos, held_out, backend, seed):
     """The held-out scores before and after a training."""
-    trainer = Trainer(tiny_config(learning_rate=1e-3, seed=seed), photos, backend)
+    trainer = Engine(tiny_config(learning_rate=1e-3, seed=seed), photos, backend)
     model = Model(trainer.config, trainer.networks.G, backend)
     before = scores(held_out, model.swap(held_out.x_i, held_out.y_i, held_out.y_j))
     for _ in range(STEPS):

@@ -5,7 +5,7 @@ import pytest
 from network_toys import evaluate, random_images, small_config
 
 from cagan_theano.compat import aesara
-from cagan_theano.learning import losses
+from cagan_theano.method import losses
 
 pytestmark = pytest.mark.both_environments
 FIELDS = pytest.mark.parametrize("field", ["mean", "sum"])

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
 from cagan_theano.evaluation import held_out, measures, metrics
-from cagan_theano.learning.samples import choose_held_out
+from cagan_theano.training.preview import choose_held_out
 from data_prep.store import PhotoFile, PhotoWriter
 
 H, W, ROWS = 48, 32, 5

@@ -13,8 +13,7 @@ from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.config import AVERAGE
 from cagan_theano.dressing.dress import fit_photo
 from cagan_theano.dressing.paste import cut_out, paste
-from cagan_theano.learning.functions import build_networks
-from cagan_theano.learning.trainer import values_of
+from cagan_theano.network.networks import build_networks, values_of
 from data_prep.picture import MAX_PIXELS, open_rgb, read_picture
 
 CONFIG = tiny_config(height=16, width=16, g_widths=(8, 8, 10, 10), d_widths=(8, 8, 10, 10))

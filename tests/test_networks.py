@@ -15,11 +15,11 @@ from network_toys import (
 from cagan_theano.backends import choose_backend
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.learning.functions import build_networks
 from cagan_theano.network import dropout, layers
 from cagan_theano.network.discriminator import Discriminator
 from cagan_theano.network.encoder import EncoderLayer
 from cagan_theano.network.generator import DecoderLayer, Generator
+from cagan_theano.network.networks import build_networks
 
 BOTH = pytest.mark.both_environments
 FIGURE_3_ENCODER = [(64, 64, 48), (128, 32, 24), (256, 16, 12), (512, 8, 6)]

@@ -6,9 +6,9 @@ from network_toys import at, evaluate, small_config
 from test_updates import GARMENTS, Case
 
 from cagan_theano.compat import aesara
-from cagan_theano.learning.batches import Batch
-from cagan_theano.learning.functions import losses_of_D, losses_of_G
-from cagan_theano.learning.sampling import Sampler
+from cagan_theano.method.minibatch import Batch
+from cagan_theano.method.updates import losses_of_D, losses_of_G
+from cagan_theano.training.sampler import Sampler
 
 COMPANIES = {
     "masked": dict(mask="overwrite", mismatch="apart", augmentation="mirror+crop"),

@@ -8,12 +8,12 @@ import pytest
 from network_toys import small_config
 
 from cagan_theano.config import Config
-from cagan_theano.learning.sampling import Sampler
-from cagan_theano.learning.train import train
 from cagan_theano.network.discriminator import Discriminator
 from cagan_theano.network.generator import Generator
 from cagan_theano.presets import PRESETS
 from cagan_theano.studies.plan import read_plan
+from cagan_theano.training.command import train
+from cagan_theano.training.sampler import Sampler
 
 # receptive field and logits at 128x96, computed by hand from the layers of each D
 FIELDS = {

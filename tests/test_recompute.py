@@ -7,8 +7,9 @@ from network_toys import small_config
 jax = pytest.importorskip("jax")
 from cagan_theano.backends import choose_backend, devices, lowering, native  # noqa: E402
 from cagan_theano.backends import jax as jax_module  # noqa: E402
-from cagan_theano.learning import sampling  # noqa: E402
-from cagan_theano.learning.functions import build_networks, compile_functions  # noqa: E402
+from cagan_theano.method.updates import compile_functions  # noqa: E402
+from cagan_theano.network.networks import build_networks  # noqa: E402
+from cagan_theano.training.sampler import Sampler  # noqa: E402
 
 pytestmark = pytest.mark.both_environments
 SIZES = dict(g_widths=(8, 12, 16, 20), d_widths=(8, 12, 16, 20), height=64, width=48, batch_size=4)
@@ -37,7 +38,7 @@ def trained(photos, config, monkeypatch):
     with monkeypatch.context() as spied:
         spied.setattr(devices.Placement, "compiled", spying)
         functions = compile_functions(networks, photos, config, choose_backend("jax", "cpu"))
-        sampler = sampling.Sampler(config, photos.garment[:])
+        sampler = Sampler(config, photos.garment[:])
         for _ in range(2):
             functions.update(sampler.draw())
     jitted, shapes = calls[-1]

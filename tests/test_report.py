@@ -19,9 +19,9 @@ from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io.command import main
 from cagan_theano.io.metadata import SHOT
-from cagan_theano.learning.run_folder import RunFolder
-from cagan_theano.learning.train import train
 from cagan_theano.studies import report
+from cagan_theano.training.command import train
+from cagan_theano.training.run_folder import RunFolder
 from data_prep.photoshoot import shoot
 
 EVIL = "<script>alert('x')</script> & \"quotes\""
@@ -316,7 +316,7 @@ def test_curves_of_stored_results_have_losses_and_held_out_scores(tmp_path, monk
     (tmp_path / "training.json").write_text(json.dumps({"points": points, "samples": samples}))
     drawn = []
     monkeypatch.setattr(
-        "cagan_theano.learning.samples.loss_curves", lambda log, title: drawn.append(log) or b"\x89PNG"
+        "cagan_theano.training.preview.loss_curves", lambda log, title: drawn.append(log) or b"\x89PNG"
     )
     (curve,) = report.curves_of(report.Files(), None, tmp_path)
     assert drawn == [points + samples] and "held-out scores" in curve["title"]

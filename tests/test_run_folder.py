@@ -12,7 +12,7 @@ import pytest
 from conftest import tiny_config
 
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
-from cagan_theano.learning.run_folder import RunFolder
+from cagan_theano.training.run_folder import RunFolder
 
 CONFIG = tiny_config()
 PART = ".step_0000001.h5.ab12cd_9.part"  # as `atomic_file` names them
@@ -123,7 +123,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
 def test_the_lock_goes_with_the_process_that_holds_it(tmp_path):
     folder = born(tmp_path / "run", 0)
     code = (
-        "import sys, time; from cagan_theano.learning.run_folder import RunFolder\n"
+        "import sys, time; from cagan_theano.training.run_folder import RunFolder\n"
         "with RunFolder(sys.argv[1]): print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen(

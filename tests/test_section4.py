@@ -6,11 +6,11 @@ from network_toys import evaluate, loop_convolution, random_images, small_config
 from test_gradients import float64, points, verify  # noqa: F401
 
 from cagan_theano.config import Config
-from cagan_theano.learning import texture
-from cagan_theano.learning.functions import build_networks
+from cagan_theano.method import texture
 from cagan_theano.network import gabor
 from cagan_theano.network.encoder import ArticleEncoder, EncoderLayer
 from cagan_theano.network.layers import Parameters
+from cagan_theano.network.networks import build_networks
 from cagan_theano.network.texture import descriptors
 
 

@@ -15,10 +15,10 @@ from conftest import tiny_config, write_tiny_photos
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.io.signals import Signals
-from cagan_theano.learning import train as command
-from cagan_theano.learning.loop import FileLoop
-from cagan_theano.learning.run_folder import RunFolder
-from cagan_theano.learning.trainer import Trainer
+from cagan_theano.training import command
+from cagan_theano.training.engine import Engine
+from cagan_theano.training.loop import FileLoop
+from cagan_theano.training.run_folder import RunFolder
 from data_prep.store import PhotoFile, PhotoWriter
 
 CONFIG = tiny_config(g_widths=(8, 8, 10, 10), d_widths=(8, 8, 10, 10), batch_size=2, steps=4)
@@ -38,7 +38,7 @@ def only_trainer(data, jax_backend):
     with PhotoFile(data) as file:
         photos = file.split("train")
         photos = dataclasses.replace(photos, x=photos.x.load(), y=photos.y.load(), mask=None)
-    trainer = Trainer(CONFIG, photos, jax_backend)
+    trainer = Engine(CONFIG, photos, jax_backend)
     return trainer, trainer.state()
 
 
@@ -127,7 +127,7 @@ def go(trainer, only_trainer, data, monkeypatch):
         trainer.config = config
         return trainer
 
-    monkeypatch.setattr(command, "Trainer", newborn)
+    monkeypatch.setattr(command, "Engine", newborn)
 
     def invoke(run, *options):
         words = ["--data", str(data), "--run", str(run), *OPTIONS]

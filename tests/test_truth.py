@@ -17,13 +17,16 @@ from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.compat import abstract_conv, aesara
 from cagan_theano.config import Config
 from cagan_theano.interop import convert, golden
-from cagan_theano.learning import batches, losses, sampling, train
-from cagan_theano.learning.adam import left
-from cagan_theano.learning.batches import Batch
-from cagan_theano.learning.functions import build_networks, compile_functions, losses_of_G
-from cagan_theano.learning.photos import read_photos
-from cagan_theano.learning.trainer import Trainer, values_of
+from cagan_theano.method import losses, minibatch
+from cagan_theano.method.adam import left
+from cagan_theano.method.minibatch import Batch
+from cagan_theano.method.updates import compile_functions, losses_of_G
 from cagan_theano.model import load
+from cagan_theano.network.networks import build_networks, values_of
+from cagan_theano.training import command
+from cagan_theano.training.data import read_photos
+from cagan_theano.training.engine import Engine
+from cagan_theano.training.sampler import Sampler
 from data_prep.store import PhotoFile
 
 TRUTH = dict(gamma_adv=0.0, gamma_c=0.0, gamma_truth=10.0, gamma_region=1.0, gamma_detail=5.0)
@@ -97,7 +100,7 @@ def test_the_region_is_what_either_garment_covers():
     rng, config = np.random.default_rng(0), small_config()
     one, other = rng.integers(0, 256, (2, 2, 32, 32, 1), dtype=np.uint8)
     one[0, 0, :4, 0], other[0, 0, :4, 0] = (127, 128, 127, 0), (127, 0, 128, 0)
-    made = evaluate(lambda a, b: batches.union(a, b, config), one, other)
+    made = evaluate(lambda a, b: minibatch.union(a, b, config), one, other)
     assert made.shape == (2, 1, 32, 32) and made[0, 0, 0, :4].tolist() == [0, 1, 1, 0]
     for n, r, c in np.ndindex(2, 32, 32):
         assert made[n, 0, r, c] == (one[n, r, c, 0] > 127.5 or other[n, r, c, 0] > 127.5)
@@ -134,7 +137,7 @@ def triples(m=6):
 
 @pytest.mark.both_environments
 def test_each_triple_serves_both_ways():
-    sampler = sampling.Sampler(small_config(batch_size=12, gamma_truth=1.0), GARMENTS, triples())
+    sampler = Sampler(small_config(batch_size=12, gamma_truth=1.0), GARMENTS, triples())
     draw, n = sampler.draw(), len(GARMENTS)
     seen = {(i, j, p, t) for i, j, p, t in zip(draw.i, draw.j, draw.person, draw.truth)}
     there = {(m, m + 2, m, n + m) for m in range(6)}
@@ -155,7 +158,7 @@ STREAMS = {  # of 20 minibatches, before there were options of ours
 @pytest.mark.parametrize("digest", STREAMS)
 def test_options_that_are_off_draw_nothing(digest):
     config = small_config(batch_size=6, seed=3, **STREAMS[digest])
-    sampler, found = sampling.Sampler(config, GARMENTS, triples()), hashlib.sha256()
+    sampler, found = Sampler(config, GARMENTS, triples()), hashlib.sha256()
     for _ in range(20):
         draw = sampler.draw()
         assert draw[6:] == (None,) * 8
@@ -165,13 +168,13 @@ def test_options_that_are_off_draw_nothing(digest):
 
 @pytest.mark.both_environments
 def test_tone_is_drawn_for_each_sample_and_within_its_range():
-    sampler = sampling.Sampler(small_config(batch_size=6, augmentation="tone"), GARMENTS)
+    sampler = Sampler(small_config(batch_size=6, augmentation="tone"), GARMENTS)
     draws = [sampler.draw() for _ in range(50)]
     tones = np.concatenate([[d.tone_x, d.tone_y] for d in draws], axis=1)
     assert tones.dtype == np.float32 and len(np.unique(tones[0, :, 3])) == 300
     change = np.concatenate([np.log(tones[..., :4]), tones[..., 4:]], axis=-1)
     reach = np.abs(change).max(axis=(0, 1))
-    assert (reach <= sampling.TONES * (1 + 1e-5)).all() and (reach > 0.9 * sampling.TONES).all()
+    assert (reach <= minibatch.TONES * (1 + 1e-5)).all() and (reach > 0.9 * minibatch.TONES).all()
     assert (tones[0] != tones[1]).all()
 
 
@@ -186,7 +189,7 @@ def test_tone_is_the_formula():
     pixels = rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     pixels[0, 0, 0], pixels[0, 0, 1] = 0, 255
     tone = np.float32([[1.05, 0.95, 1, 1.2, 0.03], [1, 1, 1, 1, 0]])
-    made = evaluate(lambda p, t: batches.toned(batches.to_graph(p, config), t), pixels, tone)
+    made = evaluate(lambda p, t: minibatch.toned(minibatch.to_graph(p, config), t), pixels, tone)
     for n in range(2):
         expected = 2 * loop_tone(pixels[n].astype(float), tone[n]).transpose(2, 0, 1) - 1
         np.testing.assert_allclose(made[n], expected, atol=2e-6)
@@ -230,7 +233,7 @@ def loop_batch(photos, draw, config):
 def test_the_compiled_update_takes_the_truth_that_loops_take(data, jax_backend):
     """x_i, truth and region get the same flip and shift; rows are those of either way."""
     config = configured(**ALL)
-    trainer = Trainer(config, photos := photos_of(data, config), jax_backend)
+    trainer = Engine(config, photos := photos_of(data, config), jax_backend)
     while True:  # until it has pictures of every kind
         draw = trainer.sampler.draw()
         kinds = draw.mirror == 1, draw.person >= 12
@@ -291,7 +294,7 @@ def test_weights_of_0_leave_their_networks_out_of_the_graph():
 def only_trainer(data, jax_backend):
     """A trainer on true swaps alone, with moving averages, and its first state."""
     config = configured(**TRUTH, average=0.9, learning_rate_decay=0.5, steps=80)
-    trainer = Trainer(config, photos_of(data, config), jax_backend)
+    trainer = Engine(config, photos_of(data, config), jax_backend)
     return trainer, trainer.state()
 
 
@@ -332,7 +335,7 @@ def test_the_averages_are_those_of_numpy(trainer):
 def test_averages_begin_at_the_weights_that_training_starts_from(trainer):
     state = trainer.state()
     other = {name: value + 1 for name, value in state["G"].items()}
-    trainer.start_from(other, state["D"])
+    trainer.load(other, state["D"])
     for name, value in values_of(trainer.G.params).items():
         np.testing.assert_array_equal(value, other[name])
 
@@ -359,7 +362,7 @@ def same(a, b):
 def test_resumes_with_all_options_are_the_same_to_the_bit(data, jax_backend, tmp_path):
     config = configured(**ALL)
     photos = photos_of(data, config)
-    whole, resumed = (Trainer(config, photos, jax_backend) for _ in range(2))
+    whole, resumed = (Engine(config, photos, jax_backend) for _ in range(2))
     told = [whole.advance() for _ in range(3)]
     save_checkpoint(tmp_path / "middle.h5", Checkpoint(config, **whole.state()))
     told = [whole.advance() for _ in range(3)]
@@ -420,7 +423,7 @@ def test_data_that_cannot_serve_are_refused(tmp_path, changes, message):
     words = ["--data", path, "--run", tmp_path / "run", "--gamma-truth", "1", "--gamma-region",
              region, "--batch-size", "4", "--device", "cpu"]  # fmt: skip
     with pytest.raises(ValueError) as caught:
-        CliRunner().invoke(train.train, list(map(str, words)), catch_exceptions=False)
+        CliRunner().invoke(command.train, list(map(str, words)), catch_exceptions=False)
     assert message in str(caught.value) and "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
 
@@ -428,7 +431,7 @@ def test_data_that_cannot_serve_are_refused(tmp_path, changes, message):
 def test_a_library_user_s_photos_without_true_swaps_are_refused(tiny_photos, jax_backend):
     for photos in (tiny_photos, dataclasses.replace(tiny_photos, triples=None)):
         with pytest.raises(ValueError, match="contains no true swaps"):
-            Trainer(small_config(gamma_detail=1.0), photos, jax_backend)
+            Engine(small_config(gamma_detail=1.0), photos, jax_backend)
     config = small_config(gamma_region=1.0)
     with pytest.raises(ValueError, match="gamma_region needs masks"):
         compile_functions(build_networks(config), SimpleNamespace(mask=None), config, jax_backend)
@@ -453,7 +456,7 @@ def test_what_is_ours_is_off_and_named():
     ours = Config(**ALL).ours()
     assert set(ours) == set(ALL) - {"mismatch", "mask", "steps"}
     assert Config(**ALL).without_ours().ours() == []
-    shown = CliRunner().invoke(train.train, ["--help"]).output
+    shown = CliRunner().invoke(command.train, ["--help"]).output
     assert " ".join(shown.split()).count("not the paper's; ours:") == 17
     with pytest.raises(ValueError, match="gamma_truth is ours"):
         golden.configuration('{"gamma_truth": 1}')

@@ -5,9 +5,11 @@ import pytest
 from network_toys import at, evaluate, loop_adam, small_config
 
 from cagan_theano.compat import aesara
-from cagan_theano.learning import batches, sampling
-from cagan_theano.learning.adam import Adam
-from cagan_theano.learning.functions import build_networks, compile_functions
+from cagan_theano.method import minibatch
+from cagan_theano.method.adam import Adam
+from cagan_theano.method.updates import compile_functions
+from cagan_theano.network.networks import build_networks
+from cagan_theano.training.sampler import Sampler
 
 BOTH = pytest.mark.both_environments
 GARMENTS = np.array([0, 0, 0, 1, 1, 2, 2, 2])
@@ -73,7 +75,7 @@ def test_weight_decay_pulls_kernels_and_nothing_else_to_0():
 
 @BOTH
 def test_j_shows_another_garment():
-    sampler = sampling.Sampler(small_config(batch_size=6), GARMENTS)
+    sampler = Sampler(small_config(batch_size=6), GARMENTS)
     for _ in range(200):
         draw = sampler.draw()
         assert (GARMENTS[draw.i] != GARMENTS[draw.j]).all()
@@ -84,7 +86,7 @@ def test_j_shows_another_garment():
 
 @BOTH
 def test_apart_draws_the_mismatched_article_by_itself():
-    sampler = sampling.Sampler(small_config(batch_size=6, mismatch="apart"), GARMENTS)
+    sampler = Sampler(small_config(batch_size=6, mismatch="apart"), GARMENTS)
     draws = [sampler.draw() for _ in range(50)]
     assert any((d.j != d.k).any() for d in draws)
     assert all((GARMENTS[d.i] != GARMENTS[d.k]).all() for d in draws)
@@ -93,7 +95,7 @@ def test_apart_draws_the_mismatched_article_by_itself():
 @BOTH
 def test_a_restored_sampler_goes_on_as_it_would_have():
     config = small_config(augmentation="mirror+crop")
-    one, other = sampling.Sampler(config, GARMENTS), sampling.Sampler(config, GARMENTS)
+    one, other = Sampler(config, GARMENTS), Sampler(config, GARMENTS)
     one.draw()
     other.restore(one.state())
     for _ in range(5):
@@ -105,7 +107,7 @@ def test_a_restored_sampler_goes_on_as_it_would_have():
 
 @BOTH
 def test_dropout_has_seeds_of_its_own_and_changes_no_other_draw():
-    plain, dropped = (sampling.Sampler(small_config(dropout=d), GARMENTS) for d in (0, 0.5))
+    plain, dropped = (Sampler(small_config(dropout=d), GARMENTS) for d in (0, 0.5))
     one, other = plain.draw(), dropped.draw()
     assert all(np.array_equal(a, b) for a, b in zip(one[:6], other[:6]))
     assert other.seeds.dtype == np.uint32 and len(np.unique(other.seeds)) == 4 and one.seeds is None
@@ -118,15 +120,15 @@ def test_dropout_has_seeds_of_its_own_and_changes_no_other_draw():
 @BOTH
 def test_too_few_photos_are_refused():
     with pytest.raises(ValueError, match="fewer than a batch"):
-        sampling.Sampler(small_config(batch_size=16), GARMENTS)
+        Sampler(small_config(batch_size=16), GARMENTS)
     with pytest.raises(ValueError, match="one garment"):
-        sampling.Sampler(small_config(), np.zeros(8))
+        Sampler(small_config(), np.zeros(8))
 
 
 @BOTH
 def test_shifts_are_drawn_up_to_a_sixteenth_both_ways():
     config = small_config(augmentation="crop", batch_size=6, height=48, width=80)
-    sampler = sampling.Sampler(config, GARMENTS)
+    sampler = Sampler(config, GARMENTS)
     draws = [sampler.draw() for _ in range(60)]
     for shifts, reach in (([d.dy for d in draws], 3), ([d.dx for d in draws], 5)):
         assert set(np.ravel(shifts)) == set(range(-reach, reach + 1))
@@ -141,7 +143,7 @@ def test_augmentation_is_the_loop(augmentation):
     none = np.zeros(2, np.int32)
 
     def graph(pixels, mirror, dy, dx):
-        return batches.augment(pixels, sampling.Indices(none, none, none, mirror, dy, dx), config)
+        return minibatch.augment(pixels, minibatch.Indices(none, none, none, mirror, dy, dx), config)
 
     made = evaluate(graph, pixels, mirror, dy, dx)
     for n in range(2):
@@ -159,7 +161,7 @@ def test_augmentation_is_the_loop(augmentation):
 def test_levels_become_numbers_from_minus_1_to_1():
     pixels = np.zeros((2, 32, 32, 3), np.uint8)
     pixels[0, 0, 0], pixels[1, 2, 3] = 255, (0, 51, 255)
-    made = evaluate(lambda p: batches.to_graph(p, small_config()), pixels)
+    made = evaluate(lambda p: minibatch.to_graph(p, small_config()), pixels)
     assert made.shape == (2, 3, 32, 32) and made.min() == -1 and made.max() == 1
     np.testing.assert_allclose(made[1, :, 2, 3], [-1, -0.6, 1], atol=1e-6)
 
@@ -174,7 +176,7 @@ class Case:
         self.config = small_config(init_std=0.1, learning_rate=1e-3, **changes)
         self.networks = build_networks(self.config, 0)
         self.functions = compile_functions(self.networks, photos, self.config, backend)
-        self.sampler = sampling.Sampler(self.config, photos.garment[:])
+        self.sampler = Sampler(self.config, photos.garment[:])
         self.start = self.values()
 
     def variables(self):

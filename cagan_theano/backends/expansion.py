@@ -7,7 +7,8 @@ cost explodes with the number of layers.
 from typing import Any
 
 from cagan_theano.compat import aesara
-from cagan_theano.network.layers import FusedOp, Variable
+from cagan_theano.network.fused import FusedOp
+from cagan_theano.network.layers import Variable
 
 FIRST = -0.01  # position before all rewrites of Aesara
 

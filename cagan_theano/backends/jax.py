@@ -18,8 +18,8 @@ from cagan_theano.backends import devices as placing
 from cagan_theano.backends.expansion import inline_fused_ops
 from cagan_theano.backends.recompute import ControlDependency, RecomputedNorm, recomputing
 from cagan_theano.compat import abstract_conv, aesara
-from cagan_theano.learning.adam import AdamStep
-from cagan_theano.network.layers import FusedInstanceNorm, Variable
+from cagan_theano.network.fused import AdamStep, FusedInstanceNorm
+from cagan_theano.network.layers import Variable
 
 if TYPE_CHECKING:
     from jax import Array

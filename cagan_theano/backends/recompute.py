@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from cagan_theano.compat import abstract_conv, aesara
-from cagan_theano.network.layers import FusedInstanceNorm, Variable
+from cagan_theano.network.fused import FusedInstanceNorm
+from cagan_theano.network.layers import Variable
 
 LAST = 1000  # position after all rewrites of Aesara
 CONVOLUTIONS = abstract_conv.AbstractConv2d, abstract_conv.AbstractConv2d_gradInputs

@@ -18,7 +18,7 @@ import numpy as np
 
 from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.io.color import empty_pictures
-from cagan_theano.learning.swaps import images_to_network
+from cagan_theano.method.swap import images_to_network
 
 MATMUL = {"cpu": 2048, "gpu": 8192}  # side of the matrices
 
@@ -55,9 +55,10 @@ class Inputs:
 def ours(inputs: Inputs, task: str, settings: dict):
     """A function without arguments that performs the task with this package and returns its outputs."""
     from cagan_theano.backends import choose_backend
-    from cagan_theano.learning.functions import build_networks, swap_function
-    from cagan_theano.learning.sampling import Indices, PhotoArrays
-    from cagan_theano.learning.trainer import Trainer, check_weights, set_values
+    from cagan_theano.method.minibatch import Indices, PhotoArrays
+    from cagan_theano.method.updates import set_values, swap_function
+    from cagan_theano.network.networks import build_networks, check_weights
+    from cagan_theano.training.engine import Engine
 
     name = settings.pop("backend", "jax")
     settings = {key: int(v) if v.isdecimal() else v for key, v in settings.items()}
@@ -72,8 +73,8 @@ def ours(inputs: Inputs, task: str, settings: dict):
         pictures = inputs.pictures()
         return lambda: np.asarray(function(*pictures)[2])
     photos = PhotoArrays(inputs.x, inputs.y, None, garment=np.arange(len(inputs.x), dtype=np.int32))
-    trainer = Trainer(inputs.config, photos, backend)
-    trainer.start_from(inputs.checkpoint.G, inputs.checkpoint.D)
+    trainer = Engine(inputs.config, photos, backend)
+    trainer.load(inputs.checkpoint.G, inputs.checkpoint.D)
     zeros = np.zeros_like(inputs.i)
     rows = Indices(inputs.i, inputs.j, inputs.j, zeros, zeros, zeros)
     return lambda: np.array(list(trainer.functions.update(rows).values()))

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from cagan_theano import weights
 from cagan_theano.backends import cache
+from cagan_theano.io.color import Pixels
 from cagan_theano.io.metadata import SHOT
-from cagan_theano.learning.sampling import Pixels
-from cagan_theano.learning.swaps import Swap
+from cagan_theano.method.swap import Swap
 
 HELD_OUT = 24
 """Held-out pairs rendered for the figures if none are shipped at the required size."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cagan_theano.learning.scores import Columns, Numbers, Statistic
+from cagan_theano.training.scores import Columns, Numbers, Statistic
 
 CONFIDENCE = 0.95
 PERCENT = f"{100 * CONFIDENCE:.0f} %"

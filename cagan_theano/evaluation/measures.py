@@ -15,8 +15,8 @@ from cagan_theano.dressing.dress import cut_out_worn
 from cagan_theano.evaluation import held_out, metrics
 from cagan_theano.evaluation.held_out import HeldOutSplit, Model, Swaps
 from cagan_theano.evaluation.interval import Measured, difference
-from cagan_theano.learning.sampling import MASK_LEVEL, Pixels
-from cagan_theano.learning.scores import (
+from cagan_theano.io.color import MASK_LEVEL, Pixels
+from cagan_theano.training.scores import (
     SCORES,
     Columns,
     Mask,

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 from skimage.metrics import structural_similarity
 
-from cagan_theano.learning.sampling import Pixels
-from cagan_theano.learning.scores import Mask, Numbers
+from cagan_theano.io.color import Pixels
+from cagan_theano.training.scores import Mask, Numbers
 
 CHANGE_LEVEL = 8 / 255
 """A pixel counts as changed if a channel of truth and input differs by more than this."""

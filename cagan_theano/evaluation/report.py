@@ -26,8 +26,8 @@ from cagan_theano.io.files import write_atomically
 from cagan_theano.io.image import encode_image
 from cagan_theano.io.page import data_uri, render
 from cagan_theano.io.text import printable
-from cagan_theano.learning.run_folder import RunFolder
-from cagan_theano.learning.samples import loss_curves, spaced
+from cagan_theano.training.preview import loss_curves, spaced
+from cagan_theano.training.run_folder import RunFolder
 
 STRIP = {"y_i": "y_i", "x_i": "x_i", "alpha": "alpha", "x_ij": OURS, "truth": "truth",
          "recoloring": "recoloring", "y_j": "y_j"}  # fmt: skip

@@ -280,7 +280,7 @@ def drawing(figure, across, up, tall):
 def command(checkpoint, out):
     """Make Figure 3: the layers of G and D with their actual sizes."""
     from cagan_theano.checkpoint import load_checkpoint
-    from cagan_theano.learning.functions import sized_networks
+    from cagan_theano.network.networks import sized_networks
 
     stored = load_checkpoint(checkpoint)
     config = stored.config

@@ -156,7 +156,7 @@ def difference(checkpoint, model) -> float:
     """The largest difference between the outputs of an ONNX model and of our swap, all in [-1, 1]."""
     from cagan_theano.backends import choose_backend
     from cagan_theano.interop import onnx_network
-    from cagan_theano.learning.functions import compile_swap
+    from cagan_theano.method.updates import compile_swap
     from cagan_theano.model import load_generator
 
     n, height, width = CHECKED

@@ -346,7 +346,7 @@ def build_networks(config: Config, seed: int | None = None) -> Networks:
 
 
 class Trainer:
-    """G, D, their optimizers and the step of `cagan_theano.learning.functions.compile_functions`.
+    """G, D, their optimizers and the step of `cagan_theano.method.updates.compile_functions`.
 
     networks: moved to `device` and `dtype` in place.  channels_last: memory format of the weights.
     compiled: a mode of torch.compile such as "default"; None: eager.

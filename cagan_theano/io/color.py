@@ -5,6 +5,11 @@ Lab: bytes L * 255 / 100, a + 128, b + 128, which cover all of sRGB.
 """
 
 import numpy as np
+from numpy.typing import NDArray
+
+MASK_LEVEL = 127  # mask values above this are garment
+
+Pixels = NDArray[np.uint8]
 
 
 def encode(images: np.ndarray, color: str = "rgb") -> np.ndarray:

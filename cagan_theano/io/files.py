@@ -225,3 +225,12 @@ def _sync(path, ignored):
 def _unwritable(path, error):
     reason = error.strerror or str(error).splitlines()[0]
     return type(error)(f"{path}: cannot be written ({reason}); free some space or choose another folder")
+
+
+@contextlib.contextmanager
+def naming(path):
+    """Prefix the message of a ValueError with the file's path."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cagan_theano.compat import OpFromGraph, abstract_conv, aesara
+from cagan_theano.compat import abstract_conv, aesara
+from cagan_theano.network.fused import FusedInstanceNorm
 
 at = aesara.tensor
 
@@ -227,39 +228,6 @@ class BatchNorm(InstanceNorm):
         """Apply to x of size `shape`, followed by an activation or none (None)."""
         y = self.formula(x, self.gain, self.shift)
         return y if activation is None else activation(y)
-
-
-class FusedOp(OpFromGraph):
-    """An expression as a single operation, which a back end may implement with its own kernel.
-
-    attributes: the expression's constants, passed to the kernel.  A back end without a kernel inlines
-    the inner graph (`backends.expansion`).
-    """
-
-    attributes: tuple[float, ...] | None = None
-
-    def infer_shape(self, fgraph: Any, node: Any, shapes: list[Any]) -> list[Any]:
-        """The n-th output has the shape of the n-th input.
-
-        OpFromGraph's own version copies the whole graph upstream, which takes half of Aesara's
-        compilation time.
-        """
-        return shapes[: len(node.outputs)]
-
-
-class FusedInstanceNorm(FusedOp):
-    """Norm and activation, (x[, gain, shift]) -> y.
-
-    attributes: (epsilon, slope of the activation below 0; 1 means no activation).  backward: whether
-    this is the gradient (x[, gain, shift], y, dy) -> (dx[, d gain, d shift]), whose inner graph Aesara
-    derived.
-    """
-
-    backward = False
-
-    def _recompute_lop_op(self) -> None:
-        super()._recompute_lop_op()
-        self._lop_op.attributes, self._lop_op.backward = self.attributes, True
 
 
 def relu(x: Variable) -> Variable:

@@ -22,11 +22,10 @@ from cagan_theano.evaluation.interval import within
 from cagan_theano.evaluation.measures import MEASURES, OURS
 from cagan_theano.io import metadata
 from cagan_theano.io.command import Command, Output
-from cagan_theano.io.files import digest_of, write_atomically
+from cagan_theano.io.files import digest_of, naming, write_atomically
 from cagan_theano.io.text import one_line
-from cagan_theano.learning.scores import OLD_SCORES, SCORES, condensed_log, log_lines
-from cagan_theano.learning.training import naming
 from cagan_theano.studies import document, study, verdicts
+from cagan_theano.training.scores import OLD_SCORES, SCORES, condensed_log, log_lines
 
 CONTROLLED = 40
 """People with one change at a time."""
@@ -144,7 +143,7 @@ def condensed(path):
     points: [{step, mean of each loss since the previous point}]; samples: the held-out scores.
     Raises ValueError for a file without training steps, OSError.
     """
-    from cagan_theano.learning.run_folder import parse_log
+    from cagan_theano.training.run_folder import parse_log
 
     lines = log_lines(list(parse_log(Path(path).read_text("utf-8", "replace"))))
     if not lines:

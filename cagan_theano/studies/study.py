@@ -12,7 +12,7 @@ from cagan_theano.evaluation.interval import PERCENT
 from cagan_theano.io import sheet
 from cagan_theano.io.color import as_bytes
 from cagan_theano.io.text import literal, one_line
-from cagan_theano.learning.scores import log_lines, score_names
+from cagan_theano.training.scores import log_lines, score_names
 
 BETTER = {
     "inside": "lower",

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from cagan_theano import weights
 from cagan_theano.config import Config
 from cagan_theano.evaluation import held_out
-from cagan_theano.learning.run_folder import RunFolder
+from cagan_theano.training.run_folder import RunFolder
 
 SAMPLES = 10
 """Number of times that held-out scores are logged during a training."""

@@ -33,7 +33,7 @@ from tqdm import tqdm  # noqa: E402
 
 from cagan_theano.checkpoint import contents_sha256, load_checkpoint  # noqa: E402
 from cagan_theano.io.files import is_temporary  # noqa: E402
-from cagan_theano.learning.run_folder import NAMES, RunFolder  # noqa: E402
+from cagan_theano.training.run_folder import NAMES, RunFolder  # noqa: E402
 
 KEEP = 3  # the training command's default
 DAY = 86400

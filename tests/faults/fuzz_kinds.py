@@ -14,7 +14,7 @@ import safetensors.numpy
 from matplotlib.cbook import is_math_text
 from PIL import Image
 
-import cagan_theano.learning.train  # noqa: F401  (before any case: importing Aesara runs the compiler)
+import cagan_theano.training.command  # noqa: F401  (before any case: importing Aesara runs the compiler)
 from cagan_theano.backends import native
 from cagan_theano.checkpoint import (
     Checkpoint,
@@ -28,10 +28,10 @@ from cagan_theano.evaluation import report
 from cagan_theano.interop import conformance, convert
 from cagan_theano.interop.vectors import Vectors, read_vectors, write_vectors
 from cagan_theano.io.text import literal
-from cagan_theano.learning.run_folder import RunFolder
-from cagan_theano.learning.sampling import Sampler
 from cagan_theano.studies import claims, study, verdicts
 from cagan_theano.studies.plan import read_plan
+from cagan_theano.training.run_folder import RunFolder
+from cagan_theano.training.sampler import Sampler
 from data_prep.ingest import find
 from data_prep.layouts import LAYOUTS, detect
 from data_prep.picture import decode_labels, read_picture

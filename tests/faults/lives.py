@@ -101,9 +101,9 @@ class Forks:
     """Starts the training command in forks of this process, without importing anything again."""
 
     def __init__(self):
-        from cagan_theano.learning import train
+        from cagan_theano.training import command
 
-        self.command = train
+        self.command = command
 
     def prepare(self):
         """In the fork, before the command: put what takes too long in the place of what it calls."""
@@ -142,7 +142,7 @@ class Forked(Forks):
         from cagan_theano.backends import Backend, native
         from cagan_theano.backends import jax as back_end
         from cagan_theano.compat import aesara
-        from cagan_theano.learning.trainer import Trainer
+        from cagan_theano.training.engine import Engine
         from data_prep.store import PhotoFile
 
         super().__init__()
@@ -153,7 +153,7 @@ class Forked(Forks):
         back_end.silence()
         mode = back_end.mode(back_end.Target(compiled=native.available()), Unplaced())
         backend = Backend("jax", "CPU", mode, lambda _: None)
-        self.trainer = Trainer(tiny_config(data), self.photos, backend)
+        self.trainer = Engine(tiny_config(data), self.photos, backend)
         maker = aesara.compile.function.types.FunctionMaker
         self.create, maker.create = maker.create, self._keeper()
         with contextlib.suppress(Prepared):
@@ -171,10 +171,10 @@ class Forked(Forks):
 
     def prepare(self):
         """The prepared trainer in the place of a new one."""
-        self.command.Trainer = self.trained
+        self.command.Engine = self.trained
 
     def trained(self, config, photos, backend):
-        """In a fork, in the place of `Trainer`: the prepared one, on the back end of this process."""
+        """In a fork, in the place of `Engine`: the prepared one, on the back end of this process."""
         assert np.array_equal(photos.x, self.photos.x) and np.array_equal(photos.y, self.photos.y)
         trainer = self.trainer
         assert config.replace(steps=1) == trainer.config.replace(steps=1)
@@ -197,17 +197,17 @@ class Light(Forks):
         # one figure for each run would be most of the work
         self.command.loss_curves = lambda *_: b"no curves"
         self.command.choose_backend = lambda *_, **__: Backend("none", "CPU", None, lambda _: None)
-        self.command.Trainer = arithmetic_trainer()
+        self.command.Engine = arithmetic_trainer()
 
 
 def arithmetic_trainer():
-    """A `Trainer` whose update is arithmetic: state, resume and random state are the real ones."""
-    from cagan_theano.learning.adam import Adam
-    from cagan_theano.learning.functions import build_networks
-    from cagan_theano.learning.sampling import Sampler
-    from cagan_theano.learning.trainer import Trainer
+    """An `Engine` whose update is arithmetic: state, resume and random state are the real ones."""
+    from cagan_theano.method.adam import Adam
+    from cagan_theano.network.networks import build_networks
+    from cagan_theano.training.engine import Engine
+    from cagan_theano.training.sampler import Sampler
 
-    class Arithmetic(Trainer):
+    class Arithmetic(Engine):
         def __init__(self, config, photos, backend):
             self.config, self.backend, self.photos = config, backend, photos
             self.sampler, self.step = Sampler(config, photos.garment), 0
@@ -215,7 +215,7 @@ def arithmetic_trainer():
             made = {name: Adam(net.params, config) for name, net in self.networks._asdict().items()}
             self.functions = SimpleNamespace(optimizers=made, average=None)
 
-        def update(self, name, indices):
+        def update(self, indices):
             pull = np.float32(self.photos.x[indices.i].mean() / 255 - self.photos.y[indices.j].mean())
             for variable in self._moments().values():
                 value = variable.get_value()

@@ -20,7 +20,7 @@ from tqdm import tqdm  # noqa: E402
 from cagan_theano.backends import choose_backend  # noqa: E402
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint  # noqa: E402
 from cagan_theano.config import Config  # noqa: E402
-from cagan_theano.learning.trainer import Trainer  # noqa: E402
+from cagan_theano.training.engine import Engine  # noqa: E402
 from data_prep.store import PhotoFile, PhotoWriter  # noqa: E402
 
 SIDE = 32
@@ -70,7 +70,7 @@ def main(steps):
     """Train on odd photos; exit code 1 if memory or open files grow, or a loss is not finite."""
     with tempfile.TemporaryDirectory(prefix="cagan_long_") as folder:
         photos = odd_photos(Path(folder) / "odd.h5")
-        trainer = Trainer(CONFIG, photos, choose_backend("jax", "cpu"))
+        trainer = Engine(CONFIG, photos, choose_backend("jax", "cpu"))
         (before, files), (after, files_after) = train(trainer, steps, folder)
     click.echo(
         f"{steps} steps: memory {before / 2**20:.1f} MiB after a fifth of them, "

@@ -114,7 +114,7 @@ def descend(
 ) -> tuple[Array, Array, Array]:
     """Adam's step (theta_t, m_t, v_t); the moments are updated in place if possible.
 
-    attributes: see `cagan_theano.learning.adam.AdamStep`.  theta is not updated in place: it is still
+    attributes: see `cagan_theano.method.adam.AdamStep`.  theta is not updated in place: it is still
     read elsewhere when its step is ready, and XLA would copy it twice.
     """
     names = "learning_rate", "beta1", "beta2", "epsilon", "uncorrected", "last", "falling"

@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cagan_theano.io.color import decode, encode
-from cagan_theano.learning.sampling import Pixels
+from cagan_theano.io.color import Pixels, decode, encode
 
 Images = NDArray[np.uint8 | np.float32 | np.float64]  # uint8, or float in [0, 1]
 Coding = NDArray[np.float32]
@@ -34,7 +33,7 @@ def swap_in_batches(
     """Run a compiled swap on any number of images; the last batch is padded with the last row.
 
     function: (x_i, y_i, y_j[, m_i]) -> alpha, x_tilde_ij, x_ij on arrays of `size` samples, see
-    `cagan_theano.learning.functions.compile_swap`.
+    `cagan_theano.method.updates.compile_swap`.
     images: x_i, y_i, y_j [N, H, W, 3], uint8 or float in [0, 1].  masks: m_i [N, H, W], uint8 or float
     in [0, 1], or None.  color: config.color.
     Raises ValueError if a result is NaN or infinite.

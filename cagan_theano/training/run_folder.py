@@ -26,7 +26,7 @@ from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io import metadata
 from cagan_theano.io.files import flush, is_temporary, unsupported, write_atomically, writing
-from cagan_theano.learning.events import EventFile
+from cagan_theano.training.events import EventFile
 
 NAMES = (
     "config.json",

@@ -4,16 +4,83 @@ A step transfers only the row indices of its minibatch and, with config.augmenta
 shifts and tones; the graph gathers the images.  Noise for D is transferred whole.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.learning.sampling import JUDGED, MASK_LEVEL, TONES, Indices, enlarged
+from cagan_theano.io.color import MASK_LEVEL, Pixels
 from cagan_theano.network.layers import Variable
+from data_prep.store import Triples
 
 at = aesara.tensor
+
+# largest changes of augmentation "tone", for values in [0, 1]: log gain of R, G, B, log gamma, brightness
+TONES = np.array([0.06, 0.06, 0.06, 0.2, 0.04])
+# what D takes in a step: its own real, fake and mismatched pair, and the fake of G's loss
+JUDGED = 4
+
+Array = NDArray[np.generic]
+RowNumbers = NDArray[np.int32]
+Field = TypeVar("Field")
+
+
+@dataclass(frozen=True)
+class PhotoArrays:
+    """The photos of a training in memory.
+
+    x, y: uint8 [n, H, W, 3]; mask: uint8 [n, H, W] or None; garment: int32 [n].
+    triples: the m true swaps if config.needs_truth, which follow the n photos in x, and their masks
+    in mask.
+    """
+
+    x: Pixels
+    y: Pixels
+    mask: Pixels | None
+    garment: RowNumbers
+    triples: Triples | None = None
+
+
+class Indices(NamedTuple, Generic[Field]):
+    """One minibatch: rows i, j, k and random changes, each int32 [N], or None if not used.
+
+    The fields are arrays or symbolic variables.
+
+    x_i, y_i are row i; y_j is row j != i; k is the article of the mismatched pair, equal to j unless
+    config.mismatch is "apart".  mirror is 0 or 1; dy, dx are shifts in pixels.
+    person, truth: with true swaps, the rows of x_i and of the true x_ij among the n + m images of
+    people; i, j, k are then the rows of the articles only.
+    mirror_y: like mirror, for y_j and y_k, unless config.mirror is "together".
+    tone_x, tone_y: float32 [N, 5], gains of R, G, B, gamma and brightness for the images of people
+    and of the articles.
+    top, left: the crop's first row and column in the enlarged photo, with config.crop_margin.
+    seeds: uint32 [N, 2], of dropout in the swap and in the swap back, with config.dropout.
+    noise: float32 [N, 4, 6, H, W], added to the images x, y of D's real, fake and mismatched pair and
+    of the fake in G's loss, with config.d_noise.
+    """
+
+    i: Field
+    j: Field
+    k: Field
+    mirror: Field
+    dy: Field
+    dx: Field
+    person: Field | None = None
+    truth: Field | None = None
+    mirror_y: Field | None = None
+    tone_x: Field | None = None
+    tone_y: Field | None = None
+    top: Field | None = None
+    left: Field | None = None
+    noise: Field | None = None
+    seeds: Field | None = None
+
+    def used(self) -> list[Field]:
+        """The fields that are not None, in order."""
+        return [field for field in self if field is not None]
 
 
 class Batch(NamedTuple):
@@ -70,7 +137,7 @@ def symbolic_batch(
     """Gather a minibatch from resident shared arrays, as part of the graph.
 
     x, y: uint8 [n, H, W, 3]; mask: uint8 [n, H, W, 1] or None.  With true swaps x and mask have
-    n + m rows (see `cagan_theano.learning.sampling`).
+    n + m rows (see `cagan_theano.training.sampler`).
     """
 
     other = indices if indices.mirror_y is None else indices._replace(mirror=indices.mirror_y)
@@ -160,6 +227,11 @@ def cropped(pixels: Variable, indices: Indices[Variable], config: Config, dtype:
         return between(one, other, across)
 
     return between(row(top), row(bottom), down)
+
+
+def enlarged(side: int, margin: float) -> int:
+    """The side in pixels of a photo that is enlarged by a fraction."""
+    return round(side * (1 + margin))
 
 
 def between(one: Variable, other: Variable, weight: Variable) -> Variable:

@@ -16,20 +16,20 @@ from cagan_theano.backends import BACKENDS, Backend, choose_backend
 from cagan_theano.checkpoint import load_checkpoint, save_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io.command import Command
-from cagan_theano.io.files import write_atomically
+from cagan_theano.io.files import naming, write_atomically
 from cagan_theano.io.signals import Signals, Stopped, Unfailing
 from cagan_theano.io.text import one_line
-from cagan_theano.learning.events import check_installed
-from cagan_theano.learning.loop import Loop
-from cagan_theano.learning.photos import check_data, describe, read_photos, update_digest
-from cagan_theano.learning.run_folder import PERIODS, RunFolder
-from cagan_theano.learning.samples import HeldOut, choose_held_out, loss_curves, sample_sheet, scores
-from cagan_theano.learning.sampling import PhotoArrays
-from cagan_theano.learning.trainer import Trainer, check_weights
-from cagan_theano.learning.training import Metadata, naming
+from cagan_theano.method.minibatch import PhotoArrays
 from cagan_theano.model import Model
+from cagan_theano.network.networks import check_weights
 from cagan_theano.options import config_options, devices_option, no_cache_option, precision_option
 from cagan_theano.presets import PRESETS
+from cagan_theano.training.data import check_data, describe, read_photos, update_digest
+from cagan_theano.training.engine import Engine, Metadata
+from cagan_theano.training.events import check_installed
+from cagan_theano.training.loop import Loop
+from cagan_theano.training.preview import HeldOut, choose_held_out, loss_curves, sample_sheet, scores
+from cagan_theano.training.run_folder import PERIODS, RunFolder
 from data_prep.store import PhotoFile
 
 HELD_OUT = 16  # scored triples; the sheets contain the first few
@@ -262,7 +262,7 @@ def check_effects(config: Config) -> None:
         raise ValueError(f"--d-noise {config.d_noise}: does nothing with --gamma-adv 0, which has no D")
 
 
-def follow(trainer: Trainer, signals: Signals) -> int:
+def follow(trainer: Engine, signals: Signals) -> int:
     """Take part in a run that process 0 logs and saves; returns the exit code."""
     signals.patient = True
     while trainer.step < trainer.config.steps and not signals.exit_code:
@@ -352,7 +352,7 @@ def read_data(file: PhotoFile, config: Config) -> tuple[PhotoArrays, HeldOut | N
 
 def prepare(
     file: PhotoFile, photos: PhotoArrays, held_out: HeldOut | None, config: Config, backend: Backend
-) -> Trainer:
+) -> Engine:
     """The trainer for photos read from a file by `read_data`."""
     if held_out is not None and config.takes_mask and held_out.m_i is None:
         raise ValueError(
@@ -360,17 +360,17 @@ def prepare(
             "--mask none or photos with masks"
         )
     with naming(file.path):
-        trainer = Trainer(config, photos, backend)
+        trainer = Engine(config, photos, backend)
     if held_out is None:
         tqdm.write(f"{file.path}: has no test photos; no samples will be written")
     return trainer
 
 
-def start_from(trainer: Trainer, path: str) -> Metadata:
+def start_from(trainer: Engine, path: str) -> Metadata:
     """Load the weights of a checkpoint into the trainer; returns metadata about it."""
     checkpoint = load_checkpoint(path)
     with naming(path):
-        trainer.start_from(checkpoint.swapping_G(), checkpoint.D)
+        trainer.load(checkpoint.swapping_G(), checkpoint.D)
     config = checkpoint.config
     for name in SHAPELESS:
         here, there = getattr(trainer.config, name), getattr(config, name)
@@ -390,7 +390,7 @@ class RunLoop(Loop):
 
     def __init__(
         self,
-        trainer: Trainer,
+        trainer: Engine,
         folder: RunFolder,
         held_out: HeldOut | None,
         metadata: Metadata,

@@ -7,9 +7,11 @@ import numpy as np
 from tqdm import tqdm
 
 from cagan_theano.config import Config
-from cagan_theano.io.color import empty_pictures, to_bytes
-from cagan_theano.learning.sampling import Array, PhotoArrays, Pixels, ways
-from cagan_theano.learning.training import Metadata, naming
+from cagan_theano.io.color import Pixels, empty_pictures, to_bytes
+from cagan_theano.io.files import naming
+from cagan_theano.method.minibatch import Array, PhotoArrays
+from cagan_theano.training.engine import Metadata
+from cagan_theano.training.sampler import ways
 from data_prep.store import PhotoFile, Photos, Rows
 
 

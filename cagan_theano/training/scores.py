@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cagan_theano.learning.sampling import MASK_LEVEL, Pixels
+from cagan_theano.io.color import MASK_LEVEL, Pixels
 
 MAX_STEP = 10**12  # far above the steps of any log
 

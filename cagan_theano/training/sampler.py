@@ -1,4 +1,4 @@
-"""Sampling of minibatches as rows of the photos, in NumPy only, so that it also runs without Aesara.
+"""Sampling of minibatches as rows of the photos.
 
 If config.needs_truth, minibatches are sampled from the true swaps (triples) of the data.  The images
 of people are then the n photos x followed by the m true swaps x_ij; the masks are stored likewise.
@@ -6,81 +6,15 @@ Each triple is used in both directions: x_i, y_i, y_j -> x_ij, and back x_ij, y_
 """
 
 import json
-from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cagan_theano.config import TRUTHS, Config
+from cagan_theano.method.minibatch import JUDGED, TONES, Array, Indices, RowNumbers, enlarged
 from data_prep.store import Triples
 
 SHIFT = 16  # augmentation "crop" shifts by up to 1/16 of a side; not stated; our choice
-MASK_LEVEL = 127  # mask values above this are garment
-# largest changes of augmentation "tone", for values in [0, 1]: log gain of R, G, B, log gamma, brightness
-TONES = np.array([0.06, 0.06, 0.06, 0.2, 0.04])
-# what D takes in a step: its own real, fake and mismatched pair, and the fake of G's loss
-JUDGED = 4
-
-Array = NDArray[np.generic]
-Pixels = NDArray[np.uint8]
-RowNumbers = NDArray[np.int32]
-Field = TypeVar("Field")
-
-
-@dataclass(frozen=True)
-class PhotoArrays:
-    """The photos of a training in memory.
-
-    x, y: uint8 [n, H, W, 3]; mask: uint8 [n, H, W] or None; garment: int32 [n].
-    triples: the m true swaps if config.needs_truth, which follow the n photos in x, and their masks
-    in mask.
-    """
-
-    x: Pixels
-    y: Pixels
-    mask: Pixels | None
-    garment: RowNumbers
-    triples: Triples | None = None
-
-
-class Indices(NamedTuple, Generic[Field]):
-    """One minibatch: rows i, j, k and random changes, each int32 [N], or None if not used.
-
-    The fields are arrays, or in `cagan_theano.learning.batches` symbolic variables.
-
-    x_i, y_i are row i; y_j is row j != i; k is the article of the mismatched pair, equal to j unless
-    config.mismatch is "apart".  mirror is 0 or 1; dy, dx are shifts in pixels.
-    person, truth: with true swaps, the rows of x_i and of the true x_ij among the n + m images of
-    people; i, j, k are then the rows of the articles only.
-    mirror_y: like mirror, for y_j and y_k, unless config.mirror is "together".
-    tone_x, tone_y: float32 [N, 5], gains of R, G, B, gamma and brightness for the images of people
-    and of the articles.
-    top, left: the crop's first row and column in the enlarged photo, with config.crop_margin.
-    seeds: uint32 [N, 2], of dropout in the swap and in the swap back, with config.dropout.
-    noise: float32 [N, 4, 6, H, W], added to the images x, y of D's real, fake and mismatched pair and
-    of the fake in G's loss, with config.d_noise.
-    """
-
-    i: Field
-    j: Field
-    k: Field
-    mirror: Field
-    dy: Field
-    dx: Field
-    person: Field | None = None
-    truth: Field | None = None
-    mirror_y: Field | None = None
-    tone_x: Field | None = None
-    tone_y: Field | None = None
-    top: Field | None = None
-    left: Field | None = None
-    noise: Field | None = None
-    seeds: Field | None = None
-
-    def used(self) -> list[Field]:
-        """The fields that are not None, in order."""
-        return [field for field in self if field is not None]
 
 
 class Sampler:
@@ -174,11 +108,6 @@ class Sampler:
             self.rng.bit_generator.state = json.loads(text)
         except (TypeError, KeyError, ValueError, OverflowError, RecursionError) as error:
             raise ValueError(f"random state is unreadable: {error}") from error
-
-
-def enlarged(side: int, margin: float) -> int:
-    """The side in pixels of a photo that is enlarged by a fraction."""
-    return round(side * (1 + margin))
 
 
 def ways(triples: Triples | None, n: int, config: Config) -> RowNumbers:

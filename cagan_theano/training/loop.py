@@ -12,7 +12,7 @@ from tqdm import tqdm
 from cagan_theano.checkpoint import save_checkpoint
 from cagan_theano.io.files import writing
 from cagan_theano.io.signals import Signals, Unfailing
-from cagan_theano.learning.training import Metadata, Training
+from cagan_theano.training.engine import Engine, Metadata
 
 IN_BAR = ("loss_D", "loss_G", "L_id", "L_cyc", "L_truth", "L_region")
 
@@ -25,7 +25,7 @@ class Loop:
     """
 
     def __init__(
-        self, training: Training, last: int, save_every: int | None, metadata: Metadata, signals: Signals
+        self, training: Engine, last: int, save_every: int | None, metadata: Metadata, signals: Signals
     ) -> None:
         self.training, self.last, self.save_every = training, last, save_every
         self.signals, self._metadata, self._saved = signals, metadata, -1
@@ -90,7 +90,6 @@ class Loop:
             "seconds": round(time.monotonic() - self.start, 1),
             "finished": self.training.step >= self.training.config.steps,
             "seed": self.training.config.seed,
-            **self.training.attributes(),
         }
 
     def observe(self) -> dict[str, float]:
@@ -119,7 +118,7 @@ class FileLoop(Loop):
 
     def __init__(
         self,
-        training: Training,
+        training: Engine,
         out: str | Path,
         log: TextIO | None,
         last: int,

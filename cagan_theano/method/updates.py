@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from cagan_theano.backends import Backend
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.learning.adam import Adam, Updates
-from cagan_theano.learning.batches import Batch, symbolic_batch, symbolic_indices
-from cagan_theano.learning.losses import (
+from cagan_theano.io.color import Pixels
+from cagan_theano.method.adam import Adam, Updates
+from cagan_theano.method.losses import (
     adversarial_loss,
     cycle_loss,
     detail_loss,
@@ -23,35 +23,16 @@ from cagan_theano.learning.losses import (
     region_loss,
     truth_loss,
 )
-from cagan_theano.learning.sampling import Array, Indices, PhotoArrays, Pixels
-from cagan_theano.learning.texture import texture_loss
-from cagan_theano.network.discriminator import Discriminator
+from cagan_theano.method.minibatch import Array, Batch, Indices, PhotoArrays, symbolic_batch, symbolic_indices
+from cagan_theano.method.texture import texture_loss
 from cagan_theano.network.generator import Generated, Generator, logit_of, with_prior
 from cagan_theano.network.layers import Variable
+from cagan_theano.network.networks import Networks, Variables, Weights, build_networks
 
 at = aesara.tensor
 
 Losses = OrderedDict[str, Variable]  # name -> symbolic scalar
 Terms = dict[str, tuple[Variable, float]]  # name -> (term, weight)
-
-
-class Networks(NamedTuple):
-    """G and D, each with its ``params``."""
-
-    G: Generator
-    D: Discriminator
-
-
-def build_networks(config: Config, seed: int | None = None, dtype: str = "float32") -> Networks:
-    """G and D with random initial weights; seed defaults to config.seed."""
-    streams = np.random.SeedSequence(config.seed if seed is None else seed).spawn(2)
-    G, D = (np.random.Generator(np.random.PCG64(stream)) for stream in streams)
-    return Networks(Generator(config, G, dtype), Discriminator(config, D, dtype))
-
-
-def sized_networks(config: Config) -> Networks:
-    """G and D with parameter shapes but no weights, so that they take no memory."""
-    return Networks(Generator(config, None), Discriminator(config, None))
 
 
 def losses_of_D(networks: Networks, batch: Batch, config: Config) -> Losses:
@@ -170,7 +151,7 @@ class Functions(NamedTuple):
 def compile_functions(networks: Networks, photos: PhotoArrays, config: Config, backend: Backend) -> Functions:
     """Compile the updates on resident photos (x, y uint8 [n, H, W, 3], mask uint8 [n, H, W] or None).
 
-    With true swaps x and mask have n + m rows (see `cagan_theano.learning.sampling`).
+    With true swaps x and mask have n + m rows (see `cagan_theano.training.sampler`).
     Each function is compiled on its first call.  Raises ValueError if the configuration needs masks
     and the photos have none.
     """
@@ -319,3 +300,10 @@ def swap_function(
         inputs, list(G(*inputs)), mode=backend.mode, on_unused_input="ignore"
     )
     return function
+
+
+def set_values(variables: Variables, values: Weights, backend: Backend) -> None:
+    """Set shared variables by name and move them to the back end's device."""
+    for name, variable in variables.items():
+        variable.set_value(np.array(values[name], dtype=variable.dtype))
+        backend.resident(variable)

@@ -8,7 +8,7 @@ import struct
 import time
 from pathlib import Path
 
-from cagan_theano.learning.scores import log_lines
+from cagan_theano.training.scores import log_lines
 
 SAMPLES = "samples"
 """Tag of the sample sheets; scalars have the names that they have in the log."""

@@ -6,7 +6,7 @@ Not in the paper, whose section 4 plans to "test whether using texture descripto
 import numpy as np
 
 from cagan_theano.compat import aesara
-from cagan_theano.learning.losses import absolute
+from cagan_theano.method.losses import absolute
 from cagan_theano.network.gabor import FLOOR, OCTAVES, ORIENTATIONS, SIDE, gabor_filters
 from cagan_theano.network.layers import Shape, Variable, downsample
 from cagan_theano.network.texture import filtered

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cagan_theano.io.color import Pixels
 from cagan_theano.io.text import literal
-from cagan_theano.learning.sampling import Pixels, RowNumbers
-from cagan_theano.learning.scores import Mask, columns_of, garment_region, log_lines, scores_of
-from cagan_theano.learning.swaps import Swap
+from cagan_theano.method.minibatch import RowNumbers
+from cagan_theano.method.swap import Swap
+from cagan_theano.training.scores import Mask, columns_of, garment_region, log_lines, scores_of
 from data_prep.store import Photos, Rows
 
 if TYPE_CHECKING:

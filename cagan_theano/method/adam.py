@@ -6,7 +6,8 @@ import numpy as np
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.network.layers import FusedOp, Parameters, Variable
+from cagan_theano.network.fused import AdamStep
+from cagan_theano.network.layers import Parameters, Variable
 
 at = aesara.tensor
 
@@ -75,14 +76,6 @@ class Adam:
         if self.config.adam == "theano":
             return m_t, v_t, alpha * at.sqrt(v_scale) / m_scale * m_t / (at.sqrt(v_t) + epsilon)
         return m_t, v_t, alpha * (m_t / m_scale) / (at.sqrt(v_t / v_scale) + epsilon)
-
-
-class AdamStep(FusedOp):
-    """Adam's update of one parameter, (theta, m, v, g_t, t) -> (theta_t, m_t, v_t).
-
-    attributes: (learning rate, beta1, beta2, epsilon, whether epsilon is added to the uncorrected
-    moment, and both numbers of `decay_schedule`).
-    """
 
 
 def decay_schedule(config: Config) -> tuple[float, float]:

@@ -1,0 +1,118 @@
+"""The state and the step of training: networks, Adam's moments, sampler and compiled functions.  No I/O."""
+
+from typing import Any
+
+from cagan_theano.backends import Backend
+from cagan_theano.checkpoint import Checkpoint
+from cagan_theano.compat import versions
+from cagan_theano.config import AVERAGE, Config
+from cagan_theano.io.waiting import PREPARING, explained
+from cagan_theano.method.minibatch import Array, Indices, PhotoArrays
+from cagan_theano.method.updates import compile_functions, set_values
+from cagan_theano.network.generator import Generator
+from cagan_theano.network.layers import Variable
+from cagan_theano.network.networks import Variables, Weights, build_networks, check_values, values_of
+from cagan_theano.training.sampler import Sampler
+
+Metadata = dict[str, Any]  # JSON values
+
+
+class Engine:
+    """G, D, Adam's moments, the sampler of minibatches and the step counter, on one back end.
+
+    photos: see `cagan_theano.method.minibatch.PhotoArrays`.
+    networks: G and D.  functions: the compiled `cagan_theano.method.updates.Functions`.
+    step: number of completed steps.
+    Raises ValueError if the photos are fewer than a batch, show a single garment, or lack the masks
+    or true swaps that the configuration needs.
+    """
+
+    def __init__(self, config: Config, photos: PhotoArrays, backend: Backend) -> None:
+        self.config, self.backend, self.step = config, backend, 0
+        self.sampler = Sampler(config, photos.garment, photos.triples)
+        self.networks = build_networks(config)
+        self.functions = compile_functions(self.networks, photos, config, backend)
+
+    @property
+    def G(self) -> Generator:
+        """The generator to swap with: the moving average if there is one, else G."""
+        return self.functions.average or self.networks.G
+
+    def advance(self) -> dict[str, float]:
+        """Train on the next minibatch; returns the losses before the updates by name.
+
+        config.schedule "both": update D, then G, on the same minibatch.  "alternate": update D in
+        even steps and G in odd steps, each on its own minibatch; only the losses of the updated
+        network are returned.  Section 3.1: "10000 gradient steps".
+        """
+        losses = self.update(self.sampler.draw())
+        self.step += 1
+        return losses
+
+    def update(self, indices: Indices[Array]) -> dict[str, float]:
+        """Run the update that is due on a minibatch; returns the losses before it by name."""
+        function = self.functions.update
+        if self.config.schedule == "alternate":
+            update_D, update_G = self.functions.update_D, self.functions.update_G
+            function = update_D if update_D and self.step % 2 == 0 else update_G
+        if function.function:
+            return function(indices)
+        with explained(PREPARING.format("the training step", self.config.height, self.config.width)):
+            return function(indices)
+
+    def arrays(self) -> dict[str, Weights]:
+        """G, D: parameter name -> array.  optimizer: "G/encoder1.W/m", "G/t" ... -> array."""
+        return {
+            "G": values_of(self.networks.G.params),
+            "D": values_of(self.networks.D.params),
+            "optimizer": values_of(self._moments()),
+        }
+
+    def load(self, G: Weights, D: Weights, optimizer: Weights | None = None) -> None:
+        """Replace weights (parameter name -> array) and, if given, Adam's moments.
+
+        Without moments, the moving average starts from the weights.  Raises ValueError for other names
+        or shapes, before anything is changed.
+        """
+        given: list[tuple[Variables, Weights]] = [(self.networks.G.params, G), (self.networks.D.params, D)]
+        if optimizer is not None:
+            given.append((self._moments(), optimizer))
+        for variables, values in given:
+            check_values(variables, values)
+        for variables, values in given:
+            set_values(variables, values, self.backend)
+        if optimizer is None and self.functions.average:
+            set_values(self.functions.average.params, G, self.backend)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next step depends on: `arrays`, sampler (random state as text) and step."""
+        return {**self.arrays(), "sampler": self.sampler.state(), "step": self.step}
+
+    def checkpoint(self, metadata: Metadata) -> Checkpoint:
+        """The state as a `Checkpoint`, whose metadata also says what computed it."""
+        name, device, kernels = self.backend.name, self.backend.device, self.backend.kernels
+        own = {"versions": versions(), "backend": name, "device": device, "kernels": kernels}
+        return Checkpoint(config=self.config, metadata={**metadata, **own}, **self.state())
+
+    def restore(self, state: Checkpoint) -> None:
+        """Continue from a checkpoint; the next steps repeat bit for bit.
+
+        Raises ValueError for other names or shapes, before anything is changed.
+        """
+        if state.optimizer is None or state.sampler is None:
+            raise ValueError(
+                "contains only weights, without moments or random state; start a new training "
+                "from it with --init, it cannot be resumed"
+            )
+        self.load(state.G, state.D, state.optimizer)
+        self.sampler.restore(state.sampler)
+        self.step = state.step
+
+    def _moments(self) -> dict[str, Variable]:
+        """Shared variables of Adam and of the moving average, by their names in a checkpoint."""
+        average = self.functions.average
+        return {
+            f"{network}/{name}": variable
+            for network, adam in self.functions.optimizers.items()
+            for name, variable in adam.moments.items()
+        } | {f"{AVERAGE}/{name}": v for name, v in (average.params if average else {}).items()}
