@@ -135,7 +135,9 @@ def load_checkpoint(path) -> Checkpoint:
     """
     path = weights.find(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such checkpoint; check the path")
+        raise FileNotFoundError(
+            f"{path}: no such checkpoint; give a file, or shipped weights by name: {weights.names()}"
+        )
     file = open_file(path, CURE)
     try:
         with file:

@@ -126,7 +126,7 @@ def checkpoint_option(size: str, family: str = "cagan") -> Callable[[Function], 
 
     def chosen(ctx, _, path):
         wanted = ctx.params.pop("weights")  # not a parameter of the command itself
-        return weights.find(path) if path else weights.shipped(wanted, size)
+        return weights.find(path, size) if path else weights.shipped(wanted, size)
 
     meanings = "; ".join(f"{name}, {what}" for name, what in weights.FAMILIES.items())
     by_family = click.option(
@@ -141,7 +141,7 @@ def checkpoint_option(size: str, family: str = "cagan") -> Callable[[Function], 
         "--checkpoint",
         type=click.Path(),
         callback=chosen,
-        help="Your own checkpoint, instead of --weights.",
+        help="Checkpoint, by path or by a name of shipped weights, instead of --weights.",
     )
     return lambda command: by_family(by_path(command))
 

@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).resolve().parent
 FAMILIES = {"cagan": "the paper's method", "dress": "ours: trained with true swaps, for photos"}
 """Families of shipped weights and their descriptions; files are named FAMILY_HxW.h5."""
 
-NAMES = re.compile(rf"(?:({'|'.join(FAMILIES)})_)?(\d{{1,4}}x\d{{1,4}})")
+SIZE = r"(\d{1,4}x\d{1,4})"
+NAMES = re.compile(rf"({'|'.join(FAMILIES)})(?:_{SIZE})?|{SIZE}")
 
 HELD_OUT = "heldout"
 """Shipped images are named heldout_HxW.h5."""
@@ -37,20 +38,26 @@ def shipped(family: str, size: str) -> Path:
     return folder() / f"{family}_{size}.h5"
 
 
-def find(name) -> Path:
-    """The file of a checkpoint given by path or by name: "dress_128x96", "128x96" (cagan).
+def find(name, size: str = "128x96") -> Path:
+    """The file of a checkpoint given by path or by name: "dress_256x192", "dress", "256x192" (cagan).
 
-    An existing file with that name takes precedence over shipped weights.
+    size: of a name without one.  An existing file with that name takes precedence over shipped weights.
     """
     match = NAMES.fullmatch(str(name))
-    if match is None or Path(name).exists():
+    if match is None or Path(name).is_file():
         return Path(name)
-    return shipped(match[1] or "cagan", match[2])
+    return shipped(match[1] or "cagan", match[2] or match[3] or size)
+
+
+def names() -> str:
+    """The names of all shipped weights, for messages."""
+    files = sorted(path.stem for family in FAMILIES for path in folder().glob(f"{family}_*.h5"))
+    return ", ".join(files) or "none"
 
 
 def find_images(name) -> Path:
     """The file of images given by path or, unless such a file exists, by name: "heldout_128x96"."""
-    match = re.fullmatch(rf"{HELD_OUT}_(\d{{1,4}}x\d{{1,4}})", str(name))
+    match = re.fullmatch(rf"{HELD_OUT}_{SIZE}", str(name))
     return Path(name) if match is None or Path(name).exists() else shipped(HELD_OUT, match[1])
 
 

@@ -1,5 +1,6 @@
 """The one command line: every command is in it, says what its module says, and is found by name."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from cagan_theano import cli, load, load_checkpoint, weights
+from cagan_theano.io.command import main
+from data_prep.__main__ import cli as prep
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,8 +36,25 @@ def test_help_lists_every_command_once():
 def test_an_unknown_command_is_an_error():
     done = subprocess.run([sys.executable, "-m", "cagan_theano", "figure7"], cwd=ROOT,
                           capture_output=True, text=True)  # fmt: skip
-    assert done.returncode != 0 and "No such command 'figure7'" in done.stderr
+    assert done.returncode != 0 and "No such command 'figure7'. Did you mean figure" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [[], ["-h"], ["data"], ["data", "-h"], ["swap", "-h"]])
+def test_help_is_printed_whatever_matplotlib_is_told(words, tmp_path):
+    """Jupyter's processes inherit a backend that this environment need not have."""
+    backend = {"MPLBACKEND": "module://matplotlib_inline.backend_of_another_environment"}
+    done = subprocess.run([sys.executable, "-m", "cagan_theano", *words], cwd=ROOT, env=os.environ | backend,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0 and done.stdout.startswith("Usage: ") and not done.stderr
+    assert "\n\n  " in done.stdout
+
+
+def test_a_typo_gets_a_suggestion(capsys):
+    for command, word, meant in ((cli.cagan, "swap-foldr", "swap-folder"), (prep, "photoshot", "photoshoot")):
+        with pytest.raises(SystemExit) as left:
+            main(command, [word])
+        assert left.value.code == 1 and f"{word!r}. Did you mean {meant}?" in capsys.readouterr().err
 
 
 def test_weights_by_name(tmp_path, monkeypatch):
@@ -46,8 +66,13 @@ def test_weights_by_name(tmp_path, monkeypatch):
     assert load("dress_128x96").config.height == 128
     by_path = load_checkpoint(ROOT / "checkpoints/cagan_128x96.h5")
     assert load_checkpoint("cagan_128x96").sha256 == by_path.sha256  # so `train --init` takes names, too
-    with pytest.raises(FileNotFoundError, match="dress_64x48"):
-        load("dress_64x48")
+    assert weights.find("dress") == weights.shipped("dress", "128x96")
+    assert weights.find("dress", "256x192") == weights.shipped("dress", "256x192")
+    for name in ("dress_64x48", "dres"):
+        with pytest.raises(FileNotFoundError, match=f"{name}.*: no such checkpoint; .* cagan_128x96"):
+            load(name)
+    (tmp_path / "dress").mkdir()  # a folder is no checkpoint
+    assert weights.find("dress") == weights.shipped("dress", "128x96")
     (tmp_path / "128x96").write_text("a file of that name")
     assert weights.find("128x96") == Path("128x96")
 

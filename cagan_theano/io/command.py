@@ -1,5 +1,6 @@
 """Shared click classes and error handling: user errors are one line on stderr and exit code 1."""
 
+import difflib
 import os
 import signal
 import sys
@@ -54,9 +55,20 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of `Command`."""
+    """A group of `Command`, which suggests a command for an unknown name."""
 
     command_class = Command
+
+    def resolve_command(self, ctx, args):
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            name = args[0].replace("_", "-")
+            close = difflib.get_close_matches(name, self.list_commands(ctx), 1)
+            if not close:
+                raise
+            text = f"No such command {args[0]!r}. Did you mean {close[0]}?"
+            raise click.UsageError(text, ctx) from error
 
 
 overwrite_option = click.option(
@@ -78,8 +90,10 @@ def main(command, args=None):
     """
     if hasattr(sys.stdout, "reconfigure"):  # file names need not be valid Unicode
         sys.stdout.reconfigure(errors="backslashreplace")
+    # Jupyter's processes inherit a backend that matplotlib may not find here; commands need none
+    os.environ.pop("MPLBACKEND", None)
     try:
-        code = command.main(args=args, standalone_mode=False) or 0
+        code = command.main(args=args, standalone_mode=False, help_option_names=["-h", "--help"]) or 0
         if args is None:  # the work is done: Ctrl-C would only interrupt the exit handlers of libraries
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.exit(code)
@@ -88,6 +102,9 @@ def main(command, args=None):
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
+        if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # of click 8.2 and later
+            click.echo(error.ctx.get_help())
+            sys.exit(0)
         fail(error.format_message().replace("\n\t", " "))  # click lists choices on separate lines
     except (click.Abort, KeyboardInterrupt) as stop:  # click wraps KeyboardInterrupt in Abort
         fail(str(stop.__cause__ or stop) or "interrupted; no partially written file was left", INTERRUPTED)
