@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
-from cagan_theano.evaluation import held_out, measures, metrics
+from cagan_theano.evaluation import held_out, measures
 from cagan_theano.training.preview import choose_held_out
 from data_prep.store import PhotoFile, PhotoWriter
 
@@ -26,7 +26,7 @@ def box(rng):
 def article(rng):
     """A garment of one color with a little noise on a light background."""
     y = np.full((H, W, 3), 240, np.uint8)
-    y[8:24, 6:18] = rng.integers(0, 200, 3) + rng.integers(0, 9, (16, 12, 3))
+    y[8:36, 6:26] = rng.integers(0, 200, 3) + rng.integers(0, 9, (28, 20, 3))
     return y
 
 
@@ -56,10 +56,10 @@ def swapped(x_i, y_i, y_j):
 
 
 @pytest.fixture(scope="module")
-def columns(shown):
+def measured(shown):
     model = SimpleNamespace(config=SimpleNamespace(takes_mask=False), swap=swapped, metadata={})
     with held_out.open_split(shown[0], model) as held:
-        return measures.measure(model, held)
+        return measures.measure(model, held, systems={"other": lambda images, numbers: images["y_j"]})
 
 
 def regions(shown, n):
@@ -74,97 +74,134 @@ def regions(shown, n):
 
 
 def images(shown, n):
-    """x_i, x_ij, truth, flat fill of swap n in [0, 1]."""
+    """Each system's image of swap n, and the truth, in [0, 1]."""
     (i, j), s = PAIRS[n], shown[1]
-    x_i, y_j, truth = s.x[i] / 255, s.y[j] / 255, s.truth[n] / 255
-    x_ij = swapped(s.x[i], s.y[i], s.y[j]).x_ij / 255
-    color = y_j[8:24, 6:18].mean(axis=(0, 1))
-    flat = np.where(s.true_mask[n][..., None] > 0, color, x_i)
-    return {"": x_ij, "unchanged_": x_i, "flat_": flat}, truth
+    x_i, y_j = s.x[i].astype(float), s.y[j].astype(float)
+    rows, columns = range(int(0.35 * H), int(0.65 * H)), range(int(0.38 * W), int(0.62 * W))
+    color = [np.median([y_j[r, c, k] for r in rows for c in columns]) for k in range(3)]
+    alpha, light = s.x[i][..., 0] / 255, x_i @ [0.299, 0.587, 0.114]
+    relative = light / np.median(light[alpha > 0.5])
+    shade = np.clip(0.5 + 0.5 * relative, 0.3, 1.7)
+    painted = np.minimum(shade[..., None] * color, 255)
+    found = {
+        "ours": swapped(s.x[i], s.y[i], s.y[j]).x_ij,
+        "other": y_j,
+        "unchanged": x_i,
+        "flat fill": np.where(s.true_mask[n][..., None] > 0, np.round(color), x_i),
+        "recoloring": np.round(alpha[..., None] * painted + (1 - alpha[..., None]) * x_i),
+    }
+    return {name: image / 255 for name, image in found.items()}, s.truth[n] / 255
+
+
+def smooth(image, sigma):
+    """A Gaussian low-pass of `sigma` pixels at a height of 128."""
+    sigma = sigma * H / 128
+    return gaussian_filter(image, (sigma, sigma, 0), mode="nearest", truncate=3.0)
+
+
+def grain(image, region):
+    """The power of the checkerboard in blocks of 2x2 pixels, a sixteenth of 48 rounded to even."""
+    total, gray = 0.0, image.mean(axis=-1)
+    for r in range(0, H, 2):
+        for c in range(0, W, 2):
+            if region[r, c] and region[r, c + 1] and region[r + 1, c] and region[r + 1, c + 1]:
+                total += ((gray[r, c] - gray[r, c + 1] - gray[r + 1, c] + gray[r + 1, c + 1]) / 4) ** 2
+    return total
 
 
 @pytest.mark.parametrize("n", range(len(PAIRS)))
-def test_every_column_is_its_definition(shown, columns, n):
+def test_every_column_is_its_definition(shown, measured, n):
     (inside, new, changed), (pictures, truth) = regions(shown, n), images(shown, n)
     i, j = PAIRS[n]
     assert inside.any() and (inside & ~new).any() and (changed & ~inside).any()
-    size = metrics.low_pass_size(H)
-    for name, picture in pictures.items():
-        full, error = name or "error_", np.abs(picture - truth)
+    assert set(measured) == set(pictures)
+    gaussian = dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    texture_of_truth = np.abs(truth - smooth(truth, 2))[new].mean(axis=0)
+    for name, image in pictures.items():
+        error = np.abs(image - truth)
+        _, similar = structural_similarity(
+            image, truth, channel_axis=-1, data_range=1.0, full=True, **gaussian
+        )
+        texture = np.abs(image - smooth(image, 2))[new].mean(axis=0)
         expected = {
-            f"{full}inside": error[inside].mean(),
-            f"{full}outside": error[~inside].mean(),
-            f"{full}changed": error[changed].mean(),
+            "error_inside": error[inside].mean(),
+            "error_outside": error[~inside].mean(),
+            "error_changed": error[changed].mean(),
+            "ssim_inside": similar.mean(-1)[inside].mean(),
+            "texture_error": np.abs(texture - texture_of_truth).mean(),
+            "grain": grain(image, new),
         }
-        low = np.abs(metrics.low_pass(picture, size) - metrics.low_pass(truth, size))
-        expected |= {f"{name}low_inside": low[inside].mean(), f"{name}low_changed": low[changed].mean()}
-        gaussian = dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
-        given = dict(channel_axis=-1, data_range=1.0, full=True, **gaussian)
-        _, similar = structural_similarity(picture, truth, **given)
-        expected |= {
-            f"{name}ssim_inside": similar.mean(-1)[inside].mean(),
-            f"{name}ssim_outside": similar.mean(-1)[~inside].mean(),
-        }
-        amounts = [np.abs(p - smooth(p, 2))[new].mean(axis=0) for p in (picture, truth)]
-        expected[f"{name}texture_error"] = np.abs(amounts[0] - amounts[1]).mean()
-        rest = picture - truth
-        for band, sigma in zip(("finest", "fine", "middle", "coarse", "coarsest"), (1, 2, 4, 8, None)):
-            lower = smooth(picture - truth, sigma) if sigma else 0
-            expected[f"{name}band_{band}"] = np.abs(rest - lower)[inside].mean()
-            rest = lower
         for key, value in expected.items():
-            assert columns[key][n] == pytest.approx(value, rel=1e-6), key
-    alpha = shown[1].x[i][..., 0] / 255 > 0.5
-    worn = shown[1].mask[i] > 127
+            assert measured[name].columns[key][n] == pytest.approx(value, rel=1e-6), (name, key)
+        np.testing.assert_allclose(measured[name].columns["color"][n], image[new].mean(axis=0))
+    columns = measured["ours"].columns
+    assert columns["unchanged_inside"][n] == measured["unchanged"].columns["error_inside"][n]
+    assert columns["unchanged_changed"][n] == measured["unchanged"].columns["error_changed"][n]
+    assert columns["true_grain"][n] == pytest.approx(grain(truth, new))
+    assert columns["true_texture"][n] == pytest.approx(texture_of_truth.mean())
+    np.testing.assert_allclose(columns["true_color"][n], truth[new].mean(axis=0))
+    alpha, worn = shown[1].x[i][..., 0] / 255 > 0.5, shown[1].mask[i] > 127
     assert columns["iou"][n] == pytest.approx((alpha & inside).sum() / (alpha | inside).sum())
-    assert columns["iou_changed"][n] == pytest.approx((alpha & changed).sum() / (alpha | changed).sum())
     assert columns["iou_worn"][n] == pytest.approx((alpha & worn).sum() / (alpha | worn).sum())
     assert columns["region"][n] == pytest.approx(inside.mean())
-    np.testing.assert_allclose(columns["color"][n], pictures[""][new].mean(axis=0))
-    np.testing.assert_allclose(columns["true_color"][n], truth[new].mean(axis=0))
     assert (columns["person"][n], columns["article"][n]) == (10 + i % 3, 20 + j)
 
 
-def smooth(picture, sigma):
-    """A Gaussian low-pass of `sigma` pixels at a height of 128."""
-    sigma = sigma * H / 128
-    return gaussian_filter(picture, (sigma, sigma, 0), mode="nearest", truncate=3.0)
+def test_low_pass_and_detail_are_the_two_parts_of_the_error(shown, measured):
+    """By plain loops over a window of 3 pixels, 8 at a height of 128, with repeated edges."""
+    inside, (pictures, truth) = regions(shown, 0)[0], images(shown, 0)
+    for name in ("ours", "recoloring"):
+        error, low = pictures[name] - truth, np.zeros((H, W, 3))
+        for r, c in np.ndindex(H, W):
+            for dr, dc in np.ndindex(3, 3):
+                low[r, c] += error[min(max(r + dr - 1, 0), H - 1), min(max(c + dc - 1, 0), W - 1)] / 9
+        columns = measured[name].columns
+        assert columns["low_inside"][0] == pytest.approx(np.abs(low)[inside].mean())
+        assert columns["detail_inside"][0] == pytest.approx(np.abs(error - low)[inside].mean())
+    unchanged, ours = measured["unchanged"].columns, measured["ours"].columns
+    for part in ("low_inside", "detail_inside"):
+        np.testing.assert_array_equal(ours[f"unchanged_{part}"], unchanged[part])
 
 
-def test_the_cycle_swaps_back(shown, columns):
+def test_the_cycle_swaps_back(shown, measured):
     for n, (i, j) in enumerate(PAIRS):
         s = shown[1]
-        x_ij = swapped(s.x[i], s.y[i], s.y[j]).x_ij
-        back = swapped(x_ij, s.y[j], s.y[i]).x_ij / 255
-        error, worn = np.abs(back - s.x[i] / 255).mean(-1), s.mask[i] > 127
-        assert columns["cycle"][n] == pytest.approx(error.mean())
-        assert columns["cycle_inside"][n] == pytest.approx(error[worn].mean())
+        back = swapped(swapped(s.x[i], s.y[i], s.y[j]).x_ij, s.y[j], s.y[i]).x_ij / 255
+        assert measured["ours"].columns["cycle"][n] == pytest.approx(np.abs(back - s.x[i] / 255).mean())
+    assert "cycle" not in measured["other"].columns
 
 
-def test_precision_and_recall_of_alpha(shown, columns):
+def test_precision_and_recall_of_alpha_pool_the_pixels(shown, measured):
     hits = painted = wanted = 0
     for n, (i, _) in enumerate(PAIRS):
         inside, alpha = regions(shown, n)[0], shown[1].x[i][..., 0] / 255 > 0.5
-        hits, painted, wanted = (
-            total + one.sum() for total, one in ((hits, alpha & inside), (painted, alpha), (wanted, inside))
-        )
-    known = {measure.name: measure.of(columns, np.ones(len(PAIRS))) for measure in measures.known(columns)}
+        hits, painted, wanted = hits + (alpha & inside).sum(), painted + alpha.sum(), wanted + inside.sum()
+    known = {name: measured["ours"].value(measures.MEASURES[name].of) for name in measures.MEASURES}
     assert known["alpha_precision"] == pytest.approx(hits / painted)
     assert known["alpha_recall"] == pytest.approx(hits / wanted)
 
 
-def test_ratios_are_of_the_baselines_that_their_names_say(columns):
-    ones = np.ones(len(PAIRS))
-    for name, of in measures.band_measures():
-        mean = columns[f"band_{name}"].mean()
-        assert of["of_unchanged"](columns, ones) == pytest.approx(
-            mean / columns[f"unchanged_band_{name}"].mean()
-        )
-        assert of["of_flat"](columns, ones) == pytest.approx(mean / columns[f"flat_band_{name}"].mean())
-    known = {measure.name: measure.of(columns, ones) for measure in measures.known(columns)}
-    for name, column in (("inside", "error_inside"), ("inside_flat", "flat_inside")):
-        assert known[name] == pytest.approx(columns[column].mean() / columns["unchanged_inside"].mean())
-    assert known["texture"] == pytest.approx(columns["texture_error"].mean() / columns["true_texture"].mean())
+def test_measures_are_ratios_of_means_and_baselines_have_those_of_an_image(measured):
+    found, columns = measures.compare(measured), measured["ours"].columns
+    for name, error, of in (
+        ("inside", "error_inside", "unchanged_inside"),
+        ("inside_low_pass", "low_inside", "unchanged_low_inside"),
+        ("inside_detail", "detail_inside", "unchanged_detail_inside"),
+        ("texture", "texture_error", "true_texture"),
+        ("grain", "grain", "true_grain"),
+    ):
+        assert found["ours"][name]["value"] == pytest.approx(columns[error].mean() / columns[of].mean())
+        for system in ("other", *measures.BASELINES):
+            other = measured[system].columns[error].mean() / columns[of].mean()
+            entry = found[system][name]
+            assert entry["value"] == pytest.approx(other)
+            above = entry["above_ours"]
+            assert above["value"] == pytest.approx(other - found["ours"][name]["value"])
+            assert above["low"] <= above["value"] <= above["high"]
+    assert found["ours"].keys() == measures.MEASURES.keys()
+    images_only = [name for name in measures.MEASURES if not name.startswith(("alpha", "cycle"))]
+    assert all(list(found[system]) == images_only for system in ("other", *measures.BASELINES))
+    assert found["unchanged"]["inside"]["value"] == 1
 
 
 def test_the_scores_during_training_take_the_same_region(shown):

@@ -8,7 +8,7 @@ from figure_toys import ToyModel, article, human, write_photos
 from PIL import Image
 
 from cagan_theano import weights
-from cagan_theano.evaluation import held_out, systems
+from cagan_theano.evaluation import held_out, measures, systems
 from cagan_theano.interop import compare
 from cagan_theano.io.command import main
 from data_prep.store import PhotoFile
@@ -59,24 +59,19 @@ def run(capsys, *options):
 
 
 def test_measures_of_known_systems(held, half_done):
-    swaps = systems.all_swaps(held)
-    made = {
-        "ours": systems.from_model(half_done, held),
-        "perfect": systems.from_callable(perfect, "perfect"),
-        "lazy": systems.from_callable(lambda x_i, y_i, y_j: x_i, "lazy"),
+    others = {
+        "perfect": systems.of_callable(perfect, "perfect"),
+        "lazy": systems.of_callable(lambda x_i, y_i, y_j: x_i, "lazy"),
+        "twin": systems.of_model(half_done, held),
     }
-    columns, kept = systems.compare(made, held, swaps, [0, 5])
-    found = systems.summarize(columns)
+    found = measures.compare(measures.measure(half_done, held, systems=others, cycle=False))
     inside = {name: entry["inside"]["value"] for name, entry in found.items()}
     assert inside["perfect"] == 0 and inside["lazy"] == inside["unchanged"] == 1
-    assert inside["ours"] == pytest.approx(0.5, abs=0.02)
+    assert inside["twin"] == inside["ours"] == pytest.approx(0.5, abs=0.02)
     above = found["perfect"]["inside"]["above_ours"]
     assert above["value"] == pytest.approx(-0.5, abs=0.02) and above["high"] < 0
-    assert not [measure for measure in found["ours"] if measure.startswith("alpha")]
-    assert kept["perfect"].keys() == {0, 5}
-    np.testing.assert_array_equal(kept["perfect"][5], kept["truth"][5])
     text = systems.table(found, 12)
-    assert "0.000 [0.000, 0.000]*" in text and "unchanged" in text
+    assert "0.000 [0.000, 0.000]*" in text and "recoloring" in text and "alpha" not in text
 
 
 def test_inputs_out_and_another_systems_folder_back(tmp_path, capsys, photos, half_done):
@@ -116,18 +111,16 @@ def test_pictures_without_truth_are_shown_and_not_measured(tmp_path, capsys, hal
     assert (tmp_path / "out" / "compare.png").exists()
 
 
-def test_the_figure_has_a_column_for_each_system(held, half_done):
-    made = {"ours": systems.from_model(half_done, held), "perfect": systems.from_callable(perfect, "perfect")}
-    swaps = systems.all_swaps(held)
-    chosen = systems.choose(held, swaps, 3, 0)
-    assert len({held.photos.person[swaps.i[n]] for n in chosen}) == 3
-    _, kept = systems.compare(made, held, swaps, chosen)
-    figure = systems.draw(kept, chosen, list(made), "note")
+def test_the_figure_has_a_column_for_each_system():
+    rng = np.random.default_rng(0)
+    names = ("y_i", "x_i", "y_j", "truth", "ours", "perfect")
+    kept = {name: {n: rng.integers(0, 256, (32, 32, 3), np.uint8) for n in (1, 5, 7)} for name in names}
+    figure = systems.draw(kept, [7, 1, 5], ["ours", "perfect"], "note")
     panels = {axes.get_label(): axes for axes in figure.axes}
     assert len(panels) == 3 * 6
     last = [panels[f"2,{column}"].get_xlabel() for column in range(6)]
     assert last == ["$y_i$", "$x_i$", "$y_j$", "true swap", "ours", "perfect"]
-    np.testing.assert_array_equal(panels["1,5"].images[0].get_array(), kept["truth"][chosen[1]])
+    np.testing.assert_array_equal(panels["1,4"].images[0].get_array(), kept["ours"][1])
 
 
 @pytest.mark.parametrize(

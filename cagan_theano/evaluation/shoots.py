@@ -4,6 +4,7 @@ Each is a photo file whose test split contains pairs and true swaps, which the c
 """
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,9 @@ A neckline comes with its dependent fields: a hood's cords and pocket, and the k
 """
 
 
+garment_of = functools.lru_cache(4096)(shoot.garment_of)  # each is tried for every kind of change
+
+
 def differs(kind: str, garment: Garment, other: Garment) -> bool:
     """Whether a changed garment differs visibly (color) or in its stored attribute (other kinds)."""
     if kind == "color":
@@ -59,7 +63,7 @@ def change(kind: str, garment: Garment, setting: Setting, row: int) -> Garment |
     """A garment with one kind of change taken from a test garment, or None."""
     for step in range(1, DONORS):
         index = (row + step * 6) % (6 * DONORS)
-        donor = shoot.garment_of(setting.seed, "test", index, setting.wardrobe)
+        donor = garment_of(setting.seed, "test", index, setting.wardrobe)
         if donor.category != garment.category:
             continue
         lent = {name: getattr(donor, name) for name in FIELDS[kind]}
