@@ -9,7 +9,7 @@ import safetensors.numpy
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.interop import convert, golden
-from cagan_theano.interop.vectors import SHIPPED, read_vectors
+from cagan_theano.interop.conformance import SHIPPED, read_vectors
 from cagan_theano.io.command import main
 from cagan_theano.method.swap import images_to_network
 from cagan_theano.model import load
@@ -153,9 +153,9 @@ def test_onnx_gives_the_golden_vectors(shipped, with_onnx):
     "changes", READINGS, ids=["append-leaky", "prior", "overwrite", "keras", "code", "texture"]
 )
 def test_onnx_of_every_reading(changes, with_onnx, monkeypatch):
-    monkeypatch.setattr(golden, "history", lambda _: {})
+    monkeypatch.setattr(golden.Reference, "history", lambda _: {})
     monkeypatch.setattr(golden.Reference, "gradients", lambda _: {})
-    agree(golden.make(golden.configuration("{}").replace(**changes), 1))
+    agree(golden.make(golden.parse_config("{}").replace(**changes), 1))
 
 
 def test_of_a_run_with_an_average_the_average_becomes_onnx(tmp_path, capsys, shipped, with_onnx):

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from cagan_theano.interop import conformance, pytorch_adapter
-from cagan_theano.interop.vectors import read_vectors
+from cagan_theano.interop import conformance, pytorch_network
+from cagan_theano.interop.conformance import read_vectors
 
 ROOT = Path(__file__).parents[1]
 TOLERANCE = 1e-4
@@ -36,7 +36,7 @@ DEPARTURES = {
 
 def departing(changes):
     """A factory of the PyTorch reference with some options changed."""
-    return lambda config, weights: pytorch_adapter.create({**config, **changes}, weights)
+    return lambda config, weights: pytorch_network.Adapter({**config, **changes}, weights)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from PIL import Image
 
 import cagan_theano
 from cagan_theano.checkpoint import Checkpoint, contents_sha256, load_checkpoint, save_checkpoint
-from cagan_theano.interop import convert, vectors
+from cagan_theano.interop import conformance, convert
 from cagan_theano.io.command import main
 from cagan_theano.io.text import one_line
 from cagan_theano.network import layers
@@ -64,10 +64,10 @@ def test_one_door_opens_every_hdf5_file():
     assert readers == {"cagan_theano/io/hdf5.py"} and sum(map(len, found.values())) > 3
 
 
-@pytest.mark.parametrize("read", [PhotoFile, load_checkpoint, vectors.read_vectors])
+@pytest.mark.parametrize("read", [PhotoFile, load_checkpoint, conformance.read_vectors])
 def test_every_reader_comes_through_the_door(read, tmp_path, monkeypatch):
     monkeypatch.setattr("cagan_theano.io.hdf5.heaps_are_whole", lambda path: False)
-    (tmp_path / "a.h5").write_bytes(vectors.SHIPPED.read_bytes())
+    (tmp_path / "a.h5").write_bytes(conformance.SHIPPED.read_bytes())
     with pytest.raises(ValueError, match=r"a.h5: not a readable HDF5 file \(its strings are damaged\); "):
         read(tmp_path / "a.h5")
 
@@ -244,10 +244,10 @@ def test_a_condensed_log_of_another_form_is_one_line(text, tmp_path):
 
 def changed_vectors(path, change):
     """The shipped golden vectors with other arrays, written past the check."""
-    given = vectors.read_vectors(vectors.SHIPPED)
+    given = conformance.read_vectors(conformance.SHIPPED)
     arrays = dict(given.arrays)
     change(arrays)
-    vectors.write_vectors(path, given._replace(arrays=arrays))
+    conformance.write_vectors(path, given._replace(arrays=arrays))
     return path
 
 
@@ -258,8 +258,8 @@ def changed_vectors(path, change):
     (lambda a: a.update({"afterx/a": np.zeros(1)}), "is in an unknown group"),
 ])  # fmt: skip
 def test_golden_vectors_that_lack_what_a_comparison_begins_with(change, fault, tmp_path):
-    with pytest.raises(ValueError, match=f"a.h5: .*{fault}.*golden.py"):
-        vectors.read_vectors(changed_vectors(tmp_path / "a.h5", change))
+    with pytest.raises(ValueError, match=f"a.h5: .*{fault}.*cagan golden"):
+        conformance.read_vectors(changed_vectors(tmp_path / "a.h5", change))
 
 
 @pytest.mark.parametrize("line", ["a " * 2047, "\\ " * 2047, "a b c"])

@@ -21,7 +21,7 @@ import lives  # noqa: E402
 
 from cagan_theano.checkpoint import load_checkpoint  # noqa: E402
 from cagan_theano.config import Config  # noqa: E402
-from cagan_theano.interop.vectors import read_vectors  # noqa: E402
+from cagan_theano.interop.conformance import read_vectors  # noqa: E402
 from cagan_theano.io.hdf5 import heaps_are_whole  # noqa: E402
 from cagan_theano.training.sampler import Sampler  # noqa: E402
 from data_prep.store import PhotoFile  # noqa: E402

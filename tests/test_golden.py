@@ -10,7 +10,7 @@ import pytest
 from numpy_cagan import Implementation, Mistakes
 
 from cagan_theano.interop import compare, conformance, golden
-from cagan_theano.interop.vectors import SHIPPED, read_vectors, write_vectors
+from cagan_theano.interop.conformance import SHIPPED, read_vectors, write_vectors
 from cagan_theano.io.command import main
 
 BOTH = pytest.mark.both_environments
@@ -151,12 +151,12 @@ def test_an_implementation_may_hand_over_its_own_memory(shipped):
 
 
 def test_a_norm_of_one_pixel_is_refused(shipped):
-    with pytest.raises(ValueError, match="16x16: the deepest norm has one pixel.*golden.py"):
-        golden.configuration('{"height": 16}')
+    with pytest.raises(ValueError, match="16x16: the deepest norm has one pixel.*cagan golden"):
+        golden.parse_config('{"height": 16}')
     small = shipped._replace(config=shipped.config.replace(height=16, width=16))
     with pytest.raises(ValueError, match="one pixel"):
         conformance.compare(Partial, small)
-    assert golden.configuration('{"height": 32}').height == 32
+    assert golden.parse_config('{"height": 32}').height == 32
 
 
 @pytest.mark.parametrize("name, pair", [("adv_D_fake", "x_ij and y_j"), ("L_cyc", "x_ij and y_j")])
@@ -258,7 +258,7 @@ def test_golden_of_another_reading(tmp_path, capsys, monkeypatch):
     assert not [name for name in vectors.arrays if name.endswith("gain")]
     for wrong in ("[]", "{", '{"colour": 1}'):
         with pytest.raises(ValueError):
-            golden.configuration(wrong)
+            golden.parse_config(wrong)
 
 
 def damaged(source, target, change):

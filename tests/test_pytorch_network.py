@@ -11,9 +11,9 @@ from network_toys import random_images  # noqa: E402
 
 from cagan_theano.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from cagan_theano.config import Config  # noqa: E402
-from cagan_theano.interop import conformance, golden, pytorch_adapter  # noqa: E402
+from cagan_theano.interop import conformance, golden  # noqa: E402
 from cagan_theano.interop import pytorch_network as reference  # noqa: E402
-from cagan_theano.interop.vectors import SHIPPED, read_vectors  # noqa: E402
+from cagan_theano.interop.conformance import SHIPPED, read_vectors  # noqa: E402
 
 SMALL = Config(**golden.SMALL)
 READINGS = [
@@ -67,7 +67,7 @@ NAMES = [
 
 def fault(vectors, tolerance, dtype=torch.float64, **settings):
     """What the comparison finds wrong: nothing."""
-    adapter = partial(pytorch_adapter.Adapter, dtype=dtype, **settings)
+    adapter = partial(reference.Adapter, dtype=dtype, **settings)
     rows = conformance.compare(adapter, vectors, tolerance)
     assert sum(row.given for row in rows) > 70  # without gains and shifts there are 75
     first = conformance.first_deviation(rows)

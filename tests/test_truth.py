@@ -459,4 +459,4 @@ def test_what_is_ours_is_off_and_named():
     shown = CliRunner().invoke(command.train, ["--help"]).output
     assert " ".join(shown.split()).count("not the paper's; ours:") == 17
     with pytest.raises(ValueError, match="gamma_truth is ours"):
-        golden.configuration('{"gamma_truth": 1}')
+        golden.parse_config('{"gamma_truth": 1}')

@@ -15,13 +15,12 @@ import click
 import numpy as np
 
 from cagan_theano import options, weights
-from cagan_theano.evaluation import held_out, provenance
-from cagan_theano.interop import conformance, vectors
+from cagan_theano.interop import conformance
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import write_atomically
 
 SWAPS = 200
-"""Held-out swaps rendered if no data file is given, as in evaluate.py."""
+"""Held-out swaps rendered if no data file is given, as in `cagan evaluate`."""
 
 
 def load_callable(text):
@@ -43,16 +42,12 @@ def load_callable(text):
     return getattr(found, name)
 
 
-def compare_golden(factory, path, tolerance, every):
-    """Run a reimplementation on golden vectors and print the comparison; returns whether all agree."""
-    rows = conformance.compare(load_callable(factory), vectors.read_vectors(path), tolerance)
-    click.echo(conformance.report(rows, every))
-    return conformance.first_deviation(rows) is None
+def compare_images(against, inputs, checkpoint, data, settings):
+    """Write the held-out images for other systems, and compare the given systems on them.
 
-
-def compare_pictures(against, inputs, checkpoint, data, settings):
-    """Write the held-out images for other systems, and compare the given systems on them."""
-    from cagan_theano.evaluation import systems  # needs more packages than golden vectors do
+    settings: the command's other options by name.
+    """
+    from cagan_theano.evaluation import held_out, systems  # golden vectors need fewer packages
 
     named = [systems.parse(text) for text in against]
     model = weights.load_model(checkpoint, settings["backend"], settings["device"])
@@ -66,11 +61,8 @@ def compare_pictures(against, inputs, checkpoint, data, settings):
 
 
 def compare_systems(named, held, swaps, model, checkpoint, settings):
-    """Measure and plot systems together with our checkpoint.
-
-    named: (name, target) pairs; settings: the command's other options by name.
-    """
-    from cagan_theano.evaluation import measures, systems
+    """Measure and plot systems together with our checkpoint; named: (name, target) pairs."""
+    from cagan_theano.evaluation import held_out, measures, provenance, systems
 
     seed, out, kept = settings["seed"], Path(settings["out"]), {}
     opened = {
@@ -118,9 +110,9 @@ def compare_systems(named, held, swaps, model, checkpoint, settings):
     "--vectors",
     "path",
     type=click.Path(),
-    default=vectors.SHIPPED,
+    default=conformance.SHIPPED,
     show_default="tests/golden/cagan_32x16.h5",
-    help="Golden vectors (golden.py).",
+    help="Golden vectors, as `cagan golden` writes them.",
 )
 @click.option(
     "--tolerance",
@@ -159,7 +151,11 @@ def command(context, golden, path, tolerance, every, against, inputs, checkpoint
     """Compare with another implementation; with --golden, exit code 1 if it deviates."""
     if not (golden or against or inputs):
         raise click.UsageError("nothing to compare; give --golden, --against or --inputs")
-    agrees = compare_golden(golden, path, tolerance, every) if golden else True
+    agrees = True
+    if golden:
+        rows = conformance.compare(load_callable(golden), conformance.read_vectors(path), tolerance)
+        click.echo(conformance.report(rows, every))
+        agrees = conformance.first_deviation(rows) is None
     if against or inputs:
-        compare_pictures(against, inputs, checkpoint, data, settings)
+        compare_images(against, inputs, checkpoint, data, settings)
     context.exit(int(not agrees))

@@ -1,10 +1,34 @@
-"""Compare a reimplementation with golden vectors layer by layer; docs/evaluation.md has the protocol."""
+"""Golden vectors, and the comparison of a reimplementation with them, layer by layer.
 
-from typing import NamedTuple
+A file of golden vectors holds inputs, weights and all values computed from them; `docs/evaluation.md`
+describes each array and the protocol.  Only NumPy, h5py and click are needed: no Aesara, no JAX.
+"""
 
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
 import numpy as np
 
-from cagan_theano.interop.vectors import Vectors
+from cagan_theano import weights
+from cagan_theano.config import Config
+from cagan_theano.io.files import write_atomically
+from cagan_theano.io.hdf5 import attribute, fault, open_file, quoted
+
+FORMAT = "cagan_theano golden vectors"
+VERSION = 1
+SHIPPED = weights.golden()
+
+CURE = "make the vectors again with cagan golden"
+
+GROUP = re.compile(r"weights|inputs|layers|losses|gradients|updates|after[1-9]\d{0,3}")
+
+# Limits on reading: a file of full-size networks has about 1.5 GB.
+MAX_ARRAYS = 4096
+MAX_BYTES = 4 << 30
 
 TOLERANCE = 1e-4
 """Largest error relative to an array's largest value, which float32 satisfies and mistakes exceed."""
@@ -50,6 +74,130 @@ HINTS = {
 }
 
 
+# --- the file ----------------------------------------------------------------
+
+
+class Vectors(NamedTuple):
+    """Golden vectors in memory.
+
+    config: of the networks.  arrays: full name, such as "weights/G/encoder1.W", -> float64 array,
+    in order of computation.  about: provenance (JSON values).
+    """
+
+    config: Config
+    arrays: dict[str, np.ndarray]
+    about: dict[str, Any]
+
+    def below(self, prefix: str) -> dict[str, np.ndarray]:
+        """Copies of the arrays whose name starts with `prefix` and "/", by the rest of their name."""
+        start = prefix + "/"
+        return {
+            name.removeprefix(start): array.copy()
+            for name, array in self.arrays.items()
+            if name.startswith(start)
+        }
+
+
+def write_vectors(path, vectors: Vectors) -> None:
+    """Write golden vectors to `path` atomically.  Raises OSError."""
+    with h5py.File("golden", "w", driver="core", backing_store=False) as file:
+        file.attrs.update(
+            format=FORMAT,
+            version=VERSION,
+            config=vectors.config.to_json(),
+            about=json.dumps(vectors.about, sort_keys=True),
+            order=json.dumps(list(vectors.arrays)),
+        )
+        for name, array in vectors.arrays.items():
+            filters = {"compression": "gzip", "shuffle": True} if array.ndim else {}
+            file.create_dataset(name, data=array, **filters)
+        file.flush()
+        image = file.id.get_file_image()
+    write_atomically(path, image)
+
+
+def read_vectors(path) -> Vectors:
+    """Read golden vectors; links in the file are not followed.
+
+    Raises FileNotFoundError or ValueError with a message of one line: the file, the problem, the cure.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such golden vectors; check the path")
+    try:
+        with open_file(path, CURE) as file:
+            found = _datasets(file)
+            return found._replace(arrays={name: dataset[()] for name, dataset in found.arrays.items()})
+    except Damaged as error:
+        raise ValueError(f"{path}: {error}; {CURE}") from error
+    except (OSError, RuntimeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not a readable HDF5 file (truncated or damaged); {CURE}") from error
+
+
+class Damaged(ValueError):
+    """What is wrong with a file, without its name."""
+
+
+def _datasets(file) -> Vectors:
+    """The vectors of an open file, as datasets that can be read.  Raises `Damaged`."""
+    if attribute(file, "format") != FORMAT or attribute(file, "version") != VERSION:
+        raise Damaged(f"not a file of {FORMAT}, version {VERSION}")
+    texts = [attribute(file, name) for name in ("config", "about", "order")]
+    if not all(isinstance(text, str) for text in texts):
+        raise Damaged("its configuration, history or order is not a short text")
+    try:
+        config, about, order = Config.from_json(texts[0]), json.loads(texts[1]), json.loads(texts[2])
+    except (ValueError, RecursionError) as error:
+        raise Damaged("its configuration, history or order is invalid") from error
+    if not isinstance(order, list) or len(order) > MAX_ARRAYS or not isinstance(about, dict):
+        raise Damaged("its history or order has the wrong form")
+    datasets = {str(name): _dataset(file, str(name)) for name in order}
+    size = sum(dataset.size * 8 for dataset in datasets.values())
+    if size > MAX_BYTES:
+        raise Damaged(f"it declares {size} bytes of arrays, the limit is {MAX_BYTES}")
+    for name, channels in inputs_of(config).items():
+        wanted = config.batch_size, channels, config.height, config.width
+        if f"inputs/{name}" not in datasets or datasets[f"inputs/{name}"].shape != wanted:
+            raise Damaged(f"inputs/{name} of shape {wanted} is missing")
+    for name, dataset in datasets.items():
+        group, _, rest = name.partition("/")
+        if not GROUP.fullmatch(group):
+            raise Damaged(f"{quoted(name)} is in an unknown group")
+        if group.startswith("after"):
+            start = datasets.get(f"weights/{rest}")
+            if start is None or start.shape != dataset.shape:
+                raise Damaged(f"{quoted(name)} has no initial weights of its shape")
+    return Vectors(config, datasets, about)
+
+
+def _dataset(file, name: str) -> h5py.Dataset:
+    """The dataset with a full name, without following soft or external links.  Raises `Damaged`."""
+    item = file
+    for part in name.split("/"):
+        inside = isinstance(item, h5py.Group) and part not in ("", ".", "..")
+        if not inside or not isinstance(item.get(part, getlink=True), h5py.HardLink):
+            raise Damaged(f"{quoted(name)} is missing, or a link")
+        item = item[part]
+    if not isinstance(item, h5py.Dataset) or item.dtype != np.float64:
+        raise Damaged(f"{quoted(name)} is not stored as plain float64")
+    if found := fault(item):
+        raise Damaged(f"{quoted(name)} {found}")
+    return item
+
+
+def inputs_of(config: Config) -> dict[str, int]:
+    """Name -> channels of the input images of a configuration."""
+    return {
+        "x_i": 3,
+        "y_i": 3,
+        "y_j": 3,
+        **({"y_k": 3} if config.mismatch == "apart" else {}),
+        **({"m_i": 1} if config.takes_mask else {}),
+    }
+
+
+# --- the comparison ----------------------------------------------------------
+
+
 class Row(NamedTuple):
     """The comparison of one array: its full name, error, tolerance and fault in words.
 
@@ -63,24 +211,30 @@ class Row(NamedTuple):
     fault: str
 
     @property
-    def given(self):
+    def given(self) -> bool:
         """Whether the implementation returned the array."""
         return self.fault != "not given"
 
     @property
-    def judged(self):
+    def judged(self) -> bool:
         """Whether the array was returned and has a finite tolerance."""
-        return self.given and np.isfinite(self.tolerance)
+        return self.given and bool(np.isfinite(self.tolerance))
 
     @property
-    def deviates(self):
+    def deviates(self) -> bool:
         """Whether the array was returned and deviates."""
         return self.given and bool(self.fault)
+
+    def __str__(self) -> str:
+        error = "-" if np.isnan(self.error) else f"{self.error:.1e}"
+        limit = f"{self.tolerance:.0e}" if np.isfinite(self.tolerance) else "no limit"
+        return f"{self.name:<34}{error:>10}  {limit:>9}  {self.fault}".rstrip()
 
 
 def compare(factory, vectors: Vectors, tolerance: float = TOLERANCE) -> list[Row]:
     """Compare a reimplementation with golden vectors: one `Row` per array, in their order.
 
+    factory: function of a configuration (dict) and weights (dict) that returns the implementation.
     Raises ValueError if it returns an unknown name or anything but a dict of arrays, and for vectors
     that cannot be compared (`check_sizes`).
     """
@@ -100,7 +254,7 @@ def compare(factory, vectors: Vectors, tolerance: float = TOLERANCE) -> list[Row
     return [row(name, found, array, vectors, tolerance) for name, array in expected.items()]
 
 
-def check_sizes(config):
+def check_sizes(config: Config) -> None:
     """Raise ValueError if a norm has a single pixel.
 
     It would then divide rounding errors, and a correct implementation would deviate.
@@ -113,60 +267,46 @@ def check_sizes(config):
         )
 
 
-def copied(arrays):
-    """Copies of arrays by name, so that neither side can modify the other's."""
-    return {name: np.array(array) for name, array in arrays.items()}
+def answers(factory, vectors: Vectors) -> dict[str, np.ndarray]:
+    """All arrays that an implementation returns, by their names in the vectors.
 
+    Arrays are copied on the way in and out: an implementation may overwrite them in its next update.
+    """
+    implementation = factory(dataclasses.asdict(vectors.config), vectors.below("weights"))
+    found: dict[str, np.ndarray] = {}
 
-def answers(factory, vectors):
-    """All arrays that an implementation returns, by their names in the vectors."""
-    inputs, found = vectors.below("inputs"), {}
-    reference = factory(config_of(vectors), copied(vectors.below("weights")))
-    x_i, y_i, y_j = (inputs[name] for name in ("x_i", "y_i", "y_j"))
-    extra = {name: inputs[name] for name in ("m_i", "y_k") if name in inputs}
-    mask = {name: extra[name] for name in extra if name == "m_i"}
-    asked = {
-        "generate": ("layers/G", (x_i, y_i, y_j), mask),
-        "discriminate": ("layers/D", (x_i, y_i), {}),
-        "losses": ("losses", (x_i, y_i, y_j), extra),
-        "gradients": ("gradients", (x_i, y_i, y_j), extra),
-    }
-    for method, (group, arguments, keywords) in asked.items():
-        if hasattr(reference, method):
-            answer = getattr(reference, method)(*map(np.copy, arguments), **copied(keywords))
-            found |= named(answer, group, method)
-    if hasattr(reference, "update"):
-        kept = {updates_of(name) for name in vectors.arrays if name.startswith("after")}
+    def ask(method, group, names, optional):
+        given = vectors.below("inputs")
+        extra = {name: given[name] for name in optional if name in given}
+        answer = getattr(implementation, method)(*(given[name] for name in names), **extra)
+        if not isinstance(answer, dict):
+            raise ValueError(f"{method}: returns {type(answer).__name__}, not a dict of name -> array")
+        return {f"{group}/{name}": np.array(value) for name, value in answer.items()}
+
+    images, extra = ("x_i", "y_i", "y_j"), ("y_k", "m_i")
+    for method, group, names, optional in (
+        ("generate", "layers/G", images, ("m_i",)),
+        ("discriminate", "layers/D", ("x_i", "y_i"), ()),
+        ("losses", "losses", images, extra),
+        ("gradients", "gradients", images, extra),
+    ):
+        if hasattr(implementation, method):
+            found |= ask(method, group, names, optional)
+    if hasattr(implementation, "update"):
+        kept = {updates_in(name) for name in vectors.arrays if name.startswith("after")}
         for n in range(1, max(kept, default=0) + 1):
-            answer = reference.update(*map(np.copy, (x_i, y_i, y_j)), **copied(extra))
-            found |= named(answer, f"after{n}", "update") if n in kept else {}
+            answer = ask("update", f"after{n}", images, extra)
+            found |= answer if n in kept else {}
     return found
 
 
-def updates_of(name):
+def updates_in(name: str) -> int:
     """The number of updates in a name such as "after10/G/encoder1.W"."""
     return int(name.split("/")[0].removeprefix("after"))
 
 
-def config_of(vectors):
-    """The configuration as a dict."""
-    import dataclasses
-
-    return dataclasses.asdict(vectors.config)
-
-
-def named(answer, group, method):
-    """Copies of an answer's arrays under their full names; ValueError unless it is a dict.
-
-    They are copied because an implementation may overwrite the returned memory in its next update.
-    """
-    if not isinstance(answer, dict):
-        raise ValueError(f"{method}: returns {type(answer).__name__}, not a dict of name -> array")
-    return {f"{group}/{name}": np.array(value) for name, value in answer.items()}
-
-
-def row(name, found, expected, vectors, tolerance):
-    """Compare one array."""
+def row(name, found, expected, vectors: Vectors, tolerance: float) -> Row:
+    """Compare one array; the error of a parameter after updates is relative to the distance it moved."""
     if name not in found:
         return Row(name, np.nan, tolerance, "not given")
     value = found[name]
@@ -175,64 +315,43 @@ def row(name, found, expected, vectors, tolerance):
     if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
         return Row(name, np.nan, tolerance, "contains values that are not finite numbers")
     if name.startswith("after"):
-        error, n = error_of_distance(name, value, expected, vectors), updates_of(name)
+        start, n = vectors.arrays["weights/" + name.split("/", 1)[1]], updates_in(name)
+        distance = np.sqrt(np.mean(np.square(expected - start)))
+        error = np.sqrt(np.mean(np.square(value - expected))) / max(distance, 1e-12)
         tolerance = tolerance * ROOM * n if n <= JUDGED or tolerance <= FINE else np.inf
     else:
         error = np.abs(value - expected).max() / max(np.abs(expected).max(), 1e-12)
     return Row(name, float(error), tolerance, "deviates" if error > tolerance else "")
 
 
-def error_of_distance(name, value, expected, vectors):
-    """The error of a parameter after updates, relative to the distance it moved."""
-    start = vectors.arrays["weights/" + name.split("/", 1)[1]]
-    distance = np.sqrt(np.mean(np.square(expected - start)))
-    return np.sqrt(np.mean(np.square(value - expected))) / max(distance, 1e-12)
-
-
-def first_deviation(rows) -> Row | None:
+def first_deviation(rows: list[Row]) -> Row | None:
     """The first array, in order of computation, that deviates."""
     return next((row for row in rows if row.deviates), None)
 
 
-def hint(name) -> str:
+def hint(name: str) -> str:
     """How the array with this name is computed, in words."""
-    group, last = name.split("/")[0], name.split("/")[-1].split(".")[-1]
-    group = "after" if group.startswith("after") else group
+    group, last = name.split("/")[0].rstrip("0123456789"), name.split("/")[-1].split(".")[-1]
     return HINTS.get(group if group in HINTS else last, "docs/evaluation.md describes it")
 
 
-def report(rows, every: bool = False) -> str:
-    """The comparison as text: every layer and loss, and the worst array of each other group."""
-    listed = rows if every else summary(rows)
-    lines = [f"{'array':<34}{'error':>10}  {'tolerance':>9}"]
-    lines += [
-        f"{row.name:<34}{error_text(row):>10}  {tolerance_text(row):>9}  {row.fault}".rstrip()
-        for row in listed
-    ]
-    return "\n".join([*lines, "", verdict(rows)])
+def report(rows: list[Row], every: bool = False) -> str:
+    """The comparison as text: every layer and loss, and the worst array of each other group.
 
-
-def error_text(row):
-    """An error with two digits, or "-"."""
-    return "-" if np.isnan(row.error) else f"{row.error:.1e}"
-
-
-def tolerance_text(row):
-    """A tolerance with one digit, or "no limit"."""
-    return f"{row.tolerance:.0e}" if np.isfinite(row.tolerance) else "no limit"
-
-
-def summary(rows):
-    """All layers and losses, and the worst gradient and parameter of each network."""
-    groups = {}
+    every: list every gradient and parameter, too.
+    """
+    groups: dict[str, list[Row]] = {}
     for row in rows:
         parts = row.name.split("/")
-        long = parts[0] == "gradients" or parts[0].startswith("after")
-        groups.setdefault("/".join(parts[:2]) if long else row.name, []).append(row)
-    return [max(group, key=lambda row: (row.deviates, np.nan_to_num(row.error))) for group in groups.values()]
+        many = parts[0] == "gradients" or parts[0].startswith("after")
+        groups.setdefault("/".join(parts[:2]) if many and not every else row.name, []).append(row)
+    listed = [
+        max(group, key=lambda row: (row.deviates, np.nan_to_num(row.error))) for group in groups.values()
+    ]
+    return "\n".join([f"{'array':<34}{'error':>10}  {'tolerance':>9}", *map(str, listed), "", verdict(rows)])
 
 
-def verdict(rows) -> str:
+def verdict(rows: list[Row]) -> str:
     """One paragraph: all arrays agree, or which deviates first and where to look."""
     judged = [row for row in rows if row.judged or row.deviates]
     first = first_deviation(rows)
@@ -245,7 +364,5 @@ def verdict(rows) -> str:
         return f"All {len(judged)} arrays agree{rest}."
     before = judged[: judged.index(first)]
     last = f"{before[-1].name}, before it, agrees" if before else "nothing before it was compared"
-    return (
-        f"First deviation: {first.name} ({first.fault}, error {error_text(first)}); {last}.\n"
-        f"Definition: {hint(first.name)}."
-    )
+    error = "" if np.isnan(first.error) else f", error {first.error:.1e}"
+    return f"First deviation: {first.name} ({first.fault}{error}); {last}.\nDefinition: {hint(first.name)}."

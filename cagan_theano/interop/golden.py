@@ -5,7 +5,6 @@
 `docs/evaluation.md` describes the file; `cagan compare` compares other implementations with it.
 """
 
-import functools
 import json
 from pathlib import Path
 
@@ -14,8 +13,7 @@ import numpy as np
 
 from cagan_theano.compat import aesara, versions
 from cagan_theano.config import Config
-from cagan_theano.interop import conformance
-from cagan_theano.interop.vectors import Vectors, inputs_of, write_vectors
+from cagan_theano.interop.conformance import Vectors, check_sizes, inputs_of, write_vectors
 from cagan_theano.io.command import Command, Output
 from cagan_theano.method.adam import Adam
 from cagan_theano.method.minibatch import Batch
@@ -41,38 +39,30 @@ PLAIN = aesara.compile.mode.Mode(linker="py", optimizer=None)
 
 def sample_weights(config: Config, seed: int) -> dict:
     """Random weights {"G": name -> array, "D": ...}; no bias or shift is 0, which would hide mistakes."""
-    rng = np.random.Generator(np.random.PCG64([seed, 1]))
-    return {
-        network: {
-            name: sample_parameter(rng, name, variable.get_value(borrow=True).shape, net.params)
-            for name, variable in net.params.items()
-        }
-        for network, net in build_networks(config)._asdict().items()
-    }
-
-
-def sample_parameter(rng, name, shape, params):
-    """Sample one parameter from the distribution of its kind."""
-    layer, kind = name.split(".")
-    normed = kind == "W" and f"{layer}.b" not in params
-    return rng.normal(kind == "gain", SPREAD["W, norm follows" if normed else kind], shape)
+    rng, weights = np.random.Generator(np.random.PCG64([seed, 1])), {}
+    for network, net in build_networks(config)._asdict().items():
+        weights[network] = {}
+        for name, variable in net.params.items():
+            layer, kind = name.split(".")
+            normed = kind == "W" and f"{layer}.b" not in net.params
+            spread = SPREAD["W, norm follows" if normed else kind]
+            weights[network][name] = rng.normal(kind == "gain", spread, variable.get_value(borrow=True).shape)
+    return weights
 
 
 def sample_inputs(config: Config, seed: int) -> dict:
-    """Random x_i, y_i, y_j [, y_k] [N, 3, H, W] with values of bytes, and m_i if needed."""
-    rng = np.random.Generator(np.random.PCG64([seed, 2]))
-    inputs = {name: sample_image(rng, config, channels) for name, channels in inputs_of(config).items()}
+    """Random x_i, y_i, y_j [, y_k] [N, 3, H, W] with values of bytes, and m_i if needed.
+
+    Each image is noise around one color.
+    """
+    rng, inputs = np.random.Generator(np.random.PCG64([seed, 2])), {}
+    for name, channels in inputs_of(config).items():
+        color = rng.uniform(40, 215, (config.batch_size, channels, 1, 1))
+        noise = rng.normal(0, 40, (config.batch_size, channels, config.height, config.width))
+        inputs[name] = np.clip(np.rint(color + noise), 0, 255) / 127.5 - 1
     if config.takes_mask:
         inputs["m_i"] = (inputs["m_i"] + 1) / 2
     return inputs
-
-
-def sample_image(rng, config, channels):
-    """Noise around one color per image: [N, C, H, W] in [-1, 1]."""
-    n = config.batch_size
-    color = rng.uniform(40, 215, (n, channels, 1, 1))
-    noise = rng.normal(0, 40, (n, channels, config.height, config.width))
-    return np.clip(np.rint(color + noise), 0, 255) / 127.5 - 1
 
 
 class Reference:
@@ -86,11 +76,8 @@ class Reference:
         self.values = [array.astype(dtype) for array in inputs.values()]
         self.inputs = {name: at.TensorType(dtype, array.shape)(name) for name, array in inputs.items()}
         self.networks = self.build()
-        batch = Batch(
-            *(self.inputs.get(name) for name in ("x_i", "y_i", "y_j")),
-            self.inputs.get("y_k", self.inputs["y_j"]),
-            self.inputs.get("m_i"),
-        )
+        x_i, y_i, y_j = (self.inputs[name] for name in ("x_i", "y_i", "y_j"))
+        batch = Batch(x_i, y_i, y_j, self.inputs.get("y_k", y_j), self.inputs.get("m_i"))
         self.losses = {
             "D": losses_of_D(self.networks, batch, config),
             "G": losses_of_G(self.networks, batch, config),
@@ -104,20 +91,24 @@ class Reference:
                 variable.set_value(self.weights[name][parameter].astype(self.dtype))
         return networks
 
+    def compile(self, outputs, updates=None):
+        """The Aesara function of expressions on the minibatch."""
+        return aesara.function(
+            list(self.inputs.values()), outputs, updates=updates, mode=PLAIN, on_unused_input="ignore"
+        )
+
     def evaluate(self, symbolic: dict) -> dict:
         """The values of named expressions on the minibatch."""
-        function = aesara.function(
-            list(self.inputs.values()), list(symbolic.values()), mode=PLAIN, on_unused_input="ignore"
-        )
+        function = self.compile(list(symbolic.values()))
         return dict(zip(symbolic, map(np.asarray, function(*self.values))))
 
     def layers(self) -> dict:
         """The outputs of all layers of G(x_i, y_i, y_j) and D(x_i, y_i): "G/encoder1.norm" ..."""
         record, (G, D) = {}, self.build()
-        G.encoder, G.decoder = watched(G.encoder, "G", record), watched(G.decoder, "G", record)
-        D.layers = watched(D.layers, "D", record)
+        G.encoder, G.decoder = watch(G.encoder, "G", record), watch(G.decoder, "G", record)
+        D.layers = watch(D.layers, "D", record)
         for name, network in (("G", G), ("D", D)):  # of G, those of y_j
-            network.articles.layers = watched(network.articles.layers, name, record)
+            network.articles.layers = watch(network.articles.layers, name, record)
         G.output = Watched(G.output, "G/output", record)
         x_i, y_i, y_j = (self.inputs[name] for name in ("x_i", "y_i", "y_j"))
         swap = G(x_i, y_i, y_j, self.inputs.get("m_i"))._asdict()
@@ -133,49 +124,29 @@ class Reference:
 
     def gradients(self) -> dict:
         """Gradients of loss_D for D's parameters and of loss_G for G's: "D/layer1.W" ..."""
-        return self.evaluate(
-            {
-                f"{name}/{parameter}": gradient
-                for name in ("D", "G")
-                for parameter, gradient in zip(
-                    self.params(name),
-                    aesara.grad(
-                        self.losses[name][f"loss_{name}"],
-                        list(self.params(name).values()),
-                        disconnected_inputs="ignore",
-                    ),
-                )
-            }
-        )
+        found = {}
+        for name in ("D", "G"):
+            params = getattr(self.networks, name).params
+            loss = self.losses[name][f"loss_{name}"]
+            gradients = aesara.grad(loss, list(params.values()), disconnected_inputs="ignore")
+            found |= {f"{name}/{parameter}": gradient for parameter, gradient in zip(params, gradients)}
+        return self.evaluate(found)
 
-    def params(self, name):
-        """The shared variables of G or D by name."""
-        return getattr(self.networks, name).params
-
-    @functools.cached_property
-    def updates(self):
-        """The functions that update D and G, in that order."""
-        return [self.update("D"), self.update("G")]
-
-    def update(self, name):
-        """The function that updates G or D on the minibatch and returns its loss."""
-        loss = self.losses[name][f"loss_{name}"]
-        updates = Adam(self.params(name), self.config).updates(loss)
-        return aesara.function(
-            list(self.inputs.values()), loss, updates=updates, mode=PLAIN, on_unused_input="ignore"
-        )
-
-    def step(self) -> dict:
-        """Update D, then G with the new D; returns the losses before the updates."""
-        return dict(zip(("loss_D", "loss_G"), (float(f(*self.values)) for f in self.updates)))
-
-    def parameters(self) -> dict:
-        """Copies of all parameters: "D/layer1.W" ... "G/encoder1.W" ..."""
-        return {
-            f"{name}/{parameter}": variable.get_value()
-            for name in ("D", "G")
-            for parameter, variable in self.params(name).items()
-        }
+    def history(self) -> dict:
+        """Parameters after 1, 2 and 10 updates of D, then G, and the losses before each update."""
+        functions = {}
+        for name in ("D", "G"):
+            loss = self.losses[name][f"loss_{name}"]
+            updates = Adam(getattr(self.networks, name).params, self.config).updates(loss)
+            functions[name] = self.compile(loss, updates)
+        arrays, losses = {}, {name: [] for name in functions}
+        for n in range(1, UPDATES + 1):
+            for name, update in functions.items():
+                losses[name].append(float(update(*self.values)))
+            for name in functions if n in KEPT else ():
+                params = getattr(self.networks, name).params
+                arrays |= {f"after{n}/{name}/{p}": variable.get_value() for p, variable in params.items()}
+        return arrays | {f"updates/loss_{name}": np.array(values) for name, values in losses.items()}
 
 
 class Watched:
@@ -200,7 +171,7 @@ class WatchedNorm(Watched):
         return self.layer(x, shape, activation)
 
 
-def watched(layers, network, record):
+def watch(layers, network, record):
     """Wrap layers of G or D to record their convolution, norm and output (a box in Figure 3)."""
     for layer in layers:
         for part in ("convolution", "deconvolution", "norm"):
@@ -215,34 +186,24 @@ def make(config: Config, seed: int = 0) -> Vectors:
     """Golden vectors of a configuration, with random weights and inputs from the seed."""
     weights, inputs = sample_weights(config, seed), sample_inputs(config, seed)
     reference = Reference(config, weights, inputs)
-    arrays = {
-        f"weights/{network}/{name}": value
-        for network, values in weights.items()
-        for name, value in values.items()
-    }
     groups = {
+        "weights/G": weights["G"],
+        "weights/D": weights["D"],
         "inputs": inputs,
         "layers": reference.layers(),
         "losses": reference.terms(),
         "gradients": reference.gradients(),
     }
-    for group, values in groups.items():
-        arrays |= {f"{group}/{name}": np.asarray(value) for name, value in values.items()}
+    arrays = {
+        f"{group}/{name}": np.asarray(value)
+        for group, values in groups.items()
+        for name, value in values.items()
+    }
     about = {"program": "cagan golden", "seed": seed, "versions": versions()}
-    return Vectors(config, arrays | history(reference), about)
+    return Vectors(config, arrays | reference.history(), about)
 
 
-def history(reference) -> dict:
-    """The losses of each update, and the parameters after 1, 2 and 10 updates."""
-    arrays, losses = {}, []
-    for n in range(1, UPDATES + 1):
-        losses.append(reference.step())
-        if n in KEPT:
-            arrays |= {f"after{n}/{name}": p for name, p in reference.parameters().items()}
-    return arrays | {f"updates/{name}": np.array([row[name] for row in losses]) for name in losses[0]}
-
-
-def configuration(text: str) -> Config:
+def parse_config(text: str) -> Config:
     """The small configuration with changes from a JSON object; ValueError if invalid."""
     cure = 'use the form {"g_kernel": 3}'
     try:
@@ -256,7 +217,7 @@ def configuration(text: str) -> Config:
         raise ValueError(
             f"--config: {config.ours()[0]} is ours; golden vectors exist only for the paper's method"
         )
-    conformance.check_sizes(config)
+    check_sizes(config)
     return config
 
 
@@ -274,7 +235,7 @@ def configuration(text: str) -> Config:
 )
 def command(out, config, seed):
     """Write golden vectors to OUT (HDF5): Aesara's values for random weights and inputs, in float64."""
-    vectors = make(configuration(config), seed)
+    vectors = make(parse_config(config), seed)
     write_vectors(out, vectors)
     size = Path(out).stat().st_size / 1e6
     click.echo(f"wrote {out}: {len(vectors.arrays)} arrays, {size:.2f} MB")

@@ -507,3 +507,93 @@ def checkpoint_of(networks, step=0, metadata=None) -> Checkpoint:
         weights_of(networks[1]),
         metadata={"program": "cagan_theano.interop.pytorch_network", **(metadata or {})},
     )
+
+
+# --- golden vectors ----------------------------------------------------------
+
+
+class Adapter:
+    """The protocol of `docs/evaluation.md`, as an example of an adapter; arrays in and out.
+
+        cagan compare --golden cagan_theano.interop.pytorch_network:Adapter
+
+    config: settings by name; weights: "G/encoder1.W" -> array; settings: of the `Trainer`.
+    """
+
+    def __init__(self, config: dict, weights: dict, dtype=torch.float64, **settings):
+        self.dtype, self.networks = dtype, build_networks(Config(**config))
+        for name, network in self.networks._asdict().items():
+            own = {parameter: weights[f"{name}/{parameter}"] for parameter in network.state_dict()}
+            set_weights(network.to(dtype), own)
+        self.trainer = Trainer(self.networks, dtype=dtype, **settings)
+
+    def generate(self, x_i, y_i, y_j, m_i=None):
+        """The layers of G and its outputs."""
+        layers, generated = self._watch(self.networks.G, x_i, y_i, y_j, m_i)
+        return arrays_of(layers | generated._asdict())
+
+    def discriminate(self, x, y):
+        """The layers of D; the last, "head", has the logits."""
+        return arrays_of(self._watch(self.networks.D, x, y)[0])
+
+    def losses(self, x_i, y_i, y_j, y_k=None, m_i=None):
+        """All terms and both losses."""
+        return arrays_of(self._losses(x_i, y_i, y_j, y_k, m_i))
+
+    def gradients(self, x_i, y_i, y_j, y_k=None, m_i=None):
+        """Gradients of loss_D for D's parameters and of loss_G for G's."""
+        losses, found = self._losses(x_i, y_i, y_j, y_k, m_i), {}
+        for name, network in self.networks._asdict().items():
+            parameters = dict(network.named_parameters())
+            gradients = torch.autograd.grad(
+                losses[f"loss_{name}"], list(parameters.values()), retain_graph=True
+            )
+            found |= {f"{name}/{p}": g for p, g in zip(parameters, gradients)}
+        return arrays_of(found)
+
+    def update(self, x_i, y_i, y_j, y_k=None, m_i=None):
+        """Update D, then G; returns all parameters after both updates."""
+        self.trainer.step(*self._tensors(x_i, y_i, y_j, y_k, m_i))
+        return {
+            f"{name}/{parameter}": value
+            for name, network in self.networks._asdict().items()
+            for parameter, value in weights_of(network).items()
+        }
+
+    def _tensors(self, *arrays):
+        return [None if array is None else torch.tensor(array, dtype=self.dtype) for array in arrays]
+
+    def _losses(self, x_i, y_i, y_j, y_k, m_i):
+        G, D = self.networks
+        x_i, y_i, y_j, y_k, m_i = self._tensors(x_i, y_i, y_j, y_j if y_k is None else y_k, m_i)
+        generated = G(x_i, y_i, y_j, m_i)
+        x_ij = blended(generated, "first", G.config).detach()
+        D_terms = discriminator_terms(D, x_i, x_ij, y_i, y_j, y_k)
+        G_terms = generator_terms(G, D, generated, x_i, y_i, y_j, m_i)
+        names = ("adv_D_real", "adv_D_fake", "adv_D_mismatch", "adv_G", "L_id", "L_cyc")
+        terms = dict(zip(names, (*D_terms, *G_terms)))
+        return terms | {"loss_D": sum(D_terms), "loss_G": loss_of_G(G_terms, G.config)}
+
+    def _watch(self, network, *arrays):
+        """Run G or D: (layer outputs by their names in the golden vectors, result).
+
+        The output of a layer is that of its norm if it has one, else that of its convolution.
+        """
+        found, names = {}, {}
+        for name, layer in network.named_children():
+            linear = "deconvolution" if layer.transposed else "convolution"
+            ending = "" if name in ("output", "head") else f".{'norm' if layer.epsilon else linear}"
+            names[layer] = name + ending
+        hooks = [
+            layer.register_forward_hook(lambda layer, _, output: found.__setitem__(names[layer], output))
+            for layer in names
+        ]
+        result = network(*self._tensors(*arrays))
+        for hook in hooks:
+            hook.remove()
+        return found, result
+
+
+def arrays_of(tensors):
+    """Convert tensors by name to arrays by name."""
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}

@@ -26,7 +26,7 @@ from cagan_theano.checkpoint import (
 from cagan_theano.config import Config
 from cagan_theano.evaluation import report
 from cagan_theano.interop import conformance, convert
-from cagan_theano.interop.vectors import Vectors, read_vectors, write_vectors
+from cagan_theano.interop.conformance import Vectors, read_vectors, write_vectors
 from cagan_theano.io.text import literal
 from cagan_theano.studies import claims, study, verdicts
 from cagan_theano.studies.plan import read_plan
