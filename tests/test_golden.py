@@ -1,5 +1,8 @@
 """Golden vectors: what Aesara gives today, what NumPy gives, and mistakes found where they are."""
 
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 from numpy_cagan import Implementation, Mistakes
 
+from cagan_theano import weights
 from cagan_theano.interop import compare, conformance, golden
 from cagan_theano.interop.conformance import SHIPPED, read_vectors, write_vectors
 from cagan_theano.io.command import main
@@ -227,6 +231,28 @@ def test_the_command_says_what_departs_first(capsys):
 
 right = partial(Implementation, Mistakes())
 wrong = partial(Implementation, Mistakes(biased=True))
+
+
+# What `pip install numpy h5py click` gives.
+MINIMAL = """
+import sys
+for name in "aesara jax matplotlib scipy PIL tqdm jinja2 safetensors skimage imagehash".split():
+    sys.modules[name] = None
+from cagan_theano.cli import run
+run()
+"""
+
+
+def test_a_comparison_needs_numpy_h5py_and_click_alone(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from numpy_cagan import Implementation, Mistakes\n"
+        "create = lambda config, weights: Implementation(Mistakes(), config, weights)\n"
+    )
+    environment = weights.child_environment()
+    environment["PYTHONPATH"] += os.pathsep + str(Path(__file__).parent)
+    words = [sys.executable, "-c", MINIMAL, "compare", "--golden", "mine:create"]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "All 149 arrays agree" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(
