@@ -13,6 +13,7 @@ from cagan_theano.io.text import one_line, printable
 from data_prep.layouts import LAYOUTS, detect, matching_folders
 from data_prep.options import size_option
 from data_prep.photoshoot.garment import WARDROBES
+from data_prep.photoshoot.studio import STUDIOS
 from data_prep.store import KIND, PhotoFile
 
 HELD_OUT, FEWEST = 512, 4  # default and minimum number of test pairs: a swap needs another garment
@@ -50,6 +51,15 @@ def cli():
     help="Test pairs, each with one true swap.",
 )
 @click.option("--true-swaps", default=0, help="True swaps of training pairs, for training with ground truth.")
+@click.option(
+    "--studio",
+    type=click.Choice(list(STUDIOS)),
+    default=None,
+    show_default="one for the wardrobe paper, otherwise many",
+    help="one: a shop whose photos have one style, which the seed chooses: people face the camera, on one "
+    "backdrop, in one light; articles are presented in one way; many: every photo has a style of its own, "
+    "people any pose.",
+)
 @click.option("--clutter", is_flag=True, help="Street-like background instead of a studio.")
 @click.option(
     "--jobs",
@@ -58,7 +68,7 @@ def cli():
     show_default="available CPUs",
     help="Processes; does not affect the images.",
 )
-def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, clutter, jobs):
+def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, studio, clutter, jobs):
     """Render a procedural photoshoot, people in garments of a wardrobe, to the HDF5 file OUT.
 
     If interrupted, run the same command again to continue.
@@ -67,7 +77,7 @@ def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, clutter, 
 
     if held_out is None:
         held_out = min(HELD_OUT, max(pairs, FEWEST))
-    shoot(out, pairs, size, seed, held_out, clutter, jobs, true_swaps, wardrobe)
+    shoot(out, pairs, size, seed, held_out, clutter, jobs, true_swaps, wardrobe, studio)
     swaps = f" with {true_swaps} true swaps" if true_swaps else ""
     click.echo(f"wrote {out}: {pairs} training pairs{swaps}, {held_out} held out")
 

@@ -112,4 +112,4 @@ def test_the_setting_of_older_training_data():
     assert held_out.shoot_setting(model_of(origin, 9)) == shoot.Setting(7, (32, 32), False, "paper")
     origin["arguments"] = arguments | dict(wardrobe="shop", clutter=True)
     assert held_out.shoot_setting(model_of(origin, 9)) == shoot.Setting(7, (32, 32), True, "shop")
-    assert held_out.shoot_setting(model_of({}, 9)) == shoot.Setting(0, (32, 32))
+    assert held_out.shoot_setting(model_of({}, 9)) == shoot.Setting(0, (32, 32), studio="one")

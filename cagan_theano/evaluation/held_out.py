@@ -92,7 +92,16 @@ def rendered(model: Model, count: int = HELD_OUT) -> Path:
 
     if not is_made(path, shoot.provenance(setting, 0, count)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        shoot.shoot(path, 0, size, setting.seed, count, setting.clutter, wardrobe=setting.wardrobe)
+        shoot.shoot(
+            path,
+            0,
+            size,
+            setting.seed,
+            count,
+            setting.clutter,
+            wardrobe=setting.wardrobe,
+            studio=setting.studio,
+        )
     return path
 
 
@@ -105,16 +114,17 @@ def renderings() -> Path:
 def shoot_setting(model: Model) -> Any:
     """The photoshoot's `Setting` of a model's training data, at the model's size.
 
-    For data of another program: seed 0 in the studio.  Without a wardrobe in the provenance:
-    "paper", then the only one.
+    For data of another program: seed 0, in one studio.  Without a wardrobe or a studio in the
+    provenance: "paper" and "many", then the only ones.
     """
     from data_prep.photoshoot.shoot import Setting
 
     size, origin = (model.config.height, model.config.width), origin_of(model)
     if origin.get("program") != SHOT:
-        return Setting(0, size)
+        return Setting(0, size, studio="one")
     given = origin["arguments"]
-    return Setting(origin["seed"], size, given["clutter"], given.get("wardrobe", "paper"))
+    wardrobe, studio = given.get("wardrobe", "paper"), given.get("studio", "many")
+    return Setting(origin["seed"], size, given["clutter"], wardrobe, studio)
 
 
 def origin_of(model: Model) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def change(kind: str, garment: Garment, setting: Setting, row: int) -> Garment |
     """A garment with one kind of change taken from a test garment, or None."""
     for step in range(1, DONORS):
         index = (row + step * 6) % (6 * DONORS)
-        donor = garment_of(setting.seed, "test", index, setting.wardrobe)
+        donor = garment_of(setting.seed, "test", index, setting.wardrobe, setting.studio)
         if donor.category != garment.category:
             continue
         lent = {name: getattr(donor, name) for name in FIELDS[kind]}
@@ -80,7 +80,7 @@ def wearers(setting: Setting) -> Iterator[tuple[int, list[Garment]]]:
     are skipped.
     """
     for index in itertools.count(0, shoot.SITTINGS):
-        worn = shoot.garment_of(setting.seed, "test", index, setting.wardrobe)
+        worn = shoot.garment_of(setting.seed, "test", index, setting.wardrobe, setting.studio)
         if worn.category != "upper":
             continue
         garments = [worn, *(change(kind, worn, setting, index) for kind in FIELDS)]
@@ -92,11 +92,13 @@ def shoot_controlled(writer: PhotoWriter, setting: Setting, count: int) -> None:
     """Write people of the test split, each in their garment with one change at a time."""
     row = 0
     for person, (index, garments) in zip(progress(count), wearers(setting)):
-        sitter = shoot.sitter_of(setting.seed, "test", index, setting.clutter, setting.wardrobe)
+        sitter = shoot.sitter_of(
+            setting.seed, "test", index, setting.clutter, setting.wardrobe, setting.studio
+        )
         first = row
         for garment in garments:
             x, mask = render.render_worn(sitter, garment, setting.size)
-            article = render.render_article(garment, setting.size)
+            article = render.render_article(garment, setting.size, setting.house)
             writer.add("test", x, article, person, row, mask, shoot.attributes(garment, setting.wardrobe))
             if row > first:
                 writer.add_triple(first, row, x, mask)
@@ -144,6 +146,7 @@ def provenance(name: str, setting: Setting, count: int) -> dict[str, Any]:
             size=list(setting.size),
             clutter=setting.clutter,
             wardrobe=setting.wardrobe,
+            studio=setting.studio,
         ),
     )
 

@@ -13,6 +13,7 @@ size = "128x96"
 seed = 0
 held_out = 200
 wardrobe = "shop"             # or "all"; default: "paper"
+studio = "many"               # or "one"; default: that of the wardrobe
 true_swaps = 4000             # for runs that train on true swaps (default: 0)
 
 [config]                      # options of every run (cagan_theano.config.Config)
@@ -36,6 +37,7 @@ from cagan_theano.io.hdf5 import quoted
 from cagan_theano.io.text import one_line
 from cagan_theano.studies.study import GROUPED
 from data_prep.photoshoot.garment import WARDROBES
+from data_prep.photoshoot.studio import STUDIOS, default_studio
 from data_prep.store import check_size
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
@@ -53,7 +55,15 @@ TOP = {
     "config": dict,
     "runs": dict,
 }
-SHOOT = {"pairs": 2000, "size": "128x96", "seed": 0, "held_out": 200, "wardrobe": "paper", "true_swaps": 0}
+SHOOT = {
+    "pairs": 2000,
+    "size": "128x96",
+    "seed": 0,
+    "held_out": 200,
+    "wardrobe": "paper",
+    "studio": "",
+    "true_swaps": 0,
+}
 RUN = {"about": str, "config": dict, "clutter": bool, "pairs": int}
 FIXED = ("steps", "seed", "height", "width")
 """Options that are set elsewhere in the plan."""
@@ -166,6 +176,8 @@ def read_shoot(table, path):
     size = int(match[1]), int(match[2])
     check_size(*size, str(path))
     need(shoot["wardrobe"] in WARDROBES, path, f"wardrobe must be one of {', '.join(WARDROBES)}")
+    shoot["studio"] = shoot["studio"] or default_studio(shoot["wardrobe"])
+    need(shoot["studio"] in STUDIOS, path, f"studio must be one of {', '.join(STUDIOS)}")
     check_pairs(shoot["pairs"], shoot["true_swaps"], path)
     need(
         shoot["held_out"] >= 4 and shoot["seed"] >= 0,

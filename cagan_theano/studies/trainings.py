@@ -39,14 +39,18 @@ def images_of(plan, reading, out):
 def photoshoot_of(plan, reading, out):
     """The `Images` that the plan's photoshoot renders for a run."""
     from data_prep.photoshoot import shoot
+    from data_prep.photoshoot.studio import default_studio
 
     given, ending = plan.shoot, "_clutter" if reading.clutter else ""
     height, width = given["size"]
     ending += "" if given["wardrobe"] == "paper" else f"_{given['wardrobe']}"
+    ending += "" if given["studio"] == default_studio(given["wardrobe"]) else f"_{given['studio']}"
     path = out / f"photos_{height}x{width}_{reading.pairs}_{given['seed']}{ending}.h5"
-    setting = shoot.Setting(given["seed"], (height, width), reading.clutter, given["wardrobe"])
+    setting = shoot.Setting(
+        given["seed"], (height, width), reading.clutter, given["wardrobe"], given["studio"]
+    )
     counts = dict(pairs=reading.pairs, held_out=given["held_out"], true_swaps=given["true_swaps"])
-    options = dict(clutter=setting.clutter, wardrobe=setting.wardrobe, **counts)
+    options = dict(clutter=setting.clutter, wardrobe=setting.wardrobe, studio=setting.studio, **counts)
     make = partial(shoot.shoot, path, size=setting.size, seed=setting.seed, **options)
     return Images(path, shoot.provenance(setting, **counts), make)
 

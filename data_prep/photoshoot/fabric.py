@@ -14,20 +14,31 @@ from data_prep.photoshoot.tailor import hem_height, neck_field, top_height, wais
 UNIT = 1.57  # meters in a body unit
 AROUND = 0.0732  # body units per radian around the torso
 SLEEVE_AROUND = 0.03  # body units per radian around a sleeve
+REACH = 2.2  # lengths and widths up to which a fold is computed
 GRID = 80  # resolution of a fold map
 FRONT = (-0.23, 0.23, 0.0, 0.62)  # left, right, top, bottom of the torso's fold map [body units]
 SLEEVE = 0.37  # length of a sleeve [body units]
 
 
 def creases(x, y, strokes):
-    """Sum of ridges with a valley next to each; strokes: (x, y, angle, length, width, height, bow)."""
-    total = np.zeros_like(x)
+    """Sum of ridges with a valley next to each, on the grid of the axes x, y: [len(y),len(x)].
+
+    strokes: (x, y, angle, length, width, height, bow); beyond `REACH` lengths and widths, a ridge is flat.
+    """
+    total = np.zeros((len(y), len(x)), np.float32)
     for cx, cy, angle, length, width, height, bow in np.asarray(strokes, np.float32):
         c, s = np.cos(angle), np.sin(angle)
-        along = (x - cx) * c + (y - cy) * s
-        off = ((y - cy) * c - (x - cx) * s + bow * along**2) / width
+        half = REACH * length
+        far = half + (REACH + 1.5) * width + np.abs(bow) * half**2
+        (left, right), (top, bottom) = (
+            np.searchsorted(axis, (middle - far, middle + far)) for axis, middle in ((x, cx), (y, cy))
+        )
+        dx, dy = x[None, left:right] - cx, y[top:bottom, None] - cy
+        along = dx * c + dy * s
+        off = (dy * c - dx * s + bow * along**2) / width
         fade = np.exp(-((along / length) ** 2))
-        total += height * fade * (np.exp(-(off**2)) - 0.6 * np.exp(-((off - 1.5) ** 2)))
+        ridge = np.exp(-(off**2)) - 0.6 * np.exp(-((off - 1.5) ** 2))
+        total[top:bottom, left:right] += height * fade * ridge
     return total
 
 
@@ -58,8 +69,11 @@ def fold_map(across, down, strokes, width, height):
 
     width, height: factors of the strokes' own.
     """
-    x, y = (grid.astype(np.float32) for grid in np.meshgrid(across, down))
-    return creases(x, y, [(*q[:4], q[4] * width, q[5] * height, q[6]) for q in strokes])
+    return creases(
+        across.astype(np.float32),
+        down.astype(np.float32),
+        [(*q[:4], q[4] * width, q[5] * height, q[6]) for q in strokes],
+    )
 
 
 def looseness(garment):

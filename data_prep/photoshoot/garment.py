@@ -359,22 +359,22 @@ def attributes_of(wardrobe):
     return {**ATTRIBUTES, "neckline": necklines, "category": CATEGORIES, "length": list(LENGTHS)}
 
 
-def sample_garment(rng, wardrobe="paper", category=None):
+def sample_garment(rng, wardrobe="paper", category=None, patterns=PATTERNS):
     """Sample a ``Garment`` of a wardrobe, a key of `WARDROBES`, with NumPy Generator ``rng``.
 
-    category: one of `CATEGORIES`, for the wardrobe "all"; by default any.
+    category: one of `CATEGORIES`, for the wardrobe "all"; by default any.  patterns: their shares.
     """
     kind = sample_choice(rng, BY_CATEGORY[category] if category else WARDROBES[wardrobe])
-    garment = sample_upper(rng, kind)
+    garment = sample_upper(rng, kind, patterns)
     return garment if garment.category == "upper" else lengthened(rng, garment)
 
 
-def sample_upper(rng, kind):
+def sample_upper(rng, kind, patterns=PATTERNS):
     """Sample a ``Garment`` of a kind, as long as an upper garment."""
     shares = KINDS[kind]
     neckline, sleeve, front = (sample_choice(rng, shares[name]) for name in ("neckline", "sleeve", "front"))
     cut = sample_choice(rng, CUTS)
-    pattern = sample_choice(rng, PATTERNS)
+    pattern = sample_choice(rng, patterns)
     if pattern == "knit" and kind not in ("pullover", "cardigan"):
         pattern = "melange"
     if front != "closed" and pattern == "print":

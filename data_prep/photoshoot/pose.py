@@ -7,6 +7,8 @@ import numpy as np
 from data_prep.photoshoot.anatomy import frame, rotation
 
 ARMS = ("hang", "ease", "hip", "pocket", "front", "crossed", "face", "back", "thigh", "collar")
+LOW = ("hang", "ease", "hip", "pocket", "thigh", "back", "mannequin")
+DROP = 0.10  # by which shoulders sink when the arms are low; at rest these are at 45 degrees [rad]
 SHARES = (0.30, 0.16, 0.15, 0.13, 0.06, 0.05, 0.04, 0.05, 0.04, 0.02)
 
 
@@ -80,7 +82,8 @@ def turns_of(pose, heads, bones, marks):
     turns["root"] = rotation((0, 0, 1), pose.turn) @ rotation((0, 1, 0), pose.hips)
     for n, (letter, sign) in enumerate((("L", 1), ("R", -1))):
         turns[f"upperleg01.{letter}"] = rotation((0, 1, 0), -pose.hips + sign * (0.10 + pose.legs[n]))
-        turns[f"clavicle.{letter}"] = rotation((0, 1, 0), -sign * pose.shrug[n])
+        shrug = pose.shrug[n] - DROP * (pose.arms[n][0] in LOW)
+        turns[f"clavicle.{letter}"] = rotation((0, 1, 0), -sign * shrug)
         turns |= _arm(pose.arms[n], letter, sign, heads, at, marks)
     return turns
 

@@ -17,12 +17,14 @@ from data_prep.photoshoot.fabric import Fabric
 from data_prep.photoshoot.figure import Figure, Part
 from data_prep.photoshoot.hair import tube
 from data_prep.photoshoot.product import sample_view
+from data_prep.photoshoot.studio import show_article
 from data_prep.photoshoot.trousers import TrousersFabric
 from data_prep.store import check_size
 
 SUPERSAMPLE = 2  # rays per side of a pixel
 SKIN_EXPOSURE = 0.78  # of that of cloth, in which skin would look overexposed
 GARMENT = ("article", "article collar")
+ANGLES = {"round_torso", "round_arm", "turn", "side"}  # coordinates that wrap around at a seam
 
 
 def srgb_to_linear(color):
@@ -51,10 +53,11 @@ def shade(parts, view, light, shaders):
     for n, part in enumerate(parts):
         rows, corners, weights = hits.of_part(n)
         if len(rows):
-            c = {name: scene.interpolate(value, corners, weights) for name, value in part.coords.items()}
-            for name in ("round_torso", "round_arm", "turn", "side"):  # angles wrap around at the seam
-                if name in c:
-                    c[name] = _mean_angle(part.coords[name][corners], weights)
+            level = [name for name in part.coords if name not in ANGLES]
+            values = scene.interpolate(np.stack([part.coords[name] for name in level], 1), corners, weights)
+            c = dict(zip(level, np.ascontiguousarray(values.T)))
+            for name in ANGLES & part.coords.keys():
+                c[name] = _mean_angle(part.coords[name][corners], weights)
             color[rows], relief[rows], gloss[rows] = shaders[part.material](c, hits.inside[rows])
             wrap[rows] = 1.0 if part.material == "skin" else 0.55
     normal = scene.bump_normals(hits, relief, view)
@@ -176,15 +179,19 @@ def render_worn(sitter, garment, size):
     if not own_trousers:
         parts += figure.shins(garment)
     fabric = fabric_of(garment, np.random.default_rng([sitter.seed, 6]), figure)
-    view = portrait_camera(figure, sitter.camera, (size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE))
+    highest = max(part.points[:, 2].max() for part in parts)
+    view = portrait_camera(figure, sitter.camera, (size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE), highest)
     rgb, alpha, cloth = shade(parts, view, sitter.light, shaders_of(sitter, fabric, inner))
     return finish_photo(rgb, alpha, cloth, sitter.photo, sitter.seed, size, sitter.clutter)
 
 
-def render_article(garment, size):
-    """Render the product photo [H,W,3] uint8 of ``garment``: on an invisible body, flat, or on a hanger."""
+def render_article(garment, size, house=None):
+    """Render the product photo [H,W,3] uint8 of ``garment``: on an invisible body, flat, or on a hanger.
+
+    house: the `studio.House` whose style it has; by default a style of its own.
+    """
     check_size(*size)
-    view = sample_view(np.random.default_rng([garment.seed, 11]))
+    view = show_article(garment, house) if house else sample_view(np.random.default_rng([garment.seed, 11]))
     figure = Figure(view.build, view.pose)
     parts = figure.worn(garment, view.unzipped, "article", np.random.default_rng([garment.seed, 8]))
     if view.way == "flat":
@@ -262,15 +269,17 @@ def clips(part):
     )
 
 
-def portrait_camera(figure, camera, size):
-    """The camera's view of a figure, with the head at the top."""
+def portrait_camera(figure, camera, size, highest):
+    """The camera's view of a figure, with the head at the top; highest: the top of the hair [m]."""
     body = figure.points["body"]
-    head = body[:, 2].max() + 0.012
+    head = highest if "below" in camera else body[:, 2].max() + 0.012
     if "reach" in camera:  # a whole figure
         deepest = camera["reach"] * (head - figure.ankle())
+    elif "below" in camera:  # the frame ends this far below the hip joints
+        deepest = head - figure.joint("upperleg01.L")[2] + camera["below"]
     else:
         deepest = head - body[:, 2].min() - 0.06  # the mesh ends above the ankles
-    span = min(camera["span"], deepest / max(1 - camera["top"], 0.5))
+    span = min(camera.get("span", 9.0), deepest / max(1 - camera["top"], 0.5))
     middle = 0.65 * figure.joint("spine01")[0] + 0.35 * figure.joint("head")[0]
     center = np.array(
         [middle + camera["aside"] * span, figure.joint("spine02")[1], head + camera["top"] * span - span / 2]
@@ -289,7 +298,8 @@ def finish_photo(rgb, alpha, cloth, photo, seed, size, clutter=False):
     if border is not None:
         image, cloth = add_border(image, border, 1.0), add_border(cloth, border, 0.0)
     image = apply_lens(image, photo, seed)
-    return compress_jpeg(image, photo["quality"]), np.round(cloth * 255).astype(np.uint8)
+    photo = round_levels(image) if photo["quality"] is None else compress_jpeg(image, photo["quality"])
+    return photo, round_levels(cloth)
 
 
 def backdrop(size, photo, alpha):
@@ -299,7 +309,9 @@ def backdrop(size, photo, alpha):
     far = (x[None] - photo["center"][0]) ** 2 + (y[:, None] - photo["center"][1]) ** 2
     level = photo["level"] * (1 - photo["falloff"] * far)
     if photo["wall"]:
-        shadow = gaussian_filter(np.roll(alpha, (height // 40, width // 16), (0, 1)), height / 16)
+        down, aside = height // 40, width // 16
+        behind = np.pad(alpha, ((down, 0), (aside, 0)), "edge")[:height, :width]
+        shadow = gaussian_filter(behind, height / 16)
         level = level * (1 - photo["wall"] * shadow)
     tone = np.array(photo["tone"]) * (photo["level"] < 0.995)
     return np.clip(level[..., None] * (1 + tone), 0, 1)
@@ -334,14 +346,21 @@ def apply_lens(image, photo, seed):
     soft = gaussian_filter(image, (photo["blur"] * scale * 0.8, photo["blur"] * scale * 0.8, 0))
     if photo["sharpen"]:
         soft = soft + photo["sharpen"] * (soft - gaussian_filter(soft, (0.9 * scale, 0.9 * scale, 0)))
-    noise = np.random.default_rng([seed, 4]).standard_normal(image.shape, np.float32)
+    channels = 1 if photo.get("gray_noise") else 3
+    noise = np.random.default_rng([seed, 4]).standard_normal((*image.shape[:2], channels), np.float32)
     darkness = np.clip(1.05 - image, 0, 1) ** 0.5
     return np.clip(soft + photo["noise"] * noise * darkness, 0, 1)
 
 
+def round_levels(image):
+    """Levels of an image in 0..1: uint8."""
+    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
 def compress_jpeg(image, quality):
     """Compress an image in 0..1 as JPEG and decode it again: uint8 [h,w,3]."""
-    pixels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "JPEG", quality=quality, subsampling=0)
+    Image.fromarray(np.ascontiguousarray(round_levels(image))).save(
+        file, "JPEG", quality=quality, subsampling=0
+    )
     return np.asarray(Image.open(file).convert("RGB"))

@@ -22,12 +22,13 @@ from tqdm import tqdm
 
 from data_prep.options import cpus
 from data_prep.photoshoot import render
-from data_prep.photoshoot.garment import SHARES, attributes_of, sample_garment
+from data_prep.photoshoot.garment import PATTERNS, SHARES, attributes_of, sample_garment
 from data_prep.photoshoot.person import sample_person, sample_sitter, whole_figure
+from data_prep.photoshoot.studio import RARER, default_studio, house_of, place_sitter
 from data_prep.store import PhotoWriter, check_size, check_target, pack
 from data_prep.work import IMAGES, RenderedRows
 
-VERSION = 5  # of the images: increased whenever the same seed gives different ones
+VERSION = 6  # of the images: increased whenever the same seed gives different ones
 SPLIT_KEYS = {"train": 0, "test": 1}
 PERSON, GARMENT, SITTING, TRIPLE, RAILS = range(5)  # kinds of random states
 BLOCK_GARMENTS = (0, 1, 2, 2, 3, 4)  # six pairs: two persons in three sittings each ...
@@ -49,6 +50,12 @@ class Setting:
     size: tuple[int, int]
     clutter: bool = False
     wardrobe: str = "paper"
+    studio: str = "many"
+
+    @property
+    def house(self):
+        """The `studio.House` whose style all photos have, or None if each has a style of its own."""
+        return house_of(self.seed) if self.studio == "one" else None
 
 
 def random_state(seed, split, kind, index):
@@ -63,7 +70,7 @@ def casting(index):
     return index // SITTINGS, GARMENTS_PER_BLOCK * block + BLOCK_GARMENTS[position]
 
 
-def sitter_of(seed, split, index, clutter=False, wardrobe="paper"):
+def sitter_of(seed, split, index, clutter=False, wardrobe="paper", studio="many"):
     """The sitter of pair ``index``: the person's appearance in the sitting's pose and light.
 
     With the wardrobe "all", the camera shows garments of the pair's category, and people who wear a
@@ -73,22 +80,26 @@ def sitter_of(seed, split, index, clutter=False, wardrobe="paper"):
     state = random_state(seed, split, PERSON, number)
     if wardrobe != "all":
         person = sample_person(state)
-        return sample_sitter(random_state(seed, split, SITTING, index), person, clutter)
+        sitter = sample_sitter(random_state(seed, split, SITTING, index), person, clutter)
+        return place_sitter(sitter, house_of(seed)) if studio == "one" else sitter
     sittings = range(number * SITTINGS, (number + 1) * SITTINGS)
     worn = [category_of(seed, split, casting(sitting)[1]) for sitting in sittings]
     person = sample_person(state, woman=bool({"skirt", "dress"} & set(worn)))
     sitter = sample_sitter(random_state(seed, split, SITTING, index), person, clutter)
-    return whole_figure(sitter, worn[index % SITTINGS])
+    category = worn[index % SITTINGS]
+    sitter = whole_figure(sitter, category)
+    return place_sitter(sitter, house_of(seed), category) if studio == "one" else sitter
 
 
-def garment_of(seed, split, index, wardrobe="paper"):
+def garment_of(seed, split, index, wardrobe="paper", studio="many"):
     """The garment of pair ``index``."""
     number = casting(index)[1]
     category = category_of(seed, split, number) if wardrobe == "all" else None
-    garment = sample_garment(random_state(seed, split, GARMENT, number), wardrobe, category)
+    patterns = RARER if studio == "one" else PATTERNS
+    garment = sample_garment(random_state(seed, split, GARMENT, number), wardrobe, category, patterns)
     if not recolored(number):
         return garment
-    style = sample_garment(random_state(seed, split, GARMENT, number - 1), wardrobe, category)
+    style = sample_garment(random_state(seed, split, GARMENT, number - 1), wardrobe, category, patterns)
     return dataclasses.replace(style, colors=garment.colors, seed=garment.seed)
 
 
@@ -166,15 +177,15 @@ def partners(seed, split, count):
 
 def make_pair(setting, split, index):
     """Render pair ``index`` of a `Setting`: a dict of keyword arguments of ``PhotoWriter.add``."""
-    garment = garment_of(setting.seed, split, index, setting.wardrobe)
-    sitter = sitter_of(setting.seed, split, index, setting.clutter, setting.wardrobe)
+    garment = garment_of(setting.seed, split, index, setting.wardrobe, setting.studio)
+    sitter = sitter_of(setting.seed, split, index, setting.clutter, setting.wardrobe, setting.studio)
     x, mask = render.render_worn(sitter, garment, setting.size)
     offset = TEST_IDS if split == "test" else 0
     person, product = (offset + number for number in casting(index))
     return dict(
         split=split,
         x=x,
-        y=render.render_article(garment, setting.size),
+        y=render.render_article(garment, setting.size, setting.house),
         mask=mask,
         person=person,
         garment=product,
@@ -189,8 +200,8 @@ def make_triple(setting, split, count, index):
     """
     i, j = swap_of(setting.seed, split, index, count, setting.wardrobe)
     x_ij, mask = render.render_worn(
-        sitter_of(setting.seed, split, i, setting.clutter, setting.wardrobe),
-        garment_of(setting.seed, split, j, setting.wardrobe),
+        sitter_of(setting.seed, split, i, setting.clutter, setting.wardrobe, setting.studio),
+        garment_of(setting.seed, split, j, setting.wardrobe, setting.studio),
         setting.size,
     )
     return dict(i=i, j=j, x_ij=x_ij, mask=mask, split=split)
@@ -210,18 +221,30 @@ def provenance(setting, pairs, held_out, true_swaps=0):
         held_out=held_out,
         clutter=setting.clutter,
         wardrobe=setting.wardrobe,
+        studio=setting.studio,
     )
     if true_swaps:  # files without true swaps keep their provenance from before the option existed
         arguments["true_swaps"] = true_swaps
     return dict(program="data_prep photoshoot", version=VERSION, seed=setting.seed, arguments=arguments)
 
 
-def shoot(path, pairs, size, seed=0, held_out=512, clutter=False, jobs=None, true_swaps=0, wardrobe="paper"):
+def shoot(
+    path,
+    pairs,
+    size,
+    seed=0,
+    held_out=512,
+    clutter=False,
+    jobs=None,
+    true_swaps=0,
+    wardrobe="paper",
+    studio=None,
+):
     """Render ``pairs`` training pairs and ``held_out`` test pairs, each of the latter with a true swap.
 
     size: (height, width) [pixels]; true_swaps: number of true swaps of training pairs, for training
-    with ground truth; jobs: processes, by default the number of available CPUs.  The bytes of the file
-    depend neither on ``jobs`` nor on interruptions.
+    with ground truth; jobs: processes, by default the number of available CPUs; studio: "one" or "many",
+    by default the wardrobe's.  The bytes of the file depend neither on ``jobs`` nor on interruptions.
     Raises ValueError for an invalid count or size or a missing renderer, OSError for an invalid path.
     """
     jobs = cpus() if jobs is None else jobs
@@ -229,7 +252,7 @@ def shoot(path, pairs, size, seed=0, held_out=512, clutter=False, jobs=None, tru
     check_size(*size, str(path))
     check_renderer()
     check_target(path)
-    setting = Setting(seed, tuple(size), clutter, wardrobe)
+    setting = Setting(seed, tuple(size), clutter, wardrobe, studio or default_studio(wardrobe))
     origin = provenance(setting, pairs, held_out, true_swaps)
     tasks, total = _tasks(setting, pairs, held_out, true_swaps), pairs + 2 * held_out + true_swaps
     with RenderedRows(f"{path}.work", origin) as finished:

@@ -14,6 +14,7 @@ from data_prep.photoshoot.numeric import smoothstep
 
 LOOP = 56  # points around the neck
 NECK_TOLERANCE = 0.004  # largest distance of the loop's points from the neck's border [m]
+NECK_SLOPE = 0.45  # of the suit's upper border, which is higher behind [m/m]
 SKIN_GAP = 0.005  # smallest distance of cloth from skin [m]
 SEAT = 0.035  # height above the crotch below which a skirt is not cut from the suit [m]
 
@@ -22,7 +23,8 @@ def neck_field(c, garment):
     """Signed distance [m] to the neck opening, negative inside it; c: garment coordinates."""
     marks = template()[1]
     if garment.neckline == "turtleneck":
-        return np.where(c["arm"] < 0.3, marks.neck + 0.012 - c["z"], FAR)
+        high = c["z"] - marks.neck - NECK_SLOPE * (c["y"] + 0.034)
+        return np.where(c["arm"] < 0.3, -0.003 - high, FAR)
     back = smoothstep(-0.02, 0.05, c["y"] - marks.middle)
     deep = garment.deep + (0.022 - garment.deep) * back
     u = np.abs(c["x"]) / garment.wide
@@ -149,7 +151,8 @@ def neck_loop(surface, garment, edges):
     rows = rows[np.abs(neck_field({k: v[rows] for k, v in c.items()}, garment)) < NECK_TOLERANCE]
     if len(rows) < 12:
         return None
-    angle = c["round_torso"][rows]
+    x, y = c["x"][rows], c["y"][rows]
+    angle = np.arctan2(x, (y.min() + y.max()) / 2 - y)
     order = np.argsort(angle)
     rows, angle = rows[order], angle[order]
     wanted = np.linspace(-np.pi, np.pi, LOOP)
@@ -175,7 +178,8 @@ def drape(top, rest, ring):
     marks = template()[1]
     hem = suit_end(g)
     low = np.clip((marks.neck - c["z"]) / (marks.neck - hem), 0, 1)  # 0 neck .. 1 hem
-    ease = g.ease * (torso * (0.35 + 0.9 * smoothstep(0.1, 0.6, low)) + (1 - torso) * (0.6 + 0.5 * c["t"]))
+    sleeve = 0.1 + 0.9 * smoothstep(0.05, 0.55, c["t"])  # cloth lies on the shoulder and hangs off the arm
+    ease = g.ease * (torso * (0.35 + 0.9 * smoothstep(0.1, 0.6, low)) + (1 - torso) * sleeve)
     points = skin + (SKIN_GAP + ease)[:, None] * out
     points += (torso * _hang_distance(points, c, torso, g, ring) * smoothstep(0.2, 0.45, low))[
         :, None
@@ -248,10 +252,11 @@ def pose_cloth(top, points, weights, transforms):
 
     points: draped on the body at rest; weights: skin weights of the suit [suit,bones].
     """
-    share = top.surface.map @ weights
+    moved = weights.any(0)  # face and fingers do not move cloth
+    share = top.surface.map @ weights[:, moved]
     for _ in range(int(2 + 150 * top.garment.ease)):
         share = share + 0.5 * (top.mean @ share - share)
-    points = skinned(points, share, transforms).astype(np.float32)
+    points = skinned(points, share, transforms[moved]).astype(np.float32)
     out = normals(points, top.surface.faces)
     sag = top.garment.ease * np.maximum(-out[:, 2], 0) * smoothstep(0.2, 0.8, top.surface.coords["arm"])
     points[:, 2] -= 0.9 * sag
@@ -266,9 +271,9 @@ def profile(garment, turn, rng):
     back = smoothstep(0.5, 2.6, np.abs(turn))[:, None]
     front = 1 - smoothstep(0.0, 0.9, np.abs(turn))[:, None]
     if garment.neckline == "turtleneck":
-        high = 0.045 + garment.deep
-        out, up = [0, 0, 0.001, 0.004, 0.009, 0.013, 0.012], [0, 0.4, 0.8, 1.02, 0.98, 0.55, 0.15]
-        return _scaled(out, np.array(up) * high, 1 + 0 * back)
+        high = 0.035 + 0.4 * garment.deep
+        out, up = [0, 0, 0.001, 0.004, 0.009, 0.012, 0.011], [0, 0.4, 0.8, 1.02, 0.98, 0.55, 0.15]
+        return _scaled(out, np.array(up) * high, 0.65 + 0.35 * back)
     if garment.neckline == "stand":
         high = 0.035 + garment.deep * 0.5
         out, up = [0, 0.002, 0.004, 0.008, 0.011], [0, 0.5, 1, 1, 0.3]
@@ -281,14 +286,14 @@ def profile(garment, turn, rng):
             [np.broadcast_to(out, (LOOP, 6)) * tips, np.broadcast_to(up, (LOOP, 6)) * (1 + 0.2 * back)], 2
         )
     if garment.neckline == "hood":
-        size = (0.42 + 0.58 * back) * rng.uniform(0.8, 1.15)
-        out = np.array([0, 0.000, 0.012, 0.040, 0.066, 0.078, 0.070, 0.045])
-        up = np.array([0, 0.028, 0.050, 0.056, 0.038, 0.006, -0.040, -0.075])
-        wave = 1 + 0.10 * np.sin(3 * turn + rng.uniform(0, 6))[:, None]
+        size = (0.30 + 0.70 * back) * rng.uniform(0.8, 1.15)
+        out = np.array([0, 0.004, 0.014, 0.034, 0.056, 0.070, 0.068, 0.050])
+        up = np.array([0, 0.030, 0.050, 0.048, 0.028, 0.000, -0.036, -0.065])
+        wave = 1 + 0.12 * np.sin(3 * turn + rng.uniform(0, 6))[:, None]
         return np.stack(
             [
                 np.broadcast_to(out, (LOOP, 8)) * size * wave,
-                np.broadcast_to(up, (LOOP, 8)) * (0.45 + 0.55 * back) * wave,
+                np.broadcast_to(up, (LOOP, 8)) * (0.30 + 0.70 * back) * wave,
             ],
             2,
         )
