@@ -56,3 +56,25 @@ def test_commands_exist_with_their_options(document):
 def test_the_test_finds_commands():
     assert ["figure4"] in commands("README.md")
     assert sum(len(commands(document)) for document in DOCUMENTS) > 50
+
+
+def test_the_code_that_fidelity_names_exists():
+    """In the table of the paper's sentences: `module.name` of network, method, training, or `config`."""
+    rows = text("docs/fidelity.md").split("## Sentence by sentence")[1].split("\n## ")[0]
+    cells = [line.split(" | ")[2] for line in rows.splitlines() if line.startswith("| ")][1:]
+    places = [re.match(r"(\w+)\.(\w+)", name) for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    found = [place.groups() for place in places if place]
+    assert len(found) > 15
+    for module, name in found:
+        files = (ROOT / "cagan_theano").glob(f"**/{module}.py")
+        assert any(re.search(rf"^(class|def) {name}\b", path.read_text(), re.M) for path in files), (
+            module,
+            name,
+        )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_files_that_documents_name_exist(document):
+    roots = "cagan_theano|data_prep|replicate|tests|tools|docs|requirements"
+    for name in re.findall(rf"`((?:{roots})/[\w/.*-]*)`", text(document)):
+        assert list(ROOT.glob(name.rstrip("/"))), name
