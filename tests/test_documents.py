@@ -66,11 +66,8 @@ def test_the_code_that_fidelity_names_exists():
     found = [place.groups() for place in places if place]
     assert len(found) > 15
     for module, name in found:
-        files = (ROOT / "cagan_theano").glob(f"**/{module}.py")
-        assert any(re.search(rf"^(class|def) {name}\b", path.read_text(), re.M) for path in files), (
-            module,
-            name,
-        )
+        texts = [path.read_text() for path in (ROOT / "cagan_theano").glob(f"**/{module}.py")]
+        assert any(re.search(rf"^(class|def) {name}\b", source, re.M) for source in texts), (module, name)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
