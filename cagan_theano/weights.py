@@ -55,6 +55,12 @@ def names() -> str:
     return ", ".join(files) or "none"
 
 
+def name_output(name: str, checkpoint, size: str) -> str:
+    """The name of a figure's file, with that of the weights unless they are the shipped `cagan_SIZE`."""
+    checkpoint = Path(checkpoint)
+    return name if checkpoint == shipped("cagan", size) else f"{name}_{checkpoint.stem}"
+
+
 def find_images(name) -> Path:
     """The file of images given by path or, unless such a file exists, by name: "heldout_128x96"."""
     match = re.fullmatch(rf"{HELD_OUT}_{SIZE}", str(name))

@@ -10,20 +10,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import tiny_config
-from figure_toys import HEIGHT, PROVENANCE, WIDTH, ToyModel, article, human, write_photos
+from figure_toys import HEIGHT, PROVENANCE, WIDTH, ToyModel, human, write_photos
 from PIL import Image
 
 from cagan_theano import weights
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
 from cagan_theano.config import Config
-from cagan_theano.dressing import swap
-from cagan_theano.dressing.paste import enlarged
 from cagan_theano.evaluation import held_out, provenance
 from cagan_theano.figures import figure2, figure3, figure4, figure5, figure6
 from cagan_theano.io import sheet
 from cagan_theano.io.command import main
 from cagan_theano.network.networks import build_networks
-from data_prep.store import PhotoFile
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = {"figure2": figure2, "figure3": figure3, "figure4": figure4, "figure5": figure5, "figure6": figure6}
@@ -199,21 +196,25 @@ def test_figure4_panels():
 
 
 def test_figure4_truth_stands_beside_the_generated():
-    pictures = [noise(n, 32, 24)[:3] for n in range(3, 8)]
-    found = panels(figure4.draw(*pictures[:4], truth=pictures[4]))
-    np.testing.assert_array_equal(found["1,3"][0], pictures[4][1])
-    np.testing.assert_array_equal(found["1,4"][0], pictures[3][1])
-    assert found["2,3"][1] == "true swap"
+    images = [noise(n, 32, 24)[:3] for n in range(3, 8)]
+    figure = figure4.draw(*images[:4], truth=images[4])
+    found = panels(figure)
+    np.testing.assert_array_equal(found["1,3"][0], images[4][1])
+    np.testing.assert_array_equal(found["1,4"][0], images[3][1])
+    assert found["2,3"][1] == "true swap" and "true swap is rendered" in words(figure)
 
 
 def test_figure5_says_whether_alpha_was_supervised():
-    for changes, words in (
+    images = [noise(n, 32, 24)[:1] for n in (3, 4, 5, 6)]
+    for changes, text in (
         ({}, "is learned without segmentation labels"),
         ({"gamma_region": 1.0}, "was trained on true regions"),
         ({"mask": "overwrite"}, "is the given mask"),
         ({"mask": "prior"}, "starts from a given mask"),
     ):
-        assert words in figure5.caption(256, 192, False, figure5.origin_of_alpha(Config(**changes)))
+        origin = figure5.origin_of_alpha(Config(**changes))
+        figure = figure5.draw(*images[:2], np.zeros((1, 32, 24)), *images[2:], origin=origin)
+        assert text in words(figure)
 
 
 def test_the_note_says_how_weights_were_trained():
@@ -258,7 +259,7 @@ def test_figure6_puts_each_article_on_each_human(data, toy):
     toy.share = 0
     with held_out.open_split(data, toy) as held:
         i, j = held_out.choose_matrix(held, 2, 4, seed=3)
-        matrix = figure6.results(toy, held, i, j)
+        matrix = figure6.swap_all(toy, held, i, j)
         for r, c in np.ndindex(2, 4):
             expected = human(held.photos.person[i[r]], held.photos.garment[j[c]])
             np.testing.assert_array_equal(matrix[r, c], expected)
@@ -346,34 +347,30 @@ def test_figure3_slices_add_up_and_copies_stand_last(changes):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_script_runs_from_the_command_line(name, tmp_path, data, checkpoint):
-    """A real process, a real (untrained) network, and every fact in PNG and PDF."""
+def test_figures_of_a_real_network_carry_every_fact(name, tmp_path, data, checkpoint):
     given = [] if name == "figure3" else ["--data", data, "--seed", "3"]
-    subprocess.run(
-        [
-            sys.executable,
-            ROOT / "replicate" / f"{name}.py",
-            "--checkpoint",
-            checkpoint,
-            "--out",
-            tmp_path / "out",
-            *given,
-        ],
-        cwd=tmp_path,
-        check=True,
-    )
-    picture = Image.open(tmp_path / "out" / f"{name}.png")
-    facts = picture.text
-    with PhotoFile.open(data):  # the data file is left in order
-        pass
+    assert run(FIGURES[name].command, "--checkpoint", checkpoint, "--out", tmp_path / "out", *given) == 0
+    image = Image.open(tmp_path / "out" / f"{name}_tiny.png")
+    facts = image.text
     assert facts["Title"] == name.replace("figure", "Figure ") and facts["Step"] == "5"
     assert re.fullmatch("[0-9a-f]{64}", facts["Checkpoint-SHA256"])
     if given:
         assert facts["Seed"] == "3" and json.loads(facts["Data-Provenance"]) == PROVENANCE
-    pdf = (tmp_path / "out" / f"{name}.pdf").read_bytes()
+    pdf = (tmp_path / "out" / f"{name}_tiny.pdf").read_bytes()
     assert facts["Checkpoint-SHA256"].encode() in pdf and b"CreationDate" not in pdf
     assert not any(str(tmp_path) in value for value in facts.values())
-    assert picture.size[0] > 500 and len(np.unique(np.asarray(picture.convert("L")))) > 20
+    assert image.size[0] > 500 and len(np.unique(np.asarray(image.convert("L")))) > 20
+
+
+def test_a_script_of_a_figure_runs(tmp_path, checkpoint):
+    words = ["--checkpoint", str(checkpoint), "--out", str(tmp_path / "out")]
+    subprocess.run([sys.executable, ROOT / "replicate" / "figure3.py", *words], cwd=tmp_path, check=True)
+    assert (tmp_path / "out" / "figure3_tiny.png").exists()
+
+
+def test_other_weights_make_another_file():
+    assert weights.name_output("figure4", weights.find("cagan"), "128x96") == "figure4"
+    assert weights.name_output("figure4", weights.find("dress"), "128x96") == "figure4_dress_128x96"
 
 
 def test_commands_repeat_byte_for_byte(tmp_path, data, toy):
@@ -392,7 +389,7 @@ def test_held_out_photoshoot_is_rendered_once_for_the_seed_of_training(tmp_path,
 
     calls = []
 
-    def fake(path, pairs, size, seed, held_out, clutter, wardrobe):
+    def fake(path, pairs, size, seed, held_out, clutter, wardrobe, studio):
         calls.append((pairs, tuple(size), seed, held_out, clutter, wardrobe))
         setting = shoot.Setting(seed, size, clutter, wardrobe)
         write_photos(path, provenance=shoot.provenance(setting, pairs, held_out))
@@ -431,11 +428,10 @@ def failure(capsys, command, *arguments):
     return lines[0]
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", ["figure3", "figure4"])
 def test_missing_or_damaged_checkpoint_is_one_line(name, tmp_path, data, capsys):
-    given = [] if name == "figure3" else ["--data", data]
+    path, given = tmp_path / "bad.h5", [] if name == "figure3" else ["--data", data]
     for content in (None, b"no checkpoint"):
-        path = tmp_path / "bad.h5"
         if content:
             path.write_bytes(content)
         line = failure(capsys, FIGURES[name].command, "--checkpoint", path, "--out", tmp_path / "out", *given)
@@ -443,124 +439,20 @@ def test_missing_or_damaged_checkpoint_is_one_line(name, tmp_path, data, capsys)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", sorted(set(FIGURES) - {"figure3"}))
-def test_bad_data_is_one_line(name, tmp_path, toy, capsys):
-    missing, train = tmp_path / "missing.h5", tmp_path / "train.h5"
+@pytest.mark.parametrize("name, more", [("figure4", ["--rows", 9]), ("figure6", ["--humans", 9])])
+def test_bad_data_is_one_line(name, more, tmp_path, toy, capsys):
+    train, command, out = tmp_path / "train.h5", FIGURES[name].command, ("--out", tmp_path / "out")
     small = write_photos(tmp_path / "small.h5", count=4)
     write_photos(train, split="train", triples=False)
-    command, out = FIGURES[name].command, ("--out", tmp_path / "out")
-    assert "missing.h5: no such file" in failure(capsys, command, "--data", missing, *out)
+    assert "none.h5: no such file" in failure(capsys, command, "--data", tmp_path / "none.h5", *out)
     assert "has no test photos" in failure(capsys, command, "--data", train, *out)
-    if name != "figure2":
-        more = ["--humans", 9] if name == "figure6" else ["--rows", 9]
-        line = failure(capsys, command, "--data", small, *more, *out)
-        assert "small.h5: has" in line
+    assert "small.h5: has" in failure(capsys, command, "--data", small, *more, *out)
     assert not (tmp_path / "out").exists()
 
 
 def test_folder_that_cannot_be_made_is_one_line(tmp_path, data, toy, capsys):
     (tmp_path / "taken").write_text("a file")
     assert "taken" in failure(capsys, figure4.command, "--data", data, "--out", tmp_path / "taken")
-
-
-# ---------------------------------------------------------------- swap.py
-
-
-@pytest.fixture
-def photos(tmp_path):
-    """Image files of a person, of what it wears, and of another article."""
-    files = {"human": human(2, 4), "wearing": article(4), "article": article(9)}
-    for name, picture in files.items():
-        Image.fromarray(picture).save(tmp_path / f"{name}.png")
-    return [part for name in files for part in (f"--{name}", tmp_path / f"{name}.png")]
-
-
-@pytest.fixture
-def file_toy(monkeypatch):
-    """The toy model for image files."""
-    monkeypatch.setattr(weights, "load_model", lambda *_: ToyModel())
-
-
-def test_swap_writes_result_mask_and_grid(tmp_path, photos, file_toy):
-    files = [tmp_path / name for name in ("out.png", "alpha.png", "grid.png")]
-    assert run(swap.command, *photos, "--out", files[0], "--alpha-out", files[1], "--grid", files[2]) == 0
-    np.testing.assert_array_equal(np.asarray(Image.open(files[0])), human(2, 9))
-    alpha = np.asarray(Image.open(files[1]))
-    assert alpha.shape == (HEIGHT, WIDTH) and set(np.unique(alpha)) == {0, 255}
-    assert Image.open(files[2]).size[0] > 5 * 512
-    for path in files:
-        about = Image.open(path).text
-        assert about["Checkpoint-SHA256"] == "ab" * 32 and about["Step"] == "7"
-        assert str(tmp_path) not in str(about)
-
-
-def test_swap_does_without_a_photo_of_the_worn_article(tmp_path, photos, file_toy, capsys):
-    assert run(swap.command, *photos[:2], *photos[4:], "--out", tmp_path / "out.png") == 0
-    said = capsys.readouterr().err.splitlines()  # the toy's photos are small
-    assert [line.split(" is less than 96 pixels")[0] for line in said] == [
-        f"Note: {tmp_path / name}.png" for name in ("human", "article")
-    ]
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.png")), human(2, 9))
-
-
-def test_swap_keeps_size_and_detail_outside_alpha(tmp_path, photos, file_toy):
-    large = np.random.default_rng(0).integers(0, 256, (150, 90, 3), np.uint8)
-    Image.fromarray(large).save(tmp_path / "human.png")
-    out = tmp_path / "out.png"
-    assert run(swap.command, *photos, "--out", out) == 0
-    result = np.asarray(Image.open(out))
-    assert result.shape == large.shape
-    np.testing.assert_array_equal(result[:30], large[:30])  # above the painted rectangle
-    assert np.abs(result[75, 45].astype(int) - article(9)[16, 16]).max() <= 1
-
-
-@pytest.mark.parametrize("size", [(64, 64), (40, 100), (100, 41), (333, 77)])
-def test_scaled_up_alpha_lies_where_the_photo_was_padded(size):
-    """Reading a photo down and scaling up again brings its smooth brightness back to its place."""
-    from data_prep.picture import fit
-
-    width, height = size
-    across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
-    photo = np.repeat((60 + 60 * across + 80 * down)[..., None], 3, axis=-1).astype(np.uint8)
-    small = np.asarray(fit(Image.fromarray(photo), 128, 96), np.float32)[..., 0]
-    large = enlarged(small, size)
-    assert large.shape == (height, width)
-    edge_h, edge_w = height // 6 + 4, width // 6 + 4  # where the padding's color bleeds in
-    inner = (slice(edge_h, -edge_h), slice(edge_w, -edge_w))
-    assert np.abs(large[inner] - photo[inner][..., 0]).max() < 4
-
-
-def test_swap_bad_input_is_one_line_and_leaves_nothing(tmp_path, photos, file_toy, capsys):
-    out, no_image = tmp_path / "out.png", tmp_path / "no.png"
-    no_image.write_text("no image")
-    assert "no.png: not an image" in failure(capsys, swap.command, *photos, "--human", no_image, "--out", out)
-    assert "gone.png" in failure(
-        capsys, swap.command, *photos, "--article", tmp_path / "gone.png", "--out", out
-    )
-    assert "out.xyz" in failure(capsys, swap.command, *photos, "--out", tmp_path / "out.xyz")
-    assert "nowhere" in failure(capsys, swap.command, *photos, "--out", tmp_path / "nowhere" / "out.png")
-    assert not out.exists()
-
-
-def test_swap_script_runs_with_a_real_network(tmp_path, photos, checkpoint):
-    out = tmp_path / "out.jpg"
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "cagan_theano",
-            "swap",
-            *map(str, photos),
-            "--out",
-            out,
-            "--checkpoint",
-            checkpoint,
-        ],
-        cwd=tmp_path,
-        env=weights.child_environment(),
-        check=True,
-    )
-    assert Image.open(out).size == (WIDTH, HEIGHT) and Image.open(out).format == "JPEG"
 
 
 def test_the_note_names_the_steps_of_both_trainings():

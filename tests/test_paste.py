@@ -115,3 +115,17 @@ def test_without_a_garment_the_middle_is_cut_out():
     x_i = np.full((128, 96, 3), 90, np.uint8)
     y_i = paste.cut_out(x_i, np.zeros((128, 96), np.float32))
     assert (y_i == 90).any() and (y_i == 255).any()
+
+
+@pytest.mark.parametrize("size", [(64, 64), (40, 100), (100, 41), (333, 77)])
+def test_an_enlarged_image_lies_where_the_photo_was_padded(size):
+    """Reducing a photo and enlarging it again brings its smooth brightness back to its place."""
+    width, height = size
+    across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    photo = np.repeat((60 + 60 * across + 80 * down)[..., None], 3, axis=-1).astype(np.uint8)
+    small = np.asarray(fit(Image.fromarray(photo), 128, 96), np.float32)[..., 0]
+    large = paste.enlarged(small, size)
+    assert large.shape == (height, width)
+    edge_h, edge_w = height // 6 + 4, width // 6 + 4  # where the padding's color bleeds in
+    inner = (slice(edge_h, -edge_h), slice(edge_w, -edge_w))
+    assert np.abs(large[inner] - photo[inner][..., 0]).max() < 4

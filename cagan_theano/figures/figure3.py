@@ -1,7 +1,4 @@
-"""Figure 3: the architecture of G and D, drawn from the layer sizes that the networks report.
-
-python replicate/figure3.py [--checkpoint H5] [--out FOLDER]
-"""
+"""Figure 3: the architecture of G and D, drawn from the layer sizes that the networks report."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -10,11 +7,10 @@ import click
 from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
 
-from cagan_theano import options
+from cagan_theano import options, weights
 from cagan_theano.evaluation import provenance
 from cagan_theano.io import sheet
 from cagan_theano.io.command import Command
-from cagan_theano.io.text import printable
 
 COLORS = {
     "input": "#c9ccd1",
@@ -30,7 +26,7 @@ LEGEND = (
     ("copies", "downsampled copies, the last 6 channels"),
     ("output", "output of the last layer"),
 )
-FIELD = "#b3202c"
+FIELD, SKIP = "#b3202c", "#4d6f96"
 DEPTH = (0.42, 0.26)
 """Horizontal and vertical offset on the figure per unit of depth (the image width)."""
 SPACE, SIZE = 26, 8
@@ -116,29 +112,21 @@ def draw_box(axes, box, x, middle):
         paint(axes, front, kind, 1.0)
         paint(axes, roof, kind, 1.12)
     paint(axes, side(end, bottom, height, width), box.slices[-1][0], 0.86)
-    axes.text(x + span(box) / 2, bottom - 5, size_of(box), size=SIZE, ha="center", va="top")
+    label = r"$\times$".join(map(str, box.shape))
+    axes.text(x + span(box) / 2, bottom - 5, label, size=SIZE, ha="center", va="top")
     return top + DEPTH[1] * width
 
 
 def side(x, bottom, height, width):
     """The corners of a box's right side, the image plane."""
-    return [
-        (x, bottom),
-        at_depth(x, bottom, width),
-        at_depth(x, bottom + height, width),
-        (x, bottom + height),
-    ]
+    top = bottom + height
+    return [(x, bottom), at_depth(x, bottom, width), at_depth(x, top, width), (x, top)]
 
 
 def paint(axes, corners, kind, light):
     """Draw one face of a box, its color lightened or darkened."""
     color = [min(1.0, part * light) for part in to_rgb(COLORS[kind])]
     axes.add_patch(Polygon(corners, facecolor=color, edgecolor=sheet.INK, linewidth=0.35, joinstyle="round"))
-
-
-def size_of(box):
-    """The label "channels x height x width" of a box."""
-    return r"$\times$".join(map(str, box.shape))
 
 
 def draw_line(axes, boxes, xs, middle, ends):
@@ -154,16 +142,9 @@ def draw_line(axes, boxes, xs, middle, ends):
 
 def arrow(axes, start, end, **settings):
     """Draw a thin arrow."""
+    line = {"linewidth": 0.7, "color": sheet.INK, **settings}
     axes.add_patch(
-        FancyArrowPatch(
-            start,
-            end,
-            arrowstyle="-|>",
-            mutation_scale=6,
-            shrinkA=0,
-            shrinkB=0,
-            **{"linewidth": 0.7, "color": sheet.INK} | settings,
-        )
+        FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=6, shrinkA=0, shrinkB=0, **line)
     )
 
 
@@ -178,14 +159,9 @@ def draw_skips(axes, boxes, xs, tops, skips):
     for n, (source, target) in enumerate(skips):
         start, end = (xs[k] + span(boxes[k]) / 2 for k in (source, target))
         level = max(tops) + 12 - 11 * n
-        axes.plot(
-            [start, start, end],
-            [tops[source] + 2, level, level],
-            color="#4d6f96",
-            lw=0.8,
-            solid_joinstyle="round",
-        )
-        arrow(axes, (end, level), (end, tops[target] + 2), color="#4d6f96", linewidth=0.8)
+        heights = [tops[source] + 2, level, level]
+        axes.plot([start, start, end], heights, color=SKIP, lw=0.8, solid_joinstyle="round")
+        arrow(axes, (end, level), (end, tops[target] + 2), color=SKIP, linewidth=0.8)
 
 
 def draw_field(axes, boxes, xs, middle, field):
@@ -217,19 +193,15 @@ def draw_legend(axes, boxes, left, top):
 
 def caption(G, D):
     """The caption, in our words."""
-    g_kernel, d_kernel, head = (
-        rf"{kernel}$\times${kernel}"
-        for kernel in (G.config.g_kernel, D.layers[0].convolution.kernel, D.head.kernel)
-    )
-    field = D.receptive_field()
+    kernels = G.config.g_kernel, D.layers[0].convolution.kernel, D.head.kernel
+    g_kernel, d_kernel, head = (rf"{kernel}$\times${kernel}" for kernel in kernels)
+    field, stride = D.receptive_field(), D.head.stride
     code = " The encoders of the articles are not drawn." if G.config.article_code else ""
     return (
-        r"$\mathbf{Figure~3.}$ The generator $G$, an encoder-decoder with skip connections, "
-        r"and the patch discriminator $D$; labels are channels$\times$height$\times$width. "
-        r"Heights and depths are to scale, thickness grows with the square root of the "
-        rf"channels. Kernels are {g_kernel} in $G$ and {d_kernel} in $D$, whose head of {head} has "
-        rf"stride {D.head.stride}; the receptive field of a logit is {field}$\times${field} pixels (red)."
-        f"{code}"
+        r"$\mathbf{Figure~3.}$ The generator $G$ and the patch discriminator $D$; labels are "
+        r"channels$\times$height$\times$width. "
+        rf"Kernels: {g_kernel} in $G$, {d_kernel} in $D$, whose head is {head} of stride {stride}; "
+        rf"the receptive field of a logit is {field}$\times${field} pixels (red).{code}"
     )
 
 
@@ -249,7 +221,10 @@ def draw(G, D, height, width, note=""):
     tall = round(unit * (high - low))
     with sheet.style():
         figure = sheet.blank(INSIDE + 2 * sheet.MARGIN, tall + text.height + 2 * sheet.MARGIN)
-        axes = drawing(figure, (0, right), (low, high), tall)
+        wide, page = figure.get_size_inches() * sheet.DPI
+        box = [sheet.MARGIN / wide, 1 - (sheet.MARGIN + tall) / page, INSIDE / wide, tall / page]
+        axes = figure.add_axes(box, label="networks", xlim=(0, right), ylim=(low, high))
+        axes.axis("off")
         ends = r"$x_i,\ y_i,\ y_j$", r"$\alpha_i^j,\ \tilde{x}_i^j$"
         tops = draw_line(axes, upper, xs, 0, ends)
         draw_skips(axes, upper, xs, tops, skips_of(G))
@@ -263,36 +238,21 @@ def draw(G, D, height, width, note=""):
     return figure
 
 
-def drawing(figure, across, up, tall):
-    """Axes over the upper part of the figure with equal scales."""
-    wide, high = figure.get_size_inches() * sheet.DPI
-    axes = figure.add_axes(
-        [sheet.MARGIN / wide, 1 - (sheet.MARGIN + tall) / high, INSIDE / wide, tall / high], label="networks"
-    )
-    axes.set(xlim=across, ylim=up)
-    axes.axis("off")
-    return axes
-
-
 @click.command(cls=Command)
 @options.checkpoint_option("128x96")
 @options.out_option
 def command(checkpoint, out):
     """Make Figure 3: the layers of G and D with their actual sizes."""
-    from cagan_theano.checkpoint import load_checkpoint
+    from cagan_theano.checkpoint import load_checkpoint, weights_metadata
     from cagan_theano.network.networks import sized_networks
 
     stored = load_checkpoint(checkpoint)
-    config = stored.config
-    small = f"{Path(checkpoint).name}, sha256 {stored.sha256[:12]}: sizes as reported by its layers"
-    networks = sized_networks(config)
-    figure = draw(networks.G, networks.D, config.height, config.width, small)
+    config, networks = stored.config, sized_networks(stored.config)
+    note = f"{Path(checkpoint).name}, sha256 {stored.sha256[:12]}: sizes as reported by its layers"
+    figure = draw(networks.G, networks.D, config.height, config.width, note)
     about = {
         "Title": "Figure 3",
-        "Software": "cagan_theano",
-        "Step": str(stored.step),
-        "Checkpoint": printable(Path(checkpoint).name),
-        "Checkpoint-SHA256": stored.sha256,
+        **weights_metadata(checkpoint, stored.sha256, stored.step),
         "Config": config.to_json(),
     }
-    provenance.finish(figure, out, "figure3", about)
+    provenance.finish(figure, out, weights.name_output("figure3", checkpoint, "128x96"), about)

@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
 
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.text import literal
@@ -22,6 +23,7 @@ from cagan_theano.io.text import literal
 DPI = 300
 MARGIN = 36
 GAP = 18
+BORDER = 2
 LABEL_SIZE = 11
 CAPTION_SIZE = 8.5
 NOTE_SIZE = 6
@@ -87,6 +89,11 @@ def place(figure, image, left, top, scale, label="", name=""):
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.set_xlabel(label, va="baseline", labelpad=LABEL_PAD)
+    # a border outside of the pixels, which shows where a photo on white ends
+    corner = (left - BORDER / 2) / width, 1 - (top + rows * scale + BORDER / 2) / height
+    size = (columns * scale + BORDER) / width, (rows * scale + BORDER) / height
+    line = dict(fill=False, edgecolor=GRAY, linewidth=72 / DPI * BORDER)
+    figure.add_artist(Rectangle(corner, *size, **line))
     return axes
 
 
