@@ -1,23 +1,21 @@
 """``python -m data_prep``: build or inspect the photo files that CAGAN is trained on."""
 
-import io
-import json
+import collections
 import shlex
 
 import click
-import numpy as np
 
 from cagan_theano.io.command import Group, Output, main, overwrite_option
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.text import one_line, printable
 from data_prep.layouts import LAYOUTS, detect, matching_folders
 from data_prep.options import size_option
+from data_prep.photo_folder import PhotoFolder
 from data_prep.photoshoot.garment import WARDROBES
 from data_prep.photoshoot.studio import STUDIOS
 from data_prep.store import KIND, PhotoFile
 
 HELD_OUT, FEWEST = 512, 4  # default and minimum number of test pairs: a swap needs another garment
-SHEET_COLUMNS = 6  # pairs per row of the contact sheet
 
 
 @click.group(cls=Group, context_settings={"show_default": True, "max_content_width": 100})
@@ -87,41 +85,39 @@ def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, studio, c
 @click.option("--samples", default=3, type=click.IntRange(0, 100), help="Pairs to list.")
 def detect_command(src, samples):
     """Report which layout the folder SRC has and what it would yield, without opening a photo."""
-    from data_prep.ingest import find
-    from data_prep.source import Source
-
-    source = Source(src)
-    layouts = detect(source)
+    folder = PhotoFolder(src)
+    layouts = detect(folder)
     if not layouts:
-        raise click.ClickException(f"{src}: matches no known layout; {hint(src, source)}")
-    for name, inner in layouts:
-        layout = LAYOUTS[name]
-        options = layout.present(inner) if hasattr(layout, "present") else {}
-        found = find(layout, inner, options)
-        click.echo("\n".join(describe_found(name, src, inner, found, samples, options)))
+        raise click.ClickException(f"{src}: matches no known layout; {hint(src, folder)}")
+    for name, root in layouts:
+        click.echo("\n".join(describe_found(name, f"{src}/{root.base}".rstrip("/"), root, samples)))
 
 
-def hint(src, source):
+def hint(src, folder):
     """The cure for a folder that matches no known layout."""
-    matching = matching_folders(source)
+    matching = matching_folders(folder)
     if not matching:
         return "for your own folders or list, see the commands folders and list"
+    persons, garments, count, told = matching
+    unsure = "" if told else " (or the other way around: their names do not tell)"
     return (
-        f"its folders {matching[0]!r} and {matching[1]!r} share {matching[2]} names; if they hold "
-        f"persons and garments, run: python -m data_prep folders {shlex.quote(src)} OUT.h5 --persons "
-        f"{shlex.quote(matching[0])} --garments {shlex.quote(matching[1])}"
+        f"its folders {persons!r} and {garments!r} share {count} names; if they hold persons and garments"
+        f"{unsure}, run: cagan data folders {shlex.quote(src)} OUT.h5 --persons {shlex.quote(persons)} "
+        f"--garments {shlex.quote(garments)}"
     )
 
 
-def describe_found(name, src, source, found, samples, options):
-    """Yield lines of text that summarize what a layout would yield with some options."""
-    complete = [pair for pair in found.pairs if source.has(pair.person) and source.has(pair.garment)]
-    splits = {
-        split or "no split": sum(pair.split == split for pair in complete)
-        for split in sorted({pair.split for pair in complete})
-    }
-    counts = ", ".join(f"{count} {split}" for split, count in splits.items())
-    yield f"{name}: {LAYOUTS[name].TITLE}"
+def describe_found(name, src, root, samples):
+    """Yield lines of text that summarize what a layout would yield with the options that it suggests."""
+    from data_prep.ingest import find
+
+    layout = LAYOUTS[name]
+    options = layout.present(root)
+    found = find(layout, root, options)
+    complete = [pair for pair in found.pairs if root.has(pair.person) and root.has(pair.garment)]
+    splits = collections.Counter(pair.split or "no split" for pair in complete)
+    counts = ", ".join(f"{count} {split}" for split, count in sorted(splits.items()))
+    yield f"{name}: {layout.title}"
     yield (
         f"  {len(complete)} pairs ({counts}), {len(found.pairs) - len(complete)} incomplete, "
         f"{len(found.unpaired)} unpaired rows, {len(found.faults)} faults"
@@ -131,28 +127,28 @@ def describe_found(name, src, source, found, samples, options):
     yield from (f"  {one_line(pair.person)}  wears  {one_line(pair.garment)}" for pair in complete[:samples])
     yield from (f"  fault: {one_line(f.what)}: {one_line(f.why)}" for f in found.faults[:samples])
     words = "".join(f" --{option} {value}" for option, values in options.items() for value in values)
-    yield f"  python -m data_prep {name} {shlex.quote(src)} OUT.h5{words}"
+    yield f"  cagan data {name} {shlex.quote(src)} OUT.h5{words}"
 
 
-def ingest_command(name, layout):
-    """Register the command that ingests one layout."""
+def ingest_command(layout):
+    """Register the command that imports one layout."""
 
     def command(src, out, size, fit, split, test_share, seed, masks, drop_doubts, jobs, **options):
         from data_prep.ingest import Settings, ingest
 
         settings = Settings(size, fit, split, test_share, seed, masks, drop_doubts, jobs)
-        report = ingest(name, src, out, settings, options)
+        report = ingest(layout.name, src, out, settings, options)
         click.echo(printable("\n".join(report.lines())))
 
-    command.__doc__ = f"""{layout.TITLE}.
+    command.__doc__ = f"""{layout.title}.
 
     Reads the photos in the folder SRC and writes the data file OUT, and next to it a report
     (.report.json) and a contact sheet (.sheet.png).  Unusable photos are left out and listed.
     If interrupted, run the same command again to continue.
     """
-    for option in reversed((*getattr(layout, "OPTIONS", ()), *INGEST_OPTIONS)):
+    for option in reversed((*layout.options, *INGEST_OPTIONS)):
         command = option(command)
-    return cli.command(name)(command)
+    cli.command(layout.name)(command)
 
 
 INGEST_OPTIONS = (
@@ -192,8 +188,8 @@ INGEST_OPTIONS = (
     ),
     click.option("--jobs", default=2, type=click.IntRange(1, 256), help="Photos read in parallel."),
 )
-for _name, _layout in LAYOUTS.items():
-    ingest_command(_name, _layout)
+for _layout in LAYOUTS.values():
+    ingest_command(_layout)
 
 
 @cli.command("recolors")
@@ -271,89 +267,15 @@ def resize_command(src, out, size, pairs):
 @click.option("--rows", default=4, type=click.IntRange(1, 64), help="Rows of the sheet.")
 @click.option("--verify/--no-verify", default=True, help="Read everything to verify the checksums.")
 def inspect(file, sheet, rows, verify):
-    """Print the schema, counts, splits and provenance of FILE; verify it; render a contact sheet."""
-    with PhotoFile.open(file) as photos:
-        click.echo(f"{file}: {photos.height}x{photos.width} pixels")
-        for name in photos.splits:
-            click.echo(describe(name, photos.split(name)))
-        click.echo("schema:")
-        for name, dataset in photos.datasets():
-            click.echo(f"  {name} {dataset.dtype} {list(dataset.shape)}")
-        click.echo("provenance: " + json.dumps(photos.provenance, sort_keys=True))
+    """Print the schema, counts, splits and provenance of FILE; verify it; draw a contact sheet."""
+    from data_prep.inspection import describe, draw_sheet, verify_chunks
+
+    with PhotoFile(file) as photos:
+        click.echo("\n".join(describe(photos)))
         if verify:
             click.echo(f"checksums: {verify_chunks(photos)} chunks verified")
         if sheet:
-            content = io.BytesIO()
-            contact_sheet(photos, rows * SHEET_COLUMNS).save(content, "PNG")
-            write_atomically(sheet, content.getvalue())
-
-
-def verify_chunks(photos):
-    """Verify the checksum of every chunk of a `PhotoFile` by reading it; returns the number of chunks.
-
-    Raises ValueError for the first damaged chunk.
-    """
-    from tqdm import tqdm
-
-    count = 0
-    for _, rows in photos.datasets():
-        step = rows.chunk_rows
-        for start in tqdm(range(0, len(rows), step), desc="verifying", unit="chunk", leave=False):
-            rows[start : start + step]
-            count += 1
-    return count
-
-
-def describe(name, part):
-    """Summary of a split: counts of pairs, persons, garments, swaps and attribute values."""
-    kind = "true swaps" if part.triples and part.triples.x_ij else "swaps to try"
-    swaps = f", {len(part.triples.i)} {kind}" if part.triples else ""
-    masks = (", masks" if part.mask else "") + (", garment masks" if part.y_mask else "")
-    words = [
-        f"{one_line(key)}: "
-        + " ".join(
-            f"{one_line(word)} {int((part.attributes[key] == code).sum())}"
-            for code, word in enumerate(part.names[key])
-        )
-        for key in part.attributes
-    ]
-    return "\n  ".join(
-        [
-            f"{name}: {len(part)} pairs, {len(np.unique(part.person))} persons, "
-            f"{len(np.unique(part.garment))} garments{swaps}{masks}"
-        ]
-        + words
-    )
-
-
-def contact_sheet(photos, count):
-    """A PIL image of `count` pairs, evenly spaced within each split, person beside article."""
-    from data_prep.sheet import Cell, outline_mask, render_sheet
-
-    sections = []
-    for name in photos.splits:
-        part = photos.split(name)
-        rows = np.unique(np.linspace(0, len(part) - 1, count // len(photos.splits)).astype(int))
-        cells = [
-            Cell(
-                (
-                    outline_mask(part.x[row], part.mask and part.mask[row]),
-                    outline_mask(part.y[row], part.y_mask and part.y_mask[row]),
-                ),
-                caption_of(part, row),
-            )
-            for row in rows
-        ]
-        sections.append((f"{name}: {len(cells)} of {len(part)} pairs, evenly spaced", cells))
-    return render_sheet(
-        [photos.path.rpartition("/")[2], "person left, garment right; masks outlined in red"], sections
-    )
-
-
-def caption_of(part, row):
-    """The caption of a pair: its file names if known, then its row and ids."""
-    files = [part.x_file[row], part.y_file[row]] if part.x_file and part.y_file else []
-    return (*files, f"row {row}: person {part.person[row]}, garment {part.garment[row]}")
+            write_atomically(sheet, draw_sheet(photos, rows))
 
 
 if __name__ == "__main__":

@@ -1,41 +1,46 @@
-"""Build the data file from a folder of photos: list, develop in parallel, select, write.
+"""Build the data file from a folder of photos: list, examine in parallel, select, write.
 
-Photos are developed one by one into a work file next to OUT.  Memory therefore grows only with names
-and hashes (a few kilobytes per pair), and an interrupted run continues where it stopped.  OUT is
-written atomically at the end.
+Examined photos are appended to a work file next to OUT.  Memory therefore grows only with names and hashes
+(a few kilobytes per pair), and an interrupted run continues where it stopped.  OUT is written atomically at
+the end.
 """
 
 import collections
 import concurrent.futures
 import dataclasses
 import itertools
+import json
 import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from cagan_theano.io.text import printable
-from data_prep.develop import Task, develop
-from data_prep.layouts import LAYOUTS, PATHS, find_root
-from data_prep.layouts.records import Fault, Pair
+from data_prep.examine import Examined, Task, examine
+from data_prep.import_report import ImportReport
+from data_prep.layouts import LAYOUTS, PATHS, find_roots
+from data_prep.layouts.records import Fault, Pair, Unpaired
+from data_prep.photo_folder import PhotoFolder
 from data_prep.picture import quiet
-from data_prep.plan import make_plan
-from data_prep.report import Report
-from data_prep.source import Source
+from data_prep.selection import Selection, select
 from data_prep.store import Packed, PhotoWriter, check_target
-from data_prep.work import DevelopedPhotos
+from data_prep.work_file import WorkFile
 
-VERSION = 2  # of the developed pixels: increased whenever the same file gives different ones
+VERSION = 3  # of the examined pixels: increased whenever the same file gives different ones
 GROUP = 4  # photos per task of a thread: less contention for the GIL
 WINDOW = 4  # groups per thread that may wait to be written
+
+S, T = TypeVar("S"), TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Settings of an ingestion.
+    """Settings of an import.
 
-    size: (height, width) [pixels]; fit: "pad" or "crop"; split, share, seed: see
-    `plan.make_plan`; masks: store masks, and drop pairs without them; drop_doubts: drop garments
-    whose photo appears to show a person; jobs: photos developed in parallel.
+    size: (height, width) [pixels]; fit: "pad" or "crop"; split, share, seed: see `selection.select`;
+    masks: store masks, and drop pairs without them; drop_doubts: drop garments whose photo appears to
+    show a person; jobs: photos examined in parallel.
     """
 
     size: tuple[int, int] = (128, 96)
@@ -50,166 +55,178 @@ class Settings:
 
 @dataclasses.dataclass
 class Found:
-    """Records of a layout, by type: `Pair`s, `Unpaired` rows and `Fault`s."""
+    """What a layout finds, by type."""
 
-    pairs: list
-    unpaired: list
-    faults: list
+    pairs: list[Pair]
+    unpaired: list[Unpaired]
+    faults: list[Fault]
 
 
-def find(layout, source, options=None):
-    """The `Found` of a layout (a module of `data_prep.layouts`) in a `Source`."""
-    found, kinds = Found([], [], []), {Pair: "pairs", Fault: "faults"}
-    for record in layout.records(source, **(options or {})):
-        getattr(found, kinds.get(type(record), "unpaired")).append(record)
+def find(layout: ModuleType, folder: PhotoFolder, options: Mapping[str, Any] | None = None) -> Found:
+    """What a layout (a module of `data_prep.layouts`) finds in a folder."""
+    found = Found([], [], [])
+    for record in layout.records(folder, **(options or {})):
+        kind = type(record)
+        (found.pairs if kind is Pair else found.faults if kind is Fault else found.unpaired).append(record)
     found.pairs = list(dict.fromkeys(found.pairs))
-    found.faults += [Fault(folder or ".", why) for folder, why in source.refused.items()]
+    found.faults += [Fault(name or ".", why) for name, why in {**folder.refused, **folder.ignored}.items()]
     return found
 
 
-def ingest(name, src, out, settings=None, options=None):
+def ingest(
+    name: str,
+    src: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    settings: Settings | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> ImportReport:
     """Build the data file OUT from the photos in SRC, with its report and contact sheet.
 
     name: a key of `data_prep.layouts.LAYOUTS`; options: keyword arguments of that layout.
-    Returns the `Report`.  Raises ValueError or OSError, "FILE: problem; cure", if no pair can be
-    used; if there were pairs, the message names the report with the reasons.
+    Raises ValueError or OSError, "FILE: problem; cure", if no pair can be used; if there were pairs, the
+    message names the report with the reasons.
     """
-    settings, layout, root = settings or Settings(), LAYOUTS[name], Source(src)
+    settings, options, layout = settings or Settings(), options or {}, LAYOUTS[name]
     check_target(out)
-    source = find_root(root, layout) or root
-    found = find(layout, source, options)
-    told = {key: source.resolve(value) if value and key in PATHS else value
-            for key, value in (options or {}).items()}  # fmt: skip
-    report = Report(name, src, out, settings, told, source.base, VERSION)
-    report.add_records(found)
+    root = PhotoFolder(src)
+    folder, *others = find_roots(root, layout) or [root]
+    found = find(layout, folder, options)
+    found.faults += [
+        Fault(other.base.rstrip("/"), f"matches the layout as well; import it by itself: {src}/{other.base}")
+        for other in others
+    ]
+    told = {key: folder.resolve(value) if value and key in PATHS else value for key, value in options.items()}
+    arguments = dataclasses.asdict(settings) | told
+    del arguments["jobs"]  # does not affect the file
+    report = ImportReport(name, src, out, folder.base, arguments)
+    report.add_records(len(found.pairs), len(found.unpaired), found.faults)
     if not found.pairs:
         raise ValueError(
             f"{src}: contains no pairs of the layout {name} ({report.main_reasons()}); "
-            "run `python -m data_prep detect` to find its layout"
+            "run `cagan data detect` to find its layout"
         )
-    with DevelopedPhotos(f"{out}.work", [VERSION, settings.size, settings.fit, source.root]) as work, quiet():
-        tasks = tasks_of(found.pairs, settings.masks)
-        develop_all(source, tasks, work, settings)
-        metadata = {task[:2]: work.metadata(key_of(task)) for task in tasks}
-        plan = make_plan(
+    origin = [VERSION, settings.size, settings.fit, folder.root]
+    with WorkFile(f"{out}.work", origin) as work, quiet():
+        tasks = list_tasks(found.pairs, settings.masks)
+        rows = examine_all(folder, tasks, work, settings)
+        photos = {
+            key: Examined(**{name: value for name, value in work.values[row].items() if name != "task"})
+            for key, row in rows.items()
+        }
+        chosen = select(
             found.pairs,
             found.unpaired,
-            metadata,
+            photos,
             split=settings.split,
             share=settings.share,
             seed=settings.seed,
             masks=settings.masks,
             drop_doubts=settings.drop_doubts,
         )
-        report.add_plan(plan, metadata)
-        if not plan.kept:
-            known = os.path.exists(out)  # an earlier OUT stays, with its report
-            if not known:
+        report.add_selection(chosen, photos)
+        if not chosen.kept:
+            message = f"{src}: none of {len(found.pairs)} pairs can be used ({report.main_reasons()})"
+            if not os.path.exists(out):  # an earlier OUT stays, with its report
                 report.write_json()
-            raise ValueError(
-                f"{src}: none of {len(found.pairs)} pairs can be used ({report.main_reasons()})"
-                + ("" if known else f"; see {report.json_path}")
-            )
-        keys = {task[:2]: key_of(task) for task in tasks}
-        report.render_sheet(plan, lambda photo: work.images(keys[photo]))
-        write(out, plan, work, keys, report, settings)
+                message += f"; see {report.json_path}"
+            raise ValueError(message)
+
+        def images(role: str, path: str) -> dict[str, Packed]:
+            return work.images(rows[role, path])
+
+        report.draw_sheet(chosen, settings.size, images)
+        with (
+            report.restored_on_error(),
+            PhotoWriter(out, *settings.size, report.provenance(VERSION)) as writer,
+        ):
+            write_pairs(writer, chosen, images)
+            report.write()
         work.remove()
     return report
 
 
-def tasks_of(pairs, masks):
-    """The unique `Task`s of the photos of some pairs; masks: whether to develop their masks."""
-    tasks = {}
+def list_tasks(pairs: Iterable[Pair], masks: bool) -> list[Task]:
+    """The unique `Task`s of the photos of some pairs; masks: whether to examine their masks."""
+    tasks: dict[tuple[str, str], Task] = {}
     for pair in pairs:
-        for task in (
-            Task("x", pair.person, *((pair.parse, pair.labels) if masks else ())),
-            Task("y", pair.garment, pair.garment_mask if masks else None),
-        ):
-            tasks.setdefault(task[:2], task)
+        tasks.setdefault(
+            ("x", pair.person), Task("x", pair.person, *((pair.parse, pair.labels) if masks else ()))
+        )
+        tasks.setdefault(("y", pair.garment), Task("y", pair.garment, pair.garment_mask if masks else None))
     return list(tasks.values())
 
 
-def key_of(task):
-    """The key of a task in the work file."""
-    return printable("|".join((task.role, task.photo, task.mask or "", ",".join(map(str, task.labels)))))
+def examine_all(
+    folder: PhotoFolder, tasks: Sequence[Task], work: WorkFile, settings: Settings
+) -> dict[tuple[str, str], int]:
+    """Examine the photos that are missing in the work file, in parallel, and append them in order.
 
+    Returns the row of each photo by its (role, path).
+    """
+    keys = [
+        json.dumps([*task, folder.stamp(task.photo), task.mask and folder.stamp(task.mask)]) for task in tasks
+    ]
+    done = {values["task"]: row for row, values in enumerate(work.values)}
+    missing = [(key, task) for key, task in zip(keys, tasks) if key not in done]
+    groups = (missing[n : n + GROUP] for n in range(0, len(missing), GROUP))
 
-def develop_all(source, tasks, work, settings):
-    """Develop the photos that are missing in the work file, in parallel, and store them in order."""
-    done = work.stamps()
-    stamps = {key_of(task): stamp_of(source, task) for task in tasks}
-    missing = [task for task in tasks if done.get(key_of(task)) != stamps[key_of(task)]]
-    bar = tqdm(total=len(tasks), initial=len(tasks) - len(missing), unit="photo", desc="reading")
-    try:
-        with bar:
-            groups = (missing[n : n + GROUP] for n in range(0, len(missing), GROUP))
-            run = in_parallel(
-                lambda group: [develop(source, task, settings.size, settings.fit) for task in group],
-                groups,
-                settings.jobs,
-            )
-            for group, results in run:
-                for task, developed in zip(group, results):
-                    work.put(key_of(task), stamps[key_of(task)], developed)
-                bar.update(len(group))
-        work.save()
-    except KeyboardInterrupt:
-        work.save()
-        raise KeyboardInterrupt(
-            "interrupted; progress is saved, run the same command again to continue"
-        ) from None
+    def examine_group(group: Sequence[tuple[str, Task]]) -> list[Examined]:
+        return [examine(folder, task, settings.size, settings.fit) for _, task in group]
 
-
-def stamp_of(source, task):
-    """A fingerprint that changes when one of the task's files changes."""
-    return f"{source.stamp(task.photo)} {source.stamp(task.mask) if task.mask else ''}"
-
-
-def in_parallel(function, items, jobs):
-    """Yield (item, function(item)) in order, from `jobs` threads, a bounded number of items ahead."""
-    items, pending = iter(items), collections.deque()
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+    with tqdm(total=len(tasks), initial=len(tasks) - len(missing), unit="photo", desc="reading") as bar:
         try:
-            for item in itertools.islice(items, jobs * WINDOW):
-                pending.append((item, pool.submit(function, item)))
+            for group, results in in_parallel(examine_group, groups, settings.jobs):
+                for (key, _), examined in zip(group, results):
+                    done[key] = len(work)
+                    work.put({"task": key, **examined._asdict()})
+                bar.update(len(group))
+        except KeyboardInterrupt:
+            work.save()
+            raise KeyboardInterrupt(
+                "interrupted; progress is saved, run the same command again to continue"
+            ) from None
+    return {task[:2]: done[key] for key, task in zip(keys, tasks)}
+
+
+def in_parallel(function: Callable[[S], T], items: Iterable[S], jobs: int) -> Iterator[tuple[S, T]]:
+    """Yield (item, function(item)) in order, from `jobs` threads, a bounded number of items ahead."""
+    waiting = iter(items)
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+
+        def submit(count: int) -> list[tuple[S, concurrent.futures.Future[T]]]:
+            return [(item, pool.submit(function, item)) for item in itertools.islice(waiting, count)]
+
+        pending = collections.deque(submit(jobs * WINDOW))
+        try:
             while pending:
                 item, future = pending.popleft()
                 yield item, future.result()
-                for item in itertools.islice(items, 1):
-                    pending.append((item, pool.submit(function, item)))
+                pending += submit(1)
         finally:
             for _, future in pending:
                 future.cancel()
 
 
-def write(out, plan, work, keys, report, settings):
-    """Write the data file, and just before it its report and sheet, which are reverted if it fails."""
-    try:
-        with PhotoWriter(out, *settings.size, report.provenance()) as writer:
-            categories = sorted({kept.pair.category for kept in plan.kept})
-            for kept in tqdm(plan.kept, unit="pair", desc="writing"):
-                add_pair(writer, kept, work, keys, categories)
-            for i, j in plan.triples:
-                writer.add_triple(i, j)
-            report.write()
-    except BaseException:
-        report.restore()
-        raise
-
-
-def add_pair(writer, kept, work, keys, categories):
-    """Append one `plan.Kept` pair to the file.  categories: the words of all pairs, [""] for none."""
-    pair = kept.pair
-    x, mask = work.images(keys["x", pair.person])
-    y, y_mask = work.images(keys["y", pair.garment])
-    images = [image and Packed(image) for image in (x, y, mask, y_mask)]
-    writer.add(
-        kept.split,
-        *images[:2],
-        kept.person,
-        kept.garment,
-        mask=images[2],
-        y_mask=images[3],
-        files=(pair.person, pair.garment),
-        attributes={"category": (categories.index(pair.category), categories)} if any(categories) else None,
-    )
+def write_pairs(
+    writer: PhotoWriter, selection: Selection, images: Callable[[str, str], Mapping[str, Packed]]
+) -> None:
+    """Write the selected pairs and swaps.  images(role, path): a photo's packed pixels and mask, by name."""
+    categories = sorted({kept.pair.category for kept in selection.kept})
+    for kept in tqdm(selection.kept, unit="pair", desc="writing"):
+        pair = kept.pair
+        x, y = images("x", pair.person), images("y", pair.garment)
+        writer.add(
+            kept.split,
+            x["pixels"],
+            y["pixels"],
+            kept.person,
+            kept.garment,
+            mask=x.get("mask"),
+            y_mask=y.get("mask"),
+            files=(pair.person, pair.garment),
+            attributes={"category": (categories.index(pair.category), categories)}
+            if any(categories)
+            else None,
+        )
+    for i, j in selection.triples:
+        writer.add_triple(i, j)

@@ -242,7 +242,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def to_8_bits(levels: NDArray[Any], mode: str, source: str | None) -> NDArray[np.uint8]:
     """Gray levels of an image in Pillow's modes I and F as uint8.
 
-    Formats other than TIFF have 16 bits.  White in a TIFF with 32 is the first of WHITES that no level exceeds.
+    Formats other than TIFF have 16 bits; in a TIFF with 32, white is the first of WHITES that is high enough.
     """
     if mode.startswith("I;16") or mode == "I" and source not in ("TIFF", None):
         return np.uint8(np.clip(levels // 257, 0, 255))

@@ -16,15 +16,17 @@ contents give the same bytes.
 """
 
 import contextlib
-import functools
 import json
 import os
 import sys
 import zlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self, TypeAlias
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from cagan_theano.io.files import HDF5, atomic_file, check_folder, check_kind
 from cagan_theano.io.hdf5 import attribute, fault, open_file, quoted
@@ -37,15 +39,17 @@ SPLITS = ("train", "test")
 MULTIPLE = 16  # four convolutions of stride 2 halve each side four times
 MAX_SIDE = 4096  # pixels; larger files are refused before anything is allocated
 MAX_ROWS = 10_000_000
-ANY = "written by `python -m data_prep`"
-REMAKE = "make it again with `python -m data_prep`"
+REMAKE = "make it again with `cagan data`"
 MAX_NAME = 512  # bytes of a file name that are stored
 TEXT_ROWS = 4096  # file names per chunk
 # dataset -> channels (0: no channel axis)
 IMAGES = {"x": 3, "y": 3, "mask": 0, "y_mask": 0, "x_ij": 3}
+MEMBERS = {*IMAGES, "person", "garment", "attributes", "x_file", "y_file", "triples"} - {"x_ij"}
+
+Pixels: TypeAlias = NDArray[np.uint8]
 
 
-def check_size(height, width, who="size"):
+def check_size(height: int, width: int, who: str = "size") -> None:
     """Raise ValueError unless both sides are multiples of 16 in 16..4096."""
     for side in (height, width):
         if side % MULTIPLE or not MULTIPLE <= side <= MAX_SIDE:
@@ -55,6 +59,11 @@ def check_size(height, width, who="size"):
             )
 
 
+def image_shape(name: str, height: int, width: int) -> tuple[int, ...]:
+    """The shape of one image of a dataset."""
+    return (height, width, IMAGES[name]) if IMAGES[name] else (height, width)
+
+
 # ---------------------------------------------------------------- writing
 
 
@@ -62,32 +71,30 @@ class Packed(bytes):
     """An image in the encoding of an HDF5 chunk, from `pack`."""
 
 
-def pack(image):
+def pack(image: Pixels) -> Packed:
     """Encode a uint8 array as an HDF5 chunk: deflated, followed by its Fletcher-32 checksum.
 
     Done here rather than by HDF5, so that threads can compress while another one writes.
     """
     # photos contain hardly any repeated strings: Huffman coding alone takes half the time
-    pixels = np.ascontiguousarray(image)
-    strategy = zlib.Z_HUFFMAN_ONLY if pixels.ndim == 3 else zlib.Z_DEFAULT_STRATEGY
+    strategy = zlib.Z_HUFFMAN_ONLY if image.ndim == 3 else zlib.Z_DEFAULT_STRATEGY
     deflate = zlib.compressobj(1, strategy=strategy)
-    data = deflate.compress(pixels) + deflate.flush()
+    data = deflate.compress(np.ascontiguousarray(image).data) + deflate.flush()
     return Packed(data + fletcher32(data).to_bytes(4, "little"))
 
 
-def unpack(data, shape):
+def unpack(data: bytes, shape: tuple[int, ...]) -> Pixels:
     """Decode a packed chunk to a uint8 array of ``shape``; ValueError if it is damaged."""
     body, size = bytes(data[:-4]), int(np.prod(shape))
     try:
         if fletcher32(body).to_bytes(4, "little") != data[-4:]:
             raise ValueError("a packed picture is damaged")
-        pixels = zlib.decompressobj().decompress(body, size)
+        return np.frombuffer(zlib.decompressobj().decompress(body, size), np.uint8).reshape(shape)
     except zlib.error as error:
         raise ValueError("a packed picture is damaged") from error
-    return np.frombuffer(pixels, np.uint8).reshape(shape)
 
 
-def fletcher32(data):
+def fletcher32(data: bytes) -> int:
     """HDF5's Fletcher-32 checksum of bytes: sums modulo 65535 of big-endian 16-bit words."""
     words = np.frombuffer(data + b"\0" * (len(data) % 2), ">u2").astype(np.uint64)
     sums = int(words.sum()), int((words * np.arange(len(words), 0, -1, dtype=np.uint64)).sum())
@@ -106,17 +113,21 @@ class PhotoWriter:
     Raises ValueError for an invalid size, FileNotFoundError or PermissionError for an invalid path.
     """
 
-    def __init__(self, path, height, width, provenance):
+    def __init__(
+        self, path: str | os.PathLike[str], height: int, width: int, provenance: dict[str, Any]
+    ) -> None:
         check_size(height, width, str(path))
         self.path, self.height, self.width = os.fspath(path), int(height), int(width)
         try:
             self._provenance = json.dumps(check_provenance(provenance), sort_keys=True)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-        self._rows, self._columns, self._names, self._texts = {}, {}, {}, {}
-        self._file = self._target = None
+        self._rows: dict[str, h5py.Dataset] = {}
+        self._columns: dict[str, list[int]] = {}
+        self._names: dict[str, list[str]] = {}
+        self._texts: dict[str, list[bytes]] = {}
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         check_target(self.path)
         self._target = atomic_file(self.path)
         self._file = h5py.File(self._target.__enter__(), "w")
@@ -125,39 +136,57 @@ class PhotoWriter:
         )
         return self
 
-    def add(self, split, x, y, person, garment, mask=None, attributes=None, y_mask=None, files=None):
+    def add(
+        self,
+        split: str,
+        x: Pixels | Packed,
+        y: Pixels | Packed,
+        person: int,
+        garment: int,
+        mask: Pixels | Packed | None = None,
+        attributes: Mapping[str, tuple[int, Sequence[str]]] | None = None,
+        y_mask: Pixels | Packed | None = None,
+        files: Sequence[str] | None = None,
+    ) -> None:
         """Append one pair to ``split`` ("train" or "test").
 
         x, y: [H,W,3] uint8; mask, y_mask: [H,W] uint8 or None; each may also be `Packed`.
         person, garment: int ids; attributes: dict name -> (code, names), e.g.
         {"cut": (1, ["fitted", "regular"])}; files: file names of x and y, or None.
         """
-        images = {"x": x, "y": y, "mask": mask, "y_mask": y_mask}
         columns = {"person": person, "garment": garment}
         for name, (code, names) in (attributes or {}).items():
             columns[f"attributes/{name}"] = code
             self._names[f"/{split}/attributes/{name}"] = list(names)
-        self._append(f"/{split}", images, columns)
+        self._append(f"/{split}", {"x": x, "y": y, "mask": mask, "y_mask": y_mask}, columns)
         for name, file in zip(("x_file", "y_file"), files or ()):
             text = file.encode("utf-8", "backslashreplace")[-MAX_NAME:]
             self._texts.setdefault(f"/{split}/{name}", []).append(text)
 
-    def add_triple(self, i, j, x_ij=None, mask=None, split="test"):
+    def add_triple(
+        self,
+        i: int,
+        j: int,
+        x_ij: Pixels | Packed | None = None,
+        mask: Pixels | Packed | None = None,
+        split: str = "test",
+    ) -> None:
         """Append a swap to ``split``: the human of row ``i`` in the garment of row ``j``.
 
         x_ij, mask: the true image [H,W,3] and the garment's mask [H,W] in it, or None for all swaps.
         """
         self._append(f"/{split}/triples", {"x_ij": x_ij, "mask": mask}, {"i": i, "j": j})
 
-    def _append(self, group, images, columns):
+    def _append(
+        self, group: str, images: Mapping[str, Pixels | Packed | None], columns: Mapping[str, int]
+    ) -> None:
         for name, image in images.items():
             if image is not None:
-                self._append_image(f"{group}/{name}", image, IMAGES[name])
+                self._append_image(f"{group}/{name}", image, image_shape(name, self.height, self.width))
         for name, value in columns.items():
             self._columns.setdefault(f"{group}/{name}", []).append(int(value))
 
-    def _append_image(self, name, image, channels):
-        shape = (self.height, self.width) + ((channels,) if channels else ())
+    def _append_image(self, name: str, image: Pixels | Packed, shape: tuple[int, ...]) -> None:
         if not isinstance(image, Packed):
             image = np.asarray(image)
             if image.shape != shape or image.dtype != np.uint8:
@@ -168,10 +197,10 @@ class PhotoWriter:
         if name not in self._rows:
             self._rows[name] = self._file.create_dataset(
                 name,
-                (0,) + shape,
+                (0, *shape),
                 "u1",
-                maxshape=(None,) + shape,
-                chunks=(1,) + shape,
+                maxshape=(None, *shape),
+                chunks=(1, *shape),
                 compression="gzip",
                 compression_opts=1,
                 shuffle=True,
@@ -179,10 +208,10 @@ class PhotoWriter:
             )
         rows = self._rows[name].id
         row = rows.shape[0]
-        rows.set_extent((row + 1,) + shape)
+        rows.set_extent((row + 1, *shape))
         rows.write_direct_chunk((row,) + (0,) * len(shape), image)
 
-    def _write_columns(self):
+    def _write_columns(self) -> None:
         for name, values in self._columns.items():
             dtype = "u1" if "/attributes/" in name else "i4"
             column = self._file.create_dataset(
@@ -190,18 +219,13 @@ class PhotoWriter:
             )
             if name in self._names:
                 column.attrs["names"] = json.dumps(self._names[name])
-        for name, values in self._texts.items():
-            text = np.asarray(values, "S")
+        for name, texts in self._texts.items():
+            text = np.asarray(texts, "S")
             text = text.view(np.uint8).reshape(len(text), text.itemsize)
-            self._file.create_dataset(
-                name,
-                data=text,
-                fletcher32=True,
-                compression="gzip",
-                chunks=(min(len(text), TEXT_ROWS), text.shape[1]),
-            )
+            chunks = min(len(text), TEXT_ROWS), text.shape[1]
+            self._file.create_dataset(name, data=text, fletcher32=True, compression="gzip", chunks=chunks)
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> None:
         try:
             if error[0] is None:
                 self._write_columns()
@@ -215,7 +239,7 @@ class PhotoWriter:
             self._target.__exit__(*error)
 
 
-def check_target(path):
+def check_target(path: str | os.PathLike[str]) -> None:
     """Raise ValueError or OSError, naming the cure, unless a file can be written to ``path``."""
     if os.path.isdir(path):
         raise ValueError(f"{path}: is a folder; give the path of a file")
@@ -231,24 +255,25 @@ def check_target(path):
 class Rows:
     """A lazy dataset: ``rows[a:b]`` reads rows a to b - 1, ``load()`` reads all rows."""
 
-    def __init__(self, path, dataset):
+    def __init__(self, path: str, dataset: h5py.Dataset) -> None:
         self._path, self._dataset = path, dataset
-        self.shape, self.dtype = dataset.shape, dataset.dtype
-        self.chunk_rows = (dataset.chunks or dataset.shape)[0]
+        self.shape: tuple[int, ...] = dataset.shape
+        self.dtype: np.dtype[Any] = dataset.dtype
+        self.chunk_rows: int = (dataset.chunks or dataset.shape)[0]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> Any:
         try:
             return self._dataset[rows]
         except OSError as error:  # h5py reports a failed checksum as OSError
             raise ValueError(
-                f"{self._path}: {self._dataset.name} is damaged (failed "
-                f"checksum or chunk); copy the file again or {REMAKE}"
+                f"{self._path}: {self._dataset.name} is damaged (failed checksum or chunk); "
+                f"copy the file again or {REMAKE}"
             ) from error
 
-    def load(self):
+    def load(self) -> NDArray[Any]:
         """All rows as one NumPy array."""
         return self[...]
 
@@ -258,8 +283,8 @@ class Triples:
     """Swaps: i, j [M] int32 (rows of the split); x_ij [M,H,W,3] and mask [M,H,W] uint8, or None if
     the true swaps are unknown."""
 
-    i: np.ndarray
-    j: np.ndarray
+    i: NDArray[np.int32]
+    j: NDArray[np.int32]
     x_ij: Rows | None
     mask: Rows | None
 
@@ -273,22 +298,17 @@ class Photos:
     x: Rows
     y: Rows
     mask: Rows | None
-    person: np.ndarray
-    garment: np.ndarray
-    attributes: dict[str, np.ndarray]
-    names: dict[str, list]
+    person: NDArray[np.int32]
+    garment: NDArray[np.int32]
+    attributes: dict[str, NDArray[np.uint8]]
+    names: dict[str, list[str]]
     triples: Triples | None
     y_mask: Rows | None = None
-    x_file: list | None = None
-    y_file: list | None = None
+    x_file: list[str] | None = None
+    y_file: list[str] | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.x)
-
-
-def texts(rows):
-    """Decode zero-padded UTF-8 [N,L] uint8 to a list of str."""
-    return [bytes(row).rstrip(b"\0").decode("utf-8", "replace") for row in rows]
 
 
 class PhotoFile:
@@ -298,7 +318,7 @@ class PhotoFile:
     Attributes: path, height, width [pixels], provenance (dict), splits (names present).
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         if not os.path.isfile(self.path):
             raise FileNotFoundError(f"{self.path}: no such file; {REMAKE}")
@@ -312,106 +332,95 @@ class PhotoFile:
             self._file.close()
             raise
 
-    open = classmethod(lambda cls, path: cls(path))
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Open a file."""
+        return cls(path)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Close the file; its Rows can no longer be read."""
         self._file.close()
 
-    def split(self, name):
+    def split(self, name: str) -> Photos:
         """The ``Photos`` of "train" or "test"; ValueError if the file lacks that split."""
         if name not in self.splits:
             raise ValueError(
                 f"{self.path}: has no {name} photos (only {', '.join(self.splits) or 'nothing'}); {REMAKE}"
             )
         group = self._file[name]
-        rows = functools.partial(self._rows_of, group)
-        codes = group.get("attributes", {})
+        rows = {key: Rows(self.path, group[key]) for key in group if isinstance(group[key], h5py.Dataset)}
+        codes, part, triples = group.get("attributes", {}), group.get("triples"), None
+        if part is not None:
+            swaps = {key: Rows(self.path, part[key]) for key in part}
+            triples = Triples(swaps["i"].load(), swaps["j"].load(), swaps.get("x_ij"), swaps.get("mask"))
+        files = {
+            key: [bytes(row).rstrip(b"\0").decode("utf-8", "replace") for row in rows[key].load()]
+            for key in ("x_file", "y_file")
+            if key in rows
+        }
         return Photos(
-            rows("x"),
-            rows("y"),
-            rows("mask"),
-            self._read(group["person"]),
-            self._read(group["garment"]),
+            rows["x"],
+            rows["y"],
+            rows.get("mask"),
+            rows["person"].load(),
+            rows["garment"].load(),
             {key: self._read(codes[key]) for key in codes},
             {key: json.loads(attribute(codes[key], "names")) for key in codes},
-            self._triples(group),
-            rows("y_mask"),
-            *self._files(group),
+            triples,
+            rows.get("y_mask"),
+            **files,
         )
 
-    def datasets(self):
+    def datasets(self) -> list[tuple[str, Rows]]:
         """(name, `Rows`) of every dataset in the file, sorted by name."""
-        found = []
-        self._file.visititems(
-            lambda name, item: (
-                found.append((name, Rows(self.path, item))) if isinstance(item, h5py.Dataset) else None
-            )
-        )
-        return sorted(found, key=lambda row: row[0])
+        names: list[str] = []
+        self._file.visit(names.append)
+        items = [(name, self._file[name]) for name in sorted(names)]
+        return [(name, Rows(self.path, item)) for name, item in items if isinstance(item, h5py.Dataset)]
 
-    def _rows_of(self, group, key):
-        return Rows(self.path, group[key]) if key in group else None
-
-    def _files(self, group):
-        """The file names of x and y as lists of str, or None."""
-        columns = (self._rows_of(group, key) for key in ("x_file", "y_file"))
-        return [column and texts(column.load()) for column in columns]
-
-    def _triples(self, group):
-        if "triples" not in group:
-            return None
-        part = group["triples"]
-        return Triples(
-            self._read(part["i"]),
-            self._read(part["j"]),
-            self._rows_of(part, "x_ij"),
-            self._rows_of(part, "mask"),
-        )
-
-    def _read(self, dataset):
+    def _read(self, dataset: h5py.Dataset) -> NDArray[Any]:
         return Rows(self.path, dataset).load()
-
-    def _need(self, condition, fault, cure=REMAKE):
-        if not condition:
-            raise ValueError(f"{self.path}: {fault}; {cure}")
 
     # ------------------------------------------------------------ validation
 
-    def _validate(self):
-        attrs = {
+    def _need(self, condition: object, fault: str, cure: str = REMAKE) -> None:
+        if not condition:
+            raise ValueError(f"{self.path}: {fault}; {cure}")
+
+    def _validate(self) -> None:
+        found = {
             key: attribute(self._file, key) for key in ("format", "version", "height", "width", "provenance")
         }
-        self._need(attrs["format"] == FORMAT, "is not a photo file", f"give a file {ANY}")
+        self._need(found["format"] == FORMAT, "is not a photo file", "give one written by `cagan data`")
+        version = quoted(found["version"])
         self._need(
-            attrs["version"] == VERSION,
-            f"has version {quoted(attrs['version'])}, but this program reads version {VERSION}",
+            found["version"] == VERSION, f"has version {version}, but this program reads version {VERSION}"
         )
-        self.height, self.width = (self._side(attrs, key) for key in ("height", "width"))
+        for side in ("height", "width"):
+            self._need(isinstance(found[side], int), f"{side} is missing")
+        self.height, self.width = found["height"], found["width"]
         check_size(self.height, self.width, self.path)
-        self.provenance = self._json(attrs["provenance"], dict, "provenance")
+        self.provenance = self._json(found["provenance"], dict, "provenance")
         try:
             check_provenance(self.provenance)
         except ValueError as error:
             self._need(False, f"{error}: unsupported")
-        self._check_links(self._file, set(SPLITS))
+        self._check_members(self._file, SPLITS)
         self.splits = tuple(name for name in SPLITS if name in self._file)
         for name in self.splits:
-            self._check_split(name)
+            self._check_split(self._file[name], name)
         if len(self.splits) == 2:
-            self._check_disjoint()
+            for key in ("person", "garment"):
+                train, test = (self._read(self._file[name][key]) for name in SPLITS)
+                self._need(not np.intersect1d(train, test).size, f"a {key} of test also occurs in train")
 
-    def _side(self, attrs, key):
-        self._need(isinstance(attrs[key], int), f"{key} is missing")
-        return attrs[key]
-
-    def _json(self, text, kind, what):
+    def _json(self, text: Any, kind: type, what: str) -> Any:
         try:
             value = json.loads(text)
         except (TypeError, ValueError, RecursionError):
@@ -419,56 +428,39 @@ class PhotoFile:
         self._need(isinstance(value, kind), f"{what} is missing or not JSON")
         return value
 
-    def _check_links(self, group, allowed):
+    def _check_members(self, group: h5py.Group, allowed: Collection[str] | None) -> None:
+        self._need(isinstance(group, h5py.Group), f"{group.name} is not a group")
         for key in group:
             link = group.get(key, getlink=True)
             self._need(isinstance(link, h5py.HardLink), f"{quoted(key)} is an external or soft link")
             self._need(allowed is None or key in allowed, f"unexpected entry {quoted(key)}")
 
-    def _check_split(self, name):
-        group = self._file[name]
-        self._need(isinstance(group, h5py.Group), f"{name} is not a group")
-        allowed = {
-            "x",
-            "y",
-            "mask",
-            "y_mask",
-            "person",
-            "garment",
-            "attributes",
-            "x_file",
-            "y_file",
-            "triples",
-        }
-        self._check_links(group, allowed)
-        rows = self._rows(group, "x")
-        self._check_images(group, ("x", "y"), rows)
-        self._check_images(group, group.keys() & {"mask", "y_mask"}, rows)
+    def _check_split(self, group: h5py.Group, name: str) -> None:
+        self._check_members(group, MEMBERS)
+        count = self._count(group, "x")
+        self._check_images(group, ("x", "y", *(group.keys() & {"mask", "y_mask"})), count)
         for key in group.keys() & {"x_file", "y_file"}:
-            self._check_text(group, key, rows)
+            length = (getattr(group[key], "shape", None) or (0,))[-1]
+            self._need(0 < length <= MAX_NAME, f"/{name}/{key} must hold names of 1 to {MAX_NAME} bytes")
+            self._check(group, key, (count, length), "u1")
         for key in ("person", "garment"):
-            self._check(group, key, (rows,), "i4")
-        self._check_attributes(group, rows)
+            self._check(group, key, (count,), "i4")
+        if "attributes" in group:
+            self._check_attributes(group["attributes"], count)
         if "triples" in group:
-            self._check_triples(group, rows)
+            self._check_triples(group["triples"], self._read(group["garment"]))
 
-    def _rows(self, group, key):
+    def _count(self, group: h5py.Group, key: str) -> int:
         self._need(isinstance(group.get(key), h5py.Dataset), f"{group.name}/{key} is missing")
         shape = group[key].shape
-        self._need(bool(shape) and 0 < shape[0] <= MAX_ROWS, f"{group.name}/{key} has no rows, or too many")
-        return shape[0]
+        self._need(shape and 0 < shape[0] <= MAX_ROWS, f"{group.name}/{key} has no rows, or too many")
+        return int(shape[0])
 
-    def _check_images(self, group, keys, rows):
+    def _check_images(self, group: h5py.Group, keys: Iterable[str], count: int) -> None:
         for key in keys:
-            tail = (IMAGES[key],) if IMAGES[key] else ()
-            self._check(group, key, (rows, self.height, self.width) + tail, "u1")
+            self._check(group, key, (count, *image_shape(key, self.height, self.width)), "u1")
 
-    def _check_text(self, group, key, rows):
-        length = (getattr(group[key], "shape", None) or (0,))[-1]
-        self._need(0 < length <= MAX_NAME, f"{group.name}/{key} must hold names of 1 to {MAX_NAME} bytes")
-        self._check(group, key, (rows, length), "u1")
-
-    def _check(self, group, key, shape, dtype):
+    def _check(self, group: h5py.Group, key: str, shape: tuple[int, ...], dtype: str) -> None:
         name, data = f"{group.name}/{key}", group.get(key)
         self._need(isinstance(data, h5py.Dataset), f"{name} is missing")
         self._need(
@@ -478,39 +470,27 @@ class PhotoFile:
         found = fault(data)
         self._need(found is None, f"{name} {found}")
 
-    def _check_attributes(self, group, rows):
-        codes = group.get("attributes", {})
-        self._need(not isinstance(codes, h5py.Dataset), f"{group.name}/attributes is not a group")
-        if codes:
-            self._check_links(codes, None)
+    def _check_attributes(self, codes: h5py.Group, count: int) -> None:
+        self._check_members(codes, None)
         for key in codes:
-            self._check(codes, key, (rows,), "u1")
-            names = self._json(attribute(codes[key], "names"), list, f"{codes.name}/{key} names")
+            self._check(codes, key, (count,), "u1")
+            words = self._json(attribute(codes[key], "names"), list, f"{codes.name}/{key} names")
             self._need(
-                all(isinstance(word, str) for word in names), f"{codes.name}/{key} has a name that is no text"
+                all(isinstance(word, str) for word in words), f"{codes.name}/{key} has a name that is no text"
             )
-            self._need(
-                self._read(codes[key]).max() < len(names), f"{codes.name}/{key} has a code without a name"
-            )
+            highest = self._read(codes[key]).max()
+            self._need(highest < len(words), f"{codes.name}/{key} has a code without a name")
 
-    def _check_triples(self, group, rows):
-        part = group["triples"]
-        self._need(isinstance(part, h5py.Group), f"{group.name}/triples is not a group")
-        self._check_links(part, {"i", "j", "x_ij", "mask"})
-        count = self._rows(part, "i")
+    def _check_triples(self, part: h5py.Group, garment: NDArray[np.int32]) -> None:
+        self._check_members(part, ("i", "j", "x_ij", "mask"))
+        count = self._count(part, "i")
         if "x_ij" in part or "mask" in part:
             self._check_images(part, ("x_ij", "mask"), count)
         for key in ("i", "j"):
             self._check(part, key, (count,), "i4")
         i, j = self._read(part["i"]), self._read(part["j"])
         self._need(
-            min(i.min(), j.min()) >= 0 and max(i.max(), j.max()) < rows,
+            min(i.min(), j.min()) >= 0 and max(i.max(), j.max()) < len(garment),
             f"{part.name} points to rows that do not exist",
         )
-        garment = self._read(group["garment"])
         self._need((garment[i] != garment[j]).all(), f"{part.name} swaps a garment with itself")
-
-    def _check_disjoint(self):
-        for key in ("person", "garment"):
-            train, test = (self._read(self._file[name][key]) for name in SPLITS)
-            self._need(not np.intersect1d(train, test).size, f"a {key} of test also occurs in train")

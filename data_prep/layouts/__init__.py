@@ -1,66 +1,60 @@
-"""Layouts of datasets on disk.
-
-A layout is a module that determines which photos belong together.  It defines NAME, TITLE,
-`matches(source)` for `detect`, `records(source, **options)` and, if it takes options, OPTIONS and perhaps
-`present(source)`, the options that `detect` suggests: name -> words.  To add
-one, write the module and list it in LAYOUTS.
-"""
+"""Layouts of datasets on disk.  To add one, write a module with its `Layout` and list it in LAYOUTS."""
 
 import itertools
 
-from data_prep.layouts import (
-    cp_vton,
-    deepfashion,
-    dresscode,
-    folders,
-    keras_cagan,
-    listed,
-    lookbook,
-    mpv,
-    mpv3d,
-    viton_hd,
-)
+from data_prep.layouts.deepfashion import DEEPFASHION
+from data_prep.layouts.dresscode import DRESSCODE
+from data_prep.layouts.folders import FOLDERS, KERAS_CAGAN
+from data_prep.layouts.listed import LIST
+from data_prep.layouts.lookbook import LOOKBOOK
+from data_prep.layouts.mpv import MPV
+from data_prep.layouts.records import Layout
+from data_prep.layouts.tree import CP_VTON, MPV3D, VITON_HD
+from data_prep.photo_folder import PhotoFolder
 
 PATHS = ("persons", "garments", "parse", "listed")
 """Options of layouts that are paths, relative to SRC or inside it."""
 
 LAYOUTS = {
-    module.NAME: module
-    for module in (
-        viton_hd,
-        cp_vton,
-        dresscode,
-        mpv,
-        mpv3d,
-        lookbook,
-        deepfashion,
-        keras_cagan,
-        listed,
-        folders,
+    layout.name: layout
+    for layout in (
+        VITON_HD, CP_VTON, DRESSCODE, MPV, MPV3D, LOOKBOOK, DEEPFASHION, KERAS_CAGAN, LIST, FOLDERS,
     )
-}
+}  # fmt: skip
+
+PERSON_WORDS = ("person", "people", "human", "model", "wear", "worn", "man", "men", "woman")
+GARMENT_WORDS = ("garment", "cloth", "article", "product", "shop", "top", "flat", "item", "dress")
 
 
-def find_root(source, layout):
-    """The `Source` at the root of a layout's tree: SRC or the first matching folder in it, or None."""
-    if layout.matches(source):
-        return source
-    for folder in source.folders():
-        inner = source.within(folder) if folder not in source.refused else source
-        if layout.matches(inner):
-            return inner
-    return None
+def find_roots(folder: PhotoFolder, layout: Layout) -> list[PhotoFolder]:
+    """The roots of a layout's trees: SRC itself, or all folders in it that match."""
+    if layout.matches(folder):
+        return [folder]
+    inners = [folder.within(name) for name in folder.folders() if not folder.entries(name) == ((), ())]
+    return [inner for inner in inners if layout.matches(inner)]
 
 
-def detect(source):
-    """(name, `Source` at its root) of every layout that matches the folder."""
-    found = [(name, find_root(source, layout)) for name, layout in LAYOUTS.items()]
-    return [(name, inner) for name, inner in found if inner]
+def detect(folder: PhotoFolder) -> list[tuple[str, PhotoFolder]]:
+    """(name, root) of every layout that matches the folder."""
+    return [(name, root) for name, layout in LAYOUTS.items() for root in find_roots(folder, layout)]
 
 
-def matching_folders(source):
-    """(folder, folder, number of shared names) of the two folders in SRC that share most, or None."""
-    folders = {name: set(source.by_stem(name)) for name in source.folders()}
-    pairs = [(len(folders[a] & folders[b]), a, b) for a, b in itertools.combinations(folders, 2)]
+def matching_folders(folder: PhotoFolder) -> tuple[str, str, int, bool] | None:
+    """(persons, garments, number of shared names, whether the folders' names tell which is which).
+
+    Of the two folders in SRC that share most names, or None.
+    """
+    stems = {name: set(folder.by_stem(name)) for name in folder.folders()}
+    pairs = [(len(stems[a] & stems[b]), a, b) for a, b in itertools.combinations(stems, 2)]
     count, a, b = max(pairs, key=lambda row: row[0], default=(0, "", ""))
-    return (a, b, count) if count else None
+    if not count:
+        return None
+
+    def votes(persons: str, garments: str) -> int:
+        return sum(word in persons.lower() for word in PERSON_WORDS) + sum(
+            word in garments.lower() for word in GARMENT_WORDS
+        )
+
+    if votes(a, b) < votes(b, a):
+        a, b = b, a
+    return a, b, count, votes(a, b) > votes(b, a)

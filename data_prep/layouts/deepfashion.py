@@ -1,86 +1,84 @@
 """DeepFashion In-shop: the front view paired with the flat view of the same item and color."""
 
 import re
+from collections.abc import Iterator, Sequence
 
 import click
 
-from data_prep.layouts.records import Fault, Pair
-from data_prep.source import join
+from data_prep.layouts.records import Fault, Layout, Pair, Record, list_rows
+from data_prep.photo_folder import PhotoFolder, join
 
-NAME = "deepfashion"
-TITLE = "DeepFashion In-shop: img/WOMEN/Dresses/id_00000002/02_{1_front,6_flat}.jpg"
 LIST = "list_eval_partition.txt"
 SPLITS = {"train": "train", "query": "test", "gallery": "test"}
 PATTERN = re.compile(r"(.*/)?(\w+)/(\w+)/(id_\d{1,12})/(\d+)_(1_front|6_flat)\.\w{3,4}")
-OPTIONS = (
-    click.option(
-        "--category", multiple=True, help="Only this category, such as Sweaters; repeatable.  [default: all]"
-    ),
-)
 
 
-def locate(source):
+def locate(folder: PhotoFolder) -> tuple[str, str | None] | None:
     """(folder that contains img/, path of the list or None), or None if there is no img/."""
-    for folder in ("", "Img", "Anno", "In-shop"):
-        if any(source.has(join(folder, f"img/{who}")) for who in ("WOMEN", "MEN")):
-            lists = (join(other, LIST) for other in dict.fromkeys((folder, "", "Eval", "Anno")))
-            return folder, source.first(lists)
+    for inner in ("", "Img", "Anno", "In-shop"):
+        if any(folder.has(join(inner, f"img/{who}")) for who in ("WOMEN", "MEN")):
+            lists = (join(other, LIST) for other in dict.fromkeys((inner, "", "Eval", "Anno")))
+            return inner, folder.first(lists)
     return None
 
 
-def matches(source):
-    """Whether there is img/WOMEN or img/MEN."""
-    return locate(source) is not None
+def records(folder: PhotoFolder, category: Sequence[str] = ()) -> Iterator[Record]:
+    """Pairs by item and color; query and gallery form the test split.
 
-
-def records(source, category=()):
-    """Pairs by item and color; query and gallery form the test split."""
-    folder, listed = locate(source) or ("", None)
-    views, groups = {}, {}
-    for record in listed_photos(source, folder, listed) if listed else found_photos(source, folder):
+    person_id is the item, whose photos may show one person.
+    """
+    inner, path = locate(folder) or ("", None)
+    views: dict[tuple[str, str], dict[str, str]] = {}
+    splits: dict[str, str] = {}
+    for record in listed_photos(folder, inner, path) if path else found_photos(folder, inner):
         if isinstance(record, Fault):
             yield record
             continue
-        path, split = record
-        found = PATTERN.fullmatch(path)
+        photo, split = record
+        found = PATTERN.fullmatch(photo)
         if found and (not category or found[3] in category):
-            views.setdefault((found[4], found[5]), {})[found[6]] = path
-            groups.setdefault(found[4], split)
+            views.setdefault((found[4], found[5]), {})[found[6]] = photo
+            splits.setdefault(found[4], split)
     for (item, color), pair in sorted(views.items()):
-        yield make_pair(item, color, pair, groups[item])
+        if len(pair) == 2:
+            yield Pair(pair["1_front"], pair["6_flat"], item, f"{item}/{color}", splits[item])
+        else:
+            ((view, photo),) = pair.items()
+            yield Fault(photo, f"has no matching {'flat' if view == '1_front' else 'front'} view")
 
 
-def make_pair(item, color, views, split):
-    """The `Pair` of one item and color; person_id is the item, whose photos may show one person."""
-    if len(views) < 2:
-        ((view, path),) = views.items()
-        return Fault(path, f"has no matching {'flat' if view == '1_front' else 'front'} view")
-    return Pair(views["1_front"], views["6_flat"], item, f"{item}/{color}", split)
+def listed_photos(folder: PhotoFolder, inner: str, path: str) -> Iterator[tuple[str, str] | Fault]:
+    """Yield (path, split) of each line of the partition list; its first two are a count and a header."""
+    for number, row in enumerate(list_rows(folder, path)):
+        if isinstance(row, Fault):
+            if number:
+                yield row
+        elif len(row[1]) == 3 and row[1][2] in SPLITS:
+            yield join(inner, row[1][0]), SPLITS[row[1][2]]
+        elif number > 1:
+            yield Fault(row[0], "needs three columns, the last being train, query or gallery")
 
 
-def listed_photos(source, folder, listed):
-    """Yield (path, split) of each line of the partition list."""
-    for number, line in source.lines(listed):
-        columns = line.split()
-        if len(columns) == 3 and columns[2] in SPLITS:
-            try:
-                path = source.resolve(columns[0])
-            except ValueError as error:
-                yield Fault(f"{listed}, line {number}", str(error))
-                continue
-            yield join(folder, path), SPLITS[columns[2]]
-        elif number > 2:  # lines 1 and 2 are the count and the header
-            yield Fault(
-                f"{listed}, line {number}",
-                "needs three columns, the last being train, query or gallery",
-            )
-
-
-def found_photos(source, folder):
+def found_photos(folder: PhotoFolder, inner: str) -> Iterator[tuple[str, str]]:
     """Yield (path, "") of each photo, for a copy without the list."""
     for who in ("WOMEN", "MEN"):
-        top = join(folder, f"img/{who}")
-        for kind in source.folders(top):
-            for item in source.folders(f"{top}/{kind}"):
+        top = join(inner, f"img/{who}")
+        for kind in folder.folders(top):
+            for item in folder.folders(f"{top}/{kind}"):
                 path = f"{top}/{kind}/{item}"
-                yield from ((f"{path}/{name}", "") for name in source.images(path))
+                yield from ((f"{path}/{name}", "") for name in folder.images(path))
+
+
+DEEPFASHION = Layout(
+    "deepfashion",
+    "DeepFashion In-shop: img/WOMEN/Dresses/id_00000002/02_{1_front,6_flat}.jpg",
+    records,
+    lambda folder: locate(folder) is not None,
+    options=(
+        click.option(
+            "--category",
+            multiple=True,
+            help="Only this category, such as Sweaters; repeatable.  [default: all]",
+        ),
+    ),
+)

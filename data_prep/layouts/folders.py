@@ -1,63 +1,88 @@
-"""Any two folders, persons and garments, matched by file name; Keras CAGAN uses `match` as well."""
+"""Two folders, persons and garments, matched by file name."""
+
+from collections.abc import Callable, Iterator
 
 import click
 
-from data_prep.layouts.records import LIP, Fault, Pair, same_file
-from data_prep.source import stem
+from data_prep.layouts.records import LIP, Fault, Layout, Pair, Record, same_file
+from data_prep.photo_folder import PhotoFolder, stem
 
-NAME = "folders"
-TITLE = "Two folders of your own, matched by name (--persons DIR --garments DIR)"
 PARSE_OPTION = click.option("--parse", help="Folder of label maps with the names of the persons' photos.")
-OPTIONS = (
-    click.option("--persons", required=True, help="Folder of the persons' photos, within SRC."),
-    click.option("--garments", required=True, help="Folder of the garments' photos, within SRC."),
-    PARSE_OPTION,
-)
 
 
-def matches(source):
-    """Always False: the folder of the persons must be named."""
-    return False
+def records(folder: PhotoFolder, persons: str, garments: str, parse: str | None = None) -> Iterator[Record]:
+    """Yield a pair for every name that occurs in both folders.  Raises ValueError for one without images."""
+    inners = [folder.resolve(inner) for inner in (persons, garments, *filter(None, [parse]))]
+    for inner in inners:
+        if not folder.images(inner):
+            raise ValueError(f"{inner}: contains no images; give a folder within SRC")
+    yield from match(folder, inners[0], inners[1], parse=inners[2] if parse else None)
 
 
-def records(source, persons, garments, parse=None):
-    """Yield a pair for every name that occurs in both folders."""
-    persons, garments = check_folder(source, persons), check_folder(source, garments)
-    parse = check_folder(source, parse) if parse else None
-    yield from match(source, persons, garments, lambda name: name, lambda name: name, parse)
-
-
-def check_folder(source, folder):
-    """The normalized path of a folder; ValueError if it contains no images."""
-    folder = source.resolve(folder)
-    if not source.images(folder):
-        raise ValueError(f"{folder}: contains no images; give a folder within SRC")
-    return folder
-
-
-def match(source, persons, garments, person_id, garment_id, parse=None):
-    """Yield pairs of two folders by the ids that two functions extract from stems (None: the stem)."""
-    left, right = by_id(source, persons, person_id), by_id(source, garments, garment_id)
+def match(
+    folder: PhotoFolder,
+    persons: str,
+    garments: str,
+    person_id: Callable[[str], str] = str,
+    garment_id: Callable[[str], str] = str,
+    parse: str | None = None,
+) -> Iterator[Record]:
+    """Yield pairs of two folders by the ids that two functions extract from stems ("": the stem)."""
+    left, right = ({}, {})  # type: tuple[dict[str, list[str]], dict[str, list[str]]]
+    for table, inner, get_id in ((left, persons, person_id), (right, garments, garment_id)):
+        for name in folder.images(inner):
+            table.setdefault(get_id(stem(name)) or stem(name), []).append(f"{inner}/{name}")
     for name in sorted(left.keys() | right.keys()):
         people, clothes = left.get(name, []), right.get(name, [])
         if len(people) == len(clothes) == 1:
-            yield make_pair(source, people[0], clothes[0], name, parse)
+            found = same_file(folder, parse, stem(people[0]) + ".png") if parse else None
+            yield Pair(people[0], clothes[0], people[0], name, "", found, LIP if found else ())
         elif max(len(people), len(clothes)) > 1:
             yield from (Fault(path, f"more than one file for the id {name}") for path in people + clothes)
         else:
-            why = "no garment with that name" if people else "no person with that name"
+            why = (
+                f"no garment with that name in {garments}"
+                if people
+                else f"no person with that name in {persons}"
+            )
             yield Fault((people + clothes)[0], why)
 
 
-def by_id(source, folder, get_id):
-    """The images of a folder: a dict of id -> paths."""
-    table = {}
-    for name in source.images(folder):
-        table.setdefault(get_id(stem(name)) or stem(name), []).append(f"{folder}/{name}")
-    return table
+def keras_folders(folder: PhotoFolder) -> tuple[str, str] | None:
+    """The folders (persons, articles) of Keras CAGAN, in imgs/ or in SRC itself, or None."""
+    for base in ("imgs/", ""):
+        if folder.images(f"{base}1") and folder.images(f"{base}5"):
+            return f"{base}1", f"{base}5"
+    return None
 
 
-def make_pair(source, person, garment, name, parse):
-    """The `Pair` of two photos, with a label map if their folder is given."""
-    found = same_file(source, parse, stem(person) + ".png") if parse else None
-    return Pair(person, garment, person, name, "", found, LIP if found else ())
+def keras_matches(folder: PhotoFolder) -> bool:
+    """Whether there are folders 1 and 5 with names of this kind."""
+    found = keras_folders(folder)
+    return found is not None and stem(folder.images(found[0])[0]).endswith("_1")
+
+
+def keras_records(folder: PhotoFolder) -> Iterator[Record]:
+    """Pairs matched by ID."""
+    persons, articles = keras_folders(folder) or ("imgs/1", "imgs/5")
+    return match(
+        folder, persons, articles, lambda name: name.removesuffix("_1"), lambda name: name.removesuffix("_5")
+    )
+
+
+FOLDERS = Layout(
+    "folders",
+    "Two folders of your own, matched by name (--persons DIR --garments DIR)",
+    records,
+    options=(
+        click.option("--persons", required=True, help="Folder of the persons' photos, within SRC."),
+        click.option("--garments", required=True, help="Folder of the garments' photos, within SRC."),
+        PARSE_OPTION,
+    ),
+)
+KERAS_CAGAN = Layout(
+    "keras-cagan",
+    "Keras CAGAN: imgs/1/ID_1.jpg (person) and imgs/5/ID_5.jpg (article)",
+    keras_records,
+    keras_matches,
+)

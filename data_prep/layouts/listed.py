@@ -3,46 +3,49 @@
 Paths are relative to the column's folder (SRC by default), or absolute and inside it.
 """
 
+from collections.abc import Iterator
+
 import click
 
 from data_prep.layouts.folders import PARSE_OPTION
-from data_prep.layouts.records import LIP, Fault, Pair, list_rows, same_file
-from data_prep.source import join, stem
-
-NAME = "list"
-TITLE = "Any list of two columns, person and garment (--list FILE)"
-OPTIONS = (
-    click.option("--list", "listed", required=True, help="The list, within SRC."),
-    click.option("--persons", default="", help="Folder of the first column, within SRC."),
-    click.option("--garments", default="", help="Folder of the second column."),
-    PARSE_OPTION,
-)
+from data_prep.layouts.records import LIP, Fault, Layout, Pair, Record, list_rows, same_file
+from data_prep.photo_folder import PhotoFolder, join, stem
 
 
-def matches(source):
-    """Always False: the list must be named."""
-    return False
-
-
-def records(source, listed, persons="", garments="", parse=None):
+def records(
+    folder: PhotoFolder, listed: str, persons: str = "", garments: str = "", parse: str | None = None
+) -> Iterator[Record]:
     """Yield a pair for every row; the garment's path identifies the product."""
-    folders = [source.resolve(folder) for folder in (persons, garments)]
-    seen = {}
+    inners = [folder.resolve(inner) for inner in (persons, garments)]
+    seen: dict[str, str] = {}
 
-    def knows(column, name):
+    def exists(column: int, name: str) -> bool:
         try:
-            return source.has(join(folders[column], source.resolve(name, folders[column])))
+            return folder.has(join(inners[column], folder.resolve(name, inners[column])))
         except ValueError:
             return False
 
-    for row in list_rows(source, source.resolve(listed), knows, folders):
+    for row in list_rows(folder, folder.resolve(listed), exists, inners):
         if isinstance(row, Fault):
             yield row
             continue
-        line, (person, garment, *_) = row
-        person, garment = join(folders[0], person), join(folders[1], garment)
+        line, columns = row
+        person, garment = (folder.actual(join(inner, name)) for inner, name in zip(inners, columns))
         if seen.setdefault(person, garment) != garment:
             yield Fault(line, f"a second garment for {person}")
             continue
-        found = same_file(source, source.resolve(parse), stem(person) + ".png") if parse else None
+        found = same_file(folder, folder.resolve(parse), stem(person) + ".png") if parse else None
         yield Pair(person, garment, person, garment, "", found, LIP if found else ())
+
+
+LIST = Layout(
+    "list",
+    "Any list of two columns, person and garment (--list FILE)",
+    records,
+    options=(
+        click.option("--list", "listed", required=True, help="The list, within SRC."),
+        click.option("--persons", default="", help="Folder of the first column, within SRC."),
+        click.option("--garments", default="", help="Folder of the second column."),
+        PARSE_OPTION,
+    ),
+)

@@ -1,8 +1,12 @@
-"""The records that a layout yields, and a reader of lists of pairs for all layouts."""
+"""What a layout is, the records that it yields, and the reader of every list of pairs."""
 
+import csv
 import itertools
 import re
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from data_prep.photo_folder import ENDINGS, PhotoFolder, fold
 
 COLUMNS = 8  # maximum columns of a list that are read; no layout has more
 GAPS = 64  # maximum spaces of a line at which a split into two names is tried
@@ -44,57 +48,88 @@ class Fault(NamedTuple):
     why: str
 
 
-def list_rows(source, path, exists=lambda column, name: True, folders=("", "")):
+Record: TypeAlias = Pair | Unpaired | Fault
+Exists: TypeAlias = Callable[[int, str], bool]
+
+
+class Layout(NamedTuple):
+    """A layout of a dataset on disk: which photos belong together.
+
+    records: yields the records of a folder, given the values of `options` (click options); matches: whether
+    a folder has this layout, for `detect`; present: the options that `detect` suggests, name -> values.
+    """
+
+    name: str
+    title: str
+    records: Callable[..., Iterator[Record]]
+    matches: Callable[[PhotoFolder], bool] = lambda folder: False
+    options: Sequence[Callable[[Any], Any]] = ()
+    present: Callable[[PhotoFolder], dict[str, Sequence[str]]] = lambda folder: {}
+
+
+def list_rows(
+    folder: PhotoFolder,
+    path: str,
+    exists: Exists = lambda column, name: False,
+    folders: Sequence[str] = ("", ""),
+) -> Iterator[tuple[str, list[str]] | Fault]:
     """Yield the rows of a list of two or more columns: (line, [normalized path, ...]) or `Fault`s.
 
-    Columns are separated by tabs, commas or whitespace; names may contain single spaces if
-    `exists(column, name)` tells which files exist.  Windows separators, a byte order mark and a
-    missing final newline are accepted.  Absolute paths become relative to the column's entry in
-    `folders`.  Paths outside the folder and lines of one column are faults.
+    Columns are separated by tabs, semicolons, commas or spaces, in this order unless
+    `exists(column, name)` tells another; names with spaces are quoted or told by `exists`.  Windows
+    separators, a byte order mark, a header and a missing final newline are accepted.  Absolute paths
+    become relative to the column's entry in `folders`.  Paths outside the folder and lines of one column
+    are faults.
     """
-    for number, line in source.lines(path):
+    for count, (number, line) in enumerate(folder.lines(path)):
         place = f"{path}, line {number}"
         try:
-            columns = itertools.zip_longest(split_line(line, exists)[:COLUMNS], folders, fillvalue="")
-            parts = [source.resolve(part, folder) for part, folder in columns if part]
-        except ValueError as error:
+            columns = split_line(line.strip(), exists)[:COLUMNS]
+            names = [(n, column) for n, column in enumerate(columns[:2])]
+            if (
+                count == 0
+                and len(columns) > 1
+                and not any(fold(name).endswith(ENDINGS) or exists(n, clean(name)) for n, name in names)
+            ):
+                continue  # a header
+            rooted = itertools.zip_longest(columns, folders, fillvalue="")
+            parts = [folder.resolve(part, within) for part, within in rooted if part]
+        except (ValueError, csv.Error) as error:
             yield Fault(place, str(error))
             continue
         yield (place, parts) if len(parts) > 1 else Fault(place, "has one column; two are required")
 
 
-def split_line(line, exists):
+def split_line(line: str, exists: Exists) -> list[str]:
     """Split a line into columns, as described in `list_rows`."""
-    for separator in "\t,":
-        if separator in line:
-            return [part.strip() for part in line.split(separator) if part.strip()]
-    parts = line.split()
-    if len(parts) < 3 or (exists(0, clean(parts[0])) and exists(1, clean(parts[1]))):
-        return parts
-    line = line.strip()
+    found: list[list[str]] = []
+    for separator in "\t;, ":
+        parts = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
+        columns = [part.strip() for part in parts if part.strip()]
+        if len(columns) > 1:
+            found.append(columns)
     for gap in itertools.islice(re.finditer(r"\s+", line), GAPS):  # bounded: each costs two lookups
-        first, second = line[: gap.start()], line[gap.end() :]
-        if exists(0, clean(first)) and exists(1, clean(second)):
-            return [first, second]
-    return parts
+        found.append([line[: gap.start()], line[gap.end() :]])
+    known = (row for row in found if exists(0, clean(row[0])) and exists(1, clean(row[1])))
+    return next(known, found[0] if found else [line])
 
 
-def clean(name):
+def clean(name: str) -> str:
     """A name with "/" as separator, whether the list uses Windows separators or not."""
     return name.replace("\\", "/")
 
 
-def file_name(path):
+def file_name(path: str) -> str:
     """The last component of a path."""
     return path.rpartition("/")[2]
 
 
-def in_folder(source, folder, path):
-    """The path in `folder` of a list's entry, whatever its file extension and leading folders."""
-    inner = path.removeprefix(folder + "/")
-    return source.twin(folder, file_name(inner)) or f"{folder}/{inner}"
+def in_folder(folder: PhotoFolder, inner: str, path: str) -> str:
+    """The path in a folder of a list's entry, whatever its file extension and leading folders."""
+    path = path.removeprefix(inner + "/")
+    return folder.twin(inner, file_name(path)) or f"{inner}/{path}"
 
 
-def same_file(source, folder, name):
-    """The path in `folder` of the image with the stem of `name`; folder/name if there is none."""
-    return source.twin(folder, name) or f"{folder}/{name}"
+def same_file(folder: PhotoFolder, inner: str, name: str) -> str:
+    """The path in a folder of the image with the stem of `name`; inner/name if there is none."""
+    return folder.twin(inner, name) or f"{inner}/{name}"

@@ -25,8 +25,8 @@ from data_prep.photoshoot import render
 from data_prep.photoshoot.garment import PATTERNS, SHARES, attributes_of, sample_garment
 from data_prep.photoshoot.person import sample_person, sample_sitter, whole_figure
 from data_prep.photoshoot.studio import RARER, default_studio, house_of, place_sitter
-from data_prep.store import PhotoWriter, check_size, check_target, pack
-from data_prep.work import IMAGES, RenderedRows
+from data_prep.store import IMAGES, PhotoWriter, check_size, check_target, pack
+from data_prep.work_file import WorkFile
 
 VERSION = 6  # of the images: increased whenever the same seed gives different ones
 SPLIT_KEYS = {"train": 0, "test": 1}
@@ -255,7 +255,7 @@ def shoot(
     setting = Setting(seed, tuple(size), clutter, wardrobe, studio or default_studio(wardrobe))
     origin = provenance(setting, pairs, held_out, true_swaps)
     tasks, total = _tasks(setting, pairs, held_out, true_swaps), pairs + 2 * held_out + true_swaps
-    with RenderedRows(f"{path}.work", origin) as finished:
+    with WorkFile(f"{path}.work", origin) as finished:
         try:
             _render_all(tasks, total, finished, jobs)
         except KeyboardInterrupt:

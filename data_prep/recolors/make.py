@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from data_prep.photo_folder import PhotoFolder
 from data_prep.picture import border_color, decode, quiet, resize
 from data_prep.recolors import region
 from data_prep.recolors.names import find
 from data_prep.recolors.picture import article, fit_in_frame, mask_image, with_gray_background
-from data_prep.source import Source
 from data_prep.store import PhotoWriter, check_target
 
 VERSION = 1  # of the pixels: increased whenever the same photos give different ones
@@ -70,7 +70,7 @@ def recolor(src, out, settings=None):
 
     Raises ValueError or OSError, "FILE: problem; cure".
     """
-    settings, source = settings or Settings(), Source(src)
+    settings, source = settings or Settings(), PhotoFolder(src)
     check_target(out)
     found = find(source, settings.only)
     if not found.styles:

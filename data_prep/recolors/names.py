@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from data_prep.source import stem
+from data_prep.photo_folder import stem
 
 # STYLE-COLOR, optionally with Magento 2's suffix of a product's main photo: _main, _main_1, _main_2
 NAME = re.compile(r"(?P<style>[^-]+)-(?P<color>[^\W\d_]+(?:-[^\W\d_]+)*)(?P<main>_main(?:_\d+)?)?")
@@ -32,7 +32,7 @@ class Found(NamedTuple):
 
 
 def find(source, only=()):
-    """Find the styles in a `Source`: `Found`.  only: prefixes of style names, () for all styles."""
+    """Find the styles in a `PhotoFolder`: `Found`.  only: prefixes of style names, () for all styles."""
     photos, others = {}, 0
     for path in source.walk():
         photo = parse_name(path)

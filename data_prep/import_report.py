@@ -1,0 +1,206 @@
+"""The JSON report and the contact sheet that accompany every imported data file."""
+
+import collections
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from cagan_theano.io.files import write_atomically
+from cagan_theano.io.text import printable
+from data_prep.contact_sheet import Cell, Pixels, contact_sheet, outline_mask
+from data_prep.layouts.records import Fault, Pair
+from data_prep.selection import Drop, Photos, Selection
+from data_prep.store import Packed, unpack
+
+SHEET_KEPT, SHEET_DROPPED = 24, 12  # maximum numbers of kept and dropped pairs on the sheet
+LISTED = 100_000  # maximum entries of each list in the report
+MEANINGS = {
+    "missing": "one side of the pair is missing",
+    "unreadable": "a file is not an image, damaged, too large or outside SRC",
+    "mask": "the label map or garment mask cannot be used",
+    "blank": "a photo is blank",
+    "person": "the garment's photo appears to show a person",
+    "repeat": "a repeat of another pair",
+    "crossing": "shares a product, a person or a photo with the test split",
+}
+
+T = TypeVar("T")
+
+
+class ImportReport:
+    """The report of one import, collected step by step; json_path and sheet_path are next to OUT.
+
+    name: of the layout; arguments: what the file depends on.
+    """
+
+    def __init__(self, name: str, src: object, out: object, base: str, arguments: dict[str, Any]) -> None:
+        self.name, self.out = name, str(out)
+        stem = os.path.splitext(self.out)[0]
+        self.json_path, self.sheet_path = f"{stem}.report.json", f"{stem}.sheet.png"
+        self.arguments = {
+            key: printable(value) if isinstance(value, str) else value for key, value in arguments.items()
+        }
+        self.counts: dict[str, Any] = {}
+        self.contents = {
+            "layout": name,
+            "source": str(src),
+            "begins at": base or ".",
+            "file": os.path.basename(self.out),
+            "arguments": self.arguments,
+        }
+        self.digest, self.sheet = "", b""
+
+    def add_records(self, pairs: int, unpaired: int, faults: Sequence[Fault]) -> None:
+        """Add what the layout found."""
+        self.counts = {"pairs listed": pairs, "unpaired rows": unpaired, "faults": len(faults)}
+        self.contents["faults"] = [fault._asdict() for fault in faults[:LISTED]]
+
+    def add_selection(self, selection: Selection, photos: Photos) -> None:
+        """Add what was kept and dropped."""
+        splits = collections.Counter(kept.split for kept in selection.kept)
+        kinds = collections.Counter(kind_of(drop) for drop in selection.dropped)
+        keys = [("x", k.pair.person) for k in selection.kept] + [
+            ("y", k.pair.garment) for k in selection.kept
+        ]
+        self.counts |= {
+            "train": splits["train"],
+            "test": splits["test"],
+            "persons": len({kept.person for kept in selection.kept}),
+            "garments": len({kept.garment for kept in selection.kept}),
+            "swaps to try": len(selection.triples),
+            "unpaired rows without both pairs": selection.unmatched,
+            "near repeats among photos": selection.repeats,
+            "photos smaller than the size": sum(photos[key].enlarged for key in dict.fromkeys(keys)),
+            "doubtful and kept": len(selection.suspects),
+            "dropped": dict(sorted(kinds.items())),
+        }
+        for title, drops in (("dropped", selection.dropped), ("doubtful and kept", selection.suspects)):
+            self.contents[title] = [
+                {"person": drop.pair.person, "garment": drop.pair.garment, "why": drop.why}
+                for drop in drops[:LISTED]
+            ]
+        digests = (bytes.fromhex(photos[key].digest) for key in keys)
+        self.digest = hashlib.sha256(b"".join(digests)).hexdigest()
+
+    def provenance(self, version: int) -> dict[str, Any]:
+        """The provenance of the data file: no paths, no times."""
+        return {
+            "program": f"data_prep {self.name}",
+            "version": version,
+            "arguments": self.arguments,
+            "counts": self.counts,
+            "photos": self.digest,
+        }
+
+    def main_reasons(self) -> str:
+        """The most common reasons why no pair is left, in a few words."""
+        dropped = self.counts.get("dropped", {})
+        reasons = [f"{dropped[kind]} {kind}" for kind in sorted(dropped, key=dropped.__getitem__)[:-4:-1]]
+        if not reasons and self.contents["faults"]:
+            first = self.contents["faults"][0]
+            reasons = [f"faults: {self.counts['faults']}, the first: {first['what']}: {first['why']}"]
+        return ", ".join(reasons) or "no file matches"
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of the printed summary."""
+        c = self.counts
+        yield (
+            f"wrote {self.out}: {c['train']} training pairs, {c['test']} test pairs, "
+            f"{c['swaps to try']} swaps to try; {c['persons']} persons, {c['garments']} garments"
+        )
+        for kind, count in c["dropped"].items():
+            yield f"  left out {count}: {MEANINGS.get(kind, kind)}"
+        if c["faults"]:
+            yield f"  {c['faults']} unusable files or list lines"
+        if c["photos smaller than the size"]:
+            yield f"  {c['photos smaller than the size']} photos enlarged to the target size"
+        if c["garments"] < 2:
+            yield "  a swap needs two garments, and this file has one; add photos before you train on it"
+        elif not c["test"] and self.arguments["split"] in ("given", "product"):
+            yield (
+                f"  no test split: {self.arguments['share']:.0%} of these pairs is too few to hold out whole "
+                "products; give more photos, or a larger --test-share"
+            )
+        yield f"see {self.json_path} and {self.sheet_path}"
+
+    def draw_sheet(
+        self, selection: Selection, size: tuple[int, int], images: Callable[[str, str], Mapping[str, Packed]]
+    ) -> None:
+        """Draw the contact sheet.  images(role, path): a photo's packed pixels and mask, by name."""
+
+        def photo(role: str, path: str) -> Pixels | None:
+            packed = images(role, path)
+            pixels = unpack(packed["pixels"], (*size, 3)) if "pixels" in packed else None
+            return outline_mask(pixels, unpack(packed["mask"], size) if "mask" in packed else None)
+
+        def cell(pair: Pair, word: str) -> Cell:
+            return Cell(
+                (photo("x", pair.person), photo("y", pair.garment)), (pair.person, pair.garment, word)
+            )
+
+        chosen = evenly_spaced(selection.kept, SHEET_KEPT)
+        kept = [cell(one.pair, f"{one.split}, garment {one.garment}") for one in chosen]
+        dropped = [cell(drop.pair, drop.why) for drop in of_each_kind(selection.dropped, SHEET_DROPPED)]
+        self.sheet = contact_sheet(
+            [
+                f"{os.path.basename(self.out)}: {self.counts['train']} training pairs, "
+                f"{self.counts['test']} test pairs, {len(selection.dropped)} left out",
+                f"layout {self.name}; {size[0]}x{size[1]} pixels, {self.arguments['fit']}; "
+                "person left, garment right; masks outlined in red",
+            ],
+            [
+                (f"Kept: {len(kept)} of {len(selection.kept)}, evenly spaced", kept),
+                (f"Left out: {len(dropped)} of {len(selection.dropped)}, some of each kind", dropped),
+            ],
+        )
+
+    def write_json(self) -> None:
+        """Write the JSON report."""
+        contents = {**self.contents, "counts": self.counts, "photos": self.digest}
+        write_atomically(self.json_path, json.dumps(contents, indent=1) + "\n")
+
+    def write(self) -> None:
+        """Write the report and the sheet."""
+        self.write_json()
+        write_atomically(self.sheet_path, self.sheet)
+
+    @contextlib.contextmanager
+    def restored_on_error(self) -> Iterator[None]:
+        """Restore the files that `write` replaces if the block fails."""
+        paths = Path(self.json_path), Path(self.sheet_path)
+        before = [path.read_bytes() if path.exists() else None for path in paths]
+        try:
+            yield
+        except BaseException:
+            for path, content in zip(paths, before):
+                if content is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    write_atomically(path, content)
+            raise
+
+
+def kind_of(drop: Drop) -> str:
+    """The kind of a reason "KIND: detail"."""
+    return drop.why.partition(":")[0]
+
+
+def evenly_spaced(rows: Sequence[T], count: int) -> list[T]:
+    """Up to `count` evenly spaced elements of a list."""
+    return [rows[n] for n in np.unique(np.linspace(0, len(rows) - 1, min(len(rows), count)).astype(int))]
+
+
+def of_each_kind(drops: Sequence[Drop], count: int) -> list[Drop]:
+    """Up to `count` drops, spread evenly over the kinds and sorted by kind."""
+    turns: collections.Counter[str] = collections.Counter()
+    ranked = []
+    for number, drop in enumerate(drops):
+        turns[kind_of(drop)] += 1
+        ranked.append((turns[kind_of(drop)], kind_of(drop), number))
+    return [drops[number] for _, number in sorted(row[1:] for row in sorted(ranked)[:count])]
