@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, features
+from PIL import Image, ImageChops, ImageCms, features
 
 from data_prep.image_bytes import endings, is_heic, read_bytes, without_metadata
 
@@ -41,6 +41,7 @@ TURNS = {
 # Exceptions that Pillow's decoders raise on damaged data.
 DAMAGE = (OSError, SyntaxError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
           OverflowError, ZeroDivisionError, MemoryError, struct.error)  # fmt: skip
+ROUNDING = 2  # levels by which a conversion from sRGB to sRGB may differ
 WHITES = (1, 255, 65535, 2**32 - 1)  # levels of white of gray images with 32 bits
 
 FilePath: TypeAlias = str | os.PathLike[str]
@@ -255,16 +256,21 @@ def to_8_bits(levels: NDArray[Any], mode: str, source: str | None) -> NDArray[np
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert an image without transparency to RGB by its color profile, if it has one that can be used."""
+    """Convert an image without transparency to RGB by its color profile, if it has one that can be used.
+
+    Pixels that a profile changes by no more than rounding, as sRGB itself does, stay as they are.
+    """
+    plain = image if image.mode == "RGB" else image.convert("RGB")
     if profile:
         with contextlib.suppress(ImageCms.PyCMSError, *DAMAGE):
             described = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if image.mode == "P":
-                image = image.convert("RGB")
-            if "sRGB" not in (described.profile.profile_description or ""):
-                srgb = ImageCms.createProfile("sRGB")
-                return ImageCms.profileToProfile(image, described, srgb, outputMode="RGB") or image
-    return image if image.mode == "RGB" else image.convert("RGB")
+            source = plain if image.mode == "P" else image
+            srgb = ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(source, described, srgb, outputMode="RGB")
+            extrema = ImageChops.difference(converted, plain).getextrema() if converted else ()
+            if any(highest > ROUNDING for _, highest in extrema):
+                return converted
+    return plain
 
 
 def draft_size(image: Image.Image, size: Size, how: str) -> Size:

@@ -203,7 +203,8 @@ class Sieve:
             if pair.split == "test" or key is None:
                 return None
             other = taken[key]
-            return f"crossing: {KEY_NAMES[key[0]]} is also in the test split ({other.person} with {other.garment})"
+            what = f"{KEY_NAMES[key[0]]} is also in the test split"
+            return f"crossing: {what} ({other.person} with {other.garment})"
 
         self.drop(why)
 

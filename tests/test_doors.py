@@ -28,8 +28,8 @@ from cagan_theano.training.preview import loss_curves
 from cagan_theano.training.run_folder import RunFolder
 from data_prep.ingest import find
 from data_prep.layouts import LAYOUTS
+from data_prep.photo_folder import PhotoFolder
 from data_prep.picture import read_picture
-from data_prep.source import Source
 from data_prep.store import PhotoFile, PhotoWriter
 
 ROOT = Path(__file__).parents[1]
@@ -269,7 +269,7 @@ def test_a_long_pair_list_takes_time_in_proportion(line, tmp_path):
         (line + "\n") * (2_000_000 // len(line) if len(line) > 99 else 50_000)
     )
     began = time.process_time()
-    find(LAYOUTS["list"], Source(tmp_path), {"listed": "pairs.txt"})
+    find(LAYOUTS["list"], PhotoFolder(tmp_path), {"listed": "pairs.txt"})
     assert time.process_time() - began < 2
 
 

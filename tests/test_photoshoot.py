@@ -3,8 +3,8 @@
 Tests of images and geometry: test_photoshoot_pictures.py, test_photoshoot_geometry.py.
 """
 
+import fcntl
 import os
-import sqlite3
 import sys
 
 import numpy as np
@@ -202,11 +202,10 @@ def test_a_killed_process_ends_the_shoot(monkeypatch):
 
 def test_two_shoots_do_not_write_one_file(interrupted):
     path, _ = interrupted
-    other = sqlite3.connect(f"{path}.work")
-    other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(ValueError, match="is another run writing it"):
-        shoot.shoot(path, 8, SIZE, seed=3, held_out=6, jobs=1)
-    other.close()
+    with open(f"{path}.work") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(ValueError, match="is in use by another run"):
+            shoot.shoot(path, 8, SIZE, seed=3, held_out=6, jobs=1)
 
 
 def test_a_work_file_of_something_else_is_not_touched(tmp_path):

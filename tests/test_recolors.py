@@ -9,13 +9,12 @@ from click.testing import CliRunner
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from cagan_theano.evaluation import held_out, measures
 from cagan_theano.io.command import main
 from data_prep.__main__ import cli
+from data_prep.photo_folder import PhotoFolder
 from data_prep.picture import read_picture
 from data_prep.recolors.make import choose_swaps
-from data_prep.recolors.names import find, parse_name
-from data_prep.source import Source
+from data_prep.recolors.names import find_styles
 from data_prep.store import PhotoFile
 
 SIZE = (192, 256)  # (width, height) of a synthetic photo: 3:4, as the data files
@@ -135,14 +134,6 @@ def test_the_region_is_where_the_garment_was_drawn(data):
             assert overlap(mask > 127, garment_region(shift)) > 0.98
 
 
-def test_both_sizes_have_one_region(folder, data, tmp_path):
-    ingest(folder, tmp_path / "s.h5")
-    small = read(tmp_path / "s.h5")
-    for mask, other in zip(small.mask, data.mask):
-        halved = other.reshape(128, 2, 96, 2).mean(axis=(1, 3))
-        assert overlap(mask > 127, halved > 127) > 0.97
-
-
 @pytest.mark.both_environments
 def test_the_truth_is_the_photo_in_the_other_color(folder, data):
     for row, file in enumerate(data.files):
@@ -171,67 +162,27 @@ def test_articles_are_cut_mirrored_and_on_their_ground(data):
         assert overlap(seen | pocket, mask > 127) > 0.9  # its edge is blended
 
 
-def test_an_oracle_is_scored_as_one_and_the_unchanged_image_as_none(folder, tmp_path):
-    ingest(folder, tmp_path / "o.h5", "--size", "32x32")
-    with PhotoFile(tmp_path / "o.h5") as file:
-        held = held_out.HeldOutSplit("o.h5", file.split("test"), file.provenance)
-        for answer, share in (("truth", 0.0), ("x_i", 1.0)):
-            columns = measures.measure(stand_in(held, answer), held, cycle=False)
-            values = {m.name: m.of(columns, np.ones(18)) for m in measures.known(columns)}
-            assert values["inside"] == share and values["alpha_iou"] == 1
-
-
-def stand_in(held, answer):
-    """A network that answers with the ground truth, or with x_i, and with the true mask."""
-    triples = held.photos.triples
-    answers = {"truth": triples.x_ij.load(), "x_i": held.photos.x.load()[triples.i]}[answer]
-
-    def swap(x_i, y_i, y_j):
-        assert len(x_i) == len(answers)  # a single batch
-        return SimpleNamespace(x_ij=answers, alpha=triples.mask.load() / 255.0)
-
-    return SimpleNamespace(swap=swap, config=SimpleNamespace(takes_mask=False))
-
-
 # --- --shrink and --ground
 
 
-@pytest.mark.parametrize("shrink", [0.75, 0.875])
-def test_shrunk_is_the_whole_photo_smaller_in_the_middle(folder, data, tmp_path, shrink):
-    ingest(folder, tmp_path / "o.h5", "--size", "256x192", "--shrink", shrink)
-    small = read(tmp_path / "o.h5")
-    high, wide = round(256 * shrink), round(192 * shrink)
-    top, left = (256 - high) // 2, (192 - wide) // 2
-    inner = np.s_[top : top + high, left : left + wide]
-    for row, file in enumerate(data.files):
-        np.testing.assert_array_equal(small.x[row][inner], read_picture(folder / file, high, wide))
-        rest = small.x[row].copy()
-        rest[inner] = 255
-        assert (rest == 255).all() and overlap(  # the mask is shrunk as well
-            small.mask[row] > 127,
-            np.pad(
-                resized(garment_region((row // 3 - 1) * 8), high, wide),
-                ((top, 256 - high - top), (left, 192 - wide - left)),
-            ),
-        ) > 0.97
-    np.testing.assert_array_equal(small.triples.x_ij, small.x[small.triples.j])
-    np.testing.assert_array_equal(small.y, data.y)
-
-
-def resized(region, height, width):
-    """Resize a region."""
-    return np.asarray(Image.fromarray(np.uint8(region) * 255).resize((width, height))) > 127
-
-
-def test_a_gray_ground_is_the_same_in_photo_and_truth(folder, data, tmp_path):
+def test_shrunk_and_on_gray_ground(folder, data, tmp_path):
+    """The whole photo, smaller, in the middle; the ground is the same in photo and truth."""
     ingest(folder, tmp_path / "o.h5", "--size", "256x192", "--ground", 200, "--shrink", 0.875)
     ingest(folder, tmp_path / "w.h5", "--size", "256x192", "--shrink", 0.875)
     gray, white = read(tmp_path / "o.h5"), read(tmp_path / "w.h5")
-    assert (gray.x[:, :8] == 200).all() and (gray.x[:, 40, 20] == 200).all()
-    inner = gray.mask == 255
-    for row in range(9):  # even the white pullover keeps its color, except at the edge
+    high, wide = 224, 168
+    inner = np.s_[16 : 16 + high, 12 : 12 + wide]
+    for row, file in enumerate(data.files):
+        np.testing.assert_array_equal(white.x[row][inner], read_picture(folder / file, high, wide))
+        region = Image.fromarray(np.uint8(garment_region((row // 3 - 1) * 8)) * 255).resize((wide, high))
+        frame = np.zeros((256, 192), bool)
+        frame[inner] = np.asarray(region) > 127
+        assert overlap(white.mask[row] > 127, frame) > 0.97  # the mask is shrunk as well
+        # even the white pullover keeps its color, except at the edge
         same = (gray.x[row] == white.x[row]).all(axis=-1)
-        assert same[inner[row]].mean() > 0.97
+        assert same[gray.mask[row] == 255].mean() > 0.97
+    np.testing.assert_array_equal(white.y, data.y)
+    assert (gray.x[:, :8] == 200).all() and (gray.x[:, 40, 20] == 200).all() and (white.x[:, :8] == 255).all()
     i, j = gray.triples.i, gray.triples.j
     np.testing.assert_array_equal(gray.triples.x_ij, gray.x[j])
     for truth, x_i, mask in zip(gray.triples.x_ij, gray.x[i], gray.mask[i]):
@@ -267,26 +218,21 @@ LEFT_OUT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("line", LEFT_OUT)
-def test_what_cannot_be_used_is_left_out_and_listed(folder, tmp_path, line):
-    for file in folder.iterdir():
-        os.link(file, tmp_path / file.name)
-    printed = ingest(save(tmp_path, **LEFT_OUT[line]), tmp_path / "o.h5", "--size", "32x32")
-    assert f"left out {line}" in printed
-    kept = 2 if line.startswith("two") else 0
-    assert len(read(tmp_path / "o.h5").x) == 9 + kept
-
-
-def test_damaged_photos_links_and_other_names_are_left_out(folder, tmp_path):
+def test_what_cannot_be_used_is_left_out_and_listed(folder, tmp_path):
     src = tmp_path / "src"
-    save(src, tee_red=photo(RED), tee_blue=photo(BLUE))
+    src.mkdir()
+    for file in folder.iterdir():
+        os.link(file, src / file.name)
+    for photos in LEFT_OUT.values():
+        save(src, **photos)
     (src / "tee-green.png").write_bytes(b"no image")
     (src / "IMG_0001.png").write_bytes(b"never opened")
     (src / "out").symlink_to(folder)
     (src / "loop").symlink_to(src)
-    printed = ingest(src, tmp_path / "o.h5")
-    assert "left out tee-green.png: not an image" in printed and "1 images are not" in printed
-    assert "left out out: links outside SRC" in printed and "2 true swaps" in printed
+    printed = ingest(src, tmp_path / "o.h5", "--size", "32x32")
+    for line in (*LEFT_OUT, "tee-green.png: not an image", "out: links outside SRC"):
+        assert f"left out {line}" in printed
+    assert "1 images are not" in printed and len(read(tmp_path / "o.h5").x) == 9 + 2  # two colors of "two"
 
 
 def test_trousers_of_one_color_are_not_the_garment(tmp_path):
@@ -303,19 +249,7 @@ def test_trousers_of_one_color_are_not_the_garment(tmp_path):
 # --- names and the choice of swaps
 
 
-@pytest.mark.parametrize("path, style, color", [
-    ("tee-red.jpg", "tee", "red"), ("tee-dark-blue.png", "tee", "dark-blue"),
-    ("m/h/mh01-black_main_1.jpg", "mh01", "black"), ("mh01-black_main.jpg", "mh01", "black"),
-    ("mh01-black_alt1_1.jpg", None, None), ("mh01-black_back.jpg", None, None),
-    ("ug01-bk-0.jpg", None, None), ("mh01.jpg", None, None), ("-red.jpg", None, None),
-    ("a/crew_neck-rosé.webp", "crew_neck", "rosé"),
-])  # fmt: skip
-def test_names(path, style, color):
-    found = parse_name(path)
-    assert (found and found.style, found and found.color) == (style, color)
-
-
-def test_the_main_photo_is_taken_wherever_it_lies(tmp_path):
+def test_the_main_photo_of_each_color_wherever_it_lies(tmp_path):
     names = [
         "m/h/mh01-black_main_2.jpg",
         "m/h/mh01-black_main.jpg",
@@ -325,18 +259,20 @@ def test_the_main_photo_is_taken_wherever_it_lies(tmp_path):
         "m/h/mh01-gray_main.jpg",
         "w/t/wt01-red.jpg",
         "w/t/wt01-red_main_1.jpg",
-        "w/t/wt01-red_alt1.jpg",
+        "a/crew_neck-rosé.webp",
+        "a/crew_neck-dark-blue.png",
     ]
-    for name in names:
+    others = ["w/t/wt01-red_alt1.jpg", "mh01-black_back.jpg", "ug01-bk-0.jpg", "mh01.jpg", "-red.jpg"]
+    for name in names + others:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = find(Source(tmp_path))
-    assert (
-        found.styles
-        == {"mh01": ["m/h/mh01-black_main_1.jpg", "m/h/mh01-gray_main.jpg"], "wt01": ["w/t/wt01-red.jpg"]}
-        and found.others == 1
-    )
-    assert list(find(Source(tmp_path), ("wt", "x")).styles) == ["wt01"]
+    found = {
+        "crew_neck": ["a/crew_neck-dark-blue.png", "a/crew_neck-rosé.webp"],
+        "mh01": ["m/h/mh01-black_main_1.jpg", "m/h/mh01-gray_main.jpg"],
+        "wt01": ["w/t/wt01-red.jpg"],
+    }
+    assert find_styles(PhotoFolder(tmp_path)) == (found, len(others))
+    assert list(find_styles(PhotoFolder(tmp_path), ("wt", "x"))[0]) == ["wt01"]
 
 
 def test_styles_take_turns():
@@ -355,27 +291,20 @@ def test_one_prefix_and_few_swaps(folder, tmp_path):
     assert part.names["category"] == ["mh"] and not part.attributes["category"].any()
 
 
-def test_provenance_and_bytes_know_neither_place_nor_time(folder, tmp_path):
+def test_provenance_and_bytes_know_neither_place_nor_time(folder, data, tmp_path):
     contents = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         ingest(folder, tmp_path / name / f"{name}.h5", "--ground", 210, "--seed", 3)
         contents.append((tmp_path / name / f"{name}.h5").read_bytes())
     assert contents[0] == contents[1] and str(tmp_path).encode() not in contents[0]
-    about = read(tmp_path / "a" / "a.h5").provenance
+    small = read(tmp_path / "a" / "a.h5")
+    for mask, other in zip(small.mask, data.mask):  # both sizes have one region
+        assert overlap(mask > 127, other.reshape(128, 2, 96, 2).mean(axis=(1, 3)) > 127) > 0.97
+    about = small.provenance
     assert about["program"] == "data_prep recolors" and about["seed"] == 3
     assert about["articles"] == "cut from the photos, mirrored"
     assert about["arguments"] == {"size": [128, 96], "triples": 200, "only": [], "shrink": 1.0, "ground": 210}
-
-
-def test_the_sheet_shows_them(folder, tmp_path):
-    ingest(folder, tmp_path / "o.h5")
-    done = CliRunner().invoke(
-        cli, ["inspect", str(tmp_path / "o.h5"), "--sheet", str(tmp_path / "o.png")], catch_exceptions=False
-    )
-    assert "18 true swaps, masks, garment masks" in done.output
-    sheet = np.asarray(Image.open(tmp_path / "o.png"))
-    assert (np.abs(sheet - np.array(RED)).max(axis=-1) < 3).sum() > 5000
 
 
 # --- errors

@@ -30,7 +30,7 @@ from cagan_theano.io.files import kind_of, same_file, write_atomically
 from cagan_theano.io.image import encode_image
 from cagan_theano.io.text import printable
 from data_prep.picture import quiet
-from data_prep.source import Source
+from data_prep.photo_folder import PhotoFolder
 
 KEPT = 512  # cached images at the network's size: articles recur with every person
 SETTINGS = "swap_folder.json"
@@ -55,9 +55,9 @@ class Job(NamedTuple):
 class Folders(NamedTuple):
     """The folders of people, the articles that they wear (None: not given), and the articles to put on."""
 
-    human: Source
-    wearing: Source | None
-    article: Source
+    human: PhotoFolder
+    wearing: PhotoFolder | None
+    article: PhotoFolder
 
     def name(self, kind: str, path: str) -> str:
         """The path of a photo with that of its folder; kind: a field's name."""
@@ -93,7 +93,7 @@ def listed_jobs(folders: Folders, path, ending: str):
     sources = [source for source in folders if source]
     columns = "human, wearing, article" if folders.wearing else "human, article"
     folder, name = os.path.split(os.path.abspath(path))
-    for number, line in Source(folder).lines(name):
+    for number, line in PhotoFolder(folder).lines(name):
         parts = [part.strip() for part in line.split("\t" if "\t" in line else ",")]
         if len(parts) != len(sources) or not all(parts):
             yield f"{path}:{number}", f"not a line of {columns}"
@@ -294,7 +294,7 @@ def command(
         if folder and same_file(folder, out):
             raise ValueError(f"{out}: is read by this command ({name} names it too); give another --out")
     folders = Folders(
-        *(Source(folder, without=out) if folder else None for folder in (humans, wearing, articles))
+        *(PhotoFolder(folder, without=out) if folder else None for folder in (humans, wearing, articles))
     )
     model, start = weights.load_model(checkpoint, backend, device), time.monotonic()
     settings = {

@@ -1,5 +1,6 @@
 """What a layout is, the records that it yields, and the reader of every list of pairs."""
 
+import contextlib
 import csv
 import itertools
 import re
@@ -94,7 +95,7 @@ def list_rows(
                 continue  # a header
             rooted = itertools.zip_longest(columns, folders, fillvalue="")
             parts = [folder.resolve(part, within) for part, within in rooted if part]
-        except (ValueError, csv.Error) as error:
+        except ValueError as error:
             yield Fault(place, str(error))
             continue
         yield (place, parts) if len(parts) > 1 else Fault(place, "has one column; two are required")
@@ -102,15 +103,17 @@ def list_rows(
 
 def split_line(line: str, exists: Exists) -> list[str]:
     """Split a line into columns, as described in `list_rows`."""
-    found: list[list[str]] = []
+    found = []
     for separator in "\t;, ":
-        parts = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
-        columns = [part.strip() for part in parts if part.strip()]
-        if len(columns) > 1:
-            found.append(columns)
-    for gap in itertools.islice(re.finditer(r"\s+", line), GAPS):  # bounded: each costs two lookups
-        found.append([line[: gap.start()], line[gap.end() :]])
-    known = (row for row in found if exists(0, clean(row[0])) and exists(1, clean(row[1])))
+        with contextlib.suppress(csv.Error):  # quotes that belong to another separator
+            parts = next(csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True))
+            found.append([part.strip() for part in parts if part.strip()])
+    found = [columns for columns in found if len(columns) > 1]
+    gaps = itertools.islice(re.finditer(r"\s+", line), GAPS)  # bounded: each costs two lookups
+    names = ([line[: gap.start()], line[gap.end() :]] for gap in gaps)
+    known = (
+        row for row in itertools.chain(found, names) if exists(0, clean(row[0])) and exists(1, clean(row[1]))
+    )
     return next(known, found[0] if found else [line])
 
 

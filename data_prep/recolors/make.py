@@ -8,23 +8,30 @@ import dataclasses
 import hashlib
 import io
 import itertools
+import os
 import re
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from scipy import ndimage
 from tqdm import tqdm
 
 from data_prep.photo_folder import PhotoFolder
-from data_prep.picture import border_color, decode, quiet, resize
+from data_prep.picture import border_color, decode, fit, quiet, resize
 from data_prep.recolors import region
-from data_prep.recolors.names import find
-from data_prep.recolors.picture import article, fit_in_frame, mask_image, with_gray_background
+from data_prep.recolors.names import find_styles
 from data_prep.store import PhotoWriter, check_target
 
-VERSION = 1  # of the pixels: increased whenever the same photos give different ones
+VERSION = 2  # of the pixels: increased whenever the same photos give different ones
 COARSE = (4 * region.WIDTH, region.WIDTH)  # size for decoding when only the region is needed
 MAX_COLORS = 16  # per style: all pairs of colors are compared
 MAX_CATEGORIES = 256  # codes of an attribute
+ARTICLE = 0.78  # share of the frame that an article fills
+ARTICLE_BACKGROUND = (246, 246, 246)  # as in the photoshoot
+DARK = 128  # of 255: darker pixels contain nothing of a white background
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +56,15 @@ class Style(NamedTuple):
     (a, b) of photos in which nothing else changes; the photos' digests."""
 
     name: str
-    photos: list
-    garment: np.ndarray
-    pairs: list
-    digests: list
+    photos: list[str]
+    garment: region.Region
+    pairs: list[tuple[int, int]]
+    digests: list[bytes]
+
+    @property
+    def category(self) -> str:
+        """The letters at the start of the name: mh01 -> mh."""
+        return re.match(r"[^\W\d_]*", self.name)[0]  # type: ignore[index]  # matches always
 
 
 class Summary(NamedTuple):
@@ -62,39 +74,46 @@ class Summary(NamedTuple):
     photos: int
     triples: int
     others: int
-    left_out: list
+    left_out: list[str]
 
 
-def recolor(src, out, settings=None):
-    """Build the data file OUT from the recolored photos in SRC; returns a `Summary`.
+def recolor(
+    src: str | os.PathLike[str], out: str | os.PathLike[str], settings: Settings | None = None
+) -> Summary:
+    """Build the data file OUT from the recolored photos in SRC.
 
     Raises ValueError or OSError, "FILE: problem; cure".
     """
-    settings, source = settings or Settings(), PhotoFolder(src)
+    settings, folder = settings or Settings(), PhotoFolder(src)
     check_target(out)
-    found = find(source, settings.only)
-    if not found.styles:
+    found, others = find_styles(folder, settings.only)
+    if not found:
         raise ValueError(
             f"{src}: contains no photos named STYLE-COLOR"
             + (f" of styles {', '.join(settings.only)}" if settings.only else "")
-            + f" ({found.others} with other names); rename them, for example to tee-red.jpg"
+            + f" ({others} with other names); rename them, for example to tee-red.jpg"
         )
     with quiet():
-        styles, left_out = examine_styles(source, found.styles)
-        left_out += [f"{folder}: {why}" for folder, why in source.refused.items()]
+        examined = [
+            examine_style(folder, name, paths)
+            for name, paths in tqdm(found.items(), unit="style", desc="comparing")
+        ]
+        styles = [style for style, _ in examined if style]
+        left_out = [why for _, reasons in examined for why in reasons]
+        left_out += [f"{name}: {why}" for name, why in {**folder.refused, **folder.ignored}.items()]
         if not styles:
             raise ValueError(
-                f"{src}: none of {len(found.styles)} styles can be used "
+                f"{src}: none of {len(found)} styles can be used "
                 f"(first reason: {left_out[0]}); give photos that differ in color only"
             )
         triples = choose_swaps([style.pairs for style in styles], settings.triples, settings.seed)
         with PhotoWriter(out, *settings.size, provenance(styles, triples, settings)) as writer:
-            write(writer, source, styles, triples, settings)
+            write(writer, folder, styles, triples, settings)
     photos = sum(len(style.photos) for style in styles)
-    return Summary(len(styles), photos, len(triples), found.others, left_out)
+    return Summary(len(styles), photos, len(triples), others, left_out)
 
 
-def provenance(styles, triples, settings):
+def provenance(styles: Sequence[Style], triples: Sequence[object], settings: Settings) -> dict[str, Any]:
     """The provenance of the data file: no paths, no times."""
     digests = [digest for style in styles for digest in style.digests]
     arguments = dataclasses.asdict(settings)
@@ -110,30 +129,24 @@ def provenance(styles, triples, settings):
     }
 
 
-# ---------------------------------------------------------------- first pass: locate the garments
-
-
-def examine_styles(source, styles):
-    """Examine all styles, a dict of name -> paths: ([`Style`], ["NAME: why it is left out", ...])."""
-    usable, left_out = [], []
-    for name, paths in tqdm(styles.items(), unit="style", desc="comparing"):
-        style, why = examine_style(source, name, paths)
-        left_out += why
-        if style:
-            usable.append(style)
-    return usable, left_out
-
-
-def examine_style(source, name, paths):
-    """Examine the photos of one style: (`Style` or None, ["NAME: why it is left out", ...])."""
-    photos, left_out = read_photos(source, paths[:MAX_COLORS])
+def examine_style(folder: PhotoFolder, name: str, paths: Sequence[str]) -> tuple[Style | None, list[str]]:
+    """Examine the photos of one style: (style or None, ["NAME: why it is left out", ...])."""
+    photos, left_out = [], []
+    for path in paths[:MAX_COLORS]:
+        try:
+            data = folder.read(path)
+            photos.append((path, decode(io.BytesIO(data), path, COARSE), hashlib.sha256(data).digest()))
+        except (FileNotFoundError, ValueError) as error:
+            left_out.append(str(error))
     left_out += [f"{path}: exceeds the limit of {MAX_COLORS} colors" for path in paths[MAX_COLORS:]]
     if len(photos) < 2:
         return None, [*left_out, f"{name}: has only one color"]
-    if len({image.size for _, image, _ in photos}) > 1:
+    width, height = photos[0][1].size
+    if any(image.size != (width, height) for _, image, _ in photos):
         return None, [*left_out, f"{name}: its photos differ in size"]
-    images = np.stack([coarse(image) for _, image, _ in photos])
-    same = region.same_photo(images)
+    coarse = region.WIDTH, max(1, round(height * region.WIDTH / width))
+    images = np.stack([np.asarray(resize(image, coarse)) for _, image, _ in photos])
+    same = region.select_same(images)
     left_out += [
         f"{path}: is not the same photo as the other colors"
         for (path, *_), is_same in zip(photos, same)
@@ -141,44 +154,28 @@ def examine_style(source, name, paths):
     ]
     if same.sum() < 2:
         return None, [*left_out, f"{name}: no two of its colors are the same photo"]
-    garment, pairs = region.garment(images[same])
+    garment, pairs = region.locate_garment(images[same])
     why = region.region_fault(garment) or (None if pairs else "more than the garment changes")
     if why:
         return None, [*left_out, f"{name}: {why}"]
-    paths, _, digests = zip(*itertools.compress(photos, same))
-    return Style(name, list(paths), garment, pairs, list(digests)), left_out
+    kept = list(itertools.compress(photos, same))
+    return Style(name, [path for path, *_ in kept], garment, pairs, [digest for *_, digest in kept]), left_out
 
 
-def read_photos(source, paths):
-    """Read photos: ([(path, PIL image, digest)], ["PATH: why it cannot be read", ...])."""
-    photos, left_out = [], []
-    for path in paths:
-        try:
-            data = source.read(path)
-            photos.append((path, decode(io.BytesIO(data), path, COARSE), hashlib.sha256(data).digest()))
-        except (FileNotFoundError, ValueError) as error:
-            left_out.append(str(error))
-    return photos, left_out
-
-
-def coarse(image):
-    """Resize a photo to the width at which regions are computed: uint8 [H, region.WIDTH, 3]."""
-    height = max(1, round(image.height * region.WIDTH / image.width))
-    return np.asarray(resize(image, (region.WIDTH, height)))
-
-
-def choose_swaps(pairs, count, seed):
+def choose_swaps(
+    pairs: Sequence[Sequence[tuple[int, int]]], count: int, seed: int
+) -> list[tuple[int, int, int]]:
     """Up to `count` swaps (style, a, b), a != b, from each style's pairs of photos in both directions.
 
     Styles take turns in random order: no style has a second swap before every style has one.
     """
     rng = np.random.default_rng(seed)
-    swaps = [[*rows, *(row[::-1] for row in rows)] for rows in pairs]
-    order = rng.permutation(len(swaps))
+    swaps = [[*rows, *((b, a) for a, b in rows)] for rows in pairs]
+    order = rng.permutation(len(swaps)).tolist()
     columns = {style: rng.permutation(len(swaps[style])) for style in order}
     turns = range(max(map(len, swaps)))
     rows = [
-        (int(style), *swaps[style][columns[style][turn]])
+        (style, *swaps[style][columns[style][turn]])
         for turn in turns
         for style in order
         if turn < len(swaps[style])
@@ -186,55 +183,85 @@ def choose_swaps(pairs, count, seed):
     return rows[:count]
 
 
-# ---------------------------------------------------------------- second pass: write the images
-
-
-def write(writer, source, styles, triples, settings):
+def write(
+    writer: PhotoWriter,
+    folder: PhotoFolder,
+    styles: Sequence[Style],
+    triples: Sequence[tuple[int, int, int]],
+    settings: Settings,
+) -> None:
     """Write each photo as a pair, then the swaps.  The true image of a swap is the x of another pair."""
     firsts = list(itertools.accumulate((len(style.photos) for style in styles), initial=0))
-    categories = sorted({category(style.name) for style in styles})
+    categories = sorted({style.category for style in styles})
+    known = len(categories) <= MAX_CATEGORIES
     with tqdm(total=len(styles) + len(triples), desc="writing") as bar:
         for person, style in enumerate(styles):
-            attributes = {"category": (categories.index(category(style.name)), categories)}
-            write_pairs(
-                writer,
-                source,
-                style,
-                person,
-                firsts[person],
-                settings,
-                attributes if len(categories) <= MAX_CATEGORIES else None,
-            )
+            attributes = {"category": (categories.index(style.category), categories)} if known else None
+            images, x, mask = read_style(folder, style, settings)
+            for n, (path, image) in enumerate(zip(style.photos, images)):
+                y, y_mask = make_article(image, mask_image(style.garment, image.size), settings.size)
+                writer.add(
+                    "test", x[n], y, person, firsts[person] + n, mask, attributes, y_mask, (path, path)
+                )
             bar.update()
-        for style, a, b in triples:
-            images = open_photos(source, styles[style], settings.size)
-            x, mask = person_images(images, styles[style].garment, settings)
-            writer.add_triple(firsts[style] + a, firsts[style] + b, x[b], mask)
+        for number, a, b in triples:
+            _, x, mask = read_style(folder, styles[number], settings)
+            writer.add_triple(firsts[number] + a, firsts[number] + b, x[b], mask)
             bar.update()
 
 
-def write_pairs(writer, source, style, person, first, settings, attributes):
-    """Write the pairs of one style; first: the row, and the garment id, of its first photo."""
-    images = open_photos(source, style, settings.size)
-    x, mask = person_images(images, style.garment, settings)
-    for number, (path, image) in enumerate(zip(style.photos, images)):
-        y, y_mask = article(image, mask_image(style.garment, image.size), settings.size)
-        writer.add("test", x[number], y, person, first + number, mask, attributes, y_mask, (path, path))
+# ---------------------------------------------------------------- images
 
 
-def open_photos(source, style, size):
-    """The photos of a style as PIL images, at least as large as a size."""
-    return [decode(io.BytesIO(source.read(path)), path, size) for path in style.photos]
-
-
-def person_images(images, garment, settings):
-    """(x [N, H, W, 3], mask [H, W]): a style's photos in the frame, and the garment's mask."""
+def read_style(
+    folder: PhotoFolder, style: Style, settings: Settings
+) -> tuple[list[Image.Image], NDArray[np.uint8], NDArray[np.uint8]]:
+    """(photos, x [N, H, W, 3], mask [H, W]): a style's photos, in the frame, and the garment's mask."""
+    size, shrink = settings.size, settings.shrink
+    images = [decode(io.BytesIO(folder.read(path)), path, size) for path in style.photos]
     fill = border_color(np.asarray(images[0]))
-    x = np.stack([fit_in_frame(image, settings.size, settings.shrink, fill) for image in images])
-    mask = fit_in_frame(mask_image(garment, images[0].size), settings.size, settings.shrink, 0)
-    return x if settings.ground is None else with_gray_background(x, settings.ground), mask
+    x = np.stack([fit_in_frame(image, size, shrink, fill) for image in images])
+    mask = fit_in_frame(mask_image(style.garment, images[0].size), size, shrink, 0)
+    return images, x if settings.ground is None else with_gray_background(x, settings.ground), mask
 
 
-def category(name):
-    """The letters at the start of a style's name: mh01 -> mh."""
-    return re.match(r"[^\W\d_]*", name).group()
+def fit_in_frame(image: Image.Image, size: tuple[int, int], share: float, fill: Any) -> NDArray[np.uint8]:
+    """Fit a photo or mask into the middle `share` of a frame: uint8 [H, W, 3] or [H, W].
+
+    size: (height, width) of the frame; fill: its color.
+    """
+    height, width = (round(side * share) for side in size)
+    canvas = Image.new(image.mode, size[::-1], fill)
+    canvas.paste(fit(image, height, width, fill=fill), ((size[1] - width) // 2, (size[0] - height) // 2))
+    return np.asarray(canvas)
+
+
+def mask_image(garment: region.Region, size: tuple[int, int]) -> Image.Image:
+    """Resize a region to the (width, height) of a photo: a PIL image in mode L."""
+    mask = Image.fromarray(np.where(garment, np.uint8(255), np.uint8(0)))
+    return mask.resize(size, Image.Resampling.BILINEAR)
+
+
+def make_article(
+    image: Image.Image, mask: Image.Image, size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Cut the garment from a photo, mirrored and centered: (y [H, W, 3], its mask [H, W]).
+
+    Mirrored and resized, so that none of its pixels coincide with the ground truth.
+    """
+    cut = Image.composite(image, Image.new("RGB", image.size, ARTICLE_BACKGROUND), mask)
+    y, y_mask = (ImageOps.mirror(part.crop(mask.getbbox())) for part in (cut, mask))
+    return fit_in_frame(y, size, ARTICLE, ARTICLE_BACKGROUND), fit_in_frame(y_mask, size, ARTICLE, 0)
+
+
+def with_gray_background(images: NDArray[np.uint8], level: int) -> NDArray[np.uint8]:
+    """Replace the white background of one style's images [N, H, W, 3] by a gray level of 255.
+
+    A pixel's share of background comes from its darkest value over all colors.  Images that agree in a
+    pixel therefore still agree in it, and a white garment stays white.
+    """
+    darkest = images.min(axis=(0, -1))
+    white = region.connected_to_border(darkest >= region.WHITE)
+    background = ndimage.binary_dilation(white)  # with the figure's soft edge
+    share = np.where(background, np.clip((darkest - float(DARK)) / (255 - DARK), 0, 1), 0)[..., None]
+    return np.uint8(np.rint(images * (1 - share * (1 - level / 255))))

@@ -1,12 +1,13 @@
 """Locate the garment in a recolored photo: it is where the colors differ.
 
 Everything is computed at one width, so that a style's region does not depend on the size of the files.
-Images are uint8 [N, H, W, 3], regions bool [H, W].
 """
 
 import itertools
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from data_prep.picture import border_color
@@ -22,38 +23,11 @@ PART = 0.05  # smallest relevant part, as a share of the garment
 GAP, SOLID = 6, 0.85  # a garment fills at least this share of itself with 12-pixel gaps closed
 WHITE = 248  # of 255: darkest level of a white background
 
-
-def changed(images):
-    """The region in which images differ: opened once, closed twice, holes filled."""
-    difference = (images.max(axis=0) - images.min(axis=0)).max(axis=-1)  # max >= min: no overflow
-    region = close(ndimage.binary_opening(difference > LEVEL), 2)
-    return without_small(ndimage.binary_fill_holes(region))
+Images: TypeAlias = NDArray[np.uint8]  # [N, H, W, 3]
+Region: TypeAlias = NDArray[np.bool_]  # [H, W]
 
 
-def close(region, times):
-    """Morphological closing; padded, since parts at the border would be lost otherwise."""
-    return ndimage.binary_closing(np.pad(region, times), iterations=times)[times:-times, times:-times]
-
-
-def without_small(region):
-    """Remove the parts of a region that are smaller than a tenth of the largest."""
-    labels, sizes = parts(region)
-    return np.isin(labels, 1 + np.flatnonzero(sizes >= SMALL * sizes.max(initial=1)))
-
-
-def parts(region):
-    """Connected components of a region: (labels [H, W], sizes [n])."""
-    labels, count = ndimage.label(region)
-    return labels, np.bincount(labels.ravel(), minlength=count + 1)[1:]
-
-
-def large_parts(region, garment):
-    """The parts of a region that are not small relative to the garment, without thin seams."""
-    labels, sizes = parts(ndimage.binary_opening(region))
-    return np.isin(labels, 1 + np.flatnonzero(sizes >= PART * garment.sum()))
-
-
-def garment(images):
+def locate_garment(images: Images) -> tuple[Region, list[tuple[int, int]]]:
     """(region of the garment, pairs (a, b), a < b, of images in which nothing else changed).
 
     The garment is the region that differs between the colors, minus every large part that two clearly
@@ -63,8 +37,10 @@ def garment(images):
     union = region = changed(images)
     pairs = {pair: changed(images[list(pair)]) for pair in itertools.combinations(range(len(images)), 2)}
     for pair, changes in pairs.items():
-        if changes.sum() >= MAJOR * union.sum() and are_distinct(images[list(pair)], changes):
-            region = region & ~large_parts(union & ~changes, union)
+        if changes.sum() >= MAJOR * union.sum() and changes.any():
+            # only colors that differ clearly leave the rest truly unchanged
+            if np.median(difference(images[list(pair)])[changes]) >= DISTINCT:
+                region = region & ~large_parts(union & ~changes, union)
     if region is not union:
         region = without_small(ndimage.binary_opening(region))
     return region, [
@@ -72,39 +48,61 @@ def garment(images):
     ]
 
 
-def are_distinct(pair, changes):
-    """Whether two images differ so clearly in their changed region that the rest is truly unchanged."""
-    if not changes.any():
-        return False
-    return np.median((pair.max(axis=0) - pair.min(axis=0)).max(axis=-1)[changes]) >= DISTINCT
+def difference(images: Images) -> NDArray[np.uint8]:
+    """The largest difference [H, W] between images, over the channels."""
+    largest: NDArray[np.uint8] = (images.max(axis=0) - images.min(axis=0)).max(axis=-1)
+    return largest
 
 
-def same_photo(images):
+def changed(images: Images) -> Region:
+    """The region in which images differ: opened once, closed twice, holes filled."""
+    region = close(ndimage.binary_opening(difference(images) > LEVEL), 2)
+    return without_small(ndimage.binary_fill_holes(region))
+
+
+def close(region: Region, times: int) -> Region:
+    """Morphological closing; padded, since parts at the border would be lost otherwise."""
+    closed: Region = ndimage.binary_closing(np.pad(region, times), iterations=times)
+    return closed[times:-times, times:-times]
+
+
+def without_small(region: Region) -> Region:
+    """Remove the parts of a region that are smaller than a tenth of the largest."""
+    labels, _ = ndimage.label(region)
+    sizes = np.bincount(labels.ravel())[1:]
+    return np.isin(labels, 1 + np.flatnonzero(sizes >= SMALL * sizes.max(initial=1)))
+
+
+def large_parts(region: Region, garment: Region) -> Region:
+    """The parts of a region that are not small relative to the garment, without thin seams."""
+    labels, _ = ndimage.label(ndimage.binary_opening(region))
+    sizes = np.bincount(labels.ravel())[1:]
+    return np.isin(labels, 1 + np.flatnonzero(sizes >= PART * garment.sum()))
+
+
+def select_same(images: Images) -> Region:
     """Which images are recolorings of one photo: bool [N], the largest set that matches one of them."""
-    figures = [foreground(image) for image in images]
+    figures = []
+    for image in images:
+        near = np.abs(image.astype(int) - border_color(image)).max(axis=-1) <= 255 - WHITE
+        figures.append(~connected_to_border(near))
     same = np.array([[overlap(a, b) >= SAME_PHOTO for b in figures] for a in figures])
     return same[same.sum(axis=1).argmax()]
 
 
-def foreground(image):
-    """The foreground of an image: all but the region of the border's color connected to the border."""
-    near = np.abs(image.astype(int) - border_color(image)).max(axis=-1) <= 255 - WHITE
-    return ~connected_to_border(near)
-
-
-def connected_to_border(region):
+def connected_to_border(region: Region) -> Region:
     """The part of a region that is connected to the border of the image."""
-    labels, _ = parts(np.pad(region, 1, constant_values=True))
+    labels, _ = ndimage.label(np.pad(region, 1, constant_values=True))
     return (labels == labels[0, 0])[1:-1, 1:-1]
 
 
-def overlap(a, b):
+def overlap(a: Region, b: Region) -> float:
     """Intersection over union of two regions; 1 if both are empty."""
     union = (a | b).sum()
-    return (a & b).sum() / union if union else 1.0
+    return float((a & b).sum() / union) if union else 1.0
 
 
-def region_fault(region):
+def region_fault(region: Region) -> str | None:
     """Why a region cannot be that of a garment, or None."""
     share = region.mean()
     if not MIN_SHARE <= share <= MAX_SHARE:

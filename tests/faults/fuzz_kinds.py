@@ -34,8 +34,8 @@ from cagan_theano.training.run_folder import RunFolder
 from cagan_theano.training.sampler import Sampler
 from data_prep.ingest import find
 from data_prep.layouts import LAYOUTS, detect
+from data_prep.photo_folder import PhotoFolder
 from data_prep.picture import decode_labels, read_picture
-from data_prep.source import Source
 from data_prep.store import PhotoFile, PhotoWriter
 
 WIDTHS = dict(height=16, width=16, g_widths=(8, 8, 8, 8), d_widths=(8, 8, 8, 8))
@@ -580,7 +580,7 @@ def pair_list(rng, folder):
 
 def read_pair_list(root, folder):
     """Every layout that is found, and the list by name; no path of theirs leaves the folder."""
-    source = Source(root)
+    source = PhotoFolder(root)
     cases = [(LAYOUTS["list"], source, {"listed": "pairs.txt"})]
     cases += [(LAYOUTS[name], inner, {}) for name, inner in detect(source) if name != "folders"]
     for layout, inner, options in cases:
