@@ -1,6 +1,5 @@
 """Contact sheets: pairs of photos with captions, for visual inspection, drawn as the figures are."""
 
-import io
 import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cagan_theano.io.image import encode_image
 from cagan_theano.io.sheet import DPI, FAINT, INK, blank, rendered, write
 
 POINT = 72 / DPI  # the size of a letter of one pixel
@@ -74,9 +74,7 @@ def contact_sheet(title: Sequence[str], sections: Sequence[tuple[str, Sequence[C
     sheet = rendered(figure)
     for top, left, pixels in images:
         sheet[top : top + height, left : left + width] = pixels
-    content = io.BytesIO()
-    Image.fromarray(sheet).save(content, "PNG", compress_level=1)
-    return content.getvalue()
+    return encode_image(sheet)
 
 
 def resize(photo: Pixels | None, height: int, width: int) -> Pixels:

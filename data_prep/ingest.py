@@ -69,8 +69,16 @@ def find(layout: ModuleType, folder: PhotoFolder, options: Mapping[str, Any] | N
         kind = type(record)
         (found.pairs if kind is Pair else found.faults if kind is Fault else found.unpaired).append(record)
     found.pairs = list(dict.fromkeys(found.pairs))
-    found.faults += [Fault(name or ".", why) for name, why in {**folder.refused, **folder.ignored}.items()]
+    found.faults += [Fault(name or ".", why) for name, why in folder.refused.items()]
+    found.faults += [
+        Fault(name, "has not the ending of an image") for name in folder.others if not is_companion(name)
+    ]
     return found
+
+
+def is_companion(path: str) -> bool:
+    """Whether a file is of a kind that is expected beside photos."""
+    return path.lower().endswith((".txt", ".csv", ".tsv", ".json", ".md", ".pdf", ".h5"))
 
 
 def ingest(

@@ -11,10 +11,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-<<<<<<< HEAD
 from cagan_theano.training.preview import choose_held_out
-=======
->>>>>>> d77bd36 (Import: tests of the readers, of few pairs and of the work file; recolors in three modules)
 from data_prep.__main__ import cli
 from data_prep.store import PhotoFile
 
@@ -164,6 +161,12 @@ def test_one_list_of_all_categories_next_to_their_folders(files, tmp_path):
     run("dresscode", tmp_path, tmp_path / "o.h5", "--category", "dresses")
     with PhotoFile(tmp_path / "o.h5") as file:
         check_split(file.split("train"), [9], True, False)
+
+
+def test_swaps_to_try_are_held_out_without_a_truth(files):
+    with PhotoFile(files["viton_hd"][1]) as file:
+        held_out = choose_held_out(file.split("test"), 8)
+    assert len(held_out.x_i) == 3 and held_out.truth is None and held_out.m_i is not None
 
 
 def test_the_same_photos_give_the_same_bytes(files, tmp_path):

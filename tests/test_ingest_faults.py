@@ -189,7 +189,7 @@ def test_nothing_disappears_without_a_line(faulty):
                  "C:\\photos\\a.jpg: is an absolute path"):  # fmt: skip
         assert sum(part in text for text in faults.values()) == 1
     assert faults["train/cloth/alone.jpg"] == "no photo shows it worn"
-    assert faults["train/image/photo.raw"] == "its name does not end as that of an image"
+    assert faults["train/image/photo.raw"] == "has not the ending of an image"
 
 
 @pytest.mark.parametrize("options, kept, dropped", [

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cagan_theano.dressing import samples, swap_folder
-from cagan_theano.dressing.swap_folder import Folders, Job, Source
+from cagan_theano.dressing.swap_folder import Folders, Job, PhotoFolder
 from cagan_theano.io.command import main
 from cagan_theano.model import Swap
 
@@ -169,7 +169,7 @@ def test_one_bad_result_does_not_stop_the_others(shop, capsys, monkeypatch):
     save(shop.root / "worn" / f"{long}.png", 60)
     shop.out.mkdir()
     (shop.out / "ben").write_text("a file")
-    real, opened = Source.read, []
+    real, opened = PhotoFolder.read, []
 
     def read(source, path):
         opened.append(path)
@@ -177,7 +177,7 @@ def test_one_bad_result_does_not_stop_the_others(shop, capsys, monkeypatch):
             raise FileNotFoundError(f"{path}: no such file")
         return real(source, path)
 
-    monkeypatch.setattr(Source, "read", read)
+    monkeypatch.setattr(PhotoFolder, "read", read)
     save(shop.root / "shop" / f"{long}.png", 60)  # with the longest names of files: only folder + name is
     assert run(shop, "--size", "photo") == 0
     said = capsys.readouterr()
@@ -212,7 +212,7 @@ def test_equal_names_in_two_folders_are_two_photos(shop, capsys):
 def test_two_results_of_one_name_are_a_fault(tmp_path):
     for name in ("people/a.png", "people/a.jpg", "worn/a.png", "shop/red.png"):
         save(tmp_path / name, 5)
-    folders = Folders(*(Source(tmp_path / name) for name in ("people", "worn", "shop")))
+    folders = Folders(*(PhotoFolder(tmp_path / name) for name in ("people", "worn", "shop")))
     todo, done, faults = swap_folder.sort_jobs(swap_folder.all_jobs(folders, "png"), tmp_path, folders)
     assert len(todo) == 1 and done == 0 and "rename one" in faults[0][1]
 

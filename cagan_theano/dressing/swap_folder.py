@@ -29,8 +29,8 @@ from cagan_theano.io.command import Command
 from cagan_theano.io.files import kind_of, same_file, write_atomically
 from cagan_theano.io.image import encode_image
 from cagan_theano.io.text import printable
-from data_prep.picture import quiet
 from data_prep.photo_folder import PhotoFolder
+from data_prep.picture import quiet
 
 KEPT = 512  # cached images at the network's size: articles recur with every person
 SETTINGS = "swap_folder.json"

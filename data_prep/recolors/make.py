@@ -100,7 +100,8 @@ def recolor(
         ]
         styles = [style for style, _ in examined if style]
         left_out = [why for _, reasons in examined for why in reasons]
-        left_out += [f"{name}: {why}" for name, why in {**folder.refused, **folder.ignored}.items()]
+        left_out += [f"{name}: {why}" for name, why in folder.refused.items()]
+        left_out += [f"{name}: has not the ending of an image" for name in folder.others]
         if not styles:
             raise ValueError(
                 f"{src}: none of {len(found)} styles can be used "
