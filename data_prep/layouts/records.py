@@ -1,6 +1,5 @@
 """What a layout is, the records that it yields, and the reader of every list of pairs."""
 
-import contextlib
 import csv
 import itertools
 import re
@@ -104,11 +103,16 @@ def list_rows(
 def split_line(line: str, exists: Exists) -> list[str]:
     """Split a line into columns, as described in `list_rows`."""
     found = []
-    for separator in "\t;, ":
-        with contextlib.suppress(csv.Error):  # quotes that belong to another separator
-            parts = next(csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True))
-            found.append([part.strip() for part in parts if part.strip()])
-    found = [columns for columns in found if len(columns) > 1]
+    for separator in filter(line.__contains__, "\t;, "):
+        parts = line.split(separator)
+        if '"' in line:
+            try:
+                parts = next(csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True))
+            except csv.Error:  # quotes that belong to another separator
+                continue
+        columns = [part.strip() for part in parts if part.strip()]
+        if len(columns) > 1:
+            found.append(columns)
     gaps = itertools.islice(re.finditer(r"\s+", line), GAPS)  # bounded: each costs two lookups
     names = ([line[: gap.start()], line[gap.end() :]] for gap in gaps)
     known = (
