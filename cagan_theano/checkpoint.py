@@ -21,7 +21,7 @@ from cagan_theano.config import AVERAGE, Config
 from cagan_theano.io.files import HDF5, write_atomically
 from cagan_theano.io.hdf5 import DAMAGED, attribute, fault, open_file, quoted
 from cagan_theano.io.metadata import LARGEST, NUMBER, check_provenance, is_storable, read_object
-from cagan_theano.io.text import printable
+from cagan_theano.io.text import one_line, printable
 
 FORMAT = "cagan_theano checkpoint"
 KIND = f"{HDF5} ({FORMAT})"
@@ -41,14 +41,8 @@ METADATA = {
     "data": {"pairs": int, "height": int, "width": int, "provenance": {}},
     "versions": {},
     "init": {"sha256": str, "step": int, "height": int, "width": int, "note": str},
-    "seconds": NUMBER,
-    "seed": int,
-    "finished": bool,
-    "averaged": bool,
-    "note": str,
-    "backend": str,
-    "device": str,
-    "program": str,
+    **{"seconds": NUMBER, "seed": int, "finished": bool, "averaged": bool},
+    **dict.fromkeys(("note", "backend", "device", "program"), str),
 }
 NAME = re.compile(r"[A-Za-z0-9_.]{1,99}(/[A-Za-z0-9_.]{1,99}){0,3}")
 
@@ -78,11 +72,8 @@ class Checkpoint:
     def swapping_G(self):
         """Name -> array of the weights to swap with: the moving average if there is one, else G."""
         prefix = f"{AVERAGE}/"
-        average = {
-            name[len(prefix) :]: array
-            for name, array in (self.optimizer or {}).items()
-            if name.startswith(prefix)
-        }
+        stored = self.optimizer or {}
+        average = {name.removeprefix(prefix): stored[name] for name in stored if name.startswith(prefix)}
         return average or self.G
 
 
@@ -258,30 +249,25 @@ def _read(file, path):
     """Return (texts, step, arrays, sha256) of an open file, each checked."""
     if attribute(file, "format") != FORMAT:
         raise ValueError(f"{path}: not a cagan_theano checkpoint; give a file that `cagan train` wrote")
-    version = _integer(file, "version", path)
+    version = _attribute(file, "version", path, int)
     if version != VERSION:
         raise ValueError(
             f"{path}: has format version {version}, but this release reads version "
             f"{VERSION}; use the release that wrote it"
         )
-    texts = {name: _text(file, name, path) for name in TEXTS if name in file.attrs}
+    texts = {name: _attribute(file, name, path, str) for name in TEXTS if name in file.attrs}
     if not {"config", "metadata"} <= set(texts):
         raise _damaged(path, "its configuration or metadata is missing")
     arrays = _arrays(file, path)
-    return texts, _integer(file, "step", path), arrays, _text(file, "sha256", path)
+    return texts, _attribute(file, "step", path, int), arrays, _attribute(file, "sha256", path, str)
 
 
-def _text(file, name, path):
-    value = attribute(file, name)
-    if not isinstance(value, str) or len(value) > MAX_TEXT:
-        raise _damaged(path, f"its attribute {name} is not a short text")
-    return value
-
-
-def _integer(file, name, path):
-    value = attribute(file, name)
-    if not isinstance(value, int) or not 0 <= value < LARGEST:
-        raise _damaged(path, f"its attribute {name} is not an integer")
+def _attribute(file, name, path, kind):
+    """An attribute that must be a short text (kind str) or an integer of 63 bits (kind int)."""
+    value, words = attribute(file, name), "a short text" if kind is str else "an integer"
+    fits = isinstance(value, kind) and (len(value) <= MAX_TEXT if kind is str else 0 <= value < LARGEST)
+    if not fits:
+        raise _damaged(path, f"its attribute {name} is not {words}")
     return value
 
 
@@ -295,7 +281,10 @@ def _arrays(file, path):
     size, limit = _bytes_of(datasets), _limit(path.stat().st_size)
     if size > limit:
         raise _damaged(path, f"it declares {size} bytes of arrays, the limit is {limit}")
-    return {name: np.asarray(_checked(dataset, name, path)[()]) for name, dataset in datasets.items()}
+    for name, dataset in datasets.items():
+        if found := fault(dataset):
+            raise _damaged(path, f"{name} {found}")
+    return {name: np.asarray(dataset[()]) for name, dataset in datasets.items()}
 
 
 def _collect(parent, name, datasets, seen, path):
@@ -320,20 +309,12 @@ def _collect(parent, name, datasets, seen, path):
     datasets[full] = item
 
 
-def _checked(dataset, name, path):
-    """Return the dataset if it is safe to read."""
-    found = fault(dataset)
-    if found:
-        raise _damaged(path, f"{name} {found}")
-    return dataset
-
-
 def _checkpoint_of(path, texts, step, arrays, digest):
     try:
         config = Config.from_json(texts["config"])
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{path}: its configuration is invalid ({_line(error)}); use the release that wrote it"
+            f"{path}: its configuration is invalid ({one_line(error)}); use the release that wrote it"
         ) from error
     try:
         metadata = _metadata(texts["metadata"])
@@ -342,18 +323,9 @@ def _checkpoint_of(path, texts, step, arrays, digest):
     groups = {group: {} for group in GROUPS}
     for name, array in arrays.items():
         group, _, rest = name.partition("/")
-        weights = group != "optimizer"
-        groups[group][rest] = array.astype("float32") if weights else array
-    return Checkpoint(
-        config,
-        step,
-        groups["G"],
-        groups["D"],
-        groups["optimizer"] or None,
-        texts.get("sampler"),
-        metadata,
-        digest,
-    )
+        groups[group][rest] = array if group == "optimizer" else array.astype("float32")
+    G, D, optimizer = groups.values()
+    return Checkpoint(config, step, G, D, optimizer or None, texts.get("sampler"), metadata, digest)
 
 
 def _metadata(text):
@@ -378,7 +350,3 @@ def _check_finite(name, array):
 
 def _damaged(path, what):
     return ValueError(f"{path}: {what}; {CURE}")
-
-
-def _line(error):
-    return " ".join(str(error).split())

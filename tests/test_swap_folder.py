@@ -265,9 +265,9 @@ def test_the_whole_takes_little_longer_than_its_slowest_part(slowest, tmp_path):
     jobs = [Job(f"h{n}", "w", "a", f"{n}.png") for n in range(64)]
     folders = Folders(*[SimpleNamespace(read=read, given="")] * 3)
     start = time.perf_counter()
-    made = swap_folder.run(painter, folders, jobs, write, 4, 1, lambda n: None)
+    done, faults, _ = swap_folder.run(painter, folders, jobs, write, 4, 1, lambda n: None)
     took = time.perf_counter() - start
-    assert made.written == 64 and not made.faults and sorted(written) == sorted(job.result for job in jobs)
+    assert done == 64 and not faults and sorted(written) == sorted(job.result for job in jobs)
     # the first batch must be read before it is painted, the last painted before it is written
     assert took < 1.2 * max(spent.values()) + 0.5
     assert took < 0.8 * sum(spent.values())

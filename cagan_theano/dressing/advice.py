@@ -8,17 +8,10 @@ import numpy as np
 
 from cagan_theano.dressing.paste import without_padding
 
-LEAST_SIDE = 96
-"""Pixels: a photo with a shorter side has less detail than the training images of the smaller weights."""
-
-STRIP = 0.05
-"""Width of the strips along the edges of the photo, as a share of its shorter side."""
-
-UNLIKE = 30
-"""Least difference from the color of the background, in levels of 255, of what does not belong to it."""
-
-LEVELS = 24
-"""Width, of 255, of the steps in which colors of the background are counted."""
+LEAST_SIDE = 96  # pixels: below, a photo has less detail than the training images of the smaller weights
+STRIP = 0.05  # width of the strips along the edges of the photo, as a share of its shorter side
+UNLIKE = 30  # least difference from the background's color, of 255, of what does not belong to it
+LEVELS = 24  # width, of 255, of the steps in which colors of the background are counted
 
 SUBJECTS = {
     "human": "the photo of the person",

@@ -9,10 +9,9 @@ import tempfile
 from pathlib import Path
 
 import click
-from PIL import Image
 
 from cagan_theano import options, weights
-from cagan_theano.dressing.samples import sample_pictures
+from cagan_theano.dressing.samples import write_samples
 from cagan_theano.evaluation import provenance
 from cagan_theano.io.command import Command
 
@@ -127,10 +126,18 @@ class Policy:
         await self.app(scope, receive, with_policy if scope["type"] == "http" else send)
 
 
-def launch(gradio, blocks, port, wait: bool = True) -> str:
-    """Serve the page on loopback; returns its address, at once or, with wait, when it is stopped."""
+def serve(gradio, model, folder: Path, note: str, port=None, wait: bool = True) -> str:
+    """Write the samples, compile the swap and serve the page; everything it writes is within a folder.
+
+    Returns the page's address, at once or, with wait, when it is stopped.
+    """
     from starlette.middleware import Middleware
 
+    os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
+    samples = folder / "samples"
+    write_samples(samples, 4, 6)
+    model.dress(next((samples / "people").iterdir()), next((samples / "shop").iterdir()))
+    blocks = page(gradio, model, samples, note)
     theme = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
     _, address, _ = blocks.launch(
         server_name=HOST, server_port=port, share=False, quiet=True, show_error=True,
@@ -155,16 +162,3 @@ def command(port, checkpoint, backend, device):
     model = weights.load_model(checkpoint, backend, device)
     with tempfile.TemporaryDirectory(prefix="cagan_demo_") as folder:
         serve(gradio, model, Path(folder), provenance.note(checkpoint, model), port)
-
-
-def serve(gradio, model, folder: Path, note: str, port=None, wait: bool = True):
-    """Write the samples, compile the swap and serve the page; everything it writes is within a folder."""
-    os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
-    samples = folder / "samples"
-    for name, picture in sample_pictures(weights.held_out(128, 96), 4, 6).items():
-        path = samples / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(path)
-    first, article = next((samples / "people").iterdir()), next((samples / "shop").iterdir())
-    model.dress(first, article)
-    return launch(gradio, page(gradio, model, samples, note), port, wait)

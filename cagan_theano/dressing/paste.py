@@ -5,20 +5,12 @@ from PIL import Image
 
 from data_prep.picture import fit, fit_scale, resize
 
-RADIUS = 4
-"""Pixels of the network's image around each pixel over which alpha is fitted to the photo's colors."""
-
-EPSILON = 1e-4
-"""Variance of colors in [0, 1] below which an area counts as flat, so that alpha is only smoothed there."""
-
-REACH = 2
-"""Pixels of the network's image by which the photo may move an edge of alpha."""
-
-FILLED = 0.86
-"""Share of an article photo's height or width that the article fills, as in the photoshoot."""
-
-LEAST = 30
-"""Pixels of alpha above 0.5 without which no worn garment has been found."""
+# Pixels are those of the network's image, colors in [0, 1].
+RADIUS = 4  # alpha is fitted to the photo's colors over so many pixels around each
+EPSILON = 1e-4  # variance of colors below which an area counts as flat: alpha is only smoothed there
+REACH = 2  # pixels by which the photo may move an edge of alpha
+FILLED = 0.86  # share of an article photo's height or width that the article fills, as in the photoshoot
+LEAST = 30  # pixels of alpha above 0.5 without which no worn garment has been found
 
 
 def without_padding(size, height: int, width: int) -> tuple[slice, slice]:
@@ -57,11 +49,12 @@ def paste(photo: Image.Image, alpha: np.ndarray, x_tilde_ij: np.ndarray):
     h x w.  Alpha follows the photo's edges (see `along_edges`), and the photo keeps its detail
     wherever alpha is 0.
     """
-    pixels = np.asarray(photo, np.float32)
     weight = along_edges(alpha, np.asarray(fit(photo, *alpha.shape)), photo)
-    paint = np.stack([enlarged(channel, photo.size) for channel in np.moveaxis(x_tilde_ij, -1, 0)], axis=-1)
-    mixed = weight[..., None] * paint + (1 - weight[..., None]) * pixels
-    return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8), weight
+    x_ij = np.empty((photo.height, photo.width, 3), np.uint8)
+    for c, channel in enumerate(photo.split()):  # one at a time: large photos need much memory
+        mixed = weight * enlarged(x_tilde_ij[..., c], photo.size) + (1 - weight) * np.asarray(channel)
+        x_ij[..., c] = np.rint(np.clip(mixed, 0, 255))
+    return x_ij, weight
 
 
 def along_edges(alpha: np.ndarray, small: np.ndarray, photo: Image.Image) -> np.ndarray:

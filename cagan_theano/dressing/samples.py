@@ -37,6 +37,21 @@ def sample_pictures(path, people: int, articles: int) -> dict[str, np.ndarray]:
         return found
 
 
+def write_samples(out, people: int, articles: int, overwrite: bool = False) -> int:
+    """Write `sample_pictures` of the shipped renderings to a folder; returns their number.
+
+    Raises ValueError for a file that exists, unless `overwrite`.
+    """
+    images = sample_pictures(weights.held_out(128, 96), people, articles)
+    paths = {Path(out) / name: image for name, image in images.items()}
+    for path in paths:
+        check_absent(path, overwrite)
+    for path, image in paths.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, encode_image(image))
+    return len(paths)
+
+
 @click.command(cls=Command)
 @click.argument("out", type=click.Path(file_okay=False))
 @overwrite_option
@@ -50,12 +65,5 @@ def command(ctx, out, people, articles):
 
     They are 128x96 renderings that no shipped weights were trained on.
     """
-    pictures = sample_pictures(weights.held_out(128, 96), people, articles)
-    overwrite = ctx.meta.get(OVERWRITE)
-    for name in pictures:
-        check_absent(Path(out) / name, overwrite)
-    for name, picture in pictures.items():
-        path = Path(out) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, encode_image(picture, path))
-    click.echo(f"wrote {len(pictures)} images to {out}")
+    count = write_samples(out, people, articles, ctx.meta.get(OVERWRITE))
+    click.echo(f"wrote {count} images to {out}")

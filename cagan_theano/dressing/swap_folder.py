@@ -9,6 +9,7 @@ interruption.
 """
 
 import collections
+import contextlib
 import errno
 import functools
 import io
@@ -35,6 +36,7 @@ from data_prep.picture import quiet
 KEPT = 512  # cached images at the network's size: articles recur with every person
 SETTINGS = "swap_folder.json"
 TOLD = 20  # lines of each kind that are printed
+FOLDER, FORMAT = click.Path(file_okay=False), click.Choice(["png", "jpg", "webp"])
 
 # errors of the file system that concern one result; others, such as a full disk, end the command
 ONE_RESULT = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EILSEQ}
@@ -132,30 +134,21 @@ def sort_jobs(found, out: Path, folders: Folders) -> tuple[list, int, list]:
 def prepare_folder(out: Path, settings: dict) -> None:
     """Create the folder.  Raises ValueError if it was begun with other settings."""
     out.mkdir(parents=True, exist_ok=True)
-    path = out / SETTINGS
+    path, known = out / SETTINGS, None
     if not path.exists():
-        write_atomically(path, json.dumps(settings) + "\n")
-        return
-    try:
-        known = json.loads(path.read_text()) == settings
-    except (ValueError, RecursionError):
-        known = False
-    if not known:
+        return write_atomically(path, json.dumps(settings) + "\n")
+    with contextlib.suppress(ValueError, RecursionError):
+        known = json.loads(path.read_text())
+    if known != settings:
         raise ValueError(
             f"{out}: was begun with another checkpoint, --size or --wearing; give another folder"
         )
 
 
-class Run(NamedTuple):
-    """What happened: number of results written, (path, fault) of the others, and path -> advice or None."""
-
-    written: int
-    faults: list
-    notes: dict
-
-
-def run(model, folders: Folders, jobs: list, write, batch_size: int, threads: int, done) -> Run:
+def run(model, folders: Folders, jobs: list, write, batch_size: int, threads: int, done) -> tuple:
     """Read, swap and write concurrently.
+
+    Returns the number of results written, (path, fault) of the others, and path -> advice or None.
 
     write: called with a `Dressed` and the path of its result.  done: called with the number of finished
     jobs.  A fault of a photo or of one result is noted; OSError if nothing more can be written.  Memory is
@@ -228,7 +221,7 @@ def run(model, folders: Folders, jobs: list, write, batch_size: int, threads: in
         if batch:
             swap(batch)
         settle(0)
-    return Run(written, list(faults.values()), notes)
+    return written, list(faults.values()), notes
 
 
 def concerns_one_result(error: ValueError | OSError) -> bool:
@@ -239,24 +232,16 @@ def concerns_one_result(error: ValueError | OSError) -> bool:
 
 
 @click.command(cls=Command)
-@click.option("--humans", type=click.Path(file_okay=False), required=True, help="Photos x_i of people.")
+@click.option("--humans", type=FOLDER, required=True, help="Photos x_i of people.")
 @click.option(
     "--wearing",
-    type=click.Path(file_okay=False),
+    type=FOLDER,
     help="Photos y_i of the article that each person wears, with the same names.  "
     "[default: cut out of the people's photos by a first pass]",
 )
+@click.option("--articles", type=FOLDER, required=True, help="Photos y_j of the articles to put on.")
 @click.option(
-    "--articles",
-    type=click.Path(file_okay=False),
-    required=True,
-    help="Photos y_j of the articles to put on.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Folder for the results.",
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the results."
 )
 @click.option(
     "--pairs",
@@ -264,14 +249,7 @@ def concerns_one_result(error: ValueError | OSError) -> bool:
     help="List of human, wearing, article (tabs or commas), each a path in its "
     "folder, relative or absolute.  [default: every human in every article]",
 )
-@click.option(
-    "--format",
-    "ending",
-    type=click.Choice(["png", "jpg", "webp"]),
-    default="png",
-    show_default=True,
-    help="Format of the results.",
-)
+@click.option("--format", "ending", type=FORMAT, default="png", show_default=True, help="Of the results.")
 @options.size_option
 @click.option(
     "--batch-size", type=click.IntRange(1, 1024), default=16, show_default=True, help="Images per batch."
@@ -286,9 +264,7 @@ def concerns_one_result(error: ValueError | OSError) -> bool:
 @options.checkpoint_option("128x96", "dress")
 @options.backend_option
 @options.device_option
-def command(
-    humans, wearing, articles, out, pairs, ending, size, batch_size, threads, checkpoint, backend, device
-):
+def command(humans, wearing, articles, out, pairs, ending, size, batch_size, threads, **given):
     """Dress a folder of people in a folder of articles."""
     for name, folder in {"--humans": humans, "--wearing": wearing, "--articles": articles}.items():
         if folder and same_file(folder, out):
@@ -296,7 +272,7 @@ def command(
     folders = Folders(
         *(PhotoFolder(folder, without=out) if folder else None for folder in (humans, wearing, articles))
     )
-    model, start = weights.load_model(checkpoint, backend, device), time.monotonic()
+    model, start = weights.load_model(**given), time.monotonic()
     settings = {
         "checkpoint_sha256": model.sha256,
         "height": model.config.height,
@@ -315,16 +291,15 @@ def command(
 
     often = 0.5 if sys.stderr.isatty() else 30
     with quiet(), tqdm(total=len(todo), unit="image", smoothing=0.05, mininterval=often) as bar:
-        made = run(model, folders, todo, write, batch_size, threads, bar.update)
-    faults += made.faults
-    tell(f"Note: {path} {note}" for path, note in sorted(made.notes.items()) if note)
+        written, more, notes = run(model, folders, todo, write, batch_size, threads, bar.update)
+    faults += more
+    tell(f"Note: {path} {note}" for path, note in sorted(notes.items()) if note)
     tell(f"skipped {path}: {fault}" for path, fault in faults)
     before = f" ({ready} were there already)" if ready else ""
     click.echo(
-        f"wrote {made.written} images{before} to {out} in {time.monotonic() - start:.0f} s, "
-        f"skipped {len(faults)}"
+        f"wrote {written} images{before} to {out} in {time.monotonic() - start:.0f} s, skipped {len(faults)}"
     )
-    if not made.written + ready:
+    if not written + ready:
         cure = "see the skipped inputs above" if faults else "no photos were found in --humans or --articles"
         raise ValueError(f"{out}: nothing was written; {cure}")
 

@@ -4,6 +4,8 @@ Both codings are in [-1, 1] and correspond to bytes: byte = (coding + 1) * 127.5
 Lab: bytes L * 255 / 100, a + 128, b + 128, which cover all of sRGB.
 """
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,14 +19,19 @@ def encode(images: np.ndarray, color: str = "rgb") -> np.ndarray:
 
     color: "rgb" or "lab".  In RGB, 0 -> -1 and 255 -> 1 exactly.
     """
+    if color == "lab":
+        images = to_bytes(images, color)
+    levels = images if images.dtype == np.uint8 else images * 255.0
+    return levels.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def to_bytes(images: np.ndarray, color: str = "rgb") -> np.ndarray:
+    """RGB images [..., 3] -> the coding as uint8, for photos that stay on a device.
+
+    Training stores these bytes, so `encode` computes Lab from them, too.
+    """
     if color == "rgb":
-        levels = images if images.dtype == np.uint8 else images * 255.0
-        return levels.astype(np.float32) / np.float32(127.5) - np.float32(1)
-    return to_bytes_of_lab(images).astype(np.float32) / np.float32(127.5) - np.float32(1)
-
-
-def to_bytes_of_lab(images: np.ndarray) -> np.ndarray:
-    """RGB images -> Lab as uint8.  Training stores these bytes, so swaps must be computed from them too."""
+        return images
     from skimage.color import rgb2lab
 
     lab = rgb2lab(images) * (2.55, 1, 1) + (0, 128, 128)
@@ -35,25 +42,13 @@ def to_bytes_of_lab(images: np.ndarray) -> np.ndarray:
 def decode(coding: np.ndarray, color: str = "rgb") -> np.ndarray:
     """The output of `encode` [..., 3] -> RGB uint8, rounded and clipped."""
     levels = (np.asarray(coding) + np.float32(1)) * np.float32(127.5)
-    if color != "rgb":
-        levels = 255 * rgb_of_lab(levels)
+    if color == "lab":
+        from skimage.color import lab2rgb
+
+        with warnings.catch_warnings():  # a network's colors may lie outside sRGB; that is not an error
+            warnings.simplefilter("ignore", UserWarning)
+            levels = 255 * lab2rgb((levels.astype(np.float64) - (0, 128, 128)) / (2.55, 1, 1))
     return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-
-
-def rgb_of_lab(levels: np.ndarray) -> np.ndarray:
-    """Lab levels 0..255 [..., 3] -> RGB in [0, 1]; colors outside sRGB are clipped."""
-    import warnings
-
-    from skimage.color import lab2rgb
-
-    with warnings.catch_warnings():  # a network's colors may lie outside sRGB; that is not an error
-        warnings.simplefilter("ignore", UserWarning)
-        return lab2rgb((levels.astype(np.float64) - (0, 128, 128)) / (2.55, 1, 1))
-
-
-def to_bytes(images: np.ndarray, color: str = "rgb") -> np.ndarray:
-    """RGB uint8 [..., 3] -> the coding as uint8, for photos that stay on a device."""
-    return images if color == "rgb" else to_bytes_of_lab(images)
 
 
 def empty_pictures(shape) -> np.ndarray:

@@ -107,18 +107,13 @@ def kind_of(path):
         head = file.read(4096)
     if not head:
         return None
-    known = [kind for signature, kind in SIGNATURES if head.startswith(signature)]
-    if known[:1] == [HDF5]:
-        return _format(path)
-    if head[:2] == b"BM" and head[6:10] == bytes(4):
-        known.append("a BMP image")
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        known.append("a WEBP image")
-    return known[0] if known else _text_kind(head)
-
-
-def _text_kind(head):
-    """The kind of a file without a known signature, from its first bytes."""
+        return "a WEBP image"
+    if head[:2] == b"BM" and head[6:10] == bytes(4):
+        return "a BMP image"
+    for signature, kind in SIGNATURES:
+        if head.startswith(signature):
+            return _hdf5_kind(path) if kind == HDF5 else kind
     for known, kind in ((JSON, "JSON"), (HTML, "HTML")):  # even if the rest is damaged, as a log may be
         if known.match(head):
             return kind
@@ -129,8 +124,7 @@ def _text_kind(head):
     return "a file of an unknown kind"
 
 
-def _format(path):
-    """The kind of an HDF5 file, from its format attribute."""
+def _hdf5_kind(path):
     with contextlib.suppress(OSError, RuntimeError, KeyError, TypeError, ValueError):
         with open_file(path, "") as file:
             name = attribute(file, "format")
@@ -186,9 +180,14 @@ def flush(handle):
         os.fsync(handle)
 
 
-def unsupported():
-    """Context manager that suppresses the OSError of an operation that the file system does not support."""
-    return _ignoring(UNKNOWN)
+@contextlib.contextmanager
+def unsupported(numbers=UNKNOWN):
+    """Suppress the OSError of an operation that the file system does not support, by its number."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in numbers:
+            raise
 
 
 def message_of(error):
@@ -202,19 +201,8 @@ def message_of(error):
     )
 
 
-@contextlib.contextmanager
-def _ignoring(numbers):
-    """Suppress an OSError with one of these error numbers."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in numbers:
-            raise
-
-
 def _sync(path, ignored):
-    """Flush a file or folder; ignored: error numbers of unsupported operations."""
-    with _ignoring(ignored):
+    with unsupported(ignored):
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)

@@ -13,16 +13,13 @@ LARGEST = 2**63  # integers must be smaller, to fit 64 bits in other programs
 NUMBER = (int, float)
 MAX_BYTES = 1 << 24  # of a file of results
 
+WORDS = {dict: "an object", str: "a string", int: "an integer", float: "a number", bool: "true or false",
+         list: "a list", type(None): "null"}  # fmt: skip
+
 # A form is a type, a tuple of types, or a dict of key -> form for an object; all keys are optional,
 # and other keys may have any plain value.
-PROVENANCE = {
-    "program": str,
-    "version": int,
-    "seed": int,
-    "arguments": {},
-    "resized": list,
-    "first_pairs": int,
-}
+PROVENANCE = {"program": str, "version": int, "seed": int, "arguments": {}, "resized": list,
+              "first_pairs": int}  # fmt: skip
 SHOT = "data_prep photoshoot"
 OF_SHOOT = ("version", "seed", "arguments")  # required to render its images again
 
@@ -82,24 +79,11 @@ def check_form(value, form, name="it"):
     """Raise ValueError unless a plain value has a form."""
     kinds = dict if isinstance(form, dict) else form
     if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
-        raise ValueError(f"{name} is {reprlib.repr(value)}, not {words_for(kinds)}")
+        words = " or ".join(WORDS[kind] for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+        raise ValueError(f"{name} is {reprlib.repr(value)}, not {words}")
     for key in form if isinstance(form, dict) else ():
         if key in value:
             check_form(value[key], form[key], f"{name}.{key}" if name != "it" else key)
-
-
-def words_for(kinds):
-    """The types in words."""
-    words = {
-        dict: "an object",
-        str: "a string",
-        int: "an integer",
-        float: "a number",
-        bool: "true or false",
-        list: "a list",
-        type(None): "null",
-    }
-    return " or ".join(words[kind] for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
 
 
 def check_provenance(value, name="provenance"):

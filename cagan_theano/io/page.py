@@ -6,14 +6,10 @@ from pathlib import Path
 import jinja2
 
 
-def render(template: Path, values: dict, undefined=jinja2.StrictUndefined) -> str:
-    """The page of a template file; undefined: jinja2's class for names that `values` lacks."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
-        autoescape=True,
-        undefined=undefined,
-        trim_blocks=True,
-    )
+def render(template: Path, values: dict) -> str:
+    """The page of a template file; an error for a name that `values` lacks."""
+    loader, undefined = jinja2.FileSystemLoader(template.parent), jinja2.StrictUndefined
+    environment = jinja2.Environment(loader=loader, undefined=undefined, autoescape=True, trim_blocks=True)
     return environment.get_template(template.name).render(values)
 
 

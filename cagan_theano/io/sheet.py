@@ -62,11 +62,6 @@ def style():
         yield
 
 
-def points(size):
-    """Convert a length from points (1/72 inch) to device pixels."""
-    return round(size * DPI / 72)
-
-
 def blank(width, height):
     """An empty white figure of width x height device pixels."""
     return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
@@ -130,28 +125,22 @@ class Caption:
     """A caption and its small print, wrapped to a width in device pixels.
 
     The caption may contain formulas; the small print, which contains file names, is literal.
-    ``height`` is the height needed, so that a figure can be made large enough beforehand.
+    `height` is the height needed, so that a figure can be made large enough beforehand.
     """
 
     def __init__(self, text, note, width):
-        self.lines = wrapped(text, width) if text else []
-        self.small = wrapped(literal(note), width, NOTE_SIZE) if note else []
-        self.height = round(
-            len(self.lines) * points(CAPTION_SIZE * LEADING)
-            + len(self.small) * points(NOTE_SIZE * LEADING)
-            + points(3)
-        )
+        large, small = (size * LEADING * DPI / 72 for size in (CAPTION_SIZE, NOTE_SIZE))
+        lines = wrapped(text, width) if text else []
+        notes = wrapped(literal(note), width, NOTE_SIZE) if note else []
+        self.lines = [(line, round((n + 1) * large), {}) for n, line in enumerate(lines)]
+        start, style = len(lines) * large + 8, {"size": NOTE_SIZE, "color": FAINT}
+        self.lines += [(line, round(start + (n + 1) * small), style) for n, line in enumerate(notes)]
+        self.height = self.lines[-1][1] + 4 if self.lines else 0
 
     def write(self, figure, left, top):
         """Write it downward from y = top."""
-        y = top
-        for line in self.lines:
-            y += points(CAPTION_SIZE * LEADING)
-            write(figure, line, left, y, va="baseline")
-        y += points(2)
-        for line in self.small:
-            y += points(NOTE_SIZE * LEADING)
-            write(figure, line, left, y, NOTE_SIZE, va="baseline", color=FAINT)
+        for line, y, style in self.lines:
+            write(figure, line, left, top + y, va="baseline", **style)
 
 
 def scale_for(image, height):
@@ -162,13 +151,12 @@ def scale_for(image, height):
 def grid(rows, labels, caption, note, scale, gap=GAP):
     """A sheet of images in rows and columns, with labels below the last row and a caption.
 
-    Parameters: rows, a list of lists of images at one size (None leaves a cell empty); labels, one
+    Parameters: rows, a list of lists of images at one size; labels, one
     per column; caption, plain text with formulas; scale, device pixels per image pixel; note, small
     print.  Returns a matplotlib Figure with panels named "row,column".
     Source: the layout of the paper's figures 4 and 5.
     """
-    first = next(image for row in rows for image in row if image is not None)
-    cell_h, cell_w = (side * scale for side in first.shape[:2])
+    cell_h, cell_w = (side * scale for side in rows[0][0].shape[:2])
     inside = len(labels) * cell_w + (len(labels) - 1) * gap
     text = Caption(caption, note, inside)
     top = MARGIN + len(rows) * (cell_h + gap) - gap + LABEL_HEIGHT
@@ -176,16 +164,8 @@ def grid(rows, labels, caption, note, scale, gap=GAP):
         figure = blank(inside + 2 * MARGIN, top + text.height + MARGIN)
         for r, row in enumerate(rows):
             for c, image in enumerate(row):
-                if image is not None:
-                    place(
-                        figure,
-                        image,
-                        MARGIN + c * (cell_w + gap),
-                        MARGIN + r * (cell_h + gap),
-                        scale,
-                        labels[c] if r == len(rows) - 1 else "",
-                        f"{r},{c}",
-                    )
+                x, y = MARGIN + c * (cell_w + gap), MARGIN + r * (cell_h + gap)
+                place(figure, image, x, y, scale, labels[c] if r == len(rows) - 1 else "", f"{r},{c}")
         text.write(figure, MARGIN, top)
     return figure
 
@@ -198,26 +178,26 @@ def save(figure, base, metadata):
     under Keywords, because PDF metadata has a fixed set of names.
     Returns the two paths.  Raises OSError.
     """
-    base = Path(base)
+    base, keywords = Path(base), json.dumps(metadata, sort_keys=True)
     base.parent.mkdir(parents=True, exist_ok=True)
-    keywords = json.dumps(metadata, sort_keys=True)
-    pdf_metadata = {"Title": metadata["Title"], "Keywords": keywords, "CreationDate": None}
-    with style():
-        png, pdf = io.BytesIO(), io.BytesIO()
-        figure.savefig(png, format="png", dpi=DPI, metadata=metadata)
-        figure.savefig(pdf, format="pdf", dpi=DPI, metadata=pdf_metadata)
+    about = {"Title": metadata["Title"], "Keywords": keywords, "CreationDate": None}
     paths = [base.with_name(base.name + ending) for ending in (".png", ".pdf")]
-    for path, content in zip(paths, (png, pdf)):
-        write_atomically(path, content.getvalue())
+    for path, content in zip(paths, (encode(figure, "png", metadata), encode(figure, "pdf", about))):
+        write_atomically(path, content)
     return paths
+
+
+def encode(figure: Figure, format: str, metadata: dict | None = None, dpi: float = DPI) -> bytes:
+    """A figure as the bytes of a PNG or PDF."""
+    data = io.BytesIO()
+    with style():
+        figure.savefig(data, format=format, dpi=dpi, metadata=metadata)
+    return data.getvalue()
 
 
 def png(figure: Figure, dpi: float = DPI) -> bytes:
     """A figure as PNG bytes."""
-    data = io.BytesIO()
-    with style():
-        figure.savefig(data, format="png", dpi=dpi)
-    return data.getvalue()
+    return encode(figure, "png", dpi=dpi)
 
 
 def rendered(figure):
