@@ -272,7 +272,8 @@ def command(humans, wearing, articles, out, pairs, ending, size, batch_size, thr
     folders = Folders(
         *(PhotoFolder(folder, without=out) if folder else None for folder in (humans, wearing, articles))
     )
-    model, start = weights.load_model(**given), time.monotonic()
+    start, names = time.monotonic(), ("checkpoint", "backend", "device")
+    model = weights.load_model(*(given[name] for name in names))
     settings = {
         "checkpoint_sha256": model.sha256,
         "height": model.config.height,
