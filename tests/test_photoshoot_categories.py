@@ -8,11 +8,15 @@ import pytest
 from scipy.ndimage import binary_dilation
 from scipy.spatial import ConvexHull
 
-from data_prep.photoshoot import lower, render, shoot
-from data_prep.photoshoot.anatomy import anatomy
-from data_prep.photoshoot.cloth import border, template
-from data_prep.photoshoot.figure import Figure
-from data_prep.photoshoot.garment import (
+from data_prep.photoshoot import shoot
+from data_prep.photoshoot.body.anatomy import anatomy
+from data_prep.photoshoot.body.pose import mannequin_pose
+from data_prep.photoshoot.body.surface import border, template
+from data_prep.photoshoot.camera import render
+from data_prep.photoshoot.camera.person import sample_person, sample_sitter, whole_figure
+from data_prep.photoshoot.clothes import lower
+from data_prep.photoshoot.clothes.figure import Figure
+from data_prep.photoshoot.clothes.garment import (
     BY_CATEGORY,
     CATEGORIES,
     KINDS,
@@ -23,8 +27,6 @@ from data_prep.photoshoot.garment import (
     sample_garment,
     sample_upper,
 )
-from data_prep.photoshoot.person import sample_person, sample_sitter, whole_figure
-from data_prep.photoshoot.pose import mannequin_pose
 from data_prep.store import PhotoFile
 
 SIZE = (64, 48)

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from data_prep.photoshoot import pattern, pose, scene
-from data_prep.photoshoot.anatomy import LEVELS, PARTS, Build, anatomy, rotation, skinned, triangles
-from data_prep.photoshoot.background import street
-from data_prep.photoshoot.cloth import Surface, averaging, border, cut, normals, subdivide, suit
-from data_prep.photoshoot.figure import Figure
+from data_prep.photoshoot.body import pose
+from data_prep.photoshoot.body.anatomy import LEVELS, PARTS, Build, anatomy, rotation, skinned, triangles
+from data_prep.photoshoot.body.surface import Surface, averaging, border, cut, normals, subdivide, suit
+from data_prep.photoshoot.camera import scene
+from data_prep.photoshoot.camera.background import street
+from data_prep.photoshoot.clothes import pattern
+from data_prep.photoshoot.clothes.figure import Figure
 
 BUILD = Build(
     0.3, 0.2, (0.2, 0.3, 0.5), muscle=0.4, weight=-0.3, height=0.5, cup=0.2, local={"nose-hump-incr": 0.5}
@@ -35,7 +37,7 @@ def random_turns(seed):
 
 
 def test_the_body_is_what_its_program_says():
-    """Sizes and ranges of body.npz: the parts and shapes of extract.py, in float16 without overflow."""
+    """Sizes and ranges of body.npz: the parts and shapes of the extraction, in float16 without overflow."""
     body = anatomy()
     assert (len(body.bones), len(body.names)) == (75, 82)
     assert {part: len(faces) for part, faces in body.faces.items()} == dict(

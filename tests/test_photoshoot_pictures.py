@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation
 
-from data_prep.photoshoot import render, shoot
-from data_prep.photoshoot.garment import (
+from data_prep.photoshoot import shoot
+from data_prep.photoshoot.body.pose import Pose
+from data_prep.photoshoot.camera import render
+from data_prep.photoshoot.camera.person import LONG_STYLES, SHORT_STYLES, sample_sitter
+from data_prep.photoshoot.camera.product import WAYS, sample_view
+from data_prep.photoshoot.clothes.garment import (
     ATTRIBUTES,
     KINDS,
     SLEEVE_END,
@@ -15,9 +19,6 @@ from data_prep.photoshoot.garment import (
     sample_details,
     sample_garment,
 )
-from data_prep.photoshoot.person import LONG_STYLES, SHORT_STYLES, sample_sitter
-from data_prep.photoshoot.pose import Pose
-from data_prep.photoshoot.product import WAYS, sample_view
 
 SIZE = (64, 48)
 SOFT = 4  # pixels that a garment's soft shadow extends beyond it

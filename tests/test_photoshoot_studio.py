@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data_prep.photoshoot import render, shoot, studio
-from data_prep.photoshoot.figure import Figure
-from data_prep.photoshoot.garment import WARDROBES, sample_garment
-from data_prep.photoshoot.tailor import GarmentKey, cut_top
+from data_prep.photoshoot import shoot
+from data_prep.photoshoot.camera import render, studio
+from data_prep.photoshoot.clothes.figure import Figure
+from data_prep.photoshoot.clothes.garment import WARDROBES, sample_garment
+from data_prep.photoshoot.clothes.tailor import GarmentKey, cut_top
 from data_prep.store import PhotoFile
 
 SIZE = (64, 48)

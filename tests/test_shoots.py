@@ -10,7 +10,7 @@ import pytest
 from cagan_theano.config import Config
 from cagan_theano.evaluation import evaluate, held_out, measures, shoots
 from data_prep.photoshoot import shoot
-from data_prep.photoshoot.garment import WARDROBES
+from data_prep.photoshoot.clothes.garment import WARDROBES
 from data_prep.store import PhotoFile
 
 SIZE = (32, 32)

@@ -17,8 +17,9 @@ from tqdm import tqdm
 from cagan_theano.evaluation import held_out
 from cagan_theano.evaluation.held_out import HeldOutSplit, Model
 from cagan_theano.io.metadata import SHOT
-from data_prep.photoshoot import render, shoot
-from data_prep.photoshoot.garment import KINDS, Garment
+from data_prep.photoshoot import shoot
+from data_prep.photoshoot.camera import render
+from data_prep.photoshoot.clothes.garment import KINDS, Garment
 from data_prep.photoshoot.shoot import Setting
 from data_prep.store import PhotoFile, PhotoWriter
 

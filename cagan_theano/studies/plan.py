@@ -36,8 +36,8 @@ from cagan_theano.config import Config
 from cagan_theano.io.hdf5 import quoted
 from cagan_theano.io.text import one_line
 from cagan_theano.studies.study import GROUPED
-from data_prep.photoshoot.garment import WARDROBES
-from data_prep.photoshoot.studio import STUDIOS, default_studio
+from data_prep.photoshoot.camera.studio import STUDIOS, default_studio
+from data_prep.photoshoot.clothes.garment import WARDROBES
 from data_prep.store import check_size
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")

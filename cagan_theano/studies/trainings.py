@@ -39,7 +39,7 @@ def images_of(plan, reading, out):
 def photoshoot_of(plan, reading, out):
     """The `Images` that the plan's photoshoot renders for a run."""
     from data_prep.photoshoot import shoot
-    from data_prep.photoshoot.studio import default_studio
+    from data_prep.photoshoot.camera.studio import default_studio
 
     given, ending = plan.shoot, "_clutter" if reading.clutter else ""
     height, width = given["size"]

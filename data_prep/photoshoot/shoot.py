@@ -21,10 +21,10 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep.options import cpus
-from data_prep.photoshoot import render
-from data_prep.photoshoot.garment import PATTERNS, SHARES, attributes_of, sample_garment
-from data_prep.photoshoot.person import sample_person, sample_sitter, whole_figure
-from data_prep.photoshoot.studio import RARER, default_studio, house_of, place_sitter
+from data_prep.photoshoot.camera import render
+from data_prep.photoshoot.camera.person import sample_person, sample_sitter, whole_figure
+from data_prep.photoshoot.camera.studio import RARER, default_studio, house_of, place_sitter
+from data_prep.photoshoot.clothes.garment import PATTERNS, SHARES, attributes_of, sample_garment
 from data_prep.store import IMAGES, PhotoWriter, check_size, check_target, pack
 from data_prep.work_file import WorkFile
 

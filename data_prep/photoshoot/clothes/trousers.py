@@ -6,12 +6,12 @@ positive outward, and s down from the waist.
 
 import numpy as np
 
-from data_prep.photoshoot import pattern
-from data_prep.photoshoot.anatomy import Build, anatomy
-from data_prep.photoshoot.cloth import template
-from data_prep.photoshoot.fabric import GRID, UNIT, fold_map, looseness
+from data_prep.photoshoot.body.anatomy import Build, anatomy
+from data_prep.photoshoot.body.surface import template
+from data_prep.photoshoot.clothes import pattern
+from data_prep.photoshoot.clothes.fabric import GRID, UNIT, fold_map, looseness
+from data_prep.photoshoot.clothes.tailor import hem_height, waist_height
 from data_prep.photoshoot.numeric import look_up, smoothstep
-from data_prep.photoshoot.tailor import hem_height, waist_height
 
 AROUND = 0.055  # body units per radian around a leg
 BAND = 0.038  # height of the waistband [m]

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from data_prep.photoshoot import cloth
-from data_prep.photoshoot.anatomy import skinned, triangles
-from data_prep.photoshoot.cloth import FAR, averaging, border, cut, normals, suit, template
-from data_prep.photoshoot.garment import STRAIGHT
+from data_prep.photoshoot.body.anatomy import skinned, triangles
+from data_prep.photoshoot.body.surface import FAR, Surface, averaging, border, cut, normals, suit, template
+from data_prep.photoshoot.clothes.garment import STRAIGHT
 from data_prep.photoshoot.numeric import smoothstep
 
 LOOP = 56  # points around the neck
@@ -139,7 +138,7 @@ class Top:
     """A cut garment: surface, mean [n,n] (`smoothing`), loop [LOOP,n] (points around the neck) or None."""
 
     garment: object
-    surface: cloth.Surface
+    surface: Surface
     mean: sparse.csr_matrix
     loop: object
 

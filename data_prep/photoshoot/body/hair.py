@@ -5,8 +5,8 @@ import functools
 import numpy as np
 from scipy import sparse
 
-from data_prep.photoshoot.anatomy import anatomy, skinned, triangles
-from data_prep.photoshoot.cloth import (
+from data_prep.photoshoot.body.anatomy import anatomy, skinned, triangles
+from data_prep.photoshoot.body.surface import (
     FAR,
     Surface,
     averaging,

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from data_prep.photoshoot.anatomy import Build
-from data_prep.photoshoot.garment import PATTERNS
-from data_prep.photoshoot.person import EXPOSURE, TROUSERS, sample_palette
-from data_prep.photoshoot.pose import Pose
-from data_prep.photoshoot.product import ProductView
+from data_prep.photoshoot.body.anatomy import Build
+from data_prep.photoshoot.body.pose import Pose
+from data_prep.photoshoot.camera.person import EXPOSURE, TROUSERS, sample_palette
+from data_prep.photoshoot.camera.product import ProductView
+from data_prep.photoshoot.clothes.garment import PATTERNS
 
 STUDIOS = {  # studio -> the wardrobes of which it is the default
     "one": ("paper",),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.photoshoot.anatomy import frame, rotation
+from data_prep.photoshoot.body.anatomy import frame, rotation
 
 ARMS = ("hang", "ease", "hip", "pocket", "front", "crossed", "face", "back", "thigh", "collar")
 LOW = ("hang", "ease", "hip", "pocket", "thigh", "back", "mannequin")

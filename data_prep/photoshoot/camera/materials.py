@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from data_prep.photoshoot.cloth import template
-from data_prep.photoshoot.hair import head_marks, scalp_field
+from data_prep.photoshoot.body.hair import head_marks, scalp_field
+from data_prep.photoshoot.body.surface import template
+from data_prep.photoshoot.clothes.pattern import smooth_noise
 from data_prep.photoshoot.numeric import look_up, smoothstep
-from data_prep.photoshoot.pattern import smooth_noise
 
 LIP = np.array([0.74, 0.36, 0.36])
 

@@ -6,10 +6,10 @@ The torso's coordinates are (a, s): a around the torso, 0 at the center front, s
 
 import numpy as np
 
-from data_prep.photoshoot import pattern
-from data_prep.photoshoot.cloth import template
+from data_prep.photoshoot.body.surface import template
+from data_prep.photoshoot.clothes import pattern
+from data_prep.photoshoot.clothes.tailor import hem_height, neck_field, top_height, waist_height
 from data_prep.photoshoot.numeric import look_up, smoothstep
-from data_prep.photoshoot.tailor import hem_height, neck_field, top_height, waist_height
 
 UNIT = 1.57  # meters in a body unit
 AROUND = 0.0732  # body units per radian around the torso

@@ -5,19 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.photoshoot import hair
-from data_prep.photoshoot.anatomy import anatomy, skinned, triangles
-from data_prep.photoshoot.cloth import FAR, Surface, coordinates, cut, normals, suit, template
-from data_prep.photoshoot.lower import (
+from data_prep.photoshoot.body import hair
+from data_prep.photoshoot.body.anatomy import anatomy, skinned, triangles
+from data_prep.photoshoot.body.pose import body_ring, turns_of
+from data_prep.photoshoot.body.surface import FAR, Surface, coordinates, cut, normals, suit, template
+from data_prep.photoshoot.clothes.lower import (
     cut_garment_of,
     drape_trousers,
     drape_waist,
     shins,
     with_skirt,
 )
-from data_prep.photoshoot.numeric import smoothstep
-from data_prep.photoshoot.pose import body_ring, turns_of
-from data_prep.photoshoot.tailor import (
+from data_prep.photoshoot.clothes.tailor import (
     GarmentKey,
     armhole_field,
     collar,
@@ -28,6 +27,7 @@ from data_prep.photoshoot.tailor import (
     pose_cloth,
     waist_height,
 )
+from data_prep.photoshoot.numeric import smoothstep
 
 UNDER_HEM = 0.08  # height above the hem up to which skin under trousers and skirts may be visible [m]
 NARROW = 0.07  # below this half-width of trouser legs, less is visible [m]

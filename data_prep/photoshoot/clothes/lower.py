@@ -6,10 +6,9 @@ import numpy as np
 from scipy import sparse
 from scipy.ndimage import gaussian_filter1d
 
-from data_prep.photoshoot.anatomy import anatomy, triangles
-from data_prep.photoshoot.cloth import FAR, Surface, border, coordinates, cut, normals, suit, template
-from data_prep.photoshoot.numeric import smoothstep
-from data_prep.photoshoot.tailor import (
+from data_prep.photoshoot.body.anatomy import anatomy, triangles
+from data_prep.photoshoot.body.surface import FAR, Surface, border, coordinates, cut, normals, suit, template
+from data_prep.photoshoot.clothes.tailor import (
     SKIN_GAP,
     Top,
     cut_top,
@@ -20,6 +19,7 @@ from data_prep.photoshoot.tailor import (
     swung,
     waist_height,
 )
+from data_prep.photoshoot.numeric import smoothstep
 
 CALF = 0.485  # the mesh is cut this far below the hip joints, where legs are extended down to ankles [m]
 ANKLE, SHIN_RINGS = 0.815, 12  # where the legs end below the hip joints [m], and the rings down to there

@@ -11,14 +11,14 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from data_prep.photoshoot import background, materials, scene
-from data_prep.photoshoot.cloth import normals
-from data_prep.photoshoot.fabric import Fabric
-from data_prep.photoshoot.figure import Figure, Part
-from data_prep.photoshoot.hair import tube
-from data_prep.photoshoot.product import sample_view
-from data_prep.photoshoot.studio import show_article
-from data_prep.photoshoot.trousers import TrousersFabric
+from data_prep.photoshoot.body.hair import tube
+from data_prep.photoshoot.body.surface import normals
+from data_prep.photoshoot.camera import background, materials, scene
+from data_prep.photoshoot.camera.product import sample_view
+from data_prep.photoshoot.camera.studio import show_article
+from data_prep.photoshoot.clothes.fabric import Fabric
+from data_prep.photoshoot.clothes.figure import Figure, Part
+from data_prep.photoshoot.clothes.trousers import TrousersFabric
 from data_prep.store import check_size
 
 SUPERSAMPLE = 2  # rays per side of a pixel

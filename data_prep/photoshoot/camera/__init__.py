@@ -1,0 +1,1 @@
+"""Rays, light, materials and backdrops; the photos of sitters and of articles."""
