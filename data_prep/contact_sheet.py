@@ -18,7 +18,7 @@ COLUMNS = 6  # pairs per row
 GAP, MARGIN, LINE = 16, 20, 15  # pixels
 LETTERS = 6.4  # pixels per letter
 MAX_LINES = 4  # of one text in a caption
-OUTLINE = np.uint8((230, 20, 60))
+OUTLINE = np.array((230, 20, 60), np.uint8)
 EMPTY = np.uint8(238)  # gray in the place of a photo that is missing
 FIRST_MISSING = 0x2E80  # the font has no glyphs from here on (East Asian scripts)
 

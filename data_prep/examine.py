@@ -95,7 +95,8 @@ def fingerprint(image: Image.Image) -> tuple[int, tuple[int, ...]]:
 def differs(thumbnail: NDArray[np.uint8], levels: float) -> NDArray[np.bool_]:
     """Where a thumbnail [side, side, 3] differs from the color of its border by more than some levels."""
     distance = np.abs(thumbnail.astype(float) - np.array(border_color(thumbnail)))
-    return (distance > levels).any(axis=-1)
+    different: NDArray[np.bool_] = (distance > levels).any(axis=-1)
+    return different
 
 
 def blank_fault(thumbnail: NDArray[np.uint8]) -> str | None:

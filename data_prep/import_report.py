@@ -1,24 +1,21 @@
 """The JSON report and the contact sheet that accompany every imported data file."""
 
 import collections
-import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from cagan_theano.io.files import write_atomically
 from cagan_theano.io.text import printable
 from data_prep.contact_sheet import Cell, Pixels, contact_sheet, outline_mask
 from data_prep.layouts.records import Fault, Pair
 from data_prep.selection import Drop, Photos, Selection
 from data_prep.store import Packed, unpack
 
-SHEET_KEPT, SHEET_DROPPED = 24, 12  # maximum numbers of kept and dropped pairs on the sheet
+SHEET_KEPT, EXAMPLES = 24, 2  # numbers of kept pairs on the sheet, and of dropped ones of each kind
 LISTED = 100_000  # maximum entries of each list in the report
 MEANINGS = {
     "missing": "one side of the pair is missing",
@@ -29,8 +26,6 @@ MEANINGS = {
     "repeat": "a repeat of another pair",
     "crossing": "shares a product, a person or a photo with the test split",
 }
-
-T = TypeVar("T")
 
 
 class ImportReport:
@@ -47,14 +42,14 @@ class ImportReport:
             key: printable(value) if isinstance(value, str) else value for key, value in arguments.items()
         }
         self.counts: dict[str, Any] = {}
-        self.contents = {
+        self.contents: dict[str, Any] = {
             "layout": name,
             "source": str(src),
             "begins at": base or ".",
             "file": os.path.basename(self.out),
             "arguments": self.arguments,
         }
-        self.digest, self.sheet = "", b""
+        self.digest = ""
 
     def add_records(self, pairs: int, unpaired: int, faults: Sequence[Fault]) -> None:
         """Add what the layout found."""
@@ -131,8 +126,8 @@ class ImportReport:
 
     def draw_sheet(
         self, selection: Selection, size: tuple[int, int], images: Callable[[str, str], Mapping[str, Packed]]
-    ) -> None:
-        """Draw the contact sheet.  images(role, path): a photo's packed pixels and mask, by name."""
+    ) -> bytes:
+        """The PNG of the contact sheet.  images(role, path): a photo's packed pixels and mask, by name."""
 
         def photo(role: str, path: str) -> Pixels | None:
             packed = images(role, path)
@@ -144,10 +139,16 @@ class ImportReport:
                 (photo("x", pair.person), photo("y", pair.garment)), (pair.person, pair.garment, word)
             )
 
-        chosen = evenly_spaced(selection.kept, SHEET_KEPT)
+        rows = np.unique(np.linspace(0, len(selection.kept) - 1, SHEET_KEPT).astype(int)).tolist()
+        chosen = [selection.kept[row] for row in rows]
         kept = [cell(one.pair, f"{one.split}, garment {one.garment}") for one in chosen]
-        dropped = [cell(drop.pair, drop.why) for drop in of_each_kind(selection.dropped, SHEET_DROPPED)]
-        self.sheet = contact_sheet(
+        examples: dict[str, list[Drop]] = {}
+        for drop in selection.dropped:
+            examples.setdefault(kind_of(drop), []).append(drop)
+        dropped = [
+            cell(drop.pair, drop.why) for _, drops in sorted(examples.items()) for drop in drops[:EXAMPLES]
+        ]
+        return contact_sheet(
             [
                 f"{os.path.basename(self.out)}: {self.counts['train']} training pairs, "
                 f"{self.counts['test']} test pairs, {len(selection.dropped)} left out",
@@ -160,47 +161,12 @@ class ImportReport:
             ],
         )
 
-    def write_json(self) -> None:
-        """Write the JSON report."""
+    def to_json(self) -> str:
+        """The contents of the JSON report."""
         contents = {**self.contents, "counts": self.counts, "photos": self.digest}
-        write_atomically(self.json_path, json.dumps(contents, indent=1) + "\n")
-
-    def write(self) -> None:
-        """Write the report and the sheet."""
-        self.write_json()
-        write_atomically(self.sheet_path, self.sheet)
-
-    @contextlib.contextmanager
-    def restored_on_error(self) -> Iterator[None]:
-        """Restore the files that `write` replaces if the block fails."""
-        paths = Path(self.json_path), Path(self.sheet_path)
-        before = [path.read_bytes() if path.exists() else None for path in paths]
-        try:
-            yield
-        except BaseException:
-            for path, content in zip(paths, before):
-                if content is None:
-                    path.unlink(missing_ok=True)
-                else:
-                    write_atomically(path, content)
-            raise
+        return json.dumps(contents, indent=1) + "\n"
 
 
 def kind_of(drop: Drop) -> str:
     """The kind of a reason "KIND: detail"."""
     return drop.why.partition(":")[0]
-
-
-def evenly_spaced(rows: Sequence[T], count: int) -> list[T]:
-    """Up to `count` evenly spaced elements of a list."""
-    return [rows[n] for n in np.unique(np.linspace(0, len(rows) - 1, min(len(rows), count)).astype(int))]
-
-
-def of_each_kind(drops: Sequence[Drop], count: int) -> list[Drop]:
-    """Up to `count` drops, spread evenly over the kinds and sorted by kind."""
-    turns: collections.Counter[str] = collections.Counter()
-    ranked = []
-    for number, drop in enumerate(drops):
-        turns[kind_of(drop)] += 1
-        ranked.append((turns[kind_of(drop)], kind_of(drop), number))
-    return [drops[number] for _, number in sorted(row[1:] for row in sorted(ranked)[:count])]

@@ -12,15 +12,15 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import ModuleType
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from cagan_theano.io.files import atomic_file, write_atomically
 from data_prep.examine import Examined, Task, examine
 from data_prep.import_report import ImportReport
 from data_prep.layouts import LAYOUTS, PATHS, find_roots
-from data_prep.layouts.records import Fault, Pair, Unpaired
+from data_prep.layouts.records import Fault, Layout, Pair, Unpaired
 from data_prep.photo_folder import PhotoFolder
 from data_prep.picture import quiet
 from data_prep.selection import Selection, select
@@ -31,7 +31,8 @@ VERSION = 3  # of the examined pixels: increased whenever the same file gives di
 GROUP = 4  # photos per task of a thread: less contention for the GIL
 WINDOW = 4  # groups per thread that may wait to be written
 
-S, T = TypeVar("S"), TypeVar("T")
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,13 +63,14 @@ class Found:
     faults: list[Fault]
 
 
-def find(layout: ModuleType, folder: PhotoFolder, options: Mapping[str, Any] | None = None) -> Found:
-    """What a layout (a module of `data_prep.layouts`) finds in a folder."""
-    found = Found([], [], [])
-    for record in layout.records(folder, **(options or {})):
-        kind = type(record)
-        (found.pairs if kind is Pair else found.faults if kind is Fault else found.unpaired).append(record)
-    found.pairs = list(dict.fromkeys(found.pairs))
+def find(layout: Layout, folder: PhotoFolder, options: Mapping[str, Any] | None = None) -> Found:
+    """What a layout finds in a folder."""
+    records = list(dict.fromkeys(layout.records(folder, **(options or {}))))
+    found = Found(
+        [record for record in records if isinstance(record, Pair)],
+        [record for record in records if isinstance(record, Unpaired)],
+        [record for record in records if isinstance(record, Fault)],
+    )
     found.faults += [Fault(name or ".", why) for name, why in folder.refused.items()]
     found.faults += [
         Fault(name, "has not the ending of an image") for name in folder.others if not is_companion(name)
@@ -135,20 +137,22 @@ def ingest(
         if not chosen.kept:
             message = f"{src}: none of {len(found.pairs)} pairs can be used ({report.main_reasons()})"
             if not os.path.exists(out):  # an earlier OUT stays, with its report
-                report.write_json()
+                write_atomically(report.json_path, report.to_json())
                 message += f"; see {report.json_path}"
             raise ValueError(message)
 
         def images(role: str, path: str) -> dict[str, Packed]:
             return work.images(rows[role, path])
 
-        report.draw_sheet(chosen, settings.size, images)
+        sheet = report.draw_sheet(chosen, settings.size, images)
         with (
-            report.restored_on_error(),
+            atomic_file(report.json_path) as json_file,
+            atomic_file(report.sheet_path) as sheet_file,
             PhotoWriter(out, *settings.size, report.provenance(VERSION)) as writer,
-        ):
+        ):  # OUT is complete before its report and sheet appear
             write_pairs(writer, chosen, images)
-            report.write()
+            json_file.write_text(report.to_json())
+            sheet_file.write_bytes(sheet)
         work.remove()
     return report
 

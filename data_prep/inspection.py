@@ -57,8 +57,8 @@ def draw_sheet(photos: PhotoFile, rows: int) -> bytes:
         part, count = photos.split(name), rows * COLUMNS // len(photos.splits)
         cells = []
         for row in np.unique(np.linspace(0, len(part) - 1, count).astype(int)).tolist():
-            person = outline_mask(part.x[row], part.mask and part.mask[row])
-            garment = outline_mask(part.y[row], part.y_mask and part.y_mask[row])
+            person = outline_mask(part.x[row], part.mask[row] if part.mask else None)
+            garment = outline_mask(part.y[row], part.y_mask[row] if part.y_mask else None)
             files = [part.x_file[row], part.y_file[row]] if part.x_file and part.y_file else []
             place = f"row {row}: person {part.person[row]}, garment {part.garment[row]}"
             cells.append(Cell((person, garment), (*files, place)))

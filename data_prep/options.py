@@ -1,13 +1,14 @@
 """Command-line options shared by several commands."""
 
 import os
+from typing import Any
 
 import click
 
 from data_prep.store import check_size
 
 
-def parse_size(_context, _parameter, text):
+def parse_size(_context: Any, _parameter: Any, text: str) -> tuple[int, int]:
     """Parse "128x96" as (128, 96): height and width in pixels."""
     try:
         height, width = (int(side) for side in text.lower().split("x"))
@@ -19,7 +20,7 @@ def parse_size(_context, _parameter, text):
     return height, width
 
 
-def cpus():
+def cpus() -> int:
     """The number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -246,13 +246,14 @@ def to_8_bits(levels: NDArray[Any], mode: str, source: str | None) -> NDArray[np
     Formats other than TIFF have 16 bits; in a TIFF with 32, white is the first of WHITES that is high enough.
     """
     if mode.startswith("I;16") or mode == "I" and source not in ("TIFF", None):
-        return np.uint8(np.clip(levels // 257, 0, 255))
+        return np.clip(levels // 257, 0, 255).astype(np.uint8)
     if mode == "I":
         levels = levels.view(np.uint32)  # Pillow takes them as signed
     if not 0 <= levels.min() <= levels.max() <= WHITES[-1]:
         raise OSError("gray levels of unknown range")
     white = next(white for white in WHITES[mode == "I" :] if levels.max() <= white)
-    return np.uint8(np.rint(levels * (255.0 / white)))
+    scaled: NDArray[np.uint8] = np.rint(levels * (255.0 / white)).astype(np.uint8)
+    return scaled
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -267,8 +268,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             source = plain if image.mode == "P" else image
             srgb = ImageCms.createProfile("sRGB")
             converted = ImageCms.profileToProfile(source, described, srgb, outputMode="RGB")
-            extrema = ImageChops.difference(converted, plain).getextrema() if converted else ()
-            if any(highest > ROUNDING for _, highest in extrema):
+            if converted and np.asarray(ImageChops.difference(converted, plain)).max() > ROUNDING:
                 return converted
     return plain
 

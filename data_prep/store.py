@@ -275,7 +275,8 @@ class Rows:
 
     def load(self) -> NDArray[Any]:
         """All rows as one NumPy array."""
-        return self[...]
+        rows: NDArray[Any] = self[...]
+        return rows
 
 
 @dataclass(frozen=True)

@@ -265,4 +265,4 @@ def with_gray_background(images: NDArray[np.uint8], level: int) -> NDArray[np.ui
     white = region.connected_to_border(darkest >= region.WHITE)
     background = ndimage.binary_dilation(white)  # with the figure's soft edge
     share = np.where(background, np.clip((darkest - float(DARK)) / (255 - DARK), 0, 1), 0)[..., None]
-    return np.uint8(np.rint(images * (1 - share * (1 - level / 255))))
+    return np.rint(images * (1 - share * (1 - level / 255))).astype(np.uint8)

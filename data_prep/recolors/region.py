@@ -87,13 +87,15 @@ def select_same(images: Images) -> Region:
         near = np.abs(image.astype(int) - border_color(image)).max(axis=-1) <= 255 - WHITE
         figures.append(~connected_to_border(near))
     same = np.array([[overlap(a, b) >= SAME_PHOTO for b in figures] for a in figures])
-    return same[same.sum(axis=1).argmax()]
+    largest: Region = same[same.sum(axis=1).argmax()]
+    return largest
 
 
 def connected_to_border(region: Region) -> Region:
     """The part of a region that is connected to the border of the image."""
     labels, _ = ndimage.label(np.pad(region, 1, constant_values=True))
-    return (labels == labels[0, 0])[1:-1, 1:-1]
+    connected: Region = labels == labels[0, 0]
+    return connected[1:-1, 1:-1]
 
 
 def overlap(a: Region, b: Region) -> float:
