@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from data_prep.photoshoot.camera.person import sample_person, sample_sitter, whole_figure
 from scipy.ndimage import binary_dilation
 from scipy.spatial import ConvexHull
 
@@ -13,7 +14,6 @@ from data_prep.photoshoot.body.anatomy import anatomy
 from data_prep.photoshoot.body.pose import mannequin_pose
 from data_prep.photoshoot.body.surface import border, template
 from data_prep.photoshoot.camera import render
-from data_prep.photoshoot.camera.person import sample_person, sample_sitter, whole_figure
 from data_prep.photoshoot.clothes import lower
 from data_prep.photoshoot.clothes.figure import Figure
 from data_prep.photoshoot.clothes.garment import (

@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from data_prep.photoshoot.camera.person import LONG_STYLES, SHORT_STYLES, sample_sitter
 from scipy.ndimage import binary_dilation
 
 from data_prep.photoshoot import shoot
 from data_prep.photoshoot.body.pose import Pose
 from data_prep.photoshoot.camera import render
-from data_prep.photoshoot.camera.person import LONG_STYLES, SHORT_STYLES, sample_sitter
 from data_prep.photoshoot.camera.product import WAYS, sample_view
 from data_prep.photoshoot.clothes.garment import (
     ATTRIBUTES,

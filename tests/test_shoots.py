@@ -14,6 +14,7 @@ from data_prep.photoshoot.clothes.garment import WARDROBES
 from data_prep.store import PhotoFile
 
 SIZE = (32, 32)
+SHOP = shoot.Setting(5, SIZE, wardrobe="shop")
 
 
 def test_a_controlled_garment_differs_in_its_kind_alone():
@@ -31,7 +32,7 @@ def test_a_controlled_garment_differs_in_its_kind_alone():
 
 def test_a_controlled_garment_is_one_that_its_wardrobe_has():
     """What no shop sells is no garment: a knitted hoodie, a zip through a print, a tank with sleeves."""
-    sold = [shoot.garment_of(5, "test", row, "shop") for row in range(300)]
+    sold = [shoot.garment_of(SHOP, "test", row) for row in range(300)]
     assert all(map(shoots.is_sold, sold))
     for kind, changes in (
         ("hoodie", dict(pattern="knit")),

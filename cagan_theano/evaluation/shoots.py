@@ -64,7 +64,7 @@ def change(kind: str, garment: Garment, setting: Setting, row: int) -> Garment |
     """A garment with one kind of change taken from a test garment, or None."""
     for step in range(1, DONORS):
         index = (row + step * 6) % (6 * DONORS)
-        donor = garment_of(setting.seed, "test", index, setting.wardrobe, setting.studio)
+        donor = garment_of(setting, "test", index)
         if donor.category != garment.category:
             continue
         lent = {name: getattr(donor, name) for name in FIELDS[kind]}
@@ -81,7 +81,7 @@ def wearers(setting: Setting) -> Iterator[tuple[int, list[Garment]]]:
     are skipped.
     """
     for index in itertools.count(0, shoot.SITTINGS):
-        worn = shoot.garment_of(setting.seed, "test", index, setting.wardrobe, setting.studio)
+        worn = shoot.garment_of(setting, "test", index)
         if worn.category != "upper":
             continue
         garments = [worn, *(change(kind, worn, setting, index) for kind in FIELDS)]
@@ -93,9 +93,7 @@ def shoot_controlled(writer: PhotoWriter, setting: Setting, count: int) -> None:
     """Write people of the test split, each in their garment with one change at a time."""
     row = 0
     for person, (index, garments) in zip(progress(count), wearers(setting)):
-        sitter = shoot.sitter_of(
-            setting.seed, "test", index, setting.clutter, setting.wardrobe, setting.studio
-        )
+        sitter = shoot.sitter_of(setting, "test", index)
         first = row
         for garment in garments:
             x, mask = render.render_worn(sitter, garment, setting.size)

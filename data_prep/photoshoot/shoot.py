@@ -21,10 +21,17 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep.options import cpus
+from data_prep.photoshoot.body.person import sample_person
 from data_prep.photoshoot.camera import render
-from data_prep.photoshoot.camera.person import sample_person, sample_sitter, whole_figure
-from data_prep.photoshoot.camera.studio import RARER, default_studio, house_of, place_sitter
-from data_prep.photoshoot.clothes.garment import PATTERNS, SHARES, attributes_of, sample_garment
+from data_prep.photoshoot.camera.sitter import sample_sitter, whole_figure
+from data_prep.photoshoot.camera.studio import default_studio, house_of, place_sitter
+from data_prep.photoshoot.clothes.garment import (
+    ONE_STUDIO_PATTERNS,
+    PATTERNS,
+    SHARES,
+    attributes_of,
+    sample_garment,
+)
 from data_prep.store import IMAGES, PhotoWriter, check_size, check_target, pack
 from data_prep.work_file import WorkFile
 
@@ -70,37 +77,37 @@ def casting(index):
     return index // SITTINGS, GARMENTS_PER_BLOCK * block + BLOCK_GARMENTS[position]
 
 
-def sitter_of(seed, split, index, clutter=False, wardrobe="paper", studio="many"):
+def sitter_of(setting, split, index):
     """The sitter of pair ``index``: the person's appearance in the sitting's pose and light.
 
     With the wardrobe "all", the camera shows garments of the pair's category, and people who wear a
     skirt or a dress in one of their sittings are women.
     """
-    number = casting(index)[0]
-    state = random_state(seed, split, PERSON, number)
-    if wardrobe != "all":
-        person = sample_person(state)
-        sitter = sample_sitter(random_state(seed, split, SITTING, index), person, clutter)
-        return place_sitter(sitter, house_of(seed)) if studio == "one" else sitter
-    sittings = range(number * SITTINGS, (number + 1) * SITTINGS)
-    worn = [category_of(seed, split, casting(sitting)[1]) for sitting in sittings]
-    person = sample_person(state, woman=bool({"skirt", "dress"} & set(worn)))
-    sitter = sample_sitter(random_state(seed, split, SITTING, index), person, clutter)
-    category = worn[index % SITTINGS]
+    number, category, woman = casting(index)[0], "upper", False
+    if setting.wardrobe == "all":
+        sittings = range(number * SITTINGS, (number + 1) * SITTINGS)
+        worn = [category_of(setting.seed, split, casting(sitting)[1]) for sitting in sittings]
+        category, woman = worn[index % SITTINGS], bool({"skirt", "dress"} & set(worn))
+    person = sample_person(random_state(setting.seed, split, PERSON, number), woman)
+    sitter = sample_sitter(random_state(setting.seed, split, SITTING, index), person, setting.clutter)
     sitter = whole_figure(sitter, category)
-    return place_sitter(sitter, house_of(seed), category) if studio == "one" else sitter
+    return place_sitter(sitter, setting.house, category) if setting.house else sitter
 
 
-def garment_of(seed, split, index, wardrobe="paper", studio="many"):
+def garment_of(setting, split, index):
     """The garment of pair ``index``."""
     number = casting(index)[1]
-    category = category_of(seed, split, number) if wardrobe == "all" else None
-    patterns = RARER if studio == "one" else PATTERNS
-    garment = sample_garment(random_state(seed, split, GARMENT, number), wardrobe, category, patterns)
+    category = category_of(setting.seed, split, number) if setting.wardrobe == "all" else None
+    patterns = ONE_STUDIO_PATTERNS if setting.studio == "one" else PATTERNS
+
+    def sample(number):
+        state = random_state(setting.seed, split, GARMENT, number)
+        return sample_garment(state, setting.wardrobe, category, patterns)
+
+    garment = sample(number)
     if not recolored(number):
         return garment
-    style = sample_garment(random_state(seed, split, GARMENT, number - 1), wardrobe, category, patterns)
-    return dataclasses.replace(style, colors=garment.colors, seed=garment.seed)
+    return dataclasses.replace(sample(number - 1), colors=garment.colors, seed=garment.seed)
 
 
 def category_of(seed, split, number):
@@ -148,17 +155,17 @@ def worn_by(count):
     return np.array([casting(row)[1] for row in range(count)])
 
 
-def swap_of(seed, split, index, count, wardrobe="paper"):
+def swap_of(setting, split, index, count):
     """Rows (i, j) of true swap ``index`` among the first ``count`` pairs of a split.
 
     Each row serves as i in turn, each time with a new partner; with the wardrobe "all", each row that
     has a partner of its category.
     """
-    rng = random_state(seed, split, TRIPLE, index)
-    if wardrobe != "all":
+    rng = random_state(setting.seed, split, TRIPLE, index)
+    if setting.wardrobe != "all":
         i = index % count
         return i, sample_partner(rng, i, count)
-    categories, partnered = partners(seed, split, count)
+    categories, partnered = partners(setting.seed, split, count)
     i = int(partnered[index % len(partnered)])
     return i, sample_partner(rng, i, count, categories)
 
@@ -177,9 +184,8 @@ def partners(seed, split, count):
 
 def make_pair(setting, split, index):
     """Render pair ``index`` of a `Setting`: a dict of keyword arguments of ``PhotoWriter.add``."""
-    garment = garment_of(setting.seed, split, index, setting.wardrobe, setting.studio)
-    sitter = sitter_of(setting.seed, split, index, setting.clutter, setting.wardrobe, setting.studio)
-    x, mask = render.render_worn(sitter, garment, setting.size)
+    garment = garment_of(setting, split, index)
+    x, mask = render.render_worn(sitter_of(setting, split, index), garment, setting.size)
     offset = TEST_IDS if split == "test" else 0
     person, product = (offset + number for number in casting(index))
     return dict(
@@ -198,12 +204,9 @@ def make_triple(setting, split, count, index):
 
     Returns a dict of keyword arguments of ``PhotoWriter.add_triple``.
     """
-    i, j = swap_of(setting.seed, split, index, count, setting.wardrobe)
-    x_ij, mask = render.render_worn(
-        sitter_of(setting.seed, split, i, setting.clutter, setting.wardrobe, setting.studio),
-        garment_of(setting.seed, split, j, setting.wardrobe, setting.studio),
-        setting.size,
-    )
+    i, j = swap_of(setting, split, index, count)
+    sitter, garment = sitter_of(setting, split, i), garment_of(setting, split, j)
+    x_ij, mask = render.render_worn(sitter, garment, setting.size)
     return dict(i=i, j=j, x_ij=x_ij, mask=mask, split=split)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from data_prep.photoshoot.body.anatomy import Build
 from data_prep.photoshoot.body.pose import Pose, mannequin_pose, sample_pose
-from data_prep.photoshoot.camera.person import sample_light, sample_photo
-from data_prep.photoshoot.clothes.garment import sample_choice
+from data_prep.photoshoot.camera.sitter import sample_light, sample_photo
+from data_prep.photoshoot.tables import sample_choice
 
 WAYS = {
     "invisible": 0.46,

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from data_prep.photoshoot.body.anatomy import Build
+from data_prep.photoshoot.body.person import PEOPLE
 from data_prep.photoshoot.body.pose import Pose
-from data_prep.photoshoot.camera.person import EXPOSURE, TROUSERS, sample_palette
 from data_prep.photoshoot.camera.product import ProductView
-from data_prep.photoshoot.clothes.garment import PATTERNS
+from data_prep.photoshoot.camera.sitter import EXPOSURE
+from data_prep.photoshoot.tables import sample_palette
 
 STUDIOS = {  # studio -> the wardrobes of which it is the default
     "one": ("paper",),
@@ -27,8 +28,6 @@ TWIST = 0.03  # largest twist of the spine [rad]
 ARMS = {"hang": 0.55, "ease": 0.45}  # shares of the arms' poses
 ONE_IN_POCKET = 0.25  # share of sitters with one hand in a pocket, of those who have pockets
 POCKETS = ("trousers", "jeans", "shorts")
-# The wardrobe's garments, but patterns that are finer than the network can paint are rarer.
-RARER = PATTERNS | {"plain": 0.57, "blocks": 0.12, "stripes": 0.07, "all-over": 0.015}
 
 
 def default_studio(wardrobe):
@@ -136,7 +135,7 @@ def place_sitter(sitter, house, category="upper"):
     if category != "upper":
         camera["reach"] = 0.97
     photo = house.photo | dict(exposure=house.photo["exposure"] * (1 + small(0.015)))
-    below = sample_palette(rng, TROUSERS)
+    below = sample_palette(rng, PEOPLE["trousers"])
     return replace(
         sitter, pose=pose, camera=camera, light=house.light, photo=photo, below_color=below, belt=False
     )

@@ -2,265 +2,25 @@
 
 import dataclasses
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-ATTRIBUTES = {
-    "cut": ["fitted", "regular", "oversized"],
-    "neckline": ["crew", "v-neck", "scoop", "turtleneck", "hood", "collar", "stand"],
-    "sleeve": ["long", "rolled", "three-quarter", "short", "sleeveless"],
-    "pattern": ["plain", "melange", "stripes", "blocks", "print", "knit", "all-over"],
-    "front": ["closed", "zip", "half-zip", "buttons", "placket", "open"],
-    "hood": ["no", "yes"],
-}
-CATEGORIES = ["upper", "trousers", "skirt", "dress"]
-LENGTHS = {"hip": -0.10, "short": -0.33, "knee": -0.46, "long": -9}  # lowest hem above the hip joints [m]
-KINDS = {  # kind -> shares of necklines, sleeves and fronts; thickness of the cloth [m]
-    "pullover": dict(
-        neckline=dict(crew=0.6, turtleneck=0.18, **{"v-neck": 0.22}),
-        sleeve={"long": 0.88, "rolled": 0.05, "three-quarter": 0.04, "short": 0.03},
-        front={"closed": 0.95, "half-zip": 0.05},
-        thick=0.006,
-    ),
-    "hoodie": dict(
-        neckline=dict(hood=1),
-        sleeve={"long": 0.95, "rolled": 0.05},
-        front={"closed": 0.94, "half-zip": 0.06},
-        thick=0.008,
-    ),
-    "zip hoodie": dict(
-        neckline=dict(hood=0.85, stand=0.15),
-        sleeve={"long": 1},
-        front={"zip": 0.75, "open": 0.25},
-        thick=0.008,
-    ),
-    "cardigan": dict(
-        neckline={"v-neck": 0.8, "crew": 0.2},
-        sleeve={"long": 1},
-        front={"open": 0.5, "buttons": 0.5},
-        thick=0.006,
-    ),
-    "jacket": dict(
-        neckline=dict(stand=0.6, collar=0.25, hood=0.15),
-        sleeve={"long": 1},
-        front={"zip": 0.72, "open": 0.2, "buttons": 0.08},
-        thick=0.010,
-    ),
-    "shirt": dict(
-        neckline=dict(collar=1),
-        sleeve={"long": 0.7, "rolled": 0.15, "short": 0.15},
-        front={"buttons": 1},
-        thick=0.003,
-    ),
-    "polo": dict(
-        neckline=dict(collar=0.9, stand=0.1),
-        sleeve={"short": 0.8, "long": 0.2},
-        front={"placket": 0.75, "half-zip": 0.25},
-        thick=0.003,
-    ),
-    "t-shirt": dict(
-        neckline={"crew": 0.55, "v-neck": 0.25, "scoop": 0.2},
-        sleeve={"short": 0.78, "three-quarter": 0.06, "long": 0.16},
-        front={"closed": 1},
-        thick=0.002,
-    ),
-    "blouse": dict(
-        neckline={"crew": 0.3, "v-neck": 0.4, "scoop": 0.3},
-        sleeve={"long": 0.4, "three-quarter": 0.25, "short": 0.2, "sleeveless": 0.15},
-        front={"closed": 0.8, "buttons": 0.2},
-        thick=0.002,
-    ),
-    "tank": dict(
-        neckline={"scoop": 0.6, "crew": 0.2, "v-neck": 0.2},
-        sleeve={"sleeveless": 1},
-        front={"closed": 1},
-        thick=0.002,
-    ),
-}
+from data_prep.photoshoot.tables import read_tables, sample_choice
+
+TABLES = read_tables(Path(__file__).with_name("garments.toml"))
+ATTRIBUTES, CATEGORIES, LENGTHS = TABLES["attributes"], TABLES["categories"], TABLES["lengths"]
 WITHOUT = dict(neckline=dict(none=1), sleeve=dict(sleeveless=1), front=dict(closed=1), thick=0.003)
-# category, shares of cuts, ranges of hem and waist above the hip joints [m], and of the half-width of a
-# leg's hem [m] or the swing of a skirt [m/m]
-KINDS |= {
-    "jeans": WITHOUT
-    | dict(
-        category="trousers",
-        cut=dict(fitted=0.45, regular=0.4, oversized=0.15),
-        hem=(-0.79, -0.70),
-        waist=(0.05, 0.14),
-        opening=dict(fitted=(0.048, 0.058), regular=(0.066, 0.08), oversized=(0.09, 0.115)),
-    ),
-    "chinos": WITHOUT
-    | dict(
-        category="trousers",
-        cut=dict(fitted=0.35, regular=0.65),
-        hem=(-0.78, -0.68),
-        waist=(0.07, 0.14),
-        opening=dict(fitted=(0.05, 0.06), regular=(0.064, 0.08)),
-    ),
-    "wide trousers": WITHOUT
-    | dict(
-        category="trousers",
-        cut=dict(oversized=1),
-        hem=(-0.79, -0.52),
-        waist=(0.10, 0.16),
-        opening=dict(oversized=(0.10, 0.135)),
-    ),
-    "joggers": WITHOUT
-    | dict(
-        category="trousers",
-        cut=dict(regular=0.7, oversized=0.3),
-        hem=(-0.76, -0.70),
-        waist=(0.07, 0.13),
-        opening=dict(regular=(0.07, 0.085), oversized=(0.09, 0.105)),
-    ),
-    "shorts": WITHOUT
-    | dict(
-        category="trousers",
-        cut=dict(fitted=0.2, regular=0.5, oversized=0.3),
-        hem=(-0.41, -0.17),
-        waist=(0.06, 0.14),
-        opening=dict(fitted=(0.08, 0.09), regular=(0.09, 0.105), oversized=(0.105, 0.125)),
-    ),
-    "pencil skirt": WITHOUT
-    | dict(
-        category="skirt",
-        cut=dict(fitted=1),
-        hem=(-0.50, -0.27),
-        waist=(0.10, 0.17),
-        swing=dict(fitted=(-0.16, -0.02)),
-    ),
-    "A-line skirt": WITHOUT
-    | dict(
-        category="skirt",
-        front=dict(closed=0.75, buttons=0.25),
-        cut=dict(regular=1),
-        hem=(-0.52, -0.20),
-        waist=(0.10, 0.17),
-        swing=dict(regular=(0.08, 0.26)),
-    ),
-    "full skirt": WITHOUT
-    | dict(
-        category="skirt",
-        cut=dict(oversized=1),
-        hem=(-0.66, -0.22),
-        waist=(0.12, 0.17),
-        swing=dict(oversized=(0.22, 0.50)),
-    ),
-    "sheath": dict(
-        category="dress",
-        neckline={"crew": 0.35, "v-neck": 0.3, "scoop": 0.25, "turtleneck": 0.1},
-        sleeve={"sleeveless": 0.4, "short": 0.3, "three-quarter": 0.1, "long": 0.2},
-        front=dict(closed=1),
-        thick=0.003,
-        cut=dict(fitted=1),
-        hem=(-0.50, -0.24),
-        swing=dict(fitted=(-0.16, -0.02)),
-    ),
-    "shift": dict(
-        category="dress",
-        neckline={"crew": 0.6, "v-neck": 0.2, "scoop": 0.1, "turtleneck": 0.1},
-        sleeve={"sleeveless": 0.25, "short": 0.4, "three-quarter": 0.15, "long": 0.2},
-        front=dict(closed=1),
-        thick=0.003,
-        cut=dict(regular=0.75, oversized=0.25),
-        hem=(-0.46, -0.18),
-        swing=dict(regular=(0.0, 0.14), oversized=(0.0, 0.14)),
-    ),
-    "flared dress": dict(
-        category="dress",
-        neckline={"crew": 0.3, "v-neck": 0.4, "scoop": 0.3},
-        sleeve={"sleeveless": 0.5, "short": 0.3, "three-quarter": 0.1, "long": 0.1},
-        front=dict(closed=0.9, buttons=0.1),
-        thick=0.002,
-        cut=dict(fitted=1),
-        hem=(-0.62, -0.22),
-        swing=dict(fitted=(0.22, 0.50)),
-    ),
-    "shirt dress": dict(
-        category="dress",
-        neckline=dict(collar=1),
-        sleeve={"long": 0.4, "rolled": 0.2, "short": 0.4},
-        front=dict(buttons=1),
-        thick=0.003,
-        cut=dict(fitted=0.3, regular=0.7),
-        hem=(-0.52, -0.22),
-        swing=dict(fitted=(0.05, 0.25), regular=(0.0, 0.18)),
-    ),
+KINDS = {kind: WITHOUT | table for kind, table in TABLES["kinds"].items()}
+SHARES = TABLES["categories_of_all"]
+BY_CATEGORY = {"upper": TABLES["wardrobes"]["shop"], **TABLES["kinds_of"]}  # category -> shares of its kinds
+WARDROBES = TABLES["wardrobes"] | {
+    "all": {
+        kind: SHARES[word] * share for word, kinds in BY_CATEGORY.items() for kind, share in kinds.items()
+    }
 }
-WARDROBES = {  # paper: "pullovers/hoodies", section 3.1; shop: the range of tops in shops
-    "paper": {"pullover": 0.66, "hoodie": 0.34},
-    "shop": {
-        "pullover": 0.26,
-        "hoodie": 0.16,
-        "zip hoodie": 0.10,
-        "cardigan": 0.04,
-        "jacket": 0.11,
-        "shirt": 0.05,
-        "polo": 0.05,
-        "t-shirt": 0.13,
-        "blouse": 0.03,
-        "tank": 0.07,
-    },
-}
-SHARES = {"upper": 0.3, "trousers": 0.3, "skirt": 0.2, "dress": 0.2}  # of the categories in the wardrobe all
-BY_CATEGORY = {  # category -> shares of its kinds, each category's adding up to 1
-    "upper": WARDROBES["shop"],
-    "trousers": {
-        "jeans": 0.36,
-        "chinos": 0.22,
-        "wide trousers": 0.12,
-        "joggers": 0.12,
-        "shorts": 0.18,
-    },
-    "skirt": {"pencil skirt": 0.3, "A-line skirt": 0.4, "full skirt": 0.3},
-    "dress": {"sheath": 0.25, "shift": 0.25, "flared dress": 0.3, "shirt dress": 0.2},
-}
-WARDROBES["all"] = {
-    kind: SHARES[category] * share for category, kinds in BY_CATEGORY.items() for kind, share in kinds.items()
-}
-CUTS = {"fitted": 0.3, "regular": 0.47, "oversized": 0.23}
-PATTERNS = {
-    "plain": 0.52,
-    "melange": 0.12,
-    "stripes": 0.10,
-    "blocks": 0.09,
-    "print": 0.08,
-    "knit": 0.05,
-    "all-over": 0.04,
-}
-EASE = {"fitted": 0.003, "regular": 0.012, "oversized": 0.026}  # distance of the cloth from the body [m]
-STRAIGHT = {"fitted": 0.15, "regular": 0.6, "oversized": 0.95}  # 0 follows the waist, 1 hangs straight
-SLEEVE_END = {"long": 0.985, "rolled": 0.60, "three-quarter": 0.70, "short": 0.34, "sleeveless": 0.0}
-DENIM = [(30, 40, 66), (48, 66, 102), (84, 108, 148), (132, 158, 190), (34, 34, 40), (92, 94, 100)]
-COLORS = {"white": 0.12, "black": 0.13, "retail": 0.35, "hue": 0.40}  # shares of the colors
-REFLECTANCE = 0.03, 0.97  # of the blackest and of the whitest cloth, in sRGB
-RETAIL = [  # muted retail colors, sRGB
-    (28, 28, 32),
-    (36, 40, 56),
-    (30, 44, 78),
-    (60, 62, 68),
-    (112, 114, 118),
-    (158, 160, 163),
-    (198, 196, 192),
-    (233, 230, 224),
-    (242, 240, 237),
-    (212, 196, 170),
-    (178, 152, 118),
-    (122, 92, 66),
-    (74, 54, 44),
-    (92, 28, 38),
-    (140, 36, 44),
-    (86, 96, 70),
-    (52, 68, 56),
-    (120, 136, 152),
-    (150, 176, 200),
-    (214, 174, 172),
-    (186, 128, 130),
-    (196, 160, 78),
-    (146, 128, 150),
-    (64, 88, 118),
-    (176, 96, 60),
-]
+CUTS, EASE, STRAIGHT, SLEEVE_END = (TABLES[name] for name in ("cuts", "ease", "straight", "sleeve_end"))
+PATTERNS, ONE_STUDIO_PATTERNS = TABLES["patterns"], TABLES["one_studio_patterns"]
 
 
 @dataclass(frozen=True)
@@ -319,26 +79,20 @@ class Garment:
         return np.asarray(self.colors[chosen])
 
 
-def sample_choice(rng, shares):
-    """Sample a key of ``shares`` (word -> share) with a probability proportional to its share."""
-    words = list(shares)
-    share = np.array([shares[word] for word in words], float)
-    return words[int(rng.choice(len(words), p=share / share.sum()))]
-
-
 def sample_color(rng):
     """Sample a cloth color [3] in 0..1: white, black, a muted retail color or any hue."""
-    kind = sample_choice(rng, COLORS)
+    kind = sample_choice(rng, TABLES["colors"])
     if kind == "retail":
-        color = np.array(RETAIL[rng.integers(len(RETAIL))]) / 255 + rng.normal(0, 0.02, 3)
-        return np.clip(color * rng.uniform(0.94, 1.08), *REFLECTANCE)
+        retail = TABLES["retail"]
+        color = np.array(retail[rng.integers(len(retail))]) / 255 + rng.normal(0, 0.02, 3)
+        return np.clip(color * rng.uniform(0.94, 1.08), *TABLES["reflectance"])
     hue, saturation, value = rng.random(), rng.beta(2.2, 1.4), rng.uniform(0.45, 1)
     if kind == "white":
         saturation, value = 0.06 * saturation, rng.uniform(0.86, 0.97)
     if kind == "black":
         saturation, value = 0.25 * saturation, rng.uniform(0.05, 0.16)
     ramp = np.clip(np.abs((hue + np.array([0, 2, 1]) / 3) % 1 * 6 - 3) - 1, 0, 1)
-    return np.clip(value * (1 - saturation * (1 - ramp)), *REFLECTANCE)
+    return np.clip(value * (1 - saturation * (1 - ramp)), *TABLES["reflectance"])
 
 
 def sample_colors(rng):
@@ -380,6 +134,7 @@ def sample_upper(rng, kind, patterns=PATTERNS):
     if front != "closed" and pattern == "print":
         pattern = "plain"
     wide, deep = sample_neck(rng, neckline)
+    hem = rng.normal(shares.get("drop", -0.01), 0.045) - (0.02 if cut == "oversized" else 0)
     sporty = kind in ("pullover", "hoodie", "zip hoodie", "cardigan", "jacket")
     ribs = [0, 0.035, 0.05, 0.065] if sporty else [0, 0, 0, 0.02]
     return Garment(
@@ -389,7 +144,7 @@ def sample_upper(rng, kind, patterns=PATTERNS):
         sleeve,
         pattern,
         front,
-        hem=sample_hem(rng, cut, kind),
+        hem=float(np.clip(hem, -0.045, 0.13)),
         wide=wide,
         deep=deep,
         rib=float(rng.choice(ribs, p=[0.2, 0.25, 0.35, 0.2])),
@@ -402,7 +157,7 @@ def sample_upper(rng, kind, patterns=PATTERNS):
         shine=float(rng.random() ** 3),
         colors=sample_colors(rng),
         trim=sample_choice(rng, {"none": 0.70, "cuffs": 0.10, "sleeves": 0.10, "collar": 0.10}),
-        pocket=sample_pocket(rng, kind),
+        pocket=sample_choice(rng, shares.get("pocket", {"none": 1})),
         strings=bool(neckline == "hood" and rng.random() < 0.8),
         raglan=bool(rng.random() < 0.2),
         gap=float(rng.uniform(0.02, 0.085)),
@@ -427,7 +182,7 @@ def lengthened(rng, garment):
     jeans, pleated = garment.kind == "jeans", rng.random() < 0.3
     colors = garment.colors
     if jeans or garment.kind in ("shorts", "A-line skirt") and rng.random() < 0.3:
-        denim = np.array(DENIM[rng.integers(len(DENIM))]) / 255 * rng.uniform(0.9, 1.12)
+        denim = np.array(TABLES["denim"][rng.integers(len(TABLES["denim"]))]) / 255 * rng.uniform(0.9, 1.12)
         colors = (tuple(np.clip(denim + rng.normal(0, 0.01, 3), 0.03, 0.95)), *colors[1:])
         pattern, details = "plain", details | dict(denim=float(rng.uniform(0.2, 1)))
     return dataclasses.replace(
@@ -452,12 +207,6 @@ def lengthened(rng, garment):
     )
 
 
-def sample_hem(rng, cut, kind):
-    """Sample the height of the hem above the hip joints [m], from long to cropped."""
-    low = {"shirt": -0.06, "t-shirt": -0.02, "tank": -0.02, "blouse": -0.03}.get(kind, -0.01)
-    return float(np.clip(rng.normal(low, 0.045) - {"oversized": 0.02}.get(cut, 0), -0.045, 0.13))
-
-
 def sample_neck(rng, neckline):
     """Sample (half-width, depth) of the neck opening [m]."""
     return {
@@ -468,20 +217,6 @@ def sample_neck(rng, neckline):
         "collar": (rng.uniform(0.068, 0.076), rng.uniform(0.035, 0.09)),
         "stand": (rng.uniform(0.068, 0.078), rng.uniform(0.03, 0.06)),
     }.get(neckline, (rng.uniform(0.070, 0.092), rng.uniform(0.035, 0.07)))
-
-
-def sample_pocket(rng, kind):
-    """Sample the kind of pocket."""
-    return sample_choice(
-        rng,
-        {
-            "hoodie": dict(kangaroo=0.8, none=0.2),
-            "zip hoodie": dict(welt=0.7, kangaroo=0.1, none=0.2),
-            "jacket": dict(welt=0.7, none=0.2, chest=0.1),
-            "shirt": dict(chest=0.5, none=0.5),
-            "t-shirt": dict(chest=0.12, none=0.88),
-        }.get(kind, dict(none=1)),
-    )
 
 
 def sample_details(rng, pattern):

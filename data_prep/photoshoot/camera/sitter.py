@@ -1,93 +1,17 @@
-"""People (build, face, hair) and their sittings (other clothes, pose, camera, light, backdrop)."""
+"""Sittings of people: their other clothes, pose, camera, light and backdrop."""
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from data_prep.photoshoot.body.anatomy import Build
+from data_prep.photoshoot.body.person import PEOPLE, Person, sample_person
 from data_prep.photoshoot.body.pose import Pose, sample_pose
-from data_prep.photoshoot.clothes.garment import Garment, sample_choice, sample_color, sample_garment
+from data_prep.photoshoot.clothes.garment import Garment, sample_color, sample_garment
+from data_prep.photoshoot.tables import sample_choice, sample_palette
 
-SKINS = {  # sRGB, light to dark, by main ancestry
-    "caucasian": [(246, 218, 198), (238, 202, 178), (228, 186, 158), (214, 168, 136)],
-    "asian": [(244, 214, 184), (232, 194, 158), (212, 168, 130), (190, 144, 108)],
-    "african": [(176, 124, 92), (142, 96, 70), (110, 74, 54), (82, 54, 42)],
-}
-HAIRS = [
-    (22, 18, 17),
-    (38, 28, 24),
-    (62, 42, 30),
-    (96, 66, 42),
-    (140, 102, 62),
-    (190, 152, 102),
-    (220, 190, 142),
-    (116, 54, 32),
-    (150, 146, 140),
-]
-HAIR_SHARES = {
-    "caucasian": (0.08, 0.17, 0.2, 0.17, 0.12, 0.1, 0.08, 0.05, 0.03),
-    "asian": (0.5, 0.3, 0.12, 0.04, 0, 0, 0, 0.01, 0.03),
-    "african": (0.6, 0.26, 0.08, 0.02, 0, 0.01, 0, 0, 0.03),
-}
-EYES = [(60, 40, 28), (92, 66, 42), (84, 110, 130), (96, 114, 84)]
-TROUSERS = [
-    (26, 26, 30),
-    (34, 38, 50),
-    (44, 58, 88),
-    (72, 92, 126),
-    (112, 134, 164),
-    (62, 62, 66),
-    (100, 100, 104),
-    (150, 136, 114),
-    (196, 188, 172),
-    (228, 226, 222),
-    (82, 78, 60),
-    (60, 48, 40),
-]
 # Relative to a surface that faces the camera; as most of a body does not, more than 1 makes cloth in
 # the photo as bright as its color.  Shops match both photos of a product: the deviation is small.
 EXPOSURE, EXPOSURE_DEVIATION = 1.25, 0.07
-LONG_STYLES = {"long": 0.34, "waves": 0.22, "bob": 0.12, "bun": 0.10, "ponytail": 0.14, "curls": 0.08}
-SHORT_STYLES = {"short": 0.40, "quiff": 0.22, "crop": 0.22, "bald": 0.06, "curls": 0.10}
-FACE = (
-    "head-oval",
-    "head-rectangular",
-    "head-round",
-    "head-square",
-    "head-triangular",
-    "head-fat-incr",
-    "head-fat-decr",
-    "head-scale-depth-incr",
-    "head-scale-vert-incr",
-    "chin-width-incr",
-    "chin-prominent-incr",
-    "chin-height-incr",
-    "nose-scale-horiz-incr",
-    "nose-scale-vert-incr",
-    "nose-hump-incr",
-    "mouth-scale-horiz-incr",
-    "mouth-scale-vert-incr",
-    "neck-scale-horiz-decr",
-)
-
-
-@dataclass(frozen=True)
-class Person:
-    """An identity: body, face, hair.  Colors [3] in 0..1."""
-
-    build: Build
-    skin: np.ndarray
-    hair: np.ndarray
-    style: str
-    volume: float
-    length: float  # of long hair, below the chin [m]
-    hairline: float
-    fringe: bool
-    beard: float
-    lips: float
-    eye: np.ndarray
-    glasses: bool
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -112,57 +36,6 @@ class Sitter:
     top: Garment | None = None  # worn with trousers and skirts of `whole_figure`
 
 
-def sample_palette(rng, table, shares=None, spread=0.02):
-    """Sample a color [3] in 0..1: a row of a table of sRGB levels, slightly varied."""
-    color = (
-        np.array(table[rng.choice(len(table), p=None if shares is None else np.array(shares) / sum(shares))])
-        / 255
-    )
-    return np.clip(color * rng.uniform(0.93, 1.06) + rng.normal(0, spread / 2, 3), 0.03, 0.98)
-
-
-def sample_person(rng, woman=False):
-    """Sample a ``Person``; woman: always a woman."""
-    woman = rng.random() < 0.56 or woman
-    race = sample_choice(rng, {"caucasian": 0.5, "asian": 0.2, "african": 0.3})
-    races = np.array([0.12, 0.12, 0.12]) * rng.random(3)
-    races[("african", "asian", "caucasian").index(race)] += 0.8
-    u, n = rng.uniform, rng.normal
-    male = float(np.clip(n(0.06 if woman else 0.96, 0.06), 0, 1))
-    local = {str(name): u(0, 0.7) for name in rng.choice(FACE, 5, replace=False)}
-    build = Build(
-        male,
-        float(np.clip(rng.exponential(0.16), 0, 0.8)),
-        tuple(races / races.sum()),
-        muscle=float(np.clip(n(0.0 if woman else 0.2, 0.35), -1, 1)),
-        weight=float(np.clip(n(-0.25, 0.4), -1, 1)),
-        height=float(np.clip(n(0.1, 0.4), -1, 1)),
-        proportions=float(u(-0.3, 0.6)),
-        cup=float(np.clip(n(-0.1, 0.5), -1, 1)),
-        local=local,
-    )
-    style = sample_choice(rng, LONG_STYLES if woman else SHORT_STYLES)
-    if not woman and rng.random() < 0.06:
-        style = sample_choice(rng, LONG_STYLES)
-    old = build.old > 0.45
-    shares = np.array(HAIR_SHARES[race]) + (np.eye(9)[8] * 1.2 if old else 0)
-    return Person(
-        build,
-        sample_palette(rng, SKINS[race], None, 0.014),
-        sample_palette(rng, HAIRS, shares),
-        style,
-        volume=u(0.6, 1.4),
-        length=u(0.02, 0.30),
-        hairline=n(0, 0.006),
-        fringe=bool(woman and rng.random() < 0.2),
-        beard=float((not woman) * (rng.random() < 0.45) * u(0.2, 1)),
-        lips=float(u(0.3, 1) if woman else u(0, 0.3)),
-        eye=sample_palette(rng, EYES, (0.5, 0.2, 0.2, 0.1)),
-        glasses=bool(rng.random() < 0.06),
-        seed=int(rng.integers(2**31)),
-    )
-
-
 def sample_sitter(rng, person=None, clutter=False):
     """Sample a ``Sitter``, with a new person unless one is given."""
     person = person or sample_person(rng)
@@ -173,7 +46,7 @@ def sample_sitter(rng, person=None, clutter=False):
         if woman
         else dict(trousers=0.42, jeans=0.42, shorts=0.16),
     )
-    color = sample_palette(rng, TROUSERS) if rng.random() < 0.75 else sample_color(rng)
+    color = sample_palette(rng, PEOPLE["trousers"]) if rng.random() < 0.75 else sample_color(rng)
     inner = sample_garment(rng, "shop")
     fields = dict(
         inner.__dict__,
