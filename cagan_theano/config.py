@@ -28,7 +28,7 @@ BEFORE = {
     "copies_mode": "replace",
     "mismatch": "same",
     "d_head_stride": 1,
-    "initial_weights": "normal",
+    "phases": "free",
     "dropout": 0.0,
     "weight_decay": 0.0,
 }
@@ -149,12 +149,13 @@ class Config:
     init_std: float = option(
         0.02, "standard deviation of the initial weights", "not stated; as in the cited [10]"
     )
-    initial_weights: str = option(
-        "normal",
-        "initial weights of G's deconvolutions; equal_phases: each 2x2 kernel is repeated to 4x4, so that "
-        "the four pixels made of one place start equal; needs --g-kernel 4",
-        "not stated (initial weights)",
-        ("normal", "equal_phases"),
+    phases: str = option(
+        "free",
+        "kernels of G's deconvolutions at the four output phases, the pixels made of one place: free; equal "
+        "at the start (2x2 numbers, each repeated; needs --g-kernel 4); tied: of equal sums throughout, "
+        "as a kernel smaller by one is convolved with a 2x2 box",
+        "not stated (initial weights, form of the deconvolutions)",
+        ("free", "start", "tied"),
     )
 
     gamma_i: float = option(0.1, "weight of L_id", "section 3.1")
@@ -434,10 +435,10 @@ def check_combinations(config: Config) -> None:
     for name in ("gamma_texture", "texture_input"):
         if getattr(config, name) and config.color != "rgb":
             raise ValueError(f"{name}: knows the white ground of articles in RGB only; use color='rgb'")
-    if config.initial_weights == "equal_phases" and config.g_kernel != 4:
+    if config.phases == "start" and config.g_kernel != 4:
         raise ValueError(
-            f"initial_weights='equal_phases': kernels of {config.g_kernel}x{config.g_kernel} have phases of "
-            "unequal size; use g_kernel=4"
+            f"phases='start': kernels of {config.g_kernel}x{config.g_kernel} have phases of unequal size; "
+            "use g_kernel=4"
         )
     lost = 0 if config.d_kernel != 4 else 1 + (config.d_tail > 0)  # pixels that stride-1 layers of D cut off
     if min(config.height, config.width) // 2 ** len(config.d_widths) <= lost:

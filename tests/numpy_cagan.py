@@ -119,6 +119,17 @@ def deconvolution(x, W, b=None):
     return y if b is None else along_channels(y, b)
 
 
+def box(W):
+    """Kernels convolved with a 2x2 box of 1/2."""
+    shifts = [
+        (slice(a, a + W.value.shape[2]), slice(b, b + W.value.shape[3])) for a in (0, 1) for b in (0, 1)
+    ]
+    value = np.zeros((*W.value.shape[:2], W.value.shape[2] + 1, W.value.shape[3] + 1))
+    for rows, columns in shifts:
+        value[:, :, rows, columns] += 0.5 * W.value
+    return Node(value, (W, lambda g: 0.5 * sum(g[:, :, rows, columns] for rows, columns in shifts)))
+
+
 def along_channels(x, b):
     """x + b, one number for each channel."""
     return Node(x.value + b.value[:, None, None], (x, lambda g: g), (b, lambda g: g.sum((0, 2, 3))))
@@ -228,11 +239,15 @@ class Implementation:
             boxes.append(h)
         return boxes
 
+    def kernel(self, W):
+        """The kernel of a deconvolution with weights W."""
+        return box(W) if self.config.get("phases") == "tied" else W
+
     def linear(self, network, name, h, up=False):
         """(De)convolution and norm, where the layer has one."""
         W, b, gain, shift = (self.weights.get(f"{network}/{name}.{p}") for p in ("W", "b", "gain", "shift"))
         kind = "deconvolution" if up else "convolution"
-        h = deconvolution(h, W, b) if up else convolution(h, W, b, 2, self.mistakes.flipped)
+        h = deconvolution(h, self.kernel(W), b) if up else convolution(h, W, b, 2, self.mistakes.flipped)
         self.seen[f"{name}.{kind}"] = h
         if gain is not None:
             h = norm(h, gain, shift, self.config["norm_epsilon"], self.mistakes.epsilon_outside)
@@ -248,7 +263,7 @@ class Implementation:
             skip = relu(skips.pop()) if self.config["skip_relu"] else skips.pop()
             h = join(relu(self.linear("G", f"decoder{n}", h, up=True)), skip)
             self.seen[f"decoder{n}.box"] = h
-        h = deconvolution(h, self.weights["G/output.W"], self.weights["G/output.b"])
+        h = deconvolution(h, self.kernel(self.weights["G/output.W"]), self.weights["G/output.b"])
         alpha, x_tilde = sigmoid(channels(h, 0, 1)), tanh(channels(h, 1, 4))
         self.seen["output"] = h
         return alpha, x_tilde, blend(alpha, x_tilde, x_i)

@@ -59,22 +59,22 @@ def test_a_record_is_frozen_and_comes_back_from_json():
 
 # What a configuration meant before it had these fields, whatever the defaults are today.
 FORMERLY = dict(
-    d_head_stride=1, initial_weights="normal", dropout=0.0, weight_decay=0.0, copies_mode="replace",
+    d_head_stride=1, phases="free", dropout=0.0, weight_decay=0.0, copies_mode="replace",
     g_kernel=5, mismatch="same", texture_input=False,
 )  # fmt: skip
 
 
 def test_a_field_that_did_not_exist_yet_keeps_its_former_meaning():
-    latest = dict(d_head_stride=2, initial_weights="equal_phases", dropout=0.5, weight_decay=1e-5, g_kernel=4)
+    latest = dict(d_head_stride=2, phases="start", dropout=0.5, weight_decay=1e-5, g_kernel=4)
     stored = json.loads(Config(**latest).to_json())
     for name, value in FORMERLY.items():
-        without = {field: v for field, v in stored.items() if field not in (name, "initial_weights")}
+        without = {field: v for field, v in stored.items() if field not in (name, "phases")}
         assert getattr(Config.from_json(json.dumps(without)), name) == value
 
 
 def test_equal_phases_need_kernels_that_have_four_equal_ones():
-    with pytest.raises(ValueError, match="initial_weights='equal_phases': .*use g_kernel=4"):
-        Config(initial_weights="equal_phases", g_kernel=5)
+    with pytest.raises(ValueError, match="phases='start': .*use g_kernel=4"):
+        Config(phases="start", g_kernel=5)
 
 
 @pytest.mark.parametrize("name, value, kind", [

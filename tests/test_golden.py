@@ -87,6 +87,7 @@ def test_numpy_alone_gives_every_vector(shipped):
 
 @pytest.mark.parametrize("options", [
     dict(blend="second"), dict(blend="first", skip_relu=True), dict(d_head_stride=2, weight_decay=1e-2),
+    dict(phases="tied"),
 ])  # fmt: skip
 def test_numpy_alone_gives_the_vectors_of_other_readings(shipped, options):
     made = golden.make(shipped.config.replace(**options), 5)

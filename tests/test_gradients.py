@@ -62,6 +62,12 @@ def test_deconvolution(kernel, float64):
     verify(of(lambda x: layer(x, (2, 3, 2)), W=layer.W, b=layer.b), x, W, b, mode=float64)
 
 
+def test_tied_deconvolution(float64):
+    layer = layers.Deconvolution(parameters(), "d", 2, 3, 4, phases="tied")
+    x, W = points((2, 2, 3, 2), (2, 3, 3, 3))
+    verify(of(lambda x: layer(x, (2, 3, 2)), W=layer.W), x, W, mode=float64)
+
+
 def test_instance_norm():
     layer = layers.InstanceNorm(parameters(), "n", 3, 1e-5)
     x, gain, shift = points((2, 3, 4, 3), (3,), (3,))

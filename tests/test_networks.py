@@ -11,6 +11,7 @@ from network_toys import (
     random_images,
     small_config,
 )
+from scipy.signal import convolve2d
 
 from cagan_theano.backends import choose_backend
 from cagan_theano.compat import aesara
@@ -169,6 +170,20 @@ def test_deconvolution_is_the_transposed_loop(kernel, jax_backend):
 
 
 @BOTH
+@pytest.mark.parametrize("kernel", [3, 4, 5])
+def test_a_tied_deconvolution_repeats_pixels_and_convolves(kernel, jax_backend):
+    layer = layers.Deconvolution(parameters(), "d", 3, 4, kernel, phases="tied")
+    x, W = random_images(2, 3, 5, 4), layer.W.get_value()
+    assert W.shape == (3, 4, kernel - 1, kernel - 1)
+    y = evaluate(lambda x: layer(x, (3, 5, 4)), x, mode=jax_backend.mode)
+    start = (kernel - 1) // 2
+    for n in range(2):
+        for k in range(4):
+            full = sum(convolve2d(x[n, c].repeat(2, 0).repeat(2, 1), W[c, k] / 2) for c in range(3))
+            np.testing.assert_allclose(y[n, k], full[start : start + 10, start : start + 8], atol=2e-5)
+
+
+@BOTH
 @pytest.mark.parametrize("affine", [True, False])
 def test_instance_norm_is_the_loop(affine):
     registered = parameters()
@@ -288,15 +303,16 @@ def test_a_seed_gives_its_weights():
 
 def test_deconvolutions_with_equal_phases_make_flat_images_of_flat_ones(jax_backend):
     """Away from the edges, which the padding changes; normal initial weights make a lattice."""
-    for init, flat in (("equal_phases", True), ("normal", False)):
-        layer = layers.Deconvolution(parameters(), "d", 3, 4, 4, initial=init)
+    cases = ("start", 4, True), ("tied", 4, True), ("tied", 5, True), ("free", 4, False)
+    for phases, kernel, flat in cases:
+        layer = layers.Deconvolution(parameters(), "d", 3, 4, kernel, phases=phases)
         y = evaluate(
             lambda x, f=layer: f(x, (3, 6, 5)), np.ones((1, 3, 6, 5), np.float32), mode=jax_backend.mode
         )
-        inside = y[..., 1:-1, 1:-1]
+        inside = y[..., 2:-2, 2:-2]
         assert (np.ptp(inside, axis=(2, 3)) < 1e-5).all() == flat
         assert inside.std(axis=1).min() > 0.1  # the numbers of a kernel and the channels still differ
-    G = build_networks(small_config(g_kernel=4, initial_weights="equal_phases"), 0).G
+    G = build_networks(small_config(g_kernel=4, phases="start"), 0).G
     for name, theta in G.params.items():
         if name.endswith(".W"):
             W = theta.get_value()

@@ -12,6 +12,7 @@ import numpy as np
 from cagan_theano.checkpoint import Checkpoint
 from cagan_theano.config import Config
 from cagan_theano.network import gabor
+from cagan_theano.network.layers import tie
 
 OPSET = 17
 IR_VERSION = 8  # from 2022, supported by old runtimes
@@ -86,6 +87,9 @@ class Graph:
 
 def generator_graph(config: Config, weights: dict) -> Graph:
     """The graph of G (section 2.3, Figure 3), as in `cagan_theano.network.generator`."""
+    if config.phases == "tied":
+        tied = [f"{layer}.W" for layer in ("decoder1", "decoder2", "decoder3", "output")]
+        weights = {name: tie(value) if name in tied else value for name, value in weights.items()}
     graph = Graph(weights)
     described = [textures(graph, y) for y in ("y_i", "y_j")] if config.texture_input else []
     h = graph.add("Concat", "x_i", "y_i", "y_j", *described, axis=1)

@@ -62,8 +62,9 @@ class Layer(nn.Module):
         self.batch, self.extra = norm == "batch", (1 - kernel % 2) * same
         self.channels, self.epsilon = channels, config.norm_epsilon if norm else None
         ends = (in_channels, channels) if transposed else (channels, in_channels)
-        self.W = nn.Parameter(torch.randn(*ends, kernel, kernel) * config.init_std)
-        if transposed and config.initial_weights == "equal_phases":
+        self.tied = transposed and config.phases == "tied"
+        self.W = nn.Parameter(torch.randn(*ends, *2 * [kernel - self.tied]) * config.init_std)
+        if transposed and config.phases == "start":
             self.W.data[:] = self.W.data[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3)
         affine = norm and config.norm_affine
         self.b = None if norm else nn.Parameter(torch.zeros(channels))
@@ -94,8 +95,11 @@ class Layer(nn.Module):
         if not self.transposed:
             h = F.pad(h, (0, self.extra) * 2) if self.extra else h
             return F.conv2d(h, self.W, self.b, self.stride, self.padding)
-        extra = 2 + 2 * self.padding - self.W.shape[-1]  # so that H and W double
-        return F.conv_transpose2d(h, self.W, self.b, self.stride, self.padding, extra)
+        W = self.W
+        if self.tied:  # the full convolution of each kernel with a 2x2 box
+            W = 2 * F.avg_pool2d(F.pad(W, (1,) * 4), 2, stride=1)
+        extra = 2 + 2 * self.padding - W.shape[-1]  # so that H and W double
+        return F.conv_transpose2d(h, W, self.b, self.stride, self.padding, extra)
 
 
 def encoder_layers(config, in_channels, widths, kernel, copied, norm=True, coded=0):

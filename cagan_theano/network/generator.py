@@ -52,7 +52,7 @@ class DecoderLayer:
     ) -> None:
         self.name, self.skipped, self.skip_relu = name, skipped, config.skip_relu
         self.deconvolution = Deconvolution(
-            parameters, name, in_channels, channels, config.g_kernel, initial=config.initial_weights
+            parameters, name, in_channels, channels, config.g_kernel, phases=config.phases
         )
         self.norm = InstanceNorm(parameters, name, channels, config.norm_epsilon, config.norm_affine)
         self.dropout = config.dropout
@@ -112,7 +112,7 @@ class Generator:
         self.output: Convolution | Deconvolution
         if config.g_output == "deconvolution":
             self.output = Deconvolution(
-                self.params, "output", channels, 4, config.g_kernel, bias=True, initial=config.initial_weights
+                self.params, "output", channels, 4, config.g_kernel, bias=True, phases=config.phases
             )
         else:
             self.decoder.append(

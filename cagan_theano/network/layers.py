@@ -130,7 +130,7 @@ class Deconvolution:
     """Transposed stride-2 convolution (stride 1/2) [N, C, H, W] -> [N, K, 2H, 2W].
 
     W: [C, K, kernel, kernel]; b as in `Convolution`.  Section 3.1: "deconvolutions with stride 1/2".
-    initial: how W is sampled, see `Config.initial_weights`.
+    phases: see `Config.phases`; "tied": W is [C, K, kernel - 1, kernel - 1] and is convolved with a 2x2 box.
     """
 
     def __init__(
@@ -141,11 +141,12 @@ class Deconvolution:
         channels: int,
         kernel: int,
         bias: bool = False,
-        initial: str = "normal",
+        phases: str = "free",
     ) -> None:
         self.channels, self.in_channels, self.kernel = channels, in_channels, kernel
-        sample = parameters.equal_phases if initial == "equal_phases" else parameters.normal
-        self.W = sample(f"{name}.W", (in_channels, channels, kernel, kernel))
+        self.tied = phases == "tied"
+        sample, side = parameters.equal_phases if phases == "start" else parameters.normal, kernel - self.tied
+        self.W = sample(f"{name}.W", (in_channels, channels, side, side))
         self.b = parameters.zeros(f"{name}.b", (channels,)) if bias else None
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -164,8 +165,26 @@ class Deconvolution:
             subsample=(2, 2),
             filter_flip=False,
         )
-        y = op(self.W, x, at.as_tensor(np.array([height, width], dtype="int64")))
+        W = self.W
+        if self.tied:
+            box = tie(np.eye((self.kernel - 1) ** 2, dtype=W.dtype).reshape(-1, *2 * [self.kernel - 1]))
+            W = at.dot(W.flatten(3).reshape((-1, len(box))), box.reshape(len(box), -1))
+            W = at.specify_shape(W.reshape(op.kshp), op.kshp)
+        y = op(W, x, at.as_tensor(np.array([height, width], dtype="int64")))
         return add_bias(with_shape(y, self.output_shape(shape)), self.b)
+
+
+def tie(W: NDArray[Any]) -> NDArray[Any]:
+    """Kernels [..., k, k] convolved with a 2x2 box of 1/2: [..., k + 1, k + 1].
+
+    The taps of all four output phases of a stride-1/2 deconvolution then have the same sum, so that the
+    output of a constant image is constant.  1/2 keeps the variance of independent numbers.
+    """
+    tied = np.zeros((*W.shape[:-2], W.shape[-2] + 1, W.shape[-1] + 1), W.dtype)
+    for rows in (slice(None, -1), slice(1, None)):
+        for columns in (slice(None, -1), slice(1, None)):
+            tied[..., rows, columns] += W / 2
+    return tied
 
 
 def add_bias(x: Variable, b: Variable | None) -> Variable:
