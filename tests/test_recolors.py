@@ -1,7 +1,7 @@
 """Recolored photos: synthetic ones, with known garment regions, ground truth and articles."""
 
+import dataclasses
 import os
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,18 +19,8 @@ from data_prep.store import PhotoFile
 
 SIZE = (192, 256)  # (width, height) of a synthetic photo: 3:4, as the data files
 # a pullover with one sleeve raised, so that it differs from its mirror image
-GARMENT = [
-    (66, 70),
-    (126, 70),
-    (150, 130),
-    (140, 134),
-    (128, 100),
-    (128, 180),
-    (64, 180),
-    (64, 100),
-    (30, 150),
-    (22, 142),
-]
+GARMENT = [(66, 70), (126, 70), (150, 130), (140, 134), (128, 100), (128, 180), (64, 180), (64, 100),
+           (30, 150), (22, 142)]  # fmt: skip
 POCKET = (72, 90, 92, 115)  # on the left, darker than the garment
 SKIN, TROUSERS = (190, 140, 110), (60, 60, 70)
 RED, BLUE, GREEN, WHITE = (200, 40, 40), (40, 60, 190), (40, 160, 70), (243, 243, 243)
@@ -89,20 +79,10 @@ def read(path):
     """Read the test split of a file into memory."""
     with PhotoFile(path) as file:
         part = file.split("test")
-        fields = {name: getattr(part, name).load() for name in ("x", "y", "mask", "y_mask")}
-        triples = SimpleNamespace(
-            i=part.triples.i, j=part.triples.j, mask=part.triples.mask.load(), x_ij=part.triples.x_ij.load()
-        )
-        return SimpleNamespace(
-            **fields,
-            person=part.person,
-            garment=part.garment,
-            triples=triples,
-            files=part.x_file,
-            provenance=file.provenance,
-            attributes=part.attributes,
-            names=part.names,
-        )
+        loaded = {name: getattr(part, name).load() for name in ("x", "y", "mask", "y_mask")}
+        swaps = dict(mask=part.triples.mask.load(), x_ij=part.triples.x_ij.load())
+        triples = dataclasses.replace(part.triples, **swaps)
+        return dataclasses.replace(part, **loaded, triples=triples), file.provenance
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +91,7 @@ def data(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("ingest") / "o.h5"
     printed = ingest(folder, out, "--size", "256x192")
     assert "18 true swaps of 3 styles, 9 photos" in printed and "left out" not in printed
-    return read(out)
+    return read(out)[0]
 
 
 def overlap(a, b):
@@ -136,7 +116,7 @@ def test_the_region_is_where_the_garment_was_drawn(data):
 
 @pytest.mark.both_environments
 def test_the_truth_is_the_photo_in_the_other_color(folder, data):
-    for row, file in enumerate(data.files):
+    for row, file in enumerate(data.x_file):
         np.testing.assert_array_equal(data.x[row], read_picture(folder / file, 256, 192))
     i, j = data.triples.i, data.triples.j
     np.testing.assert_array_equal(data.triples.x_ij, data.x[j])
@@ -169,10 +149,10 @@ def test_shrunk_and_on_gray_ground(folder, data, tmp_path):
     """The whole photo, smaller, in the middle; the ground is the same in photo and truth."""
     ingest(folder, tmp_path / "o.h5", "--size", "256x192", "--ground", 200, "--shrink", 0.875)
     ingest(folder, tmp_path / "w.h5", "--size", "256x192", "--shrink", 0.875)
-    gray, white = read(tmp_path / "o.h5"), read(tmp_path / "w.h5")
+    gray, white = (read(tmp_path / name)[0] for name in ("o.h5", "w.h5"))
     high, wide = 224, 168
     inner = np.s_[16 : 16 + high, 12 : 12 + wide]
-    for row, file in enumerate(data.files):
+    for row, file in enumerate(data.x_file):
         np.testing.assert_array_equal(white.x[row][inner], read_picture(folder / file, high, wide))
         region = Image.fromarray(np.uint8(garment_region((row // 3 - 1) * 8)) * 255).resize((wide, high))
         frame = np.zeros((256, 192), bool)
@@ -232,13 +212,13 @@ def test_what_cannot_be_used_is_left_out_and_listed(folder, tmp_path):
     printed = ingest(src, tmp_path / "o.h5", "--size", "32x32")
     for line in (*LEFT_OUT, "tee-green.png: not an image", "out: links outside SRC"):
         assert f"left out {line}" in printed
-    assert "1 images are not" in printed and len(read(tmp_path / "o.h5").x) == 9 + 2  # two colors of "two"
+    assert "1 images are not" in printed and len(read(tmp_path / "o.h5")[0].x) == 9 + 2  # two colors of "two"
 
 
 def test_trousers_of_one_color_are_not_the_garment(tmp_path):
     save(tmp_path, tee_blue=photo(BLUE), tee_green=photo(GREEN), tee_red=photo(RED, trousers=(200, 180, 60)))
     ingest(tmp_path, tmp_path / "o.h5", "--size", "256x192")
-    made_of = read(tmp_path / "o.h5")
+    made_of, _ = read(tmp_path / "o.h5")
     assert all(overlap(mask > 127, garment_region()) > 0.96 for mask in made_of.mask)
     assert len(made_of.x) == 3 and {*zip(made_of.triples.i.tolist(), made_of.triples.j.tolist())} == {
         (0, 1),
@@ -250,18 +230,10 @@ def test_trousers_of_one_color_are_not_the_garment(tmp_path):
 
 
 def test_the_main_photo_of_each_color_wherever_it_lies(tmp_path):
-    names = [
-        "m/h/mh01-black_main_2.jpg",
-        "m/h/mh01-black_main.jpg",
-        "m/h/mh01-black_main_1.jpg",
-        "cache/a/m/h/mh01-black_main_1.jpg",
-        "m/h/mh01-gray_main_2.jpg",
-        "m/h/mh01-gray_main.jpg",
-        "w/t/wt01-red.jpg",
-        "w/t/wt01-red_main_1.jpg",
-        "a/crew_neck-rosé.webp",
-        "a/crew_neck-dark-blue.png",
-    ]
+    names = ["m/h/mh01-black_main_2.jpg", "m/h/mh01-black_main.jpg", "m/h/mh01-black_main_1.jpg",
+             "cache/a/m/h/mh01-black_main_1.jpg", "m/h/mh01-gray_main_2.jpg", "m/h/mh01-gray_main.jpg",
+             "w/t/wt01-red.jpg", "w/t/wt01-red_main_1.jpg", "a/crew_neck-rosé.webp",
+             "a/crew_neck-dark-blue.png"]  # fmt: skip
     others = ["w/t/wt01-red_alt1.jpg", "mh01-black_back.jpg", "ug01-bk-0.jpg", "mh01.jpg", "-red.jpg"]
     for name in names + others:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -286,7 +258,7 @@ def test_styles_take_turns():
 
 def test_one_prefix_and_few_swaps(folder, tmp_path):
     printed = ingest(folder, tmp_path / "o.h5", "--only", "mh, x", "--triples", 3, "--seed", 4)
-    part = read(tmp_path / "o.h5")
+    part, _ = read(tmp_path / "o.h5")
     assert "3 true swaps of 2 styles, 6 photos" in printed and len({*part.person[part.triples.i]}) == 2
     assert part.names["category"] == ["mh"] and not part.attributes["category"].any()
 
@@ -298,10 +270,9 @@ def test_provenance_and_bytes_know_neither_place_nor_time(folder, data, tmp_path
         ingest(folder, tmp_path / name / f"{name}.h5", "--ground", 210, "--seed", 3)
         contents.append((tmp_path / name / f"{name}.h5").read_bytes())
     assert contents[0] == contents[1] and str(tmp_path).encode() not in contents[0]
-    small = read(tmp_path / "a" / "a.h5")
+    small, about = read(tmp_path / "a" / "a.h5")
     for mask, other in zip(small.mask, data.mask):  # both sizes have one region
         assert overlap(mask > 127, other.reshape(128, 2, 96, 2).mean(axis=(1, 3)) > 127) > 0.97
-    about = small.provenance
     assert about["program"] == "data_prep recolors" and about["seed"] == 3
     assert about["articles"] == "cut from the photos, mirrored"
     assert about["arguments"] == {"size": [128, 96], "triples": 200, "only": [], "shrink": 1.0, "ground": 210}
