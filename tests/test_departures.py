@@ -22,14 +22,8 @@ DEPARTURES = {
     "no copies in G": ({"copies_g": "none"}, UNFIT, "G/encoder1.W"),
     "copies of y_j in G": ({"copies_g": "y_j"}, "layers/G/encoder2.norm", ""),
     "leaky ReLU": ({"activation": "leaky"}, "layers/G/encoder2.norm", ""),
-    "rectified skips": ({"skip_relu": True}, "layers/G/decoder2.norm", ""),
-    "a convolution at G's end": ({"g_output": "convolution"}, UNFIT, "G/widened.W"),
     "no copies in D": ({"copies_d": False}, UNFIT, "D/layer1.W"),
     "three layers of stride 2 in D": ({"d_widths": (8, 10, 12)}, UNFIT, "D/head.W"),
-    "a layer of stride 1 in D": ({"d_tail": 16}, UNFIT, "D/tail.W"),
-    "batch norm in D": ({"d_norm": "batch"}, "layers/D/layer2.norm", ""),
-    "blending in the second pass only": ({"blend": "second"}, "losses/adv_D_fake", ""),
-    "blending in the first pass only": ({"blend": "first"}, "losses/L_cyc", ""),
     "no L_id": ({"gamma_i": 0.0}, "losses/loss_G", ""),
 }
 

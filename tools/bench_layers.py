@@ -20,7 +20,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cagan_theano.backends import lowering, native
-from cagan_theano.benchmarks.benchmark import machine
+from cagan_theano.benchmarks.benchmark import describe_machine
 from cagan_theano.benchmarks.contenders import matmul, timed
 from cagan_theano.config import Config
 from cagan_theano.io.command import Command, main
@@ -167,10 +167,10 @@ def command(size, batch, repeats, every_way, as_json):
         rows.append(about | measure(layer, operation, batch, repeats, every_way))
     peak = matmul("ours", "cpu")
     if as_json:
-        about = {"about": machine("cpu"), "size": size, "batch": batch, "matmul": peak, "rows": rows}
+        about = {"about": describe_machine("cpu"), "size": size, "batch": batch, "matmul": peak, "rows": rows}
         click.echo(json.dumps(about, indent=1))
     else:
-        click.echo(f"{machine('cpu')}; batch {batch}; matrix product: {peak:.0f} GFLOP/s\n")
+        click.echo(f"{describe_machine('cpu')}; batch {batch}; matrix product: {peak:.0f} GFLOP/s\n")
         click.echo(table(rows, peak))
 
 

@@ -36,15 +36,6 @@ def losses(kind: str, device: str, case: Case, checkpoint, steps: int) -> np.nda
         return np.array([worker.numbers, *later])
 
 
-def check_visible() -> None:
-    """Raise ValueError unless jax finds a GPU."""
-    import jax
-
-    from cagan_theano.backends.devices import choose
-
-    choose(jax, "gpu", 1)
-
-
 @click.command(cls=Command)
 @size_option
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Batch size.")
@@ -57,7 +48,11 @@ def command(size, batch, steps, checkpoint):
 
     Fails if they differ much more than those of two sets of kernels on the CPU.
     """
-    check_visible()
+    import jax
+
+    from cagan_theano.backends.devices import choose
+
+    choose(jax, "gpu", 1)  # raises ValueError if jax finds none
     case = Case("step", *size, batch)
     cpu, xla = (losses(kind, "cpu", case, checkpoint, steps) for kind in (OURS, XLA))
     control = yardstick(cpu, xla)

@@ -4,15 +4,17 @@
 
 KIND: ours, torch or onnx, with settings after a colon: ours:precision=bfloat16, ours:reference=1,
 ours:devices=2, torch:compiled=default,channels_last=1.  JSON: checkpoint, height, width, batch, task
-("step" or "swap"), device, and pairs, the photos in memory (default: twice the batch).  The process
+("step" or "swap") and device.  The process
 answers "run N" with the seconds of N runs, "numbers N" with the outputs of N runs, "matmul" with the
 GFLOP/s of a large matrix product, "memory" with its peak in bytes; each answer is a line of JSON.
 """
 
+import dataclasses
 import json
 import resource
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +30,7 @@ class Inputs:
 
     def __init__(self, case: dict):
         checkpoint = load_checkpoint(case["checkpoint"])
+        checkpoint = dataclasses.replace(checkpoint, G=checkpoint.swapping_G())
         self.config = checkpoint.config.without_ours().replace(
             height=case["height"],
             width=case["width"],
@@ -39,7 +42,7 @@ class Inputs:
         )
         self.checkpoint, self.device, n = checkpoint, case["device"], case["batch"]
         rng = np.random.default_rng(0)
-        shape = (max(2 * n, case.get("pairs", 0)), case["height"], case["width"], 3)
+        shape = (2 * n, case["height"], case["width"], 3)
         self.x, self.y = empty_pictures(shape), empty_pictures(shape)
         for pictures in (self.x, self.y):
             pictures[:] = rng.integers(0, 256, shape, dtype=np.uint8)
@@ -56,37 +59,29 @@ def ours(inputs: Inputs, task: str, settings: dict):
     """A function without arguments that performs the task with this package and returns its outputs."""
     from cagan_theano.backends import choose_backend
     from cagan_theano.method.minibatch import Indices, PhotoArrays
-    from cagan_theano.method.updates import set_values, swap_function
-    from cagan_theano.network.networks import build_networks, check_weights
+    from cagan_theano.method.updates import swap_function
+    from cagan_theano.model import load_generator
     from cagan_theano.training.engine import Engine
 
     name = settings.pop("backend", "jax")
     settings = {key: int(v) if v.isdecimal() else v for key, v in settings.items()}
     backend = choose_backend(name, inputs.device, **settings)
-    check_weights(inputs.config, G=inputs.checkpoint.G, D=inputs.checkpoint.D)
     if task == "swap":
-        G = build_networks(inputs.config).G
-        set_values(G.params, inputs.checkpoint.G, backend)
-        function = swap_function(G, inputs.config, backend)
-        if name == "jax" and inputs.device == "gpu":
-            return on_device(function, inputs)
+        function: Any = swap_function(load_generator(inputs.checkpoint, backend), inputs.config, backend)
         pictures = inputs.pictures()
+        if name == "jax" and inputs.device == "gpu":  # images that are on the GPU; results stay there
+            import jax
+
+            cells = [cell.storage[0] for cell in function.input_storage[3:]]
+            placed = [jax.device_put(picture) for picture in pictures]
+            return lambda: jax.block_until_ready(function.vm.jit_fn(*placed, *cells)[2])
         return lambda: np.asarray(function(*pictures)[2])
     photos = PhotoArrays(inputs.x, inputs.y, None, garment=np.arange(len(inputs.x), dtype=np.int32))
     trainer = Engine(inputs.config, photos, backend)
     trainer.load(inputs.checkpoint.G, inputs.checkpoint.D)
     zeros = np.zeros_like(inputs.i)
-    rows = Indices(inputs.i, inputs.j, inputs.j, zeros, zeros, zeros)
+    rows: Any = Indices(inputs.i, inputs.j, inputs.j, zeros, zeros, zeros)
     return lambda: np.array(list(trainer.functions.update(rows).values()))
-
-
-def on_device(function, inputs):
-    """The swap of images that are already on the GPU; results stay there."""
-    import jax
-
-    cells = [cell.storage[0] for cell in function.input_storage[3:]]
-    pictures = [jax.device_put(picture) for picture in inputs.pictures()]
-    return lambda: jax.block_until_ready(function.vm.jit_fn(*pictures, *cells)[2])
 
 
 def torch(inputs: Inputs, task: str, settings: dict):
@@ -198,19 +193,6 @@ def memory(kind: str, device: str) -> int:
     return 0
 
 
-def serve(kind: str, run, device: str, lines, say) -> None:
-    """Answer each line until the end of input."""
-    answers = {
-        "run": lambda n: [timed(run) for _ in range(n)],
-        "numbers": lambda n: [np.asarray(run(), np.float64).ravel()[:4096].tolist() for _ in range(n)],
-        "matmul": lambda n: matmul(kind, device),
-        "memory": lambda n: memory(kind, device),
-    }
-    for line in lines:
-        command, count = (*line.split(), "1")[:2]
-        say(answers[command](int(count)))
-
-
 def parse(kind: str) -> tuple[str, dict]:
     """Name and settings of a KIND."""
     name, _, rest = kind.partition(":")
@@ -219,15 +201,15 @@ def parse(kind: str) -> tuple[str, dict]:
     return name, dict(part.partition("=")[::2] for part in rest.split(",") if part)
 
 
-def main(kind: str, case: str) -> int:
-    """Build the contender, report the time of the first run, serve; returns the exit code."""
+def main(kind: str, text: str) -> int:
+    """Build the contender, report the time of the first run, answer each line; returns the exit code."""
     out = sys.stdout
     sys.stdout = sys.stderr  # only answers may go to the parent process
 
     def say(answer):
         print(json.dumps(answer), file=out, flush=True)
 
-    start, case = time.perf_counter(), json.loads(case)
+    start, case = time.perf_counter(), json.loads(text)
     try:
         name, settings = parse(kind)
         run = KINDS[name](Inputs(case), case["task"], settings)
@@ -236,7 +218,15 @@ def main(kind: str, case: str) -> int:
         say({"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"})
         return 1
     say({"first": time.perf_counter() - start, "numbers": first.ravel()[:200_000].tolist()})
-    serve(name, run, case["device"], sys.stdin, say)
+    answers = {
+        "run": lambda n: [timed(run) for _ in range(n)],
+        "numbers": lambda n: [np.asarray(run(), np.float64).ravel()[:4096].tolist() for _ in range(n)],
+        "matmul": lambda n: matmul(name, case["device"]),
+        "memory": lambda n: memory(name, case["device"]),
+    }
+    for line in sys.stdin:
+        command, count = (*line.split(), "1")[:2]
+        say(answers[command](int(count)))
     return 0
 
 

@@ -46,8 +46,8 @@ class Graph:
         self.constants[name] = np.ascontiguousarray(value, np.float32)
         return name
 
-    def linear(self, layer, h, transposed=False, bias=False, stride=2, of=""):
-        """Add a layer's convolution or stride-2 deconvolution, with its bias; stride 1 keeps the size.
+    def linear(self, layer, h, transposed=False, bias=False, of=""):
+        """Add a layer's stride-2 convolution or deconvolution, with its bias.
 
         of: distinguishes the names of a layer that is added more than once.
         """
@@ -56,8 +56,7 @@ class Graph:
         if bias:
             inputs.append(self.constant(f"{layer}.b", self.weights[f"{layer}.b"]))
         pad = (kernel - 1) // 2
-        end = pad if stride == 2 else kernel - 1 - pad
-        settings = dict(strides=[stride] * 2, pads=[pad, pad, end, end], kernel_shape=[kernel, kernel])
+        settings = dict(strides=[2, 2], pads=[pad] * 4, kernel_shape=[kernel, kernel])
         if transposed:
             settings["output_padding"] = [2 + 2 * pad - kernel] * 2
         kind = "ConvTranspose" if transposed else "Conv"
@@ -80,10 +79,6 @@ class Graph:
         self.constants[name] = np.array(value, np.int64)
         return name
 
-    def tensors(self):
-        """The constants as ONNX tensors."""
-        return [self.onnx.numpy_helper.from_array(value, name) for name, value in self.constants.items()]
-
 
 def generator_graph(config: Config, weights: dict) -> Graph:
     """The graph of G (section 2.3, Figure 3), as in `cagan_theano.network.generator`."""
@@ -104,20 +99,14 @@ def generator_graph(config: Config, weights: dict) -> Graph:
     for n in range(1, len(config.g_widths)):
         layer, channels = f"decoder{n}", config.g_widths[-n - 1]
         h = graph.norm(layer, graph.linear(layer, h, transposed=True), channels, config.norm_epsilon)
-        h, skip = graph.add("Relu", h), skips.pop()
-        if config.g_output == "deconvolution" or skips:
-            h = graph.add("Concat", h, graph.add("Relu", skip) if config.skip_relu else skip, axis=1)
-    finish(graph, config, output_layer(graph, config, h))
+        h = graph.add("Concat", graph.add("Relu", h), skips.pop(), axis=1)
+    output = graph.linear("output", h, transposed=True, bias=True)
+    matting(graph, config, graph.channels(output, 0, 1))
+    graph.add("Tanh", graph.channels(output, 1, 4), name="x_tilde_ij")
+    rest = graph.add("Sub", graph.constant("one", 1), "alpha")
+    parts = graph.add("Mul", "alpha", "x_tilde_ij"), graph.add("Mul", rest, "x_i")
+    graph.add("Add", *parts, name="x_ij")
     return graph
-
-
-def output_layer(graph, config, h):
-    """G's 4 output channels: a deconvolution, or one to 32 channels and a convolution of stride 1."""
-    if config.g_output == "deconvolution":
-        return graph.linear("output", h, transposed=True, bias=True)
-    channels = graph.weights["widened.W"].shape[1]
-    h = graph.norm("widened", graph.linear("widened", h, transposed=True), channels, config.norm_epsilon)
-    return graph.linear("output", graph.add("Relu", h), bias=True, stride=1)
 
 
 def encoder_layer(graph, config, layer, h, pair, code):
@@ -127,38 +116,34 @@ def encoder_layer(graph, config, layer, h, pair, code):
     if not first:
         channels = len(graph.weights[f"{layer}.W"])
         h = graph.norm(layer, h, channels, config.norm_epsilon)
-        h = h if code is None else conditioned(graph, layer, h, code, channels)
-    h = activated(graph, config, h)
+        if code is not None:  # (1 + gain) h + shift, both linear in the articles' code
+            W = graph.constant(f"{layer}.code", graph.weights[f"{layer}.code"][:, :, None, None])
+            linear = graph.add("Conv", code, W, kernel_shape=[1, 1], name=f"{layer}.conditions")
+            gain, shift = graph.channels(linear, 0, channels), graph.channels(linear, channels, 2 * channels)
+            h = graph.add("Add", graph.add("Add", h, graph.add("Mul", gain, h)), shift)
+    h = activate(graph, config, h)
     return graph.add("Concat", h, pair, axis=1) if pair else h
 
 
-def activated(graph, config, h):
+def activate(graph, config, h):
     """The hidden activation of the encoder."""
     return graph.add("Relu", h) if config.activation == "relu" else graph.add("LeakyRelu", h, alpha=0.2)
 
 
-def conditioned(graph, layer, h, code, channels):
-    """(1 + gain) h + shift, both linear in the articles' code."""
-    W = graph.constant(f"{layer}.code", graph.weights[f"{layer}.code"][:, :, None, None])
-    linear = graph.add("Conv", code, W, kernel_shape=[1, 1], name=f"{layer}.conditions")
-    gain, shift = graph.channels(linear, 0, channels), graph.channels(linear, channels, 2 * channels)
-    return graph.add("Add", graph.add("Add", h, graph.add("Mul", gain, h)), shift)
-
-
 def article_code(graph, config):
-    """The codes of y_i and y_j, side by side: [N, 2 M, 1, 1]; None if the configuration has none."""
+    """The codes of y_i and y_j, side by side: [N, 2 M, 1, 1]; None if the configuration has none.
+
+    Each is the mean over H and W of layers of stride 2 on an article.
+    """
     if not config.article_code:
         return None
-    codes = [article(graph, config, name) for name in ("y_i", "y_j")]
+    codes = []
+    for h in ("y_i", "y_j"):
+        y = h
+        for n in range(1, len(config.code_widths) + 1):
+            h = activate(graph, config, graph.linear(f"article{n}", h, bias=True, of=f".{y}"))
+        codes.append(graph.add("GlobalAveragePool", h))
     return graph.add("Concat", *codes, axis=1)
-
-
-def article(graph, config, y):
-    """The code of one article: layers of stride 2, then the mean over H and W."""
-    h = y
-    for n in range(1, len(config.code_widths) + 1):
-        h = activated(graph, config, graph.linear(f"article{n}", h, bias=True, of=f".{y}"))
-    return graph.add("GlobalAveragePool", h)
 
 
 def textures(graph, y):
@@ -180,15 +165,6 @@ def textures(graph, y):
             maps[-1] = graph.add("ConvTranspose", maps[-1], block, group=gabor.ORIENTATIONS,
                                  kernel_shape=[2, 2], strides=[2, 2])  # fmt: skip
     return graph.add("Concat", *maps, axis=1)
-
-
-def finish(graph, config, output):
-    """alpha, x_tilde_ij and x_ij = alpha x_tilde_ij + (1 - alpha) x_i."""
-    matting(graph, config, graph.channels(output, 0, 1))
-    graph.add("Tanh", graph.channels(output, 1, 4), name="x_tilde_ij")
-    rest = graph.add("Sub", graph.constant("one", 1), "alpha")
-    parts = graph.add("Mul", "alpha", "x_tilde_ij"), graph.add("Mul", rest, "x_i")
-    graph.add("Add", *parts, name="x_ij")
 
 
 def matting(graph, config, logit):
@@ -213,14 +189,18 @@ def generator_model(checkpoint: Checkpoint):
         graph = generator_graph(config, checkpoint.swapping_G())
     except KeyError as error:
         raise ValueError(f"the weights of G lack {error}; they belong to another configuration") from error
+
+    def describe(name):
+        """Type of an input or output: float32 [N, C, H, W], with one channel for alpha and m_i."""
+        shape = ["N", 1 if name in ("alpha", "m_i") else 3, "H", "W"]
+        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+
     names = ["x_i", "y_i", "y_j"] + ["m_i"] * config.takes_mask
+    outputs = ["alpha", "x_tilde_ij", "x_ij"]
+    tensors = [onnx.numpy_helper.from_array(value, name) for name, value in graph.constants.items()]
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
-            graph.nodes,
-            "G",
-            [value(onnx, name) for name in names],
-            [value(onnx, name) for name in ("alpha", "x_tilde_ij", "x_ij")],
-            graph.tensors(),
+            graph.nodes, "G", list(map(describe, names)), list(map(describe, outputs)), tensors
         ),
         producer_name="cagan_theano",
         ir_version=IR_VERSION,
@@ -237,13 +217,6 @@ def generator_model(checkpoint: Checkpoint):
     )
     onnx.checker.check_model(model, full_check=True)
     return model
-
-
-def value(onnx, name):
-    """Type of an input or output: float32 [N, C, H, W], with one channel for alpha and m_i."""
-    channels = 1 if name in ("alpha", "m_i") else 3
-    shape = ["N", channels, "H", "W"]
-    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
 
 
 def run(model, inputs: dict) -> dict:

@@ -24,7 +24,6 @@ from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import COPIED_CHANNELS, Config
 from cagan_theano.network import gabor
 
-WIDENED = 32  # channels before the last layer of g_output="convolution"
 HEAD_KERNEL = {3: 3, 5: 1, 4: 4}  # kernel of D -> kernel of its head: 63x63, 61x61, 94x94 pixels
 
 
@@ -37,29 +36,17 @@ class Generated(NamedTuple):
 
 
 class Layer(nn.Module):
-    """Convolution or transposed convolution with a bias or a norm; parameters W, b, gain, shift.
+    """Convolution or transposed convolution with a bias or an instance norm; parameters W, b, gain, shift.
 
     W: [K, C, kernel, kernel], transposed [C, K, kernel, kernel].  Stride 2 halves H and W
-    (transposed: doubles them), stride 1 keeps them, but an even kernel cuts off one pixel unless same.
-    norm: False, True (instance) or "batch", with the minibatch's own statistics.  Section 3.1.
+    (transposed: doubles them), stride 1 keeps them, but an even kernel cuts off one pixel.
+    Section 3.1.
     coded: numbers in the articles' code from which a gain and a shift are taken after the norm.
     """
 
-    def __init__(
-        self,
-        config,
-        in_channels,
-        channels,
-        kernel,
-        stride=2,
-        transposed=False,
-        norm=True,
-        same=False,
-        coded=0,
-    ):
+    def __init__(self, config, in_channels, channels, kernel, stride=2, transposed=False, norm=True, coded=0):
         super().__init__()
         self.stride, self.transposed, self.padding = stride, transposed, (kernel - 1) // 2
-        self.batch, self.extra = norm == "batch", (1 - kernel % 2) * same
         self.channels, self.epsilon = channels, config.norm_epsilon if norm else None
         ends = (in_channels, channels) if transposed else (channels, in_channels)
         self.tied = transposed and config.phases == "tied"
@@ -75,31 +62,25 @@ class Layer(nn.Module):
 
     def forward(self, h):
         """[N, C, H, W] -> [N, K, H', W'], before the code and the activation."""
-        h = self.convolve(h)
+        if self.transposed:
+            W = self.W
+            if self.tied:  # the full convolution of each kernel with a 2x2 box
+                W = 2 * F.avg_pool2d(F.pad(W, (1,) * 4), 2, stride=1)
+            extra = 2 + 2 * self.padding - W.shape[-1]  # so that H and W double
+            h = F.conv_transpose2d(h, W, self.b, self.stride, self.padding, extra)
+        else:
+            h = F.conv2d(h, self.W, self.b, self.stride, self.padding)
         if self.epsilon is None:
             return h
-        if self.batch:
-            return F.batch_norm(h, None, None, self.gain, self.shift, training=True, eps=self.epsilon)
         # one group per channel is instance norm, with PyTorch's fastest kernel for it on a CPU
         return F.group_norm(h, self.channels, self.gain, self.shift, self.epsilon)
 
-    def conditioned(self, h, code):
+    def condition(self, h, code):
         """The output of `forward` with the gain and shift of a code [N, coded], if the layer takes one."""
         if self.code is None:
             return h
         gain, shift = F.linear(code, self.code)[..., None, None].chunk(2, 1)
         return h + gain * h + shift
-
-    def convolve(self, h):
-        """The convolution or transposed convolution, with bias."""
-        if not self.transposed:
-            h = F.pad(h, (0, self.extra) * 2) if self.extra else h
-            return F.conv2d(h, self.W, self.b, self.stride, self.padding)
-        W = self.W
-        if self.tied:  # the full convolution of each kernel with a 2x2 box
-            W = 2 * F.avg_pool2d(F.pad(W, (1,) * 4), 2, stride=1)
-        extra = 2 + 2 * self.padding - W.shape[-1]  # so that H and W double
-        return F.conv_transpose2d(h, W, self.b, self.stride, self.padding, extra)
 
 
 def encoder_layers(config, in_channels, widths, kernel, copied, norm=True, coded=0):
@@ -123,7 +104,7 @@ def encode(layers, h, pair, activation, code=None):
     """Outputs of stride-2 layers on h, each with copies of `pair` [N, 6, H, W] unless None."""
     boxes = []
     for layer in layers:
-        h = activation(layer.conditioned(layer(h), code))
+        h = activation(layer.condition(layer(h), code))
         if pair is not None:
             pair = F.avg_pool2d(pair, 2)
             h = torch.cat([h, pair], 1)
@@ -157,7 +138,7 @@ def descriptors(y):
     return torch.cat(maps, 1)
 
 
-def described(config, x, *articles):
+def describe(config, x, *articles):
     """x and articles as the channels of a network's first layer, with their descriptors if configured."""
     textures = map(descriptors, articles) if config.texture_input else ()
     return torch.cat([x, *articles, *textures], 1)
@@ -179,12 +160,7 @@ class Generator(nn.Module):
             channels = width + skip
         self.encoder = named(self, "encoder", encoder)
         self.decoder = named(self, "decoder", decoder)
-        self.widened = None
-        if config.g_output == "convolution":  # the last decoder layer then has no skip
-            self.widened = Layer(config, channels - boxes[0], WIDENED, kernel, transposed=True)
-            self.output = Layer(config, WIDENED, 4, kernel, stride=1, norm=False, same=True)
-        else:
-            self.output = Layer(config, channels, 4, kernel, transposed=True, norm=False)
+        self.output = Layer(config, channels, 4, kernel, transposed=True, norm=False)
         self.articles = article_layers(self, config, kernel)
         self.activation = activation_of(config)
 
@@ -193,12 +169,10 @@ class Generator(nn.Module):
         worn = {"y_i": y_i, "y_j": y_j, "none": None}[self.config.copies_g]
         pair = None if worn is None else torch.cat([x_i, worn], 1)
         code = code_of(self.articles, (y_i, y_j), self.activation)
-        *skips, h = encode(self.encoder, described(self.config, x_i, y_i, y_j), pair, self.activation, code)
-        for n, layer in enumerate(self.decoder):
-            h, skip = F.relu(layer(h)), skips.pop()
-            if self.widened is None or n + 1 < len(self.decoder):
-                h = torch.cat([h, F.relu(skip) if self.config.skip_relu else skip], 1)
-        return self.output(h if self.widened is None else F.relu(self.widened(h)))
+        *skips, h = encode(self.encoder, describe(self.config, x_i, y_i, y_j), pair, self.activation, code)
+        for layer in self.decoder:
+            h = torch.cat([F.relu(layer(h)), skips.pop()], 1)
+        return self.output(h)
 
     def forward(self, x_i, y_i, y_j, m_i=None) -> Generated:
         """Swap y_i for y_j on x_i, all [N, 3, H, W] in [-1, 1]; m_i [N, 1, H, W] in [0, 1]."""
@@ -214,16 +188,11 @@ class Discriminator(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.config, kernel = config, config.d_kernel
-        norm = config.d_norm if config.d_norm == "batch" else True
         coded = config.article_code
         inputs = 6 + gabor.DESCRIPTORS * config.texture_input
-        layers, boxes = encoder_layers(config, inputs, config.d_widths, kernel, config.copies_d, norm, coded)
+        layers, boxes = encoder_layers(config, inputs, config.d_widths, kernel, config.copies_d, coded=coded)
         self.layers = named(self, "layer", layers)
-        channels = config.d_tail or boxes[-1]
-        self.tail = None
-        if config.d_tail:
-            self.tail = Layer(config, boxes[-1], channels, kernel, stride=1, norm=norm, coded=coded)
-        self.head = Layer(config, channels, 1, HEAD_KERNEL[kernel], config.d_head_stride, norm=False)
+        self.head = Layer(config, boxes[-1], 1, HEAD_KERNEL[kernel], config.d_head_stride, norm=False)
         self.articles = article_layers(self, config, kernel)
         self.activation = activation_of(config)
 
@@ -231,10 +200,7 @@ class Discriminator(nn.Module):
         """Logits of human photos x and articles y, both [N, 3, H, W] in [-1, 1]."""
         copied = torch.cat([x, y], 1) if self.config.copies_d else None
         code = code_of(self.articles, (y,), self.activation)
-        h = encode(self.layers, described(self.config, x, y), copied, self.activation, code)[-1]
-        if self.tail is not None:
-            h = self.activation(self.tail.conditioned(self.tail(h), code))
-        return self.head(h)
+        return self.head(encode(self.layers, describe(self.config, x, y), copied, self.activation, code)[-1])
 
 
 def named(module, prefix, layers):
@@ -264,69 +230,39 @@ def reduce_patches(values, config):
     return values.sum((1, 2, 3)).mean() if config.field == "sum" else values.mean()
 
 
-def negative_term(logits, config):
-    """The term that D maximizes on a negative pair: log(1 - D), or 1 - log D as Eq. 2 is written."""
-    literal = config.adversarial == "literal"
-    return 1 - F.logsigmoid(logits) if literal else F.logsigmoid(-logits)
+def losses_of_D(D, x_i, x_ij, y_i, y_j, y_k):
+    """The terms of D's loss and loss_D, their sum; D takes its inputs as one batch.
 
-
-def discriminator_terms(D, x_i, x_ij, y_i, y_j, y_k):
-    """The terms (real, fake, mismatch), whose sum is D's loss; D takes its inputs as one batch.
-
-    With batch norm, it takes them one after another, each with statistics of its own.
+    D maximizes log(1 - D) on a negative pair, or 1 - log D as Eq. 2 is written.
     """
     config = D.config
-    if config.d_norm == "batch":
-        real, fake, mismatch = D(x_i, y_i), D(x_ij, y_j), D(x_i, y_k)
-    else:
-        logits = D(torch.cat([x_i, x_ij, x_i]), torch.cat([y_i, y_j, y_k]))
-        real, fake, mismatch = logits.chunk(3)
-    return (
-        -reduce_patches(F.logsigmoid(real), config),
-        -reduce_patches(negative_term(fake, config), config),
-        -reduce_patches(negative_term(mismatch, config), config),
-    )
+    real, fake, mismatch = D(torch.cat([x_i, x_ij, x_i]), torch.cat([y_i, y_j, y_k])).chunk(3)
+
+    def negative(logits):
+        literal = config.adversarial == "literal"
+        return -reduce_patches(1 - F.logsigmoid(logits) if literal else F.logsigmoid(-logits), config)
+
+    losses = {
+        "adv_D_real": -reduce_patches(F.logsigmoid(real), config),
+        "adv_D_fake": negative(fake),
+        "adv_D_mismatch": negative(mismatch),
+    }
+    return losses | {"loss_D": sum(losses.values())}
 
 
-def adversarial_loss(fake, config):
-    """L_cGAN, which G minimizes: -log D, or 1 - log D as Eq. 2 is written."""
-    log_d = F.logsigmoid(fake)
-    return reduce_patches(1 - log_d if config.adversarial == "literal" else -log_d, config)
-
-
-def identity_loss(alpha, config):
-    """L_id: mean absolute alpha or its total variation."""
+def losses_of_G(G, D, generated, x_i, y_i, y_j, m_i=None):
+    """The terms of Eq. 1 for the output of G on x_i, y_i, y_j, and loss_G, their weighted sum."""
+    config, alpha = G.config, generated.alpha
+    cycled = G(generated.x_ij, y_j, y_i, m_i).x_ij
+    log_d = F.logsigmoid(D(generated.x_ij, y_j))
+    adv_G = reduce_patches(1 - log_d if config.adversarial == "literal" else -log_d, config)
     if config.alpha_norm == "l1":
-        return alpha.abs().mean()
-    return alpha.diff(dim=2).abs().mean() + alpha.diff(dim=3).abs().mean()
-
-
-def cycle_loss(x_i, cycled, config):
-    """L_cyc: mean absolute or mean squared difference."""
-    return F.mse_loss(cycled, x_i) if config.cycle_norm == "l2" else F.l1_loss(cycled, x_i)
-
-
-def blended(generated, swap, config):
-    """The image that training uses of the "first" swap or of the "second", the one back."""
-    return generated.x_ij if config.blend in ("both", swap) else generated.x_tilde_ij
-
-
-def generator_terms(G, D, generated, x_i, y_i, y_j, m_i=None):
-    """The terms adv_G, L_id, L_cyc of Eq. 1 for the output of G on x_i, y_i, y_j."""
-    config = G.config
-    x_ij = blended(generated, "first", config)
-    back = G(x_ij, y_j, y_i, m_i)
-    return (
-        adversarial_loss(D(x_ij, y_j), config),
-        identity_loss(generated.alpha, config),
-        cycle_loss(x_i, blended(back, "second", config), config),
-    )
-
-
-def loss_of_G(terms, config):
-    """Eq. 1: adv_G + gamma_i L_id + gamma_c L_cyc."""
-    adversarial, identity, cycle = terms
-    return adversarial + config.gamma_i * identity + config.gamma_c * cycle
+        L_id = alpha.abs().mean()
+    else:  # total variation
+        L_id = alpha.diff(dim=2).abs().mean() + alpha.diff(dim=3).abs().mean()
+    L_cyc = F.mse_loss(cycled, x_i) if config.cycle_norm == "l2" else F.l1_loss(cycled, x_i)
+    loss_G = adv_G + config.gamma_i * L_id + config.gamma_c * L_cyc
+    return {"adv_G": adv_G, "L_id": L_id, "L_cyc": L_cyc, "loss_G": loss_G}
 
 
 # --- updates -----------------------------------------------------------------
@@ -380,8 +316,8 @@ class Trainer:
         self.steps = dict.fromkeys(networks._fields, 0)
         whole = (lambda f: f) if compiled is None else lambda f: torch.compile(f, mode=compiled)
         self.generate = whole(self.G)
-        self.terms_D = whole(lambda *a: discriminator_terms(self.D, *a))
-        self.terms_G = whole(lambda *a: generator_terms(self.G, self.D, *a))
+        self.losses_of_D = whole(lambda *a: losses_of_D(self.D, *a))
+        self.losses_of_G = whole(lambda *a: losses_of_G(self.G, self.D, *a))
 
     def step(self, x_i, y_i, y_j, y_k=None, m_i=None) -> dict:
         """Update D, then G with the new D, on one minibatch; x_ij is generated once for both.
@@ -390,36 +326,13 @@ class Trainer:
         Returns the losses before the updates: name -> scalar tensor on the device.
         """
         generated = self.generate(x_i, y_i, y_j, m_i)
-        losses = self._update_D(generated, x_i, y_i, y_j, y_k)
-        return losses | self._update_G(generated, x_i, y_i, y_j, m_i)
-
-    def update_D(self, x_i, y_i, y_j, y_k=None, m_i=None) -> dict:
-        """Update only D; arguments and result as in `step`."""
-        with torch.no_grad():
-            generated = self.generate(x_i, y_i, y_j, m_i)
-        return self._update_D(generated, x_i, y_i, y_j, y_k)
-
-    def update_G(self, x_i, y_i, y_j, m_i=None) -> dict:
-        """Update only G; arguments and result as in `step`."""
-        generated = self.generate(x_i, y_i, y_j, m_i)
-        return self._update_G(generated, x_i, y_i, y_j, m_i)
-
-    def _update_D(self, generated, x_i, y_i, y_j, y_k):
-        y_k = y_j if y_k is None else y_k
-        terms = self.terms_D(x_i, blended(generated, "first", self.config).detach(), y_i, y_j, y_k)
-        loss = sum(terms)
-        self._descend("D", loss)
-        names = ("loss_D", "adv_D_real", "adv_D_fake", "adv_D_mismatch")
-        return {name: term.detach() for name, term in zip(names, (loss, *terms))}
-
-    def _update_G(self, generated, x_i, y_i, y_j, m_i):
+        losses = self.losses_of_D(x_i, generated.x_ij.detach(), y_i, y_j, y_j if y_k is None else y_k)
+        self._descend("D", losses["loss_D"])
         self.D.requires_grad_(False)  # D's gradients would be discarded
-        terms = self.terms_G(generated, x_i, y_i, y_j, m_i)
-        loss = loss_of_G(terms, self.config)
-        self._descend("G", loss)
+        losses |= self.losses_of_G(generated, x_i, y_i, y_j, m_i)
+        self._descend("G", losses["loss_G"])
         self.D.requires_grad_(True)
-        names = ("loss_G", "adv_G", "L_id", "L_cyc")
-        return {name: term.detach() for name, term in zip(names, (loss, *terms))}
+        return {name: loss.detach() for name, loss in losses.items()}
 
     def _descend(self, name, loss):
         """One step of a network's optimizer on a loss."""
@@ -502,15 +415,11 @@ def weights_of(network) -> dict:
     }
 
 
-def checkpoint_of(networks, step=0, metadata=None) -> Checkpoint:
+def checkpoint_of(networks, step=0) -> Checkpoint:
     """A `Checkpoint` for `cagan_theano.save_checkpoint`, with weights only."""
-    return Checkpoint(
-        networks[0].config,
-        step,
-        weights_of(networks[0]),
-        weights_of(networks[1]),
-        metadata={"program": "cagan_theano.interop.pytorch_network", **(metadata or {})},
-    )
+    G, D = networks
+    about = {"program": "cagan_theano.interop.pytorch_network"}
+    return Checkpoint(G.config, step, weights_of(G), weights_of(D), metadata=about)
 
 
 # --- golden vectors ----------------------------------------------------------
@@ -571,12 +480,8 @@ class Adapter:
         G, D = self.networks
         x_i, y_i, y_j, y_k, m_i = self._tensors(x_i, y_i, y_j, y_j if y_k is None else y_k, m_i)
         generated = G(x_i, y_i, y_j, m_i)
-        x_ij = blended(generated, "first", G.config).detach()
-        D_terms = discriminator_terms(D, x_i, x_ij, y_i, y_j, y_k)
-        G_terms = generator_terms(G, D, generated, x_i, y_i, y_j, m_i)
-        names = ("adv_D_real", "adv_D_fake", "adv_D_mismatch", "adv_G", "L_id", "L_cyc")
-        terms = dict(zip(names, (*D_terms, *G_terms)))
-        return terms | {"loss_D": sum(D_terms), "loss_G": loss_of_G(G_terms, G.config)}
+        losses = losses_of_D(D, x_i, generated.x_ij.detach(), y_i, y_j, y_k)
+        return losses | losses_of_G(G, D, generated, x_i, y_i, y_j, m_i)
 
     def _watch(self, network, *arrays):
         """Run G or D: (layer outputs by their names in the golden vectors, result).
