@@ -16,9 +16,8 @@ D_LAYERS = (4, 3, 5)  # stride-2 layers of D; 4 in Figure 3
 COPIED_CHANNELS = 6  # section 3.1: "the last 6 channels of any intermediate layer"
 OURS = "not the paper's; ours: "  # prefix of the source of options that we add, all off by default
 SECTION_4 = OURS + "after section 4"
-OTHERS = OURS + "as in re-implementations, "  # of options that presets need, see docs/reimplementations.md
 AVERAGE = "average"  # prefix of moving averages among a checkpoint's optimizer arrays
-NETWORKS = ("d_tail", "d_norm", "g_output", "skip_relu", "article_code", "texture_input")
+NETWORKS = ("article_code", "texture_input")
 """Our options that change G or D."""
 TRUTHS = ("gamma_truth", "gamma_region", "gamma_detail")  # weights that need true swaps
 
@@ -33,6 +32,18 @@ BEFORE = {
     "weight_decay": 0.0,
 }
 """What a stored configuration means by having no such field, where the default is or may become another."""
+
+RETIRED = {
+    "d_tail": 0,
+    "d_norm": "instance",
+    "g_output": "deconvolution",
+    "skip_relu": False,
+    "mirror": "together",
+    "crop_margin": 0.0,
+    "d_noise": 0.0,
+    "blend": "both",
+}
+"""Options of version 1.0 that are gone, with the values that did nothing."""
 
 
 def option(default: Any, help: str, source: str, choices: tuple = ()) -> Any:
@@ -71,7 +82,7 @@ class Config:
         3,
         "kernel size of D's layers: 3 with a 3x3 head sees 63x63 pixels, 5 with a 1x1 head 61x61, 4 with "
         "a 4x4 head 94x94",
-        "section 3.1: 63x63, which only 3 gives; 4: re-implementations",
+        "section 3.1: 63x63, which only 3 gives",
         (3, 5, 4),
     )
     d_head_stride: int = option(
@@ -80,29 +91,6 @@ class Config:
         "section 3.1: D uses convolutions with stride 2; our choice because Figure 3 draws a field of logits "
         "behind four layers",
         (1, 2),
-    )
-    d_tail: int = option(
-        0,
-        "channels of a further layer of D before the head, with stride 1 and without copies; 0: none",
-        OTHERS + "where D has 3 or 4 layers of stride 2 and this one",
-    )
-    d_norm: str = option(
-        "instance",
-        "D's norm; batch: over the minibatch, with its own statistics for each of D's inputs",
-        OTHERS + "section 3.1: instance norm",
-        ("instance", "batch"),
-    )
-    g_output: str = option(
-        "deconvolution",
-        "G's last layer; convolution: a deconvolution to 32 channels, norm and ReLU, then a convolution "
-        "with stride 1, without the skip of the first layer",
-        OTHERS + "Figure 3: deconvolution",
-        ("deconvolution", "convolution"),
-    )
-    skip_relu: bool = option(
-        False,
-        "apply ReLU to G's skips, which matters for the copies and for leaky ReLU",
-        OTHERS + "Figure 3 has none",
     )
     activation: str = option(
         "relu",
@@ -265,30 +253,6 @@ class Config:
         "none mentioned",
         ("none", "mirror", "crop", "mirror+crop", "tone", "mirror+tone", "crop+tone", "mirror+crop+tone"),
     )
-    mirror: str = option(
-        "together",
-        "augmentation mirror flips all images of a swap together, or x_i and y_i together and y_j apart",
-        OTHERS + "none mentioned",
-        ("together", "apart"),
-    )
-    crop_margin: float = option(
-        0.0,
-        "enlarge photos of people by this fraction in training and crop them to their size at random; "
-        "0: neither",
-        OTHERS + "none mentioned",
-    )
-    d_noise: float = option(
-        0.0,
-        "standard deviation of Gaussian noise that is added to D's images, in [-1, 1], in training",
-        OTHERS + "none mentioned",
-    )
-    blend: str = option(
-        "both",
-        "swaps that are blended with the photo in training; second: only the one back, so that D and the "
-        "cycle take x_tilde_ij; first: only the first, so that L_cyc compares x_tilde",
-        OTHERS + "section 2.3: both",
-        ("both", "second", "first"),
-    )
     seed: int = option(0, "seed of the initial weights and of the minibatches", "not stated")
 
     def __post_init__(self):
@@ -311,11 +275,6 @@ class Config:
     def needs_truth(self) -> bool:
         """Whether minibatches are sampled from the true swaps of the data."""
         return any(getattr(self, name) > 0 for name in TRUTHS)
-
-    @property
-    def mirrors_apart(self) -> bool:
-        """Whether y_j is mirrored otherwise than x_i and y_i."""
-        return "mirror" in self.augmentation and self.mirror != "together"
 
     @property
     def takes_mask(self) -> bool:
@@ -366,6 +325,9 @@ class Config:
             raise ValueError(f"configuration is not JSON: {error}") from error
         if not isinstance(values, dict):
             raise ValueError("configuration is not a JSON object")
+        for name in sorted(set(values) & set(RETIRED)):
+            if (value := values.pop(name)) != RETIRED[name]:
+                raise ValueError(f"{name}={abridged(value)}: this option is gone; use version 1.0")
         unknown = sorted(set(values) - {spec.name for spec in dataclasses.fields(cls)})
         if unknown:
             raise ValueError(f"unknown configuration field {abridged(unknown[0])}")
@@ -405,15 +367,13 @@ def check_ranges(config: Config) -> None:
     """Raise ValueError for numbers outside the range of their field."""
     check_widths("g_widths", config.g_widths, (DOWNSAMPLINGS,))
     check_widths("d_widths", config.d_widths, D_LAYERS)
-    if config.d_tail:
-        check_widths("d_tail", (config.d_tail,), (1,))
     check_image_size(config.height, config.width, max(DOWNSAMPLINGS, len(config.d_widths)))
     bounds = {
         "norm_epsilon": (0, 1), "dropout": (0, 1), "init_std": (0, 1),
         "gamma_i": (0, 1e6), "gamma_c": (0, 1e6),
         **dict.fromkeys(("gamma_adv", "gamma_texture", *TRUTHS), (0, 1e6)), "average": (0, 1),
         "article_code": (0, 8192),
-        "learning_rate_decay": (0, 1), "crop_margin": (0, 1), "d_noise": (0, 1),
+        "learning_rate_decay": (0, 1),
         "mask_prior": (0.5, 1), "learning_rate": (0, 1), "beta1": (0, 1), "beta2": (0, 1),
         "epsilon": (0, 1), "weight_decay": (0, 1), "batch_size": (1, 65536), "steps": (1, 10**9),
         "seed": (0, 2**32 - 1),
@@ -440,16 +400,12 @@ def check_combinations(config: Config) -> None:
             f"phases='start': kernels of {config.g_kernel}x{config.g_kernel} have phases of unequal size; "
             "use g_kernel=4"
         )
-    lost = 0 if config.d_kernel != 4 else 1 + (config.d_tail > 0)  # pixels that stride-1 layers of D cut off
-    if min(config.height, config.width) // 2 ** len(config.d_widths) <= lost:
+    smallest = min(config.height, config.width) // 2 ** len(config.d_widths)
+    if config.d_kernel == 4 and smallest == 1:  # a head of 4x4 takes at least 2x2
         raise ValueError(
             f"d_kernel={config.d_kernel}: D has no logit left on images of {config.height}x{config.width}; "
             "use larger images or fewer d_widths"
         )
-    if config.mirror != "together" and config.needs_truth:
-        raise ValueError(f"mirror={config.mirror!r}: true swaps need mirror='together'")
-    if config.crop_margin and config.needs_truth:
-        raise ValueError(f"crop_margin={config.crop_margin}: true swaps need crop_margin=0")
     weights = ("gamma_i", "gamma_c", "gamma_adv", "gamma_texture", *TRUTHS)
     if not any(getattr(config, name) for name in weights):
         raise ValueError("gamma_adv=0: all other weights of G's loss are 0, too; set one of them")

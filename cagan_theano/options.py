@@ -9,7 +9,8 @@ import click
 
 from cagan_theano import weights
 from cagan_theano.backends import PRECISIONS, cache
-from cagan_theano.config import Config
+from cagan_theano.config import OURS, Config
+from cagan_theano.io.command import Command
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -68,47 +69,44 @@ class Widths(click.ParamType):
             self.fail(f"{value!r} is not a list of integers such as 64,128,256,512", param, ctx)
 
 
-def config_options(exclude: tuple[str, ...] = ()) -> Callable[[Function], Function]:
-    """Decorator: one option per field of `Config`, with its help, choices and default.
-
-    exclude: fields that the command sets in another way.
-    """
-
-    def decorate(function: Function) -> Function:
-        for spec in reversed(dataclasses.fields(Config)):
-            if spec.name not in exclude:
-                function = config_option(spec)(function)
-        return function
-
-    return decorate
+SECTIONS = "The paper", "Ours, not the paper's"
 
 
-def config_option(spec: dataclasses.Field):
-    """The click option of one field of `Config`: --g-kernel for g_kernel, --x/--no-x for a bool."""
-    flag = "--" + spec.name.replace("_", "-")
-    text = f"{spec.metadata['help']}  ({spec.metadata['source']})"
-    if spec.type is bool:
-        return click.option(
-            f"{flag}/--no-{flag[2:]}", spec.name, default=spec.default, show_default=True, help=text
+class Field(click.Option):
+    """The option of a field of `Config`: --g-kernel for g_kernel, --x/--no-x for a bool."""
+
+    def __init__(self, spec: dataclasses.Field[Any]) -> None:
+        self.section = SECTIONS[spec.metadata["source"].startswith(OURS)]
+        flag, choices, kind = spec.name.replace("_", "-"), spec.metadata["choices"], spec.type
+        if kind is tuple:
+            kind = Widths()
+        elif choices:
+            kind = (NumberChoice if kind is int else click.Choice)([str(choice) for choice in choices])
+        super().__init__(
+            [f"--{flag}/--no-{flag}" if spec.type is bool else f"--{flag}", spec.name],
+            default=spec.default,
+            type=kind,
+            show_default=",".join(map(str, spec.default)) if spec.type is tuple else True,
+            help=f"{spec.metadata['help']}  ({spec.metadata['source'].removeprefix(OURS)})",
         )
-    return click.option(
-        flag,
-        spec.name,
-        default=spec.default,
-        type=option_type(spec),
-        show_default=",".join(map(str, spec.default)) if spec.type is tuple else True,
-        help=text,
-    )
 
 
-def option_type(spec: dataclasses.Field):
-    """The click type of a field: its choices if it has any."""
-    if spec.type is tuple:
-        return Widths()
-    if spec.metadata["choices"]:
-        choices = [str(choice) for choice in spec.metadata["choices"]]
-        return NumberChoice(choices) if spec.type is int else click.Choice(choices)
-    return spec.type
+class ConfigCommand(Command):
+    """A command with an option for each field of `Config`; in its help, the paper's options precede ours."""
+
+    def __init__(self, name: str | None, params: list[click.Parameter], **settings: Any) -> None:
+        fields = [Field(spec) for spec in dataclasses.fields(Config)]
+        super().__init__(name, params=[*params, *fields], **settings)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in sections."""
+        sections: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Options", *SECTIONS)}
+        for param in self.get_params(ctx):
+            if record := param.get_help_record(ctx):
+                sections[getattr(param, "section", "Options")].append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
 
 
 class NumberChoice(click.Choice):

@@ -33,8 +33,8 @@ def gradients(name, pictures, linear):
     from cagan_theano.backends import choose_backend
     from cagan_theano.checkpoint import load_checkpoint
     from cagan_theano.compat import aesara
+    from cagan_theano.method.losses import losses_of_D, losses_of_G
     from cagan_theano.method.minibatch import Batch
-    from cagan_theano.method.updates import losses_of_D, losses_of_G
     from cagan_theano.network import layers
     from cagan_theano.network.networks import build_networks
 

@@ -1,7 +1,7 @@
 """The paper's networks, losses, gradients and updates in plain NumPy, under docs/evaluation.md.
 
 Independent of Aesara, JAX and PyTorch: a tape of nodes, each with the pullback of its operation.
-The default readings, `blend` and `skip_relu`.  `Mistakes` are those that re-implementations make.
+The default readings, the head's stride and weight decay.  `Mistakes` are those that re-implementations make.
 """
 
 from dataclasses import dataclass
@@ -260,8 +260,7 @@ class Implementation:
             y_i, y_j = y_j, y_i
         *skips, h = self.stack("G", "encoder", join(x_i, y_i, y_j), copied or join(x_i, y_i))
         for n in range(1, 4):
-            skip = relu(skips.pop()) if self.config["skip_relu"] else skips.pop()
-            h = join(relu(self.linear("G", f"decoder{n}", h, up=True)), skip)
+            h = join(relu(self.linear("G", f"decoder{n}", h, up=True)), skips.pop())
             self.seen[f"decoder{n}.box"] = h
         h = deconvolution(h, self.kernel(self.weights["G/output.W"]), self.weights["G/output.b"])
         alpha, x_tilde = sigmoid(channels(h, 0, 1)), tanh(channels(h, 1, 4))
@@ -290,8 +289,6 @@ class Implementation:
         """Every loss term as a node."""
         x_i, y_i, y_j = map(Node, pictures)
         alpha, x_tilde, x_ij = self.G(x_i, y_i, y_j)
-        if self.config["blend"] == "second":  # D, the cycle and the swap back see the painted image
-            x_ij = x_tilde
         first = join(x_i, y_i)
         in_D, back_in_G = (
             first if wrong else None
@@ -307,9 +304,7 @@ class Implementation:
         terms |= {
             "adv_G": minus_log_sigmoid(self.D(x_ij, y_j), 1),
             "L_id": mean_absolute(alpha, Node(np.zeros_like(alpha.value))),
-            "L_cyc": mean_absolute(
-                x_i, self.G(back, y_j, y_i, back_in_G)[1 if self.config["blend"] == "first" else 2]
-            ),
+            "L_cyc": mean_absolute(x_i, self.G(back, y_j, y_i, back_in_G)[2]),
         }
         terms["loss_G"] = (
             terms["adv_G"] + terms["L_id"] * self.config["gamma_i"] + terms["L_cyc"] * self.config["gamma_c"]

@@ -8,9 +8,10 @@ from network_toys import evaluate, small_config
 from test_options import augmented
 from tqdm import tqdm
 
-from cagan_theano.method import minibatch, texture
+from cagan_theano.method import minibatch
+from cagan_theano.method.losses import losses_of_G
 from cagan_theano.method.minibatch import Indices
-from cagan_theano.method.updates import losses_of_G
+from cagan_theano.method.ours import texture_loss
 from cagan_theano.network.generator import Generated
 from cagan_theano.network.networks import Networks
 from cagan_theano.training.data import read_rows
@@ -18,18 +19,14 @@ from cagan_theano.training.data import read_rows
 PHOTOS, SWAPS, N = 5, 3, 2
 ROWS = dict(i=[3, 0], j=[1, 4], k=[2, 1], mirror=[1, 0], dy=[2, -1], dx=[-3, 0])
 CONFIGS = {
-    "together": dict(augmentation="mirror", mismatch="apart"),
-    "apart": dict(augmentation="mirror+crop", mirror="apart", mismatch="apart", mask="prior"),
+    "photos": dict(augmentation="mirror+crop", mismatch="apart", mask="prior"),
     "true swaps": dict(augmentation="mirror+crop", gamma_truth=1.0, gamma_region=1.0, mask="prior"),
-    "region": dict(augmentation="mirror", gamma_region=1.0),
 }  # fmt: skip
 
 
 def draw(config):
     """Arrays of Indices; with true swaps, the images of people are those and the photos."""
     rows = {name: np.int32(values) for name, values in ROWS.items()}
-    if config.mirrors_apart:
-        rows["mirror_y"] = np.int32([0, 1])
     if config.needs_truth:
         rows |= {"person": np.int32([0, 6]), "truth": np.int32([7, 2])}
     return rows
@@ -56,20 +53,19 @@ def test_a_minibatch_is_its_rows_moved_one_pixel_at_a_time(name):
     shifts = type("Draw", (), {key: rows[key] if "crop" in config.augmentation else np.zeros(N, int)
                                for key in ("dy", "dx")})  # fmt: skip
 
-    def moved(source, numbers, flips):
-        images = [augmented(source[row], flips[n], n, shifts) for n, row in enumerate(numbers)]
+    def moved(source, numbers):
+        images = [augmented(source[row], rows["mirror"][n], n, shifts) for n, row in enumerate(numbers)]
         return np.stack(images).transpose(0, 3, 1, 2).astype(float)
 
-    own, other = rows["mirror"], rows.get("mirror_y", rows["mirror"])
     person = rows.get("person", rows["i"])
-    expected = [moved(x, person, own), moved(y, rows["i"], own), moved(y, rows["j"], other)]
-    expected = [image * 2 / 255 - 1 for image in [*expected, moved(y, rows["k"], other)]]
+    expected = [moved(x, person), *(moved(y, rows[name]) for name in "ijk")]
+    expected = [image * 2 / 255 - 1 for image in expected]
     if config.takes_mask:
-        expected.append(moved(mask, person, own) / 255)
+        expected.append(moved(mask, person) / 255)
     if config.needs_truth:
-        expected.append(moved(x, rows["truth"], own) * 2 / 255 - 1)
+        expected.append(moved(x, rows["truth"]) * 2 / 255 - 1)
     if config.gamma_region:
-        both = moved(mask, person, own) > 127, moved(mask, rows["truth"], own) > 127
+        both = moved(mask, person) > 127, moved(mask, rows["truth"]) > 127
         expected.append(both[0] | both[1])
     assert len(found) == len(expected)
     for one, value in zip(found, expected):
@@ -95,7 +91,7 @@ class Fixed:
     def channels(self, *_):
         return self.output
 
-    def painted(self, *_):
+    def blend(self, *_):
         return self.made
 
 
@@ -117,7 +113,7 @@ def test_the_texture_of_y_j_and_the_region_of_alpha_with_its_prior(jax_backend):
         batch = minibatch.Batch(x_i, y_i, y_j, y_j, m_i, x_ij, region, None)
         named = losses_of_G(networks, batch, config)
         shape = (3, config.height, config.width)
-        of_y_j = texture.texture_loss(x_ij, alpha, y_j, shape)
+        of_y_j = texture_loss(x_ij, alpha, y_j, shape)
         return [named["L_texture"], named["L_region"], named["L_id"], of_y_j]
 
     given = x_i, y_i, y_j, x_tilde, x_ij, output, alpha, m_i, region

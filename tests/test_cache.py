@@ -22,7 +22,8 @@ import jax
 import numpy as np
 from network_toys import small_config
 from cagan_theano.backends import cache, choose_backend
-from cagan_theano.method.updates import build_networks, compile_swap
+from cagan_theano.method.updates import compile_swap
+from cagan_theano.network.networks import build_networks
 
 hits = []
 jax.monitoring.register_event_listener(

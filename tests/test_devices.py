@@ -37,7 +37,7 @@ photos = SimpleNamespace(x=x, y=y, mask=None, garment=np.arange(rows), triples=N
 for count in counts:
     count = count if count == "all" else int(count)
     backend = choose_backend("jax", "cpu", devices=count, cluster=cluster)
-    config = small_config(batch_size=8, crop_margin=0.1, d_noise=0.05)  # all kinds of inputs
+    config = small_config(batch_size=8, dropout=0.2)  # all kinds of inputs
     trainer = Engine(config, photos, backend)
     update = getattr(trainer.functions, f"update_{network}")
     losses = [list(update(trainer.sampler.draw()).values()) for _ in range(3)]

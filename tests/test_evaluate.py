@@ -12,7 +12,7 @@ from cagan_theano import weights
 from cagan_theano.evaluation import evaluate, held_out, measures, metrics
 from cagan_theano.evaluation.held_out import HeldOutSplit, Swaps
 from cagan_theano.io.command import main
-from cagan_theano.training.preview import choose_held_out, scores
+from cagan_theano.training.preview import choose_held_out, score
 from cagan_theano.training.scores import SCORES, garment_region, mean_error, overlap, ratio
 from data_prep.photoshoot import shoot
 from data_prep.store import PhotoFile, PhotoWriter
@@ -154,7 +154,7 @@ def test_the_log_s_scores_are_the_evaluation_s(tmp_path):
     with PhotoFile(write_tiny_photos(tmp_path / "a.h5", pairs=2, tests=9)) as file:
         photos, model = file.split("test"), Noisy()
         chosen = choose_held_out(photos, 99)
-        logged = scores(chosen, model.swap(chosen.x_i, chosen.y_i, chosen.y_j))
+        logged = score(chosen, model.swap(chosen.x_i, chosen.y_i, chosen.y_j))
         measured = measures.measure(model, HeldOutSplit("a", photos, {}), cycle=False)["ours"]
     assert len(chosen.x_i) == len(photos.triples.i) > 4 and set(logged) == set(SCORES)
     for name, value in logged.items():

@@ -97,7 +97,7 @@ def run(tmp_path):
         started(folder)
         for line in LINES:
             if line["step"] % 3 == 0:
-                folder.write_samples(line["step"], png(line["step"]))
+                folder.write_sheet(line["step"], png(line["step"]))
             folder.log(line)
     return folder
 
@@ -126,7 +126,7 @@ def test_a_resume_shows_each_step_once(run, torn):
         assert displayed(run.path)[0] == logged(run.path)[0]
         assert [step for step, _ in displayed(run.path)[1]] == [3]  # the sheet of step 6 comes again
         run.log({"step": 5, "loss_D": 9.0, "loss_G": 9.0})
-        run.write_samples(6, png(99))
+        run.write_sheet(6, png(99))
         run.log({"step": 6, "loss_D": 9.0, "inside": 0.5})
     assert displayed(run.path) == logged(run.path)
     assert [step for step, _ in displayed(run.path)[0]["loss_D"]] == [1, 2, 3, 4, 5, 6]
@@ -152,7 +152,7 @@ def test_steps_from_before_the_option_are_shown(tmp_path):
     with RunFolder(tmp_path / "run") as folder:
         folder.write_config(tiny_config())
         folder.open_log(0)
-        folder.write_samples(2, png(2))
+        folder.write_sheet(2, png(2))
         for line in LINES[:3]:
             folder.log(line)
     assert not folder.events.exists()

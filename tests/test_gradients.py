@@ -8,9 +8,9 @@ import pytest
 from network_toys import at, small_config
 
 from cagan_theano.compat import aesara
-from cagan_theano.method import losses
+from cagan_theano.method import losses, norms
 from cagan_theano.network import layers
-from cagan_theano.network.generator import matting
+from cagan_theano.network.section4.masks import matting
 
 pytestmark = pytest.mark.both_environments
 
@@ -74,7 +74,7 @@ def test_instance_norm():
     verify(of(lambda x: layer(x, (3, 4, 3)), gain=layer.gain, shift=layer.shift), x, gain, shift)
 
 
-@pytest.mark.parametrize("function", [layers.relu, layers.leaky_relu, losses.absolute])
+@pytest.mark.parametrize("function", [layers.relu, layers.leaky_relu, norms.absolute])
 def test_functions_with_a_kink(function):
     verify(function, *points((3, 5)))
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # for itself, the name of a package for all that is in it and not named apart.
 ORDER = (
     "cagan_theano", "cagan_theano.weights", "cagan_theano.io", "data_prep",
-    "cagan_theano.config", "cagan_theano.presets", "cagan_theano.compat", "cagan_theano.network",
+    "cagan_theano.config", "cagan_theano.compat", "cagan_theano.network",
     "cagan_theano.backends", "cagan_theano.method", "cagan_theano.checkpoint",
     "cagan_theano.dressing.paste", "cagan_theano.dressing.advice", "cagan_theano.dressing.dress",
     "cagan_theano.model", "cagan_theano.options", "cagan_theano.training", "cagan_theano.evaluation",

@@ -8,7 +8,7 @@ from conftest import tiny_config, write_tiny_photos
 
 from cagan_theano.model import Model
 from cagan_theano.training.engine import Engine
-from cagan_theano.training.preview import choose_held_out, scores
+from cagan_theano.training.preview import choose_held_out, score
 from data_prep.store import PhotoFile
 
 STEPS, SEEDS = 600, (0, 1)
@@ -27,10 +27,10 @@ def train(photos, held_out, backend, seed):
     """The held-out scores before and after a training."""
     trainer = Engine(tiny_config(learning_rate=1e-3, seed=seed), photos, backend)
     model = Model(trainer.config, trainer.networks.G, backend)
-    before = scores(held_out, model.swap(held_out.x_i, held_out.y_i, held_out.y_j))
+    before = score(held_out, model.swap(held_out.x_i, held_out.y_i, held_out.y_j))
     for _ in range(STEPS):
         trainer.advance()
-    return before, scores(held_out, model.swap(held_out.x_i, held_out.y_i, held_out.y_j))
+    return before, score(held_out, model.swap(held_out.x_i, held_out.y_i, held_out.y_j))
 
 
 @pytest.mark.slow

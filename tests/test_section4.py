@@ -6,12 +6,13 @@ from network_toys import evaluate, loop_convolution, random_images, small_config
 from test_gradients import float64, points, verify  # noqa: F401
 
 from cagan_theano.config import Config
-from cagan_theano.method import texture
-from cagan_theano.network import gabor
-from cagan_theano.network.encoder import ArticleEncoder, EncoderLayer
+from cagan_theano.method.ours import texture_loss
+from cagan_theano.network.encoder import EncoderLayer
 from cagan_theano.network.layers import Parameters
 from cagan_theano.network.networks import build_networks
-from cagan_theano.network.texture import descriptors
+from cagan_theano.network.section4 import gabor
+from cagan_theano.network.section4.articles import ArticleEncoder
+from cagan_theano.network.section4.texture import descriptors
 
 
 def parameters(dtype="float32"):
@@ -79,8 +80,8 @@ def test_with_weights_of_0_the_code_changes_nothing(jax_backend):
         return evaluate(lambda x, y, z: [networks.G(x, y, z).x_ij, networks.D(x, y)], *images,
                         mode=jax_backend.mode)  # fmt: skip
 
-    coded = build_networks(small_config(article_code=8, d_tail=9, init_std=0.2))
-    plain = build_networks(small_config(d_tail=9))
+    coded = build_networks(small_config(article_code=8, init_std=0.2))
+    plain = build_networks(small_config())
     for one, other in zip(plain, coded):
         for name, variable in one.params.items():
             variable.set_value(other.params[name].get_value())
@@ -158,7 +159,7 @@ def swapped():
 
 def test_texture_is_the_loop(jax_backend):
     arrays = swapped()
-    loss = lambda x, a, y: texture.texture_loss(x, a, y, (3, 32, 24))  # noqa: E731
+    loss = lambda x, a, y: texture_loss(x, a, y, (3, 32, 24))  # noqa: E731
     found = evaluate(loss, *arrays, mode=jax_backend.mode)
     assert found == pytest.approx(loop_texture_loss(*arrays), rel=1e-4) and found > 0.01
     for other in ({0: arrays[0] * 0}, {1: arrays[1] * 0}, {2: arrays[2] * 0 + 1}):
@@ -176,7 +177,7 @@ def test_texture_ignores_place_and_level_and_sees_the_print(jax_backend):
 
     def loss(stripes):
         x_ij = np.broadcast_to(stripes, (1, 3, 32, 24)).astype(np.float32)
-        return float(evaluate(lambda *a: texture.texture_loss(*a, (3, 32, 24)), x_ij, whole, y_j,
+        return float(evaluate(lambda *a: texture_loss(*a, (3, 32, 24)), x_ij, whole, y_j,
                               mode=jax_backend.mode))  # fmt: skip
 
     same, turned, plain = loss(waves(0.0, phase=2) + 0.2), loss(waves(np.pi / 2)), loss(np.zeros((32, 24)))
@@ -234,7 +235,7 @@ def test_the_networks_take_the_descriptors_of_their_articles(jax_backend):
 def test_gradients_of_texture(float64):  # noqa: F811
     x_ij, y_j = points((1, 3, 16, 16), (1, 3, 16, 16))
     alpha, y_j = np.ones((1, 1, 16, 16)), np.minimum(y_j, 0.7)
-    verify(lambda x: texture.texture_loss(x, alpha, y_j, (3, 16, 16)), x_ij, mode=float64)
+    verify(lambda x: texture_loss(x, alpha, y_j, (3, 16, 16)), x_ij, mode=float64)
 
 
 # --- configurations
@@ -253,6 +254,6 @@ def test_refused(changes, message):
 
 
 def test_all_are_ours_and_two_change_the_networks():
-    config = Config(article_code=64, gamma_texture=1.0, texture_input=True, d_tail=512, blend="second")
-    assert set(config.ours()) == {"article_code", "gamma_texture", "texture_input", "d_tail", "blend"}
-    assert set(config.without_ours().ours()) == {"article_code", "texture_input", "d_tail"}
+    config = Config(article_code=64, gamma_texture=1.0, texture_input=True)
+    assert set(config.ours()) == {"article_code", "gamma_texture", "texture_input"}
+    assert set(config.without_ours().ours()) == {"article_code", "texture_input"}

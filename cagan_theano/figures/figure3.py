@@ -51,8 +51,7 @@ def boxes_of_generator(G, height, width):
     ]
     skips = boxes[1:-1]
     for layer, box in zip(G.decoder, shapes[len(boxes) :]):
-        carried = skips.pop().slices if layer.skipped else ()
-        boxes.append(Box(*box, (("deconvolution", layer.deconvolution.channels), *carried)))
+        boxes.append(Box(*box, (("deconvolution", layer.deconvolution.channels), *skips.pop().slices)))
     return [*boxes, Box(*shapes[-1], (("output", shapes[-1][1][0]),))]
 
 
@@ -151,7 +150,7 @@ def arrow(axes, start, end, **settings):
 def skips_of(G):
     """(source, target) of G's skip connections as indices of boxes, the longest first."""
     last = len(G.encoder)
-    return [(last - 1 - n, last + 1 + n) for n, layer in enumerate(G.decoder) if layer.skipped][::-1]
+    return [(last - 1 - n, last + 1 + n) for n in range(len(G.decoder))][::-1]
 
 
 def draw_skips(axes, boxes, xs, tops, skips):

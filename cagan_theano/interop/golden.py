@@ -16,8 +16,8 @@ from cagan_theano.config import Config
 from cagan_theano.interop.conformance import Vectors, check_sizes, inputs_of, write_vectors
 from cagan_theano.io.command import Command, Output
 from cagan_theano.method.adam import Adam
+from cagan_theano.method.losses import losses_of_D, losses_of_G
 from cagan_theano.method.minibatch import Batch
-from cagan_theano.method.updates import losses_of_D, losses_of_G
 from cagan_theano.network.networks import build_networks
 
 at = aesara.tensor

@@ -11,8 +11,8 @@ import numpy as np
 
 from cagan_theano.checkpoint import Checkpoint
 from cagan_theano.config import Config
-from cagan_theano.network import gabor
 from cagan_theano.network.layers import tie
+from cagan_theano.network.section4 import gabor
 
 OPSET = 17
 IR_VERSION = 8  # from 2022, supported by old runtimes
@@ -147,7 +147,7 @@ def article_code(graph, config):
 
 
 def textures(graph, y):
-    """The texture descriptors of an article, as in `cagan_theano.network.texture`."""
+    """The texture descriptors of an article, as in `cagan_theano.network.section4.texture`."""
     rgb, white = np.full((1, 3, 1, 1), 1 / 3), graph.constant("white", [-1])
     gray = graph.add("Conv", y, graph.constant("gray", rgb), white, kernel_shape=[1, 1])
     bank = graph.constant("gabor", gabor.gabor_filters().reshape(-1, 1, gabor.SIDE, gabor.SIDE))

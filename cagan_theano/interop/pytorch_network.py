@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import COPIED_CHANNELS, Config
-from cagan_theano.network import gabor
+from cagan_theano.network.section4 import gabor
 
 HEAD_KERNEL = {3: 3, 5: 1, 4: 4}  # kernel of D -> kernel of its head: 63x63, 61x61, 94x94 pixels
 

@@ -1,16 +1,72 @@
-"""Symbolic losses: equations 1 and 2 of the paper from D's logits, and our terms for true swaps.
+"""The losses of section 2.3: Equation 2, which D minimizes negated, and Equation 1, which G minimizes.
 
 log D = -softplus(-logit) and log(1 - D) = -softplus(logit), which need no epsilon inside a log and
 lose no gradient to rounding.
 """
 
+import functools
+import operator
+from collections import OrderedDict
+
+import numpy as np
+
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.network.layers import Shape, Variable, downsample
+from cagan_theano.method import ours
+from cagan_theano.method.minibatch import Batch
+from cagan_theano.method.norms import absolute, total_variation
+from cagan_theano.network.layers import Variable
+from cagan_theano.network.networks import Networks
 
 at = aesara.tensor
 
-OCTAVES = 3  # scales of detail_loss: pixels, and averages over 2x2 and 4x4 pixels
+Losses = OrderedDict[str, Variable]  # name -> symbolic scalar
+
+
+def losses_of_D(networks: Networks, batch: Batch, config: Config) -> Losses:
+    """D's loss and its terms (Eq. 2): name -> symbolic scalar, "loss_D" first.
+
+    D takes its three inputs concatenated into one minibatch, so that each layer runs once.  This is
+    exact, because instance norm treats each image separately.
+    """
+    x_ij = networks.G(batch.x_i, batch.y_i, batch.y_j, batch.m_i, batch.seeds_of(0)).x_ij
+    people, articles = (batch.x_i, x_ij, batch.x_i), (batch.y_i, batch.y_j, batch.y_k)
+    stacks = (specify_shape(at.concatenate(images, axis=0), config) for images in (people, articles))
+    logits, n = networks.D(*stacks), config.batch_size
+    terms = discriminator_loss(logits[:n], logits[n : 2 * n], logits[2 * n :], config)
+    return OrderedDict(loss_D=sum(terms), adv_D_real=terms[0], adv_D_fake=terms[1], adv_D_mismatch=terms[2])
+
+
+def losses_of_G(networks: Networks, batch: Batch, config: Config) -> Losses:
+    """G's loss and its terms: name -> symbolic scalar, "loss_G" first.
+
+    Eq. 1: L_cGAN + gamma_i L_id + gamma_c L_cyc, and `ours.terms`, which are off by default.  Terms of
+    weight 0 are left out, because no graph rewrite would remove their networks; L_id needs no further
+    network and is always returned.
+    """
+    output = networks.G.channels(batch.x_i, batch.y_i, batch.y_j, batch.seeds_of(0))
+    alpha, _, x_ij = networks.G.blend(batch.x_i, output, batch.m_i)
+    x_ij = specify_shape(x_ij, config)
+    terms: ours.Terms = {}
+    if config.gamma_adv:
+        terms["adv_G"] = adversarial_loss(networks.D(x_ij, batch.y_j), config), config.gamma_adv
+    terms["L_id"] = identity_loss(alpha, config), config.gamma_i
+    if config.gamma_c:
+        # section 2.3: the cycle swaps y_j back for y_i; the photo's mask is the best one available
+        cycled = networks.G(x_ij, batch.y_j, batch.y_i, batch.m_i, batch.seeds_of(1)).x_ij
+        terms["L_cyc"] = cycle_loss(batch.x_i, cycled, config), config.gamma_c
+    terms |= ours.terms(batch, output, alpha, x_ij, config)
+    parts = [np.asarray(weight, x_ij.dtype) * term for term, weight in terms.values() if weight]
+    loss = functools.reduce(operator.add, parts)
+    return OrderedDict(loss_G=loss, **{name: term for name, (term, _) in terms.items()})
+
+
+def specify_shape(images: Variable, config: Config) -> Variable:
+    """Specify the shape [N, 3, H, W] of images in the graph."""
+    return at.specify_shape(images, (None, 3, config.height, config.width))
+
+
+# --- the terms
 
 
 def log_d(logits: Variable) -> Variable:
@@ -60,66 +116,12 @@ def adversarial_loss(fake: Variable, config: Config) -> Variable:
     return reduce_patches(1 - log_d(fake) if literal else -log_d(fake), config)
 
 
-def absolute(x: Variable) -> Variable:
-    """|x| with gradient 0 at 0, where Aesara's own gradient, x / |x|, is NaN."""
-    return x * at.sgn(x)
-
-
 def identity_loss(alpha: Variable, config: Config) -> Variable:
     """L_id(G) = ||alpha|| (section 2.3) on [N, 1, H, W]: mean L1 norm or total variation."""
     return total_variation(alpha) if config.alpha_norm == "tv" else absolute(alpha).mean()
-
-
-def total_variation(alpha: Variable) -> Variable:
-    """Mean absolute difference of vertical neighbors plus that of horizontal neighbors.
-
-    Section 2.3: "different norms (e.g. total variation) can improve the results further".
-    """
-    vertical = absolute(alpha[:, :, 1:] - alpha[:, :, :-1]).mean()
-    horizontal = absolute(alpha[:, :, :, 1:] - alpha[:, :, :, :-1]).mean()
-    return vertical + horizontal
 
 
 def cycle_loss(x_i: Variable, cycled: Variable, config: Config) -> Variable:
     """L_cyc(G) = ||x_i - G(G(x_i, y_i, y_j), y_j, y_i)||: mean absolute or mean squared error."""
     difference = x_i - cycled
     return at.square(difference).mean() if config.cycle_norm == "l2" else absolute(difference).mean()
-
-
-# Not in the paper: terms for data with known true swaps.
-
-
-def truth_loss(x_ij: Variable, truth: Variable) -> Variable:
-    """L_truth = mean |x_ij - true x_ij| on [N, 3, H, W] in [-1, 1]."""
-    return absolute(x_ij - truth).mean()
-
-
-def region_loss(logit: Variable, region: Variable) -> Variable:
-    """L_region: mean cross-entropy of alpha = sigmoid(logit) with a binary region r, [N, 1, H, W].
-
-    -r log alpha - (1 - r) log(1 - alpha) = softplus(logit) - r logit, which stays finite for large
-    logits.
-    """
-    return (at.softplus(logit) - region * logit).mean()
-
-
-def detail_loss(x_ij: Variable, truth: Variable, shape: Shape) -> Variable:
-    """L_detail: mean over 3 octaves of the total variation of the error, [N, 3, H, W] in [-1, 1].
-
-    With e_0 = x_ij - true x_ij and e_k+1 the averages of e_k over 2x2 pixels,
-
-        L_detail = 1/3 sum_k (mean |vertical differences of e_k| + mean |horizontal ones|).
-
-    Since differences and averages are linear, this is the L1 distance between the gradients of both
-    images at scales 1, 2 and 4.  Similar to the gradient difference loss of Mathieu, Couprie and
-    LeCun (2016), which compares the gradients' magnitudes.
-
-    shape: (3, H, W), with H and W multiples of 4 and at least 8.
-    """
-    error, total, (channels, height, width) = x_ij - truth, 0, shape
-    for octave in range(OCTAVES):
-        if octave:
-            error = downsample(error, (channels, height, width))
-            height, width = height // 2, width // 2
-        total = total + total_variation(error)
-    return total / OCTAVES

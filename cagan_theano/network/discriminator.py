@@ -3,31 +3,21 @@
 import numpy as np
 
 from cagan_theano.config import Config
-from cagan_theano.network.encoder import ArticleEncoder, EncoderLayer
-from cagan_theano.network.gabor import DESCRIPTORS
-from cagan_theano.network.layers import (
-    BatchNorm,
-    Convolution,
-    InstanceNorm,
-    Parameters,
-    Shape,
-    Variable,
-    copies,
-    join,
-)
-from cagan_theano.network.texture import descriptors
+from cagan_theano.network.encoder import EncoderLayer
+from cagan_theano.network.layers import Convolution, Parameters, Shape, Variable, copies, join
+from cagan_theano.network.section4.articles import ArticleEncoder
+from cagan_theano.network.section4.gabor import DESCRIPTORS
+from cagan_theano.network.section4.texture import descriptors
 
 # kernel of the layers -> kernel of the head; receptive fields of 63x63, 61x61 and 94x94 pixels
 HEAD_KERNEL = {3: 3, 5: 1, 4: 4}
-NORMS = {"instance": InstanceNorm, "batch": BatchNorm}
 
 
 class Discriminator:
     """D: x, y -> logits [N, 1, H/16, W/16] of "x wears y and looks like a photo".
 
     With 3 or 5 layers instead of Figure 3's 4, the logits are [N, 1, H/8, W/8] or [N, 1, H/32, W/32]; a
-    head of stride 2 (config.d_head_stride) halves them.  Kernels of 4x4 cut off a pixel in each layer of
-    stride 1.
+    head of stride 2 (config.d_head_stride) halves them.  A head of 4x4 with stride 1 cuts off a pixel.
 
     ``params``: ordered dict of name -> shared variable.
     """
@@ -40,18 +30,10 @@ class Discriminator:
         for n, width in enumerate(config.d_widths, start=1):
             layer = EncoderLayer(
                 self.params, f"layer{n}", config, channels, width, config.d_kernel,
-                norm=n > 1, copied=config.copies_d, norm_type=NORMS[config.d_norm],
-                coded=config.article_code * (n > 1),
+                norm=n > 1, copied=config.copies_d, coded=config.article_code * (n > 1),
             )  # fmt: skip
             self.layers.append(layer)
             channels = layer.output_shape((channels, 2, 2))[0]
-        if config.d_tail:
-            self.layers.append(EncoderLayer(
-                self.params, "tail", config, channels, config.d_tail, config.d_kernel,
-                norm=True, copied=False, norm_type=NORMS[config.d_norm], stride=1,
-                coded=config.article_code,
-            ))  # fmt: skip
-            channels = config.d_tail
         kernel = HEAD_KERNEL[config.d_kernel]
         self.head = Convolution(self.params, "head", channels, 1, kernel, config.d_head_stride, bias=True)
         self.articles = ArticleEncoder(self.params, config, config.d_kernel)
@@ -79,10 +61,8 @@ class Discriminator:
         """Logits for photos of people x and articles y, both [N, 3, H, W] in [-1, 1]."""
         height, width = x.type.shape[2:]
         shape = (self.inputs, height, width)
-        pyramid = iter(copies(x, y, shape, len(self.config.d_widths)))
         given = [x, y, descriptors(y, (3, height, width))] if self.config.texture_input else [x, y]
         h, code = join(*given), self.articles(y)
-        for layer in self.layers:
-            h = layer(h, shape, next(pyramid, None), code)
-            shape = layer.output_shape(shape)
+        for layer, copy in zip(self.layers, copies(x, y, shape, len(self.layers))):
+            h, shape = layer(h, shape, copy, code), layer.output_shape(shape)
         return self.head(h, shape)

@@ -6,11 +6,9 @@ import numpy as np
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.network.dropout import kept
-from cagan_theano.network.encoder import ArticleEncoder, EncoderLayer
-from cagan_theano.network.gabor import DESCRIPTORS
+from cagan_theano.network.dropout import sample_kept
+from cagan_theano.network.encoder import EncoderLayer
 from cagan_theano.network.layers import (
-    Convolution,
     Deconvolution,
     InstanceNorm,
     Parameters,
@@ -20,11 +18,12 @@ from cagan_theano.network.layers import (
     join,
     relu,
 )
-from cagan_theano.network.texture import descriptors
+from cagan_theano.network.section4.articles import ArticleEncoder
+from cagan_theano.network.section4.gabor import DESCRIPTORS
+from cagan_theano.network.section4.masks import matting
+from cagan_theano.network.section4.texture import descriptors
 
 at = aesara.tensor
-
-WIDENED = 32  # channels before the last layer of g_output="convolution"
 
 
 class Generated(NamedTuple):
@@ -48,28 +47,23 @@ class DecoderLayer:
         config: Config,
         in_channels: int,
         channels: int,
-        skipped: bool = True,
     ) -> None:
-        self.name, self.skipped, self.skip_relu = name, skipped, config.skip_relu
+        self.name = name
         self.deconvolution = Deconvolution(
             parameters, name, in_channels, channels, config.g_kernel, phases=config.phases
         )
         self.norm = InstanceNorm(parameters, name, channels, config.norm_epsilon, config.norm_affine)
         self.dropout = config.dropout
 
-    def output_shape(self, shape: Shape, skip: Shape | None) -> Shape:
+    def output_shape(self, shape: Shape, skip: Shape) -> Shape:
         """(C, H, W) and the skip's (K, 2H, 2W) -> (channels + K, 2H, 2W); ValueError for another skip."""
         channels, height, width = self.deconvolution.output_shape(shape)
-        if skip is None:
-            return channels, height, width
         if (height, width) != skip[1:]:
             raise ValueError(f"skip at {skip[1:]} does not match the deconvolution's {(height, width)}")
         return channels + skip[0], height, width
 
-    def __call__(
-        self, h: Variable, shape: Shape, skip: Variable | None, seeds: Variable | None = None
-    ) -> Variable:
-        """Apply to h of size `shape`, then concatenate `skip` unless it is None.
+    def __call__(self, h: Variable, shape: Shape, skip: Variable, seeds: Variable | None = None) -> Variable:
+        """Apply to h of size `shape`, then concatenate `skip`.
 
         seeds: uint32 [N], of the values that dropout keeps; None: no dropout.
         """
@@ -77,10 +71,8 @@ class DecoderLayer:
         shape = self.deconvolution.output_shape(shape)
         h = self.norm(h, shape, relu)
         if seeds is not None:  # a ReLU before or after it makes no difference
-            h = h * kept(seeds, shape, self.dropout).astype(h.dtype)
-        if skip is None:
-            return h
-        return join(h, relu(skip) if self.skip_relu else skip)
+            h = h * sample_kept(seeds, shape, self.dropout).astype(h.dtype)
+        return join(h, skip)
 
 
 class Generator:
@@ -104,24 +96,12 @@ class Generator:
             channels = layer.output_shape((channels, 16, 16))[0]
             self.encoder.append(layer)
             widths.append(channels)
-        for n in range(1, len(widths)):
-            width = config.g_widths[-n - 1]
-            skipped = n < len(widths) - 1 or config.g_output == "deconvolution"
-            self.decoder.append(DecoderLayer(self.params, f"decoder{n}", config, channels, width, skipped))
-            channels = width + widths[-n - 1] * skipped
-        self.output: Convolution | Deconvolution
-        if config.g_output == "deconvolution":
-            self.output = Deconvolution(
-                self.params, "output", channels, 4, config.g_kernel, bias=True, phases=config.phases
-            )
-        else:
-            self.decoder.append(
-                DecoderLayer(self.params, "widened", config, channels, WIDENED, skipped=False)
-            )
-            self.output = Convolution(
-                self.params, "output", WIDENED, 4, config.g_kernel, stride=1, bias=True, same=True
-            )
-
+        for n, (width, skip) in enumerate(zip(config.g_widths[-2::-1], widths[-2::-1]), start=1):
+            self.decoder.append(DecoderLayer(self.params, f"decoder{n}", config, channels, width))
+            channels = width + skip
+        self.output = Deconvolution(
+            self.params, "output", channels, 4, config.g_kernel, bias=True, phases=config.phases
+        )
         self.articles = ArticleEncoder(self.params, config, config.g_kernel)
 
     def shapes(self, height: int, width: int) -> list[tuple[str, Shape]]:
@@ -131,8 +111,7 @@ class Generator:
             boxes.append((layer.name, layer.output_shape(boxes[-1][1])))
         skips = [shape for _, shape in boxes[1:-1]]
         for decoder in self.decoder:
-            skip = skips.pop() if decoder.skipped else None
-            boxes.append((decoder.name, decoder.output_shape(boxes[-1][1], skip)))
+            boxes.append((decoder.name, decoder.output_shape(boxes[-1][1], skips.pop())))
         return [*boxes, ("alpha, R, G, B", self.output.output_shape(boxes[-1][1]))]
 
     def __call__(
@@ -148,9 +127,9 @@ class Generator:
         m_i [N, 1, H, W] in [0, 1]: segmentation of the worn article, used according to config.mask.
         seeds: uint32 [N], of dropout in training; None: no dropout.
         """
-        return self.painted(x_i, self.channels(x_i, y_i, y_j, seeds), m_i)
+        return self.blend(x_i, self.channels(x_i, y_i, y_j, seeds), m_i)
 
-    def painted(self, x_i: Variable, output: Variable, m_i: Variable | None = None) -> Generated:
+    def blend(self, x_i: Variable, output: Variable, m_i: Variable | None = None) -> Generated:
         """Blend x_i with the 4 output channels, which are given before sigmoid and tanh."""
         alpha = matting(logit_of(output), m_i, self.config)
         x_tilde_ij = at.tanh(output[:, 1:4])
@@ -173,7 +152,7 @@ class Generator:
             skips.append((h, shape))
         skips.pop()
         for n, decoder in enumerate(self.decoder):
-            skip, skip_shape = skips.pop() if decoder.skipped else (None, None)
+            skip, skip_shape = skips.pop()
             own = None if seeds is None else seeds + np.asarray(n, "uint32")
             h, shape = decoder(h, shape, skip, own), decoder.output_shape(shape, skip_shape)
         return self.output(h, shape)
@@ -183,29 +162,3 @@ def logit_of(output: Variable) -> Variable:
     """alpha's logit [N, 1, H, W], before any mask, from the output channels [N, 4, H, W]."""
     # the slice [:, :1] is not broadcastable along axis 1, and its gradient under JAX has a wrong shape
     return output[:, 0].dimshuffle(0, "x", 1, 2)
-
-
-def matting(logit: Variable, m_i: Variable | None, config: Config) -> Variable:
-    """alpha [N, 1, H, W] in [0, 1] from its logit and, depending on config.mask, a mask m_i.
-
-    Section 2.3: "we transform them with the sigmoid function".  Section 4: a given segmentation may
-    overwrite alpha or be its prior; the log odds of a prior are added to the logit (Bayes' rule).
-    """
-    if config.mask == "overwrite":
-        return needed(m_i, config)
-    return at.sigmoid(with_prior(logit, m_i, config))
-
-
-def with_prior(logit: Variable, m_i: Variable | None, config: Config) -> Variable:
-    """alpha's logit plus, unless config.mask is "none", the log odds of the mask as a prior."""
-    if not config.takes_mask:
-        return logit
-    log_odds = np.asarray(np.log(config.mask_prior / (1 - config.mask_prior)), dtype=logit.dtype)
-    return logit + log_odds * (2 * needed(m_i, config) - 1)
-
-
-def needed(m_i: Variable | None, config: Config) -> Variable:
-    """The mask m_i; raises ValueError if it is None."""
-    if m_i is None:
-        raise ValueError(f"mask={config.mask!r} needs a segmentation mask for every photo")
-    return m_i

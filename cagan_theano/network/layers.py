@@ -81,8 +81,7 @@ def with_shape(x: Variable, shape: Shape) -> Variable:
 class Convolution:
     """Strided convolution (cross-correlation) [N, C, H, W] -> [N, K, H/stride, W/stride].
 
-    With stride 1, an even kernel cuts off one pixel; same: instead, one more row and column of zeros is
-    added below and on the right.
+    With stride 1, an even kernel cuts off one pixel.
     W: [K, C, kernel, kernel]; b: [K] unless a norm follows (its shift makes a bias redundant).
     Section 3.1: "convolutions with stride 2".
     """
@@ -96,12 +95,9 @@ class Convolution:
         kernel: int,
         stride: int = 2,
         bias: bool = False,
-        same: bool = False,
     ) -> None:
         self.channels, self.in_channels = channels, in_channels
         self.kernel, self.stride = kernel, stride
-        self.pad = kernel // 2 if same else padding(kernel)
-        self.cut = self.pad - padding(kernel)  # rows and columns too many at the top and on the left
         self.W = parameters.normal(f"{name}.W", (channels, in_channels, kernel, kernel))
         self.b = parameters.zeros(f"{name}.b", (channels,)) if bias else None
 
@@ -109,8 +105,8 @@ class Convolution:
         """(C, H, W) -> (K, H', W'); raises ValueError for a wrong number of channels."""
         if shape[0] != self.in_channels:
             raise ValueError(f"convolution expects {self.in_channels} channels, got {shape[0]}")
-        span = self.kernel - 2 * self.pad
-        height, width = ((side - span) // self.stride + 1 - self.cut for side in shape[1:])
+        span = self.kernel - 2 * padding(self.kernel)
+        height, width = ((side - span) // self.stride + 1 for side in shape[1:])
         return self.channels, height, width
 
     def __call__(self, x: Variable, shape: Shape) -> Variable:
@@ -118,12 +114,11 @@ class Convolution:
         op = abstract_conv.AbstractConv2d(
             imshp=(None, *shape),
             kshp=(self.channels, self.in_channels, self.kernel, self.kernel),
-            border_mode=(self.pad,) * 2,
+            border_mode=(padding(self.kernel),) * 2,
             subsample=(self.stride,) * 2,
             filter_flip=False,
         )
-        y = op(x, self.W)[:, :, self.cut :, self.cut :] if self.cut else op(x, self.W)
-        return add_bias(with_shape(y, self.output_shape(shape)), self.b)
+        return add_bias(with_shape(op(x, self.W), self.output_shape(shape)), self.b)
 
 
 class Deconvolution:
@@ -199,8 +194,6 @@ class InstanceNorm:
     Section 3.1: "instance normalisation at all layers except the first and last, as in [4]".
     """
 
-    AXES: tuple[int, ...] = (2, 3)
-
     def __init__(
         self, parameters: Parameters, name: str, channels: int, epsilon: float, affine: bool = True
     ) -> None:
@@ -227,26 +220,12 @@ class InstanceNorm:
 
     def formula(self, x: Variable, gain: Variable | None = None, shift: Variable | None = None) -> Variable:
         """The norm of x [N, C, H, W] as a symbolic expression."""
-        centered = x - x.mean(axis=self.AXES, keepdims=True)
-        variance = at.square(centered).mean(axis=self.AXES, keepdims=True)
+        centered = x - x.mean(axis=(2, 3), keepdims=True)
+        variance = at.square(centered).mean(axis=(2, 3), keepdims=True)
         y = centered / at.sqrt(variance + self.epsilon)
         if gain is not None:
             y = y * gain.dimshuffle("x", 0, "x", "x")
         return add_bias(y, shift)
-
-
-class BatchNorm(InstanceNorm):
-    """The same over N, H and W of the minibatch at hand, also where it is not trained.
-
-    Not the paper's: section 3.1 has instance norm.
-    """
-
-    AXES = (0, 2, 3)
-
-    def __call__(self, x: Variable, shape: Shape, activation: Activation | None = None) -> Variable:
-        """Apply to x of size `shape`, followed by an activation or none (None)."""
-        y = self.formula(x, self.gain, self.shift)
-        return y if activation is None else activation(y)
 
 
 def relu(x: Variable) -> Variable:

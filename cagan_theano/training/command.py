@@ -13,22 +13,19 @@ import click
 from tqdm import tqdm
 
 from cagan_theano.backends import BACKENDS, Backend, choose_backend
-from cagan_theano.checkpoint import load_checkpoint, save_checkpoint
+from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.config import Config
-from cagan_theano.io.command import Command
-from cagan_theano.io.files import naming, write_atomically
+from cagan_theano.io.files import naming
 from cagan_theano.io.signals import Signals, Stopped, Unfailing
 from cagan_theano.io.text import one_line
 from cagan_theano.method.minibatch import PhotoArrays
-from cagan_theano.model import Model
 from cagan_theano.network.networks import check_weights
-from cagan_theano.options import config_options, devices_option, no_cache_option, precision_option
-from cagan_theano.presets import PRESETS
+from cagan_theano.options import ConfigCommand, devices_option, no_cache_option, precision_option
 from cagan_theano.training.data import check_data, describe, read_photos, update_digest
 from cagan_theano.training.engine import Engine, Metadata
 from cagan_theano.training.events import check_installed
 from cagan_theano.training.loop import Loop
-from cagan_theano.training.preview import HeldOut, choose_held_out, loss_curves, sample_sheet, scores
+from cagan_theano.training.preview import HeldOut, choose_held_out
 from cagan_theano.training.run_folder import PERIODS, RunFolder
 from data_prep.store import PhotoFile
 
@@ -38,7 +35,7 @@ SAME_DATA = "use the photo file the run was started with, or start a new run fro
 DEFAULTS = {"precision": "float32", "devices": 1, "cluster": None}  # options of the back end
 
 
-SHAPELESS = ("color", "activation", "copies_g", "copies_d", "skip_relu", "norm_epsilon", "mask")
+SHAPELESS = ("color", "activation", "copies_g", "copies_d", "norm_epsilon", "mask")
 """Options of the networks that the shapes of the weights need not reveal."""
 
 
@@ -70,9 +67,17 @@ class Settings:
         kept: dict[str, Any] = {name: value for name, value in stored.items() if name not in self.given}
         return dataclasses.replace(self, **kept)
 
-    def choose_backend(self) -> Backend:
-        """The back end selected on the command line."""
-        return choose_backend(self.backend, self.device, **self.machine)
+    def build_loop(
+        self,
+        engine: Engine,
+        folder: RunFolder,
+        held_out: HeldOut | None,
+        metadata: Metadata,
+        signals: Signals,
+    ) -> Loop:
+        """The loop of a run."""
+        periods, resume = self.periods(), self.resume_command()
+        return Loop(engine, folder, held_out, metadata, periods, signals, self.tensorboard, resume)
 
     def resume_command(self) -> str:
         """The command line that resumes this run."""
@@ -86,15 +91,7 @@ class Settings:
         return shlex.join([*words, "--resume"])
 
 
-def use_preset(ctx: click.Context, option: click.Parameter, name: str | None) -> None:
-    """Make a preset's settings the defaults of the other options, and print what it lacks."""
-    if name is not None:
-        preset = PRESETS[name]
-        ctx.default_map = {**(ctx.default_map or {}), **preset.changes}
-        click.echo(f"preset {name}, without: {'; '.join(preset.missing)}", err=True)
-
-
-@click.command(cls=Command, context_settings={"max_content_width": 100})
+@click.command(cls=ConfigCommand, context_settings={"max_content_width": 100})
 @click.option("--data", required=True, help="Photo file (HDF5) with a train split.")
 @click.option("--run", required=True, help="Run folder; must not exist, except with --resume.")
 @click.option("--resume", is_flag=True, help="Resume the run in --run, bit for bit.")
@@ -140,15 +137,6 @@ def use_preset(ctx: click.Context, option: click.Parameter, name: str | None) ->
     help="Also write the log and the sheets for TensorBoard, to tensorboard/ in the run folder.",
 )
 @click.option("--note", default="", help="Remark stored in the checkpoints.")
-@click.option(
-    "--preset",
-    type=click.Choice(list(PRESETS)),
-    is_eager=True,
-    expose_value=False,
-    callback=use_preset,
-    help="Settings of a public re-implementation, as far as options express them; what they do not is "
-    "printed.  Options given beside it take precedence.",
-)
 @precision_option
 @devices_option
 @click.option(
@@ -159,7 +147,6 @@ def use_preset(ctx: click.Context, option: click.Parameter, name: str | None) ->
     "and a --run folder that all processes can read; only process 0 writes.",
 )
 @no_cache_option
-@config_options()
 @click.pass_context
 def train(ctx: click.Context, /, **options: Any) -> int:
     """Train CAGAN on a photo file; the defaults are the paper's settings.
@@ -171,8 +158,6 @@ def train(ctx: click.Context, /, **options: Any) -> int:
     machine = {name: options.pop(name) for name in DEFAULTS}
     sources, source = click.core.ParameterSource, ctx.get_parameter_source
     given = {name: value for name, value in options.items() if source(name) is not sources.DEFAULT}
-    if options["resume"] and source("steps") is sources.DEFAULT_MAP:
-        del given["steps"]  # a preset's; the run may have been started with more
     names = {spec.name for spec in dataclasses.fields(Settings)} & set(options)
     values = {name: options.pop(name) for name in names}
     settings = Settings(**values, machine=machine, given=frozenset(given) & names)
@@ -194,22 +179,21 @@ def new_run(settings: Settings, given: dict[str, Any], signals: Signals) -> int:
     folder = RunFolder(settings.run)
     if not settings.machine.get("cluster"):  # with a cluster, process 0 may have created it already
         folder.check_new()
-    backend = settings.choose_backend()
+    backend = choose_backend(settings.backend, settings.device, **settings.machine)
     with PhotoFile(settings.data) as file:
         config = Config(**{"height": file.height, "width": file.width, **given})
-        check_effects(config)
         check_data(file, config)
         photos, held_out, pixels = read_data(file, config)
         data = {**describe(file), "pixels": pixels}
         metadata = {"data": data, "note": settings.note, "seconds": 0.0}
-        trainer = prepare(file, photos, held_out, config, backend)
+        engine = prepare(file, photos, held_out, config, backend)
     if settings.init:
-        metadata["init"] = start_from(trainer, settings.init)
+        metadata["init"] = start_from(engine, settings.init)
     if backend.process:
-        return follow(trainer, signals)
+        return follow(engine, signals)
     with folder:
         folder.check_new()  # again: another run may have started and ended meanwhile
-        loop = RunLoop(trainer, folder, held_out, metadata, settings, signals)
+        loop = settings.build_loop(engine, folder, held_out, metadata, signals)
         loop.save()
         folder.write_periods(settings.periods())
         folder.write_config(config)  # last: from now on the run can be resumed
@@ -222,7 +206,7 @@ def resume_run(settings: Settings, given: dict[str, Any], signals: Signals) -> i
         raise ValueError("--init: a resumed run has its own weights; omit --init")
     folder = RunFolder(settings.run)
     folder.check_old()
-    backend = settings.choose_backend()
+    backend = choose_backend(settings.backend, settings.device, **settings.machine)
     with contextlib.nullcontext() if backend.process else folder, PhotoFile(settings.data) as file:
         config = same_settings(folder.read_config(), given, settings.run)
         settings = settings.as_before(folder.read_periods())
@@ -238,35 +222,27 @@ def resume_run(settings: Settings, given: dict[str, Any], signals: Signals) -> i
             check_weights(config, G=checkpoint.G, D=checkpoint.D)
         photos, held_out, pixels = read_data(file, config)
         check_same_pixels(file, checkpoint.metadata, pixels)
-        trainer = prepare(file, photos, held_out, config, backend)
+        engine = prepare(file, photos, held_out, config, backend)
         with naming(path):
-            trainer.restore(checkpoint)
+            engine.restore(checkpoint)
         if backend.process:
-            return follow(trainer, signals)
+            return follow(engine, signals)
         folder.write_config(config)
         folder.write_periods(settings.periods())
         folder.prune(settings.keep)  # a run killed between saving and pruning leaves one checkpoint too many
-        click.echo(f"resuming after step {trainer.step} from {path}")
+        click.echo(f"resuming after step {engine.step} from {path}")
         metadata = {"note": "", "seconds": 0.0, **checkpoint.metadata}
         metadata["note"] = settings.note or metadata["note"]
         metadata["data"] = {**describe(file), "pixels": pixels}
         metadata |= changed_kernels(checkpoint.metadata, backend)
-        return RunLoop(trainer, folder, held_out, metadata, settings, signals).run()
+        return settings.build_loop(engine, folder, held_out, metadata, signals).run()
 
 
-def check_effects(config: Config) -> None:
-    """Raise ValueError for an option that would do nothing in a new run."""
-    if config.mirror != "together" and not config.mirrors_apart:
-        raise ValueError(f"--mirror {config.mirror}: does nothing without --augmentation mirror; give both")
-    if config.d_noise and not config.adversarial_terms:
-        raise ValueError(f"--d-noise {config.d_noise}: does nothing with --gamma-adv 0, which has no D")
-
-
-def follow(trainer: Engine, signals: Signals) -> int:
+def follow(engine: Engine, signals: Signals) -> int:
     """Take part in a run that process 0 logs and saves; returns the exit code."""
     signals.patient = True
-    while trainer.step < trainer.config.steps and not signals.exit_code:
-        trainer.advance()
+    while engine.step < engine.config.steps and not signals.exit_code:
+        engine.advance()
     signals.patient = False
     return signals.exit_code or 0
 
@@ -353,27 +329,27 @@ def read_data(file: PhotoFile, config: Config) -> tuple[PhotoArrays, HeldOut | N
 def prepare(
     file: PhotoFile, photos: PhotoArrays, held_out: HeldOut | None, config: Config, backend: Backend
 ) -> Engine:
-    """The trainer for photos read from a file by `read_data`."""
+    """The engine for photos read from a file by `read_data`."""
     if held_out is not None and config.takes_mask and held_out.m_i is None:
         raise ValueError(
             f"{file.path}: has no test masks, which --mask {config.mask} needs; use "
             "--mask none or photos with masks"
         )
     with naming(file.path):
-        trainer = Engine(config, photos, backend)
+        engine = Engine(config, photos, backend)
     if held_out is None:
         tqdm.write(f"{file.path}: has no test photos; no samples will be written")
-    return trainer
+    return engine
 
 
-def start_from(trainer: Engine, path: str) -> Metadata:
-    """Load the weights of a checkpoint into the trainer; returns metadata about it."""
+def start_from(engine: Engine, path: str) -> Metadata:
+    """Load the weights of a checkpoint into the engine; returns metadata about it."""
     checkpoint = load_checkpoint(path)
     with naming(path):
-        trainer.load(checkpoint.swapping_G(), checkpoint.D)
+        engine.load(checkpoint.swapping_G(), checkpoint.D)
     config = checkpoint.config
     for name in SHAPELESS:
-        here, there = getattr(trainer.config, name), getattr(config, name)
+        here, there = getattr(engine.config, name), getattr(config, name)
         if here != there:
             tqdm.write(f"Warning: {path} was trained with {name}={there}, this run has {here}")
     return {
@@ -383,86 +359,3 @@ def start_from(trainer: Engine, path: str) -> Metadata:
         "width": config.width,
         "note": checkpoint.metadata.get("note", ""),
     }
-
-
-class RunLoop(Loop):
-    """A `Loop` that writes a run folder, with samples of held-out swaps and loss curves."""
-
-    def __init__(
-        self,
-        trainer: Engine,
-        folder: RunFolder,
-        held_out: HeldOut | None,
-        metadata: Metadata,
-        settings: Settings,
-        signals: Signals,
-    ) -> None:
-        super().__init__(trainer, trainer.config.steps, settings.checkpoint_every, metadata, signals)
-        self.folder, self.held_out, self.settings = folder, held_out, settings
-        self.model = Model(trainer.config, trainer.G, trainer.backend)
-
-    def run(self) -> int:
-        self.folder.open_log(self.training.step)
-        if self.settings.tensorboard:
-            self.folder.open_events(self.training.step)
-        return super().run()
-
-    def step(self) -> dict[str, float]:
-        losses = super().step()
-        if self.sampled():
-            self.plot_curves()
-        return losses
-
-    def sampled(self) -> bool:
-        """Whether a sheet of samples is due after this step."""
-        return self.finished() or self.due(self.settings.sample_every)
-
-    def observe(self) -> dict[str, float]:
-        """Write a sheet of held-out swaps when due; returns their scores."""
-        if self.held_out is None or not self.sampled():
-            return {}
-        held_out, step = self.held_out, self.training.step
-        mask = held_out.m_i if self.training.config.takes_mask else None
-        try:
-            swap = self.model.swap(held_out.x_i, held_out.y_i, held_out.y_j, mask)
-        except ValueError as error:  # the losses are of the weights before this step's update
-            raise self.diverged("held-out swaps are not finite") from error
-        found = scores(held_out, swap)
-        title = f"{self.folder.path.name}, step {step}: people and garments of the test split"
-        numbers = "   ".join(f"{name} {value:.3f}" for name, value in found.items())
-        self.folder.write_samples(step, sample_sheet(held_out, swap, title, numbers))
-        return found
-
-    def log(self, line: dict[str, float]) -> None:
-        self.folder.log(line)
-
-    def save(self) -> None:
-        """Write a checkpoint of this step and remove all except the newest `keep`."""
-        self.folder.flush_log()
-        path = self.folder.checkpoint_path(self.training.step)
-        save_checkpoint(path, self.training.checkpoint(self.metadata()))
-        self.folder.prune(self.settings.keep)
-
-    def plot_curves(self) -> None:
-        """Plot the loss curves."""
-        title = f"{self.folder.path.name}, {self.training.step} steps"
-        write_atomically(self.folder.path / "losses.png", loss_curves(self.folder.read_log(), title))
-
-    def diverged(self, what: str) -> ValueError:
-        """The error to raise when training has diverged, with the last good checkpoint."""
-        last = self.folder.checkpoint_path(self.folder.steps()[-1])
-        return ValueError(
-            f"step {self.training.step}: {what}: training diverged; the last good "
-            f"checkpoint is {last}; start a new run from it with --init and a smaller "
-            "--learning-rate"
-        )
-
-    def finish(self) -> int:
-        """Report how the run ended and how to resume it; returns the exit code."""
-        path, step = self.folder.checkpoint_path(self.training.step), self.training.step
-        if self.finished():
-            print(f"finished {step} steps: {path}", file=Unfailing(sys.stdout), flush=True)
-            return 0
-        how = f"resume with: {self.settings.resume_command()}"
-        print(f"stopped after step {step}; {how}", file=Unfailing(sys.stderr), flush=True)
-        return self.signals.exit_code

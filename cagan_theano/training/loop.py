@@ -1,56 +1,75 @@
-"""The training loop: step, log and save until the last step or a signal."""
+"""The training loop: step, log, save and draw held-out swaps until the last step or a signal."""
 
-import json
 import math
 import sys
 import time
-from pathlib import Path
-from typing import TextIO
 
 from tqdm import tqdm
 
 from cagan_theano.checkpoint import save_checkpoint
-from cagan_theano.io.files import writing
+from cagan_theano.io.files import write_atomically
 from cagan_theano.io.signals import Signals, Unfailing
+from cagan_theano.io.text import one_line
+from cagan_theano.method.swap import Swap
+from cagan_theano.model import Model
 from cagan_theano.training.engine import Engine, Metadata
+from cagan_theano.training.preview import HeldOut, loss_curves, sample_sheet, score
+from cagan_theano.training.run_folder import RunFolder
 
 IN_BAR = ("loss_D", "loss_G", "L_id", "L_cyc", "L_truth", "L_region")
 
 
 class Loop:
-    """Step, log and save; a subclass defines the destination (`log`, `save`, `diverged`).
+    """Trains an `Engine` and writes a run folder.
 
-    last: the last step.  save_every: steps between checkpoints; None: only at the end.
+    periods: name -> number, see `run_folder.PERIODS`.  held_out: triples to swap and score, or None.
     metadata: written to the checkpoints; "seconds" accumulates over resumed runs.
+    tensorboard: whether to write event files.  resume: the command that resumes the run, for messages.
     """
 
     def __init__(
-        self, training: Engine, last: int, save_every: int | None, metadata: Metadata, signals: Signals
+        self,
+        engine: Engine,
+        folder: RunFolder,
+        held_out: HeldOut | None,
+        metadata: Metadata,
+        periods: dict[str, int],
+        signals: Signals,
+        tensorboard: bool = False,
+        resume: str = "",
     ) -> None:
-        self.training, self.last, self.save_every = training, last, save_every
-        self.signals, self._metadata, self._saved = signals, metadata, -1
+        self.engine, self.folder, self.held_out, self.periods = engine, folder, held_out, periods
+        self.signals, self.tensorboard, self.resume = signals, tensorboard, resume
+        self.model = Model(engine.config, engine.G, engine.backend)
+        self._metadata, self._saved = metadata, -1
         self.start = time.monotonic() - metadata.get("seconds", 0.0)
 
     def run(self) -> int:
         """Train; returns the exit code: 0, or 128 + the signal that ended the loop early."""
-        self.signals.patient = True
+        engine, signals = self.engine, self.signals
+        self.folder.open_log(engine.step)
+        if self.tensorboard:
+            self.folder.open_events(engine.step)
+        signals.patient = True
+        if self.held_out and self.is_drawn() and not self.folder.sheet_path(engine.step).exists():
+            self.draw(None)  # the run was killed between its checkpoint and its sheet
         with self.progress_bar() as bar:
-            while not self.finished() and not self.signals.exit_code:
+            while not self.is_finished() and not signals.exit_code:
                 losses = self.step()
                 text = " ".join(f"{k} {v:.3f}" for k, v in losses.items() if k in IN_BAR)
                 bar.set_postfix_str(text, refresh=False)
                 bar.update()
-            if self.signals.exit_code and self._saved != self.training.step:  # it came after the last save
+            if signals.exit_code and self._saved != engine.step:  # it came after the last save
                 self.save()
         code = self.finish()  # after the last step, a signal has nothing left to stop
-        self.signals.patient = False
+        signals.patient = False
         return code
 
     def progress_bar(self) -> tqdm:
         """A progress bar over the steps, updated rarely when stderr is not a terminal."""
         return tqdm(
-            initial=self.training.step,
-            total=self.last,
+            initial=self.engine.step,
+            total=self.engine.config.steps,
             unit="step",
             smoothing=0.05,
             mininterval=0.5 if sys.stderr.isatty() else 30,
@@ -58,94 +77,104 @@ class Loop:
             dynamic_ncols=True,  # tqdm does not ask another stream than stderr for its width
         )
 
-    def finished(self) -> bool:
-        """Whether all steps are done."""
-        return self.training.step >= self.last
-
     def step(self) -> dict[str, float]:
-        """Run one step, log it and, when due, save a checkpoint; returns the losses."""
-        losses = self.training.advance()
-        self.check_finite(losses)
-        # before the checkpoint, so that the log of a resumed run has every step
-        self.log({"step": self.training.step, **losses, **self.observe()})
-        if self.finished() or self.signals.exit_code or self.due(self.save_every):
-            self.save()
-            self._saved = self.training.step
-        return losses
+        """Run one step; log it and, when due, save a checkpoint and draw; returns the losses.
 
-    def due(self, every: int | None) -> bool:
-        """Whether an action with a period of `every` steps is due after this step."""
-        return every is not None and self.training.step % every == 0
-
-    def check_finite(self, losses: dict[str, float]) -> None:
-        """Raise ValueError if training has diverged; files on disk are kept."""
+        The log has the step before there is a checkpoint of it, so that a resumed run's log is whole.
+        """
+        losses = self.engine.advance()
         broken = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
         if broken:
             raise self.diverged(", ".join(broken))
+        swap = self.swap_held_out() if self.held_out and self.is_drawn() else None
+        found = score(self.held_out, swap) if self.held_out and swap else {}
+        self.folder.log({"step": self.engine.step, **losses, **found})
+        if self.is_finished() or self.signals.exit_code or self.is_due("checkpoint_every"):
+            self.save()
+        if self.is_drawn():
+            self.draw(swap)
+        return losses
 
-    def metadata(self) -> Metadata:
-        """Metadata for a checkpoint of this step."""
-        return {
+    def is_finished(self) -> bool:
+        """Whether all steps are done."""
+        return self.engine.step >= self.engine.config.steps
+
+    def is_due(self, period: str) -> bool:
+        """Whether what is done every `periods[period]` steps is due after this step."""
+        return self.engine.step > 0 and self.engine.step % self.periods[period] == 0
+
+    def is_drawn(self) -> bool:
+        """Whether a sheet of held-out swaps and the loss curves are due after this step."""
+        return self.is_finished() or self.is_due("sample_every")
+
+    def swap_held_out(self) -> Swap:
+        """The swaps of the held-out triples; raises ValueError if they are not finite."""
+        held_out = self.held_out
+        assert held_out is not None
+        mask = held_out.m_i if self.engine.config.takes_mask else None
+        try:
+            return self.model.swap(held_out.x_i, held_out.y_i, held_out.y_j, mask)
+        except ValueError as error:  # the losses are of the weights before this step's update
+            raise self.diverged("held-out swaps are not finite") from error
+
+    def draw(self, swap: Swap | None) -> None:
+        """Write the sheet of held-out swaps and the loss curves; one that fails is a line of the log.
+
+        swap: the held-out swaps, if they are known.
+        """
+        for name, draw in (("samples", lambda: self.draw_sheet(swap)), ("losses.png", self.draw_curves)):
+            try:
+                draw()
+            except Exception as error:  # whatever it is, hours of training matter more
+                text = f"{name}: not drawn ({type(error).__name__}: {one_line(str(error))})"
+                tqdm.write(f"Warning: step {self.engine.step}: {text}", file=Unfailing(sys.stderr))
+                self.folder.log({"step": self.engine.step, "warning": text})
+
+    def draw_sheet(self, swap: Swap | None) -> None:
+        """Write the sheet of held-out swaps."""
+        if self.held_out is None:
+            return
+        swap, step = swap or self.swap_held_out(), self.engine.step
+        title = f"{self.folder.path.name}, step {step}: people and garments of the test split"
+        found = score(self.held_out, swap)
+        numbers = "   ".join(f"{name} {value:.3f}" for name, value in found.items())
+        self.folder.write_sheet(step, sample_sheet(self.held_out, swap, title, numbers))
+
+    def draw_curves(self) -> None:
+        """Write the loss curves."""
+        title = f"{self.folder.path.name}, {self.engine.step} steps"
+        write_atomically(self.folder.path / "losses.png", loss_curves(self.folder.read_log(), title))
+
+    def save(self) -> None:
+        """Write a checkpoint of this step and remove all except the newest `keep`."""
+        engine = self.engine
+        metadata = {
             **self._metadata,
             "seconds": round(time.monotonic() - self.start, 1),
-            "finished": self.training.step >= self.training.config.steps,
-            "seed": self.training.config.seed,
+            "finished": self.is_finished(),
+            "seed": engine.config.seed,
         }
-
-    def observe(self) -> dict[str, float]:
-        """Additional values for this step's log line."""
-        return {}
-
-    def log(self, line: dict[str, float]) -> None:
-        """Write one line of the log."""
-        raise NotImplementedError
-
-    def save(self) -> None:
-        """Write a checkpoint of this step."""
-        raise NotImplementedError
+        self.folder.flush_log()
+        save_checkpoint(self.folder.checkpoint_path(engine.step), engine.checkpoint(metadata))
+        self.folder.prune(self.periods["keep"])
+        self._saved = engine.step
 
     def diverged(self, what: str) -> ValueError:
-        """The error to raise when training has diverged."""
-        raise NotImplementedError
-
-    def finish(self) -> int:
-        """Report how the run ended; returns the exit code."""
-        return 0 if self.finished() else self.signals.exit_code
-
-
-class FileLoop(Loop):
-    """A `Loop` that writes one checkpoint file and, if given, an open log (JSON lines)."""
-
-    def __init__(
-        self,
-        training: Engine,
-        out: str | Path,
-        log: TextIO | None,
-        last: int,
-        save_every: int | None,
-        metadata: Metadata,
-        signals: Signals,
-    ) -> None:
-        super().__init__(training, last, save_every, metadata, signals)
-        self.out, self._log = out, log
-
-    def log(self, line: dict[str, float]) -> None:
-        if self._log:
-            with writing(self._log.name):
-                self._log.write(json.dumps(line) + "\n")
-
-    def save(self) -> None:
-        if self._log:
-            with writing(self._log.name):
-                self._log.flush()
-        save_checkpoint(self.out, self.training.checkpoint(self.metadata()))
-
-    def diverged(self, what: str) -> ValueError:
+        """The error to raise when training has diverged, with the last good checkpoint."""
+        last = self.folder.checkpoint_path(self.folder.steps()[-1])
         return ValueError(
-            f"step {self.training.step}: {what}: training diverged; the last checkpoint "
-            "written is the last good one"
+            f"step {self.engine.step}: {what}: training diverged; the last good "
+            f"checkpoint is {last}; start a new run from it with --init and a smaller "
+            "--learning-rate"
         )
 
     def finish(self) -> int:
-        print(f"wrote {self.out} (step {self.training.step})", file=Unfailing(sys.stdout), flush=True)
-        return super().finish()
+        """Report how the run ended and how to resume it; returns the exit code."""
+        step = self.engine.step
+        if self.is_finished():
+            path = self.folder.checkpoint_path(step)
+            print(f"finished {step} steps: {path}", file=Unfailing(sys.stdout), flush=True)
+            return 0
+        text = f"stopped after step {step}; resume with: {self.resume}"
+        print(text, file=Unfailing(sys.stderr), flush=True)
+        return self.signals.exit_code

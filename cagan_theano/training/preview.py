@@ -77,7 +77,7 @@ def rows(source: Rows, numbers: Iterable[int]) -> Pixels:
     return np.stack([source[int(number)] for number in numbers])
 
 
-def scores(held_out: HeldOut, swap: Swap) -> dict[str, float]:
+def score(held_out: HeldOut, swap: Swap) -> dict[str, float]:
     """`SCORES` of the swaps against the truth; {} if the truth or the region is unknown."""
     if held_out.truth is None or held_out.region is None:
         return {}

@@ -216,7 +216,7 @@ class RunFolder:
         with writing(path):
             self._log = open(path, "a", buffering=1)  # noqa: SIM115 (closed by __exit__)
 
-    def log(self, line: dict[str, float]) -> None:
+    def log(self, line: dict[str, Any]) -> None:
         """Append one JSON object; the line is passed to the operating system immediately."""
         if self._log is None:
             raise RuntimeError("open_log must be called first")
@@ -239,9 +239,13 @@ class RunFolder:
 
     # --- samples and TensorBoard
 
-    def write_samples(self, step: int, sheet: bytes) -> None:
+    def sheet_path(self, step: int) -> Path:
+        """Path of the sheet of held-out swaps of a step."""
+        return self.samples / f"step_{step:07d}.png"
+
+    def write_sheet(self, step: int, sheet: bytes) -> None:
         """Write the sheet of a step, a PNG."""
-        write_atomically(self.samples / f"step_{step:07d}.png", sheet)
+        write_atomically(self.sheet_path(step), sheet)
         if self._events:
             with writing(self.events):
                 self._events.image(step, sheet)

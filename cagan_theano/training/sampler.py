@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cagan_theano.config import TRUTHS, Config
-from cagan_theano.method.minibatch import JUDGED, TONES, Array, Indices, RowNumbers, enlarged
+from cagan_theano.method.minibatch import TONES, Array, Indices, RowNumbers
 from data_prep.store import Triples
 
 SHIFT = 16  # augmentation "crop" shifts by up to 1/16 of a side; not stated; our choice
@@ -53,14 +53,8 @@ class Sampler:
         reach_y, reach_x = config.height // SHIFT * crop, config.width // SHIFT * crop
         dy, dx = (self.rng.integers(-r, r + 1, size) for r in (reach_y, reach_x))
         rows = Indices[Array](i, j, k, *(a.astype(np.int32) for a in (mirror, dy, dx)), *swapped)
-        if config.mirrors_apart:
-            rows = rows._replace(mirror_y=self.rng.integers(0, 2, size).astype(np.int32))
         if "tone" in config.augmentation:
             rows = rows._replace(tone_x=self.tone(), tone_y=self.tone())
-        if config.crop_margin:
-            rows = rows._replace(top=self.start(config.height), left=self.start(config.width))
-        if config.d_noise:
-            rows = rows._replace(noise=self.noise())
         if config.dropout:
             rows = rows._replace(seeds=self.rng.integers(0, 1 << 32, (size, 2), np.uint32))
         return rows
@@ -79,17 +73,6 @@ class Sampler:
         change = self.rng.uniform(-1, 1, (self.config.batch_size, len(TONES))) * TONES
         tones = np.concatenate([np.exp(change[:, :4]), change[:, 4:]], axis=1)
         return np.asarray(tones, np.float32)
-
-    def start(self, side: int) -> RowNumbers:
-        """For each sample, where a crop of length `side` starts in the enlarged photo."""
-        room = enlarged(side, self.config.crop_margin) - side
-        return self.rng.integers(0, room + 1, self.config.batch_size).astype(np.int32)
-
-    def noise(self) -> NDArray[np.float32]:
-        """Noise for D's images, float32 [N, 4, 6, H, W]."""
-        config = self.config
-        shape = (config.batch_size, JUDGED, 6, config.height, config.width)
-        return self.rng.standard_normal(shape, np.float32) * np.float32(config.d_noise)
 
     def other(self, i: RowNumbers) -> RowNumbers:
         """For each row of i, a uniformly sampled row with another garment."""

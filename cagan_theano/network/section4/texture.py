@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cagan_theano.compat import abstract_conv, aesara
-from cagan_theano.network.gabor import FLOOR, OCTAVES, ORIENTATIONS, SIDE, gabor_filters
 from cagan_theano.network.layers import Shape, Variable, downsample, join, with_shape
+from cagan_theano.network.section4.gabor import FLOOR, OCTAVES, ORIENTATIONS, SIDE, gabor_filters
 
 at = aesara.tensor
 
@@ -26,14 +26,15 @@ def descriptors(y: Variable, shape: Shape) -> Variable:
         if octave:
             gray = downsample(gray, (1, height, width))
             height, width = height // 2, width // 2
-        responses = filtered(gray, gabor_filters().reshape(-1, 1, SIDE, SIDE), (1, height, width), SIDE // 2)
+        bank = gabor_filters().reshape(-1, 1, SIDE, SIDE)
+        responses = filter_images(gray, bank, (1, height, width), SIDE // 2)
         pairs = at.square(responses).reshape((-1, ORIENTATIONS, 2, height, width))
         amplitudes = at.sqrt(pairs.sum(axis=2) + np.asarray(FLOOR, y.dtype))
-        maps.append(enlarged(amplitudes, (ORIENTATIONS, height, width), 2**octave))
+        maps.append(enlarge(amplitudes, (ORIENTATIONS, height, width), 2**octave))
     return join(*maps)
 
 
-def enlarged(maps: Variable, shape: Shape, factor: int) -> Variable:
+def enlarge(maps: Variable, shape: Shape, factor: int) -> Variable:
     """Maps [N, C, H, W] with each value repeated in factor x factor pixels; shape: (C, H, W)."""
     if factor == 1:
         return maps
@@ -43,7 +44,7 @@ def enlarged(maps: Variable, shape: Shape, factor: int) -> Variable:
     return with_shape(at.stack([rows] * factor, axis=3).reshape((-1, channels, *size)), (channels, *size))
 
 
-def filtered(images: Variable, bank: NDArray[np.float64], shape: Shape, border: int = 0) -> Variable:
+def filter_images(images: Variable, bank: NDArray[np.float64], shape: Shape, border: int = 0) -> Variable:
     """images [N, 1, H, W] under filters [K, 1, 7, 7]: [N, K, H - 6 + 2 border, W - 6 + 2 border].
 
     border: zeros on each side.
