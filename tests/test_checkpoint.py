@@ -138,12 +138,14 @@ def test_damage_is_one_line_that_names_the_file(fault, tmp_path):
     assert text.startswith(f"{path}: ") and "\n" not in text and ";" in text
 
 
-def test_missing_file(tmp_path):
+def test_missing_file_and_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match="none.h5: no such checkpoint"):
         load_checkpoint(tmp_path / "none.h5")
+    with pytest.raises(OSError, match="a.h5: cannot be written"):
+        save_checkpoint(tmp_path / "nowhere" / "a.h5", example())
 
 
-@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("share", [0, 0.5, 0.999])
 def test_truncated_file(share, tmp_path):
     path = tmp_path / "short.h5"
     save_checkpoint(path, example(G={"a": np.ones((64, 64), np.float32)}))
@@ -181,20 +183,6 @@ def test_refused_saves_write_nothing(fault, tmp_path):
     assert os.listdir(tmp_path) == ["a.h5"] and load_checkpoint(path).step == 1
 
 
-def test_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "a.h5"
-    save_checkpoint(path, example(step=1))
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="a.h5: cannot be written .No space left"):
-        save_checkpoint(path, example(step=2))
-    monkeypatch.undo()
-    assert os.listdir(tmp_path) == ["a.h5"] and load_checkpoint(path).step == 1
-
-
 def test_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -222,11 +210,6 @@ def test_the_file_is_flushed_before_it_is_renamed_and_the_folder_after(tmp_path,
     monkeypatch.setattr(os, "replace", renamed)
     write_atomically(tmp_path / "a.txt", "text")
     assert calls == [4, "renamed", "folder"]
-
-
-def test_unwritable_place(tmp_path):
-    with pytest.raises(OSError, match="a.h5: cannot be written"):
-        save_checkpoint(tmp_path / "nowhere" / "a.h5", example())
 
 
 def test_converting_to_h5_writes_a_small_file_of_weights(tmp_path):

@@ -120,15 +120,11 @@ def test_shapes_without_weights_are_those_with(no_weights, monkeypatch):
 # --- metadata
 
 
-BAD = [{"data": []}, {"data": {"pairs": "9"}}, {"data": {"provenance": "x"}}, {"versions": ["a"]},
-       {"versions": {"numpy": 1}}, {"seconds": "1"}, {"seconds": []}, {"seconds": 10**4000},
-       {"other": 2**63}, {"other": [2**64]}, {"other": -(2**64)},
-       {"seconds": -1.0}, {"seconds": float("nan")}, {"seconds": True}, {"note": 5}, {"finished": 1},
-       {"init": {"sha256": 1}}, {"note": "\0"}, {"note": "\ud800"},
-       {"note": "a\udfff"}, {"other": [[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]},
-       {"data": {"provenance": {"program": "data_prep photoshoot", "seed": 1}}},
-       {"data": {"provenance": {"program": "data_prep photoshoot", "seed": 1, "version": 2,
-                                "arguments": {"clutter": "no"}}}}, [], "text", None]  # fmt: skip
+BAD = [{"data": []}, {"data": {"pairs": "9"}}, {"data": {"provenance": "x"}}, {"versions": {"numpy": 1}},
+       {"seconds": "1"}, {"seconds": 10**4000}, {"other": [2**64]}, {"seconds": -1.0},
+       {"seconds": float("nan")}, {"seconds": True}, {"finished": 1}, {"note": "\0"}, {"note": "\ud800"},
+       {"other": [[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]},
+       {"data": {"provenance": {"program": "data_prep photoshoot", "seed": 1}}}, [], None]  # fmt: skip
 
 
 @pytest.mark.parametrize("metadata", BAD, ids=range(len(BAD)))
@@ -201,15 +197,14 @@ FINE = dict(format="cagan_theano", config=SMALL.to_json(), step="1", metadata="{
     ("x", {"metadata": "[]"}, "metadata is invalid"), ("x x/y", {}, "such as 'G/x'"),
     ("x", {"metadata": '{"seconds": "a"}'}, "seconds is 'a'"), ("x", {"sampler": "\0"}, "sampler"),
 ])  # fmt: skip
-@pytest.mark.parametrize("out", ["a.h5", "a.onnx"])
-def test_a_safetensors_file_that_could_not_be_kept(names, texts, fault, out, tmp_path, capsys):
+def test_a_safetensors_file_that_could_not_be_kept(names, texts, fault, tmp_path, capsys):
     arrays = {f"G/{name}": np.ones(1, "float32") for name in names.split()}
     safetensors.numpy.save_file(arrays, tmp_path / "a.safetensors", FINE | texts)
     with pytest.raises(SystemExit):
-        main(convert.command, [str(tmp_path / "a.safetensors"), str(tmp_path / out)])
+        main(convert.command, [str(tmp_path / "a.safetensors"), str(tmp_path / "a.h5")])
     text = capsys.readouterr().err
     assert "not a checkpoint in safetensors" in text and fault in text and text.count("\n") == 1
-    assert not (tmp_path / out).exists()
+    assert not (tmp_path / "a.h5").exists()
 
 
 # --- texts
@@ -262,7 +257,7 @@ def test_golden_vectors_that_lack_what_a_comparison_begins_with(change, fault, t
         conformance.read_vectors(changed_vectors(tmp_path / "a.h5", change))
 
 
-@pytest.mark.parametrize("line", ["a " * 2047, "\\ " * 2047, "a b c"])
+@pytest.mark.parametrize("line", ["a " * 2047, "a b c"])
 def test_a_long_pair_list_takes_time_in_proportion(line, tmp_path):
     """2 MB; what took 2 s a megabyte for each line of spaces takes a hundredth of it."""
     (tmp_path / "pairs.txt").write_text(
@@ -320,7 +315,7 @@ def test_a_name_with_a_newline_hides_neither_the_fault_nor_the_cure(tmp_path, ca
     with pytest.raises(SystemExit):
         main(convert.command, [f"{path}.h5", "out.onnx"])
     text = capsys.readouterr().err
-    assert text.count("\n") == 1 and "a\\nb" in text and "no such checkpoint; check the path" in text
+    assert text.count("\n") == 1 and "a\\nb" in text and "no such checkpoint; give a file" in text
 
 
 def test_the_choices_that_click_lists_stay_on_the_line(capsys):

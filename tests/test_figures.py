@@ -184,24 +184,23 @@ def test_masks_reach_only_a_network_that_uses_them(data):
 # ---------------------------------------------------------------- the figures
 
 
-def test_figure4_panels():
-    y_i, x_i, x_ij, y_j = (noise(n, 32, 24)[:3] for n in (3, 4, 5, 6))
-    found = panels(figure4.draw(y_i, x_i, x_ij, y_j))
-    assert len(found) == 12
-    labels = "$y_i$", "$x_i$", "$x_i^j$ (generated)", "$y_j$"
-    for c, pictures in enumerate((y_i, x_i, x_ij, y_j)):
-        for r in range(3):
-            np.testing.assert_array_equal(found[f"{r},{c}"][0], pictures[r])
-            assert found[f"{r},{c}"][1] == (labels[c] if r == 2 else "")
+def test_figure4_panels_and_the_true_swap_beside_the_generated():
+    y_i, x_i, x_ij, y_j, truth = (noise(n, 32, 24)[:3] for n in range(3, 8))
+    labels = ["$y_i$", "$x_i$", "$x_i^j$ (generated)", "$y_j$"]
+    check_panels(figure4.draw(y_i, x_i, x_ij, y_j), (y_i, x_i, x_ij, y_j), labels)
+    labels.insert(3, "true swap")
+    figure = figure4.draw(y_i, x_i, x_ij, y_j, truth=truth)
+    check_panels(figure, (y_i, x_i, x_ij, truth, y_j), labels)
+    assert "true swap is rendered" in words(figure)
 
 
-def test_figure4_truth_stands_beside_the_generated():
-    images = [noise(n, 32, 24)[:3] for n in range(3, 8)]
-    figure = figure4.draw(*images[:4], truth=images[4])
-    found = panels(figure)
-    np.testing.assert_array_equal(found["1,3"][0], images[4][1])
-    np.testing.assert_array_equal(found["1,4"][0], images[3][1])
-    assert found["2,3"][1] == "true swap" and "true swap is rendered" in words(figure)
+def check_panels(figure, columns, labels):
+    """The columns of a figure of rows, labeled below the last row."""
+    found, rows = panels(figure), len(columns[0])
+    assert len(found) == rows * len(columns)
+    for (r, c), label in zip(np.ndindex(rows, len(columns)), labels * rows):
+        np.testing.assert_array_equal(found[f"{r},{c}"][0], columns[c][r])
+        assert found[f"{r},{c}"][1] == (label if r == rows - 1 else "")
 
 
 def test_figure5_says_whether_alpha_was_supervised():
@@ -231,27 +230,22 @@ def test_figure5_panels():
     x_i, y_i, y_j, x_ij = (noise(n, 32, 24)[:2] for n in (3, 4, 5, 6))
     alpha = np.random.default_rng(0).random((2, 32, 24))
     figure = figure5.draw(x_i, y_i, alpha, y_j, x_ij)
-    found = panels(figure)
-    assert len(found) == 10 and "order reconstructed" in words(figure)
-    labels = "$x_i$", "$y_i$", r"$\alpha_i^j$", "$y_j$", "$x_i^j$ (generated)"
-    for c, pictures in enumerate((x_i, y_i, alpha, y_j, x_ij)):
-        np.testing.assert_array_equal(found[f"1,{c}"][0], pictures[1])
-        assert found[f"1,{c}"][1] == labels[c]
+    labels = ["$x_i$", "$y_i$", r"$\alpha_i^j$", "$y_j$", "$x_i^j$ (generated)"]
+    check_panels(figure, (x_i, y_i, alpha, y_j, x_ij), labels)
+    assert "order reconstructed" in words(figure)
 
 
 def test_figure6_panels():
     humans, articles, others, row = (noise(n, 32, 24) for n in (2, 4, 5, 6))
-    others, row = others[:4], row[:4]
     matrix = noise(8, 32, 24).reshape(2, 4, 32, 24, 3)
-    figure = figure6.draw(humans, articles, matrix, articles[0], others, row)
+    figure = figure6.draw(humans, articles, matrix, articles[0], others[:4], row[:4])
     found = {name: shown for name, (shown, _) in panels(figure).items()}
     assert len(found) == 4 + 2 + 8 + 4 + 1 + 4
-    np.testing.assert_array_equal(found["c,0,3"], articles[2])
-    np.testing.assert_array_equal(found["c,2,0"], humans[1])
-    np.testing.assert_array_equal(found["c,2,3"], matrix[1, 2])
-    np.testing.assert_array_equal(found["d,0,4"], others[3])
-    np.testing.assert_array_equal(found["d,1,0"], articles[0])
-    np.testing.assert_array_equal(found["d,1,4"], row[3])
+    for name, image in {
+        "c,0,3": articles[2], "c,2,0": humans[1], "c,2,3": matrix[1, 2],
+        "d,0,4": others[3], "d,1,0": articles[0], "d,1,4": row[3],
+    }.items():  # fmt: skip
+        np.testing.assert_array_equal(found[name], image)
     assert "(c)" in words(figure) and "layout reconstructed" in " ".join(words(figure).split())
 
 
@@ -269,18 +263,11 @@ def test_figure2_panels_and_error():
     x_i, y_i, y_j, x_ij, back = noise(5, 32, 24)
     figure = figure2.draw(x_i, y_i, y_j, x_ij, back, 0.12345)
     found = {name: shown for name, (shown, _) in panels(figure).items()}
-    expected = {
-        "x_i": x_i,
-        "x_ij": x_ij,
-        "back": back,
-        "(i) 0": y_i,
-        "(i) 1": y_j,
-        "(ii) 0": y_j,
-        "(ii) 1": y_i,
-    }
+    expected = {"x_i": x_i, "x_ij": x_ij, "back": back}
+    expected |= {"(i) 0": y_i, "(i) 1": y_j, "(ii) 0": y_j, "(ii) 1": y_i}
     assert found.keys() == expected.keys()
-    for name, picture in expected.items():
-        np.testing.assert_array_equal(found[name], picture)
+    for name, image in expected.items():
+        np.testing.assert_array_equal(found[name], image)
     assert "=0.123$" in words(figure)
 
 
@@ -299,39 +286,15 @@ def sizes(figure):
 def test_figure3_states_the_sizes_of_the_paper():
     networks = build_networks(Config())
     figure = figure3.draw(networks.G, networks.D, 128, 96)
-    assert sizes(figure) == [
-        "9x128x96",
-        "64x64x48",
-        "128x32x24",
-        "256x16x12",
-        "512x8x6",
-        "512x16x12",
-        "256x32x24",
-        "128x64x48",
-        "4x128x96",
-        "6x128x96",
-        "64x64x48",
-        "128x32x24",
-        "256x16x12",
-        "512x8x6",
-        "1x8x6",
-    ]
+    encoder = "64x64x48 128x32x24 256x16x12 512x8x6"
+    G = f"9x128x96 {encoder} 512x16x12 256x32x24 128x64x48 4x128x96"
+    head = networks.D.shapes(128, 96)[-1][1]
+    D = f"6x128x96 {encoder} {'x'.join(map(str, head))}"
+    assert sizes(figure) == f"{G} {D}".split()
     assert r"receptive field of a logit is 63$\times$63 pixels" in words(figure)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"copies_mode": "append"},
-        {"copies_d": False},
-        {"copies_g": "none"},
-        {"d_kernel": 5},
-        {"d_widths": (8, 8, 8)},
-        {"article_code": 8},
-        {"texture_input": True},
-    ],
-)
+@pytest.mark.parametrize("changes", [{}, {"copies_g": "none", "d_widths": (8, 8, 8)}, {"article_code": 8}])
 def test_figure3_slices_add_up_and_copies_stand_last(changes):
     config = tiny_config(**changes)
     G, D = build_networks(config)
@@ -341,7 +304,7 @@ def test_figure3_slices_add_up_and_copies_stand_last(changes):
     hidden = boxes[1:-1]
     assert all((box.slices[-1] == ("copies", 6)) == (config.copies_g != "none") for box in hidden)
     figure = figure3.draw(G, D, 32, 32)
-    field = 31 if len(config.d_widths) == 3 else 61 if config.d_kernel == 5 else 63
+    field = 31 if len(config.d_widths) == 3 else 63
     assert rf"receptive field of a logit is {field}$\times${field} pixels" in words(figure)
     assert ("encoders of the articles are not drawn" in words(figure)) == (config.article_code > 0)
 
@@ -400,15 +363,9 @@ def test_held_out_photoshoot_is_rendered_once_for_the_seed_of_training(tmp_path,
     first = held_out.rendered(model)
     assert held_out.rendered(model) == first and len(calls) == 1
     assert calls[0] == (0, (HEIGHT, WIDTH), 0, held_out.HELD_OUT, False, "paper")
-    model.metadata = {
-        "data": {
-            "provenance": {
-                "program": "data_prep photoshoot",
-                "seed": 11,
-                "arguments": {"clutter": True, "wardrobe": "shop"},
-            }
-        }
-    }
+    arguments = {"clutter": True, "wardrobe": "shop"}
+    origin = {"program": "data_prep photoshoot", "seed": 11, "arguments": arguments}
+    model.metadata = {"data": {"provenance": origin}}
     held_out.rendered(model)
     assert calls[1] == (0, (HEIGHT, WIDTH), 11, held_out.HELD_OUT, True, "shop")
     first.write_bytes(first.read_bytes()[:1000])  # a damaged one is made anew

@@ -52,6 +52,8 @@ def pictures(n, height=16, width=16, seed=0):
 def test_load_tells_what_was_loaded(model):
     assert (model.config, model.step, model.metadata) == (CONFIG, 3, {"note": "tiny"})
     assert len(model.sha256) == 64
+    text = repr(model)
+    assert "tiny.h5" in text and "16x16" in text and "step 3" in text and model.sha256[:12] in text
 
 
 def test_shapes_types_and_the_composition(model):
@@ -76,11 +78,6 @@ def test_any_number_equals_one_by_one(model):
         assert np.abs(one.x_ij[0].astype(int) - whole.x_ij[n]).max() <= 1
 
 
-def test_no_picture_at_all(model):
-    swap = model.swap(*(a[:0] for a in pictures(1)))
-    assert swap.alpha.shape == (0, 16, 16) and swap.x_ij.shape == (0, 16, 16, 3)
-
-
 def test_floats_are_the_same_pictures(model):
     arrays = pictures(2)
     a, b = model.swap(*arrays), model.swap(*(np.float64(p) / 255 for p in arrays))
@@ -88,9 +85,10 @@ def test_floats_are_the_same_pictures(model):
     assert np.abs(a.x_ij.astype(int) - b.x_ij).max() <= 1
 
 
-def test_another_size(model):
-    swap = model.swap(*pictures(1, 32, 16))
-    assert swap.x_ij.shape == (1, 32, 16, 3) and swap.alpha.shape == (1, 32, 16)
+@pytest.mark.parametrize("n, height, width", [(1, 32, 16), (0, 16, 16)])
+def test_another_size_and_no_images(model, n, height, width):
+    swap = model.swap(*pictures(n, height, width))
+    assert swap.x_ij.shape == (n, height, width, 3) and swap.alpha.shape == (n, height, width)
 
 
 def with_logit(path, logit):
@@ -106,15 +104,10 @@ def with_logit(path, logit):
     return model
 
 
-def test_alpha_of_zero_gives_back_the_photo(path):
+def test_alpha_of_zero_gives_back_the_photo_and_of_one_what_is_painted(path):
     x_i, y_i, y_j = pictures(2)
     swap = with_logit(path, -200).swap(x_i, y_i, y_j)  # the sigmoid of -200 is 0 in float32
-    assert not swap.alpha.any() and (swap.x_ij == x_i).all()
-    assert (swap.x_tilde_ij != x_i).any()
-
-
-def test_alpha_of_one_gives_what_is_painted(path):
-    x_i, y_i, y_j = pictures(2)
+    assert not swap.alpha.any() and (swap.x_ij == x_i).all() and (swap.x_tilde_ij != x_i).any()
     swap = with_logit(path, 200).swap(x_i, y_i, y_j)
     assert (swap.alpha == 1).all() and (swap.x_ij == swap.x_tilde_ij).all()
 
@@ -169,38 +162,27 @@ def test_exif_turns_the_picture(tmp_path):
     assert read.shape == upright.shape and np.abs(read - upright)[[4, 40]].max() < 12
 
 
-def test_cmyk(tmp_path):
-    Image.new("RGB", (8, 8), RED).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
-    read = np.asarray(open_rgb(tmp_path / "a.jpg")).astype(int)
-    assert read.shape == (8, 8, 3) and np.abs(read - RED).max() < 25
-
-
-def test_palette_with_transparency_lies_over_white(tmp_path):
+def palette_image():
+    """Half transparent, half green."""
     image = Image.new("P", (8, 8), 0)
     image.putpalette([*RED, *GREEN])
     image.paste(1, (4, 0, 8, 8))
-    image.save(tmp_path / "a.png", transparency=0)
-    read = np.asarray(open_rgb(tmp_path / "a.png"))
-    assert (read[:, :4] == 255).all() and (read[:, 4:] == GREEN).all()
+    return image
 
 
-def test_half_transparency_is_half_white(tmp_path):
-    Image.new("RGBA", (4, 4), (0, 100, 200, 128)).save(tmp_path / "a.png")
-    expected = np.array([0, 100, 200]) * 128 / 255 + 255 * 127 / 255
-    assert np.abs(np.asarray(open_rgb(tmp_path / "a.png")) - expected).max() <= 1
-
-
-def test_sixteen_bits_are_scaled(tmp_path):
-    levels = np.array([[0, 257 * 10, 257 * 128, 65535]], np.uint16)
-    Image.fromarray(levels).save(tmp_path / "a.png")
-    assert np.asarray(open_rgb(tmp_path / "a.png"))[0, :, 1].tolist() == [0, 10, 128, 255]
-
-
-def test_gray_and_one_bit(tmp_path):
-    Image.new("L", (4, 4), 77).save(tmp_path / "a.png")
-    Image.new("1", (4, 4), 1).save(tmp_path / "b.png")
-    assert (np.asarray(open_rgb(tmp_path / "a.png")) == 77).all()
-    assert (np.asarray(open_rgb(tmp_path / "b.png")) == 255).all()
+@pytest.mark.parametrize("image, format, more, left, right, off", [
+    (Image.new("RGB", (8, 8), RED).convert("CMYK"), "JPEG", {"quality": 95}, RED, RED, 25),
+    (palette_image(), "PNG", {"transparency": 0}, (255,) * 3, GREEN, 0),  # over white
+    (Image.new("RGBA", (8, 8), (0, 100, 200, 128)), "PNG", {}, (127, 177, 227), (127, 177, 227), 1),
+    (Image.fromarray(np.uint16([[2570, 2570, 65535]])), "PNG", {}, (10,) * 3, (255,) * 3, 0),
+    (Image.new("L", (8, 8), 77), "PNG", {}, (77,) * 3, (77,) * 3, 0),
+    (Image.new("1", (8, 8), 1), "PNG", {}, (255,) * 3, (255,) * 3, 0),
+])  # fmt: skip
+def test_any_mode_becomes_rgb(image, format, more, left, right, off, tmp_path):
+    image.save(tmp_path / "a", format, **more)
+    read = np.asarray(open_rgb(tmp_path / "a")).astype(int)
+    assert read.shape == (image.height, image.width, 3)
+    assert np.abs(read[:, 0] - left).max() <= off and np.abs(read[:, -1] - right).max() <= off
 
 
 def test_the_aspect_is_kept_and_the_border_filled(tmp_path):
@@ -236,11 +218,6 @@ def test_a_cut_image(tmp_path, suffix):
     with pytest.raises(ValueError, match=r"a\..*: is a damaged image") as caught:
         open_rgb(path)
     assert "\n" not in str(caught.value)
-
-
-def test_a_model_says_what_it_is(model, path):
-    text = repr(model)
-    assert "tiny.h5" in text and "16x16" in text and "step 3" in text and model.sha256[:12] in text
 
 
 # --- photos of any size
