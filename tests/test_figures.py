@@ -354,7 +354,7 @@ def test_held_out_photoshoot_is_rendered_once_for_the_seed_of_training(tmp_path,
 
     def fake(path, pairs, size, seed, held_out, clutter, wardrobe, studio):
         calls.append((pairs, tuple(size), seed, held_out, clutter, wardrobe))
-        setting = shoot.Setting(seed, size, clutter, wardrobe)
+        setting = shoot.Setting(seed, size, clutter, wardrobe, studio)
         write_photos(path, provenance=shoot.provenance(setting, pairs, held_out))
 
     monkeypatch.setattr(shoot, "shoot", fake)
