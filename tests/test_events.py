@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import struct
-import sys
 
 import numpy as np
 import pytest
@@ -148,30 +147,6 @@ def test_a_board_that_is_open_drops_what_is_written_again(run):
         assert [(e.step, e.value) for e in board.Scalars("loss_D")] == [(1, 1.0), (2, 0.5), (3, 9.0)]
 
 
-def test_steps_from_before_the_option_are_shown(tmp_path):
-    with RunFolder(tmp_path / "run") as folder:
-        folder.write_config(tiny_config())
-        folder.open_log(0)
-        folder.write_sheet(2, png(2))
-        for line in LINES[:3]:
-            folder.log(line)
-    assert not folder.events.exists()
-    with folder:
-        started(folder, 3)
-        folder.log(LINES[3])
-    assert displayed(folder.path) == logged(folder.path)
-    assert len(displayed(folder.path)[0]["loss_D"]) == 4
-
-
-def test_what_is_not_ours_stays(run):
-    others = [run.events / "notes.txt", run.events / "events.out.tfevents.1700000000.host"]
-    for path in others:
-        path.write_bytes(b"")
-    with run:
-        started(run, 1)
-    assert all(path.exists() for path in others) and len(list(run.events.iterdir())) == 4
-
-
 def test_a_damaged_sheet_and_log_are_passed_over(run):
     (run.samples / "step_0000002.png").write_bytes(b"\x89PNG")
     (run.samples / "step_0000001.png").write_bytes(events.PNG + b"\xff" * 20)
@@ -204,9 +179,3 @@ def test_a_full_disk_is_one_line(run, monkeypatch):
         with pytest.raises(OSError, match=r"tensorboard: cannot be written \(No space left"):
             run.log({"step": 8, "loss_D": 1.0})
         monkeypatch.undo()
-
-
-def test_without_the_package_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.record_writer", None)
-    with pytest.raises(ValueError, match=r"--tensorboard: .* pip install '\.\[tensorboard\]' in the clone"):
-        events.check_installed()

@@ -13,7 +13,6 @@ from network_toys import (
 )
 from scipy.signal import convolve2d
 
-from cagan_theano.backends import choose_backend
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
 from cagan_theano.network import dropout, layers
@@ -46,8 +45,7 @@ def test_sizes_are_those_of_figure_3():
     assert sizes(build_networks(Config(d_head_stride=2)).D)[-1] == (1, 4, 3)
 
 
-@pytest.mark.parametrize("kernel", [3, 4, 5])
-@pytest.mark.parametrize("size", [(32, 32), (48, 32)])
+@pytest.mark.parametrize("kernel, size", [(4, (32, 32)), (5, (48, 32))])
 def test_stated_sizes_are_the_computed_ones(kernel, size, jax_backend):
     config = small_config(height=size[0], width=size[1], g_kernel=kernel)
     G = Generator(config, np.random.default_rng(0))
@@ -56,8 +54,7 @@ def test_stated_sizes_are_the_computed_ones(kernel, size, jax_backend):
     assert output.shape[1:] == sizes(G, *size)[-1]
 
 
-@pytest.mark.parametrize("kernel", [3, 5])
-@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("kernel, stride", [(3, 1), (5, 2)])
 def test_every_box_of_D_has_its_stated_size(kernel, stride, jax_backend, monkeypatch):
     D = Discriminator(small_config(d_kernel=kernel, d_head_stride=stride), np.random.default_rng(0))
     boxes = record(monkeypatch, EncoderLayer)
@@ -94,7 +91,7 @@ def test_wrong_sizes_are_refused():
 
 
 @pytest.mark.parametrize("kernel, layers_of_D, stride, side", [
-    (3, 4, 1, 63), (3, 4, 2, 63), (5, 4, 1, 61), (3, 3, 1, 31), (3, 5, 1, 127),
+    (3, 4, 1, 63), (3, 4, 2, 63), (5, 4, 1, 61), (3, 3, 1, 31),
 ])  # fmt: skip
 def test_one_logit_sees_a_square_of_this_side(kernel, layers_of_D, stride, side, jax_backend, monkeypatch):
     """Measured: the pixels whose change moves a logit in the middle, copies of the inputs included.
@@ -121,8 +118,7 @@ def test_one_logit_sees_a_square_of_this_side(kernel, layers_of_D, stride, side,
     assert len(rows) == side * side  # a full square, without holes
 
 
-@pytest.mark.parametrize("reference, leak", [(True, 0), (False, 1e-6)], ids=["XLA's", "shipped"])
-def test_the_field_at_the_paper_s_width(reference, leak, monkeypatch):
+def test_the_field_at_the_paper_s_width(jax_backend, monkeypatch):
     """D of Figure 3 as it is, 64 to 512 channels, where the fast convolutions do the work.
 
     XLA's convolutions leave exact zeros outside of 63x63 pixels, Winograd's rounding: 3.1e-8 of the
@@ -133,28 +129,31 @@ def test_the_field_at_the_paper_s_width(reference, leak, monkeypatch):
     D = Discriminator(Config(), np.random.default_rng(0))
     for theta in D.params.values():
         theta.set_value(np.abs(theta.get_value()) + np.float32(0.01))
-    image, mode = np.abs(random_images(1, 3, 96, 80)), choose_backend("jax", "cpu", reference=reference).mode
-    (gradient,) = evaluate(lambda x, y: [aesara.grad(D(x, y)[0, 0, 3, 2], x)], image, image, mode=mode)
+    image = np.abs(random_images(1, 3, 96, 80))
+    (gradient,) = evaluate(
+        lambda x, y: [aesara.grad(D(x, y)[0, 0, 3, 2], x)], image, image, mode=jax_backend.mode
+    )
     moved = np.abs(gradient[0]).sum(axis=0) / np.abs(gradient[0]).sum(axis=0).max()
     rows, columns = np.nonzero(moved > 1e-3)
     assert len(rows) == 63 * 63 and np.ptp(rows) == np.ptp(columns) == 62
-    assert moved[moved <= 1e-3].max() <= leak
+    assert moved[moved <= 1e-3].max() <= 1e-6
 
 
 # layers
 
 
 @pytest.mark.parametrize("kernel", [3, 4, 5])
-@pytest.mark.parametrize("stride", [1, 2])
-def test_convolution_is_the_loop(kernel, stride, jax_backend):
-    layer = layers.Convolution(parameters(), "c", 3, 4, kernel, stride=stride, bias=True)
-    layer.b.set_value(random_images(4, seed=1))
-    x = random_images(2, 3, 10, 8)
-    y = evaluate(lambda x: layer(x, (3, 10, 8)), x, mode=jax_backend.mode)
-    expected = loop_convolution(x, layer.W.get_value(), stride, (kernel - 1) // 2)
-    expected += layer.b.get_value()[:, None, None]
-    assert y.shape[1:] == layer.output_shape((3, 10, 8)) == expected.shape[1:]
-    np.testing.assert_allclose(y, expected, atol=2e-5)
+def test_convolution_is_the_loop(kernel, jax_backend):
+    x, strides = random_images(2, 3, 10, 8), (1, 2)
+    made = [layers.Convolution(parameters(), "c", 3, 4, kernel, stride, bias=True) for stride in strides]
+    for layer in made:
+        layer.b.set_value(random_images(4, seed=1))
+    found = evaluate(lambda x: [layer(x, (3, 10, 8)) for layer in made], x, mode=jax_backend.mode)
+    for y, layer, stride in zip(found, made, strides):
+        expected = loop_convolution(x, layer.W.get_value(), stride, (kernel - 1) // 2)
+        expected += layer.b.get_value()[:, None, None]
+        assert y.shape[1:] == layer.output_shape((3, 10, 8)) == expected.shape[1:]
+        np.testing.assert_allclose(y, expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("kernel", [3, 4, 5])
@@ -252,8 +251,7 @@ def test_copies_are_averages_of_x_and_y():
 # copies inside G and D
 
 
-@pytest.mark.parametrize("mode", ["replace", "append"])
-@pytest.mark.parametrize("copied", ["y_i", "y_j", "none"])
+@pytest.mark.parametrize("copied, mode", [("y_i", "replace"), ("y_j", "append"), ("none", "append")])
 def test_last_channels_of_G_s_boxes_are_the_pooled_inputs(copied, mode, jax_backend, monkeypatch):
     config = small_config(copies_g=copied, copies_mode=mode)
     boxes = record(monkeypatch, EncoderLayer)

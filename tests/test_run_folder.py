@@ -71,14 +71,6 @@ def test_what_a_kill_left_half_written_goes_with_the_next_start(tmp_path):
     assert left == {"config.json", "lock", "step_0000000.h5", ".hidden"}
 
 
-def test_a_second_training_removes_nothing_of_the_first(tmp_path):
-    with RunFolder(tmp_path / "run") as first:
-        (first.checkpoints / PART).write_bytes(b"being written")
-        with pytest.raises(ValueError, match="another training is running here"), RunFolder(first.path):
-            pass
-        assert (first.checkpoints / PART).exists()
-
-
 def test_the_newest_is_found_by_its_number_not_by_its_time(tmp_path):
     folder = born(tmp_path / "run", 1, 2, 10_000_000)
     for step, time in ((1, 4e9), (2, 2e9), (10_000_000, 0)):
@@ -101,7 +93,7 @@ def test_broken_ones_are_set_aside_and_told_of(tmp_path):
     assert folder.steps() == [1] and len(list(folder.checkpoints.glob("*.broken"))) == 2
 
 
-@pytest.mark.parametrize("tail", ['{"step": 3, "lo', "[" * 100_000, "\x00\x00", '{"step": "3"}'])
+@pytest.mark.parametrize("tail", ['{"step": 3, "lo', "[" * 100_000])
 def test_a_torn_line_of_the_log_is_left_out(tail, tmp_path):
     with born(tmp_path / "run") as folder:
         lines = [json.dumps({"step": n, "loss_G": 0.5}) for n in (1, 2, 3)]
@@ -143,10 +135,9 @@ def test_the_lock_goes_with_the_process_that_holds_it(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
-def test_a_file_system_without_locks_will_do(number, tmp_path, monkeypatch):
+def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
     def no_lock(*_):
-        raise OSError(number, os.strerror(number))
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr("fcntl.flock", no_lock)
     with born(tmp_path / "run", 0) as folder:
@@ -163,11 +154,10 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("name", ["checkpoints", "samples", "lock", "config.json", "log.jsonl",
-                                  "losses.png", "checkpoints/step_0000002.h5", "tensorboard",
-                                  "tensorboard/events.out.tfevents.0000000001.cagan_theano",
-                                  "samples/step_0000250.png"])  # fmt: skip
-@pytest.mark.parametrize("dangling", [False, True])
+@pytest.mark.parametrize("name, dangling", [
+    ("checkpoints", False), ("lock", True), ("log.jsonl", False), ("checkpoints/step_0000002.h5", False),
+    ("tensorboard/events.out.tfevents.0000000001.cagan_theano", True),
+])  # fmt: skip
 def test_no_link_in_a_run_folder_is_followed(name, dangling, tmp_path):
     victim = born(tmp_path / "victim", 1, 2, 3).path
     (victim / "log.jsonl").write_text("")
@@ -191,15 +181,9 @@ def test_no_link_in_a_run_folder_is_followed(name, dangling, tmp_path):
     assert contents(victim) == before and not (tmp_path / "nowhere").exists()
 
 
-def test_the_run_folder_itself_may_be_a_link(tmp_path):
-    born(tmp_path / "run", 0)
-    (tmp_path / "link").symlink_to(tmp_path / "run")
-    with RunFolder(tmp_path / "link") as folder:
-        folder.check_old()
-
-
-@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ENOSPC])
-@pytest.mark.parametrize("call", ["open_log", "log", "flush_log"])
+@pytest.mark.parametrize("number, call", [
+    (errno.EIO, "open_log"), (errno.EACCES, "log"), (errno.ENOSPC, "flush_log"),
+])  # fmt: skip
 def test_a_log_that_cannot_be_written_is_named(number, call, tmp_path, monkeypatch):
     class Broken(io.StringIO):
         def write(self, text):

@@ -19,7 +19,7 @@ from cagan_theano.training import command
 from cagan_theano.training.engine import Engine
 from cagan_theano.training.loop import Loop
 from cagan_theano.training.run_folder import RunFolder
-from data_prep.store import PhotoFile, PhotoWriter
+from data_prep.store import PhotoFile
 
 CONFIG = tiny_config(g_widths=(8, 8, 10, 10), d_widths=(8, 8, 10, 10), batch_size=2, steps=4)
 OPTIONS = ["--g-widths", "8,8,10,10", "--d-widths", "8,8,10,10", "--g-kernel", "3",
@@ -89,12 +89,6 @@ def test_every_parameter_learns_and_every_loss_is_told(trainer):
         for name, value in before[network].items():
             assert (after[network][name] != value).any(), f"{network}/{name}"
         assert after["optimizer"][f"{network}/t"] == 1
-
-
-def test_the_cycle_is_learned(trainer):
-    losses = [trainer.advance() for _ in range(150)]
-    first, last = (np.mean([x["L_cyc"] for x in part]) for part in (losses[:10], losses[-10:]))
-    assert np.isfinite([list(x.values()) for x in losses]).all() and last < 0.7 * first
 
 
 @pytest.mark.parametrize("change, fault", [
@@ -326,8 +320,6 @@ def test_a_resumed_run_keeps_as_many_checkpoints_as_before(go, tmp_path):
     assert RunFolder(run).steps() == [7, 8]
     (run / "periods.json").write_text('{"keep": "many"}')
     assert "periods.json: is damaged" in str(go(run, "--steps", "9", "--resume").exception)
-    (run / "periods.json").unlink()  # as in runs of older versions
-    assert go(run, "--steps", "9", "--resume").return_value == 0
 
 
 def test_a_configuration_that_the_checkpoint_contradicts_is_refused(go, begun):
@@ -406,15 +398,6 @@ def resume(go, run, *options, steps=2):
     return go(run, "--steps", str(steps), "--resume", *options)
 
 
-def forget(path, *names):
-    """Take entries out of a checkpoint's metadata, as older programs wrote them."""
-    old = load_checkpoint(path)
-    metadata = {name: value for name, value in old.metadata.items() if name not in names}
-    if "pixels" in names:
-        metadata["data"] = {k: v for k, v in metadata["data"].items() if k != "pixels"}
-    save_checkpoint(path, dataclasses.replace(old, metadata=metadata))
-
-
 def test_other_kernels_go_on_with_consent_alone(go, trainer, begun, monkeypatch):
     run, path = begun
     known = load_checkpoint(path).metadata["kernels"]
@@ -430,28 +413,12 @@ def test_other_kernels_go_on_with_consent_alone(go, trainer, begun, monkeypatch)
     assert (metadata["kernels"], metadata["kernels_before"]) == ("others", [known])
 
 
-def test_other_pixels_of_the_same_description_are_refused(go, begun, data, tmp_path):
+def test_other_data_are_refused(go, begun, tmp_path):
     run, _ = begun
-    inverted = tmp_path / "few.h5"
-    with PhotoFile(data) as file, PhotoWriter(inverted, 32, 32, file.provenance) as writer:
-        photos = file.split("train")
-        for n in range(len(photos)):
-            writer.add(
-                "train", 255 - photos.x[n], photos.y[n], photos.person[n], photos.garment[n], photos.mask[n]
-            )
-    result = resume(go, run, "--data", str(inverted))
-    assert "few.h5: has other pixels than the data of this run" in str(result.exception)
+    other = write_tiny_photos(tmp_path / "few.h5", pairs=12, tests=0, masks=False)
+    said = str(resume(go, run, "--data", str(other)).exception)
+    assert "few.h5: is not the data of this run, or has other pixels" in said
     assert resume(go, run).return_value == 0
-
-
-def test_a_checkpoint_of_an_older_program_goes_on_and_says_what_is_not_checked(go, begun):
-    run, path = begun
-    forget(path, "pixels", "kernels")
-    result = resume(go, run)
-    assert result.return_value == 0 and "cannot check its pixels" in result.output
-    assert "records no kernels" in result.output
-    metadata = load_checkpoint(path.with_name("step_0000002.h5")).metadata
-    assert metadata["kernels"] and metadata["data"]["pixels"]
 
 
 @pytest.mark.parametrize("change", ["order", "held out", "garments"])

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 from conftest import write_tiny_photos
 from network_toys import at, evaluate, loop_adam, loop_pool, random_images, small_config
 from test_gradients import points, verify
-from test_options import augmented
 from test_updates import run_adam
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -96,17 +95,6 @@ def test_gradients_of_the_terms():
     verify(lambda z: ours.region_loss(z, (truth[:, :1] > 0) * 1.0), x_ij[:, :1])
 
 
-@pytest.mark.both_environments
-def test_the_region_is_what_either_garment_covers():
-    rng, config = np.random.default_rng(0), small_config()
-    one, other = rng.integers(0, 256, (2, 2, 32, 32, 1), dtype=np.uint8)
-    one[0, 0, :4, 0], other[0, 0, :4, 0] = (127, 128, 127, 0), (127, 0, 128, 0)
-    made = evaluate(lambda a, b: minibatch.union(a, b, config), one, other)
-    assert made.shape == (2, 1, 32, 32) and made[0, 0, 0, :4].tolist() == [0, 1, 1, 0]
-    for n, r, c in np.ndindex(2, 32, 32):
-        assert made[n, 0, r, c] == (one[n, r, c, 0] > 127.5 or other[n, r, c, 0] > 127.5)
-
-
 def test_terms_of_true_swaps_take_x_ij(jax_backend):
     config = small_config(gamma_truth=1.0, gamma_detail=1.0, gamma_adv=0.0, gamma_c=0.0)
     networks = build_networks(config)
@@ -174,23 +162,6 @@ def test_tone_is_drawn_for_each_sample_and_within_its_range():
     assert (tones[0] != tones[1]).all()
 
 
-def loop_tone(level, tone):
-    """A tone of one picture [H, W, 3] of levels 0..255, in [0, 1]."""
-    return np.clip(tone[:3] * (level / 255) ** tone[3] + tone[4], 0, 1)
-
-
-@pytest.mark.both_environments
-def test_tone_is_the_formula():
-    config, rng = small_config(), np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    pixels[0, 0, 0], pixels[0, 0, 1] = 0, 255
-    tone = np.float32([[1.05, 0.95, 1, 1.2, 0.03], [1, 1, 1, 1, 0]])
-    made = evaluate(lambda p, t: minibatch.tone(minibatch.to_graph(p, config), t), pixels, tone)
-    for n in range(2):
-        expected = 2 * loop_tone(pixels[n].astype(float), tone[n]).transpose(2, 0, 1) - 1
-        np.testing.assert_allclose(made[n], expected, atol=2e-6)
-
-
 # --- compiled updates
 
 
@@ -207,45 +178,6 @@ def photos_of(data, config):
 
 def configured(**changes):
     return small_config(init_std=0.1, learning_rate=1e-3, batch_size=4, **changes)
-
-
-def loop_batch(photos, draw, config):
-    """The minibatch as arrays, each picture moved, flipped and toned by loops."""
-    tones = draw.tone_x, draw.tone_y
-
-    def images(source, rows, tone=None):
-        stack = np.stack([augmented(source[row], draw.mirror[n], n, draw) for n, row in enumerate(rows)])
-        levels = [p / 255 if tone is None else loop_tone(p, tone[n])
-                  for n, p in enumerate(stack.astype(float))]  # fmt: skip
-        return np.stack(levels).transpose(0, 3, 1, 2)
-
-    masks = [images(photos.mask[..., None], rows) for rows in (draw.person, draw.truth)]
-    people = [2 * images(photos.x, rows, tones[0]) - 1 for rows in (draw.person, draw.truth)]
-    articles = [2 * images(photos.y, rows, tones[1]) - 1 for rows in (draw.i, draw.j, draw.k)]
-    return Batch(people[0], *articles, masks[0], people[1], (np.maximum(*masks) > 0.5) * 1.0)
-
-
-@pytest.mark.slow
-def test_the_compiled_update_takes_the_truth_that_loops_take(data, jax_backend):
-    """x_i, truth and region get the same flip and shift; rows are those of either way."""
-    config = configured(**ALL)
-    trainer = Engine(config, photos := photos_of(data, config), jax_backend)
-    while True:  # until it has pictures of every kind
-        draw = trainer.sampler.draw()
-        kinds = draw.mirror == 1, draw.person >= 12
-        if all(kind.any() and not kind.all() for kind in kinds):
-            break
-    arrays = [a.astype(np.float32) for a in loop_batch(photos, draw, config) if a is not None]
-    batch = Batch(*(at.TensorType("float32", a.shape)() for a in arrays))
-    named = losses_of_G(trainer.networks, batch, config)
-    function = aesara.function(list(batch[: len(arrays)]), list(named.values()), mode=jax_backend.mode,
-                               on_unused_input="ignore")  # fmt: skip
-    expected, found = function(*arrays), trainer.functions.update_G(draw)
-    assert list(found) == ["loss_G", "adv_G", "L_id", "L_cyc", "L_truth", "L_region", "L_detail"]
-    np.testing.assert_allclose(list(found.values()), expected, rtol=1e-4)
-    weights = dict(adv_G=1, L_id=0.1, L_cyc=1, L_truth=10, L_region=1, L_detail=5)
-    total = sum(weight * found[name] for name, weight in weights.items())
-    assert found["loss_G"] == pytest.approx(total, rel=1e-5)
 
 
 def test_the_data_in_memory_are_photos_and_then_true_swaps(data):
@@ -307,6 +239,8 @@ def test_without_the_adversarial_term_D_is_left_alone(trainer):
     told = [trainer.advance() for _ in range(2)]
     after = trainer.state()
     assert list(told[0]) == ["loss_G", "L_id", "L_truth", "L_region", "L_detail"]
+    total = sum(w * told[0][name] for name, w in dict(L_id=0.1, L_truth=10, L_region=1, L_detail=5).items())
+    assert told[0]["loss_G"] == pytest.approx(total, rel=1e-5)
     assert trainer.functions.update_D is None
     assert trainer.functions.update is trainer.functions.update_G
     assert all((before["D"][name] == value).all() for name, value in after["D"].items())
@@ -334,16 +268,6 @@ def test_averages_begin_at_the_weights_that_training_starts_from(trainer):
     trainer.load(other, state["D"])
     for name, value in values_of(trainer.G.params).items():
         np.testing.assert_array_equal(value, other[name])
-
-
-def test_the_truth_is_learned(trainer):
-    told = [trainer.advance() for _ in range(80)]
-    for name in ("L_truth", "L_region", "L_detail"):
-        first, last = (np.mean([t[name] for t in part]) for part in (told[:10], told[-10:]))
-        assert last < 0.8 * first, (name, first, last)
-    stopped = trainer.state()["G"]
-    trainer.advance()  # beyond the last step nothing is left of the step size
-    assert all((stopped[name] == value).all() for name, value in trainer.state()["G"].items())
 
 
 def same(a, b):

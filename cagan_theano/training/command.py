@@ -6,6 +6,7 @@ import hashlib
 import reprlib
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import click
 from tqdm import tqdm
 
 from cagan_theano.backends import BACKENDS, Backend, choose_backend
-from cagan_theano.checkpoint import load_checkpoint
+from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io.files import naming
 from cagan_theano.io.signals import Signals, Stopped, Unfailing
@@ -31,7 +32,6 @@ from data_prep.store import PhotoFile
 
 HELD_OUT = 16  # scored triples; the sheets contain the first few
 
-SAME_DATA = "use the photo file the run was started with, or start a new run from its weights with --init"
 DEFAULTS = {"precision": "float32", "devices": 1, "cluster": None}  # options of the back end
 
 
@@ -41,7 +41,10 @@ SHAPELESS = ("color", "activation", "copies_g", "copies_d", "norm_epsilon", "mas
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Command-line settings that are not part of `Config`; given: the names of those on the command line."""
+    """Command-line settings that are not part of `Config`.
+
+    machine: options of the back end by name.  periods: see ``PERIODS``; given: those on the command line.
+    """
 
     data: str
     run: str
@@ -49,35 +52,12 @@ class Settings:
     init: str | None
     backend: str
     device: str | None
-    sample_every: int
-    checkpoint_every: int
-    keep: int
     note: str
     other_kernels: bool
-    machine: dict[str, Any]  # name of an option of the back end -> value
-    tensorboard: bool = False
-    given: frozenset[str] = frozenset()
-
-    def periods(self) -> dict[str, int]:
-        """The settings in ``PERIODS``, for the run folder."""
-        return {name: getattr(self, name) for name in PERIODS}
-
-    def as_before(self, stored: dict[str, int]) -> "Settings":
-        """These settings with the stored ``PERIODS`` of a run, except those on the command line."""
-        kept: dict[str, Any] = {name: value for name, value in stored.items() if name not in self.given}
-        return dataclasses.replace(self, **kept)
-
-    def build_loop(
-        self,
-        engine: Engine,
-        folder: RunFolder,
-        held_out: HeldOut | None,
-        metadata: Metadata,
-        signals: Signals,
-    ) -> Loop:
-        """The loop of a run."""
-        periods, resume = self.periods(), self.resume_command()
-        return Loop(engine, folder, held_out, metadata, periods, signals, self.tensorboard, resume)
+    tensorboard: bool
+    machine: dict[str, Any]
+    periods: dict[str, int]
+    given: frozenset[str]
 
     def resume_command(self) -> str:
         """The command line that resumes this run."""
@@ -89,6 +69,11 @@ class Settings:
             words += [f"--{name}", str(value)] if value != default else []
         words += ["--tensorboard"] if self.tensorboard else []
         return shlex.join([*words, "--resume"])
+
+
+def period_option(name: str, default: int, text: str) -> Callable[[Any], Any]:
+    """The option of one of the ``PERIODS``."""
+    return click.option(name, type=click.IntRange(1), default=default, show_default=True, help=text)
 
 
 @click.command(cls=ConfigCommand, context_settings={"max_content_width": 100})
@@ -110,27 +95,9 @@ class Settings:
     help="Aesara's linker; auto: jax if installed.",
 )
 @click.option("--device", type=click.Choice(("cpu", "gpu")), help="[default: gpu if available]")
-@click.option(
-    "--sample-every",
-    type=click.IntRange(1),
-    default=250,
-    show_default=True,
-    help="Steps between sheets of held-out swaps.",
-)
-@click.option(
-    "--checkpoint-every",
-    type=click.IntRange(1),
-    default=250,
-    show_default=True,
-    help="Steps between checkpoints.",
-)
-@click.option(
-    "--keep",
-    type=click.IntRange(1),
-    default=3,
-    show_default=True,
-    help="Newest checkpoints to keep.",
-)
+@period_option("--sample-every", 250, "Steps between sheets of held-out swaps.")
+@period_option("--checkpoint-every", 250, "Steps between checkpoints.")
+@period_option("--keep", 3, "Newest checkpoints to keep.")
 @click.option(
     "--tensorboard",
     is_flag=True,
@@ -155,18 +122,18 @@ def train(ctx: click.Context, /, **options: Any) -> int:
     --resume, the settings of the run apply; only --steps, --sample-every, --checkpoint-every and --keep
     may be given anew.  The image size is that of the data.
     """
-    machine = {name: options.pop(name) for name in DEFAULTS}
-    sources, source = click.core.ParameterSource, ctx.get_parameter_source
-    given = {name: value for name, value in options.items() if source(name) is not sources.DEFAULT}
-    names = {spec.name for spec in dataclasses.fields(Settings)} & set(options)
-    values = {name: options.pop(name) for name in names}
-    settings = Settings(**values, machine=machine, given=frozenset(given) & names)
-    given = {name: value for name, value in given.items() if name in options}
+    default = click.core.ParameterSource.DEFAULT
+    given = {name for name in options if ctx.get_parameter_source(name) is not default}
+    fields = {spec.name for spec in dataclasses.fields(Config)}
+    changes = {name: options[name] for name in fields & given}
+    machine, periods = ({name: options[name] for name in names} for names in (DEFAULTS, PERIODS))
+    rest = {name: value for name, value in options.items() if name not in fields | {*DEFAULTS, *PERIODS}}
+    settings = Settings(**rest, machine=machine, periods=periods, given=frozenset(given & set(PERIODS)))
     if settings.tensorboard:
         check_installed()
     with Signals() as signals:
         try:
-            return (resume_run if settings.resume else new_run)(settings, given, signals)
+            return (resume_run if settings.resume else new_run)(settings, changes, signals)
         except Stopped as stopped:
             how = f"resume with: {settings.resume_command()}"
             what = how if RunFolder(settings.run).begun() else "nothing was written"
@@ -174,33 +141,32 @@ def train(ctx: click.Context, /, **options: Any) -> int:
             return stopped.exit_code
 
 
-def new_run(settings: Settings, given: dict[str, Any], signals: Signals) -> int:
+def new_run(settings: Settings, changes: dict[str, Any], signals: Signals) -> int:
     """Start a new run; returns the exit code.  Nothing is written until everything is ready."""
     folder = RunFolder(settings.run)
-    if not settings.machine.get("cluster"):  # with a cluster, process 0 may have created it already
+    if not settings.machine["cluster"]:  # with a cluster, process 0 may have created it already
         folder.check_new()
     backend = choose_backend(settings.backend, settings.device, **settings.machine)
     with PhotoFile(settings.data) as file:
-        config = Config(**{"height": file.height, "width": file.width, **given})
+        config = Config(**{"height": file.height, "width": file.width, **changes})
         check_data(file, config)
-        photos, held_out, pixels = read_data(file, config)
-        data = {**describe(file), "pixels": pixels}
-        metadata = {"data": data, "note": settings.note, "seconds": 0.0}
-        engine = prepare(file, photos, held_out, config, backend)
+        engine, held_out, pixels = prepare(file, config, backend)
+        metadata = {"data": {**describe(file), "pixels": pixels}, "note": settings.note, "seconds": 0.0}
     if settings.init:
         metadata["init"] = start_from(engine, settings.init)
     if backend.process:
         return follow(engine, signals)
     with folder:
         folder.check_new()  # again: another run may have started and ended meanwhile
-        loop = settings.build_loop(engine, folder, held_out, metadata, signals)
+        loop = Loop(engine, folder, held_out, metadata, settings.periods, signals,
+                    settings.tensorboard, settings.resume_command())  # fmt: skip
         loop.save()
-        folder.write_periods(settings.periods())
+        folder.write_periods(settings.periods)
         folder.write_config(config)  # last: from now on the run can be resumed
         return loop.run()
 
 
-def resume_run(settings: Settings, given: dict[str, Any], signals: Signals) -> int:
+def resume_run(settings: Settings, changes: dict[str, Any], signals: Signals) -> int:
     """Resume a run from its newest intact checkpoint; returns the exit code."""
     if settings.init:
         raise ValueError("--init: a resumed run has its own weights; omit --init")
@@ -208,34 +174,37 @@ def resume_run(settings: Settings, given: dict[str, Any], signals: Signals) -> i
     folder.check_old()
     backend = choose_backend(settings.backend, settings.device, **settings.machine)
     with contextlib.nullcontext() if backend.process else folder, PhotoFile(settings.data) as file:
-        config = same_settings(folder.read_config(), given, settings.run)
-        settings = settings.as_before(folder.read_periods())
+        config = same_settings(folder.read_config(), changes, settings.run)
+        kept = {name: n for name, n in folder.read_periods().items() if name not in settings.given}
+        periods = {**settings.periods, **kept}
         check_data(file, config)
         path, checkpoint = folder.newest_checkpoint(
             lambda text: tqdm.write(f"Warning: {one_line(text)}"), rename=not backend.process
         )
-        check_same_config(folder.path / "config.json", config, path, checkpoint.config)
-        check_steps(config, checkpoint.step)
-        check_same_data(file, checkpoint.metadata)
-        check_same_kernels(path, checkpoint.metadata, backend, settings.other_kernels)
-        with naming(path):  # before building the networks of config.json
-            check_weights(config, G=checkpoint.G, D=checkpoint.D)
-        photos, held_out, pixels = read_data(file, config)
-        check_same_pixels(file, checkpoint.metadata, pixels)
-        engine = prepare(file, photos, held_out, config, backend)
+        check_same_config(folder.path / "config.json", config, path, checkpoint)
+        metadata = {"note": "", "seconds": 0.0, **checkpoint.metadata}
+        if (known := metadata.get("kernels")) != backend.kernels:
+            check_consent(path, known, backend.kernels, settings.other_kernels)
+            before = metadata.get("kernels_before")
+            metadata["kernels_before"] = [*(before if isinstance(before, list) else []), known]
+        engine, held_out, pixels = prepare(file, config, backend)
+        data = {**describe(file), "pixels": pixels}
+        if metadata.get("data") != data:
+            raise ValueError(
+                f"{file.path}: is not the data of this run, or has other pixels; use the photo file the run "
+                "was started with, or start a new run from its weights with --init"
+            )
         with naming(path):
             engine.restore(checkpoint)
         if backend.process:
             return follow(engine, signals)
         folder.write_config(config)
-        folder.write_periods(settings.periods())
-        folder.prune(settings.keep)  # a run killed between saving and pruning leaves one checkpoint too many
+        folder.write_periods(periods)
+        folder.prune(periods["keep"])  # a run killed between saving and pruning has one too many
         click.echo(f"resuming after step {engine.step} from {path}")
-        metadata = {"note": "", "seconds": 0.0, **checkpoint.metadata}
         metadata["note"] = settings.note or metadata["note"]
-        metadata["data"] = {**describe(file), "pixels": pixels}
-        metadata |= changed_kernels(checkpoint.metadata, backend)
-        return settings.build_loop(engine, folder, held_out, metadata, signals).run()
+        return Loop(engine, folder, held_out, metadata, periods, signals,
+                    settings.tensorboard, settings.resume_command()).run()  # fmt: skip
 
 
 def follow(engine: Engine, signals: Signals) -> int:
@@ -247,73 +216,58 @@ def follow(engine: Engine, signals: Signals) -> int:
     return signals.exit_code or 0
 
 
-def same_settings(stored: Config, given: dict[str, Any], run: str) -> Config:
+def same_settings(stored: Config, changes: dict[str, Any], run: str) -> Config:
     """The stored configuration with the given number of steps; ValueError for any other change."""
-    for name, value in given.items():
+    for name, value in changes.items():
         if name != "steps" and getattr(stored, name) != value:
             raise ValueError(
                 f"{run}: was started with {name}={getattr(stored, name)}, not {value}; "
                 f"omit --{name.replace('_', '-')}, or start a new run"
             )
-    return stored.replace(steps=given.get("steps", stored.steps))
+    return stored.replace(steps=changes.get("steps", stored.steps))
 
 
-def check_same_config(path: Path, config: Config, saved: Path, trained: Config) -> None:
-    """Raise ValueError if config.json differs from the configuration in a checkpoint, but for the steps."""
+def check_same_config(path: Path, config: Config, saved: Path, checkpoint: Checkpoint) -> None:
+    """Raise ValueError if config.json contradicts the checkpoint to go on from."""
     for spec in dataclasses.fields(Config):
-        here, there = getattr(config, spec.name), getattr(trained, spec.name)
+        here, there = getattr(config, spec.name), getattr(checkpoint.config, spec.name)
         if spec.name != "steps" and here != there:
             raise ValueError(
                 f"{path}: has {spec.name}={here}, but {saved.name} was trained with {there}; correct the "
                 "file, or start a new run with --init"
             )
-
-
-def check_steps(config: Config, done: int) -> None:
-    """Raise ValueError if the run has already passed config.steps."""
-    if config.steps < done:
+    if config.steps < checkpoint.step:
         raise ValueError(
-            f"--steps {config.steps}: the run has already done {done} steps; give a larger "
+            f"--steps {config.steps}: the run has already done {checkpoint.step} steps; give a larger "
             "number, or omit --steps"
         )
+    with naming(saved):  # before building the networks of config.json
+        check_weights(config, G=checkpoint.G, D=checkpoint.D)
 
 
-def check_same_kernels(path: Path, metadata: Metadata, backend: Backend, consent: bool) -> None:
-    """Raise ValueError if the kernels differ from those that computed the checkpoint."""
-    known, now = metadata.get("kernels"), backend.kernels
-    if known is None:
-        click.echo(f"{path}: records no kernels; cannot check that they were the current ones ({now})")
-    elif known != now and not consent:
+def check_consent(path: Path, known: object, kernels: str, consent: bool) -> None:
+    """Raise ValueError unless the user consents to other kernels than those that computed the checkpoint."""
+    if not consent:
         raise ValueError(
             f"{path}: was computed by other kernels ({reprlib.repr(known)}) than the current "
-            f"ones ({now}), so the bits would differ; resume with the same compiler, --backend, "
+            f"ones ({kernels}), so the bits would differ; resume with the same compiler, --backend, "
             "--precision and --devices, or accept the change with --other-kernels"
         )
 
 
-def changed_kernels(metadata: Metadata, backend: Backend) -> Metadata:
-    """Additional metadata if the kernels differ from those of the checkpoint, else {}."""
-    known = metadata.get("kernels")
-    if known in (None, backend.kernels):
-        return {}
-    before = metadata.get("kernels_before")
-    return {"kernels_before": [*(before if isinstance(before, list) else []), known]}
-
-
-def check_same_data(file: PhotoFile, metadata: Metadata) -> None:
-    """Raise ValueError unless the file matches the data in a checkpoint's metadata."""
-    known = metadata.get("data")
-    if not isinstance(known, dict) or {**known, "pixels": 0} != {**describe(file), "pixels": 0}:
-        raise ValueError(f"{file.path}: is not the data of this run; {SAME_DATA}")
-
-
-def check_same_pixels(file: PhotoFile, metadata: Metadata, pixels: str) -> None:
-    """Raise ValueError if the pixels differ from those in a checkpoint's metadata."""
-    known = metadata["data"].get("pixels")
-    if known is None:
-        click.echo(f"{file.path}: cannot check its pixels, because the checkpoint has no digest of them")
-    elif known != pixels:
-        raise ValueError(f"{file.path}: has other pixels than the data of this run; {SAME_DATA}")
+def prepare(file: PhotoFile, config: Config, backend: Backend) -> tuple[Engine, HeldOut | None, str]:
+    """(the engine on the train split, held-out triples or None, digest of the pixels of both)."""
+    photos, held_out, pixels = read_data(file, config)
+    if held_out is not None and config.takes_mask and held_out.m_i is None:
+        raise ValueError(
+            f"{file.path}: has no test masks, which --mask {config.mask} needs; use "
+            "--mask none or photos with masks"
+        )
+    with naming(file.path):
+        engine = Engine(config, photos, backend)
+    if held_out is None:
+        tqdm.write(f"{file.path}: has no test photos; no samples will be written")
+    return engine, held_out, pixels
 
 
 def read_data(file: PhotoFile, config: Config) -> tuple[PhotoArrays, HeldOut | None, str]:
@@ -324,22 +278,6 @@ def read_data(file: PhotoFile, config: Config) -> tuple[PhotoArrays, HeldOut | N
     for array in held_out or ():
         update_digest(digest, array)
     return photos, held_out, digest.hexdigest()
-
-
-def prepare(
-    file: PhotoFile, photos: PhotoArrays, held_out: HeldOut | None, config: Config, backend: Backend
-) -> Engine:
-    """The engine for photos read from a file by `read_data`."""
-    if held_out is not None and config.takes_mask and held_out.m_i is None:
-        raise ValueError(
-            f"{file.path}: has no test masks, which --mask {config.mask} needs; use "
-            "--mask none or photos with masks"
-        )
-    with naming(file.path):
-        engine = Engine(config, photos, backend)
-    if held_out is None:
-        tqdm.write(f"{file.path}: has no test photos; no samples will be written")
-    return engine
 
 
 def start_from(engine: Engine, path: str) -> Metadata:
