@@ -345,14 +345,9 @@ def abridged(value: Any) -> str:
 
 def check_type(spec: dataclasses.Field, value: Any) -> None:
     """Raise ValueError unless a value has its field's type; an int is accepted as a float."""
-    right = {
-        int: lambda v: isinstance(v, int) and not isinstance(v, bool),
-        float: lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
-        bool: lambda v: isinstance(v, bool),
-        str: lambda v: isinstance(v, str),
-        tuple: lambda v: isinstance(v, tuple) and all(type(c) is int for c in v),
-    }
-    if not right[spec.type](value):
+    right = isinstance(value, (int, float) if spec.type is float else spec.type)
+    right &= spec.type is bool or not isinstance(value, bool)
+    if not right or spec.type is tuple and not all(type(c) is int for c in value):
         raise ValueError(f"{spec.name}={abridged(value)}: must be of type {spec.type.__name__}")
 
 

@@ -47,11 +47,7 @@ class Count(click.ParamType):
 
 
 devices_option = click.option(
-    "--devices",
-    type=Count(),
-    default=1,
-    show_default=True,
-    help="Devices to split each minibatch over.",
+    "--devices", type=Count(), default=1, show_default=True, help="Devices to split each minibatch over."
 )
 
 

@@ -371,16 +371,16 @@ def test_photos_of_other_weights_are_left_out(tmp_path):
 
 
 def test_a_log_is_condensed_to_means(tmp_path):
-    scores = {"error": 0.5, "outside": 0.1}
+    scores = {"inside": 0.5, "outside": 0.1}
     lines = [
-        {"step": n + 1, "loss_D": n % 2, **({"iou": n / 600, **scores} if n % 30 == 29 else {})}
+        {"step": n + 1, "loss_D": n % 2, **({"alpha_iou": n / 600, **scores} if n % 30 == 29 else {})}
         for n in range(600)
     ]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = claims.condensed(tmp_path / "log.jsonl")
     assert len(found["points"]) == 60 and found["points"][-1] == {"step": 600, "loss_D": 0.5}
     assert len(found["samples"]) == 20
-    assert found["samples"][1] == {"step": 60, "iou": round(59 / 600, 5), **scores}
+    assert found["samples"][1] == {"step": 60, "alpha_iou": round(59 / 600, 5), **scores}
     steps = [int(re.search(r"step (\d+)", label)[1]) for label in verdicts.curve(found, 300)]
     assert max(steps) == 300 and len(set(steps)) >= 5  # the weights' own last step is there
     (tmp_path / "log.jsonl").write_text("nothing\n")

@@ -95,14 +95,6 @@ def test_with_weights_of_0_the_code_changes_nothing(jax_backend):
         assert np.abs(before - value).max() > 1e-3
 
 
-def test_the_networks_without_a_code_have_no_such_parameters():
-    for network in build_networks(small_config()):
-        assert not [name for name in network.params if name.startswith("article") or name.endswith("code")]
-    G, D = build_networks(small_config(article_code=16))
-    assert G.params.shapes["encoder2.code"] == (2 * 2, 32) and D.params.shapes["layer2.code"] == (2 * 2, 16)
-    assert "encoder1.code" not in G.params and "layer1.code" not in D.params
-
-
 # --- textures
 
 
@@ -168,20 +160,6 @@ def test_texture_is_the_loop(jax_backend):
         found = evaluate(loss, *changed, mode=jax_backend.mode)
         assert found == pytest.approx(expected, rel=1e-4, abs=1e-7)
         assert (expected == 0) == (0 not in other)  # without a region there is nothing to compare
-
-
-def test_texture_ignores_place_and_level_and_sees_the_print(jax_backend):
-    y_j = np.ones((1, 3, 32, 24), np.float32)
-    y_j[:, :, 3:30, 2:22] = waves(0.0)[3:30, 2:22]
-    whole = np.ones((1, 1, 32, 24), np.float32)
-
-    def loss(stripes):
-        x_ij = np.broadcast_to(stripes, (1, 3, 32, 24)).astype(np.float32)
-        return float(evaluate(lambda *a: texture_loss(*a, (3, 32, 24)), x_ij, whole, y_j,
-                              mode=jax_backend.mode))  # fmt: skip
-
-    same, turned, plain = loss(waves(0.0, phase=2) + 0.2), loss(waves(np.pi / 2)), loss(np.zeros((32, 24)))
-    assert same < 0.02 and turned > 10 * same and plain > 10 * same
 
 
 def loop_descriptors(y):

@@ -13,14 +13,7 @@ from cagan_theano.config import Config
 from cagan_theano.io.color import Pixels
 from cagan_theano.method.adam import Adam, Updates
 from cagan_theano.method.losses import Losses, losses_of_D, losses_of_G
-from cagan_theano.method.minibatch import (
-    Array,
-    Batch,
-    Indices,
-    PhotoArrays,
-    symbolic_batch,
-    symbolic_indices,
-)
+from cagan_theano.method.minibatch import Array, Batch, Indices, PhotoArrays, symbolic_batch, symbolic_indices
 from cagan_theano.method.ours import add_average, start_average
 from cagan_theano.network.generator import Generated, Generator
 from cagan_theano.network.layers import Variable

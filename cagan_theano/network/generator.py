@@ -41,12 +41,7 @@ class DecoderLayer:
     """
 
     def __init__(
-        self,
-        parameters: Parameters,
-        name: str,
-        config: Config,
-        in_channels: int,
-        channels: int,
+        self, parameters: Parameters, name: str, config: Config, in_channels: int, channels: int
     ) -> None:
         self.name = name
         self.deconvolution = Deconvolution(

@@ -25,7 +25,7 @@ from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import digest_of, naming, write_atomically
 from cagan_theano.io.text import one_line
 from cagan_theano.studies import document, study, verdicts
-from cagan_theano.training.scores import OLD_SCORES, SCORES, condensed_log, log_lines
+from cagan_theano.training.scores import SCORES, condensed_log, log_lines
 
 CONTROLLED = 40
 """People with one change at a time."""
@@ -154,9 +154,7 @@ def condensed(path):
 
 def point(lines):
     """The mean of each loss over some lines of a log, with their last step."""
-    names = dict.fromkeys(
-        name for line in lines for name in line if name not in ("step", *SCORES, *OLD_SCORES)
-    )
+    names = dict.fromkeys(name for line in lines for name in line if name not in ("step", *SCORES))
     return {
         "step": lines[-1]["step"],
         **{name: round(float(np.mean([line[name] for line in lines if name in line])), 5) for name in names},

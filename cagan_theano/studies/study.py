@@ -87,7 +87,7 @@ def compared(runs, baseline, seed=0, names=None, of=None):
 
 def reached(curves, target):
     """The first step of a run's `curves` with an error `inside` of at most the target; None if none."""
-    return next((point["step"] for point in curves if score(point, "inside") <= target), None)
+    return next((point["step"] for point in curves if point["inside"] <= target), None)
 
 
 def better(name, difference):
@@ -100,20 +100,12 @@ def better(name, difference):
 
 
 def curves(log):
-    """The log's held-out scores: a list of {step, inside, outside, alpha_iou}.
-
-    Lines of older logs give {step, error, iou, outside}; see `scores.OLD_SCORES`.
-    """
+    """The log's held-out scores: a list of {step, inside, outside, alpha_iou}."""
     return [
         {"step": line["step"], **{key: round(line[key], 5) for key in score_names(line)}}
         for line in log_lines(log)
         if score_names(line)
     ]
-
-
-def score(point, name):
-    """A point's `inside` or `alpha_iou`, or the corresponding score of an older log."""
-    return point[name] if name in point else point[{"inside": "error", "alpha_iou": "iou"}[name]]
 
 
 def markdown(results):
@@ -206,7 +198,7 @@ def convergence(results):
     rows = []
     for name, run in results["runs"].items():
         pairs = [(c, last[seed]) for seed, c in zip(run["seeds"], run["curves"]) if c and seed in last]
-        steps = [reached(curve, score(point, "inside")) for curve, point in pairs]
+        steps = [reached(curve, point["inside"]) for curve, point in pairs]
         rows.append([name, ", ".join("never" if step is None else str(step) for step in steps) or "-"])
     text = "Steps until the error `inside` on the training's own held-out swaps first is at most the "
     return [f"{text}baseline's last one, by seed:", "", *table(["run", "steps"], rows), ""]

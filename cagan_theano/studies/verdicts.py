@@ -306,7 +306,7 @@ def baseline_enough(file, results, why):
     }
     for at in zip(*run["curves"]):
         for key, text in (("inside", "error"), ("alpha_iou", "IoU")):
-            score = sum(study.score(point, key) for point in at) / len(at)
+            score = sum(point[key] for point in at) / len(at)
             entries[f"{text} on 16 swaps, step {at[0]['step']}, run `{name}`"] = single(score)
     verdict = worst(*(c.verdict(run) for c in PLAUSIBLE))
     remark = f"judged on {counted(seeds, 'training')} from random weights{reduced(results)}, since {why}"
@@ -339,9 +339,7 @@ def curve(training, last):
     samples = [s for s in (training or {}).get("samples", []) if s["step"] <= last]
     chosen = samples[:: -max(1, len(samples) // 6)][::-1]
     return {
-        f"{text} on 16 swaps, step {s['step']} of [the log](results/training.json)": single(
-            study.score(s, key)
-        )
+        f"{text} on 16 swaps, step {s['step']} of [the log](results/training.json)": single(s[key])
         for s in chosen
         for key, text in (("inside", "error"), ("alpha_iou", "IoU"))
     }
@@ -533,7 +531,7 @@ def halfway(results, name):
             if c
         ]
         if points:
-            mean = sum(study.score(p, "inside") for p in points) / len(points)
+            mean = sum(p["inside"] for p in points) / len(points)
             label = f"convergence: error at step {points[0]['step']}, run `{run}`, 16 swaps"
             entries[label] = single(mean)
     return entries

@@ -123,8 +123,8 @@ def loss_curves(log: list[dict[str, Any]], title: str) -> bytes | None:
         "discriminator": ("loss_D", "adv_D_real", "adv_D_fake", "adv_D_mismatch"),
         "generator": ("loss_G", "adv_G"),
         "regularizers": ("L_id", "L_cyc", "L_truth", "L_region"),
-        "held-out swaps": ("inside", "alpha_iou", "error", "iou"),
-    }  # error and iou: logs of older versions
+        "held-out swaps": ("inside", "alpha_iou"),
+    }
     with sheet.style():
         figure = Figure(figsize=(10, 6.4), facecolor="white", layout="constrained")
         for axes, (name, keys) in zip(figure.subplots(2, 2).flat, panels.items()):

@@ -88,10 +88,6 @@ SCORES = {
 }
 """Statistics with the same name in the log and in the evaluation."""
 
-OLD_SCORES = ("error", "iou", "outside")
-"""Scores in logs of older versions, pooled over pixels: the error inside the region, the IoU and, in a
-different sense than now, the change outside the region (from x_i, not from the truth)."""
-
 
 def columns_of(
     x_i: Pixels, x_ij: Pixels, truth: Pixels, alpha: NDArray[np.floating[Any]], region: Mask
@@ -120,13 +116,8 @@ def scores_of(columns: Columns) -> dict[str, float]:
 
 
 def score_names(line: Line) -> list[str]:
-    """Names of the held-out scores in a line of a log, [] if it has none.
-
-    A log begun by an older version has `OLD_SCORES`.
-    """
-    if set(SCORES) <= set(line):
-        return list(SCORES)
-    return [name for name in OLD_SCORES if name in line] if {"error", "iou"} <= set(line) else []
+    """Names of the held-out scores in a line of a log, [] if it has none."""
+    return list(SCORES) if set(SCORES) <= set(line) else []
 
 
 def log_lines(values: object) -> list[dict[str, float]]:

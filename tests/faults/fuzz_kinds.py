@@ -774,7 +774,7 @@ def stored_log(rng, folder):
     def line():
         return {
             name: random_value(rng) if rng.random() < 0.3 else int(rng.integers(99))
-            for name in ("step", "loss_D", "inside", "outside", "alpha_iou", "error", "iou")
+            for name in ("step", "loss_D", "inside", "outside", "alpha_iou")
         }
 
     value = {
