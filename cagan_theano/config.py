@@ -345,8 +345,8 @@ def abridged(value: Any) -> str:
 
 def check_type(spec: dataclasses.Field, value: Any) -> None:
     """Raise ValueError unless a value has its field's type; an int is accepted as a float."""
-    right = isinstance(value, (int, float) if spec.type is float else spec.type)
-    right &= spec.type is bool or not isinstance(value, bool)
+    kinds: Any = (int, float) if spec.type is float else spec.type
+    right = isinstance(value, kinds) and (spec.type is bool or not isinstance(value, bool))
     if not right or spec.type is tuple and not all(type(c) is int for c in value):
         raise ValueError(f"{spec.name}={abridged(value)}: must be of type {spec.type.__name__}")
 
