@@ -28,6 +28,7 @@ from data_prep.store import Packed, PhotoWriter, check_target
 from data_prep.work_file import WorkFile
 
 VERSION = 3  # of the examined pixels: increased whenever the same file gives different ones
+COMPANIONS = (".txt", ".csv", ".tsv", ".json", ".md", ".pdf", ".h5")  # files that are expected beside photos
 GROUP = 4  # photos per task of a thread: less contention for the GIL
 WINDOW = 4  # groups per thread that may wait to be written
 
@@ -73,14 +74,11 @@ def find(layout: Layout, folder: PhotoFolder, options: Mapping[str, Any] | None 
     )
     found.faults += [Fault(name or ".", why) for name, why in folder.refused.items()]
     found.faults += [
-        Fault(name, "has not the ending of an image") for name in folder.others if not is_companion(name)
+        Fault(name, "has not the ending of an image")
+        for name in folder.others
+        if not name.lower().endswith(COMPANIONS)
     ]
     return found
-
-
-def is_companion(path: str) -> bool:
-    """Whether a file is of a kind that is expected beside photos."""
-    return path.lower().endswith((".txt", ".csv", ".tsv", ".json", ".md", ".pdf", ".h5"))
 
 
 def ingest(

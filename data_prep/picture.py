@@ -38,6 +38,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+TRANSPOSED = (5, 6, 7, 8)  # orientations that exchange width and height
 # Exceptions that Pillow's decoders raise on damaged data.
 DAMAGE = (OSError, SyntaxError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
           OverflowError, ZeroDivisionError, MemoryError, struct.error)  # fmt: skip
@@ -95,7 +96,9 @@ def decode(
 
     def decode_once(image: Image.Image) -> Image.Image:
         if size is not None:
-            image.draft(None, draft_size(image, size, how))
+            width, height = image.size[::-1] if orientation(image) in TRANSPOSED else image.size
+            scale = GAP * fit_scale(height, width, size, how)
+            image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
         return to_upright_rgb(image)
 
     return open_image(file, name, photo_formats(), decode_once)
@@ -273,14 +276,6 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return plain
 
 
-def draft_size(image: Image.Image, size: Size, how: str) -> Size:
-    """The smallest (width, height) that a decoder may give, before the EXIF orientation is applied."""
-    transposed = orientation(image) in (5, 6, 7, 8)
-    height, width = image.size if transposed else image.size[::-1]
-    scale = GAP * fit_scale(height, width, size, how)
-    return math.ceil(image.width * scale), math.ceil(image.height * scale)
-
-
 def fit_scale(height: int, width: int, size: Size, how: str) -> float:
     """The factor by which height x width is scaled to fit into size (pad) or to cover it (crop)."""
     return (min if how == "pad" else max)(size[0] / height, size[1] / width)
@@ -293,14 +288,17 @@ def fit(image: Image.Image, height: int, width: int, how: str = "pad", fill: Any
     or "crop", the center of the image, cropped on two sides.
     """
     if how == "crop":
-        return resize(image, (width, height), center_box(image.size, width / height))
+        aspect = width / height
+        w, h = min(image.width, image.height * aspect), min(image.height, image.width / aspect)
+        left, top = (image.width - w) / 2, (image.height - h) / 2
+        return resize(image, (width, height), (left, top, left + w, top + h))
     scale = fit_scale(image.height, image.width, (height, width), how)
-    w, h = (max(1, round(side * scale)) for side in image.size)
-    scaled = resize(image, (w, h))
-    if (w, h) == (width, height):
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    scaled = resize(image, size)
+    if size == (width, height):
         return scaled
     canvas = Image.new(image.mode, (width, height), border_color(np.asarray(image)) if fill is None else fill)
-    canvas.paste(scaled, ((width - w) // 2, (height - h) // 2))
+    canvas.paste(scaled, ((width - size[0]) // 2, (height - size[1]) // 2))
     return canvas
 
 
@@ -311,13 +309,6 @@ def resize(
     left, top, right, bottom = box or (0, 0, *image.size)
     shrinks = size[0] <= right - left and size[1] <= bottom - top
     return image.resize(size, SHRINK if shrinks else ENLARGE, box, reducing_gap=GAP)
-
-
-def center_box(size: Size, aspect: float) -> tuple[float, float, float, float]:
-    """The largest centered box of an aspect ratio (width / height) in a size (width, height)."""
-    width, height = min(size[0], size[1] * aspect), min(size[1], size[0] / aspect)
-    left, top = (size[0] - width) / 2, (size[1] - height) / 2
-    return left, top, left + width, top + height
 
 
 def border_color(pixels: NDArray[np.uint8]) -> tuple[int, ...] | int:

@@ -20,7 +20,7 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
@@ -47,6 +47,7 @@ IMAGES = {"x": 3, "y": 3, "mask": 0, "y_mask": 0, "x_ij": 3}
 MEMBERS = {*IMAGES, "person", "garment", "attributes", "x_file", "y_file", "triples"} - {"x_ij"}
 
 Pixels: TypeAlias = NDArray[np.uint8]
+FilePath: TypeAlias = str | os.PathLike[str]
 
 
 def check_size(height: int, width: int, who: str = "size") -> None:
@@ -69,6 +70,9 @@ def image_shape(name: str, height: int, width: int) -> tuple[int, ...]:
 
 class Packed(bytes):
     """An image in the encoding of an HDF5 chunk, from `pack`."""
+
+
+Image: TypeAlias = Pixels | Packed
 
 
 def pack(image: Pixels) -> Packed:
@@ -113,9 +117,7 @@ class PhotoWriter:
     Raises ValueError for an invalid size, FileNotFoundError or PermissionError for an invalid path.
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str], height: int, width: int, provenance: dict[str, Any]
-    ) -> None:
+    def __init__(self, path: FilePath, height: int, width: int, provenance: dict[str, Any]) -> None:
         check_size(height, width, str(path))
         self.path, self.height, self.width = os.fspath(path), int(height), int(width)
         try:
@@ -139,13 +141,13 @@ class PhotoWriter:
     def add(
         self,
         split: str,
-        x: Pixels | Packed,
-        y: Pixels | Packed,
+        x: Image,
+        y: Image,
         person: int,
         garment: int,
-        mask: Pixels | Packed | None = None,
+        mask: Image | None = None,
         attributes: Mapping[str, tuple[int, Sequence[str]]] | None = None,
-        y_mask: Pixels | Packed | None = None,
+        y_mask: Image | None = None,
         files: Sequence[str] | None = None,
     ) -> None:
         """Append one pair to ``split`` ("train" or "test").
@@ -164,12 +166,7 @@ class PhotoWriter:
             self._texts.setdefault(f"/{split}/{name}", []).append(text)
 
     def add_triple(
-        self,
-        i: int,
-        j: int,
-        x_ij: Pixels | Packed | None = None,
-        mask: Pixels | Packed | None = None,
-        split: str = "test",
+        self, i: int, j: int, x_ij: Image | None = None, mask: Image | None = None, split: str = "test"
     ) -> None:
         """Append a swap to ``split``: the human of row ``i`` in the garment of row ``j``.
 
@@ -177,16 +174,14 @@ class PhotoWriter:
         """
         self._append(f"/{split}/triples", {"x_ij": x_ij, "mask": mask}, {"i": i, "j": j})
 
-    def _append(
-        self, group: str, images: Mapping[str, Pixels | Packed | None], columns: Mapping[str, int]
-    ) -> None:
+    def _append(self, group: str, images: Mapping[str, Image | None], columns: Mapping[str, int]) -> None:
         for name, image in images.items():
             if image is not None:
                 self._append_image(f"{group}/{name}", image, image_shape(name, self.height, self.width))
         for name, value in columns.items():
             self._columns.setdefault(f"{group}/{name}", []).append(int(value))
 
-    def _append_image(self, name: str, image: Pixels | Packed, shape: tuple[int, ...]) -> None:
+    def _append_image(self, name: str, image: Image, shape: tuple[int, ...]) -> None:
         if not isinstance(image, Packed):
             image = np.asarray(image)
             if image.shape != shape or image.dtype != np.uint8:
@@ -239,7 +234,7 @@ class PhotoWriter:
             self._target.__exit__(*error)
 
 
-def check_target(path: str | os.PathLike[str]) -> None:
+def check_target(path: FilePath) -> None:
     """Raise ValueError or OSError, naming the cure, unless a file can be written to ``path``."""
     if os.path.isdir(path):
         raise ValueError(f"{path}: is a folder; give the path of a file")
@@ -319,7 +314,7 @@ class PhotoFile:
     Attributes: path, height, width [pixels], provenance (dict), splits (names present).
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: FilePath) -> None:
         self.path = os.fspath(path)
         if not os.path.isfile(self.path):
             raise FileNotFoundError(f"{self.path}: no such file; {REMAKE}")
@@ -334,7 +329,7 @@ class PhotoFile:
             raise
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Self:
+    def open(cls, path: FilePath) -> Self:
         """Open a file."""
         return cls(path)
 
@@ -439,11 +434,12 @@ class PhotoFile:
     def _check_split(self, group: h5py.Group, name: str) -> None:
         self._check_members(group, MEMBERS)
         count = self._count(group, "x")
-        self._check_images(group, ("x", "y", *(group.keys() & {"mask", "y_mask"})), count)
+        for key in ("x", "y", *(group.keys() & {"mask", "y_mask"})):
+            self._check(group, key, (count, *image_shape(key, self.height, self.width)))
         for key in group.keys() & {"x_file", "y_file"}:
             length = (getattr(group[key], "shape", None) or (0,))[-1]
             self._need(0 < length <= MAX_NAME, f"/{name}/{key} must hold names of 1 to {MAX_NAME} bytes")
-            self._check(group, key, (count, length), "u1")
+            self._check(group, key, (count, length))
         for key in ("person", "garment"):
             self._check(group, key, (count,), "i4")
         if "attributes" in group:
@@ -457,11 +453,7 @@ class PhotoFile:
         self._need(shape and 0 < shape[0] <= MAX_ROWS, f"{group.name}/{key} has no rows, or too many")
         return int(shape[0])
 
-    def _check_images(self, group: h5py.Group, keys: Iterable[str], count: int) -> None:
-        for key in keys:
-            self._check(group, key, (count, *image_shape(key, self.height, self.width)), "u1")
-
-    def _check(self, group: h5py.Group, key: str, shape: tuple[int, ...], dtype: str) -> None:
+    def _check(self, group: h5py.Group, key: str, shape: tuple[int, ...], dtype: str = "u1") -> None:
         name, data = f"{group.name}/{key}", group.get(key)
         self._need(isinstance(data, h5py.Dataset), f"{name} is missing")
         self._need(
@@ -474,7 +466,7 @@ class PhotoFile:
     def _check_attributes(self, codes: h5py.Group, count: int) -> None:
         self._check_members(codes, None)
         for key in codes:
-            self._check(codes, key, (count,), "u1")
+            self._check(codes, key, (count,))
             words = self._json(attribute(codes[key], "names"), list, f"{codes.name}/{key} names")
             self._need(
                 all(isinstance(word, str) for word in words), f"{codes.name}/{key} has a name that is no text"
@@ -486,7 +478,8 @@ class PhotoFile:
         self._check_members(part, ("i", "j", "x_ij", "mask"))
         count = self._count(part, "i")
         if "x_ij" in part or "mask" in part:
-            self._check_images(part, ("x_ij", "mask"), count)
+            for key in ("x_ij", "mask"):
+                self._check(part, key, (count, *image_shape(key, self.height, self.width)))
         for key in ("i", "j"):
             self._check(part, key, (count,), "i4")
         i, j = self._read(part["i"]), self._read(part["j"])

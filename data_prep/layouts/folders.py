@@ -49,17 +49,12 @@ def match(
 
 
 def keras_folders(folder: PhotoFolder) -> tuple[str, str] | None:
-    """The folders (persons, articles) of Keras CAGAN, in imgs/ or in SRC itself, or None."""
+    """The folders (persons ID_1, articles ID_5) of Keras CAGAN, in imgs/ or in SRC itself, or None."""
     for base in ("imgs/", ""):
-        if folder.images(f"{base}1") and folder.images(f"{base}5"):
+        persons, articles = folder.images(f"{base}1"), folder.images(f"{base}5")
+        if persons and articles and stem(persons[0]).endswith("_1"):
             return f"{base}1", f"{base}5"
     return None
-
-
-def keras_matches(folder: PhotoFolder) -> bool:
-    """Whether there are folders 1 and 5 with names of this kind."""
-    found = keras_folders(folder)
-    return found is not None and stem(folder.images(found[0])[0]).endswith("_1")
 
 
 def keras_records(folder: PhotoFolder) -> Iterator[Record]:
@@ -84,5 +79,5 @@ KERAS_CAGAN = Layout(
     "keras-cagan",
     "Keras CAGAN: imgs/1/ID_1.jpg (person) and imgs/5/ID_5.jpg (article)",
     keras_records,
-    keras_matches,
+    lambda folder: keras_folders(folder) is not None,
 )
