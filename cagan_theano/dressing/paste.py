@@ -49,7 +49,8 @@ def paste(photo: Image.Image, alpha: np.ndarray, x_tilde_ij: np.ndarray):
     h x w.  Alpha follows the photo's edges (see `along_edges`), and the photo keeps its detail
     wherever alpha is 0.
     """
-    weight = along_edges(alpha, np.asarray(fit(photo, *alpha.shape)), photo)
+    height, width = alpha.shape
+    weight = along_edges(alpha, np.asarray(fit(photo, height, width)), photo)
     x_ij = np.empty((photo.height, photo.width, 3), np.uint8)
     for c, channel in enumerate(photo.split()):  # one at a time: large photos need much memory
         mixed = weight * enlarged(x_tilde_ij[..., c], photo.size) + (1 - weight) * np.asarray(channel)

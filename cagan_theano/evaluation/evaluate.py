@@ -20,6 +20,7 @@ from cagan_theano.evaluation.measures import BASELINES, GAP, MEASURES, OURS, Ima
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.image import encode_image
+from cagan_theano.io.text import format_number
 
 VERSION = 3
 """Version of the measures: stored results of another version are made anew."""
@@ -147,23 +148,20 @@ def table(result: dict[str, Any]) -> str:
         f"{'measure':<22}{'value':>9}   {PERCENT + ' interval':<20}{names}",
     ]
     for name, entry in result["measures"].items():
-        others = "".join(f"{shown(of[name]['value']) if name in of else '':>12}" for of in baselines.values())
+        others = "".join(
+            f"{format_number(of[name]['value']) if name in of else '':>12}" for of in baselines.values()
+        )
         lines.append(f"{line(name, entry)}{others}   {entry['meaning']}".rstrip())
     for name, entry in result["gap"].items():
-        values = " minus ".join(shown(entry[key]["value"]) for key in ("held_out", "trained"))
+        values = " minus ".join(format_number(entry[key]["value"]) for key in ("held_out", "trained"))
         lines.append(f"{line(f'gap {name}', entry['gap'])}   held-out minus trained-on ({values})")
     return "\n".join(lines)
 
 
 def line(name: str, entry: dict[str, Any]) -> str:
     """The beginning of a line of the table: a measure and its interval."""
-    value, low, high = (shown(entry[key]) for key in ("value", "low", "high"))
+    value, low, high = (format_number(entry[key]) for key in ("value", "low", "high"))
     return f"{name:<22}{value:>9}   {low:>7} to {high:<9}"
-
-
-def shown(value: float | None) -> str:
-    """A number to four digits, or "-"."""
-    return "-" if value is None else f"{value:.4f}"
 
 
 def check_empty(folder: str | Path) -> Path:

@@ -30,3 +30,8 @@ def one_line(text):
 def escaped(character):
     """A character as a Python escape sequence."""
     return character.encode("unicode_escape").decode()
+
+
+def format_number(value: float | None, form: str = ".4f") -> str:
+    """A number as text, "-" if it is undefined."""
+    return "-" if value is None else format(value, form)

@@ -11,7 +11,7 @@ from cagan_theano.evaluation import interval, measures
 from cagan_theano.evaluation.interval import PERCENT
 from cagan_theano.io import sheet
 from cagan_theano.io.color import as_bytes
-from cagan_theano.io.text import literal, one_line
+from cagan_theano.io.text import format_number, literal, one_line
 from cagan_theano.training.scores import log_lines, score_names
 
 BETTER = {
@@ -223,7 +223,11 @@ def agreement(results):
     head = [f"{where}: {what}" for where in sets.values() for what in ("other studies", "this study")]
     rows = [
         [one_line(name)]
-        + [shown(runs[key].get(name, {}).get(side), "+.3f") for key in sets for side in ("there", "here")]
+        + [
+            format_number(runs[key].get(name, {}).get(side), "+.3f")
+            for key in sets
+            for side in ("there", "here")
+        ]
         for name in runs["measures"]
         if name != results["baseline"]
     ]
@@ -235,7 +239,7 @@ def agreed(entry):
     if entry is None:
         return ["-", "-"]
     return [
-        f"{shown(entry['tau'], '.2f')} ({len(entry['runs'])} runs)",
+        f"{format_number(entry['tau'], '.2f')} ({len(entry['runs'])} runs)",
         f"{entry['same']} of {entry['decided']}",
     ]
 
@@ -269,19 +273,14 @@ def cell(name, entry, is_baseline):
     if is_baseline:
         return ranged(entry, ".3f")
     change = entry["difference"]
-    verdict, text = better(name, change), f"{shown(entry['value'], '.3f')}: {ranged(change, '+.3f')}"
+    verdict, text = better(name, change), f"{format_number(entry['value'], '.3f')}: {ranged(change, '+.3f')}"
     return text if verdict == "-" else f"{text} **{verdict}**"
 
 
 def ranged(entry, form):
     """A value with its interval as text."""
-    value, low, high = (shown(entry[key], form) for key in ("value", "low", "high"))
+    value, low, high = (format_number(entry[key], form) for key in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
-
-
-def shown(number, form):
-    """A number as text, "-" if undefined."""
-    return "-" if number is None else format(number, form)
 
 
 WORDS = {"better": sheet.BLUE, "worse": sheet.ORANGE, "-": sheet.GRAY}
