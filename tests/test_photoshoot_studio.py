@@ -187,7 +187,7 @@ def test_cloth_lies_on_the_shoulders():
     )
     for sitter in sitters(4):
         figure = Figure(sitter.person.build, sitter.pose)
-        cloth = figure.worn(garment, 0.0, "article", np.random.default_rng(0))[0].points
+        cloth = figure.wear(garment, 0.0, "article", np.random.default_rng(0))[0].points
         for letter in "LR":
             joint = figure.joint(f"upperarm01.{letter}")
             high = [

@@ -13,3 +13,14 @@ def smoothstep(low, high, value):
 def look_up(table, rows, columns):
     """Sample a 2-D ``table`` bilinearly at fractional ``rows``, ``columns``, clamped to its border."""
     return map_coordinates(table, [rows, columns], np.float32, order=1, mode="nearest")
+
+
+def bump(value, width):
+    """An unnormalized Gaussian, 1 at 0."""
+    return np.exp(-((value / width) ** 2))
+
+
+def unit(direction):
+    """A direction [3] as a unit vector."""
+    direction = np.asarray(direction, float)
+    return direction / np.linalg.norm(direction)

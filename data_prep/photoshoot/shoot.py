@@ -23,7 +23,7 @@ from tqdm import tqdm
 from data_prep.options import cpus
 from data_prep.photoshoot.body.person import sample_person
 from data_prep.photoshoot.camera import render
-from data_prep.photoshoot.camera.sitter import sample_sitter, whole_figure
+from data_prep.photoshoot.camera.sitter import sample_sitter, show_whole_figure
 from data_prep.photoshoot.camera.studio import default_studio, house_of, place_sitter
 from data_prep.photoshoot.clothes.garment import (
     ONE_STUDIO_PATTERNS,
@@ -90,7 +90,7 @@ def sitter_of(setting, split, index):
         category, woman = worn[index % SITTINGS], bool({"skirt", "dress"} & set(worn))
     person = sample_person(random_state(setting.seed, split, PERSON, number), woman)
     sitter = sample_sitter(random_state(setting.seed, split, SITTING, index), person, setting.clutter)
-    sitter = whole_figure(sitter, category)
+    sitter = show_whole_figure(sitter, category)
     return place_sitter(sitter, setting.house, category) if setting.house else sitter
 
 
@@ -105,7 +105,7 @@ def garment_of(setting, split, index):
         return sample_garment(state, setting.wardrobe, category, patterns)
 
     garment = sample(number)
-    if not recolored(number):
+    if not is_recolored(number):
         return garment
     return dataclasses.replace(sample(number - 1), colors=garment.colors, seed=garment.seed)
 
@@ -116,7 +116,7 @@ def category_of(seed, split, number):
     The garments of a block hang on two rails, each of one category, so that most people wear several
     garments of a category; another color of a style hangs beside it.
     """
-    block, position = divmod(number - recolored(number), GARMENTS_PER_BLOCK)
+    block, position = divmod(number - is_recolored(number), GARMENTS_PER_BLOCK)
     draw, rail = divmod(2 * block + (position >= FIRST_RAIL), RAILS_PER_DRAW)
     return rails(seed, split, draw)[rail]
 
@@ -128,7 +128,7 @@ def rails(seed, split, draw):
     return random_state(seed, split, RAILS, draw).permutation(full).tolist()
 
 
-def recolored(number):
+def is_recolored(number):
     """Whether garment ``number`` is the previous one in other colors."""
     return number % RECOLOR_EVERY == RECOLOR_EVERY - 1
 
@@ -141,7 +141,7 @@ def sample_partner(rng, i, count, categories=None):
     """
     worn = worn_by(count)
     alike = np.ones(count, bool) if categories is None else categories == categories[i]
-    other = worn[i] - 1 if recolored(worn[i]) else worn[i] + 1 if recolored(worn[i] + 1) else -1
+    other = worn[i] - 1 if is_recolored(worn[i]) else worn[i] + 1 if is_recolored(worn[i] + 1) else -1
     same_style = np.flatnonzero(worn == other)
     prefer = rng.random() < SAME_STYLE * RECOLOR_EVERY / 2  # half of all garments exist in other colors
     if prefer and len(same_style):
@@ -337,7 +337,7 @@ def _end_with_parent():
 
 
 @contextlib.contextmanager
-def _deferred_interrupts():
+def _defer_interrupts():
     """Record Ctrl-C instead of raising it: a process interrupted while it starts prints a traceback."""
     received = []
     if threading.current_thread() is not threading.main_thread():
@@ -367,7 +367,7 @@ class _mapper:  # noqa: N801 - used like a function
             return map
         os.environ.update({name: "1" for name in THREADS})  # read by the spawned children
         context = multiprocessing.get_context("spawn")
-        with _deferred_interrupts() as interrupted:
+        with _defer_interrupts() as interrupted:
             self.pool = context.Pool(self.jobs, _serve)
         if interrupted:
             self.__exit__()

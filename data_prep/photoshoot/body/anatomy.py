@@ -71,7 +71,7 @@ class Anatomy:
             share[self.names[name]] = value
         return share
 
-    def shaped(self, build):
+    def shape_build(self, build):
         """(points [V,3], heads [bones,3], tails [bones,3]) of a build in rest pose, arms at 45 degrees."""
         moved = self.base + (self.shares(build) @ self._moves).reshape(-1, 3)
         ends = moved[self.count :].reshape(2, -1, 3)
@@ -94,7 +94,7 @@ def compose(outer, inner):
     )
 
 
-def skinned(points, weights, transforms):
+def apply_skinning(points, weights, transforms):
     """Linear blend skinning: posed points [n,3] of rest points [n,3], with weights [n,bones]."""
     maps = (weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4)
     return np.einsum("nij,nj->ni", maps[:, :, :3], points) + maps[:, :, 3]

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from scipy import sparse
 
-from data_prep.photoshoot.body.anatomy import anatomy, skinned, triangles
+from data_prep.photoshoot.body.anatomy import anatomy, apply_skinning, triangles
 from data_prep.photoshoot.body.surface import (
     FAR,
     Surface,
@@ -169,7 +169,7 @@ def long_hair(figure, sitter, rng):
     below = np.clip((h["low"] + 0.02 - trimmed.coords["z"]) / 0.06, 0, 1)
     rest += (size - 0.008)[:, None] * out
     rest[:, 1] -= 0.040 * below * (trimmed.coords["y"] < h["y"])
-    points = skinned(rest, trimmed.map @ body.weights[rows], figure.transforms).astype(np.float32)
+    points = apply_skinning(rest, trimmed.map @ body.weights[rows], figure.transforms).astype(np.float32)
     return points, trimmed.faces, hair_coordinates(trimmed.coords)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_prep.photoshoot.body.anatomy import frame, rotation
+from data_prep.photoshoot.numeric import unit
 
 ARMS = ("hang", "ease", "hip", "pocket", "front", "crossed", "face", "back", "thigh", "collar")
 LOW = ("hang", "ease", "hip", "pocket", "thigh", "back", "mannequin")
@@ -103,12 +104,10 @@ def _goal(name, k, sign, S, reach, marks):
     hip, waist, chest = marks["hip"], marks["waist"], marks["chest"]
     out = np.array([sign, 0.0, 0.0])
     if name == "hang":
-        to = S + reach * _unit([sign * (0.075 + 0.05 * k[0]), -0.02 + 0.05 * k[1], -1]) * (
-            0.985 + 0.01 * k[2]
-        )
+        to = S + reach * unit([sign * (0.075 + 0.05 * k[0]), -0.02 + 0.05 * k[1], -1]) * (0.985 + 0.01 * k[2])
         return to, out * 0.3 + [0, 1, 0], 0.45 + 0.2 * k[3], 0.05
     if name == "ease":
-        to = S + reach * _unit([sign * (0.12 + 0.08 * k[0]), -0.16 + 0.14 * k[1], -1]) * (0.95 + 0.03 * k[2])
+        to = S + reach * unit([sign * (0.12 + 0.08 * k[0]), -0.16 + 0.14 * k[1], -1]) * (0.95 + 0.03 * k[2])
         return to, out * 0.8 + [0, 1, 0], 0.5 + 0.2 * k[3], 0.1
     if name == "thigh":
         to = np.array(
@@ -148,12 +147,7 @@ def _goal(name, k, sign, S, reach, marks):
         to = np.array([sign * (0.07 + 0.03 * k[0]), chest["front"] - 0.06, chest["z"] + 0.05 + 0.05 * k[2]])
         return to, out + [0, 0, -1], 0.7, 0.2
     down = -2.3 + 1.0 * k[0]  # a mannequin's arms: slightly spread, nearly straight
-    return S + reach * (0.985 + 0.01 * k[1]) * _unit([sign, -0.1, down]), out * 0.2 + [0, 1, 0], 0.2, 0.0
-
-
-def _unit(v):
-    v = np.asarray(v, float)
-    return v / np.linalg.norm(v)
+    return S + reach * (0.985 + 0.01 * k[1]) * unit([sign, -0.1, down]), out * 0.2 + [0, 1, 0], 0.2, 0.0
 
 
 def _arm(arm, letter, sign, heads, at, marks):
@@ -164,11 +158,11 @@ def _arm(arm, letter, sign, heads, at, marks):
     goal, pole, curl, bend = _goal(name, k, sign, S, upper + lower, marks)
     gap = goal - S
     far = np.clip(np.linalg.norm(gap), abs(upper - lower) + 0.02, (upper + lower) * 0.998)
-    axis = _unit(gap)
+    axis = unit(gap)
     along = (upper**2 - lower**2 + far**2) / (2 * far)
     height = np.sqrt(max(upper**2 - along**2, 1e-6))
     pole = pole - (pole @ axis) * axis
-    elbow = S + along * axis + height * _unit(pole)
+    elbow = S + along * axis + height * unit(pole)
     wrist = S + far * axis
     plane = np.cross(elbow - S, wrist - elbow)
     # the arm is nearly straight at rest; its elbow would flex forward
@@ -179,8 +173,8 @@ def _arm(arm, letter, sign, heads, at, marks):
         f"upperarm01.{letter}": first.astype(np.float32),
         f"lowerarm01.{letter}": (first.T @ second).astype(np.float32),
     }
-    forearm = _unit(W - E)
-    knuckles = _unit(heads[at[f"metacarpal4.{letter}"]] - heads[at[f"metacarpal1.{letter}"]])
+    forearm = unit(W - E)
+    knuckles = unit(heads[at[f"metacarpal4.{letter}"]] - heads[at[f"metacarpal1.{letter}"]])
     roll = 0.5 * k[5] + {"hang": -0.9, "ease": -0.9, "hip": -0.3, "crossed": 0.2}.get(name, 0)
     turns[f"wrist.{letter}"] = rotation(forearm, sign * roll) @ rotation(
         knuckles, -sign * bend * (0.7 + 0.3 * k[6])

@@ -142,7 +142,7 @@ class Landmarks:
 def template():
     """The average body on which garments are cut: (points of all parts at rest, `Landmarks`)."""
     body = anatomy()
-    points, heads, _ = body.shaped(Build(0.5, 0.15, (1 / 3, 1 / 3, 1 / 3)))
+    points, heads, _ = body.shape_build(Build(0.5, 0.15, (1 / 3, 1 / 3, 1 / 3)))
     at = {bone: heads[row].astype(float) for row, bone in enumerate(body.bones)}
     arm = at["wrist.L"] - at["upperarm01.L"]
     reach = float(np.linalg.norm(arm))

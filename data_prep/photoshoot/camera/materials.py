@@ -5,14 +5,9 @@ import numpy as np
 from data_prep.photoshoot.body.hair import head_marks, scalp_field
 from data_prep.photoshoot.body.surface import template
 from data_prep.photoshoot.clothes.pattern import smooth_noise
-from data_prep.photoshoot.numeric import look_up, smoothstep
+from data_prep.photoshoot.numeric import bump, look_up, smoothstep
 
 LIP = np.array([0.74, 0.36, 0.36])
-
-
-def gaussian(value, width):
-    """An unnormalized Gaussian, 1 at 0."""
-    return np.exp(-((value / width) ** 2))
 
 
 def skin(c, sitter):
@@ -26,13 +21,13 @@ def skin(c, sitter):
         smooth_noise(person.seed % 997, 6), (c["z"] * 300) % 127, (c["x"] * 300 + c["y"] * 200) % 127
     )
     color *= 1 + 0.025 * noise[:, None] * np.array([0.6, 1, 1.2])
-    cheeks = front * gaussian(x - 0.042, 0.022) * gaussian(z + 0.036, 0.02)
-    nose = front * gaussian(x, 0.012) * gaussian(z + 0.045, 0.012)
+    cheeks = front * bump(x - 0.042, 0.022) * bump(z + 0.036, 0.02)
+    nose = front * bump(x, 0.012) * bump(z + 0.045, 0.012)
     color *= 1 - (0.10 * cheeks + 0.06 * nose)[:, None] * np.array([0, 1, 0.9])
     hands = smoothstep(0.3, 0.9, c["hand"])
     color *= 1 - 0.06 * hands[:, None] * np.array([0, 1, 1])
     mouth = h["eye"] - 0.0715
-    curve = 0.0025 * gaussian(x, 0.006) - 0.004 * (x / 0.025) ** 2
+    curve = 0.0025 * bump(x, 0.006) - 0.004 * (x / 0.025) ** 2
     lips = (
         front
         * smoothstep(0.0275, 0.022, x)
@@ -40,19 +35,15 @@ def skin(c, sitter):
     )
     share = (0.35 + 0.45 * person.lips) * lips
     color = color + share[:, None] * (person.skin * LIP / 0.62 - color)
-    line = front * smoothstep(0.026, 0.020, x) * gaussian(c["z"] - mouth, 0.0014)
+    line = front * smoothstep(0.026, 0.020, x) * bump(c["z"] - mouth, 0.0014)
     color *= 1 - 0.45 * line[:, None]
     rise = 0.006 * smoothstep(0.012, 0.034, x) - 0.010 * smoothstep(0.034, 0.052, x)
     thick = (0.0030 if person.build.male < 0.5 else 0.0042) * (1 - 0.5 * smoothstep(0.03, 0.05, x))
-    brow = (
-        front * smoothstep(0.010, 0.016, x) * smoothstep(0.052, 0.046, x) * gaussian(z - 0.0195 - rise, thick)
-    )
+    brow = front * smoothstep(0.010, 0.016, x) * smoothstep(0.052, 0.046, x) * bump(z - 0.0195 - rise, thick)
     color = color + (0.6 * brow)[:, None] * (person.hair * 0.8 + 0.06 - color)
-    eye = front * gaussian(x - h["eye_x"], 0.017) * gaussian(z, 0.0115)
+    eye = front * bump(x - h["eye_x"], 0.017) * bump(z, 0.0115)
     color *= 1 - (0.14 * eye)[:, None]
-    lash = (
-        front * gaussian(x - h["eye_x"], 0.0150) * gaussian(z - 0.0055 + 14 * (x - h["eye_x"]) ** 2, 0.0022)
-    )
+    lash = front * bump(x - h["eye_x"], 0.0150) * bump(z - 0.0055 + 14 * (x - h["eye_x"]) ** 2, 0.0022)
     color *= 1 - (0.5 * lash)[:, None]
     if person.beard:
         jaw = (
@@ -61,7 +52,7 @@ def skin(c, sitter):
             * smoothstep(h["y"] + 0.02, h["y"] - 0.015, c["y"])
             * smoothstep(-0.150, -0.125, z)
         )
-        lip = front * gaussian(z + 0.058, 0.006) * smoothstep(0.036, 0.028, x)
+        lip = front * bump(z + 0.058, 0.006) * smoothstep(0.036, 0.028, x)
         hairy = np.clip(np.maximum(jaw, lip * 0.9) - 0.8 * lips, 0, 1) * person.beard
         color = color + (0.8 * hairy)[:, None] * (person.hair * 0.9 - color)
     stubble = smoothstep(-0.004, 0.008, scalp_field(c, person.hairline)) * (
@@ -72,7 +63,7 @@ def skin(c, sitter):
     )
     if person.glasses:
         ring = np.abs(np.hypot((x - h["eye_x"]) / 1.15, z + 0.004) - 0.0215)
-        frame = front * np.maximum(smoothstep(0.0032, 0.0018, ring), gaussian(z - 0.004, 0.002) * (x < 0.014))
+        frame = front * np.maximum(smoothstep(0.0032, 0.0018, ring), bump(z - 0.004, 0.002) * (x < 0.014))
         color = color + (0.9 * frame)[:, None] * (0.08 - color)
     return color, np.zeros(n), np.full(n, 0.06)
 
@@ -112,12 +103,12 @@ def below(c, sitter):
     fine = look_up(smooth_noise(seed + 1, 2), (c["z"] * 400) % 127, (c["x"] * 300 + c["y"] * 200) % 127)
     relief = 0.0022 * wide * (0.4 if sitter.below == "leggings" else 1) + 0.0006 * fine
     if sitter.below == "jeans":
-        faded = 0.16 * gaussian(leg - 0.10, 0.05) * smoothstep(0.1, 0.25, down) * (c["y"] < marks.middle)
+        faded = 0.16 * bump(leg - 0.10, 0.05) * smoothstep(0.1, 0.25, down) * (c["y"] < marks.middle)
         color = color * (1 + 0.06 * fine + faded)[:, None]
     front = c["y"] < marks.middle
     if sitter.below in ("jeans", "trousers"):
-        fly = front * gaussian(c["x"] - 0.004, 0.0022) * (down < 0.18)
-        pocket = front * gaussian(leg - 0.10 - 0.5 * (down - 0.06), 0.0035) * (down < 0.14) * (down > 0.03)
+        fly = front * bump(c["x"] - 0.004, 0.0022) * (down < 0.18)
+        pocket = front * bump(leg - 0.10 - 0.5 * (down - 0.06), 0.0035) * (down < 0.14) * (down > 0.03)
         relief = relief - 0.002 * (fly + pocket)
         color = color * (1 - 0.25 * (fly + pocket))[:, None]
     band = smoothstep(0.042, 0.036, down)

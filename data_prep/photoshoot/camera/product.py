@@ -7,6 +7,7 @@ import numpy as np
 from data_prep.photoshoot.body.anatomy import Build
 from data_prep.photoshoot.body.pose import Pose, mannequin_pose, sample_pose
 from data_prep.photoshoot.camera.sitter import sample_light, sample_photo
+from data_prep.photoshoot.numeric import unit
 from data_prep.photoshoot.tables import sample_choice
 
 WAYS = {
@@ -47,13 +48,12 @@ def sample_view(rng):
     )
     light = sample_light(rng)
     light.update(
-        key=np.array([rng.normal(0, 0.3), -1, rng.uniform(0.3, 0.8)]),
+        key=unit([rng.normal(0, 0.3), -1, rng.uniform(0.3, 0.8)]),
         strength=rng.uniform(0.2, 0.7),
         soft=0.4,
         side=rng.normal(0, 0.1),
         tint=np.ones(3) + rng.normal(0, 0.008, 3),
     )
-    light["key"] = light["key"] / np.linalg.norm(light["key"])
     photo = sample_photo(rng)
     level = 1.0 if rng.random() < 0.45 else rng.uniform(0.90, 0.99)
     photo.update(

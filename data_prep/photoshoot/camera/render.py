@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from data_prep.photoshoot.body.hair import tube
+from data_prep.photoshoot.body.hair import hair_parts, tube
 from data_prep.photoshoot.body.surface import normals
 from data_prep.photoshoot.camera import background, materials, scene
 from data_prep.photoshoot.camera.product import sample_view
@@ -139,20 +139,12 @@ def shaders_of(sitter, fabric, inner):
     return found
 
 
-def is_open(garment, unzipped):
-    """Whether the garment below is visible through an open front."""
-    return (
-        garment.front == "open"
-        or garment.front in ("zip", "half-zip", "buttons", "placket")
-        and unzipped > 0.1
-    )
-
-
 def other_garment(sitter, garment):
     """The sitter's own garment beside an article: the shirt below an open front, the top with trousers."""
     if garment.category in ("trousers", "skirt"):
         return sitter.top or sitter.inner
-    return sitter.inner if garment.category == "upper" and is_open(garment, sitter.unzipped) else None
+    unzipped = garment.front not in ("open", "closed") and sitter.unzipped > 0.1
+    return sitter.inner if garment.category == "upper" and (garment.front == "open" or unzipped) else None
 
 
 def render_worn(sitter, garment, size):
@@ -165,17 +157,18 @@ def render_worn(sitter, garment, size):
     figure = Figure(sitter.person.build, sitter.pose, sitter.smile)
     rng = np.random.default_rng([sitter.seed, 3])
     unzipped = sitter.unzipped
-    parts = figure.worn(garment, unzipped, "article", np.random.default_rng([garment.seed, 8]))
+    parts = figure.wear(garment, unzipped, "article", np.random.default_rng([garment.seed, 8]))
     layers, inner = [(garment, unzipped)], None
     other = other_garment(sitter, garment)
     if other:
-        parts += figure.worn(other, 0, "inner", rng)
+        parts += figure.wear(other, 0, "inner", rng)
         layers.append((other, 0))
         inner = Fabric(other, np.random.default_rng([sitter.seed, 9]))
     own_trousers = garment.category == "upper"
     if own_trousers:
         parts += figure.trousers(sitter)
-    parts += figure.skin(layers, sitter, own_trousers) + figure.hair_parts(sitter)
+    parts += figure.skin(layers, sitter, own_trousers)
+    parts += [Part("hair", *mesh) for mesh in hair_parts(figure, sitter)]
     if not own_trousers:
         parts += figure.shins(garment)
     fabric = fabric_of(garment, np.random.default_rng([sitter.seed, 6]), figure)
@@ -193,9 +186,9 @@ def render_article(garment, size, house=None):
     check_size(*size)
     view = show_article(garment, house) if house else sample_view(np.random.default_rng([garment.seed, 11]))
     figure = Figure(view.build, view.pose)
-    parts = figure.worn(garment, view.unzipped, "article", np.random.default_rng([garment.seed, 8]))
-    if view.way == "flat":
-        parts = [flatten(part) for part in parts]
+    parts = figure.wear(garment, view.unzipped, "article", np.random.default_rng([garment.seed, 8]))
+    if view.way == "flat":  # a tenth of its depth keeps the layers apart
+        parts = [replace(part, points=part.points * np.float32([1, 0.10, 1])) for part in parts]
     if view.way == "hanger":
         parts.append(hanger(figure) if garment.neckline != "none" else clips(parts[0]))
     fabric = fabric_of(garment, np.random.default_rng([garment.seed, 12]), figure)
@@ -218,13 +211,6 @@ def article_camera(points, view, size):
     span = max((high[2] - low[2]) / fill, (high[0] - low[0]) / fill * size[0] / size[1])
     center = (low + high) / 2 + np.array([view.off[0] * span, 0, view.off[1] * span])
     return scene.camera((size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE), span, center, 4.0, 0.0, view.roll)
-
-
-def flatten(part):
-    """Lay a part flat: its depth is reduced to a tenth, which keeps the layers apart."""
-    points = part.points.copy()
-    points[:, 1] *= 0.10
-    return replace(part, points=points)
 
 
 def hanger(figure):
@@ -274,7 +260,7 @@ def portrait_camera(figure, camera, size, highest):
     body = figure.points["body"]
     head = highest if "below" in camera else body[:, 2].max() + 0.012
     if "reach" in camera:  # a whole figure
-        deepest = camera["reach"] * (head - figure.ankle())
+        deepest = camera["reach"] * (head - max(figure.joint(f"foot.{letter}")[2] for letter in "LR"))
     elif "below" in camera:  # the frame ends this far below the hip joints
         deepest = head - figure.joint("upperleg01.L")[2] + camera["below"]
     else:

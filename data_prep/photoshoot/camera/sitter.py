@@ -7,6 +7,7 @@ import numpy as np
 from data_prep.photoshoot.body.person import PEOPLE, Person, sample_person
 from data_prep.photoshoot.body.pose import Pose, sample_pose
 from data_prep.photoshoot.clothes.garment import Garment, sample_color, sample_garment
+from data_prep.photoshoot.numeric import unit
 from data_prep.photoshoot.tables import sample_choice, sample_palette
 
 # Relative to a surface that faces the camera; as most of a body does not, more than 1 makes cloth in
@@ -33,7 +34,7 @@ class Sitter:
     photo: dict = field(repr=False)
     seed: int = 0
     clutter: bool = False
-    top: Garment | None = None  # worn with trousers and skirts of `whole_figure`
+    top: Garment | None = None  # worn with trousers and skirts of `show_whole_figure`
 
 
 def sample_sitter(rng, person=None, clutter=False):
@@ -86,7 +87,7 @@ def sample_sitter(rng, person=None, clutter=False):
     )
 
 
-def whole_figure(sitter, category):
+def show_whole_figure(sitter, category):
     """A sitter before a camera that shows a garment of a category: from head or chin to knees or ankles.
 
     The sitter wears a top of their own with trousers and skirts.
@@ -137,10 +138,10 @@ def sample_camera(rng):
 
 def sample_light(rng):
     """Sample a key light of any softness from either side, the ambient light, and their tint."""
-    direction = np.array([rng.normal(0, 0.55), -1, rng.uniform(0.15, 0.95)])
+    key = unit([rng.normal(0, 0.55), -1, rng.uniform(0.15, 0.95)])
     warm = rng.normal(0, 0.025)
     return dict(
-        key=direction / np.linalg.norm(direction),
+        key=key,
         strength=float(rng.uniform(0.12, 0.85)),
         soft=float(rng.uniform(0.1, 0.5)),
         ambient=float(rng.uniform(0.85, 1.15)),

@@ -15,6 +15,7 @@ from data_prep.photoshoot.body.person import PEOPLE
 from data_prep.photoshoot.body.pose import Pose
 from data_prep.photoshoot.camera.product import ProductView
 from data_prep.photoshoot.camera.sitter import EXPOSURE
+from data_prep.photoshoot.numeric import unit
 from data_prep.photoshoot.tables import sample_palette
 
 STUDIOS = {  # studio -> the wardrobes of which it is the default
@@ -57,7 +58,7 @@ def house_of(seed):
     warm = u(-0.015, 0.015)
     side = rng.choice([-1, 1])
     light = dict(
-        key=unit(side * u(0.15, 0.5), -1, u(0.45, 0.8)),
+        key=unit([side * u(0.15, 0.5), -1, u(0.45, 0.8)]),
         strength=u(0.35, 0.55),
         soft=u(0.35, 0.5),
         ambient=1.0,
@@ -95,14 +96,9 @@ def house_of(seed):
         build=Build(0.5, 0.1, (0.2, 0.2, 0.6), muscle=0.1, weight=-0.2, proportions=0.6, cup=-0.2),
         arms=(u(-5, -2) if way == "invisible" else u(-1.5, -0.3), *u(-1, 1, 7)),
         article_light=light
-        | dict(key=unit(side * u(0.1, 0.3), -1, u(0.5, 0.8)), strength=u(0.3, 0.5), side=0.0),
+        | dict(key=unit([side * u(0.1, 0.3), -1, u(0.5, 0.8)]), strength=u(0.3, 0.5), side=0.0),
         article_photo=finish | dict(level=1.0, falloff=0.0, wall=u(0.0, 0.10)),
     )
-
-
-def unit(*direction):
-    """A direction as a unit vector [3]."""
-    return np.array(direction) / np.linalg.norm(direction)
 
 
 def place_sitter(sitter, house, category="upper"):

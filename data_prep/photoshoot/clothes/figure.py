@@ -5,21 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.photoshoot.body import hair
-from data_prep.photoshoot.body.anatomy import anatomy, skinned, triangles
+from data_prep.photoshoot.body.anatomy import anatomy, apply_skinning, triangles
 from data_prep.photoshoot.body.pose import body_ring, turns_of
 from data_prep.photoshoot.body.surface import FAR, Surface, coordinates, cut, normals, suit, template
 from data_prep.photoshoot.clothes.lower import (
-    cut_garment_of,
+    cut_waisted,
     drape_trousers,
     drape_waist,
+    hang_skirt,
     shins,
-    with_skirt,
 )
 from data_prep.photoshoot.clothes.tailor import (
     GarmentKey,
     armhole_field,
     collar,
+    cut_top,
     drape,
     hem_height,
     neck_field,
@@ -51,11 +51,11 @@ class Figure:
         if smile:
             local = dict(build.local, smile=smile * 0.8, open=max(0, smile - 0.5) * 0.3)
             build = build.__class__(**{**build.__dict__, "local": local})
-        self.rest, self.heads, _ = body.shaped(build)
+        self.rest, self.heads, _ = body.shape_build(build)
         self.marks = landmarks(self.rest, self.heads)
         self.turns = turns_of(pose, self.heads, body.bones, self.marks)
         self.transforms = body.transforms(self.heads, self.turns)
-        posed = skinned(self.rest, body.weights, self.transforms).astype(np.float32)
+        posed = apply_skinning(self.rest, body.weights, self.transforms).astype(np.float32)
         self.points = {part: posed[rows] for part, rows in body.rows.items()}
         self.pose = pose
 
@@ -63,12 +63,6 @@ class Figure:
         """The posed head of a bone [3]."""
         row = anatomy().bones.index(bone)
         return self.transforms[row, :, :3] @ self.heads[row] + self.transforms[row, :, 3]
-
-    @property
-    def neck_axis(self):
-        """Unit vector [3] up the posed neck."""
-        axis = self.joint("head") - self.joint("neck01")
-        return axis / np.linalg.norm(axis)
 
     def bends(self):
         """The angles of the elbows (left, right) [rad]."""
@@ -79,38 +73,37 @@ class Figure:
             angles.append(float(np.arccos(np.clip(cosine, -1, 1))))
         return tuple(angles)
 
-    def worn(self, garment, unzipped, name, rng):
+    def wear(self, garment, unzipped, name, rng):
         """The parts of a worn garment: its cloth and, if any, its collar or hood."""
         body = anatomy()
         rows = body.rows["suit"]
-        cut_garment = cut_garment_of(GarmentKey(garment), unzipped)
-        points = self._draped(cut_garment, self.rest[rows])
+        key = GarmentKey(garment)
+        if garment.category == "trousers":
+            cut_garment = cut_waisted(key)
+            points = drape_trousers(cut_garment, self.rest[rows], self.leg_axis())
+        elif garment.category == "skirt":
+            cut_garment = cut_waisted(key)
+            points = drape_waist(cut_garment, self.rest[rows])
+        else:
+            cut_garment = cut_top(key, unzipped)
+            points = drape(cut_garment, self.rest[rows], self.marks)
         points = pose_cloth(cut_garment, points, body.weights[rows], self.transforms)
-        collar_mesh = collar(cut_garment, points, self.neck_axis, unzipped, rng)
+        neck = self.joint("head") - self.joint("neck01")
+        collar_mesh = collar(cut_garment, points, neck / np.linalg.norm(neck), unzipped, rng)
         mesh = points, cut_garment.surface.faces, cut_garment.surface.coords
         if garment.category in ("skirt", "dress"):
-            mesh = with_skirt(cut_garment, points, self.points["body"], self.leg_scale())
+            own, marks = self.leg_axis(), template()[1]
+            scale = float((own[2, 2] - own[1, 2]) / (marks.hip - marks.knee))
+            mesh = hang_skirt(cut_garment, points, self.points["body"], scale)
         parts = [Part(name, *mesh)]
         if collar_mesh:
             parts.append(Part(name + " collar", *collar_mesh))
         return parts
 
-    def _draped(self, cut_garment, rest):
-        if cut_garment.garment.category == "trousers":
-            return drape_trousers(cut_garment, rest, self.leg_axis())
-        if cut_garment.garment.category == "skirt":
-            return drape_waist(cut_garment, rest)
-        return drape(cut_garment, rest, self.marks)
-
     def leg_axis(self):
         """The joints of the left leg at rest [3,3], from the ankle up to the hip."""
         rows = [anatomy().bones.index(f"{bone}.L") for bone in ("foot", "lowerleg01", "upperleg01")]
         return self.heads[rows]
-
-    def leg_scale(self):
-        """The length of the legs relative to the template's."""
-        own, marks = self.leg_axis(), template()[1]
-        return float((own[2, 2] - own[1, 2]) / (marks.hip - marks.knee))
 
     def trousers(self, sitter):
         """The parts of the trousers, shorts, leggings or skirt."""
@@ -118,7 +111,7 @@ class Figure:
         rows = body.rows["suit"]
         if sitter.below == "skirt":
             surface = skirt()
-            points = skinned(
+            points = apply_skinning(
                 surface.map @ self.rest[body.rows["skirt"]],
                 surface.map @ body.weights[body.rows["skirt"]],
                 self.transforms,
@@ -130,7 +123,7 @@ class Figure:
         wide = {"leggings": 0.0015, "jeans": 0.004, "trousers": 0.007, "shorts": 0.012}[sitter.below]
         drop = smoothstep(0, 0.3, marks.hip - surface.coords["z"])
         points = rest + (0.002 + wide * (0.1 + drop))[:, None] * out
-        points = skinned(points, surface.map @ body.weights[rows], self.transforms).astype(np.float32)
+        points = apply_skinning(points, surface.map @ body.weights[rows], self.transforms).astype(np.float32)
         return [Part("below", points, surface.faces, surface.coords)]
 
     def skin(self, tops, sitter, trousers=True):
@@ -142,7 +135,7 @@ class Figure:
         c = body_coordinates()
         hidden = np.zeros(len(c["z"]), bool)
         for garment, unzipped in tops:
-            hidden |= covered(c, garment, unzipped)
+            hidden |= is_covered(c, garment, unzipped)
         for sign, (name, _) in zip((1, -1), sitter.pose.arms):
             if name == "pocket":
                 hidden |= (c["hand"] > 0.35) & (c["x"] * sign > 0)
@@ -163,20 +156,12 @@ class Figure:
         """The legs below the calves, where the body's mesh ends, as far as a garment leaves them bare."""
         body, surface = anatomy(), shins()
         rows = body.rows["body"]
-        points = skinned(
+        points = apply_skinning(
             surface.map @ self.rest[rows], surface.map @ body.weights[rows], self.transforms
         ).astype(np.float32)
-        hidden = covered(surface.coords, garment, 0)
+        hidden = is_covered(surface.coords, garment, 0)
         faces = surface.faces[~hidden[surface.faces].all(1)]
         return [Part("skin", points, faces, surface.coords)] if len(faces) else []
-
-    def ankle(self):
-        """Height of the higher one of the posed ankles [m]."""
-        return max(self.joint(f"foot.{letter}")[2] for letter in "LR")
-
-    def hair_parts(self, sitter):
-        """The parts of the hair."""
-        return [Part("hair", *part) for part in hair.hair_parts(self, sitter)]
 
 
 def landmarks(rest, heads):
@@ -218,7 +203,7 @@ def eye_coordinates():
     return {"x": off[:, 0], "z": off[:, 2], "y": off[:, 1]}
 
 
-def covered(c, garment, unzipped):
+def is_covered(c, garment, unzipped):
     """Whether points [n] lie well under a garment's cloth."""
     marks, margin = template()[1], 0.03
     if garment.category in ("trousers", "skirt"):

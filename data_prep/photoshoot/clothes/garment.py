@@ -120,7 +120,7 @@ def sample_garment(rng, wardrobe="paper", category=None, patterns=PATTERNS):
     """
     kind = sample_choice(rng, BY_CATEGORY[category] if category else WARDROBES[wardrobe])
     garment = sample_upper(rng, kind, patterns)
-    return garment if garment.category == "upper" else lengthened(rng, garment)
+    return garment if garment.category == "upper" else lengthen(rng, garment)
 
 
 def sample_upper(rng, kind, patterns=PATTERNS):
@@ -166,7 +166,7 @@ def sample_upper(rng, kind, patterns=PATTERNS):
     )
 
 
-def lengthened(rng, garment):
+def lengthen(rng, garment):
     """Trousers, a skirt or a dress: ``garment`` with a length and a shape of its kind."""
     kind, category = KINDS[garment.kind], garment.category
     cut = sample_choice(rng, kind["cut"])

@@ -11,12 +11,11 @@ from data_prep.photoshoot.body.surface import FAR, Surface, border, coordinates,
 from data_prep.photoshoot.clothes.tailor import (
     SKIN_GAP,
     Top,
-    cut_top,
     hem_height,
     level_direction,
+    measure_swing,
     smoothing,
     suit_end,
-    swung,
     waist_height,
 )
 from data_prep.photoshoot.numeric import smoothstep
@@ -30,12 +29,6 @@ NORMALS = 64  # directions in which the legs' extent is measured
 SLAB = 0.03  # half the height of the slice of the legs that a ring of a skirt encloses [m]
 
 
-def cut_garment_of(key, unzipped):
-    """Cut the `tailor.Top` of a garment of any category; ``unzipped``: see `tailor.cut_top`."""
-    category = key.garment.category
-    return cut_waisted(key) if category in ("trousers", "skirt") else cut_top(key, unzipped)
-
-
 @functools.lru_cache(8)
 def cut_waisted(key):
     """Cut trousers, or the part of a skirt above `tailor.suit_end`."""
@@ -47,7 +40,7 @@ def cut_waisted(key):
     return Top(garment, surface, smoothing(surface, border(surface.faces)), None)
 
 
-def swept(faces, chosen, count):
+def sweep(faces, chosen, count):
     """Extend a mesh of n points at a part of its border by ``count`` rings of new points.
 
     chosen [n]: the points of that part.  Returns (rows [m] of it, faces [k,3] of the strip), in which
@@ -72,7 +65,7 @@ def leggings():
     surface = cut(surface, surface.coords["z"] - calf)
     for side in (-1, 1):
         rim = np.abs(surface.coords["z"] - calf) < 1e-4
-        surface = extended(surface, side, rim, body.rows["suit"])
+        surface = extend_leg(surface, side, rim, body.rows["suit"])
     return surface
 
 
@@ -90,20 +83,20 @@ def shins():
     )
     rim &= surface.coords["z"] < knee
     for side in (-1, 1):
-        surface = extended(surface, side, np.pad(rim, (0, len(surface) - len(rim))), rows)
+        surface = extend_leg(surface, side, np.pad(rim, (0, len(surface) - len(rim))), rows)
     used, faces = np.unique(surface.faces[len(faces) :], return_inverse=True)
     coords = {name: value[used] for name, value in surface.coords.items()}
     return Surface(surface.map[used], faces.reshape(-1, 3).astype(np.int32), coords)
 
 
-def extended(surface, side, rim, rows):
+def extend_leg(surface, side, rim, rows):
     """A `Surface` with one leg extended from its rim to the ankle, narrowing; linear in the body's points.
 
     side: 1 for the left leg, -1 for the right one; rim [n]: the ends of both legs; rows: of the part of the
     body in which the surface is linear.
     """
     z, on_side, weights = surface.coords["z"], surface.coords["x"] * side > 0, anatomy().weights[rows]
-    ring, faces = swept(surface.faces, on_side & rim, SHIN_RINGS)
+    ring, faces = sweep(surface.faces, on_side & rim, SHIN_RINGS)
     calf = z[ring].mean()
 
     def mean(chosen):
@@ -147,12 +140,12 @@ def drape_trousers(top, rest, joints):
     down = smoothstep(waist_height(g), marks.crotch, c["z"])
     points = skin + (0.003 + g.ease * down)[:, None] * out
     wide = leg * (THIGH + low**0.6 * (g.opening - THIGH))
-    points[:, :2] = widened(points[:, :2], axis, wide)
+    points[:, :2] = widen(points[:, :2], axis, wide)
     for _ in range(int(6 + 300 * g.ease)):
         points += 0.6 * (top.mean @ points - points)
         inside = np.maximum(0.003 + 0.4 * g.ease * down - ((points - skin) * out).sum(1), 0)
         points += inside[:, None] * out
-    points[:, :2] = widened(points[:, :2], axis, 0.97 * wide)  # smoothing narrows the hems
+    points[:, :2] = widen(points[:, :2], axis, 0.97 * wide)  # smoothing narrows the hems
     apart = (c["z"] < marks.crotch - 0.02) & (side * points[:, 0] < 0.004)
     points[apart, 0] = 0.004 * side[apart]
     if g.rib:
@@ -162,7 +155,7 @@ def drape_trousers(top, rest, joints):
     return points
 
 
-def widened(points, axis, wide):
+def widen(points, axis, wide):
     """Move points [n,2] away from an axis [n,2] to distances of at least ``wide`` [n]."""
     off = points - axis
     far = np.maximum(np.linalg.norm(off, axis=1), 1e-6)
@@ -178,7 +171,11 @@ def drape_waist(top, rest):
     skin = (top.surface.map @ rest).astype(np.float32)
     out = normals(skin, top.surface.faces)
     down = np.clip((waist_height(g) - c["z"]) / 0.10, 0, 1)
-    points = skin + (0.004 + g.ease * down)[:, None] * out + swung(g, c["z"])[:, None] * level_direction(out)
+    points = (
+        skin
+        + (0.004 + g.ease * down)[:, None] * out
+        + measure_swing(g, c["z"])[:, None] * level_direction(out)
+    )
     for _ in range(6):
         points += 0.6 * (top.mean @ points - points)
         inside = np.maximum(0.003 - ((points - skin) * out).sum(1), 0)
@@ -186,17 +183,17 @@ def drape_waist(top, rest):
     return points
 
 
-def with_skirt(top, points, body, scale):
+def hang_skirt(top, points, body, scale):
     """Let a skirt hang from the lower border of a posed garment, around both legs: (points, faces, coords).
 
     points: of the posed garment [n,3]; body: of the posed body [V,3]; scale: its leg length / template's.
     """
     g, c = top.garment, top.surface.coords
     end = suit_end(g)
-    rows, faces = swept(top.surface.faces, np.abs(c["z"] - end) < 1e-4, SKIRT_RINGS)
+    rows, faces = sweep(top.surface.faces, np.abs(c["z"] - end) < 1e-4, SKIRT_RINGS)
     long = end - hem_height(g)
     depths = long * np.arange(1, SKIRT_RINGS + 1) / SKIRT_RINGS
-    rings, growth = hanging(g, points[rows], legs_of(body), depths * scale)
+    rings, growth = hang_rings(g, points[rows], body[leg_rows()], depths * scale)
     added = {name: np.tile(value[rows], SKIRT_RINGS) for name, value in c.items()}
     added["x"] = added["x"] * growth.ravel()
     added["z"] = np.repeat(end - depths, len(rows))
@@ -207,11 +204,6 @@ def with_skirt(top, points, body, scale):
     )
 
 
-def legs_of(body):
-    """The points of the legs [k,3] of a posed body [V,3]."""
-    return body[leg_rows()]
-
-
 @functools.cache
 def leg_rows():
     """The rows of the legs in the body part."""
@@ -220,7 +212,7 @@ def leg_rows():
     return np.flatnonzero(body.weights[body.rows["body"]][:, chosen].sum(1) > 0.5)
 
 
-def hanging(garment, ring, legs, depths):
+def hang_rings(garment, ring, legs, depths):
     """The rings of a skirt at depths [k] below its uppermost ring [m,3], outside the legs [n,3].
 
     Returns (points [k,m,3], their distance from the middle relative to that of the uppermost ring [k,m]).

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from data_prep.photoshoot.body.anatomy import skinned, triangles
+from data_prep.photoshoot.body.anatomy import apply_skinning, triangles
 from data_prep.photoshoot.body.surface import FAR, Surface, averaging, border, cut, normals, suit, template
 from data_prep.photoshoot.clothes.garment import STRAIGHT
 from data_prep.photoshoot.numeric import smoothstep
@@ -186,7 +186,7 @@ def drape(top, rest, ring):
     level = smoothstep(0.5, 1, low) * torso * (g.flare - 0.014)
     points[:, 0] += np.sign(points[:, 0]) * level * np.abs(out[:, 0])
     if g.swing:
-        points += (torso * swung(g, c["z"]))[:, None] * level_direction(out)
+        points += (torso * measure_swing(g, c["z"]))[:, None] * level_direction(out)
     rounds = int(6 + 900 * g.ease)
     for n in range(rounds):
         points += 0.6 * (top.mean @ points - points)
@@ -235,7 +235,7 @@ def _gather(points, skin, out, c, torso, g, hem):
     return points
 
 
-def swung(garment, z):
+def measure_swing(garment, z):
     """By how much a skirt has widened at height z on the template [n], down to `suit_end` [m]."""
     return 0.7 * max(garment.swing, 0) * np.maximum(waist_height(garment) - z, 0)
 
@@ -255,7 +255,7 @@ def pose_cloth(top, points, weights, transforms):
     share = top.surface.map @ weights[:, moved]
     for _ in range(int(2 + 150 * top.garment.ease)):
         share = share + 0.5 * (top.mean @ share - share)
-    points = skinned(points, share, transforms[moved]).astype(np.float32)
+    points = apply_skinning(points, share, transforms[moved]).astype(np.float32)
     out = normals(points, top.surface.faces)
     sag = top.garment.ease * np.maximum(-out[:, 2], 0) * smoothstep(0.2, 0.8, top.surface.coords["arm"])
     points[:, 2] -= 0.9 * sag

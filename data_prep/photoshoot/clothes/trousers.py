@@ -11,16 +11,11 @@ from data_prep.photoshoot.body.surface import template
 from data_prep.photoshoot.clothes import pattern
 from data_prep.photoshoot.clothes.fabric import GRID, UNIT, fold_map, looseness
 from data_prep.photoshoot.clothes.tailor import hem_height, waist_height
-from data_prep.photoshoot.numeric import look_up, smoothstep
+from data_prep.photoshoot.numeric import bump, look_up, smoothstep
 
 AROUND = 0.055  # body units per radian around a leg
 BAND = 0.038  # height of the waistband [m]
 THREAD = np.array([0.72, 0.50, 0.26])  # color of the seams of jeans
-
-
-def bump(value, width):
-    """An unnormalized Gaussian, 1 at 0."""
-    return np.exp(-((value / width) ** 2))
 
 
 def leg_folds(garment, rng, marks, bottom):
@@ -176,5 +171,5 @@ class TrousersFabric:
 def leg_joints():
     """The joints of the left leg on the template [3,3], from the ankle up to the hip."""
     body = anatomy()
-    _, heads, _ = body.shaped(Build(0.5, 0.15, (1 / 3, 1 / 3, 1 / 3)))
+    _, heads, _ = body.shape_build(Build(0.5, 0.15, (1 / 3, 1 / 3, 1 / 3)))
     return heads[[body.bones.index(f"{bone}.L") for bone in ("foot", "lowerleg01", "upperleg01")]]
