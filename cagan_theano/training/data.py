@@ -18,50 +18,29 @@ from data_prep.store import PhotoFile, Photos, Rows
 def check_data(file: PhotoFile, config: Config) -> None:
     """Raise ValueError if the photos do not fit the configuration."""
     photos = file.split("train")
-    check_photos(file, photos, config)
+    size, needed = f"{file.height}x{file.width}", f"{config.height}x{config.width}"
+    if size != needed:
+        cure = f"use another file, or train with --height {file.height} --width {file.width}"
+        raise ValueError(f"{file.path}: has photos at {size}, not {needed}; {cure}")
+    masked = f"--mask {config.mask}" if config.takes_mask else "--gamma-region"
+    if config.needs_masks and photos.mask is None:
+        raise ValueError(
+            f"{file.path}: has no masks, which {masked} needs; use photos with masks, or omit it"
+        )
     if len(photos) < config.batch_size:
         raise ValueError(
             f"{file.path}: has {len(photos)} training pairs, fewer than a batch "
             f"of {config.batch_size}; use a smaller --batch-size or more photos"
         )
     if config.needs_truth:
-        check_truth(file, photos, config)
-
-
-def check_photos(file: PhotoFile, photos: Photos, config: Config) -> None:
-    """Raise ValueError if a split lacks the size or the masks that the configuration needs."""
-    if (file.height, file.width) != (config.height, config.width):
-        raise ValueError(
-            f"{file.path}: has photos at {file.height}x{file.width}, not "
-            f"{config.height}x{config.width}; use another file, or train (or export) with "
-            f"--height {file.height} --width {file.width}"
-        )
-    if config.takes_mask and photos.mask is None:
-        raise ValueError(
-            f"{file.path}: has no masks, which --mask {config.mask} needs; use "
-            "photos with masks, or train (or export) with --mask none"
-        )
-
-
-def check_truth(file: PhotoFile, photos: Photos, config: Config) -> None:
-    """Raise ValueError if the photos lack the masks or true swaps that the configuration needs."""
-    if config.gamma_region and photos.mask is None:
-        raise ValueError(
-            f"{file.path}: has no masks, which --gamma-region needs; use "
-            "--gamma-region 0 or photos with masks"
-        )
-    with naming(file.path):
-        ways(photos.triples, len(photos), config)
+        with naming(file.path):
+            ways(photos.triples, len(photos), config)
 
 
 def describe(file: PhotoFile) -> Metadata:
     """Metadata about the data, stored in checkpoints."""
-    return {
-        "pairs": len(file.split("train")),
-        "height": file.height,
-        "width": file.width,
-        "provenance": file.provenance,
-    }
+    size = {"height": file.height, "width": file.width}
+    return {"pairs": len(file.split("train")), **size, "provenance": file.provenance}
 
 
 def update_digest(digest: "hashlib._Hash", array: Array | None) -> None:
@@ -87,11 +66,8 @@ def read_photos(photos: Photos, config: Config, digest: "hashlib._Hash | None" =
     total = sum(map(len, (*people, photos.y)))
     with tqdm(total=total, desc="reading", unit="photo", leave=False) as bar:
         x, y = (read_rows(columns, config.color, bar, digest) for columns in (people, [photos.y]))
-    mask = (
-        np.concatenate([rows.load() for rows in masks])
-        if config.needs_masks and photos.mask is not None
-        else None
-    )
+    needed = config.needs_masks and photos.mask is not None
+    mask = np.concatenate([rows.load() for rows in masks]) if needed else None
     for array in (mask, photos.garment, *swaps):
         update_digest(digest, array)
     return PhotoArrays(x, y, mask, photos.garment, triples)

@@ -28,16 +28,8 @@ from cagan_theano.io import metadata
 from cagan_theano.io.files import flush, is_temporary, unsupported, write_atomically, writing
 from cagan_theano.training.events import EventFile
 
-NAMES = (
-    "config.json",
-    "periods.json",
-    "log.jsonl",
-    "checkpoints",
-    "samples",
-    "losses.png",
-    "tensorboard",
-    "lock",
-)
+NAMES = ("config.json", "periods.json", "log.jsonl", "checkpoints", "samples", "losses.png", "tensorboard",
+         "lock")  # fmt: skip
 CHECKPOINT = re.compile(r"step_(\d{7,})\.h5")
 SAMPLE = re.compile(r"step_(\d{7,})\.png")
 PERIODS = ("sample_every", "checkpoint_every", "keep")
@@ -65,21 +57,13 @@ class RunFolder:
 
         Files of a run that was killed before it wrote config.json do not count.
         """
-        if self.path.exists() and not (
-            self.path.is_dir() and all(map(self._is_unborn, self.path.rglob("*")))
-        ):
+        known = {self.path / name for name in ("lock", "samples", "checkpoints", "periods.json")}
+        known.add(self.checkpoint_path(0))
+        found = self.path.rglob("*") if self.path.is_dir() else [self.path] if self.path.exists() else []
+        if any(path.is_symlink() or not (path in known or is_temporary(path)) for path in found):
             raise ValueError(
                 f"{self.path}: exists already; continue it with --resume, or choose another folder"
             )
-
-    def _is_unborn(self, path: Path) -> bool:
-        """Whether a path is one that a run writes before config.json."""
-        known = ("lock", "samples", "checkpoints", "periods.json")
-        return not path.is_symlink() and (
-            path in [self.path / name for name in known]
-            or path == self.checkpoint_path(0)
-            or is_temporary(path)
-        )
 
     def check_links(self) -> None:
         """Raise ValueError if one of the run's files or folders is a symbolic link."""
@@ -89,10 +73,8 @@ class RunFolder:
                 own += folder.iterdir()
         for path in own:
             if path.is_symlink():
-                raise ValueError(
-                    f"{path}: is a link, and links in a run folder are not followed; replace it "
-                    "with its target"
-                )
+                cure = "replace it with its target"
+                raise ValueError(f"{path}: is a link, and links in a run folder are not followed; {cure}")
 
     def check_old(self) -> None:
         """Raise FileNotFoundError if there is no run to resume, ValueError if the folder has links."""
@@ -159,7 +141,7 @@ class RunFolder:
     def read_periods(self) -> dict[str, int]:
         """The stored settings of the loop, {} if there are none; ValueError if they are damaged."""
         path = self.path / "periods.json"
-        if not path.exists():  # a run of an older version
+        if not path.exists():  # removed after such an error
             return {}
         try:
             found = metadata.read_file(path, dict.fromkeys(PERIODS, int))
