@@ -137,16 +137,6 @@ def test_a_resume_shows_each_step_once(run, torn):
     assert numbers(run) == [3, 4]  # files do not pile up
 
 
-def test_a_board_that_is_open_drops_what_is_written_again(run):
-    board = reading.EventAccumulator(str(run.events), size_guidance={"scalars": 0}).Reload()
-    assert [event.step for event in board.Scalars("loss_D")] == [1, 2, 3, 4, 5, 6, 7]
-    with run:
-        started(run, 2)
-        run.log({"step": 3, "loss_D": 9.0})
-        board.Reload()
-        assert [(e.step, e.value) for e in board.Scalars("loss_D")] == [(1, 1.0), (2, 0.5), (3, 9.0)]
-
-
 def test_a_damaged_sheet_and_log_are_passed_over(run):
     (run.samples / "step_0000002.png").write_bytes(b"\x89PNG")
     (run.samples / "step_0000001.png").write_bytes(events.PNG + b"\xff" * 20)

@@ -192,14 +192,6 @@ def test_tensorboard_changes_no_bit_and_shows_the_log(go, trainer, tmp_path, mon
     assert set(displayed(board)[0]) >= {"loss_D", "loss_G", "inside", "alpha_iou"}
 
 
-def test_stopping_repeats_the_option(go, trainer, tmp_path, monkeypatch):
-    pytest.importorskip("tensorboard", reason="tensorboard is not installed (the extra: tensorboard)")
-    advance = trainer.advance
-    monkeypatch.setattr(trainer, "advance", lambda: os.kill(os.getpid(), signal.SIGINT) or advance())
-    result = go(tmp_path / "run", "--steps", "4", "--tensorboard")
-    assert "--tensorboard --resume" in result.output
-
-
 def test_without_tensorboard_nothing_is_written(go, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tensorboard.summary.writer.record_writer", None)
     result = go(tmp_path / "run", "--steps", "1", "--tensorboard")

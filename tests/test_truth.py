@@ -15,13 +15,12 @@ from test_updates import run_adam
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.compat import abstract_conv, aesara
 from cagan_theano.config import Config
-from cagan_theano.interop import convert, golden
+from cagan_theano.interop import golden
 from cagan_theano.method import minibatch, ours
 from cagan_theano.method.adam import left
 from cagan_theano.method.losses import losses_of_G
 from cagan_theano.method.minibatch import Batch
 from cagan_theano.method.updates import compile_functions
-from cagan_theano.model import load
 from cagan_theano.network.networks import build_networks, values_of
 from cagan_theano.training import command
 from cagan_theano.training.data import read_photos
@@ -316,20 +315,6 @@ def test_adam_with_a_falling_step_size_is_the_loop(schedule, steps, last):
 
 
 # --- what is kept, shipped and refused
-
-
-def test_the_averages_are_shipped_and_loaded(trainer, tmp_path):
-    trainer.advance()
-    path, out = tmp_path / "run.h5", tmp_path / "shipped.h5"
-    save_checkpoint(path, Checkpoint(trainer.config, **trainer.state()))
-    CliRunner().invoke(convert.command, [str(path), str(out)], catch_exceptions=False)
-    shipped = load_checkpoint(out)
-    assert shipped.optimizer is None and shipped.metadata["averaged"]
-    for name, value in values_of(trainer.G.params).items():
-        np.testing.assert_array_equal(shipped.G[name], value.astype("f2"))
-    loaded = load(path, "jax", "cpu").G.params
-    for name, value in values_of(trainer.G.params).items():
-        np.testing.assert_array_equal(loaded[name].get_value(), value)
 
 
 @pytest.mark.parametrize("changes, message", [

@@ -50,12 +50,6 @@ def check_weights(config: Config, **weights: Weights) -> None:
         check_shapes(networks[name].params.shapes, values)
 
 
-def check_values(variables: Variables, values: Weights) -> None:
-    """Raise ValueError unless `values` has exactly the names and shapes of the shared `variables`."""
-    shapes = {name: np.shape(v.get_value(borrow=True)) for name, v in variables.items()}
-    check_shapes(shapes, values)
-
-
 def check_shapes(shapes: Mapping[str, tuple[int, ...]], values: Weights) -> None:
     """Raise ValueError unless `values` has exactly the names and shapes of `shapes`."""
     for name in sorted(set(shapes) ^ set(values)):

@@ -11,7 +11,7 @@ from cagan_theano.method.minibatch import Array, Indices, PhotoArrays
 from cagan_theano.method.updates import compile_functions, set_values
 from cagan_theano.network.generator import Generator
 from cagan_theano.network.layers import Variable
-from cagan_theano.network.networks import Variables, Weights, build_networks, check_values, values_of
+from cagan_theano.network.networks import Variables, Weights, build_networks, check_shapes, values_of
 from cagan_theano.training.sampler import Sampler
 
 Metadata = dict[str, Any]  # JSON values
@@ -78,7 +78,7 @@ class Engine:
         if optimizer is not None:
             given.append((self._moments(), optimizer))
         for variables, values in given:
-            check_values(variables, values)
+            check_shapes({name: v.get_value(borrow=True).shape for name, v in variables.items()}, values)
         for variables, values in given:
             set_values(variables, values, self.backend)
         if optimizer is None and self.functions.average:
