@@ -23,7 +23,10 @@ PANELS = {
     ),
     "SSIM inside the region\n(1 = equal)": ("ssim_inside",),
     "Power of the 2x2-alternating grain\n(1 = as in the true swap)": ("grain",),
-    "$\\alpha > 0.5$": ("alpha_iou", "alpha_precision", "alpha_recall", "alpha_iou_worn"),
+    "IoU of $\\alpha > 0.5$\nwith the garments' region": (
+        "alpha_iou",
+        "alpha_iou_worn",
+    ),
     "Errors as a fraction of the range": ("outside", "cycle"),
 }
 """Title -> measures of the panels; those without any measure are left out."""

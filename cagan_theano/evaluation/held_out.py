@@ -184,28 +184,12 @@ def candidates(photos: Any, rng: np.random.Generator) -> Swaps:
     if photos.triples is not None:
         known = None if photos.triples.x_ij is None else np.arange(len(photos.triples.i))
         return Swaps(photos.triples.i, photos.triples.j, known)
-    i = swappable(photos)
-    return Swaps(i, random_articles(photos, i, rng), None)
-
-
-def swappable(photos: Any) -> RowNumbers:
-    """The rows [n] for which another garment has the same category (if stored)."""
-    category = categories(photos)
-    several = [one for one in np.unique(category) if len(np.unique(photos.garment[category == one])) > 1]
-    return np.flatnonzero(np.isin(category, several))
-
-
-def random_articles(photos: Any, rows: RowNumbers, rng: np.random.Generator) -> RowNumbers:
-    """For each of some `swappable` rows, a random row with another garment of its category: an int array."""
-    garment, category = photos.garment, categories(photos)
-    others = ((garment != garment[row]) & (category == category[row]) for row in rows)
-    return np.array([rng.choice(np.flatnonzero(other)) for other in others], dtype=int)
-
-
-def categories(photos: Any) -> RowNumbers:
-    """The codes of the articles' categories [n]; all 0 if not stored."""
-    codes: RowNumbers = photos.attributes.get("category", np.zeros(len(photos.garment), np.uint8))
-    return codes
+    garment = photos.garment
+    category = photos.attributes.get("category", np.zeros(len(garment), np.uint8))
+    several = [one for one in np.unique(category) if len(np.unique(garment[category == one])) > 1]
+    i = np.flatnonzero(np.isin(category, several))
+    others = ((garment != garment[row]) & (category == category[row]) for row in i)
+    return Swaps(i, np.array([rng.choice(np.flatnonzero(other)) for other in others], dtype=int), None)
 
 
 def choose_matrix(held: HeldOutSplit, humans: int, articles: int, seed: int) -> tuple[RowNumbers, RowNumbers]:

@@ -84,13 +84,6 @@ MEASURES = {
         "correlation of the new garment's mean colors with the true ones", color_correlation, "color"
     ),
     "alpha_iou": Measure("IoU of alpha > 0.5 with the garments' region", SCORES["alpha_iou"], "iou"),
-    "alpha_iou_everything": Measure("IoU of painting the whole image", average("region"), "iou"),
-    "alpha_precision": Measure(
-        "share of alpha > 0.5 that is in the region", ratio("painted_inside", "painted"), "painted_inside"
-    ),
-    "alpha_recall": Measure(
-        "share of the region that has alpha > 0.5", ratio("painted_inside", "region"), "painted_inside"
-    ),
     "alpha_iou_worn": Measure(
         "IoU of alpha > 0.5 with the worn garment's mask in x_i", average("iou_worn"), "iou_worn"
     ),
@@ -99,9 +92,6 @@ MEASURES = {
 
 GAP = ("inside", "inside_low_pass", "alpha_iou", "outside", "alpha_iou_worn", "cycle")
 """Measures that are compared between held-out and trained-on images."""
-
-CHANGED = ratio("error_changed", "unchanged_changed")
-"""Error where the truth differs from x_i / that of the unchanged image."""
 
 SHAPE = ("cut", "neckline", "sleeve", "front")
 KINDS = ("color", "texture", *SHAPE, "length", "several")
@@ -232,9 +222,9 @@ def measure_systems(made: Images, images: Images) -> dict[str, dict[str, Any]]:
     """
     if images["truth"] is None:
         return {}
-    truth, x_i = images["truth"] / 255.0, images["x_i"] / 255.0
+    truth = images["truth"] / 255.0
     inside = garment_region(images["mask_i"], images["mask_ij"])
-    new, changed = images["mask_ij"] > MASK_LEVEL, metrics.change_region(x_i, truth)
+    new = images["mask_ij"] > MASK_LEVEL
     true_texture = metrics.texture(truth, new)
     rows: dict[str, dict[str, Any]] = {}
     for name, x_ij in made.items():
@@ -243,7 +233,6 @@ def measure_systems(made: Images, images: Images) -> dict[str, dict[str, Any]]:
         rows[name] = {
             "error_inside": mean_error(image, truth, inside),
             "error_outside": mean_error(image, truth, ~inside),
-            "error_changed": mean_error(image, truth, changed),
             "low_inside": mean_error(low, np.zeros(3), inside),
             "detail_inside": mean_error(image - truth, low, inside),
             "ssim_inside": float(metrics.mean_over(metrics.ssim_map(image, truth), inside)),
@@ -254,7 +243,6 @@ def measure_systems(made: Images, images: Images) -> dict[str, dict[str, Any]]:
     unchanged = rows["unchanged"]
     shared = {
         "unchanged_inside": unchanged["error_inside"],
-        "unchanged_changed": unchanged["error_changed"],
         "unchanged_low_inside": unchanged["low_inside"],
         "unchanged_detail_inside": unchanged["detail_inside"],
         "true_texture": float(true_texture.mean()),
@@ -271,10 +259,7 @@ def measure_network(
     """The columns of one swap that only a network has: of alpha [H, W], and of the way back to x_i."""
     columns: dict[str, float] = {}
     if images["truth"] is not None:
-        inside, painted = garment_region(images["mask_i"], images["mask_ij"]), alpha > 0.5
-        columns["iou"] = overlap(alpha, inside)
-        columns["painted"] = float(painted.mean())
-        columns["painted_inside"] = float((painted & inside).mean())
+        columns["iou"] = overlap(alpha, garment_region(images["mask_i"], images["mask_ij"]))
     if images["mask_i"] is not None:
         columns["iou_worn"] = overlap(alpha, images["mask_i"] > MASK_LEVEL)
     if back is not None:

@@ -14,9 +14,6 @@ from skimage.metrics import structural_similarity
 from cagan_theano.io.color import Pixels
 from cagan_theano.training.scores import Mask, Numbers
 
-CHANGE_LEVEL = 8 / 255
-"""A pixel counts as changed if a channel of truth and input differs by more than this."""
-
 LOW_PASS = 8
 """Side of the low-pass window in pixels at an image height of 128; proportional to the height."""
 
@@ -27,16 +24,6 @@ CENTER = (0.35, 0.65), (0.38, 0.62)
 """The center of an article's photo, as fractions of height and width: inside of every article."""
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
-
-
-def change_region(x_i: Numbers, truth: Numbers) -> Mask:
-    """Where the true swap differs visibly from the input, garment or not (shadows, skin).
-
-    Parameters: images [H, W, 3].  Returns a bool array [H, W], true where any channel differs by more
-    than ``CHANGE_LEVEL``.
-    """
-    changed: Mask = np.abs(truth - x_i).max(axis=-1) > CHANGE_LEVEL
-    return changed
 
 
 def low_pass_size(height: int) -> int:

@@ -1,4 +1,4 @@
-"""Photoshoots for specific measurements: people of the training set, single changes, clutter.
+"""Photoshoots for specific measurements: people of the training set, single changes.
 
 Each is a photo file whose test split contains pairs and true swaps, which the claims require.
 """
@@ -112,19 +112,9 @@ def shoot_trained(writer: PhotoWriter, setting: Setting, count: int) -> None:
         writer.add_triple(**{**shoot.make_triple(setting, "train", count, index), "split": "test"})
 
 
-def shoot_clutter(writer: PhotoWriter, setting: Setting, count: int) -> None:
-    """Write the first test pairs and swaps of the seed, in front of a street instead of the studio."""
-    setting = dataclasses.replace(setting, clutter=True)
-    for index in progress(count):
-        writer.add(**shoot.make_pair(setting, "test", index))
-    for index in progress(count):
-        writer.add_triple(**shoot.make_triple(setting, "test", count, index))
-
-
 SHOOTS: dict[str, Callable[[PhotoWriter, Setting, int], None]] = {
     "controlled": shoot_controlled,
     "trained": shoot_trained,
-    "clutter": shoot_clutter,
 }
 
 
