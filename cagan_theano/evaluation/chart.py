@@ -82,7 +82,7 @@ def draw_panel(axes: Axes, title: str, names: list[str], systems: dict[str, Any]
             if entry["low"] is not None:
                 axes.vlines(x, entry["low"], entry["high"], color=sheet.INK, linewidth=1)
     axes.set_title(title, size=12, loc="left")
-    axes.set_xticks(range(len(names)), [name.replace("_", "\n") for name in names])
+    axes.set_xticks(range(len(names)), [name.replace("_", "\n", 1) for name in names])
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.tick_params(labelsize=10, width=0.5)
     axes.tick_params(axis="x", length=0)
@@ -92,7 +92,7 @@ def draw_panel(axes: Axes, title: str, names: list[str], systems: dict[str, Any]
             frameon=False,
             fontsize=9,
             loc="upper left",
-            bbox_to_anchor=(-0.05, -0.16),
+            bbox_to_anchor=(-0.05, -0.18),
             ncols=2,
             borderaxespad=0,
         )
