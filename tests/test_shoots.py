@@ -88,7 +88,9 @@ def test_the_training_set_is_rendered_again_only_for_its_own_held_out_split(tmp_
         with evaluate.trained_on(model_of(origin, 9), held) as trained:
             assert len(trained.photos) == 4 and len(trained.photos.triples.i) == 4
         shop = {**origin["arguments"], "wardrobe": "shop"}
-        for other in ({**origin, "seed": 4}, {"program": "x"}, {**origin, "arguments": shop}):
+        one = {**origin["arguments"], "studio": "other"}
+        others = {**origin, "seed": 4}, {"program": "x"}, *({**origin, "arguments": a} for a in (shop, one))
+        for other in others:
             with evaluate.trained_on(model_of(other, 9), held) as trained:
                 assert trained is None
         assert not [line for line in capsys.readouterr().err.splitlines() if "no comparison" in line]

@@ -95,17 +95,8 @@ def test_inputs_out_and_another_systems_folder_back(tmp_path, capsys, photos, ha
 
 def test_pictures_without_truth_are_shown_and_not_measured(tmp_path, capsys, half_done):
     photos = write_photos(tmp_path / "toys.h5", triples=False, masks=False)
-    code, text, _ = run(
-        capsys,
-        "--against",
-        "other=test_systems:perfect",
-        "--data",
-        photos,
-        "--out",
-        tmp_path / "out",
-        "--rows",
-        2,
-    )
+    words = ["--against", "other=test_systems:perfect", "--data", photos, "--out", tmp_path / "out"]
+    code, text, _ = run(capsys, *words, "--rows", 2)
     assert code == 0 and "nothing is measured" in text
     assert json.loads((tmp_path / "out" / "compare.json").read_text())["measures"] == {}
     assert (tmp_path / "out" / "compare.png").exists()

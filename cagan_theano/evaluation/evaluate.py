@@ -131,6 +131,7 @@ def same_shoot(held: dict[str, Any], origin: dict[str, Any]) -> bool:
         return [provenance.get(key) for key in ("program", "version", "seed")] + [
             given.get("clutter", False),
             given.get("wardrobe", "paper"),
+            given.get("studio", "many"),
         ]
 
     return common_part(held) == common_part(origin)
@@ -181,13 +182,6 @@ def save_images(folder: Path, numbers: Any, images: Images, names: Mapping[str, 
         (folder / name).mkdir(parents=True, exist_ok=True)
         for number, image in zip(numbers, () if images[key] is None else images[key]):
             write_atomically(folder / name / f"{number:06d}.png", encode_image(image))
-
-
-def limit(held: HeldOutSplit, count: int | None) -> int | None:
-    """Maximum number of swaps: `count`; by default all true swaps (None), or `TRIPLES` without them."""
-    triples = held.photos.triples
-    truthless = triples is None or triples.x_ij is None
-    return TRIPLES if count is None and truthless else count
 
 
 def warn_of_size(held: HeldOutSplit, model: Model) -> None:
@@ -267,7 +261,9 @@ def command(
 
     with held_out.open_split(data, model, TRIPLES) as held:
         warn_of_size(held, model)
-        swaps = held_out.all_swaps(held, limit(held, count), seed)
+        swaps = held_out.all_swaps(held, count, seed)
+        if count is None and swaps.triple is None:
+            swaps = swaps.take(slice(TRIPLES))
         measured = measure(model, held, swaps, keep=keep, wearing=not no_wearing, seed=seed)
         result = report(checkpoint, model, held, measured, seed)
         click.echo(table(result))
