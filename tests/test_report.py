@@ -59,7 +59,7 @@ def figures(tmp_path):
     """A folder with a figure of the toy model and one of other weights."""
     folder = tmp_path / "figures"
     folder.mkdir()
-    for name, digest in (("figure4", ToyModel().sha256), ("figure10", "f" * 64)):
+    for name, digest in (("figure4", ToyModel().sha256), ("figure10_other", "f" * 64)):
         about = PngInfo()
         for one in (("Title", f"Title {name} {EVIL}"), ("Checkpoint-SHA256", digest), ("Step", "7")):
             about.add_text(*one)
@@ -105,7 +105,7 @@ def test_a_whole_page_loads_nothing_and_escapes_everything(tmp_path, toy, figure
     assert "stopped at step 7 of\n10" in page and "1.50 hours" in page
     changed = re.findall(r'class="changed"><th scope="row">(\w+)<', page)
     assert changed == ["height", "width", "copies_d", "steps"]
-    four, ten = page.index("Title figure4"), page.index("Title figure10")
+    four, ten = page.index("Title figure4"), page.index("Title figure10_other")
     assert four < ten < page.index("Made with other weights") and page.count("Made with other") == 1
     assert re.findall(r"<figcaption class=\"faint\">step (\d+)<", page) == ["0", "50", "200"]
 

@@ -114,7 +114,9 @@ def read_figures(folder: str | Path, sha256: str) -> list[dict[str, str]]:
 
     Raises ValueError for a file that is not a PNG image or is too large.
     """
-    names = ((re.fullmatch(r"figure(\d+)|compare", path.stem), path) for path in Path(folder).glob("*.png"))
+    names = (
+        (re.fullmatch(r"figure(\d+)(?:_.*)?|compare", path.stem), path) for path in Path(folder).glob("*.png")
+    )
     found = []
     for _, path in sorted((int(name[1] or sys.maxsize), path) for name, path in names if name):
         if path.stat().st_size > MAX_BYTES:
