@@ -13,9 +13,8 @@ from PIL import Image
 
 from cagan_theano import weights
 from cagan_theano.config import Config
-from cagan_theano.evaluation import interval
 from cagan_theano.io.command import main
-from cagan_theano.studies import ablations, study, trainings
+from cagan_theano.studies import ablations, comparison, tables, trainings
 from cagan_theano.studies.plan import PLANS, read_plan
 from cagan_theano.training.run_folder import RunFolder
 from data_prep.store import PhotoFile
@@ -43,6 +42,14 @@ about = "as it is"
 [runs.no_cycle]
 config = { gamma_c = 0.0, copies_d = false }
 """
+
+
+UNTRIED = {
+    "augmentation": {"mirror+crop", "tone", "mirror+tone", "crop+tone", "mirror+crop+tone"},
+    "d_kernel": {4},
+    "initial_weights": {"equal_phases"},
+}
+"""Choices that no shipped plan tries: option -> values."""
 
 
 @pytest.fixture
@@ -75,7 +82,7 @@ def toy_training(words, **_):
         )
         folder.checkpoint_path(int(given["--steps"])).write_bytes(b"")
         folder.open_log(0)
-        folder.log({"step": 2, "error": 0.5, "iou": 0.25, "outside": 0.125})
+        folder.log({"step": 2, "inside": 0.5, "outside": 0.125, "alpha_iou": 0.25})
     return type("Done", (), {"returncode": 0})
 
 
@@ -108,6 +115,10 @@ def test_the_command_trains_what_is_missing_and_compares(plan, tmp_path, toys, c
     code, text, error = run(capsys, plan, "--out", out, "--only", "paper")
     assert code == 0, error
     assert len(toys.commands) == 2 and "Not compared yet: no_cycle ([0, 1])" in text
+    code, _, error = run(capsys, plan, "--seed", 7)
+    assert code == 1 and error == f"Error: {plan}: has the seeds 0, 1 only\n"
+    code, text, _ = run(capsys, plan, "--out", out, "--list", "--seed", 1)
+    assert code == 0 and text.count("seed 1") == 2 and "seed 0" not in text
     code, _, _ = run(capsys, plan, "--out", out, "--results", tmp_path / "copy.json")
     assert code == 0 and len(toys.commands) == 4  # the other run, both seeds
     assert ["--gamma-c", "0.0"] == [w for w in toys.commands[2] if "amma" in w or w == "0.0"]
@@ -122,10 +133,11 @@ def test_the_command_trains_what_is_missing_and_compares(plan, tmp_path, toys, c
     assert change["value"] == pytest.approx(0.5, abs=0.01) and change["low"] > 0
     zero = found["runs"]["paper"]["measures"]["inside"]["difference"]
     assert (zero["value"], zero["low"], zero["high"]) == (0, 0, 0)
-    assert found["runs"]["paper"]["curves"][0] == [{"step": 2, "error": 0.5, "iou": 0.25, "outside": 0.125}]
+    assert found["runs"]["paper"]["curves"][0] == [
+        {"step": 2, "inside": 0.5, "outside": 0.125, "alpha_iou": 0.25}
+    ]
     assert "| no_cycle (2 seeds) | gamma_c=0.0, copies_d=False |" in (out / "table.md").read_text()
-    words = study.summary(found)[-1]
-    assert words.startswith("| no_cycle | worse: inside, ") and "better" not in words
+    assert "| `no_cycle` | worse: inside, " in tables.summarize_marks(found)
     assert str(tmp_path) not in (out / "results.json").read_text()
     assert pixels(out / "grid.png").shape[0] > 4 * 256 and pixels(out / "grid.png").std() > 10
     plot = pixels(out / "differences.png")
@@ -150,15 +162,11 @@ def test_differences_pair_the_same_seeds(plan):
     """A run with the second seed alone is compared with the baseline's second training."""
 
     def report(error):
-        columns = {"error_inside": error, "unchanged_inside": 1.0, "person": 0, "article": 0}
-        return {"swaps": {name: [value + n * (name in ("person", "article")) for n in range(4)]
-                          for name, value in columns.items()}}  # fmt: skip
+        return {"swaps": {"error_inside": [error] * 4, "unchanged_inside": [1.0] * 4,
+                          "person": [*range(4)], "article": [*range(4)]}}  # fmt: skip
 
     reports = {"paper": [report(0.2), report(0.7)], "no_cycle": [report(0.8)]}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "columns_of", lambda one: {k: np.array(v) for k, v in one["swaps"].items()})
-        patch.setattr(study, "comparable", lambda _: ["inside"])
-        found = ablations.compare(read_plan(plan), {"paper": [0, 1], "no_cycle": [1]}, reports)
+    found = ablations.compare_all(read_plan(plan), {"paper": [0, 1], "no_cycle": [1]}, reports)
     assert found["no_cycle"]["inside"]["difference"]["seeds"] == pytest.approx([0.1])
     assert found["no_cycle"]["inside"]["difference"]["value"] == pytest.approx(0.1)
 
@@ -219,7 +227,8 @@ def test_runs_are_also_evaluated_on_other_photos(plan, tmp_path, toys, capsys):
     begin, _, end = (
         document.read_text().partition("<!-- study toy -->")[2].partition("<!-- end of study toy -->")
     )
-    assert end and begin.count("| no_cycle (2 seeds) |") == 2 and "on 8 swaps of 4 people in real.h5" in begin
+    assert end and "| run | held-out swaps | 8 swaps in real.h5 |" in begin
+    assert (out / "table.md").read_text().count("| no_cycle (2 seeds) |") == 2
     write_photos(photos, 10)  # other photos under this name are evaluated anew
     run(capsys, *words)
     assert json.loads((out / "results.json").read_text())["photos"]["people"] == 5
@@ -241,49 +250,19 @@ def test_the_photoshoot_is_that_of_the_plan(plan, tmp_path, monkeypatch):
     assert asked[1][1]["wardrobe"] == "shop" and asked[1][1]["size"] == (32, 32)
 
 
-def test_a_run_may_have_its_own_number_of_pairs(plan, tmp_path, toys, capsys, monkeypatch):
-    from data_prep.photoshoot import shoot
-
-    plan.write_text(PLAN + "pairs = 5\n")
-    out = tmp_path / "study"
-    assert run(capsys, plan, "--out", out)[0] == 0
-    found = json.loads((out / "results.json").read_text())["runs"]
-    assert found["no_cycle"]["pairs"] == 5 and "pairs" not in found["paper"]
-    assert "| gamma_c=0.0, copies_d=False, 5 pairs |" in (out / "table.md").read_text()
-    monkeypatch.undo()
-    asked = []
-    monkeypatch.setattr(shoot, "shoot", lambda *given, **options: asked.append(options["pairs"]))
-    given = read_plan(plan)
-    paths = [trainings.data_of(given, reading, tmp_path).name for reading in given.runs]
-    assert paths == ["photos_32x32_12_0.h5", "photos_32x32_5_0.h5"] and asked == [12, 5]
-
-
-def test_a_study_of_pairs_has_a_plot_over_them(plan, tmp_path, toys, capsys):
-    pairs = PLAN.partition("[runs.no_cycle]")[0] + "[runs.few]\npairs = 5\n\n[runs.more]\npairs = 20\n"
-    plan.write_text(pairs)
-    out = tmp_path / "study"
-    assert run(capsys, plan, "--out", out, "--results", tmp_path / "copy.json")[0] == 0
-    assert np.array_equal(pixels(out / "pairs.png"), pixels(tmp_path / "copy_pairs.png"))
-    plan.write_text(PLAN)
-    assert (
-        run(capsys, plan, "--out", tmp_path / "other")[0] == 0 and not (tmp_path / "other/pairs.png").exists()
-    )
-
-
 def test_a_study_on_a_data_file(plan, tmp_path, capsys):
     """Each run's images are the file's first pairs at the plan's size, with the whole test split."""
-    plan.write_text(PLAN.replace("32x32", "16x16") + "pairs = 5\n\n[runs.street]\nclutter = true\n")
+    plan.write_text(PLAN.replace("32x32", "16x16") + "\n[runs.street]\nphotoshoot = { clutter = true }\n")
     data = write_tiny_photos(tmp_path / "own.h5", pairs=12, tests=6)
     given = dataclasses.replace(read_plan(plan), data=str(data))
-    for reading, pairs in zip(given.runs, (12, 5)):
-        path = trainings.data_of(given, reading, tmp_path / "study")
-        assert path.name == f"own_16x16_{pairs}.h5"
-        with PhotoFile.open(path) as file:
-            assert (file.height, file.width) == (16, 16)
-            assert (len(file.split("train")), len(file.split("test"))) == (pairs, 6)
-        made = path.stat().st_mtime_ns
-        assert trainings.data_of(given, reading, tmp_path / "study").stat().st_mtime_ns == made
-    with pytest.raises(ValueError, match="run street needs the photoshoot's street; omit --data"):
+    path = trainings.data_of(given, given.runs[0], tmp_path / "study")
+    assert path.name == "own_16x16_12.h5"
+    with PhotoFile.open(path) as file:
+        assert (file.height, file.width) == (16, 16)
+        assert (len(file.split("train")), len(file.split("test"))) == (12, 6)
+    made = path.stat().st_mtime_ns
+    assert trainings.data_of(given, given.runs[1], tmp_path / "study").stat().st_mtime_ns == made
+    with pytest.raises(ValueError, match="run street changes the photoshoot, which --data replaces; omit"):
         trainings.data_of(given, given.runs[2], tmp_path)
     plan.write_text(PLAN)
     given = dataclasses.replace(read_plan(plan), data=str(data))
@@ -304,7 +283,6 @@ def test_a_study_on_photos_without_true_swaps(masks, plan, tmp_path, toys, capsy
     monkeypatch.chdir(tmp_path)
     photos = write_photos(tmp_path / "own.h5", triples=False, masks=masks)
     monkeypatch.setattr(trainings, "data_of", lambda *_: photos)
-    plan.write_text(PLAN.replace("seeds = [0, 1]", 'seeds = [0, 1]\nby = ["pattern"]\nconvergence = true'))
     images = trainings.Images(photos, {}, None)
     monkeypatch.setattr(trainings, "images_of", lambda *_: images)
     code, text, error = run(capsys, plan, "--data", photos)
@@ -415,11 +393,14 @@ def test_the_options_give_the_very_configuration():
         ("seeds = [0, 1]", "seeds = [0, 0]", "seeds must be distinct integers"),
         ('size = "32x32"', 'size = "33x32"', "both sides must be multiples of 16"),
         ("pairs = 12", "pairs = 12\nwardrobe = 'mine'", "wardrobe must be one of paper, shop, all"),
-        ("[runs.paper]", "[runs.paper]\npairs = 0", "pairs must be at least 1"),
+        ("pairs = 12", "pairs = 0", "pairs must be at least 1"),
         ("pairs = 12", "pairs = 12\ntrue_swaps = -1", "true_swaps must be at least 0"),
         ("pairs = 12", "pair = 12", "[photoshoot] has the unknown key 'pair'"),
-        ("seeds = [0, 1]", "seeds = [0, 1]\nby = ['color']", "by must be of category, pattern"),
-        ("seeds = [0, 1]", "seeds = [0, 1]\nby = [['color']]", "by must be of category, pattern"),
+        (
+            "[runs.paper]",
+            "[runs.paper]\nphotoshoot = { pairs = 3 }",
+            "photoshoot has the unknown key 'pairs'",
+        ),
         ("[runs.paper]", "[runs.paper", "is not TOML"),
     ],
 )
@@ -431,27 +412,29 @@ def test_a_wrong_plan_is_one_line(plan, capsys, old, new, fault):
     assert fault in error
 
 
-def test_a_missing_plan_is_one_line(tmp_path, capsys):
-    path = tmp_path / "none.toml"
-    code, _, error = run(capsys, path)
-    shipped = ", ".join(sorted(plan.stem for plan in PLANS.glob("*.toml")))
-    assert (code, error) == (1, f"Error: {path}: no such plan; shipped plans are {shipped}\n")
-
-
 def test_shipped_plans_hold_every_reading():
-    plan = read_plan(PLANS / "readings.toml")
-    first = read_plan(PLANS / "first.toml")
-    assert len(plan.seeds) >= 2 and len(first.seeds) >= 2
-    changed = {name for reading in plan.runs for name in reading.changes}
-    untried = {("d_kernel", 4), ("d_head_stride", 2), ("phases", "start"), ("phases", "tied")}
+    plans = {path.stem: read_plan(path) for path in PLANS.glob("*.toml")}
+    assert all(len(plan.seeds) >= 2 for plan in plans.values())
+    runs = plans["readings"].runs + plans["section4"].runs + plans["reading"].runs
+    changed = {name for reading in runs for name in reading.changes}
     for spec in dataclasses.fields(Config):  # every value of every option with choices
-        for choice in spec.metadata["choices"]:
-            value = getattr(plan.config(plan.runs[0], 0), spec.name)
-            tried = {value} | {r.changes.get(spec.name) for r in plan.runs}
-            # of augmentation both parts are there, not their sum
-            if spec.name != "augmentation" and (spec.name, choice) not in untried:
-                assert choice in tried, (spec.name, choice)
+        tried = [spec.default, *(reading.changes.get(spec.name) for reading in runs)]
+        for choice in set(spec.metadata["choices"]) - UNTRIED.get(spec.name, set()):
+            assert choice in tried, (spec.name, choice)
     assert {"copies_d", "norm_affine", "gamma_i", "gamma_c", "init_std", "beta1"} <= changed
+
+
+def test_the_runs_that_choose_the_reading_learn_equally_many_channels():
+    plan = read_plan(PLANS / "reading.toml")
+    learned = set()
+    for reading in plan.runs:
+        config = plan.config(reading, 0)
+        for widths, copied in (
+            (config.g_widths, config.copies_g != "none"),
+            (config.d_widths, config.copies_d),
+        ):
+            learned.add(tuple(w - 6 * (copied and config.copies_mode == "replace") for w in widths))
+    assert learned == {(32, 64, 128, 256)} and plan.steps == 6000
 
 
 def columns(inside, seed):
@@ -476,18 +459,67 @@ def columns(inside, seed):
 
 def test_compared_is_the_mean_difference_over_seeds():
     runs, base = [columns(0.6, 0), columns(0.5, 1)], [columns(0.4, 2), columns(0.4, 3)]
-    found = study.compared(runs, base)
+    found = comparison.compare(runs, base)
     means = [np.mean(c["error_inside"]) for c in runs + base]
     change = found["inside"]["difference"]
     assert found["inside"]["value"] == pytest.approx((means[0] + means[1]) / 2)
     assert change["value"] == pytest.approx((means[0] + means[1] - means[2] - means[3]) / 2)
     assert change["seeds"] == pytest.approx([means[0] - means[2], means[1] - means[3]])
-    assert study.better("inside", change) == "worse"
-    assert study.better("alpha_iou", found["alpha_iou"]["difference"]) == "worse"  # it is lower
-    assert study.better("inside", {**change, "seeds": [0.3, -0.1]}) == "-"  # the seeds disagree
-    assert study.better("inside", {"low": -0.1, "high": 0.1, "seeds": [1, 1]}) == "-"
-    assert study.better("inside", {"low": -0.2, "high": -0.1, "seeds": [-1, -1]}) == "better"
-    assert study.better("inside", {"low": -0.2, "high": -0.1, "seeds": [-1]}) == "-"  # one is none
+
+
+def study(values, sampling=0.01, measures=tuple(comparison.BETTER)):
+    """Results of a study; values [run, seed, measure], the first run being the baseline."""
+    runs = {}
+    for number, run in enumerate(values):
+        entries = {}
+        for n, measure in enumerate(measures):
+            difference = run[:, n] - values[0][:, n]
+            mean, width = float(difference.mean()), 1.96 * sampling
+            change = {"value": mean, "low": mean - width, "high": mean + width, "seeds": list(difference)}
+            entries[measure] = {"seeds": list(run[:, n]), "difference": change}
+        runs[f"run{number}"] = {"measures": entries}
+    return {"runs": runs, "baseline": "run0"}
+
+
+def test_where_nothing_differs_hardly_any_difference_counts():
+    """Of 200 studies without effects, about 5 % have a difference that counts, which is Holm's promise."""
+    rng, wrong = np.random.default_rng(0), 0
+    for _ in range(200):
+        values = rng.normal(0.5, 0.02, (12, 2, len(comparison.BETTER)))
+        found = comparison.differences(study(values, sampling=0.0)).values()
+        wrong += any(change.word != "-" for run in found for change in run.values())
+    assert wrong <= 20
+
+
+def test_the_spread_between_seeds_decides_what_counts():
+    values = np.full((8, 2, 1), 0.5)
+    values[:, 1] += 0.02  # the seeds of each run differ by this
+    values[3] += 0.3
+    values[4] += 0.02
+    found = comparison.differences(study(values, measures=["inside"]))
+    assert found["run3"]["inside"].word == "worse" and found["run4"]["inside"].word == "-"
+    change = found["run4"]["inside"]
+    assert change.low < 0.02 - 0.02 and change.high > 0.02 + 0.02  # swaps alone: half of this
+    values[3, 1] += 0.6  # a run whose own spread is large keeps it
+    assert comparison.differences(study(values, measures=["inside"]))["run3"]["inside"].word == "-"
+    one = comparison.differences(study(values[:, :1], measures=["inside"]))["run3"]["inside"]
+    assert (one.word, one.low) == ("-", None)  # a single seed tells nothing about the others
+
+
+@pytest.mark.parametrize("measure", comparison.BETTER)
+def test_the_sense_of_every_measure(measure):
+    """An error is better when it is lower, a likeness or an overlap when it is higher."""
+    values = np.full((3, 2, 1), 0.5)
+    values[1], values[2] = 0.2, 0.8
+    found = comparison.differences(study(values, measures=[measure]))
+    higher = "better" if measure in ("ssim_inside", "alpha_iou", "alpha_iou_worn") else "worse"
+    assert found["run2"][measure].word == higher != found["run1"][measure].word
+
+
+def test_holm_steps_down():
+    tests = [(0.01, "a", "inside"), (0.02, "b", "inside"), (0.04, "c", "inside"), (0.03, "d", "inside")]
+    assert comparison.significant(tests) == [("a", "inside")]  # 0.02 * 3 is above 0.05
+    assert len(comparison.significant([(0.01, "a", "x"), (0.02, "b", "x")])) == 2
 
 
 def test_curves_are_the_scores_of_a_log():
@@ -497,73 +529,17 @@ def test_curves_are_the_scores_of_a_log():
         {"step": 2, "loss_D": 1.0},
         {"step": 3, **scores, "x": {}},
     ]
-    assert study.curves(log) == [{"step": 3, **scores}]
-
-
-def test_words_of_an_attribute_are_compared_apart():
-    """Each word's numbers are those of its swaps alone; words of few swaps are left out."""
-    groups = {"pattern_plain": 20, "pattern_stripes": 16, "pattern_print": 4}
-    parts = dict(zip(groups, np.split(np.arange(40), [20, 36])))
-    runs, base = [columns(0.6, 0), columns(0.5, 1)], [columns(0.4, 2), columns(0.4, 3)]
-    for one in runs + base:
-        one |= {name: np.isin(np.arange(40), part).astype(float) for name, part in parts.items()}
-    found = study.compared_by("pattern", runs, base)
-    assert list(found) == ["plain", "stripes"] and set(found["plain"]) == set(study.GROUPED["pattern"])
-    assert study.counts_by("pattern", runs[0]) == {"plain": 20, "stripes": 16}
-    part = parts["pattern_stripes"]
-    alone = [{name: values[part] for name, values in one.items()} for one in runs + base]
-    wanted = study.compared(alone[:2], alone[2:])["inside"]
-    assert found["stripes"]["inside"]["value"] == pytest.approx(wanted["value"])
-    change = found["stripes"]["inside"]["difference"]
-    assert change["value"] == pytest.approx(wanted["difference"]["value"])
-    assert change["seeds"] == pytest.approx(wanted["difference"]["seeds"])
-
-
-def test_when_a_run_reaches_the_baseline(plan, tmp_path, toys, capsys):
-    """By the logs' held-out error: the first step, or never, against the baseline of the same seed."""
-    plan.write_text(PLAN.replace("seeds = [0, 1]", "seeds = [0, 1]\nconvergence = true"))
-    run(capsys, plan, "--out", tmp_path / "study")
-    results = json.loads((tmp_path / "study" / "results.json").read_text())
-    curves = {"paper": [[0.6, 0.5, 0.4], [0.6, 0.5, 0.45]], "no_cycle": [[0.5, 0.4, 0.5], [0.6, 0.5, 0.5]]}
-    for name, lists in curves.items():
-        of = [[{"step": 2 * n, "inside": error} for n, error in enumerate(one, 1)] for one in lists]
-        results["runs"][name]["curves"] = of
-    text = study.markdown(results)
-    assert "| paper | 6, 6 |" in text and "| no_cycle | 4, never |" in text
-    del results["convergence"]
-    assert "| 6, 6 |" not in study.markdown(results)
+    assert trainings.condense_scores(log) == [{"step": 3, **scores}]
 
 
 def test_stored_results_without_a_newer_measure_are_still_a_table(plan, tmp_path, toys, capsys):
     run(capsys, plan, "--out", tmp_path / "study")
     results = json.loads((tmp_path / "study" / "results.json").read_text())
-    assert " | texture | " in study.markdown(results)
+    assert " | texture | " in tables.write_markdown(results)
     for one in results["runs"].values():
         del one["measures"]["texture"]
-    text = study.markdown(results)
+    text = tables.write_markdown(results)
     assert " | texture | " not in text and "| outside | cycle |" in text
-
-
-@pytest.mark.parametrize("name, down", [("inside", "better"), ("inside_low_pass", "better"),
-                                        ("ssim_inside", "worse"), ("alpha_iou", "worse"),
-                                        ("outside", "better"), ("texture", "better"),
-                                        ("alpha_iou_worn", "worse"), ("cycle", "better")])  # fmt: skip
-def test_the_sense_of_every_measure(name, down):
-    """An error is better when it is lower, a likeness or an overlap when it is higher."""
-    assert study.better(name, {"low": -0.2, "high": -0.1, "seeds": [-1, -1]}) == down
-    other = {"better": "worse", "worse": "better"}[down]
-    assert study.better(name, {"low": 0.1, "high": 0.2, "seeds": [1, 1]}) == other
-
-
-def test_every_measure_s_sense_is_tested():
-    told = {"inside", "inside_low_pass", "ssim_inside", "alpha_iou", "outside", "texture", "cycle"}
-    assert set(study.MEASURES) == told | {"alpha_iou_worn"}
-
-
-def test_a_statistic_of_several_trainings_is_their_mean():
-    runs = [{"e": np.array([1.0, 3])}, {"e": np.array([5.0, 7])}]
-    of = study.several(interval.average("e"), runs)
-    assert of(None, np.array([1.0, 1])) == 4 and of(None, np.array([2.0, 0])) == 3
 
 
 @pytest.mark.slow

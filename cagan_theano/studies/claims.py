@@ -1,6 +1,6 @@
-"""Write docs/claims.md: each claim of the paper with its experiment, numbers and verdict.
+"""Write docs/claims.md: each claim of the paper with its rule, numbers and verdict.
 
-    python replicate/claims.py [--checkpoint H5] [--log RUN/log.jsonl] [--photos DATA]
+    cagan claims [--checkpoint H5] [--photos DATA]
 
 Measures the checkpoint unless docs/results/shipped.json already has its numbers, likewise photos.json
 on real photos, reads the studies docs/results/ablations_*.json, and generates the document.  No number
@@ -11,108 +11,128 @@ import functools
 import json
 import os
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
 from cagan_theano import options, weights
-from cagan_theano.evaluation import chart, evaluate, held_out, measures, shoots
-from cagan_theano.evaluation.interval import within
-from cagan_theano.evaluation.measures import MEASURES, OURS
+from cagan_theano.evaluation import chart, evaluate, held_out, shoots
+from cagan_theano.evaluation.held_out import HeldOutSplit
+from cagan_theano.evaluation.interval import Measured, within
+from cagan_theano.evaluation.measures import OURS, measure, read
 from cagan_theano.io import metadata
 from cagan_theano.io.command import Command, Output
-from cagan_theano.io.files import digest_of, naming, write_atomically
+from cagan_theano.io.files import digest_of, write_atomically
 from cagan_theano.io.text import one_line
-from cagan_theano.studies import document, study, verdicts
-from cagan_theano.training.scores import SCORES, condensed_log, log_lines
+from cagan_theano.studies import document, verdicts
+from cagan_theano.studies.comparison import Results, subtract
+from cagan_theano.training.scores import (
+    SCORES,
+    Numbers,
+    average,
+    garment_region,
+    overlap,
+    ratio,
+)
 
 CONTROLLED = 40
 """People with one change at a time."""
 
-CLUTTER = 64
-"""Swaps in front of a street."""
+TIMED, REPETITIONS = 32, 3
+"""Swaps per timed call; number of timed calls."""
 
-TIMED = 32
-"""Swaps per timed call."""
-
-REPETITIONS = 3
-"""Number of timed calls."""
-
-COMPARED = ("inside", "inside_low_pass", "alpha_iou", "outside")
-"""Measures compared between street and studio."""
-
-CURVE = 60
-"""Maximum number of points kept from a training log."""
+SHARES = (0.3, 0.4, 0.5, 0.6, 0.7)
+"""A constant mask paints the pixels that are in the region of more than such a share of all swaps."""
 
 
-def measured(checkpoint, model, data=None, seed=0):
-    """All measurements of a checkpoint for the claims, for shipped.json.
-
-    Raises ValueError, OSError: see `held_out.open_split`.
-    """
-    with held_out.open_split(data, model, evaluate.TRIPLES) as held:
-        studio = measures.measure(model, held, seed=seed)
+def measure_all(checkpoint: str, model: Any, seed: int = 0) -> Results:
+    """All measurements of a checkpoint for the claims, for shipped.json.  Raises ValueError, OSError."""
+    with held_out.open_split(None, model, evaluate.TRIPLES) as held:
+        studio = measure(model, held, seed=seed)
         with evaluate.trained_on(model, held) as source:
-            trained = source and measures.measure(model, source, seed=seed + 1)[OURS]
+            trained = measure(model, source, seed=seed + 1)[OURS] if source else None
         result = evaluate.report(checkpoint, model, held, studio, seed, trained)
-    result = {key: value for key, value in result.items() if key != "swaps"}
+        result["beside"] = measure_beside(held, studio)
     with shoots.open_shoot("controlled", CONTROLLED, model) as one_change:
-        result["controlled"] = kinds(measures.measure(model, one_change, cycle=False, seed=seed)[OURS])
-    with shoots.open_shoot("clutter", CLUTTER, model) as street:
-        found = measures.measure(model, street, cycle=False, seed=seed + 1)[OURS]
-        result["clutter"] = harder(found, studio[OURS])
-    result["speed"] = speed(model)
-    return result
+        result["controlled"] = compare_kinds(measure(model, one_change, cycle=False, seed=seed)[OURS])
+    result["speed"] = measure_speed(model)
+    return without_swaps(result)
 
 
-def photographed(checkpoint, model, data, seed=0):
+def measure_on_photos(checkpoint: str, model: Any, data: str, seed: int = 0) -> Results:
     """The measures of a checkpoint on real photos with true swaps, for photos.json.
 
     Raises ValueError for a photo file without true swaps; see also `held_out.open_split`.
     """
     with held_out.open_split(data, model) as held:
         if held.photos.triples is None or held.photos.triples.x_ij is None:
-            raise ValueError(f"{data}: has no true swaps; `python -m data_prep recolors` makes such files")
-        measured = measures.measure(model, held, cycle=False, seed=seed)
-        result = evaluate.report(checkpoint, model, held, measured, seed)
+            raise ValueError(f"{data}: has no true swaps; `cagan data recolors` makes such files")
+        found = measure(model, held, cycle=False, seed=seed)
+        result = evaluate.report(checkpoint, model, held, found, seed) | {
+            "beside": measure_beside(held, found)
+        }
+    return without_swaps(result)
+
+
+def without_swaps(result: Results) -> Results:
+    """Results without the values of each swap."""
     return {key: value for key, value in result.items() if key != "swaps"}
 
 
-def kinds(measured):
-    """The error by kind of change, and its difference for color from each other kind.
+def measure_beside(held: HeldOutSplit, measured: Mapping[str, Measured]) -> Results:
+    """What the rules compare with a baseline and the results of `evaluate` lack: name -> {value, low, high}.
 
-    Returns {kinds: kind -> {n, changed, inside, alpha_iou}, color_less: kind -> {value, low, high}}.
+    measured: all swaps of the split.
     """
-    statistics = {"changed": measures.CHANGED, **{n: MEASURES[n].of for n in ("inside", "alpha_iou")}}
-    counts = {kind: int(measured.columns[f"kind_{kind}"].sum()) for kind in measures.KINDS
-              if f"kind_{kind}" in measured.columns}  # fmt: skip
-    color = within(measures.CHANGED, "kind_color")
-    others = {kind: within(measures.CHANGED, f"kind_{kind}") for kind in ("texture", *measures.SHAPE)}
+    ours, flat = measured[OURS], measured["flat fill"].columns
+    columns = {
+        **ours.columns,
+        "constant_iou": overlap_of_constant_mask(held),
+        "flat_detail": flat["detail_inside"],
+    }
+    both = Measured(columns, ours.weights)
     return {
-        "kinds": {
-            kind: {"n": count}
-            | {name: measured.estimate(within(of, f"kind_{kind}")) for name, of in statistics.items()}
-            for kind, count in counts.items()
-            if count
-        },
-        "color_less": {
-            kind: measured.estimate(lambda c, w, other=other: color(c, w) - other(c, w))
-            for kind, other in others.items()
+        "detail_of_flat": both.estimate(ratio("detail_inside", "flat_detail")),
+        "alpha_iou_constant": both.estimate(subtract(SCORES["alpha_iou"], average("constant_iou"))),
+    }
+
+
+def overlap_of_constant_mask(held: HeldOutSplit) -> Numbers:
+    """The IoU [n] of the true region of each swap with one mask for all, the best of ``SHARES``.
+
+    It knows where garments are in a typical photo of the split and looks at none of them.
+    """
+    swaps = held_out.all_swaps(held)
+    images = read(held, swaps, np.arange(len(swaps.i)))
+    regions = np.stack([garment_region(*pair) for pair in zip(images["mask_i"], images["mask_ij"])])
+    masks = [(regions.mean(axis=0) > share).astype(float) for share in SHARES]
+    overlaps = np.array([[overlap(mask, region) for region in regions] for mask in masks])
+    best: Numbers = overlaps[overlaps.mean(axis=1).argmax()]
+    return best
+
+
+def compare_kinds(measured: Measured) -> Results:
+    """The error over the whole image by kind of change, and its difference for color from each other kind.
+
+    Returns {error, error_color_less: kind -> {value, low, high}}.
+    """
+    columns = measured.columns
+    share = columns["region"]
+    error = share * columns["error_inside"] + (1 - share) * columns["error_outside"]
+    whole = Measured({**columns, "error": error}, measured.weights)
+    of = {kind: within(average("error"), f"kind_{kind}") for kind in ("color", *verdicts.KINDS)}
+    return {
+        "error": {kind: whole.estimate(statistic) for kind, statistic in of.items()},
+        "error_color_less": {
+            kind: whole.estimate(subtract(of["color"], of[kind])) for kind in verdicts.KINDS
         },
     }
 
 
-def harder(street, studio):
-    """Measures in front of a street and their difference from the studio: {n, measures, gap}."""
-    return {
-        "n": len(street),
-        "measures": {name: street.estimate(MEASURES[name].of) for name in COMPARED},
-        "gap": {name: street.gap(MEASURES[name].of, studio) for name in COMPARED},
-    }
-
-
-def speed(model):
+def measure_speed(model: Any) -> Results:
     """Swaps per second in batches of 16, excluding compilation: {value, low, high, device, cores}.
 
     value: the median; low, high: the minimum and maximum of the repetitions.  The machine may be
@@ -127,103 +147,63 @@ def speed(model):
         start = time.perf_counter()
         model.swap(x, y, z, **masks)
         rates.append(TIMED / (time.perf_counter() - start))
-    backend = getattr(model, "backend", None)
+    device = getattr(getattr(model, "backend", None), "device", "unknown")
     return {
         "value": float(np.median(rates)),
         "low": min(rates),
         "high": max(rates),
-        "device": str(getattr(backend, "device", "unknown")).lower(),
+        "device": str(device).lower(),
         "cores": os.cpu_count(),
     }
 
 
-def condensed(path):
-    """A condensed training log: {points, samples}.
-
-    points: [{step, mean of each loss since the previous point}]; samples: the held-out scores.
-    Raises ValueError for a file without training steps, OSError.
-    """
-    from cagan_theano.training.run_folder import parse_log
-
-    lines = log_lines(list(parse_log(Path(path).read_text("utf-8", "replace"))))
-    if not lines:
-        raise ValueError(f"{path}: contains no training steps; give the log.jsonl of a run folder")
-    parts = np.array_split(np.arange(len(lines)), min(CURVE, len(lines)))
-    return {"points": [point([lines[n] for n in part]) for part in parts], "samples": study.curves(lines)}
-
-
-def point(lines):
-    """The mean of each loss over some lines of a log, with their last step."""
-    names = dict.fromkeys(name for line in lines for name in line if name not in ("step", *SCORES))
-    return {
-        "step": lines[-1]["step"],
-        **{name: round(float(np.mean([line[name] for line in lines if name in line])), 5) for name in names},
-    }
-
-
-def read_results(path):
+def read_results(path: str | Path) -> Results | None:
     """The object in a results file, None if it is missing.  Raises ValueError if it is damaged."""
     if not Path(path).is_file():
         return None
     try:
-        return metadata.read_file(path, {})
+        found: Results = metadata.read_file(path, {})
+        return found
     except ValueError as error:
         raise ValueError(f"{path}: is not a results file ({error}); remove it and measure again") from error
 
 
-def read_training(path):
-    """A condensed training log (`condensed`), None if it is missing.  Raises ValueError if it is damaged."""
-    found = read_results(path)
-    with naming(path):
-        return None if found is None else condensed_log(found)
-
-
-def read_studies(folder):
+def read_studies(folder: str | Path) -> dict[str, Results]:
     """The studies ablations_*.json of a folder: file name -> results."""
-    paths = sorted(Path(folder).glob("ablations_*.json"))
-    return {path.name: read_results(path) for path in paths}
+    found = {path.name: read_results(path) for path in sorted(Path(folder).glob("ablations_*.json"))}
+    return {name: results for name, results in found.items() if results is not None}
 
 
-def of_weights(path, sha256):
-    """The results in a file if they are of these weights, else None."""
-    found = read_results(path)
-    return found if found and found.get("sha256") == sha256 else None
+def rates_of(shipped: Results, record: Results | None) -> Results:
+    """The swaps per second on the fastest device, for claim 13: {fastest: {value, low, high, device}}.
 
-
-def on_gpu(record, shipped):
-    """The throughput of our swap on a GPU, as an entry of claim 13; None without a record of this network.
-
-    record: the JSON of a `cagan benchmark --device gpu` of one case; shipped: the results of the weights.
+    shipped: the results of the weights; record: the JSON of a `cagan benchmark --device gpu` of one case, or
+    None; it counts if it is of the same network.
     Raises ValueError for a record that did not time our swap on a GPU.
     """
+    speed = shipped["speed"]
     if record is None:
-        return None
+        return {"fastest": speed}
     result, name = record["results"][0], one_line(record["about"].split(";")[0])
     row = next((row for row in result["rows"] if row["kind"] == "ours" and "seconds" in row), None)
     task, size = result["case"].split(", ")[:2]
     if row is None or task != "swap" or name == "cpu":
         raise ValueError("gpu.json: did not time the swap of `ours` on a GPU; see claim 13 for the command")
-    if size != verdicts.size(shipped) or shipped["config"]["g_widths"] != verdicts.WIDTHS:
-        return None
+    if size != verdicts.size_of(shipped) or shipped["config"]["g_widths"] != verdicts.WIDTHS:
+        return {"fastest": speed}
     rates = result["batch"] / np.array(row["seconds"])
-    return {
-        "value": float(np.median(rates)),
-        "low": float(rates.min()),
-        "high": float(rates.max()),
-        "rounds": len(rates),
-        "batch": result["batch"],
-        "name": name,
-    }
+    ends = {"value": float(np.median(rates)), "low": float(rates.min()), "high": float(rates.max())}
+    return {"fastest": max(ends | {"device": name}, speed, key=lambda rate: rate["value"])}
 
 
-def write_json(path, value):
-    """Write a JSON file and print its path."""
+def write_results(path: Path, value: Results) -> None:
+    """Write a results file and print its path."""
     write_atomically(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
     click.echo(f"wrote {path}")
 
 
-def stored_or_new(path, wanted, again, new):
-    """The measurements stored at `path` if they agree with `wanted`, else new() with it, stored there.
+def read_or_measure(path: Path, wanted: Results, again: bool, new: Callable[[], Results]) -> Results:
+    """The measurements stored at `path` if they agree with `wanted`, else new ones, stored there.
 
     wanted: name -> value of what determines them: weights, images, versions.
     """
@@ -232,7 +212,7 @@ def stored_or_new(path, wanted, again, new):
         click.echo(f"{path}: already has these measurements; --again repeats them")
         return stored
     found = new() | wanted
-    write_json(path, found)
+    write_results(path, found)
     return found
 
 
@@ -243,7 +223,7 @@ def stored_or_new(path, wanted, again, new):
     type=click.Path(file_okay=False),
     default="docs/results",
     show_default=True,
-    help="Folder with shipped.json, training.json, gpu.json and the studies ablations_*.json.",
+    help="Folder with shipped.json, gpu.json and the studies ablations_*.json.",
 )
 @click.option(
     "--out",
@@ -251,11 +231,6 @@ def stored_or_new(path, wanted, again, new):
     default="docs/claims.md",
     show_default=True,
     help="Document to write.",
-)
-@click.option(
-    "--log",
-    type=click.Path(dir_okay=False),
-    help="log.jsonl of the checkpoint's training, condensed into training.json.",
 )
 @click.option("--again", is_flag=True, help="Measure again even if the numbers are stored.")
 @click.option(
@@ -265,34 +240,44 @@ def stored_or_new(path, wanted, again, new):
 )
 @options.backend_option
 @options.device_option
-def command(checkpoint, results, out, log, again, photos, backend, device):
+def command(
+    checkpoint: str,
+    results: str,
+    out: str,
+    again: bool,
+    photos: str | None,
+    backend: str,
+    device: str | None,
+) -> None:
     """Write docs/claims.md from measurements of a checkpoint and stored studies."""
     from cagan_theano.checkpoint import load_checkpoint
     from data_prep.photoshoot import shoot
 
-    results = Path(results)
-    for folder in results, Path(out).parent:
-        folder.mkdir(parents=True, exist_ok=True)
-    if log:
-        write_json(results / "training.json", condensed(log))
+    folder = Path(results)
+    for one in folder, Path(out).parent:
+        one.mkdir(parents=True, exist_ok=True)
     model = functools.cache(lambda: weights.load_model(checkpoint, backend, device))
     same = {"sha256": load_checkpoint(checkpoint).sha256, "version": evaluate.VERSION}
     rendered = same | {"photoshoot": shoot.VERSION}
-    found = stored_or_new(results / "shipped.json", rendered, again, lambda: measured(checkpoint, model()))
-    path = results / "photos.json"
+    shipped = read_or_measure(
+        folder / "shipped.json", rendered, again, lambda: measure_all(checkpoint, model())
+    )
+    path = folder / "photos.json"
     if photos:
         taken = same | {"photos": digest_of(photos)}
-        stored_or_new(path, taken, again, lambda: photographed(checkpoint, model(), photos))
-    training, studies = read_training(results / "training.json"), read_studies(results)
+        read_or_measure(path, taken, again, lambda: measure_on_photos(checkpoint, model(), photos))
+    there = read_results(path)
+    if there and there.get("sha256") != shipped["sha256"]:
+        there = None  # of other weights
     try:
-        summary = chart.summary(found)
-        found |= {"gpu": on_gpu(read_results(results / "gpu.json"), found)}
-        text = document.document(found, studies, training, of_weights(path, found["sha256"]))
+        plot = chart.summary(shipped)
+        shipped["rates"] = rates_of(shipped, read_results(folder / "gpu.json"))
+        text = document.write_document(shipped, read_studies(folder), there)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(
-            f"{results}: has a file in another format than its program writes ({error!r}); --again measures "
+            f"{folder}: has a file in another format than its program writes ({error!r}); --again measures "
             "again, and cagan ablations --results writes studies"
         ) from error
-    write_atomically(results / "shipped.png", summary)
+    write_atomically(folder / "shipped.png", plot)
     write_atomically(out, text)
     click.echo(f"wrote {out}")

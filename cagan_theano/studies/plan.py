@@ -1,41 +1,37 @@
 """The plan of a study: a TOML file of trainings that each change one thing.
 
 title = "..."
-baseline = "paper"            # the run with which the others are compared
+about = "..."
+baseline = "paper"                 # the run with which the others are compared
 steps = 10000
-seeds = [0, 1]                # each run is trained with each seed
-by = ["pattern"]              # also compare by pattern or category of the article (default: neither)
-convergence = true            # also list when each run reaches the baseline's last error (default: false)
+seeds = [0, 1]                     # each run is trained with each seed
 
-[photoshoot]                  # the training and held-out images, rendered once
+[photoshoot]                       # training and held-out images, rendered once; defaults: SHOOT
 pairs = 4000
 size = "128x96"
-seed = 0
-held_out = 200
-wardrobe = "shop"             # or "all"; default: "paper"
-studio = "many"               # or "one"; default: that of the wardrobe
-true_swaps = 4000             # for runs that train on true swaps (default: 0)
+wardrobe = "shop"
+studio = "many"
 
-[config]                      # options of every run (cagan_theano.config.Config)
+[config]                           # options of every run (cagan_theano.config.Config)
 batch_size = 16
 
 [runs.no_cycle]
 about = "without the cycle loss"
-config = { gamma_c = 0.0 }    # changes of this run
-clutter = true                # images with a street background (default: false)
-pairs = 1000                  # training pairs of this run (default: those of [photoshoot])
+config = { gamma_c = 0.0 }         # what this run changes
+photoshoot = { clutter = true }    # images other than the baseline's: those of the same people and garments
 """
 
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cagan_theano.config import Config
 from cagan_theano.io.hdf5 import quoted
 from cagan_theano.io.text import one_line
-from cagan_theano.studies.study import GROUPED
 from data_prep.photoshoot.camera.studio import STUDIOS, default_studio
 from data_prep.photoshoot.clothes.garment import WARDROBES
 from data_prep.store import check_size
@@ -49,8 +45,6 @@ TOP = {
     "baseline": str,
     "steps": int,
     "seeds": list,
-    "by": list,
-    "convergence": bool,
     "photoshoot": dict,
     "config": dict,
     "runs": dict,
@@ -63,24 +57,27 @@ SHOOT = {
     "wardrobe": "paper",
     "studio": "",
     "true_swaps": 0,
+    "clutter": False,
 }
-RUN = {"about": str, "config": dict, "clutter": bool, "pairs": int}
+"""The [photoshoot] table with its defaults, where studio "" is that of the wardrobe."""
+
+RUN = {"about": str, "config": dict, "photoshoot": dict}
 FIXED = ("steps", "seed", "height", "width")
 """Options that are set elsewhere in the plan."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One run of a plan: name, description, changed options, and its images.
+    """One run of a plan: its name, its description, the options that it changes, and its [photoshoot] table.
 
-    clutter: whether the background is a street; pairs: training pairs.
+    shoot_changes: what this table changes in the plan's.
     """
 
     name: str
     about: str
-    changes: dict
-    clutter: bool
-    pairs: int
+    changes: dict[str, Any]
+    shoot: dict[str, Any]
+    shoot_changes: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -96,30 +93,22 @@ class StudyPlan:
     about: str
     baseline: str
     steps: int
-    seeds: tuple
-    shoot: dict
-    common: dict
-    runs: tuple
-    by: tuple = ()
-    convergence: bool = False
+    seeds: tuple[int, ...]
+    shoot: dict[str, Any]
+    common: dict[str, Any]
+    runs: tuple[Reading, ...]
     data: str = ""
 
-    def config(self, reading, seed):
+    def config(self, reading: Reading, seed: int) -> Config:
         """The `Config` of a run and a seed.  Raises ValueError."""
         height, width = self.shoot["size"]
-        return made(
-            {
-                "height": height,
-                "width": width,
-                **self.common,
-                **reading.changes,
-                "steps": self.steps,
-                "seed": seed,
-            },
-            f"{self.path}: run {reading.name}",
-        )
+        options = {"height": height, "width": width, **self.common, **reading.changes}
+        try:
+            return Config.from_json(json.dumps({**options, "steps": self.steps, "seed": seed}))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{self.path}: run {reading.name}: {error}") from error
 
-    def named(self, names):
+    def choose_runs(self, names: tuple[str, ...]) -> list[Reading]:
         """The runs with these names, in the plan's order; all without names.  Raises ValueError."""
         known = [reading.name for reading in self.runs]
         for name in names:
@@ -127,20 +116,21 @@ class StudyPlan:
         return [reading for reading in self.runs if not names or reading.name in names]
 
 
-def read_plan(path):
+def read_plan(path: str | Path) -> StudyPlan:
     """The `StudyPlan` of a TOML file, or of a shipped plan by name.
 
     Raises ValueError with the file and the error.
     """
+    examples = "shipped plans are " + ", ".join(sorted(plan.stem for plan in PLANS.glob("*.toml")))
     shipped = PLANS / f"{path}.toml"
     if not Path(path).exists() and shipped in PLANS.glob("*.toml"):
         path = shipped
-    need(Path(path).is_file(), path, f"no such plan; {examples()}")
+    need(Path(path).is_file(), path, f"no such plan; {examples}")
     need(Path(path).stat().st_size <= MAX_BYTES, path, "is too large for a plan")
     try:
         table = tomllib.loads(Path(path).read_text("utf-8"))
     except (ValueError, RecursionError) as error:  # from TOML, UTF-8, or int for 4301 digits
-        raise ValueError(f"{path}: is not TOML ({one_line(error)}); {examples()}") from None
+        raise ValueError(f"{path}: is not TOML ({one_line(error)}); {examples}") from None
     check_table(table, TOP, path, "the plan")
     for key in ("baseline", "steps", "runs"):
         need(key in table, path, f"{key} is missing")
@@ -155,59 +145,50 @@ def read_plan(path):
         shoot,
         table.get("config", {}),
         tuple(read_run(path, name, run, shoot) for name, run in table["runs"].items()),
-        tuple(table.get("by", [])),
-        table.get("convergence", False),
     )
     check_plan(plan)
     return plan
 
 
-def examples():
-    """The names of the shipped plans, for messages."""
-    return "shipped plans are " + ", ".join(sorted(plan.stem for plan in PLANS.glob("*.toml")))
-
-
-def read_shoot(table, path):
-    """The [photoshoot] table with its defaults, size as (height, width)."""
-    check_table(table, {key: type(value) for key, value in SHOOT.items()}, path, "[photoshoot]")
+def read_shoot(table: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    """The [photoshoot] table with its defaults, size as (height, width).  Raises ValueError."""
+    allowed = {key: type(value) for key, value in SHOOT.items()}
+    check_table(table, allowed, path, "[photoshoot]")
     shoot = {**SHOOT, **table}
-    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", shoot["size"])
-    need(match, path, f"size {quoted(shoot['size'])} is not HEIGHTxWIDTH such as 128x96")
+    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", str(shoot["size"]))
+    if not match:
+        raise ValueError(f"{path}: size {quoted(shoot['size'])} is not HEIGHTxWIDTH such as 128x96")
     size = int(match[1]), int(match[2])
     check_size(*size, str(path))
+    shoot |= {"size": size}
+    check_shoot(shoot, path)
+    return shoot | {"studio": shoot["studio"] or default_studio(shoot["wardrobe"])}
+
+
+def check_shoot(shoot: dict[str, Any], path: str | Path) -> None:
+    """Raise ValueError for a value outside of its range in a [photoshoot] table."""
     need(shoot["wardrobe"] in WARDROBES, path, f"wardrobe must be one of {', '.join(WARDROBES)}")
-    shoot["studio"] = shoot["studio"] or default_studio(shoot["wardrobe"])
-    need(shoot["studio"] in STUDIOS, path, f"studio must be one of {', '.join(STUDIOS)}")
-    check_pairs(shoot["pairs"], shoot["true_swaps"], path)
-    need(
-        shoot["held_out"] >= 4 and shoot["seed"] >= 0,
-        path,
-        "held_out must be at least 4, seed at least 0",
-    )
-    return {**shoot, "size": size}
+    need(shoot["studio"] in ("", *STUDIOS), path, f"studio must be one of {', '.join(STUDIOS)}")
+    need(shoot["pairs"] >= 1, path, "pairs must be at least 1")
+    enough = shoot["true_swaps"] == 0 or shoot["true_swaps"] > 0 and shoot["pairs"] >= 4
+    need(enough, path, "true_swaps must be at least 0, and needs at least 4 pairs")
+    need(shoot["held_out"] >= 4 and shoot["seed"] >= 0, path, "held_out must be at least 4, seed at least 0")
 
 
-def check_pairs(pairs, true_swaps, path):
-    """Raise ValueError unless a photoshoot can have so many pairs and true swaps."""
-    need(pairs >= 1, path, "pairs must be at least 1")
-    need(
-        true_swaps == 0 or true_swaps > 0 and pairs >= 4,
-        path,
-        "true_swaps must be at least 0, and needs at least 4 pairs",
-    )
-
-
-def read_run(path, name, table, shoot):
-    """The `Reading` of one [runs.NAME] table; shoot: the [photoshoot] table."""
+def read_run(path: str | Path, name: str, table: Any, shoot: dict[str, Any]) -> Reading:
+    """The `Reading` of one [runs.NAME] table; shoot: the plan's [photoshoot] table.  Raises ValueError."""
     need(NAME.fullmatch(name), path, f"run {quoted(name)}: use lowercase letters, digits, _ . and - only")
     need(isinstance(table, dict), path, f"run {name} is not a table")
     check_table(table, RUN, path, f"run {name}")
-    pairs = table.get("pairs", shoot["pairs"])
-    check_pairs(pairs, shoot["true_swaps"], path)
-    return Reading(name, table.get("about", ""), table.get("config", {}), table.get("clutter", False), pairs)
+    changes = table.get("photoshoot", {})
+    allowed: dict[str, type] = {"studio": str, "clutter": bool}  # people and garments stay the same
+    check_table(changes, allowed, path, f"run {name}: photoshoot")
+    own = {**shoot, **changes}
+    check_shoot(own, path)
+    return Reading(name, table.get("about", ""), table.get("config", {}), own, changes)
 
 
-def check_table(table, allowed, path, what):
+def check_table(table: dict[str, Any], allowed: Mapping[str, type], path: str | Path, what: str) -> None:
     """Raise ValueError for an unknown key or a value of the wrong type."""
     for key, value in table.items():
         known = ", ".join(allowed)
@@ -215,40 +196,22 @@ def check_table(table, allowed, path, what):
         need(type(value) is allowed[key], path, f"{what}: {key} must be of type {allowed[key].__name__}")
 
 
-def check_plan(plan):
+def check_plan(plan: StudyPlan) -> None:
     """Raise ValueError unless all runs have valid configurations and the baseline is one of them."""
-    plan.named([plan.baseline])
+    plan.choose_runs((plan.baseline,))
     whole = all(type(seed) is int for seed in plan.seeds)
-    need(
-        plan.seeds and whole and len(set(plan.seeds)) == len(plan.seeds),
-        plan.path,
-        "seeds must be distinct integers",
-    )
-    for attribute in plan.by:
-        need(
-            type(attribute) is str and attribute in GROUPED, plan.path, f"by must be of {', '.join(GROUPED)}"
-        )
+    distinct = plan.seeds and whole and len(set(plan.seeds)) == len(plan.seeds)
+    need(distinct, plan.path, "seeds must be distinct integers")
+    fault = "is the same for all runs: set steps and seeds at the top, size in [photoshoot]"
     for options in (plan.common, *(reading.changes for reading in plan.runs)):
         for name in FIXED:
-            need(
-                name not in options,
-                plan.path,
-                f"{name} is the same for all runs: set steps and seeds at the top, size in [photoshoot]",
-            )
+            need(name not in options, plan.path, f"{name} {fault}")
     for reading in plan.runs:
         for seed in plan.seeds:
             plan.config(reading, seed)
 
 
-def made(options, what):
-    """A `Config` from a dict.  Raises ValueError with a message that begins with `what`."""
-    try:
-        return Config.from_json(json.dumps(options))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{what}: {error}") from error
-
-
-def need(condition, path, fault):
+def need(condition: Any, path: str | Path, fault: str) -> None:
     """Raise ValueError with the plan's path unless a condition holds."""
     if not condition:
         raise ValueError(f"{path}: {fault}")

@@ -6,18 +6,20 @@ import os
 import queue
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from cagan_theano import weights
 from cagan_theano.config import Config
 from cagan_theano.evaluation import held_out
+from cagan_theano.studies.plan import SHOOT, Reading, StudyPlan
 from cagan_theano.training.run_folder import RunFolder
+from cagan_theano.training.scores import log_lines, score_names
 
 SAMPLES = 10
 """Number of times that held-out scores are logged during a training."""
@@ -27,45 +29,42 @@ class Images(NamedTuple):
     """The photo file of a run: its path, its provenance, and a function that writes it there, if needed."""
 
     path: Path
-    provenance: dict
-    make: Callable | None
+    provenance: dict[str, Any]
+    write: Callable[[], Any] | None
 
 
-def images_of(plan, reading, out):
+def images_of(plan: StudyPlan, reading: Reading, out: Path) -> Images:
     """The `Images` of a run: of the plan's photoshoot, or of ``plan.data``.  Raises ValueError, OSError."""
-    return part_of_data(plan, reading, out) if plan.data else photoshoot_of(plan, reading, out)
+    return part_of_data(plan, reading, out) if plan.data else photoshoot_of(reading, out)
 
 
-def photoshoot_of(plan, reading, out):
-    """The `Images` that the plan's photoshoot renders for a run."""
+def photoshoot_of(reading: Reading, out: Path) -> Images:
+    """The `Images` that the photoshoot renders for a run."""
     from data_prep.photoshoot import shoot
     from data_prep.photoshoot.camera.studio import default_studio
 
-    given, ending = plan.shoot, "_clutter" if reading.clutter else ""
-    height, width = given["size"]
-    ending += "" if given["wardrobe"] == "paper" else f"_{given['wardrobe']}"
-    ending += "" if given["studio"] == default_studio(given["wardrobe"]) else f"_{given['studio']}"
-    path = out / f"photos_{height}x{width}_{reading.pairs}_{given['seed']}{ending}.h5"
-    setting = shoot.Setting(
-        given["seed"], (height, width), reading.clutter, given["wardrobe"], given["studio"]
-    )
-    counts = dict(pairs=reading.pairs, held_out=given["held_out"], true_swaps=given["true_swaps"])
-    options = dict(clutter=setting.clutter, wardrobe=setting.wardrobe, studio=setting.studio, **counts)
-    make = partial(shoot.shoot, path, size=setting.size, seed=setting.seed, **options)
-    return Images(path, shoot.provenance(setting, **counts), make)
+    given = reading.shoot
+    (height, width), wardrobe = given["size"], given["wardrobe"]
+    ending = "_clutter" * given["clutter"] + f"_{wardrobe}" * (wardrobe != SHOOT["wardrobe"])
+    ending += f"_{given['studio']}" * (given["studio"] != default_studio(wardrobe))
+    path = out / f"photos_{height}x{width}_{given['pairs']}_{given['seed']}{ending}.h5"
+    counts = {name: given[name] for name in ("pairs", "held_out", "true_swaps")}
+    setting = {name: given[name] for name in ("seed", "size", "clutter", "wardrobe", "studio")}
+    write = partial(shoot.shoot, path, **counts, **setting)
+    return Images(path, shoot.provenance(shoot.Setting(**setting), **counts), write)
 
 
-def part_of_data(plan, reading, out):
-    """The `Images` of a run from ``plan.data``: at the plan's size, the run's number of training pairs."""
+def part_of_data(plan: StudyPlan, reading: Reading, out: Path) -> Images:
+    """The `Images` of a run from ``plan.data``: at the plan's size, the plan's number of training pairs."""
     from data_prep.resize import reduction, resize_file
     from data_prep.store import PhotoFile
 
-    if reading.clutter:
+    if reading.shoot_changes:
         raise ValueError(
-            f"{plan.path}: run {reading.name} needs the photoshoot's street; omit --data, or choose other "
-            "runs with --only"
+            f"{plan.path}: run {reading.name} changes the photoshoot, which --data replaces; omit --data, or "
+            "choose other runs with --only"
         )
-    size, pairs = plan.shoot["size"], reading.pairs
+    size, pairs = plan.shoot["size"], plan.shoot["pairs"]
     path = out / f"{Path(plan.data).stem}_{size[0]}x{size[1]}_{pairs}.h5"
     with PhotoFile.open(plan.data) as file:
         provenance = reduction(file, size, pairs)
@@ -78,27 +77,27 @@ def part_of_data(plan, reading, out):
     return Images(path, provenance, partial(resize_file, plan.data, path, size, pairs))
 
 
-def data_of(plan, reading, out):
-    """Path of the photo file of a run, which is made if missing.  Raises OSError or ValueError."""
+def data_of(plan: StudyPlan, reading: Reading, out: Path) -> Path:
+    """Path of the photo file of a run, which is written if missing.  Raises OSError or ValueError."""
     images = images_of(plan, reading, out)
-    if not held_out.is_made(images.path, images.provenance):
+    if images.write and not held_out.is_made(images.path, images.provenance):
         images.path.parent.mkdir(parents=True, exist_ok=True)
-        images.make()
+        images.write()
     return images.path
 
 
-def run_of(out, reading, seed):
+def run_of(out: Path, reading: Reading, seed: int) -> RunFolder:
     """The `RunFolder` of a training."""
     return RunFolder(out / f"{reading.name}_seed{seed}")
 
 
-def state(plan, out, reading, seed):
+def state_of(plan: StudyPlan, out: Path, reading: Reading, seed: int) -> str:
     """ "done", "begun" or "missing".  Raises ValueError for a folder with another configuration."""
     folder, wanted = run_of(out, reading, seed), plan.config(reading, seed)
     if not (folder.path / "config.json").is_file():
         return "missing"
-    same = {"steps": plan.steps}  # a longer plan resumes a shorter one
-    if folder.read_config().replace(**same) != wanted:
+    # of a run of fewer steps, which a longer plan resumes, everything else must be equal
+    if folder.read_config().replace(steps=plan.steps) != wanted:
         raise ValueError(
             f"{folder.path}: was trained with settings different from the plan's "
             f"{reading.name}; give another --out, or remove it"
@@ -106,33 +105,23 @@ def state(plan, out, reading, seed):
     return "done" if plan.steps in folder.steps() else "begun" if folder.steps() else "missing"
 
 
-def training_command(plan, out, reading, seed, device_options=()):
+def training_command(
+    plan: StudyPlan, out: Path, reading: Reading, seed: int, device_options: Sequence[str] = ()
+) -> list[str]:
     """The command line, as a list of words, that trains or resumes a run.
 
     device_options: the words of it that choose the device and the precision, for example "--device", "gpu".
     """
-    folder = run_of(out, reading, seed).path
-    words = [
-        sys.executable,
-        "-m",
-        "cagan_theano",
-        "train",
-        "--data",
-        str(data_of(plan, reading, out)),
-        "--run",
-        str(folder),
-        "--steps",
-        str(plan.steps),
-    ]
-    words += device_options
     every = str(max(1, plan.steps // SAMPLES))
+    words = [sys.executable, "-m", "cagan_theano", "train", "--data", str(data_of(plan, reading, out))]
+    words += ["--run", str(run_of(out, reading, seed).path), "--steps", str(plan.steps), *device_options]
     words += ["--keep", "1", "--sample-every", every, "--checkpoint-every", every]
-    if state(plan, out, reading, seed) == "begun":
+    if state_of(plan, out, reading, seed) == "begun":
         return [*words, "--resume"]
     return words + options_of(plan.config(reading, seed))
 
 
-def options_of(config):
+def options_of(config: Config) -> list[str]:
     """The options of the training command for a configuration, without defaults."""
     words = []
     for spec in dataclasses.fields(Config):
@@ -146,7 +135,14 @@ def options_of(config):
     return words
 
 
-def train(plan, out, reading, seed, device_options=(), log=None):
+def train(
+    plan: StudyPlan,
+    out: Path,
+    reading: Reading,
+    seed: int,
+    device_options: Sequence[str] = (),
+    log: Path | None = None,
+) -> None:
     """Train one run to its last step in a child process.  Raises ValueError if that fails.
 
     device_options: see `training_command`; log: a path for the output of the child process, or None for this
@@ -154,8 +150,10 @@ def train(plan, out, reading, seed, device_options=(), log=None):
     """
     tqdm.write(f"training {reading.name}, seed {seed}")
     words = training_command(plan, out, reading, seed, device_options)
+    # no part of a GPU's memory is reserved, so that several trainings can share it
+    environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **weights.child_environment()}
     with contextlib.nullcontext() if log is None else open(log, "ab") as output:
-        done = subprocess.run(words, env=environment(), check=False, stdout=output, stderr=output)
+        done = subprocess.run(words, env=environment, check=False, stdout=output, stderr=output)
     if done.returncode:
         raise ValueError(
             f"{run_of(out, reading, seed).path}: the training ended with exit code {done.returncode}, see "
@@ -163,19 +161,16 @@ def train(plan, out, reading, seed, device_options=(), log=None):
         )
 
 
-def environment():
-    """The environment of a training: no part of a GPU's memory is reserved, so that several can share it."""
-    return {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **weights.child_environment()}
-
-
-def train_missing(plan, out, chosen, device_options=(), jobs=1):
+def train_missing(
+    plan: StudyPlan, out: Path, chosen: Sequence[Reading], device_options: Sequence[str] = (), jobs: int = 1
+) -> None:
     """Train the missing runs of a plan, `jobs` at a time, each on its share of the processor's cores.
 
     device_options: see `training_command`.  All runs with one seed come before the next seed.  With several
     jobs the output of each training goes to RUN.log beside its folder.  Raises ValueError after the first
     failure, when the other trainings that have begun have ended.
     """
-    missing = [(r, seed) for seed in plan.seeds for r in chosen if state(plan, out, r, seed) != "done"]
+    missing = [(r, seed) for seed in plan.seeds for r in chosen if state_of(plan, out, r, seed) != "done"]
     out.mkdir(parents=True, exist_ok=True)
     for reading, _ in missing:  # all before the first training, so that a fault is found at once
         data_of(plan, reading, out)
@@ -183,11 +178,11 @@ def train_missing(plan, out, chosen, device_options=(), jobs=1):
         for reading, seed in missing:
             train(plan, out, reading, seed, device_options)
         return
-    shares = queue.SimpleQueue()
+    shares: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
     for share in shares_of_cores(jobs):
         shares.put(share)
 
-    def work(reading, seed):
+    def work(reading: Reading, seed: int) -> None:
         cores = shares.get()
         with contextlib.suppress(AttributeError, OSError):  # not on macOS; not in some containers
             os.sched_setaffinity(0, cores)  # of this thread; its child process inherits it
@@ -206,9 +201,18 @@ def train_missing(plan, out, chosen, device_options=(), jobs=1):
             raise
 
 
-def shares_of_cores(jobs):
-    """The cores that this process may use, divided among jobs: a list of sets, which share if too few."""
+def shares_of_cores(jobs: int) -> list[set[int]]:
+    """The cores that this process may use, divided among jobs, which share cores if there are too few."""
     cores = (
         sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     )
     return [set(cores[n::jobs]) or {cores[n % len(cores)]} for n in range(jobs)]
+
+
+def condense_scores(log: Iterable[dict[str, Any]]) -> list[dict[str, float]]:
+    """The step and the held-out scores of those lines of a log that have any."""
+    return [
+        {"step": line["step"], **{key: round(line[key], 5) for key in score_names(line)}}
+        for line in log_lines(log)
+        if score_names(line)
+    ]

@@ -132,12 +132,6 @@ def log_lines(values: object) -> list[dict[str, float]]:
     return [line for line in lines if isinstance(line.get("step"), int) and 0 <= line["step"] < MAX_STEP]
 
 
-def condensed_log(value: Line) -> dict[str, list[dict[str, float]]]:
-    """{points, samples} of a condensed log as stored by `replicate/claims.py`; ValueError if invalid."""
-    points, samples = (log_lines(value.get(name, [])) for name in ("points", "samples"))
-    return {"points": points, "samples": [line for line in samples if score_names(line)]}
-
-
 def is_number(value: object) -> bool:
     """Whether a JSON value is a finite number within the range of a float."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -28,7 +28,6 @@ from cagan_theano.evaluation import report
 from cagan_theano.interop import conformance, convert
 from cagan_theano.interop.conformance import Vectors, read_vectors, write_vectors
 from cagan_theano.io.text import literal
-from cagan_theano.studies import claims, study, verdicts
 from cagan_theano.studies.plan import read_plan
 from cagan_theano.training.run_folder import RunFolder
 from cagan_theano.training.sampler import Sampler
@@ -768,33 +767,6 @@ def read_plan_text(path, folder):
     read_plan(path)
 
 
-def stored_log(rng, folder):
-    """A log in little, and the lines of one, of odd values."""
-
-    def line():
-        return {
-            name: random_value(rng) if rng.random() < 0.3 else int(rng.integers(99))
-            for name in ("step", "loss_D", "inside", "outside", "alpha_iou")
-        }
-
-    value = {
-        "points": [line() for _ in range(rng.integers(4))],
-        "samples": [line() for _ in range(rng.integers(4))],
-    }
-    if rng.random() < 0.3:
-        value[str(rng.choice(["points", "samples"]))] = random_value(rng)
-    path = folder / "training.json"
-    path.write_text(json.dumps(value if rng.random() < 0.9 else random_value(rng)))
-    return path
-
-
-def read_stored_log(path, folder):
-    """Curves can be drawn of what is taken."""
-    found = claims.read_training(path)
-    verdicts.curve(found, 50)
-    study.curves([*found["points"], *found["samples"]])
-
-
 # --- the cached library
 
 
@@ -860,7 +832,6 @@ KINDS = {
     "metadata": (metadata, read_metadata),
     "safetensors": (safe_tensors, read_safe_tensors),
     "plan": (plan_text, read_plan_text),
-    "stored log": (stored_log, read_stored_log),
     "cached library": (cached_library, read_cached_library),
     "drawn name": (drawn_name, read_drawn_name),
 }
