@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cagan_theano.evaluation.interval import PERCENT
-from cagan_theano.io.text import one_line
+from cagan_theano.io.text import format_number, one_line
 from cagan_theano.studies.comparison import (
     Difference,
     Results,
@@ -104,8 +104,3 @@ def format_range(entry: dict[str, Any], form: str) -> str:
     """A value with its interval as text."""
     value, low, high = (format_number(entry[key], form) for key in ("value", "low", "high"))
     return value if low == "-" else f"{value} ({low} to {high})"
-
-
-def format_number(number: float | None, form: str) -> str:
-    """A number as text, "-" if undefined."""
-    return "-" if number is None else format(number, form)
