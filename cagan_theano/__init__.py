@@ -1,9 +1,9 @@
 """CAGAN: swap the upper-body garment of a person in a photo, in Aesara (Theano).
 
 >>> import cagan_theano
->>> model = cagan_theano.load("checkpoints/cagan_128x96.h5")
->>> swap = model.swap(x_i, y_i, y_j)        # [N, H, W, 3] uint8 each
->>> swap.alpha, swap.x_tilde_ij, swap.x_ij
+>>> model = cagan_theano.load("dress")
+>>> model.dress("me.jpg", "shirt.jpg").save("dressed.png")
+>>> alpha, x_tilde_ij, x_ij = model.swap(x_i, y_i, y_j)  # [N, H, W, 3] uint8 each
 
 Public names are imported on first use, so that importing the package is cheap.
 """

@@ -297,7 +297,8 @@ def test_photos_come_as_paths_images_and_arrays(tmp_path):
     (np.zeros((3, 40, 30), np.uint8), "me has shape (3, 40, 30)"),
     (np.zeros((0, 30, 3), np.uint8), "me has shape (0, 30, 3)"),
     (np.full((4, 4, 3), 2.0), "outside [0, 1]"), (np.full((4, 4, 3), np.nan), "outside [0, 1]"),
-    (np.zeros((4, 4, 3), np.int64), "dtype int64"),
+    (np.zeros((4, 4, 3), np.int64), "dtype int64"), (None, "me is None; give a path"),
+    (b"\x89PNG", "me is b"), (Image.new("RGB", (0, 5)), "0x5"),
 ])  # fmt: skip
 def test_no_photo_is_one_line(source, fault):
     with pytest.raises(ValueError) as left:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -39,18 +40,19 @@ def fit_photo(source, height: int, width: int, name: str = "the photo", read=Non
     """
     if isinstance(source, FittedPhoto):
         return source
-    if isinstance(source, np.ndarray):
-        photo = Image.fromarray(as_bytes(check_images(source, name, "H", "W", 3)))
-    elif isinstance(source, Image.Image):
-        photo = upright_rgb(source, name)
-    else:
+    if isinstance(source, str | os.PathLike):
         if read is None:
             check_file(source)
         open_file = read or (lambda path: path)
         photo = decode(open_file(source), source, (height, width))
-        return FittedPhoto(
-            np.asarray(fit(photo, height, width)), photo.size, lambda: decode(open_file(source), source)
-        )
+        image = np.asarray(fit(photo, height, width))
+        return FittedPhoto(image, photo.size, lambda: decode(open_file(source), source))
+    if isinstance(source, np.ndarray):
+        photo = Image.fromarray(as_bytes(check_images(source, name, "H", "W", 3)))
+    elif isinstance(source, Image.Image) and 0 not in source.size:
+        photo = upright_rgb(source, name)
+    else:
+        raise ValueError(f"{name} is {source!r:.60}; give a path, a PIL image, or an array [H, W, 3]")
     return FittedPhoto(np.asarray(fit(photo, height, width)), photo.size, lambda: photo)
 
 
