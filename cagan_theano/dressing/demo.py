@@ -41,9 +41,7 @@ def import_gradio():
     try:
         import gradio
     except ModuleNotFoundError as error:
-        raise ValueError(
-            f"{error}; install the page's packages with: pip install '.[demo]' in the clone"
-        ) from error
+        raise ValueError(f"{error}; install it in the clone with: pip install '.[demo]'") from error
     return gradio
 
 
@@ -99,13 +97,13 @@ def page(gradio, model, samples: Path, note: str):
                 png = {"format": "png"}
                 slider = gradio.ImageSlider(label="Before and after", type="pil", max_height=520, **png)
                 advice = gradio.Markdown()
-                several = gradio.Gallery(
+                each = gradio.Gallery(
                     label="Each garment", columns=3, height=280, object_fit="contain", **png
                 )
                 with gradio.Accordion("Mask: white where painted", open=False):
                     mask = gradio.Image(label="Mask", type="pil", show_label=False, **png)
         gradio.Markdown(f"<small>{note}</small>")
-        button.click(swap, [human, garments, worn], [slider, mask, several, advice], concurrency_limit=4)
+        button.click(swap, [human, garments, worn], [slider, mask, each, advice], concurrency_limit=4)
     return blocks
 
 

@@ -20,12 +20,7 @@ FILE = click.Path(dir_okay=False)
 
 @click.command(cls=Command)
 @click.option("--human", type=FILE, required=True, help="Photo x_i of the person.")
-@click.option(
-    "--wearing",
-    type=FILE,
-    help="Photo y_i of the article that the person wears, by itself.  "
-    "[default: cut out of --human by a first pass]",
-)
+@click.option("--wearing", type=FILE, help="Photo y_i of the worn article.  [default: cut out of --human]")
 @click.option("--article", type=FILE, required=True, help="Photo y_j of the article to put on.")
 @click.option("--out", type=Output(), required=True, help="Result x_i^j (PNG, JPEG, ...).")
 @click.option("--alpha-out", type=Output(), help="Also write the mask alpha, white where painted.")
