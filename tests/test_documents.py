@@ -73,5 +73,7 @@ def test_the_code_that_fidelity_names_exists():
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_files_that_documents_name_exist(document):
     roots = "cagan_theano|data_prep|replicate|tests|tools|docs|requirements"
-    for name in re.findall(rf"`((?:{roots})/[\w/.*-]*)`", text(document)):
+    named = re.findall(rf"`((?:{roots})/[\w/.*-]*)`", text(document))
+    named += re.findall(rf"\b(?:{roots})/[\w/]+\.(?:py|md|h5|npz|toml)\b", text(document))
+    for name in named:
         assert list(ROOT.glob(name.rstrip("/"))), name
