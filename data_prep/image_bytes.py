@@ -1,5 +1,6 @@
 """Image files as bytes: read them with a bound, and leave out metadata that a decoder stumbles over."""
 
+import contextlib
 import itertools
 import os
 import zlib
@@ -18,17 +19,17 @@ EXIF = 0xE1
 def read_bytes(file: str | os.PathLike[str] | BinaryIO, name: object) -> bytes:
     """The bytes of an image in a path or binary stream.  Raises ValueError, "NAME: problem; cure"."""
     try:
-        if isinstance(file, (str, os.PathLike)):
-            with open(file, "rb") as opened:
-                data = opened.read(MAX_FILE + 1)
-        else:
-            data = file.read(MAX_FILE + 1)
+        with contextlib.ExitStack() as stack:
+            if isinstance(file, (str, os.PathLike)):
+                file = stack.enter_context(open(file, "rb"))
+            if file.seek(0, os.SEEK_END) > MAX_FILE:
+                raise ValueError(f"{name}: is larger than {MAX_FILE >> 20} MiB; scale it down")
+            file.seek(0)
+            data = file.read()
     except OSError as error:
         raise ValueError(f"{name}: cannot be read ({error.strerror}); check the file") from error
     if not data:
         raise ValueError(f"{name}: is an empty file; copy it again")
-    if len(data) > MAX_FILE:
-        raise ValueError(f"{name}: is larger than {MAX_FILE >> 20} MiB; scale it down")
     return data
 
 
