@@ -111,11 +111,6 @@ def main(command, args=None):
     except (ValueError, OSError) as error:
         fail(message_of(error))
     except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
+        if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):  # jax, of a device
             raise
         fail("out of memory; give a smaller --batch-size, smaller images, or fewer photos")
-
-
-def is_out_of_memory(error):
-    """Whether an error is Python's, or jax's of a device, for lack of memory."""
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
