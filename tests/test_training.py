@@ -407,7 +407,9 @@ def test_other_kernels_go_on_with_consent_alone(go, trainer, begun, monkeypatch)
 
 def test_other_data_are_refused(go, begun, tmp_path):
     run, _ = begun
-    other = write_tiny_photos(tmp_path / "few.h5", pairs=12, tests=0, masks=False)
+    other = write_tiny_photos(tmp_path / "few.h5", pairs=12, tests=0)
+    with h5py.File(other, "r+") as file:  # the same description
+        file["train/x"][:2] = file["train/x"][:2][[1, 0]]
     said = str(resume(go, run, "--data", str(other)).exception)
     assert "few.h5: is not the data of this run, or has other pixels" in said
     assert resume(go, run).return_value == 0
