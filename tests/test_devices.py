@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from network_toys import random_images, small_config
 
-from cagan_theano.backends import choose_backend
-from cagan_theano.backends import devices as placing
+from cagan_theano.backends import choose_backend, cluster
 from cagan_theano.backends.jax import round_to
 from cagan_theano.method.updates import compile_swap
 from cagan_theano.network.networks import build_networks
@@ -110,11 +109,11 @@ def test_more_devices_than_there_are():
 @pytest.mark.parametrize("text", ["node", "node:1", "node:1,2", "node:x,2,0", "node:1,2,2", ":1,2,0"])
 def test_a_cluster_that_is_none(text):
     with pytest.raises(ValueError, match=f"--cluster {text}: "):
-        placing.parse_cluster(text)
+        cluster.parse(text)
 
 
 def test_a_cluster():
-    assert placing.parse_cluster("node0:9876,4,3") == {
+    assert cluster.parse("node0:9876,4,3") == {
         "coordinator_address": "node0:9876", "num_processes": 4, "process_id": 3}  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The jax devices that run a function, and the sharding of its arrays (data parallelism).
 
 Every device holds all photos, parameters and moments and computes its part of each minibatch.  With
-several processes ("hosts"), call `join_cluster` first.
+several hosts, call `cagan_theano.backends.cluster.join` first.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import jax
 
 ALL = "all"
-# XLA's CPU compiler schedules for concurrency by default, which takes a fifth more temporary memory;
-# the expensive operations here use all cores by themselves
+# By default XLA's CPU compiler schedules for concurrency, which takes a fifth more temporary memory; the
+# expensive operations here use all cores anyway
 ORDER = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
 
 
@@ -43,7 +43,7 @@ class Placement:
         import jax
 
         if len(self.devices) == 1:
-            placed: jax.Array = jax.device_put(array, self.local[0])  # there, whatever jax's default becomes
+            placed: jax.Array = jax.device_put(array, self.local[0])  # not jax's default, which may change
             return placed
         if isinstance(array, jax.Array) and array.sharding == self.whole:
             return array
@@ -67,7 +67,7 @@ class Placement:
 
         return jax.make_array_from_callback(array.shape, sharding, lambda part: array[part])
 
-    def compiled(self, function: Callable[..., Any], replaced: tuple[int, ...]) -> Callable[..., Any]:
+    def compile(self, function: Callable[..., Any], replaced: tuple[int, ...]) -> Callable[..., Any]:
         """A function of arrays, jit-compiled for the devices.
 
         replaced: indices of the inputs that the function updates; their buffers are donated.  With
@@ -79,19 +79,14 @@ class Placement:
         options = ORDER if self.local[0].platform == "cpu" else None
         jit = functools.partial(jax.jit, function, compiler_options=options)
         if self.several and not replaced:
-            alone = jit()
-            return lambda *arrays: alone(*map(own, arrays))
+            alone = jit()  # on this process's copy of each array
+            return lambda *arrays: alone(
+                *(a.addressable_data(0) if isinstance(a, jax.Array) else a for a in arrays)
+            )
         if len(self.devices) == 1:
             return jit(donate_argnums=replaced)
         shared = jit(donate_argnums=replaced, out_shardings=self.whole)
         return lambda *arrays: shared(*map(self.divide, arrays))
-
-
-def own(array: Any) -> Any:
-    """This process's copy of a replicated array."""
-    import jax
-
-    return array.addressable_data(0) if isinstance(array, jax.Array) else array
 
 
 def choose(jax: ModuleType, kind: str | None, count: int | str) -> list[jax.Device]:
@@ -115,42 +110,3 @@ def choose(jax: ModuleType, kind: str | None, count: int | str) -> list[jax.Devi
             f"--devices {count}: several processes must use all {len(found)} devices; use --devices {ALL}"
         )
     return found[:wanted]
-
-
-def join_cluster(jax: ModuleType, cluster: str) -> None:
-    """Initialize distributed training; call before any other use of jax.
-
-    cluster: "HOST:PORT,PROCESSES,INDEX" with the address of process 0, or "auto" if jax gets them from
-    a batch system such as SLURM.  A second call does nothing.
-    Raises ValueError for any other text, and if the processes do not connect.
-    """
-    if jax.distributed.is_initialized():
-        return
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    arguments = {} if cluster == "auto" else parse_cluster(cluster)
-    from jax.experimental import multihost_utils
-
-    try:
-        jax.distributed.initialize(**arguments)
-        # the processes must connect within 30 s: do it now, since their compile times may differ by more
-        multihost_utils.sync_global_devices("cagan_theano")
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"--cluster {cluster}: {str(error).splitlines()[0]}; check the address "
-            "and that every process was started"
-        ) from error
-
-
-def parse_cluster(text: str) -> dict[str, Any]:
-    """The arguments of jax.distributed.initialize from "HOST:PORT,PROCESSES,INDEX"."""
-    address, *numbers = text.split(",")
-    host, _, port = address.rpartition(":")
-    if not (host and port.isdecimal() and len(numbers) == 2
-            and all(number.strip().isdecimal() for number in numbers)):  # fmt: skip
-        raise ValueError(
-            f"--cluster {text}: must be auto or HOST:PORT,PROCESSES,INDEX, such as node0:9876,2,0"
-        )
-    processes, index = map(int, numbers)
-    if not index < processes:
-        raise ValueError(f"--cluster {text}: the index must be in 0..{processes - 1}")
-    return dict(coordinator_address=address, num_processes=processes, process_id=index)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cagan_theano.backends import Backend, cache, lowering, native
+from cagan_theano.backends import cluster as hosts
 from cagan_theano.backends import devices as placing
 from cagan_theano.backends.expansion import inline_fused_ops
-from cagan_theano.backends.recompute import ControlDependency, RecomputedNorm, recomputing
+from cagan_theano.backends.recompute import ControlDependency, RecomputedNorm, extend_with_recomputation
 from cagan_theano.compat import abstract_conv, aesara
 from cagan_theano.network.fused import AdamStep, FusedInstanceNorm
 from cagan_theano.network.layers import Variable
@@ -68,24 +69,33 @@ def create(
         raise ValueError(f"backend jax: {error}; install the pins of requirements/") from error
     limit_malloc_arenas()
     if cluster:
-        placing.join_cluster(jax, cluster)
+        hosts.join(jax, cluster)
     placement = placing.Placement(placing.choose(jax, device, devices))
     first = placement.local[0]
     cache.turn_on(jax)
     jax.config.update("jax_default_device", first)
     register()
-    silence()
-    compiled = (first.platform, precision, reference, len(placement.devices)) == (
-        "cpu", "float32", False, 1) and native.available()  # fmt: skip
+    # Sums accumulate in float32 under JAX; the tests compare them with float64.
+    for message in ("Explicitly requested dtype", "Skipping `CheckAndRaise` Op"):
+        warnings.filterwarnings("ignore", message)
+    count = len(placement.devices)
+    compiled = (
+        (first.platform, precision, reference, count) == ("cpu", "float32", False, 1) and native.available()
+    )  # fmt: skip
     target = Target(first.platform, precision, reference, compiled)
     name = "CPU" if first.platform == "cpu" else first.device_kind
+
+    def put(variable: Variable) -> None:  # updates keep the value on the devices
+        storage = variable.container.storage
+        storage[0] = placement.replicate(storage[0])
+
     return Backend(
         "jax",
-        describe(name, placement),
+        name if count == 1 else f"{count} x {name}",
         mode(target, placement),
-        to_device(placement),
+        put,
         jax.process_index(),
-        kernels(target, len(placement.devices)),
+        kernels(target, count),
     )
 
 
@@ -102,9 +112,9 @@ def kernels(target: Target, devices: int = 1) -> str:
 
 
 def limit_malloc_arenas() -> None:
-    """Have glibc use few heaps and return free memory at their ends; no effect on other C libraries.
+    """Have glibc use few heaps and return free memory at their ends; does nothing with other C libraries.
 
-    Otherwise the process keeps the memory of compilation: a tenth of a training run's memory.
+    Otherwise the process keeps the memory used for compilation, a tenth of a training run's memory.
     """
     try:
         option = ctypes.CDLL(None).mallopt
@@ -114,31 +124,17 @@ def limit_malloc_arenas() -> None:
     option(M_TRIM_THRESHOLD, 128 << 10)
 
 
-def describe(name: str, placement: placing.Placement) -> str:
-    """The devices, for messages."""
-    count = len(placement.devices)
-    return name if count == 1 else f"{count} x {name}"
-
-
-def silence() -> None:
-    """Suppress Aesara's warnings about float64 accumulators and dropped assertions under JAX.
-
-    Sums accumulate in float32 there; the tests compare them with float64.
-    """
-    for message in ("Explicitly requested dtype", "Skipping `CheckAndRaise` Op"):
-        warnings.filterwarnings("ignore", message)
-
-
 def mode(target: Target, placement: placing.Placement) -> Any:
-    """Aesara's JAX mode, with values that stay on the device and without the rewrites for C.
+    """Aesara's JAX mode, with values that stay on the device and without rewrites meant for C.
 
-    Those are the C convolutions, and fusion and in-place operations, which XLA does by itself.
+    These are the C convolutions, fusion and in-place operations; XLA fuses and reuses buffers by itself.
     Without them Aesara takes two thirds of the time.
     """
     from aesara.compile.mode import JAX, Mode
 
     kept = JAX.excluding("conv_gemm", "AbstractConvCheck", "fusion", "inplace").provided_optimizer
-    return Mode(linker(target, placement), recomputing(kept) if target.compiled else inline_fused_ops(kept))
+    extend = extend_with_recomputation if target.compiled else inline_fused_ops
+    return Mode(linker(target, placement), extend(kept))
 
 
 def linker(target: Target, placement: placing.Placement) -> Any:
@@ -169,29 +165,23 @@ def linker(target: Target, placement: placing.Placement) -> Any:
             return function, inputs, *rest
 
         def fgraph_convert(self, fgraph: Any, storage_map: Any = None, **kwargs: Any) -> Lowered:
-            forget_shapes(fgraph)
-            # Aesara's converter would keep a reference to the first value of every input
+            for feature in list(fgraph._features):  # shape graphs of rewrites, which would stay in memory
+                if isinstance(feature, aesara.tensor.rewriting.shape.ShapeFeature):
+                    fgraph.remove_feature(feature)
+            gc.collect()
+            # Aesara's converter would otherwise keep a reference to the first value of every input
             inner = {v: cell for v, cell in storage_map.items() if v not in fgraph.inputs}
             convert: Callable[..., Lowered] = super().fgraph_convert
             return convert(fgraph, storage_map=inner, target=target, **kwargs)
 
         def jit_compile(self, function: Lowered) -> Lowered:
             replaced = tuple(self.fgraph.update_mapping.values())
-            return placement.compiled(at_precision(function, target.precision), replaced)
+            return placement.compile(at_precision(function, target.precision), replaced)
 
     return ResidentLinker()
 
 
-def forget_shapes(fgraph: Any) -> None:
-    """Drop the shape graphs that Aesara's rewrites made, which would stay in memory."""
-    shapes = aesara.tensor.rewriting.shape.ShapeFeature
-    for feature in list(fgraph._features):
-        if isinstance(feature, shapes):
-            fgraph.remove_feature(feature)
-    gc.collect()
-
-
-def lowered(fgraph: Any, target: Target) -> Lowered:
+def lower(fgraph: Any, target: Target) -> Lowered:
     """A function graph as a function of jax arrays for a target, not compiled yet."""
     from aesara.link.jax.dispatch import jax_funcify
 
@@ -210,16 +200,6 @@ def at_precision(function: Lowered, precision: str) -> Lowered:
     return precise
 
 
-def to_device(placement: placing.Placement) -> Callable[[Variable], None]:
-    """The function that moves a shared variable's value to the devices; updates keep it there."""
-
-    def put(variable: Variable) -> None:
-        storage = variable.container.storage
-        storage[0] = placement.replicate(storage[0])
-
-    return put
-
-
 def register() -> None:
     """Register lowerings for operations that Aesara's JAX linker lacks; a second call does nothing."""
     from aesara.link.jax.dispatch import jax_funcify
@@ -236,55 +216,41 @@ def register() -> None:
         aesara.tensor.basic.Split: split,
         SpecifyShape: specify_shape,
     }
-    for op, lower in table.items():
-        if jax_funcify.dispatch(op) is not lower:
-            jax_funcify.register(op, lower)
+    for op, lowering_of in table.items():
+        if jax_funcify.dispatch(op) is not lowering_of:
+            jax_funcify.register(op, lowering_of)
 
 
 def convolution(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
     """Lower AbstractConv2d: images [N, C, H, W], kernels [K, C, h, w]."""
-    check(op)
+    stride, pad = op.subsample[0], check_padding(op)
 
     def convolve(images: Array, kernels: Array) -> Array:
-        return lowering.convolve(images, kernels, op.subsample[0], pad(op), compiled=target.compiled)
+        return lowering.convolve(images, kernels, stride, pad, target.compiled)
 
-    return rounded(convolve, target)
+    return at_target(convolve, target)
 
 
 def gradient_of_input(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
     """Lower AbstractConv2d_gradInputs, the transposed convolution; op.imshp is the output size."""
-    check(op)
+    stride, pad = op.subsample[0], check_padding(op)
 
     def deconvolve(kernels: Array, gradients: Array) -> Array:
-        return lowering.deconvolve(
-            gradients,
-            kernels,
-            op.subsample[0],
-            pad(op),
-            op.imshp[2:],
-            reference=whole(target),
-            compiled=target.compiled,
-        )
+        whole = single_operation(target)
+        return lowering.deconvolve(gradients, kernels, stride, pad, op.imshp[2:], whole, target.compiled)
 
-    return rounded(deconvolve, target)
+    return at_target(deconvolve, target)
 
 
 def gradient_of_weights(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
     """Lower AbstractConv2d_gradWeights; op.kshp is the kernel's size."""
-    check(op)
+    stride, pad = op.subsample[0], check_padding(op)
 
     def correlate(images: Array, gradients: Array) -> Array:
-        return lowering.weight_gradient(
-            images,
-            gradients,
-            op.subsample[0],
-            pad(op),
-            op.kshp[2],
-            reference=whole(target),
-            compiled=target.compiled,
-        )
+        whole = single_operation(target)
+        return lowering.weight_gradient(images, gradients, stride, pad, op.kshp[2], whole, target.compiled)
 
-    return rounded(correlate, target)
+    return at_target(correlate, target)
 
 
 def normalization(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
@@ -327,17 +293,17 @@ def descent(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
     def step(theta: Array, m: Array, v: Array, gradient: Array, t: Array) -> Any:
         if target.compiled and lowering.single(theta):
             return native.descend(theta, m, v, gradient, t, *op.attributes)
-        return lowered(op.fgraph, target)(theta, m, v, gradient, t)
+        return lower(op.fgraph, target)(theta, m, v, gradient, t)
 
     return step
 
 
-def whole(target: Target) -> bool:
+def single_operation(target: Target) -> bool:
     """Whether a convolution is lowered to a single XLA operation, for which GPU libraries have kernels."""
     return target.reference or target.platform != "cpu"
 
 
-def rounded(convolve: Callable[[Array, Array], Array], target: Target) -> Lowered:
+def at_target(convolve: Callable[[Array, Array], Array], target: Target) -> Lowered:
     """A convolution of two arrays at the target's precision; further arguments (sizes) are ignored.
 
     A GPU computes in bfloat16.  A CPU computes in float32 and rounds inputs and results as a GPU
@@ -362,30 +328,26 @@ def round_to(x: Array, mantissa: int) -> Array:
     return jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=mantissa)
 
 
-def border(op: Any) -> tuple[int, int]:
-    """Zero padding (vertical, horizontal) on each side; Aesara stores (0, 0) as "valid"."""
-    high, wide = (0, 0) if op.border_mode == "valid" else op.border_mode
-    return high, wide
+def check_padding(op: Any) -> int:
+    """Zero padding on each side of a convolution.
 
-
-def pad(op: Any) -> int:
-    """Zero padding on each side of a convolution that `check` accepts."""
-    return border(op)[0]
-
-
-def check(op: Any) -> None:
-    """Raise NotImplementedError for a kind of convolution that the project's networks do not use."""
-    square = len(set(op.subsample)) == 1 and len(set(border(op))) == 1
+    Raises NotImplementedError for a kind of convolution that the project's networks do not use.
+    """
+    border = (0, 0) if op.border_mode == "valid" else op.border_mode  # how Aesara stores (0, 0)
+    square = len(set(op.subsample)) == 1 and len(set(border)) == 1
     plain = not op.filter_flip and op.filter_dilation == (1, 1) and op.num_groups == 1
     if not (square and plain and not op.unshared):
         raise NotImplementedError(f"no JAX lowering for {op}")
+    return int(border[0])
 
 
 def split(op: Any, node: Any, **kwargs: Any) -> Lowered:
     """Lower Split, the gradient of a concatenation; its axis and sizes must be constants."""
     import jax.numpy as jnp
 
-    axis, sizes = (constant_value(variable) for variable in node.inputs[1:])
+    if not all(isinstance(variable, aesara.graph.basic.Constant) for variable in node.inputs[1:]):
+        raise NotImplementedError("no JAX lowering for Split with sizes that are not constant")
+    axis, sizes = (variable.data for variable in node.inputs[1:])
     ends = np.cumsum(sizes)[:-1].tolist()
     return lambda x, *_: jnp.split(x, ends, axis=int(axis))
 
@@ -399,10 +361,3 @@ def specify_shape(op: Any, **kwargs: Any) -> Lowered:
         return x
 
     return specified
-
-
-def constant_value(variable: Variable) -> Any:
-    """The value of a constant; raises NotImplementedError for any other variable."""
-    if not isinstance(variable, aesara.graph.basic.Constant):
-        raise NotImplementedError("no JAX lowering for Split with sizes that are not constant")
-    return variable.data

@@ -48,8 +48,8 @@ class ControlDependency(aesara.graph.op.Op):
         outputs[0][0] = inputs[0]
 
 
-def recomputing(query: Any) -> Any:
-    """A rewrite database query (aesara.graph.rewriting) extended by `recompute` as its last rewrite."""
+def extend_with_recomputation(query: Any) -> Any:
+    """A rewrite database query (aesara.graph.rewriting) with `recompute` as its last rewrite."""
     from aesara.graph.rewriting.basic import in2out, node_rewriter
 
     rewriter = node_rewriter([abstract_conv.AbstractConv2d_gradWeights])(recompute)
@@ -59,8 +59,8 @@ def recomputing(query: Any) -> Any:
 def recompute(fgraph: Any, node: Any) -> dict[Variable, Variable] | bool:
     """The gradient of a layer's kernels from a recomputed activation, before that of the layer's input.
 
-    Returns a dict of old -> new variables, or False if nothing changes.  This order frees early what
-    both gradients read; XLA would schedule the gradients of all kernels last.
+    Returns a dict of old -> new variables, or False if nothing changes.  In this order, what both gradients
+    read is freed early; XLA would schedule the gradients of all kernels last.
     """
     images, gradients, *shape = node.inputs
     if node.outputs[0].type.dtype != "float32":  # the C++ kernels support float32 only

@@ -3,8 +3,8 @@
 //     m_t = beta1 m + (1 - beta1) g,    v_t = beta2 v + (1 - beta2) g^2
 //     theta_t = theta - learning_rate m_hat / (sqrt(v_hat) + epsilon)
 //
-// Every number goes through memory once; XLA makes theta_t, m_t and v_t in three loops that read g, m
-// and v again each time.
+// Every number goes through memory once; XLA computes theta_t, m_t and v_t in three loops, each of which
+// reads g, m and v again.
 
 #include <algorithm>
 #include <cmath>
@@ -13,20 +13,20 @@
 
 namespace {
 
-constexpr size_t TOGETHER = 1 << 15;  // numbers to a task
+constexpr size_t TOGETHER = 1 << 15;  // numbers per task
 
 struct Rates {
   float beta1, beta2, epsilon;
-  float alpha;    // what m_t is multiplied with: the learning rate over m's correction
-  float v_scale;  // what v_t is multiplied with: one over its correction
+  float alpha;    // factor of m_t: the learning rate divided by m's bias correction
+  float v_scale;  // factor of v_t: 1 / bias correction
 };
 
-// What is left of the learning rate at update t of `last`: in the last `falling` ones it falls to 0.
+// The factor of the learning rate at update t of `last`: it falls to 0 over the last `falling` updates.
 double left(double t, double last, double falling) {
   return falling > 0 ? std::min(1.0, std::max(0.0, (last + 1 - t) / falling)) : 1;
 }
 
-// With epsilon beside the uncorrected moment ("theano") v's correction moves to alpha.
+// If epsilon is added to the uncorrected moment ("theano"), v's correction is part of alpha.
 Rates rates(double t, double learning_rate, float beta1, float beta2, float epsilon,
             bool uncorrected) {
   double m_left = 1 - std::pow(double(beta1), t), v_left = 1 - std::pow(double(beta2), t);
@@ -34,7 +34,7 @@ Rates rates(double t, double learning_rate, float beta1, float beta2, float epsi
   return {beta1, beta2, epsilon, float(alpha), float(uncorrected ? 1 : 1 / v_left)};
 }
 
-// m_t may be m, and so on: no number is written before it is read.
+// The outputs may alias the inputs: every number is read before it is written.
 void descend(const Rates& r, size_t size, const float* theta, const float* m, const float* v,
              const float* g, float* theta_t, float* m_t, float* v_t) {
 #pragma GCC ivdep

@@ -1,11 +1,11 @@
-// Stride-2 convolutions and their two gradients as XLA calls them, each by the better of our ways.
+// XLA entry points for stride-2 convolutions and their two gradients; the faster implementation is chosen.
 
 #include "direct.h"
 #include "winograd.h"
 
 namespace {
 
-// The sizes of a convolution, or taps = 0 where they do not fit together.
+// The sizes of a convolution; taps = 0 if the shapes are inconsistent.
 Shape shape_of(ffi::AnyBuffer::Dimensions x, ffi::AnyBuffer::Dimensions w,
                ffi::AnyBuffer::Dimensions y) {
   Shape s{int(y[0]), int(y[2]), int(y[3]), int(x[1]), int(y[1]), int(w[2])};
@@ -15,7 +15,7 @@ Shape shape_of(ffi::AnyBuffer::Dimensions x, ffi::AnyBuffer::Dimensions w,
   return s;
 }
 
-// A way to compute an operation.
+// One implementation of an operation.
 struct Way {
   const char* name;
   bool (*suits)(const Shape&, int threads);
@@ -27,7 +27,7 @@ bool keeps_zeros(const Shape& s, int) { return s.tiles() <= direct::KEEPING_ZERO
 bool has_few_channels(const Shape& s, int) { return s.inner <= winograd::SIDE_BY_SIDE; }
 bool always(const Shape&, int) { return true; }
 
-// Of each operation the first way that suits is taken.
+// The first suitable implementation of an operation is used.
 const Way CONVOLVE[] = {
     {"direct", is_tiny, direct::convolve},
     {"blocks", winograd::has_large_kernels<false>, winograd::by_blocks<false>},
@@ -46,7 +46,7 @@ const Way WEIGHT_GRADIENT[] = {
     {"tiles", always, winograd::weight_gradient},
 };
 
-// The way of a name; of no name (""), the one that suits; null where there is none.
+// The implementation with a name, or the first suitable one if the name is empty; null if there is none.
 template <size_t N>
 const Way* find(const Way (&ways)[N], const Shape& s, int threads, std::string_view name) {
   for (const Way& way : ways)
@@ -79,7 +79,7 @@ ffi::Error WeightGradient(ffi::ThreadPool pool, Array x, Array dy, Result dw, st
 
 }  // namespace
 
-// The way that is taken, for the benchmark of layers.
+// The name of the implementation that is used, for tools/bench_layers.py.
 extern "C" const char* cagan_way(int operation, int n, int height, int width, int inner, int outer,
                                  int taps, int threads) {
   Shape s{n, height, width, inner, outer, taps};

@@ -1,4 +1,4 @@
-// What our ways to convolve share: their sizes, products of matrices, transposes.
+// Shared by all implementations of convolution: sizes, matrix products, transposes.
 //
 // Layouts are Aesara's own: images [N, C, H, W], kernels [K, C, k, k]; float32.
 
@@ -36,11 +36,11 @@ struct Tap {
   Tap(int t, int taps) : phase((t - (taps - 1) / 2) & 1), offset((t - (taps - 1) / 2 - phase) / 2) {}
 };
 
-// The distance from one large part to the next.  Sizes are often multiples of a page, and what lies
-// pages apart shares the same few places of a cache: a line more, and it does not.
+// The stride between large blocks.  Sizes are often multiples of a page, and addresses that are whole pages
+// apart compete for the same cache sets; one more cache line avoids that.
 constexpr size_t apart(size_t floats) { return floats + 64 / sizeof(float); }
 
-// work(first, count) for `together` of so many things at a time.
+// Call work(first, count) for chunks of `together` items.
 template <typename Work>
 void each_group(ffi::ThreadPool& pool, int things, int together, const Work& work) {
   parallel(pool, divide_up(things, together), [&](int task) {
@@ -48,7 +48,7 @@ void each_group(ffi::ThreadPool& pool, int things, int together, const Work& wor
   });
 }
 
-// --- from channels first to channels last and back
+// --- channels first to channels last and back
 
 typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
 #if defined(__clang__)

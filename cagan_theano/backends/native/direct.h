@@ -1,7 +1,7 @@
-// Stride-2 convolutions and their two gradients of few pixels, as products of matrices.
+// Stride-2 convolutions and their two gradients for few pixels, as matrix products.
 //
-// Where there are few tiles Winograd's algorithm spends its time on transforming kernels.  Here they
-// are read as they are, and each once.  With p the pixels of y and (c, t) a channel of x and a tap:
+// With few tiles, Winograd's algorithm spends most of its time on transforming kernels.  Here kernels are
+// used untransformed, and each is read once.  With p the pixels of y and (c, t) a channel of x and a tap:
 //     forward           y[k, p] = sum over (c, t) of w[k, (c, t)] patch[(c, t), p]
 //     input gradient    dx[c, p] = sum over (t, k) of w[k, c, t] dy[k, p moved by t], a phase at a time
 //     weight gradient   dw[k, (c, t)] = sum over p of dy[k, p] patch[p, (c, t)]
@@ -15,15 +15,15 @@
 namespace {
 namespace direct {
 
-constexpr int FEW = 8;  // tiles of 4x4; of more Winograd's algorithm is the faster one (measured)
+constexpr int FEW = 8;  // 4x4 tiles; for more, Winograd's algorithm is faster (measured)
 
-// Of few pixels a tap may read nothing but zeros.  Its gradient is 0 here; Winograd's rounding is not,
-// and Adam makes a step of it.
+// With few pixels, a tap may read only zeros.  Its gradient is exactly 0 here.  Winograd's algorithm would
+// leave a rounding error, which Adam turns into a step.
 constexpr int KEEPING_ZEROS = 40;  // tiles
 
 size_t pixels(const Shape& s) { return size_t(s.n) * s.height * s.width; }
 
-// `multiply` for any number of columns, whole vectors of them.
+// `multiply` for any number of columns that is a multiple of the vector width.
 void multiply_all(size_t columns, int rows, const float* left, size_t row_step, size_t depth_step,
                   const float* right, size_t right_step, int depth, bool more, float* to,
                   size_t to_step) {
@@ -32,7 +32,7 @@ void multiply_all(size_t columns, int rows, const float* left, size_t row_step, 
              right + at, right_step, depth, more, to + at, to_step);
 }
 
-// to[pixel] = from[pixel moved down and right by (down, right)], zeros beyond the picture's edges.
+// to[pixel] = from[pixel moved down and right by (down, right)], with zeros outside the image.
 void copy_moved(const float* from, int height, int width, int down, int right, float* to) {
   int first = std::max(0, -right), count = width - std::abs(right);
   for (int r = 0; r < height; ++r, to += width) {
@@ -43,7 +43,7 @@ void copy_moved(const float* from, int height, int width, int down, int right, f
   }
 }
 
-// What every tap reads of a channel of x for each pixel of y: to[tap][pixel], `columns` to a tap.
+// The pixels of a channel of x that each tap reads for each pixel of y: to[tap][pixel], stride `columns`.
 void unfold(const Shape& s, const float* x, int c, float* to, size_t columns) {
   int h = s.height, w = s.width, size = h * w;
   std::vector<float> phases(4 * size_t(size));

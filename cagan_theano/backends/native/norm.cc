@@ -1,11 +1,11 @@
-// Instance norm with gain, shift and activation, and its gradient, a picture's channel at a time.
+// Instance norm with gain, shift and activation, and its gradient, one channel of one image at a time.
 //
 //     z = (x - mean) / sqrt(variance + epsilon) * gain + shift,    y = max(z, slope z)
 //
-// A channel of a picture ("plane") stays in the cache while it is read several times; what goes
-// through memory is x and y (backward: x, dy and dx) once, where XLA's loops take several turns.
-// slope: 0 is the ReLU, 1 no activation.  The mean is taken first and the variance about it, since
-// E[x^2] - E[x]^2 loses all digits when the mean is large.
+// A channel of an image ("plane") stays in the cache while it is read several times, so x and y (in the
+// backward pass x, dy and dx) go through memory only once; XLA's loops read them several times.
+// slope: 0 for ReLU, 1 for no activation.  The variance is computed around the mean in a second pass, since
+// E[x^2] - E[x]^2 loses all digits if the mean is large.
 
 #include <cmath>
 #include <cstring>
@@ -14,7 +14,7 @@
 
 namespace {
 
-constexpr size_t PLANES_FLOATS = 1 << 15;  // numbers to a task, about
+constexpr size_t PLANES_FLOATS = 1 << 15;  // numbers per task, approximately
 
 float total(Vector v) {
   float sum = 0;
@@ -22,8 +22,8 @@ float total(Vector v) {
   return sum;
 }
 
-// The sum of part(i), a vector (or a number) of the terms from i on, over a plane.  Several sums
-// side by side, since an addition must wait for the one before it.
+// The sum over a plane of part(i), a vector (or a number) of the terms from i on.  Several partial sums
+// are kept, since each addition depends on the previous one.
 template <typename Of, typename One>
 float sum_over(size_t size, const Of& of, const One& one) {
   Vector sums[4] = {};
@@ -64,7 +64,7 @@ void normalize(const float* x, size_t size, float gain, float shift, float epsil
   for (; i < size; ++i) y[i] = made(x[i]);
 }
 
-// What of dy goes through the activation where z has its value; at 0 both sides of the maximum.
+// The gradient of the activation times dy; at z = 0, the sum of both sides of the maximum.
 Vector through(Vector z, Vector dy, float slope) {
   Vector none = {};
   return (z >= 0 ? dy : none) + (z <= 0 ? slope * dy : none);
@@ -96,7 +96,7 @@ void normalize_gradient(const float* x, const float* dy, size_t size, float gain
   for (; i < size; ++i) dx[i] = made(x[i], dy[i]);
 }
 
-// work(plane, its channel) for each plane of x [N, C, H, W].
+// Call work(plane, channel) for each plane of x [N, C, H, W].
 template <typename Work>
 void each_plane(ffi::ThreadPool& pool, ffi::AnyBuffer::Dimensions x, const Work& work) {
   int channels = x[1], planes = x[0] * x[1];
@@ -125,20 +125,20 @@ ffi::Error Normalize(ffi::ThreadPool pool, Array x, Array gain, Array shift, Res
   return ffi::Error::Success();
 }
 
-// The same, called only when the fourth array is there.
+// The same, but scheduled only after the fourth array is computed.
 ffi::Error NormalizeAgain(ffi::ThreadPool pool, Array x, Array gain, Array shift, ffi::AnyBuffer /*until*/,
                           Result y, float epsilon, float slope) {
   return Normalize(pool, x, gain, shift, y, epsilon, slope);
 }
 
-// x, in its own memory, when the second array is there.
+// The identity of x, in place, scheduled only after the second array is computed.
 ffi::Error After(Array x, ffi::AnyBuffer /*done*/, Result same) {
   if (same->typed_data() != x.typed_data())
     std::memcpy(same->typed_data(), x.typed_data(), x.size_bytes());
   return ffi::Error::Success();
 }
 
-// d_gain and d_shift come for each picture, [N, C].
+// d_gain and d_shift are per image, [N, C].
 ffi::Error NormalizeGradient(ffi::ThreadPool pool, Array x, Array gain, Array shift, Array dy,
                              Result dx, Result d_gain, Result d_shift, float epsilon, float slope) {
   if (!fits(x.dimensions(), gain, shift) || dy.element_count() != x.element_count()) return refuse();

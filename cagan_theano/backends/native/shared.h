@@ -1,4 +1,4 @@
-// What our functions for the CPU share: vectors of the processor's width, memory, threads.
+// Shared by all CPU kernels: vectors of the processor's width, memory, threads.
 
 #pragma once
 
@@ -38,8 +38,8 @@ int round_up(int a, int b) { return divide_up(a, b) * b; }
 
 // --- memory and threads
 
-// A stretch of addresses of which parts are lent.  The lowest free part goes first, so that what was
-// ever touched, and stays with the process, is little more than what was ever lent at once.
+// An address range from which blocks are allocated, always the lowest free block that is large enough.
+// The pages that were ever touched, which the process keeps, then hardly exceed the peak allocation.
 class Region {
  public:
   explicit Region(size_t bytes) {
@@ -52,7 +52,7 @@ class Region {
     madvise(at, bytes, MADV_HUGEPAGE);
 #endif
   }
-  // A part, or null where none is large enough.
+  // Allocate a block; null if no free block is large enough.
   void* take(size_t bytes) {
     for (auto part = free_.begin(); part != free_.end(); ++part) {
       auto [at, size] = *part;
@@ -70,7 +70,7 @@ class Region {
   }
 
  private:
-  using Parts = std::map<size_t, size_t>;  // where a free part begins -> its size
+  using Parts = std::map<size_t, size_t>;  // start of a free block -> its size
   void join(Parts::iterator left, Parts::iterator right) {
     if (right == free_.end() || left->first + left->second != right->first) return;
     left->second += right->second;
@@ -80,14 +80,14 @@ class Region {
   Parts free_;
 };
 
-#ifdef __SANITIZE_ADDRESS__  // which knows the ends of what the heap gave, not of our parts
+#ifdef __SANITIZE_ADDRESS__  // it knows the bounds of heap allocations, not of our blocks
 constexpr size_t ADDRESSES = 0;
 #else
 constexpr size_t ADDRESSES = size_t(4) << 30;
 #endif
 
-// Memory for a while.  It comes from a region whose touched pages stay from call to call, since fresh
-// ones cost more than the sums; from the heap where there is none.
+// Temporary memory.  It is taken from a region whose touched pages are kept between calls, since fresh pages
+// cost more than the arithmetic, or from the heap if the region is exhausted.
 class Scratch {
  public:
   explicit Scratch(size_t floats) : bytes_((floats * sizeof(float) + 63) / 64 * 64) {
@@ -112,7 +112,7 @@ class Scratch {
 
  private:
   static std::mutex& mutex() {
-    static auto& m = *new std::mutex;  // threads may outlive what the end of the program takes apart
+    static auto& m = *new std::mutex;  // never destroyed: threads may still run during static destruction
     return m;
   }
   static Region& region() {
@@ -124,7 +124,7 @@ class Scratch {
   void* data_;
 };
 
-// work(task) for every task, on XLA's threads and this one; which thread takes one changes nothing.
+// Call work(task) for every task, on XLA's threads and this one; results do not depend on the assignment.
 template <typename Work>
 void parallel(ffi::ThreadPool& pool, int tasks, const Work& work) {
   struct Shared {

@@ -1,18 +1,18 @@
 // Stride-2 convolutions and their two gradients by Winograd's minimal filtering F(4x4, 3x3).
 //
 // A stride-2 convolution is a stride-1 convolution of the four images made of the even and odd rows
-// and columns ("phases"), each with 3 or fewer of the kernel's taps per side.  F(4x4, 3x3) makes 4x4
+// and columns ("phases"), each with 3 or fewer of the kernel's taps per side.  F(4x4, 3x3) computes 4x4
 // outputs of one such convolution from 6x6 inputs with 36 multiplications, one at each pair (p, q) of
 // the points 0, 1, -1, 2, -2, infinity, where the direct method takes 144.  Points at which a phase's
-// kernel is always 0, as it has but 2 taps there, are left out: a 5x5 kernel takes 121 instead of 400.
+// kernel is always 0, since it has only 2 taps there, are skipped: a 5x5 kernel takes 121 instead of 400.
 //
-// The linear maps, in the usual letters, with x the input, w the kernel, y the output:
+// The linear maps, in the usual notation, with x the input, w the kernel, y the output:
 //     forward           y  = A' [ sum over phases, channels of (G w G') * (B' x B) ] A
-//     input gradient    the same with the kernel's taps reversed, a phase of dx at a time
+//     input gradient    the same with the kernel's taps reversed, one phase of dx at a time
 //     weight gradient   dw = G' [ sum over tiles of (A dy A') * (B' x B) ] G
 //
 // A row of tiles is copied to a strip with its channels last, padded with zeros to whole vectors of
-// LANES, and all sums run over such vectors; GCC's and Clang's vector types fit themselves to the CPU.
+// LANES, and all sums run over such vectors; GCC's and Clang's vector types adapt to the CPU.
 
 #pragma once
 
@@ -22,10 +22,10 @@ namespace {
 namespace winograd {
 
 constexpr int SPAN = 6, POINTS = SPAN * SPAN;
-constexpr int TILES_AT_ONCE = 48;  // a task's tiles: their transforms stay in the cache
-constexpr int TILES_TO_A_SUM = 512;  // tiles of a weight gradient that are in memory at once
+constexpr int TILES_AT_ONCE = 48;  // tiles per task: their transforms stay in the cache
+constexpr int TILES_TO_A_SUM = 512;  // tiles of a weight gradient in memory at once
 
-// --- the one-dimensional maps; elements stand `step` apart
+// --- the one-dimensional maps; elements are `step` apart
 
 inline void b_transposed(Vector* d, int step) {
   Vector d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step],
@@ -76,7 +76,7 @@ inline void g_transposed(const Vector* m, Vector* w) {  // 6 -> 3
   w[2] = sum2 * (1.f / 6) - sum + m[5];
 }
 
-// Which tap of a kernel stands at each of a phase's three places, or -1.
+// The tap of a kernel at each of a phase's three positions, or -1.
 struct Kernel {
   int taps, at[2][3] = {{-1, -1, -1}, {-1, -1, -1}};
 
@@ -86,7 +86,7 @@ struct Kernel {
       at[tap.phase][reversed ? 1 - tap.offset : 1 + tap.offset] = t;
     }
   }
-  // Whether a phase has taps at one of the SPAN points: the first and the last are those of one place.
+  // Whether a phase has taps at one of the SPAN points: the first and the last belong to a single position.
   bool active(int point, int phase) const {
     return point == 0 ? at[phase][0] >= 0 : point == SPAN - 1 ? at[phase][2] >= 0 : true;
   }
@@ -95,7 +95,7 @@ struct Kernel {
   }
 };
 
-// The (point, phase) pairs in use, and where the transformed kernel has them: by phases.
+// The (point, phase) pairs in use, and their slots in the transformed kernel, ordered by phase.
 struct Plan {
   Kernel kernel;
   int slot[POINTS][4], begin[4], slots = 0;  // begin: a phase's first
@@ -110,7 +110,7 @@ struct Plan {
 
 // --- strips
 
-// Strips to a task: about TILES_AT_ONCE tiles, and evenly many tasks for the threads.
+// Strips per task: about TILES_AT_ONCE tiles, with tasks distributed evenly over the threads.
 int strips_to_a_task(const Shape& s, int threads) {
   int tasks = divide_up(s.tiles(), TILES_AT_ONCE);
   return divide_up(s.strips(), round_up(tasks, std::max(threads, 1)));
@@ -132,7 +132,7 @@ struct Side {
   size_t picture() const { return size_t(channels) * height * width; }
   int first_row(int strip) const { return strip % high * TILE * step - border; }
 
-  // The strip of an image [N, C, H, W], with zeros beyond its edges and in the last channels.
+  // The strip of an image [N, C, H, W], with zeros outside it and in the padding channels.
   void gather(const float* image, int strip, float* to) const {
     const float* picture_ = image + strip / high * picture();
     int top = first_row(strip), end = std::min(columns, width + border);
@@ -147,7 +147,7 @@ struct Side {
     }
   }
 
-  // The reverse, for a side without border: the strip holds `count` channels from `first` on.
+  // The inverse, for a side without border: the strip holds `count` channels starting at `first`.
   void scatter(const float* from, int strip, float* image, int first, int count) const {
     float* picture_ = image + strip / high * picture() + size_t(first) * height * width;
     int top = first_row(strip), end = std::min(columns, width);
@@ -156,7 +156,7 @@ struct Side {
                 picture_ + size_t(top + r) * width, size_t(height) * width);
   }
 
-  // The same side with strips of so many channels.
+  // The same side with strips of another depth.
   Side of_depth(int channels_) const {
     Side part = *this;
     part.depth = channels_;
@@ -171,7 +171,7 @@ struct Side {
 
 // --- the two-dimensional maps of one tile, for one vector of channels
 
-// B' x B of a tile: POINTS vectors, `stride` apart, of which those that no kernel reads are left out.
+// B' x B of a tile: POINTS vectors, `stride` apart; those that no kernel reads are skipped.
 inline void transform_input(const Plan& plan, const Side& side, const float* strip, int tile, int phase,
                             float* to, size_t stride) {
   Vector d[POINTS];
@@ -183,7 +183,7 @@ inline void transform_input(const Plan& plan, const Side& side, const float* str
     if (side.step == 1 || plan.slot[p][phase] >= 0) store(to + p * stride, d[p]);
 }
 
-// B' x B of every tile of a strip, in so many phases: to[tile][phase][channel].
+// B' x B of every tile of a strip, for several phases: to[tile][phase][channel].
 void transform_strip(const Plan& plan, const Side& side, const float* strip, int tiles, int phases,
                      float* to, size_t depth, size_t stride) {
   for (int tile = 0; tile < tiles; ++tile)
@@ -193,7 +193,7 @@ void transform_strip(const Plan& plan, const Side& side, const float* strip, int
                         stride);
 }
 
-// A' m A of a tile into its place in a strip.
+// Write A' m A of a tile into a strip.
 inline void transform_output(const Side& side, const float* from, size_t stride, int tile,
                              int phase, float* strip) {
   Vector m[POINTS];
@@ -204,7 +204,7 @@ inline void transform_output(const Side& side, const float* from, size_t stride,
     for (int j = 0; j < TILE; ++j) store(strip + side.at(tile, i, j, phase), m[i * SPAN + j]);
 }
 
-// The same of every tile of a strip, from[tile][channel] at each point.
+// The same for every tile of a strip, from[tile][channel] at each point.
 void transform_outputs(const Side& side, const float* from, size_t across, size_t stride, int tiles,
                        int phase, float* strip) {
   for (int tile = 0; tile < tiles; ++tile)
@@ -223,8 +223,8 @@ inline void transform_gradient(const Side& side, const float* strip, int tile, f
   for (int p = 0; p < POINTS; ++p) store(to + p * stride, m[p]);
 }
 
-// G w G' of up to COLUMNS kernels, whose taps stand [taps][COLUMNS], into the slots of
-// the phases from one to another.
+// Write G w G' of up to COLUMNS kernels, whose taps are [taps][COLUMNS], into the slots of a range of
+// phases.
 inline void transform_kernel(const Plan& plan, const float* taps, int from, int end, float* to,
                              size_t stride) {
   const Kernel& kernel = plan.kernel;
@@ -252,8 +252,8 @@ inline void transform_kernel(const Plan& plan, const float* taps, int from, int 
     }
 }
 
-// --- a convolution, from x to y, or back, from dy to dx: its kernels with their taps reversed, and what
-// was the sum over the phases of x is a phase of dx at a time
+// --- a convolution from x to y, or its transpose from dy to dx, with the taps reversed and one phase of dx
+// at a time instead of the sum over the phases of x
 
 struct Pass {
   const Shape& s;
@@ -270,10 +270,10 @@ struct Pass {
         slot_step(apart(size_t(from.channels) * COLUMNS)) {}
   size_t block_step() const { return plan.slots * slot_step; }
 
-  int summed() const { return back ? 1 : 4; }  // phases to a sum
+  int summed() const { return back ? 1 : 4; }  // phases per sum
 
-  // The transformed kernels of a block that read channel c of the input, of `count` phases, `stride` from
-  // slot to slot.
+  // The transformed kernels of a block that read channel c of the input, for `count` phases; slots are
+  // `stride` apart.
   void transform_channel(const float* w, int block, int phase, int count, int c, float* made,
                          size_t stride) const {
     size_t taps = s.taps * s.taps, first = size_t(block) * COLUMNS;
@@ -283,7 +283,7 @@ struct Pass {
               std::min<int>(COLUMNS, to.channels - first), taps, buffer, COLUMNS);
     transform_kernel(plan, buffer, phase, phase + count, made, stride);
   }
-  // The same of the channels first to last - 1: made[slot][channel][COLUMNS].
+  // The same for the channels first to last - 1: made[slot][channel][COLUMNS].
   void transform_block(const float* w, int block, int phase, int count, int first, int last,
                        float* made) const {
     for (int c = first; c < last; ++c)
@@ -291,12 +291,12 @@ struct Pass {
   }
 };
 
-// The transforms of the tiles of some strips: at[point][tile][channel], one phase of the channels after
-// another.
+// The transforms of the tiles of some strips: at[point][tile][channel], with the channels of one phase after
+// those of another.
 struct Tiles {
   const Pass& pass;
   int first, strips, wide, tiles;
-  size_t depth, room, step;  // room: tiles, in whole ROWS
+  size_t depth, room, step;  // room: tiles, a multiple of ROWS
   Scratch inputs;
 
   Tiles(const Pass& pass, int first, int strips)
@@ -313,7 +313,7 @@ struct Tiles {
   const float* at(int point) const { return inputs.data() + point * step; }
 
   // made[tile][COLUMNS] = the sum over some phases of inputs[tile][phase][channel] times
-  // kernels[slot][channel][COLUMNS], which begin with the first of these phases, at a point.
+  // kernels[slot][channel][COLUMNS] at a point; the kernels begin at the first of these phases.
   void multiply(int point, int phase, const float* kernels, float* made, size_t across) const {
     const Plan& plan = pass.plan;
     for (int t = 0; t < tiles; t += ROWS) {
@@ -327,8 +327,8 @@ struct Tiles {
   }
 };
 
-// The result for some tiles, of some blocks of its channels.  kernels(phase): their transformed kernels
-// from a phase on.
+// The result for some tiles and some blocks of its channels.  kernels(phase): their transformed kernels,
+// starting at a phase.
 template <typename Kernels>
 void make(const Pass& pass, const Tiles& tiles, int block, int blocks, const Kernels& kernels,
           float* result) {
@@ -350,7 +350,7 @@ void make(const Pass& pass, const Tiles& tiles, int block, int blocks, const Ker
     to.scatter(made.data() + n * to.floats(), tiles.first + n, result, channel, count);
 }
 
-// Some tiles to a task, with the transformed kernels of all blocks.
+// A task computes some tiles, with the transformed kernels of all blocks.
 template <bool BACK>
 void by_tiles(ffi::ThreadPool& pool, const Shape& s, const float* image, const float* w, float* result) {
   Pass pass(s, BACK);
@@ -369,8 +369,8 @@ void by_tiles(ffi::ThreadPool& pool, const Shape& s, const float* image, const f
   });
 }
 
-// Large kernels and few tiles: a block to a task, with all tiles, so that no more transformed kernels are
-// in memory than threads are at work.
+// For large kernels and few tiles: a task computes one block for all tiles, so that each thread has the
+// transformed kernels of a single block in memory.
 template <bool BACK>
 void by_blocks(ffi::ThreadPool& pool, const Shape& s, const float* image, const float* w, float* result) {
   Pass pass(s, BACK);
@@ -394,7 +394,7 @@ bool has_large_kernels(const Shape& s, int threads) {
   return pass.blocks >= threads && pass.blocks * pass.block_step() > inputs;
 }
 
-// --- few channels to make: the four phases of some of them side by side in a block, [phase][channel]
+// --- few output channels: the four phases of several channels share a block, [phase][channel]
 
 // A strip [TILE][pixels of dy][columns] into the rows of `count` channels of dx, [TILE][2] of each.
 void scatter_side_by_side(const Shape& s, const Side& to, const float* made, int strip, int first,
@@ -471,7 +471,7 @@ struct Transforms {
         across(round_up(s.outer, COLUMNS)), x_step(apart(strips * wide * depth)),
         dy_step(apart(strips * wide * across)), inputs(x_step * POINTS), gradients(dy_step * POINTS) {}
 
-  // Put the transform of a strip at a place among them.
+  // Store the transform of a strip at an index.
   void take(const float* x, const float* dy, int strip, int place) {
     Scratch read(std::max(left.floats(), right.floats()));
     size_t first = size_t(place) * wide;
@@ -485,8 +485,8 @@ struct Transforms {
   }
 };
 
-// Sums over tiles, of all channels of y or a block, and of all channels of x or some: [slot][channel of
-// x][channel of y].
+// Sums over tiles for all or a block of the channels of y, and all or some of the channels of x:
+// [slot][channel of x][channel of y].
 struct Sums {
   const Shape& s;
   const Plan& plan;
@@ -500,8 +500,8 @@ struct Sums {
   size_t floats() const { return plan.slots * slot_step; }
   int blocks() const { return across / COLUMNS; }
 
-  // sums = or (more) += the products over the first strips at a point of channels of x from c on and
-  // COLUMNS of y from k on.
+  // sums = or (more) += the products over the first strips at a point, for channels of x starting at c and
+  // COLUMNS channels of y starting at k.
   void add(const Transforms& of, int point, int c, int k, int strips, bool more, float* sums) const {
     for (int phase = 0; phase < 4; ++phase) {
       int slot = plan.slot[point][phase];
@@ -517,7 +517,7 @@ struct Sums {
     }
   }
 
-  // dw of the channel of x in a row of the sums, c of all, and of the channels of y from `first` on.
+  // dw for a channel of x (row of the sums; c overall) and channels of y starting at `first`.
   void gather(const float* sums, int row, int c, int first, float* dw) const {
     int taps = s.taps, all = taps * taps;
     for (int k = 0; k < std::min<int>(across, s.outer - first); k += LANES) {
@@ -550,8 +550,8 @@ struct Sums {
   }
 };
 
-// The gradient of small kernels: each of PARTS has sums of its own and few tiles at a time, all of which
-// stays in the cache.
+// The gradient of small kernels: each of PARTS tasks has its own sums and few tiles at a time, which all
+// stay in the cache.
 constexpr int PARTS = 16, FEW_TILES = 24;
 constexpr size_t SMALL = 1 << 17;  // sums
 
@@ -580,8 +580,8 @@ void weight_gradient_by_parts(ffi::ThreadPool& pool, const Shape& s, const float
   sums.gather_all(pool, made.data(), dw);
 }
 
-// The gradient of large kernels over few tiles: the sums of a block of channels of y with some of x, which
-// stay in the cache, to a task.
+// The gradient of large kernels over few tiles: a task computes the sums of a block of channels of y with
+// some channels of x, which stay in the cache.
 void weight_gradient_by_blocks(ffi::ThreadPool& pool, const Shape& s, const float* x, const float* dy,
                                float* dw) {
   Plan plan(s.taps, false);
