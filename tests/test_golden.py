@@ -17,8 +17,6 @@ from cagan_theano.interop import compare, conformance, golden
 from cagan_theano.interop.conformance import SHIPPED, read_vectors, write_vectors
 from cagan_theano.io.command import main
 
-BOTH = pytest.mark.both_environments
-
 
 @pytest.fixture(scope="module")
 def shipped():
@@ -26,7 +24,6 @@ def shipped():
     return read_vectors(SHIPPED)
 
 
-@BOTH
 def test_the_shipped_vectors_are_what_aesara_gives_here(shipped):
     made = golden.make(shipped.config, shipped.about["seed"])
     assert list(made.arrays) == list(shipped.arrays)
@@ -37,7 +34,6 @@ def test_the_shipped_vectors_are_what_aesara_gives_here(shipped):
         )
 
 
-@BOTH
 @pytest.mark.slow
 def test_the_compiled_updates_in_float32_follow_the_vectors(shipped, jax_backend):
     from cagan_theano.method.minibatch import Indices
@@ -79,13 +75,31 @@ def rows_of(shipped, **mistakes):
     return conformance.compare(partial(Implementation, Mistakes(**mistakes)), shipped, 1e-4)
 
 
-def test_numpy_alone_gives_every_vector(shipped):
-    rows = conformance.compare(partial(Implementation, Mistakes()), shipped, 1e-10)
+class Live(Implementation):
+    """A correct implementation that returns the same memory at every update, as `p.detach().numpy()` does."""
+
+    def __init__(self, config, weights):
+        super().__init__(Mistakes(), config, weights)
+        self.given, self.memory = weights, {name: w.copy() for name, w in weights.items()}
+
+    def update(self, *pictures):
+        for name, value in super().update(*pictures).items():
+            self.memory[name][...] = value
+            self.given[name][...] = 0  # the vectors' own weights must not be these
+        for picture in pictures:
+            picture[...] = 0
+        return self.memory
+
+
+def test_the_numpy_implementation_gives_every_vector(shipped):
+    before = {name: array.copy() for name, array in shipped.arrays.items()}
+    rows = conformance.compare(Live, shipped, 1e-10)
     assert conformance.verdict(rows) == f"All {len(rows)} arrays agree."
-    assert all(row.given for row in rows)
+    assert all(row.given and conformance.hint(row.name) for row in rows)
+    assert all(np.array_equal(shipped.arrays[name], array) for name, array in before.items())
 
 
-def test_numpy_alone_gives_the_vectors_of_other_readings(shipped):
+def test_the_numpy_implementation_gives_the_vectors_of_another_reading(shipped):
     made = golden.make(shipped.config.replace(d_head_stride=2, weight_decay=1e-2, phases="tied"), 5)
     rows = conformance.compare(partial(Implementation, Mistakes()), made, 1e-10)
     assert conformance.verdict(rows) == f"All {len(rows)} arrays agree."
@@ -105,16 +119,16 @@ def test_numpy_alone_gives_the_vectors_of_other_readings(shipped):
         ("updated_late", "after1/G/encoder1.W"),
     ],
 )
-def test_a_mistake_is_found_where_it_is(shipped, mistake, first):
+def test_a_mistake_is_found_at_its_place(shipped, mistake, first):
     rows = rows_of(shipped, **{mistake: True})
     assert conformance.first_deviation(rows).name == first
     assert f"First deviation: {first} (deviates" in conformance.report(rows)
 
 
 @pytest.mark.parametrize("settings, mistakes", [
-    (dict(beta2=0.99), {}), (dict(epsilon=1e-7), {}), ({}, dict(amsgrad=True)), ({}, dict(decay=1e-3)),
-], ids=["beta2", "epsilon", "amsgrad", "decay"])  # fmt: skip
-def test_these_settings_of_adam_are_told_apart_in_float64_alone(shipped, settings, mistakes):
+    (dict(beta2=0.99), {}), ({}, dict(decay=1e-3)),
+], ids=["beta2", "decay"])  # fmt: skip
+def test_these_settings_of_adam_are_detected_in_float64_only(shipped, settings, mistakes):
     """docs/evaluation.md says so: they pass at the tolerance that float32 needs, and not at 1e-9."""
 
     def factory(config, weights):
@@ -127,30 +141,6 @@ def test_these_settings_of_adam_are_told_apart_in_float64_alone(shipped, setting
     assert rough is None and fine.name.startswith("after")
 
 
-class Live(Implementation):
-    """A right implementation that hands over, and writes to, the same memory at every update."""
-
-    def __init__(self, config, weights):
-        super().__init__(Mistakes(), config, weights)
-        self.given, self.memory = weights, {name: w.copy() for name, w in weights.items()}
-
-    def update(self, *pictures):
-        for name, value in super().update(*pictures).items():
-            self.memory[name][...] = value
-            self.given[name][...] = 0  # the vectors' own weights must not be these
-        for picture in pictures:
-            picture[...] = 0
-        return self.memory
-
-
-def test_an_implementation_may_hand_over_its_own_memory(shipped):
-    """As `p.detach().numpy()` does."""
-    before = {name: array.copy() for name, array in shipped.arrays.items()}
-    rows = conformance.compare(Live, shipped, 1e-10)
-    assert conformance.verdict(rows) == f"All {len(rows)} arrays agree."
-    assert all(np.array_equal(shipped.arrays[name], array) for name, array in before.items())
-
-
 def test_a_norm_of_one_pixel_is_refused(shipped):
     with pytest.raises(ValueError, match="16x16: the deepest norm has one pixel.*cagan golden"):
         golden.parse_config('{"height": 16}')
@@ -158,11 +148,6 @@ def test_a_norm_of_one_pixel_is_refused(shipped):
     with pytest.raises(ValueError, match="one pixel"):
         conformance.compare(Partial, small)
     assert golden.parse_config('{"height": 32}').height == 32
-
-
-@pytest.mark.parametrize("name, pair", [("adv_D_fake", "x_ij and y_j"), ("L_cyc", "x_ij and y_j")])
-def test_hints_say_what_is_copied(name, pair):
-    assert "copies" in conformance.hint(f"losses/{name}") and pair in conformance.hint(f"losses/{name}")
 
 
 class Partial:
@@ -180,23 +165,12 @@ class Partial:
         }
 
 
-def test_what_is_not_given_is_no_departure_but_wrong_shapes_and_nan_are(shipped):
+def test_missing_arrays_do_not_deviate_but_wrong_shapes_and_nan_do(shipped):
     rows = {row.name: row for row in conformance.compare(Partial, shipped)}
     assert not rows["layers/G/alpha"].given and not rows["layers/D/head"].fault
     assert "has shape (1, 2, 16, 8), not (2, 2, 16, 8)" in rows["layers/D/layer1.convolution"].fault
     assert "not finite numbers" in rows["layers/D/layer2.norm"].fault
     assert "layers/D/layer1.convolution" in conformance.verdict(list(rows.values()))
-
-
-def test_ten_updates_are_judged_in_float64_and_shown_in_float32(shipped):
-    name = "after10/G/encoder1.W"
-    start, value = shipped.arrays["weights/G/encoder1.W"], shipped.arrays[name]
-    found = {name: start + 1.2 * (value - start)}
-    fine, rough = (
-        conformance.row(name, found, value, shipped, tolerance) for tolerance in (1e-9, conformance.TOLERANCE)
-    )
-    assert fine.deviates and fine.judged and not rough.deviates and not rough.judged
-    assert rough.error == pytest.approx(0.2) and "no limit" in conformance.report([rough])
 
 
 def test_an_unknown_name_is_an_error(shipped):
@@ -208,25 +182,15 @@ def test_an_unknown_name_is_an_error(shipped):
         conformance.compare(Typo, shipped)
 
 
-def test_every_vector_has_a_hint(shipped):
-    for row in rows_of(shipped):
-        assert conformance.hint(row.name)
-
-
 # the commands
 
 
-def test_the_command_says_what_departs_first(capsys):
-    for factory, code, words in (
-        ("test_golden:right", 0, "All 149 arrays agree; 35 were not judged"),
-        ("test_golden:wrong", 1, "First deviation: after1/D/layer1.W"),
-    ):
-        with pytest.raises(SystemExit) as left:
-            main(compare.command, ["--golden", factory])
-        assert left.value.code == code and words in capsys.readouterr().out
+def test_the_command_names_the_first_deviation(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(compare.command, ["--golden", "test_golden:wrong"])
+    assert left.value.code == 1 and "First deviation: after1/D/layer1.W" in capsys.readouterr().out
 
 
-right = partial(Implementation, Mistakes())
 wrong = partial(Implementation, Mistakes(biased=True))
 
 
@@ -249,7 +213,7 @@ def test_a_comparison_needs_numpy_h5py_and_click_alone(tmp_path):
     environment["PYTHONPATH"] += os.pathsep + str(Path(__file__).parent)
     words = [sys.executable, "-c", MINIMAL, "compare", "--golden", "mine:create"]
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0 and "All 149 arrays agree" in done.stdout, done.stderr
+    assert done.returncode == 0 and "All 149 arrays agree; 35 were not judged" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(

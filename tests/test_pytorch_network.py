@@ -24,7 +24,6 @@ READINGS = {
     "overwrite-apart": dict(
         copies_g="none", mask="overwrite", mismatch="apart", d_widths=(8, 10, 12), d_kernel=4, d_head_stride=2
     ),
-    "code-texture": dict(article_code=8, texture_input=True),
 }  # fmt: skip
 
 

@@ -100,51 +100,25 @@ def compare_systems(named, held, swaps, model, checkpoint, settings):
     click.echo(f"wrote {out / 'compare.json'}")
 
 
+# fmt: off
 @click.command(cls=Command)
-@click.option(
-    "--golden",
-    metavar="MODULE:FACTORY",
-    help="Reimplementation to compare layer by layer with golden vectors.",
-)
-@click.option(
-    "--vectors",
-    "path",
-    type=click.Path(),
-    default=conformance.SHIPPED,
-    show_default="tests/golden/cagan_32x16.h5",
-    help="Golden vectors, as `cagan golden` writes them.",
-)
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(0, 1),
-    default=conformance.TOLERANCE,
-    show_default=True,
-    help="Largest error relative to an array's largest value; for parameters after n updates, 100 n "
-    "times this value relative to the distance moved.",
-)
+@click.option("--golden", metavar="MODULE:FACTORY",
+              help="Reimplementation to compare layer by layer with golden vectors.")
+@click.option("--vectors", "path", type=click.Path(), default=conformance.SHIPPED,
+              show_default="tests/golden/cagan_32x16.h5", help="Golden vectors (`cagan golden`).")
+@click.option("--tolerance", type=click.FloatRange(0, 1), default=conformance.TOLERANCE, show_default=True,
+              help="Largest error relative to an array's largest value; for parameters after n updates, "
+                   "100 n times this value relative to the distance moved.")
 @click.option("--every", is_flag=True, help="List every gradient and parameter.")
-@click.option(
-    "--against",
-    multiple=True,
-    metavar="NAME=SYSTEM",
-    help="System whose swaps are measured together with ours: a folder of PNGs, MODULE:CALLABLE "
-    "or a checkpoint .h5.  May be repeated.",
-)
-@click.option(
-    "--inputs",
-    type=click.Path(),
-    metavar="FOLDER",
-    help="Write x_i, y_i, y_j of the swaps as PNGs, as input for another system.",
-)
-@click.option(
-    "--swaps",
-    "count",
-    type=click.IntRange(1),
-    default=SWAPS,
-    show_default=True,
-    help="Maximum number of swaps.",
-)
+@click.option("--against", multiple=True, metavar="NAME=SYSTEM",
+              help="System whose swaps are measured together with ours: a folder of PNGs, MODULE:CALLABLE "
+                   "or a checkpoint .h5.  May be repeated.")
+@click.option("--inputs", type=click.Path(), metavar="FOLDER",
+              help="Write x_i, y_i, y_j of the swaps as PNGs, as input for another system.")
+@click.option("--swaps", "count", type=click.IntRange(1), default=SWAPS, show_default=True,
+              help="Maximum number of swaps.")
 @click.option("--rows", type=click.IntRange(1, 20), default=4, show_default=True, help="Swaps in the figure.")
+# fmt: on
 @options.figure_options("128x96")
 @click.pass_context
 def command(context, golden, path, tolerance, every, against, inputs, checkpoint, data, **settings):

@@ -21,8 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint
-from cagan_theano.config import COPIED_CHANNELS, Config
-from cagan_theano.network.section4 import gabor
+from cagan_theano.config import COPIED_CHANNELS, NETWORKS, Config
 
 HEAD_KERNEL = {3: 3, 5: 1, 4: 4}  # kernel of D -> kernel of its head: 63x63, 61x61, 94x94 pixels
 
@@ -41,10 +40,9 @@ class Layer(nn.Module):
     W: [K, C, kernel, kernel], transposed [C, K, kernel, kernel].  Stride 2 halves H and W
     (transposed: doubles them), stride 1 keeps them, but an even kernel cuts off one pixel.
     Section 3.1.
-    coded: numbers in the articles' code from which a gain and a shift are taken after the norm.
     """
 
-    def __init__(self, config, in_channels, channels, kernel, stride=2, transposed=False, norm=True, coded=0):
+    def __init__(self, config, in_channels, channels, kernel, stride=2, transposed=False, norm=True):
         super().__init__()
         self.stride, self.transposed, self.padding = stride, transposed, (kernel - 1) // 2
         self.channels, self.epsilon = channels, config.norm_epsilon if norm else None
@@ -57,11 +55,9 @@ class Layer(nn.Module):
         self.b = None if norm else nn.Parameter(torch.zeros(channels))
         self.gain = nn.Parameter(1 + torch.randn(channels) * config.init_std) if affine else None
         self.shift = nn.Parameter(torch.zeros(channels)) if affine else None
-        coded = coded if norm else 0
-        self.code = nn.Parameter(torch.randn(2 * channels, coded) * config.init_std) if coded else None
 
     def forward(self, h):
-        """[N, C, H, W] -> [N, K, H', W'], before the code and the activation."""
+        """[N, C, H, W] -> [N, K, H', W'], before the activation."""
         if self.transposed:
             W = self.W
             if self.tied:  # the full convolution of each kernel with a 2x2 box
@@ -75,73 +71,29 @@ class Layer(nn.Module):
         # one group per channel is instance norm, with PyTorch's fastest kernel for it on a CPU
         return F.group_norm(h, self.channels, self.gain, self.shift, self.epsilon)
 
-    def condition(self, h, code):
-        """The output of `forward` with the gain and shift of a code [N, coded], if the layer takes one."""
-        if self.code is None:
-            return h
-        gain, shift = F.linear(code, self.code)[..., None, None].chunk(2, 1)
-        return h + gain * h + shift
 
-
-def encoder_layers(config, in_channels, widths, kernel, copied, norm=True, coded=0):
+def encoder_layers(config, in_channels, widths, kernel, copied):
     """The stride-2 layers of G's encoder or of D, and their output channels, copies included."""
     layers, boxes = [], []
     replaced = COPIED_CHANNELS if copied and config.copies_mode == "replace" else 0
     for n, width in enumerate(widths):
-        normed = n > 0 and norm
-        layers.append(Layer(config, in_channels, width - replaced, kernel, norm=normed, coded=coded))
+        layers.append(Layer(config, in_channels, width - replaced, kernel, norm=n > 0))
         in_channels = width - replaced + COPIED_CHANNELS * copied
         boxes.append(in_channels)
     return layers, boxes
 
 
-def activation_of(config):
-    """The hidden activation of the encoder and of D."""
-    return F.relu if config.activation == "relu" else lambda h: F.leaky_relu(h, 0.2)
-
-
-def encode(layers, h, pair, activation, code=None):
+def encode(layers, h, pair, config):
     """Outputs of stride-2 layers on h, each with copies of `pair` [N, 6, H, W] unless None."""
     boxes = []
     for layer in layers:
-        h = activation(layer.condition(layer(h), code))
+        h = layer(h)
+        h = F.relu(h) if config.activation == "relu" else F.leaky_relu(h, 0.2)
         if pair is not None:
             pair = F.avg_pool2d(pair, 2)
             h = torch.cat([h, pair], 1)
         boxes.append(h)
     return boxes
-
-
-def article_layers(module, config, kernel):
-    """The layers that encode an article, registered as article1, article2 ...; () without a code."""
-    layers, _ = encoder_layers(config, 3, config.code_widths, kernel, copied=False, norm=False)
-    return named(module, "article", layers)
-
-
-def code_of(layers, articles, activation):
-    """The codes of articles [N, 3, H, W], side by side: means over H and W; None without layers."""
-    if not layers:
-        return None
-    return torch.cat([encode(layers, y, None, activation)[-1].mean((2, 3)) for y in articles], 1)
-
-
-def descriptors(y):
-    """Texture descriptors [N, 8, H, W] of articles y [N, 3, H, W], with config.texture_input (section 4)."""
-    gray = y.mean(1, keepdim=True) - 1
-    bank = torch.from_numpy(gabor.gabor_filters().reshape(-1, 1, gabor.SIDE, gabor.SIDE)).to(y)
-    maps = []
-    for octave in range(gabor.OCTAVES):
-        gray = F.avg_pool2d(gray, 2) if octave else gray
-        pairs = F.conv2d(gray, bank, padding=gabor.SIDE // 2).square().unflatten(1, (-1, 2))
-        amplitudes = (pairs.sum(2) + gabor.FLOOR).sqrt()
-        maps.append(F.interpolate(amplitudes, scale_factor=2**octave, mode="nearest"))
-    return torch.cat(maps, 1)
-
-
-def describe(config, x, *articles):
-    """x and articles as the channels of a network's first layer, with their descriptors if configured."""
-    textures = map(descriptors, articles) if config.texture_input else ()
-    return torch.cat([x, *articles, *textures], 1)
 
 
 class Generator(nn.Module):
@@ -151,9 +103,7 @@ class Generator(nn.Module):
         super().__init__()
         self.config, kernel = config, config.g_kernel
         copied = config.copies_g != "none"
-        coded = 2 * config.article_code
-        inputs = 9 + 2 * gabor.DESCRIPTORS * config.texture_input
-        encoder, boxes = encoder_layers(config, inputs, config.g_widths, kernel, copied, coded=coded)
+        encoder, boxes = encoder_layers(config, 9, config.g_widths, kernel, copied)
         channels, decoder = boxes[-1], []
         for width, skip in zip(config.g_widths[-2::-1], boxes[-2::-1]):
             decoder.append(Layer(config, channels, width, kernel, transposed=True))
@@ -161,15 +111,12 @@ class Generator(nn.Module):
         self.encoder = named(self, "encoder", encoder)
         self.decoder = named(self, "decoder", decoder)
         self.output = Layer(config, channels, 4, kernel, transposed=True, norm=False)
-        self.articles = article_layers(self, config, kernel)
-        self.activation = activation_of(config)
 
     def channels(self, x_i, y_i, y_j):
         """The 4 output channels [alpha, R, G, B] before sigmoid and tanh."""
         worn = {"y_i": y_i, "y_j": y_j, "none": None}[self.config.copies_g]
         pair = None if worn is None else torch.cat([x_i, worn], 1)
-        code = code_of(self.articles, (y_i, y_j), self.activation)
-        *skips, h = encode(self.encoder, describe(self.config, x_i, y_i, y_j), pair, self.activation, code)
+        *skips, h = encode(self.encoder, torch.cat([x_i, y_i, y_j], 1), pair, self.config)
         for layer in self.decoder:
             h = torch.cat([F.relu(layer(h)), skips.pop()], 1)
         return self.output(h)
@@ -188,19 +135,14 @@ class Discriminator(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.config, kernel = config, config.d_kernel
-        coded = config.article_code
-        inputs = 6 + gabor.DESCRIPTORS * config.texture_input
-        layers, boxes = encoder_layers(config, inputs, config.d_widths, kernel, config.copies_d, coded=coded)
+        layers, boxes = encoder_layers(config, 6, config.d_widths, kernel, config.copies_d)
         self.layers = named(self, "layer", layers)
         self.head = Layer(config, boxes[-1], 1, HEAD_KERNEL[kernel], config.d_head_stride, norm=False)
-        self.articles = article_layers(self, config, kernel)
-        self.activation = activation_of(config)
 
     def forward(self, x, y):
         """Logits of human photos x and articles y, both [N, 3, H, W] in [-1, 1]."""
-        copied = torch.cat([x, y], 1) if self.config.copies_d else None
-        code = code_of(self.articles, (y,), self.activation)
-        return self.head(encode(self.layers, describe(self.config, x, y), copied, self.activation, code)[-1])
+        pair = torch.cat([x, y], 1)
+        return self.head(encode(self.layers, pair, pair if self.config.copies_d else None, self.config)[-1])
 
 
 def named(module, prefix, layers):
@@ -278,8 +220,11 @@ class Networks(NamedTuple):
 def build_networks(config: Config, seed: int | None = None) -> Networks:
     """G and D with random initial weights; seed defaults to config.seed.
 
-    The weights have the same distribution as in `cagan_theano`, but not the same values.
+    The weights have the same distribution as in `cagan_theano`, but not the same values.  Raises
+    ValueError for networks that are not the paper's (section 4).
     """
+    if unknown := [name for name in NETWORKS if getattr(config, name)]:
+        raise ValueError(f"{unknown[0]}: the PyTorch reference has the paper's networks only")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed if seed is None else seed)
         return Networks(Generator(config), Discriminator(config))
@@ -368,22 +313,23 @@ def images(pixels, like):
 
 
 def load(path) -> Networks:
-    """G and D of a checkpoint of `cagan_theano`, in float32 on the CPU.
+    """G, with its moving average if there is one, and D of a checkpoint, in float32 on the CPU.
 
     Raises FileNotFoundError or ValueError like `cagan_theano.checkpoint.load_checkpoint`, and
     ValueError if the weights do not fit the configuration.
     """
     checkpoint = load_checkpoint(path)
+    weights = {"G": checkpoint.swapping_G(), "D": checkpoint.D}
     with torch.device("meta"):  # shapes only: a small file can ask for gigabytes
         sizes = build_networks(checkpoint.config)
     try:
         for name, network in sizes._asdict().items():
-            check_weights(network, getattr(checkpoint, name))
+            check_weights(network, weights[name])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     networks = build_networks(checkpoint.config)
     for name, network in networks._asdict().items():
-        set_weights(network, getattr(checkpoint, name))
+        set_weights(network, weights[name])
     return networks
 
 
