@@ -4,7 +4,6 @@ Tests of images and geometry: test_photoshoot_pictures.py, test_photoshoot_geome
 """
 
 import ast
-import fcntl
 import os
 import sys
 from pathlib import Path
@@ -192,13 +191,6 @@ def test_going_on_is_not_overwriting(interrupted, drawn, capsys):
     assert run(capsys, *words, "--seed", 4, "--overwrite")[0] == 130 and path.read_bytes() == before
     assert run(capsys, *words, "--seed", 4)[0] == 1 and os.path.isfile(f"{path}.work")
     assert run(capsys, *words, "--seed", 4, "--overwrite")[0] == 0 and path.read_bytes() != before
-
-
-def test_two_shoots_do_not_write_one_file(interrupted):
-    with open(f"{interrupted}.work") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(ValueError, match="is in use by another run"):
-            shoot.shoot(interrupted, 8, SIZE, seed=3, held_out=6, jobs=1)
 
 
 def test_a_killed_process_ends_the_shoot(monkeypatch):

@@ -80,18 +80,6 @@ def test_nothing_but_soft_shadow_changes_outside_the_garments(n):
     assert (change[~worn] > 6).mean() < 0.05 and change[worn].mean() > 20
 
 
-@pytest.mark.parametrize("n", range(2))
-def test_the_head_of_a_swap_is_the_photos(n):
-    """Forehead and hair are the same up to one level, by which the light from the cloth may differ.
-
-    Not under hoods, which keep more of it from the head.
-    """
-    garments = [garment(k, front="closed", neckline="crew") for k in (n, n + 20)]
-    (first, _), (other, _) = wear(model(n), *garments)
-    head = slice(0, np.flatnonzero((first < 240).any((1, 2)))[0] + 5)
-    assert (first[head] < 240).any() and difference(first[head], other[head]).max() <= 1
-
-
 @pytest.mark.parametrize("n, border", [(0, None), (3, (0.12, 0.06, 0.0, 0.04))])
 def test_the_mask_is_where_the_color_changes(n, border):
     """Also in a photo that a border makes smaller, with its mask."""
