@@ -72,7 +72,7 @@ def test_figure_and_swap_in_an_empty_folder(installed, tmp_path):
 
 
 def test_plans_and_vectors_are_installed(installed, tmp_path):
-    done = run(installed, tmp_path, "ablations", "first", "--list")
+    done = run(installed, tmp_path, "ablations", "readings", "--list")
     assert done.returncode == 0, done.stderr
     code = "from cagan_theano.interop.conformance import SHIPPED; print(SHIPPED.is_file(), SHIPPED)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,

@@ -150,21 +150,6 @@ def write_atomically(path, data):
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
-def check_markers(path, begin, end):
-    """The text of a document with two markers.  Raises ValueError without them."""
-    whole = Path(path).read_text()
-    if whole.count(begin) != 1 or whole.count(end) != 1:
-        raise ValueError(f"{path}: has no place for the tables; add the lines {begin} and {end}")
-    return whole
-
-
-def write_between(path, text, begin, end):
-    """Replace the text between two markers of a document.  Raises ValueError without them."""
-    whole = check_markers(path, begin, end)
-    before, after = whole.split(begin)[0], whole.split(end)[1]
-    write_atomically(path, f"{before}{begin}\n{text}\n{end}{after}")
-
-
 @contextlib.contextmanager
 def writing(path):
     """Add the file's name and a cure to an OSError raised in the block."""

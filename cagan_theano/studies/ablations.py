@@ -21,16 +21,13 @@ from cagan_theano import options, weights
 from cagan_theano.backends import PRECISIONS
 from cagan_theano.evaluation import evaluate, held_out, measures
 from cagan_theano.io.command import Command
-from cagan_theano.io.files import check_folder, check_markers, digest_of, write_atomically, write_between
+from cagan_theano.io.files import check_folder, digest_of, write_atomically
 from cagan_theano.studies import pictures, tables, trainings
 from cagan_theano.studies.comparison import Results, compare
 from cagan_theano.studies.plan import Reading, StudyPlan, need, read_plan
 
 EXAMPLES = 4
 """Swaps in the grid."""
-
-MARKERS = "<!-- study {} -->", "<!-- end of study {} -->"
-"""Around the tables of a plan in a document, with the name of the plan."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -204,12 +201,11 @@ def write_study(
     device: str | None,
     copy: str | None = None,
     photos: str | None = None,
-    document: str | None = None,
 ) -> None:
     """Evaluate every finished training; write OUT/results.json, table.md, grid.png and differences.png.
 
-    copy: also results and plots there; photos: also measure on this photo file; document: also insert
-    what was decided there.  Raises ValueError if the baseline has no finished training.
+    copy: also results and plots there; photos: also measure on this photo file.
+    Raises ValueError if the baseline has no finished training.
     """
     done = comparable_seeds(plan, out)
     reports, grids = evaluate_all(plan, out, done, device)
@@ -241,16 +237,7 @@ def write_study(
     for path, content in files.items():
         write_atomically(path, content)
         click.echo(f"wrote {path}")
-    if document:
-        write_between(document, tables.summarize_marks(results), *markers_of(plan))
-        click.echo(f"wrote {document}")
     click.echo(markdown)
-
-
-def markers_of(plan: StudyPlan) -> tuple[str, str]:
-    """The ``MARKERS`` of a plan."""
-    name = Path(plan.path).stem
-    return MARKERS[0].format(name), MARKERS[1].format(name)
 
 
 @click.command(cls=Command)
@@ -277,13 +264,6 @@ def markers_of(plan: StudyPlan) -> tuple[str, str]:
     help="Also evaluate each run on the test split of this photo file, for example of real photos.",
 )
 @click.option(
-    "--update",
-    "document",
-    type=click.Path(dir_okay=False),
-    help="Also insert what was decided in this document, between "
-    f"{' and '.join(MARKERS).format('PLAN', 'PLAN')}.",
-)
-@click.option(
     "--jobs",
     type=click.IntRange(1),
     default=1,
@@ -308,7 +288,6 @@ def command(
     no_training: bool,
     results: str | None,
     photos: str | None,
-    document: str | None,
     jobs: int,
     data: str | None,
     device: str | None,
@@ -327,9 +306,7 @@ def command(
     names = ["ablations", Path(study.path).stem, *([Path(data).stem] if data else [])]
     folder = Path(out) if out else Path("runs") / "_".join(names)
     chosen = study.choose_runs(only)
-    if document:  # these before hours of training
-        check_markers(document, *markers_of(study))
-    if results:
+    if results:  # before hours of training
         check_folder(results)
     if listed:
         for reading in chosen:
@@ -340,4 +317,4 @@ def command(
     if not no_training:
         how = [*(["--device", device] if device else []), "--precision", precision]
         trainings.train_missing(study, folder, chosen, how, jobs)
-    write_study(study, folder, device, results, photos, document)
+    write_study(study, folder, device, results, photos)
