@@ -261,8 +261,7 @@ class Config:
             if isinstance(value, list):  # from JSON
                 object.__setattr__(self, name, tuple(value))
         for spec in dataclasses.fields(self):
-            check_type(spec, getattr(self, spec.name))
-            check_choice(spec, getattr(self, spec.name))
+            check_value(spec, getattr(self, spec.name))
         check_ranges(self)
         check_combinations(self)
 
@@ -343,16 +342,12 @@ def abridged(value: Any) -> str:
     return reprlib.repr(value)
 
 
-def check_type(spec: dataclasses.Field, value: Any) -> None:
-    """Raise ValueError unless a value has its field's type; an int is accepted as a float."""
+def check_value(spec: dataclasses.Field, value: Any) -> None:
+    """Raise ValueError unless a value has its field's type (an int serves as a float) and is a choice."""
     kinds: Any = (int, float) if spec.type is float else spec.type
     right = isinstance(value, kinds) and (spec.type is bool or not isinstance(value, bool))
     if not right or spec.type is tuple and not all(type(c) is int for c in value):
         raise ValueError(f"{spec.name}={abridged(value)}: must be of type {spec.type.__name__}")
-
-
-def check_choice(spec: dataclasses.Field, value: Any) -> None:
-    """Raise ValueError if a field has choices and the value is not among them."""
     choices = spec.metadata["choices"]
     if choices and value not in choices:
         raise ValueError(f"{spec.name}={abridged(value)}: must be one of {', '.join(map(str, choices))}")

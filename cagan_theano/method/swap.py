@@ -47,7 +47,7 @@ def swap_in_batches(
         rows = np.minimum(np.arange(start, start + size), n - 1)
         inputs = [images_to_network(array[rows], color) for array in images]
         if masks is not None:
-            inputs.append(masks_to_network(masks[rows]))
+            inputs.append((encode(masks[rows])[:, None] + 1) / 2)
         outputs = [np.asarray(array) for array in function(*inputs)]
         if not all(np.isfinite(array).all() for array in outputs):
             raise ValueError(
@@ -57,20 +57,10 @@ def swap_in_batches(
         alpha, *painted = outputs
         whole.alpha[start : start + size] = alpha[: n - start, 0]
         for target, array in zip((whole.x_tilde_ij, whole.x_ij), painted):
-            target[start : start + size] = images_from_network(array, color)[: n - start]
+            target[start : start + size] = decode(np.moveaxis(array, 1, -1), color)[: n - start]
     return whole
 
 
 def images_to_network(images: Images, color: str = "rgb") -> Coding:
     """[N, H, W, 3] uint8 or float in [0, 1] -> [N, 3, H, W] float32 in [-1, 1]."""
     return np.ascontiguousarray(np.moveaxis(encode(images, color), -1, 1))
-
-
-def masks_to_network(masks: Images) -> Coding:
-    """[N, H, W] uint8 or float in [0, 1] -> [N, 1, H, W] float32 in [0, 1]."""
-    return (encode(masks)[:, None] + 1) / 2
-
-
-def images_from_network(images: Coding, color: str = "rgb") -> Pixels:
-    """[N, 3, H, W] in [-1, 1] -> [N, H, W, 3] uint8."""
-    return decode(np.moveaxis(images, 1, -1), color)

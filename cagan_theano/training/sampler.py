@@ -99,8 +99,9 @@ def ways(triples: Triples | None, n: int, config: Config) -> RowNumbers:
     n: number of photos, which precede the m true swaps among the images of people.
     """
     if triples is None or triples.x_ij is None:
+        options = ", ".join(name for name in TRUTHS if getattr(config, name))
         raise ValueError(
-            f"contains no true swaps to train on, which {truth_options(config)} needs; "
+            f"contains no true swaps to train on, which {options} needs; "
             "render some with --true-swaps of `python -m data_prep photoshoot`"
         )
     i, j = (np.asarray(rows, np.int32) for rows in (triples.i, triples.j))
@@ -111,8 +112,3 @@ def ways(triples: Triples | None, n: int, config: Config) -> RowNumbers:
             f"{config.batch_size}; render more with --true-swaps"
         )
     return np.concatenate([[i, j, i, swapped], [j, i, swapped, i]], axis=1)
-
-
-def truth_options(config: Config) -> str:
-    """The enabled options that need true swaps."""
-    return ", ".join(name for name in TRUTHS if getattr(config, name))
