@@ -77,13 +77,13 @@ def told(monkeypatch):
 def test_created_folders_are_private(tmp_path):
     before = os.umask(0o002)  # under which a group shares its files
     try:
-        own = cache.prepared(tmp_path / "a" / "b" / "own")
+        own = cache.prepare(tmp_path / "a" / "b" / "own")
     finally:
         os.umask(before)
     assert own == tmp_path / "a" / "b" / "own"
     assert [place.stat().st_mode & 0o777 for place in (own, *own.parents[:2])] == [0o700] * 3
     (tmp_path / "file").write_text("")
-    assert cache.prepared(tmp_path / "file" / "folder") is cache.prepared(tmp_path / "file") is None
+    assert cache.prepare(tmp_path / "file" / "folder") is cache.prepare(tmp_path / "file") is None
 
 
 @POSIX
@@ -91,9 +91,9 @@ def test_created_folders_are_private(tmp_path):
 def test_a_folder_that_others_could_replace_is_not_used(writable, tmp_path, monkeypatch, told):
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "top" / "a" / "cagan_theano"))
     folder = cache.user_folder() / "compiled"
-    assert cache.prepared(folder) == folder and not told
+    assert cache.prepare(folder) == folder and not told
     (tmp_path / "top" / writable).chmod(0o770)
-    assert cache.prepared(folder) is None
+    assert cache.prepare(folder) is None
     assert str(tmp_path / "top" / writable) in told[0] and "chmod go-w" in told[0]
     assert len(told) == 1 and "\n" not in told[0]
 
@@ -102,26 +102,26 @@ def test_a_folder_that_others_could_replace_is_not_used(writable, tmp_path, monk
 def test_nothing_is_created_in_a_folder_that_others_can_write(tmp_path, told):
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(0o777)
-    assert cache.prepared(tmp_path / "shared" / "new") is None and told
+    assert cache.prepare(tmp_path / "shared" / "new") is None and told
     assert not list((tmp_path / "shared").iterdir())
     (tmp_path / "shared").chmod(0o1777)  # like /tmp: only the owner of an entry can replace it
-    assert cache.prepared(tmp_path / "shared" / "new") == tmp_path / "shared" / "new"
+    assert cache.prepare(tmp_path / "shared" / "new") == tmp_path / "shared" / "new"
 
 
 @POSIX
 def test_the_target_of_a_link_is_checked(tmp_path, told):
     (tmp_path / "shared" / "own").mkdir(parents=True, mode=0o700)
     (tmp_path / "link").symlink_to(tmp_path / "shared" / "own")
-    assert cache.prepared(tmp_path / "link" / "x") == tmp_path / "link" / "x"
+    assert cache.prepare(tmp_path / "link" / "x") == tmp_path / "link" / "x"
     (tmp_path / "shared").chmod(0o777)
-    assert cache.prepared(tmp_path / "link" / "x") is None and told
+    assert cache.prepare(tmp_path / "link" / "x") is None and told
 
 
 @POSIX
 def test_another_user_s_folder_is_not_used(tmp_path, monkeypatch, told):
-    own = cache.prepared(tmp_path / "own")
+    own = cache.prepare(tmp_path / "own")
     monkeypatch.setattr(os, "geteuid", lambda: own.stat().st_uid + 1)
-    assert cache.prepared(own) is None and "belongs to another user" in told[0]
+    assert cache.prepare(own) is None and "belongs to another user" in told[0]
 
 
 def test_the_user_s_folder(monkeypatch, tmp_path):

@@ -309,7 +309,7 @@ def test_a_compiler_that_fails_leaves_nothing_and_says_why(toy):
 
 
 def test_without_a_cache_nothing_is_left_behind(monkeypatch, tmp_path, toy):
-    monkeypatch.setattr(native.cache, "prepared", lambda folder: None)
+    monkeypatch.setattr(native.cache, "prepare", lambda folder: None)
     monkeypatch.setattr(native.tempfile, "tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     with native.workplace(jax) as folder:

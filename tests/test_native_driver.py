@@ -18,7 +18,7 @@ SANITIZERS = "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
 @pytest.mark.parametrize("machine", ["-march=x86-64", "-march=native"] if X86 else ["-mcpu=native"])
 def test_the_kernels_agree_with_plain_loops(machine, capfd):
     """Compiles every way with all warnings as errors and compares it; see native_driver.cc."""
-    compiler = native.found_compiler()
+    compiler = native.find_compiler()
     if compiler is None:
         pytest.skip("no C++ compiler")
     assert run(compiler, [machine], []) == 0
@@ -31,7 +31,7 @@ def test_the_kernels_agree_with_plain_loops(machine, capfd):
 def test_the_sanitizers_find_no_fault(tmp_path, capfd):
     """Addresses out of bounds and undefined behavior end the driver with an error; `make sanitize` also
     calls the kernels from XLA."""
-    compiler, program = native.found_compiler(), tmp_path / "empty.cc"
+    compiler, program = native.find_compiler(), tmp_path / "empty.cc"
     program.write_text("int main() {}\n")
     if compiler is None:
         pytest.skip("no C++ compiler")

@@ -16,7 +16,13 @@ from cagan_theano.network.layers import Variable
 
 
 def create(device: str | None = None) -> Backend:
-    """The C back end; raises ValueError, with a remedy, if it cannot run here."""
+    """The C back end: Aesara's FAST_RUN mode on its C virtual machine.
+
+    Raises ValueError, with a remedy, if it cannot run here.
+    """
+    from aesara.compile.mode import FAST_RUN, Mode
+    from aesara.link.vm import VMLinker
+
     if device == "gpu":
         raise ValueError("backend c runs on the CPU only; use --backend jax for a GPU")
     if NUMPY_2:
@@ -24,27 +30,13 @@ def create(device: str | None = None) -> Backend:
     compiler = shutil.which("g++")
     if compiler is None:
         raise ValueError("backend c needs the compiler g++, which was not found; use --backend jax")
-    configure(compiler)
-    repair_convolution()
-    return Backend("c", "CPU", mode(), lambda variable: None, kernels="aesara c")
-
-
-def mode() -> Any:
-    """Aesara's FAST_RUN mode on its C virtual machine.
-
-    Built here because Aesara chose its default linker at import, when no compiler was configured.
-    """
-    from aesara.compile.mode import FAST_RUN, Mode
-    from aesara.link.vm import VMLinker
-
-    return Mode(VMLinker(use_cloop=True), inline_fused_ops(FAST_RUN.provided_optimizer))
-
-
-def configure(compiler: str) -> None:
-    """Enable Aesara's C compilation, with the BLAS library that `blas_flags` finds."""
     config = aesara.config
     config.cxx = compiler
     config.blas__ldflags = config.blas__ldflags or blas_flags()
+    repair_convolution()
+    # Aesara chose its default linker at import, when no compiler was configured.
+    mode = Mode(VMLinker(use_cloop=True), inline_fused_ops(FAST_RUN.provided_optimizer))
+    return Backend("c", "CPU", mode, lambda variable: None, kernels="aesara c")
 
 
 def blas_flags() -> str:

@@ -34,7 +34,7 @@ def turn_on(jax: ModuleType) -> Path | None:
     theirs = jax.config.jax_compilation_cache_dir
     if theirs and not is_ours(theirs) and user_folder() is not None:
         return Path(theirs)
-    folder = prepared(version_folder(jax))
+    folder = prepare(version_folder(jax))
     if str(folder or "") != (theirs or ""):
         use(jax, folder)
     return folder
@@ -81,7 +81,7 @@ def user_folder() -> Path | None:
     return (base if base.is_absolute() else home / ".cache") / "cagan_theano"
 
 
-def prepared(folder: Path | None) -> Path | None:
+def prepare(folder: Path | None) -> Path | None:
     """The folder, created if missing; None unless only this user can write to it.
 
     Cached code is executed, so no other user may be able to add files or to replace the folder or one
@@ -91,7 +91,7 @@ def prepared(folder: Path | None) -> Path | None:
         return None
     with contextlib.suppress(OSError, ValueError, RuntimeError):
         # check both the path as given and the path that its links lead to
-        found = made(folder) or made(folder.resolve())
+        found = create(folder) or create(folder.resolve())
         if found:
             tell(
                 f"{folder}: not used as compilation cache: {found}; functions are compiled again at "
@@ -102,7 +102,7 @@ def prepared(folder: Path | None) -> Path | None:
     return None
 
 
-def made(folder: Path) -> str:
+def create(folder: Path) -> str:
     """Create a folder and its parents with mode 700; returns why it is unsafe, or ""."""
     for place in (*reversed(folder.parents), folder):
         place.mkdir(0o700, exist_ok=True)

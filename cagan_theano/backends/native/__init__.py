@@ -208,7 +208,7 @@ def registered() -> Library | None:
 @contextlib.contextmanager
 def workplace(jax: ModuleType) -> Iterator[Path]:
     """The cache folder, or a temporary one: a loaded library no longer needs its file."""
-    kept = cache.prepared(cache.version_folder(jax))
+    kept = cache.prepare(cache.version_folder(jax))
     if kept:
         yield kept
         return
@@ -228,7 +228,7 @@ def library(jax: ModuleType, folder: Path) -> Library | None:
 
     A cached library needs no compiler.  If there is a compiler, only its own output is used.
     """
-    compiler = found_compiler()
+    compiler = find_compiler()
     made_by = version_digest(compiler) if compiler else "*"
     stem = f"native-{sources_digest()}-{made_by}"
     found = find(folder, stem)
@@ -240,7 +240,7 @@ def library(jax: ModuleType, folder: Path) -> Library | None:
     return found
 
 
-def found_compiler() -> str | None:
+def find_compiler() -> str | None:
     """The path of the C++ compiler; None if none is installed."""
     return next(filter(None, map(shutil.which, COMPILERS)), None)
 
