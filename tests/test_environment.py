@@ -233,6 +233,13 @@ def test_documents_name_only_targets_that_exist(document):
         assert {"test", "figures"} <= named
 
 
+def test_ci_runs_the_command_of_the_readme():
+    commands = [line for line in text(".ci/run").splitlines() if line and line[0] != "#"]
+    assert commands[0] == "set -euo pipefail"
+    assert commands[2:] == ["make lint", "make test", "make test-slow", "make test-today"]
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
 def fake_python(folder, version):
     """A command that answers like a Python of that version, without being one."""
     path = folder / "fake-python"
@@ -259,18 +266,17 @@ def test_an_unsupported_python_is_one_line(tmp_path, version):
     assert "3.11 to 3.13" in ours[0] and version in ours[0]
 
 
-@pytest.mark.parametrize("version, environments", [("3.11", 2), ("3.12", 2), ("3.13", 1)])
+@pytest.mark.parametrize("version, environments", [
+    ("3.11", ["reference", "today"]), ("3.12", ["reference", "today"]), ("3.13", ["today"])])  # fmt: skip
 def test_a_python_gets_the_environments_that_it_can_have(tmp_path, version, environments):
-    """What `make test` would do, written out and not done, in a copy without environments."""
+    """What `make test test-today` would do, written out and not done, in a copy without environments."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
-    plan = make("-C", tmp_path, "-n", f"PYTHON={fake_python(tmp_path, version)}", "test").stdout
-    expected = [environment for environment in ENVIRONMENTS if version in ENVIRONMENTS[environment]]
-    assert len(expected) == environments
-    assert sorted(set(re.findall(r"-r requirements/(\w+)\.txt", plan))) == expected
-    runs = re.findall(r"^\.venv/(\w+)/bin/python -m pytest(.*)$", plan, re.M)
-    assert [environment for environment, _ in runs] == expected
-    assert ["both_environments" in arguments for _, arguments in runs] == [False, True][:environments]
+    python = f"PYTHON={fake_python(tmp_path, version)}"
+    plan = make("-C", tmp_path, "-n", python, "test", "test-today").stdout
+    assert sorted(set(re.findall(r"-r requirements/(\w+)\.txt", plan))) == environments
+    runs = re.findall(r"^\.venv/(\w+)/bin/python -m pytest -n 2 -m (.*)$", plan, re.M)
+    assert runs == list(zip(environments, ['"not slow"', "both_environments"]))
 
 
 def test_witness_on_another_python_is_one_line(tmp_path):
@@ -283,14 +289,3 @@ def test_witness_on_another_python_is_one_line(tmp_path):
 def test_every_document_is_on_the_site():
     named = set(re.findall(r": (\w+\.md)$", text("mkdocs.yml"), re.M))
     assert named == {path.name for path in (ROOT / "docs").glob("*.md")}
-
-
-def test_coverage_is_summed_by_package():
-    import coverage_totals
-
-    counts = {"a/b/c/d.py": (1, 4), "a/b/e.py": (3, 4), "a/f.py": (2, 2), "a/g/__init__.py": (0, 0)}
-    files = {name: {"summary": {"covered_lines": covered, "num_statements": lines}}
-             for name, (covered, lines) in counts.items()}  # fmt: skip
-    rows = coverage_totals.totals(files)
-    assert rows == {"a": (2, 2), "a/b": (4, 8), "a/g": (0, 0)}
-    assert coverage_totals.table(rows).splitlines()[-1].split() == "total 6 of 10 lines 60.0 %".split()

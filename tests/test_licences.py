@@ -15,7 +15,7 @@ def pins():
 def test_every_pin_has_its_licence_in_the_document():
     rows = re.findall(r"^\| (\S+) \| (\S+) \| (.+) \|$", (ROOT / "docs/licences.md").read_text(), re.M)
     listed = {name: version for name, version, licence in rows[1:] if licence.strip()}
-    assert listed == pins(), "run: python tests/licences.py docs/licences.md"
+    assert listed == pins(), "run: python tools/licences.py docs/licences.md"
 
 
 def installs(path):

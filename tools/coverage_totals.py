@@ -1,6 +1,6 @@
 """Coverage per package, from the report of `coverage json`.
 
-python tests/coverage_totals.py build/coverage.json      (make coverage runs it)
+python tools/coverage_totals.py build/coverage.json      (make coverage runs it)
 """
 
 import json

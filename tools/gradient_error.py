@@ -1,6 +1,6 @@
 """How far G's and D's gradients are from float64, from the shipped weights, by each lowering.
 
-    python tests/gradient_error.py [--pictures 2] [--linear]
+    python tools/gradient_error.py [--pictures 2] [--linear]
 
 Of each parameter's gradient: the largest error as a part of its largest value; told is the worst.  Where
 rounding moves a pre-activation across 0, the gradient of a ReLU jumps, however small the rounding;

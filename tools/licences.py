@@ -1,6 +1,6 @@
 """The licences of what the pins install, from the installed packages' own metadata.
 
-python tests/licences.py docs/licences.md      (in an environment of the Makefile)
+python tools/licences.py docs/licences.md      (in an environment of the Makefile)
 """
 
 import sys
@@ -57,7 +57,7 @@ def document() -> str:
     return "\n".join([
         "# Licences", "",
         "cagan_theano is under the MIT licence (`LICENSE`).  What `requirements/reference.txt` installs",
-        "beside it, as each package's own metadata state (`python tests/licences.py",
+        "beside it, as each package's own metadata state (`python tools/licences.py",
         "docs/licences.md` writes this file):", "", "| package | version | licence |",
         "|---|---|---|", *rows, "", *BESIDES, ""])  # fmt: skip
 

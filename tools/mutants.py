@@ -1,8 +1,8 @@
 """Mutation testing: does a test notice when an operator, a number or a condition of the code is changed?
 
-    python -m pytest -m "not slow" --cov --cov-context=test --junitxml=build/tests.xml tests/test_*.py
+    python -m pytest -m "not slow" --cov --cov-context=test --junitxml=build/tests.xml tests
     pip install cosmic-ray==8.7.0
-    python tests/faults/mutants.py --count 15 cagan_theano/io/files.py ...
+    python tools/mutants.py --count 15 cagan_theano/io/files.py ...
 
 cosmic-ray (8.7) makes the mutants; a seeded sample of the places in each module is taken, and at each
 place one of its operators at random.  A mutant is tried on the tests that ran its line, the module's own
@@ -29,7 +29,7 @@ import click
 from coverage import CoverageData
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("numpy", "scipy.ndimage", "h5py", "PIL.Image", "matplotlib.figure", "jax.numpy", "hypothesis",
          "pytest", "jinja2", "cagan_theano.compat")  # fmt: skip
 LIMIT = 60  # recorded seconds of the tests tried on one mutant

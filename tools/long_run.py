@@ -1,6 +1,6 @@
 """A long training of odd photos: memory and open files must stay flat, every loss finite.
 
-    python tests/faults/long_run.py --steps 2000
+    python tools/long_run.py --steps 2000
 
 Batches of one; photos of one color each, black and white among them; masks that are empty or full.
 """
@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
 import click  # noqa: E402
 import numpy as np  # noqa: E402
@@ -31,7 +31,7 @@ GROWTH = 8 << 20  # bytes that memory may grow by after the first fifth of the s
 
 def odd_photos(path, pairs=8):
     """A photo file of pictures of one color, with masks that are empty or full."""
-    with PhotoWriter(path, SIDE, SIDE, {"program": "tests/faults"}) as writer:
+    with PhotoWriter(path, SIDE, SIDE, {"program": "tools/long_run"}) as writer:
         for n in range(pairs):
             x, y = np.full((2, SIDE, SIDE, 3), 255 * n // (pairs - 1), np.uint8)
             writer.add("train", x, y, n, n, np.full((SIDE, SIDE), 255 * (n % 2), np.uint8))

@@ -1,0 +1,793 @@
+"""Files and texts from outside that are damaged, absurd or hostile.
+
+Each one is read, or refused by one ValueError or OSError with a message of one line, within bounds of
+time and memory, and nothing is written, started or unpickled.  CASES sets how many of each kind are
+tried; without it, the same few each time.  (`make fuzz CASES=10000`)
+"""
+
+import functools
+import io
+import json
+import os
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from matplotlib.cbook import is_math_text
+from PIL import Image
+
+import cagan_theano.training.command  # noqa: F401  (importing Aesara runs the compiler)
+from cagan_theano.checkpoint import (
+    Checkpoint,
+    check_checkpoint,
+    contents_sha256,
+    load_checkpoint,
+    save_checkpoint,
+)
+from cagan_theano.config import Config
+from cagan_theano.evaluation import report
+from cagan_theano.interop import conformance, convert
+from cagan_theano.interop.conformance import Vectors, read_vectors, write_vectors
+from cagan_theano.io.hdf5 import heaps_are_whole
+from cagan_theano.io.text import literal, one_line
+from cagan_theano.studies.plan import read_plan
+from cagan_theano.training.run_folder import RunFolder
+from cagan_theano.training.sampler import Sampler
+from data_prep.ingest import find
+from data_prep.layouts import LAYOUTS, detect
+from data_prep.photo_folder import PhotoFolder
+from data_prep.picture import decode_labels, read_picture
+from data_prep.store import PhotoFile, PhotoWriter
+
+CASES = os.environ.get("CASES")
+cases = settings(max_examples=int(CASES or 40), derandomize=not CASES, database=None, deadline=None,
+                 suppress_health_check=list(HealthCheck))  # fmt: skip
+SECONDS, MEMORY = 5, 1 << 30  # for one reading
+FORBIDDEN = ("pickle.find_class", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork",
+             "socket.connect", "os.remove", "os.rename", "os.mkdir", "shutil.rmtree", "os.truncate",
+             "os.link", "os.symlink", "os.chmod")  # fmt: skip
+
+
+class Watch:
+    """An audit hook that notes what no reader may do."""
+
+    on, seen, installed = False, [], False
+
+    @classmethod
+    def hook(cls, event, arguments):
+        """Note a forbidden event, or a file that is opened for writing."""
+        writes = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+        opens = event == "open" and isinstance(arguments[2], int) and arguments[2] & writes
+        if cls.on and (event.startswith(FORBIDDEN) or opens):
+            cls.seen.append(f"{event} {arguments[:2]}")
+
+    @classmethod
+    def start(cls):
+        """Watch from now on."""
+        if not cls.installed:
+            sys.addaudithook(cls.hook)
+        cls.installed, cls.seen, cls.on = True, [], True
+
+
+def attempt(read, *arguments):
+    """What read(*arguments) returns, or None if it refuses."""
+    limits, begin = resource.getrlimit(resource.RLIMIT_AS), time.process_time()
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, limits[1]))
+    Watch.start()
+    try:
+        return read(*arguments)
+    except (ValueError, OSError) as error:
+        check_message(error)
+        return None
+    finally:
+        Watch.on = False
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+        assert not Watch.seen
+        assert time.process_time() - begin < SECONDS
+
+
+def check_message(error):
+    """Its text can be printed as it is: one line of bearable length."""
+    assert str(error) and str(error) == one_line(str(error)), str(error)[:3000]
+
+
+def test_a_reader_that_writes_is_noticed(tmp_path):
+    with pytest.raises(AssertionError, match="open"):
+        attempt((tmp_path / "new").write_text, "outside")
+
+
+# --- damage
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["bit", "fill", "add", "remove", "copy", "fill", "add", "cut"]),
+              st.integers(0, 2**20), st.integers(0, 2**20), st.sampled_from([1, 2, 4, 8, 16, 64])),
+    min_size=1, max_size=8)  # fmt: skip
+
+
+def damage(whole, changes) -> bytes:
+    """The bytes after changes: (what, where, how, length)."""
+    data = bytearray(whole)
+    for what, where, how, length in changes:
+        at = where % max(len(data), 1)
+        piece = bytes(data[at : at + length])
+        if what == "bit" and data:
+            data[at] ^= 1 << how % 8
+        elif what == "fill":
+            data[at : at + length] = bytes([(0, 255, 127, 128, 1, how % 256)[how % 6]]) * length
+        elif what == "add":  # to a little-endian number of 4 bytes
+            number = int.from_bytes(data[at : at + 4], "little") + how % 33 - 16
+            data[at : at + 4] = (number % 2**32).to_bytes(4, "little")
+        elif what == "remove":
+            del data[at : at + length]
+        elif what == "copy":
+            to = how % max(len(data), 1)
+            data[to : to + length] = piece
+        elif what == "cut" and how % 3 == 0:
+            del data[at:]
+    return bytes(data)
+
+
+def damage_text(text, changes) -> str:
+    """The text after changes of its bytes."""
+    return damage(text.encode("utf-8", "replace"), changes).decode("utf-8", "surrogateescape")
+
+
+LEAVES = st.sampled_from([None, True, False, 0, 1, -1, 0.5, 1e308, 10**400, float("nan"), float("inf"), "",
+                          "x", "rgb", "é\n", "9" * 5000, 3, 16, 4096, 2**63, -0.0, 1e-320,
+                          [8, 8, 8, 8]])  # fmt: skip
+VALUES = st.recursive(
+    LEAVES, lambda v: st.lists(v, max_size=4) | st.dictionaries(st.sampled_from("01234"), v, max_size=4)
+)
+SMALL = Config(height=16, width=16, g_widths=(8, 8, 8, 8), d_widths=(8, 8, 8, 8))
+FIELDS = json.loads(SMALL.to_json())
+ODD_FIELDS = st.dictionaries(st.sampled_from([*FIELDS, "unknown"]), VALUES, max_size=3)
+CONFIGS = ODD_FIELDS.map(lambda odd: json.dumps(FIELDS | odd))
+TEXTS = st.one_of(
+    CONFIGS, CONFIGS, VALUES.map(json.dumps), st.integers(1, 60_000).map(lambda n: "[" * n),
+    st.sets(st.sampled_from(list(FIELDS)), min_size=1, max_size=3).map(
+        lambda gone: json.dumps({k: v for k, v in FIELDS.items() if k not in gone})),
+    st.builds(damage_text, CONFIGS, CHANGES))  # fmt: skip
+
+
+def file_bytes(write) -> bytes:
+    """The bytes of the file that write(path) makes."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder) / "a.h5")
+        return (Path(folder) / "a.h5").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Hypothesis calls a test many times: what one leaves there, the next replaces."""
+    return tmp_path_factory.mktemp("readers")
+
+
+# --- absurd members of HDF5 files
+
+
+TYPES = ("f8", ">f4", ">i8", "f2", "i8", "u1", "?", "c16", "S5", "V3", h5py.string_dtype(),
+         h5py.vlen_dtype(np.float32), h5py.ref_dtype, np.dtype([("a", "f4"), ("b", "i2")]),
+         h5py.enum_dtype({"A": 1}, "i4"), np.dtype(("f4", (2, 2))), h5py.opaque_dtype("M8[s]"))  # fmt: skip
+SHAPES = ((4,), (), (0,), (2, 16, 16, 3), (2, 16, 16), (2,), None)
+HUGE = ((1 << 40,), (1 << 20, 1 << 20), (10**6, 16, 16, 3), (0, 1 << 62), (10_000_000, 16, 16))
+FILTERS = (dict(compression="lzf"), dict(scaleoffset=2), dict(compression="gzip"), dict(fletcher32=True),
+           dict(shuffle=True))  # fmt: skip
+ODD_NAMES = ("..", "a b", "é", "x" * 2000, "a\nb", "%s", "\x1b[31m", "nul\x7f")
+
+
+def virtual(file, name, k):
+    """An array put together from other files."""
+    layout = h5py.VirtualLayout((4,), "f4")
+    layout[:] = h5py.VirtualSource((".", "/etc/passwd")[k % 2], "G/head.b", (4,))
+    file.create_virtual_dataset(name, layout)
+
+
+def huge(file, name, k):
+    """An array that declares what no disk holds, with little or nothing stored."""
+    shape = HUGE[k % len(HUGE)]
+    chunks = tuple(min(side or 1, 1 << 10) for side in shape)
+    data = file.create_dataset(name, shape, ("f4", "u1")[k % 2], chunks=chunks,
+                               compression=("gzip", None)[k % 2])  # fmt: skip
+    if k % 3 and data.size:
+        data[(0,) * len(shape)] = 1
+
+
+@functools.cache
+def zipped_zeros(mebibytes):
+    """The gzip stream of so many MiB of zeros."""
+    pack = zlib.compressobj(9)
+    return b"".join([*(pack.compress(bytes(1 << 20)) for _ in range(mebibytes)), pack.flush()])
+
+
+def bomb(file, name, k):
+    """A gzip stream that may give far more than the array declares."""
+    n = (4, 1 << 16, 1 << 20)[k % 3]
+    data = file.create_dataset(name, (n,), ("f4", "u1")[k % 2], chunks=(n,), compression="gzip")
+    data.id.write_direct_chunk((0,), zipped_zeros((128, 16, 1)[k % 3]))
+
+
+def large_chunk(file, name, k):
+    """A small array in a chunk that would take all memory."""
+    chunks = ((1 << 10, 1 << 24, (1 << 30) - 1)[k % 3],)
+    data = file.create_dataset(name, (4,), "f4", maxshape=(None,), chunks=chunks, compression="gzip")
+    data.id.write_direct_chunk((0,), zipped_zeros(1))
+
+
+def deflate_again(file, name, k):
+    """An array that is packed by gzip several times, which unpacks a byte to a million."""
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_chunk((1 << 16,))
+    for _ in range(2 + k % 4):
+        plan.set_deflate(9)
+    space = h5py.h5s.create_simple((1 << 16,))
+    h5py.Dataset(h5py.h5d.create(file.id, name.encode(), h5py.h5t.NATIVE_FLOAT, space, plan))[:] = 0
+
+
+def many(file, name, k):
+    """A group of hundreds of members."""
+    for n in range(k % 300 + 1):
+        file.create_dataset(f"{name}/{n}/a" if n % 2 else f"{name}/{n}", (1,), "f4")
+
+
+MEMBERS = (
+    lambda file, name, k: file.__setitem__(name, h5py.SoftLink(("/", "/G", "/train/x", "/nowhere")[k % 4])),
+    lambda file, name, k: file.__setitem__(name, h5py.ExternalLink(("/etc/passwd", "a.h5")[k % 2], "/G")),
+    lambda file, name, k: file.__setitem__(name, file[("/", "/G", "/train", "/test")[k % 4]]),
+    lambda file, name, k: file.__setitem__(name, np.dtype("f4")),  # a type, neither array nor group
+    lambda file, name, k: file.create_dataset(name, (4,), "u1", external=[("/etc/passwd", 0, 4)]),
+    lambda file, name, k: file.create_dataset(name, SHAPES[k % len(SHAPES)], TYPES[k % len(TYPES)]),
+    lambda file, name, k: file.create_dataset(name, data=np.arange(4), chunks=(4,), **FILTERS[k % 5]),
+    lambda file, name, k: file.create_dataset(name, data=np.array([1, np.nan], ("f4", "f2")[k % 2])),
+    lambda file, name, k: file.create_dataset(f"{name}/{ODD_NAMES[k % len(ODD_NAMES)]}", (2,), "f4"),
+    lambda file, name, k: file.create_group(name + "/a" * (k % 60 + 1)),
+    virtual, huge, bomb, large_chunk, deflate_again, many,
+)  # fmt: skip
+ATTRIBUTES = st.one_of(
+    TEXTS,
+    st.sampled_from([None, -2, 2**63, "x" * 59_999, "[" * 50_000, np.arange(5), np.float64("nan"), True,
+                     h5py.Empty("f4"), b"\xff\xfe", np.void(b"\x00\x01"), np.array(["a", "b"], "S1"),
+                     "0" * 64, "a\nb"]))  # fmt: skip
+
+
+def changes_of(names, attributes):
+    """A strategy of changes: a new member, or a new value of an attribute."""
+    member = st.tuples(st.sampled_from(names), st.sampled_from(MEMBERS), st.integers(0, 999), st.booleans())
+    attribute = st.tuples(st.sampled_from(attributes), ATTRIBUTES)
+    return st.lists(member | attribute, min_size=1, max_size=3)
+
+
+def change_members(path, changes, sign_it=False):
+    """Change an HDF5 file; what HDF5 itself refuses to write is left out."""
+    with h5py.File(path, "r+") as file:
+        for name, value, *rest in changes:
+            try:
+                if rest:
+                    if rest[1] and name in file:
+                        del file[name]
+                    value(file, name, rest[0])
+                else:
+                    file.attrs.pop(name, None)
+                    if value is not None:
+                        file.attrs[name] = value
+            except (ValueError, TypeError, OSError, KeyError, RuntimeError, OverflowError):
+                pass
+        if sign_it:
+            sign(file)
+
+
+def sign(file):
+    """Give a checkpoint the digest of its present contents, where it can have one."""
+    arrays = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in "fi" and 0 < item.size < 1 << 16:
+            arrays[name] = item[()]
+
+    try:
+        file.visititems(visit)
+        texts = {k: file.attrs[k] for k in ("config", "metadata", "sampler") if k in file.attrs}
+        file.attrs["sha256"] = contents_sha256(texts, file.attrs["step"], arrays)
+    except (OSError, TypeError, ValueError, KeyError, RuntimeError, AttributeError):
+        pass
+
+
+# --- checkpoints
+
+
+def random_state():
+    """A sampler's state as JSON."""
+    return Sampler(Config(batch_size=1), np.arange(3)).state()
+
+
+def restore(text):
+    """A random state that is accepted gives minibatches."""
+    sampler = Sampler(Config(batch_size=1), np.arange(3))
+    sampler.restore(text)
+    sampler.draw()
+
+
+@functools.cache
+def checkpoints():
+    """(bytes, contents) of a checkpoint of a run, and of one that is shipped."""
+    rng, made = np.random.default_rng(0), []
+    shapes = {"encoder1.W": (3, 3, 2, 4), "head.b": 4}
+    G = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    run = {"G/head.b/m": G["head.b"], "G/t": np.array(5)}, random_state()
+    for state, dtype in ((run, "float32"), ((None, None), "float16")):
+        checkpoint = Checkpoint(SMALL, 5, G, {"head.W": G["head.b"]}, *state, {"note": ""})
+        whole = file_bytes(lambda path, c=checkpoint, d=dtype: save_checkpoint(path, c, d))
+        with tempfile.TemporaryDirectory() as place:
+            Path(place, "a.h5").write_bytes(whole)
+            made.append((whole, load_checkpoint(Path(place, "a.h5"))))
+    return made
+
+
+KINDS = st.integers(0, 1)
+
+
+@cases
+@given(KINDS, CHANGES)
+def test_no_damage_changes_a_checkpoint_unnoticed(folder, n, changes):
+    whole, expected = checkpoints()[n]
+    path = folder / "damaged.h5"
+    path.write_bytes(damage(whole, changes))
+    found = attempt(load_checkpoint, path)
+    if found:
+        for part in ("config", "step", "sampler", "metadata"):
+            assert getattr(found, part) == getattr(expected, part)
+        for group in ("G", "D", "optimizer"):
+            a, b = getattr(found, group) or {}, getattr(expected, group) or {}
+            assert {k: v.tobytes() for k, v in a.items()} == {k: v.tobytes() for k, v in b.items()}
+
+
+@cases
+@given(KINDS, changes_of(["G", "D", "optimizer", "G/encoder1.W", "G/1", "other"],
+                         ["config", "metadata", "sampler", "step", "sha256", "version", "format"]),
+       st.booleans())  # fmt: skip
+def test_checkpoints_of_absurd_contents(folder, n, changes, signed):
+    path = folder / "absurd.h5"
+    path.write_bytes(checkpoints()[n][0])
+    change_members(path, changes, signed)
+    found = attempt(load_checkpoint, path)
+    if found and found.sampler is not None:
+        attempt(restore, found.sampler)
+
+
+ABOUT = {"data": {"pairs": 9, "provenance": {"program": "data_prep photoshoot", "version": 2, "seed": 1,
+                                             "arguments": {"clutter": False}}},
+         "versions": {"numpy": "1"}, "seconds": 1.5, "note": "", "finished": True,
+         "init": {"step": 1}}  # fmt: skip
+
+
+@st.composite
+def metadata(draw):
+    """What a checkpoint may say of itself, with odd values."""
+    if draw(st.integers(0, 19)) == 0:
+        return draw(VALUES)
+    good = json.loads(json.dumps(ABOUT))
+    part = draw(st.sampled_from([good, good["data"], good["data"]["provenance"]]))
+    part.update(draw(st.dictionaries(st.sampled_from(list(part)), VALUES, max_size=1)))
+    return good
+
+
+def describe(path):
+    """All that a report takes from a checkpoint's history."""
+    checkpoint = load_checkpoint(path)
+    report.describe_weights(path, checkpoint)
+    report.list_settings(checkpoint.config)
+
+
+@cases
+@given(KINDS, metadata())
+def test_checkpoints_that_say_odd_things_of_themselves(folder, n, about):
+    path = folder / "about.h5"
+    path.write_bytes(checkpoints()[n][0])
+    change_members(path, [("metadata", json.dumps(about))], sign_it=True)
+    attempt(describe, path)
+
+
+def read_safetensors(path):
+    """What is accepted can be written as a checkpoint."""
+    check_checkpoint(convert.from_safetensors(path))
+
+
+ODD_TEXTS = st.sampled_from(["-1", "9" * 30, "9" * 5000, "", "1e3", "\0", "[]", "null"]) | TEXTS
+
+
+@cases
+@given(st.sampled_from(["G/b", "G/a.W/b", "optimizer/G/t", "G/.", "../x", "a"]),
+       st.sampled_from(["float32", "float16", "float64", "int64", "int8", "bool"]), metadata(),
+       st.dictionaries(st.sampled_from(["format", "config", "step", "metadata", "sampler"]), ODD_TEXTS,
+                       max_size=2),
+       st.just([]) | CHANGES)  # fmt: skip
+def test_safetensors(folder, name, dtype, about, odd, changes):
+    arrays = {"G/a.W": np.ones(2, "f4"), "D/x": np.ones(1, "f4"), name: np.ones(2, dtype)}
+    texts = {"format": "cagan_theano", "config": SMALL.to_json(), "step": "5", "sampler": "{}",
+             "metadata": json.dumps(about)}  # fmt: skip
+    try:
+        data = safetensors.numpy.save(arrays, texts | odd)
+    except UnicodeEncodeError:  # which no file can hold
+        data = b""
+    (folder / "a.safetensors").write_bytes(damage(data, changes))
+    attempt(read_safetensors, folder / "a.safetensors")
+
+
+# --- data files and golden vectors
+
+
+@functools.cache
+def photo_file() -> bytes:
+    """A data file that has everything such a file may have."""
+
+    def write(path):
+        rng = np.random.default_rng(0)
+        with PhotoWriter(path, 16, 16, {"program": "tests"}) as writer:
+            for n, split in enumerate(("train", "train", "test", "test")):
+                x, y = rng.integers(0, 256, (2, 16, 16, 3), np.uint8)
+                writer.add(split, x, y, n, n, x[..., 0], {"cut": (n % 2, ["wide", "close"])})
+            writer.add_triple(0, 1, x, x[..., 0])
+
+    return file_bytes(write)
+
+
+def read_photos(path):
+    """All that the training and the figures read of a data file."""
+    with PhotoFile(path) as file:
+        for name in file.splits:
+            photos = file.split(name)
+            for rows in (photos.x, photos.y, photos.mask):
+                if rows is not None:
+                    assert rows[0:2].dtype == np.uint8
+                    rows.load()
+            if photos.triples:
+                photos.triples.x_ij.load()
+                photos.triples.mask.load()
+
+
+@functools.cache
+def vectors() -> bytes:
+    """Golden vectors of a few numbers, with one parameter after an update."""
+    config, rng = SMALL.replace(height=32, batch_size=1), np.random.default_rng(0)
+    arrays = {f"inputs/{name}": rng.normal(size=(1, 3, 32, 16)) for name in ("x_i", "y_i", "y_j")}
+    arrays |= dict.fromkeys(("weights/G/output.b", "after1/G/output.b"), np.arange(4.0))
+    arrays["losses/L_id"] = np.array(0.5)
+    return file_bytes(lambda path: write_vectors(path, Vectors(config, arrays, {})))
+
+
+class Echo:
+    """An implementation that never updates its weights."""
+
+    def __init__(self, config, weights):
+        self.weights = weights
+
+    def update(self, *pictures, **extra):
+        """No losses."""
+        return {}
+
+
+def compare_vectors(path):
+    """Vectors that are accepted can be compared."""
+    conformance.compare(Echo, read_vectors(path))
+
+
+HDF5_FILES = {
+    "photos": (photo_file, read_photos, [
+        "train", "test", "train/x", "test/y", "train/person", "test/mask", "test/triples/x_ij",
+        "test/triples/i", "train/attributes/cut", "train/garment", "test/triples", "train/attributes",
+        "other"], ["format", "version", "height", "width", "provenance"]),
+    "vectors": (vectors, compare_vectors, [
+        "inputs", "inputs/x_i", "weights/G/output.b", "after1/G", "losses/L_id"],
+        ["config", "about", "order", "version", "format"]),
+}  # fmt: skip
+EACH_FILE = pytest.mark.parametrize("kind", HDF5_FILES)
+
+
+@EACH_FILE
+@cases
+@given(changes=CHANGES)
+def test_damaged_data_files_and_golden_vectors(folder, kind, changes):
+    make, read, *_ = HDF5_FILES[kind]
+    (folder / "damaged.h5").write_bytes(damage(make(), changes))
+    attempt(read, folder / "damaged.h5")
+
+
+@EACH_FILE
+@cases
+@given(data=st.data())
+def test_data_files_and_golden_vectors_of_absurd_contents(folder, kind, data):
+    make, read, names, attributes = HDF5_FILES[kind]
+    (folder / "absurd.h5").write_bytes(make())
+    change_members(folder / "absurd.h5", data.draw(changes_of(names, attributes)))
+    attempt(read, folder / "absurd.h5")
+
+
+# --- texts
+
+
+@cases
+@given(TEXTS)
+@example('{"seed": 1' + "0" * 400 + "}")
+@example('{"color": "' + "x" * 60_000 + '"}')
+@example('{"' + "y" * 60_000 + '": 1}')
+@example('{"g_kernel": [5]}')
+def test_configurations(text):
+    config = attempt(Config.from_json, text)
+    assert config is None or Config.from_json(config.to_json()) == config
+
+
+@cases
+@given(st.booleans(), st.integers(0, 9), VALUES, st.just([]) | CHANGES)
+@example(True, 1, 10**400, [])
+@example(True, 1, 1e300, [])
+def test_random_states(inner, n, value, changes):
+    state = json.loads(random_state())
+    part = state["state"] if inner else state
+    part[list(part)[n % len(part)]] = value
+    attempt(restore, damage_text(json.dumps(state), changes))
+
+
+def read_run(path):
+    """Each line of the log that is accepted has its step."""
+    assert all(isinstance(line["step"], int) for line in RunFolder(path).read_log())
+    RunFolder(path).read_config()
+
+
+@cases
+@given(CONFIGS, CHANGES, st.integers(0, 9), VALUES, CHANGES)
+def test_run_folders(folder, config, changes, lines, value, more):
+    (folder / "run").mkdir(exist_ok=True)
+    (folder / "run/config.json").write_bytes(damage(config.encode(), changes))
+    log = [json.dumps({"step": n, "loss_G": 0.5}) for n in range(lines)] + [json.dumps(value)]
+    (folder / "run/log.jsonl").write_bytes(damage("\n".join(log).encode(), more))
+    attempt(read_run, folder / "run")
+
+
+PLAN = """baseline = "a"
+steps = 5
+seeds = [0]
+[photoshoot]
+pairs = 9
+size = "32x32"
+[config]
+batch_size = 2
+[runs.a]
+about = "x"
+[runs.b]
+config = { gamma_c = 0.0 }"""
+
+
+@cases
+@given(st.integers(0, 99), st.sampled_from([None, "[" * 5000, "9" * 5000, "{}", "[]", '"x"', "1e999", "nan",
+                                            "true", "1979-05-27", "{a = {b = 1}}"]),
+       st.just([]) | CHANGES)  # fmt: skip
+def test_plans_of_studies(folder, n, value, changes):
+    lines = PLAN.split("\n")
+    if value:
+        lines[n % len(lines)] = lines[n % len(lines)].partition("=")[0] + "= " + value
+    (folder / "plan.toml").write_bytes(damage("\n".join(lines).encode(), changes))
+    attempt(read_plan, folder / "plan.toml")
+
+
+@cases
+@given(st.text(st.sampled_from("$()`'\";|&#\\{}_^\na-1 \udcff\x1b~*!é"), max_size=20))
+def test_names_that_are_drawn_are_no_formulas(name):
+    assert not is_math_text(literal(name)) and literal(name).encode() is not None
+    if name.isprintable():
+        assert literal(name).replace(r"\$", "$") == name
+
+
+# --- pictures, lists of pairs
+
+
+FORMATS = (("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "P"), ("PNG", "L"), ("PNG", "I;16"), ("JPEG", "RGB"),
+           ("JPEG", "CMYK"), ("JPEG", "L"), ("GIF", "P"), ("BMP", "RGB"), ("BMP", "P"), ("TIFF", "RGB"),
+           ("TIFF", "L"), ("TIFF", "F"), ("TIFF", "CMYK"), ("WEBP", "RGB"), ("WEBP", "RGBA"),
+           ("PPM", "RGB"), ("PPM", "L"), ("JPEG2000", "RGB"))  # fmt: skip
+
+
+@functools.cache
+def picture(kind, mode, special) -> bytes:
+    """A small good picture; special: with EXIF, or compressed."""
+    pixels = np.random.default_rng(0).integers(0, 256, (13, 17, 3), np.uint8)
+    image, options, data = Image.fromarray(pixels), {}, io.BytesIO()
+    if mode == "I;16":
+        image = Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
+    else:
+        image = image.convert("L").convert("F") if mode == "F" else image.convert(mode)
+    if special and kind in ("JPEG", "PNG", "WEBP", "TIFF"):
+        options["exif"] = Image.Exif()
+        options["exif"].update({0x0112: 6, 0x010E: "words"})
+    if special and kind == "TIFF":
+        options["compression"] = "tiff_lzw"
+    image.save(data, kind, **options)
+    return data.getvalue()
+
+
+def read_both_ways(path):
+    """As a photo, and as a label map."""
+    assert read_picture(path, 32, 16).shape == (32, 16, 3)
+    with open(path, "rb") as file:
+        assert decode_labels(file, path).dtype.kind in "ub"
+
+
+@cases
+@given(st.sampled_from(FORMATS), st.booleans(), CHANGES, st.sampled_from(["a.png", "a.jpg"]))
+def test_pictures(folder, kind, special, changes, name):
+    (folder / name).write_bytes(damage(picture(*kind, special), changes))
+    attempt(read_both_ways, folder / name)
+
+
+ROWS = ["p/a.jpg g/a.jpg", "a.jpg\tb.jpg", "000001_0.jpg 000001_1.jpg", "../../etc/passwd a.jpg",
+        "/etc/passwd /etc/shadow", "p\\a.jpg g\\b.jpg", "a b.jpg c d.jpg", "x", "", "\x00 \x00",
+        "all/A=1.jpg all/B.jpg all/C.jpg train", "link/passwd g/a.jpg", "C:\\a.jpg b.jpg", "é.jpg é.jpg",
+        "img/a/b/02_1_front.jpg id_1 train", "3", "image_name item_id status", "x" * 5000,
+        " ".join("ab" * 40), "., .", "p/../g/a.jpg a.jpg"]  # fmt: skip
+LISTS = ("train_pairs.txt", "train/train_pairs.txt", "test_pairs.txt", "upper_body/train_pairs.txt",
+         "upper_body/test_pairs_unpaired.txt", "all_poseA_poseB_clothes_test.txt",
+         "list_eval_partition.txt")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A folder of photos (empty files) in parts of several layouts."""
+    root = tmp_path_factory.mktemp("source")
+    for inner in ("p", "g", "train/image", "train/cloth", "test/image", "upper_body/images", "all",
+                  "img/a/id_1", "image", "cloth"):  # fmt: skip
+        (root / inner).mkdir(parents=True)
+        for name in ("a.jpg", "b.jpg", "000001_0.jpg", "000001_1.jpg", "02_1_front.jpg"):
+            (root / inner / name).touch()
+    (root / "link").symlink_to("/etc")
+    return root
+
+
+def find_pairs(root):
+    """Every layout that is detected, and the list by name; no path of theirs leaves the folder."""
+    photos = PhotoFolder(root)
+    found = [(LAYOUTS["list"], photos, {"listed": "pairs.txt"})]
+    found += [(LAYOUTS[name], inner, {}) for name, inner in detect(photos) if name != "folders"]
+    for layout, inner, options in found:
+        pairs = find(layout, inner, options)
+        for path in {path for row in [*pairs.pairs, *pairs.unpaired] for path in (row.person, row.garment)}:
+            try:
+                place = Path(inner.locate(path))
+            except ValueError:
+                continue  # refused, and reported as such
+            assert place.is_relative_to(root.resolve()), f"{path} leaves the folder"
+
+
+@cases
+@given(st.dictionaries(st.sampled_from(LISTS), st.lists(st.sampled_from(ROWS), max_size=8), max_size=3),
+       st.lists(st.sampled_from(ROWS), max_size=8), st.just([]) | CHANGES)  # fmt: skip
+def test_lists_of_pairs(source, lists, rows, changes):
+    for place in LISTS:
+        (source / place).unlink(missing_ok=True)
+    for place, its_rows in {**lists, "pairs.txt": rows}.items():
+        (source / place).write_bytes(damage("\n".join(its_rows).encode() + b"\n", changes))
+    attempt(find_pairs, source)
+
+
+# --- what was once not refused
+
+
+@pytest.mark.parametrize("make, read", [(photo_file, PhotoFile), (vectors, read_vectors),
+                                        (lambda: checkpoints()[0][0], load_checkpoint)])  # fmt: skip
+def test_a_heap_without_end_is_refused_before_hdf5_sees_it(make, read, tmp_path):
+    """HDF5 goes round for ever in a global heap whose first free object has no size."""
+    path, data = tmp_path / "a.h5", bytearray(make())
+    path.write_bytes(data)
+    assert heaps_are_whole(path)
+    place = data.index(b"GCOL\1\0\0\0") + 16
+    while struct.unpack_from("<H", data, place)[0]:
+        place += 16 + (struct.unpack_from("<Q", data, place + 8)[0] + 7) // 8 * 8
+    struct.pack_into("<Q", data, place + 8, 0)
+    path.write_bytes(data)
+    assert not heaps_are_whole(path)
+    with pytest.raises(ValueError, match="a.h5: .*damaged"):
+        read(path)
+
+
+@pytest.mark.parametrize("length", [0, 4])
+def test_a_chunk_of_a_checksum_or_less_is_refused_before_hdf5_takes_it_off(length, tmp_path):
+    path = tmp_path / "a.h5"
+    path.write_bytes(photo_file())
+    with h5py.File(path) as file:
+        stored = []
+        file["train/x"].id.chunk_iter(lambda chunk: stored.append((chunk.size, chunk.byte_offset)))
+    data = bytearray(path.read_bytes())  # a key of the chunks' tree: size, mask, 5 offsets; address
+    size, place = stored[0]
+    key = data.index(struct.pack("<II5QQ", size, 0, 0, 0, 0, 0, 0, place))
+    struct.pack_into("<I", data, key, length)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=f"train/x has a chunk of {length} bytes"):
+        PhotoFile(path)
+
+
+def test_a_text_that_says_it_is_a_sequence_is_refused_before_hdf5_reads_it(tmp_path):
+    """Its type is variable-length (class 9) of version 1; a bit tells texts from sequences."""
+    path = tmp_path / "a.h5"
+    data = bytearray(checkpoints()[0][0])
+    kind = data.index(b"\x19\x01", data.index(b"config\0"))
+    data[kind + 1] = 0
+    path.write_bytes(data)
+    with h5py.File(path) as file:
+        assert file.attrs.get_id("config").get_type().get_class() == h5py.h5t.VLEN
+    with pytest.raises(ValueError, match="a.h5: "):
+        load_checkpoint(path)
+
+
+def test_a_version_that_is_a_long_text_is_cut_in_the_message(tmp_path):
+    (tmp_path / "a.h5").write_bytes(photo_file())
+    change_members(tmp_path / "a.h5", [("version", "a\nb" * 9000)])
+    with pytest.raises(ValueError, match="has version") as caught:
+        PhotoFile(tmp_path / "a.h5")
+    check_message(caught.value)
+
+
+def unpack_to_more(file):
+    """A stream that gives 400 times what the array declares."""
+    data = file.create_dataset("G/a", (1 << 18,), "f4", chunks=(1 << 18,), compression="gzip")
+    data.id.write_direct_chunk((0,), zipped_zeros(400))
+
+
+def contain_itself(file):
+    """A group that holds itself many times over."""
+    for n in range(20):
+        file[f"G/{n}"] = file["G"]
+
+
+@pytest.mark.parametrize("change, fault", [
+    (lambda f: deflate_again(f, "G/a", 0), "filters other than"),
+    (unpack_to_more, "expands to more than"),
+    (contain_itself, "nested too deep"),
+    (lambda f: f.create_dataset("G/a", (1 << 21,), "f4", chunks=(1 << 20,)), "does not contain them"),
+    (lambda f: f.create_dataset("G/a", (1 << 23,), "f4", chunks=(1 << 20,)), "the limit is"),
+    (lambda f: f.create_dataset("G/a", data=np.arange(4, dtype="i4"), chunks=(4,), shuffle=True),
+     "not stored as plain"),
+    (lambda f: f.attrs.__setitem__("metadata", "[" * 50_000), "metadata"),
+    (lambda f: f.attrs.__setitem__("config", np.arange(3)), "configuration or metadata|short text"),
+    (lambda f: f.create_dataset("G/" + "x" * 3000, data=np.ones(2, "f8")), "is an unexpected array"),
+])  # fmt: skip
+def test_a_checkpoint_that_would_take_all_memory_or_time(change, fault, tmp_path):
+    path = tmp_path / "a.h5"
+    path.write_bytes(checkpoints()[0][0])
+    with h5py.File(path, "r+") as file:
+        change(file)
+        sign(file)
+    with pytest.raises(ValueError, match=fault) as caught:
+        load_checkpoint(path)
+    check_message(caught.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the memory in use")
+def test_a_picture_that_asks_for_more_memory_than_there_is(tmp_path):
+    """A PNG of a few bytes that says 9999x9999 pixels (400 MB); 200 MiB are left to the process."""
+    path = tmp_path / "greedy.png"
+    Image.new("RGBA", (4, 4)).save(path)
+    whole = path.read_bytes()
+    header = b"IHDR" + struct.pack(">II", 9999, 9999) + whole[24:29]
+    path.write_bytes(whole[:12] + header + struct.pack(">I", zlib.crc32(header)) + whole[33:])
+    script = (
+        "import resource, sys\n"
+        "from data_prep.picture import read_picture\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20),) * 2)\n"
+        "try:\n    read_picture(sys.argv[1], 16, 16)\n"
+        "except ValueError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True,
+                          cwd=Path(__file__).parents[1], check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "greedy.png: is a damaged image" in done.stdout
