@@ -18,7 +18,6 @@ contents give the same bytes.
 import contextlib
 import json
 import os
-import sys
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,9 +41,12 @@ MAX_ROWS = 10_000_000
 REMAKE = "make it again with `cagan data`"
 MAX_NAME = 512  # bytes of a file name that are stored
 TEXT_ROWS = 4096  # file names per chunk
-# dataset -> channels (0: no channel axis)
-IMAGES = {"x": 3, "y": 3, "mask": 0, "y_mask": 0, "x_ij": 3}
-MEMBERS = {*IMAGES, "person", "garment", "attributes", "x_file", "y_file", "triples"} - {"x_ij"}
+# dataset -> axes of a row: H, W: the file's size; 3: colors; L: bytes of a file name; none: an int32
+PAIRS = dict(x="HW3", y="HW3", mask="HW", y_mask="HW", person="", garment="", x_file="L", y_file="L")
+SWAPS = dict(i="", j="", x_ij="HW3", mask="HW")
+AXES = PAIRS | SWAPS
+OPTIONAL = {"mask", "y_mask", "x_file", "y_file", "x_ij"}
+IMAGES = tuple(name for name, axes in AXES.items() if "H" in axes)
 
 Pixels: TypeAlias = NDArray[np.uint8]
 FilePath: TypeAlias = str | os.PathLike[str]
@@ -58,11 +60,6 @@ def check_size(height: int, width: int, who: str = "size") -> None:
                 f"{who}: unsupported size {height}x{width}; both sides must be "
                 f"multiples of {MULTIPLE} from {MULTIPLE} to {MAX_SIDE}"
             )
-
-
-def image_shape(name: str, height: int, width: int) -> tuple[int, ...]:
-    """The shape of one image of a dataset."""
-    return (height, width, IMAGES[name]) if IMAGES[name] else (height, width)
 
 
 # ---------------------------------------------------------------- writing
@@ -124,19 +121,32 @@ class PhotoWriter:
             self._provenance = json.dumps(check_provenance(provenance), sort_keys=True)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-        self._rows: dict[str, h5py.Dataset] = {}
+        self._images: dict[str, h5py.Dataset] = {}
         self._columns: dict[str, list[int]] = {}
-        self._names: dict[str, list[str]] = {}
         self._texts: dict[str, list[bytes]] = {}
+        self._names: dict[str, list[str]] = {}
 
     def __enter__(self) -> Self:
         check_target(self.path)
-        self._target = atomic_file(self.path)
-        self._file = h5py.File(self._target.__enter__(), "w")
-        self._file.attrs.update(
-            format=FORMAT, version=VERSION, height=self.height, width=self.width, provenance=self._provenance
-        )
+        with contextlib.ExitStack() as stack:
+            temporary = stack.enter_context(atomic_file(self.path))
+            self._file = stack.enter_context(h5py.File(temporary, "w"))
+            self._file.attrs.update(
+                format=FORMAT,
+                version=VERSION,
+                height=self.height,
+                width=self.width,
+                provenance=self._provenance,
+            )
+            self._stack = stack.pop_all()
         return self
+
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is None:
+            with self._stack:
+                self._write_columns()
+        else:
+            self._stack.__exit__(*error)
 
     def add(
         self,
@@ -156,14 +166,13 @@ class PhotoWriter:
         person, garment: int ids; attributes: dict name -> (code, names), e.g.
         {"cut": (1, ["fitted", "regular"])}; files: file names of x and y, or None.
         """
-        columns = {"person": person, "garment": garment}
+        codes = {}
         for name, (code, names) in (attributes or {}).items():
-            columns[f"attributes/{name}"] = code
+            codes[f"attributes/{name}"] = code
             self._names[f"/{split}/attributes/{name}"] = list(names)
-        self._append(f"/{split}", {"x": x, "y": y, "mask": mask, "y_mask": y_mask}, columns)
-        for name, file in zip(("x_file", "y_file"), files or ()):
-            text = file.encode("utf-8", "backslashreplace")[-MAX_NAME:]
-            self._texts.setdefault(f"/{split}/{name}", []).append(text)
+        images = {"x": x, "y": y, "mask": mask, "y_mask": y_mask}
+        texts = dict(zip(("x_file", "y_file"), files or ()))
+        self._append(f"/{split}", {**images, "person": person, "garment": garment, **codes, **texts})
 
     def add_triple(
         self, i: int, j: int, x_ij: Image | None = None, mask: Image | None = None, split: str = "test"
@@ -172,14 +181,20 @@ class PhotoWriter:
 
         x_ij, mask: the true image [H,W,3] and the garment's mask [H,W] in it, or None for all swaps.
         """
-        self._append(f"/{split}/triples", {"x_ij": x_ij, "mask": mask}, {"i": i, "j": j})
+        self._append(f"/{split}/triples", {"i": i, "j": j, "x_ij": x_ij, "mask": mask})
 
-    def _append(self, group: str, images: Mapping[str, Image | None], columns: Mapping[str, int]) -> None:
-        for name, image in images.items():
-            if image is not None:
-                self._append_image(f"{group}/{name}", image, image_shape(name, self.height, self.width))
-        for name, value in columns.items():
-            self._columns.setdefault(f"{group}/{name}", []).append(int(value))
+    def _append(self, group: str, row: Mapping[str, Any]) -> None:
+        for key, value in row.items():
+            if value is None:
+                continue
+            name, axes = f"{group}/{key}", AXES.get(key, "")
+            if axes == "L":
+                text = value.encode("utf-8", "backslashreplace")[-MAX_NAME:]
+                self._texts.setdefault(name, []).append(text)
+            elif axes:
+                self._append_image(name, value, (self.height, self.width, 3)[: len(axes)])
+            else:
+                self._columns.setdefault(name, []).append(int(value))
 
     def _append_image(self, name: str, image: Image, shape: tuple[int, ...]) -> None:
         if not isinstance(image, Packed):
@@ -189,8 +204,8 @@ class PhotoWriter:
                     f"{self.path}: {name} must be uint8 {list(shape)}, not {image.dtype} {list(image.shape)}"
                 )
             image = pack(image)
-        if name not in self._rows:
-            self._rows[name] = self._file.create_dataset(
+        if name not in self._images:
+            self._images[name] = self._file.create_dataset(
                 name,
                 (0, *shape),
                 "u1",
@@ -201,14 +216,14 @@ class PhotoWriter:
                 shuffle=True,
                 fletcher32=True,
             )
-        rows = self._rows[name].id
+        rows = self._images[name].id
         row = rows.shape[0]
         rows.set_extent((row + 1, *shape))
         rows.write_direct_chunk((row,) + (0,) * len(shape), image)
 
     def _write_columns(self) -> None:
         for name, values in self._columns.items():
-            dtype = "u1" if "/attributes/" in name else "i4"
+            dtype = "u1" if name in self._names else "i4"
             column = self._file.create_dataset(
                 name, data=np.asarray(values, dtype), fletcher32=True, chunks=(len(values),)
             )
@@ -219,19 +234,6 @@ class PhotoWriter:
             text = text.view(np.uint8).reshape(len(text), text.itemsize)
             chunks = min(len(text), TEXT_ROWS), text.shape[1]
             self._file.create_dataset(name, data=text, fletcher32=True, compression="gzip", chunks=chunks)
-
-    def __exit__(self, *error: Any) -> None:
-        try:
-            if error[0] is None:
-                self._write_columns()
-            self._file.close()
-        except BaseException:
-            error = sys.exc_info()
-            raise
-        finally:
-            with contextlib.suppress(OSError):
-                self._file.close()
-            self._target.__exit__(*error)
 
 
 def check_target(path: FilePath) -> None:
@@ -281,8 +283,8 @@ class Triples:
 
     i: NDArray[np.int32]
     j: NDArray[np.int32]
-    x_ij: Rows | None
-    mask: Rows | None
+    x_ij: Rows | None = None
+    mask: Rows | None = None
 
 
 @dataclass(frozen=True)
@@ -293,12 +295,12 @@ class Photos:
 
     x: Rows
     y: Rows
-    mask: Rows | None
     person: NDArray[np.int32]
     garment: NDArray[np.int32]
     attributes: dict[str, NDArray[np.uint8]]
     names: dict[str, list[str]]
-    triples: Triples | None
+    triples: Triples | None = None
+    mask: Rows | None = None
     y_mask: Rows | None = None
     x_file: list[str] | None = None
     y_file: list[str] | None = None
@@ -316,22 +318,13 @@ class PhotoFile:
 
     def __init__(self, path: FilePath) -> None:
         self.path = os.fspath(path)
-        if not os.path.isfile(self.path):
-            raise FileNotFoundError(f"{self.path}: no such file; {REMAKE}")
-        self._file = open_file(self.path, f"copy it again or {REMAKE}")
-        try:
-            self._validate()
-        except (KeyError, TypeError, OSError, RuntimeError) as error:  # raised by h5py
-            self._file.close()
-            raise ValueError(f"{self.path}: is damaged; copy it again or {REMAKE}") from error
-        except BaseException:
-            self._file.close()
-            raise
-
-    @classmethod
-    def open(cls, path: FilePath) -> Self:
-        """Open a file."""
-        return cls(path)
+        with contextlib.ExitStack() as stack:
+            self._file = stack.enter_context(open_file(self.path, f"copy it again or {REMAKE}"))
+            try:
+                self._validate()
+            except (KeyError, TypeError, OSError, RuntimeError) as error:  # raised by h5py
+                raise ValueError(f"{self.path}: is damaged; copy it again or {REMAKE}") from error
+            stack.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -350,25 +343,25 @@ class PhotoFile:
                 f"{self.path}: has no {name} photos (only {', '.join(self.splits) or 'nothing'}); {REMAKE}"
             )
         group = self._file[name]
-        rows = {key: Rows(self.path, group[key]) for key in group if isinstance(group[key], h5py.Dataset)}
-        codes, part, triples = group.get("attributes", {}), group.get("triples"), None
-        if part is not None:
-            swaps = {key: Rows(self.path, part[key]) for key in part}
-            triples = Triples(swaps["i"].load(), swaps["j"].load(), swaps.get("x_ij"), swaps.get("mask"))
+        rows = {key: Rows(self.path, group[key]) for key in PAIRS if key in group}
         files = {
             key: [bytes(row).rstrip(b"\0").decode("utf-8", "replace") for row in rows[key].load()]
             for key in ("x_file", "y_file")
             if key in rows
         }
+        codes, triples = group.get("attributes", {}), None
+        if "triples" in group:
+            swaps = {key: Rows(self.path, data) for key, data in group["triples"].items()}
+            triples = Triples(swaps["i"].load(), swaps["j"].load(), swaps.get("x_ij"), swaps.get("mask"))
         return Photos(
             rows["x"],
             rows["y"],
-            rows.get("mask"),
             rows["person"].load(),
             rows["garment"].load(),
-            {key: self._read(codes[key]) for key in codes},
+            {key: Rows(self.path, codes[key]).load() for key in codes},
             {key: json.loads(attribute(codes[key], "names")) for key in codes},
             triples,
+            rows.get("mask"),
             rows.get("y_mask"),
             **files,
         )
@@ -379,9 +372,6 @@ class PhotoFile:
         self._file.visit(names.append)
         items = [(name, self._file[name]) for name in sorted(names)]
         return [(name, Rows(self.path, item)) for name, item in items if isinstance(item, h5py.Dataset)]
-
-    def _read(self, dataset: h5py.Dataset) -> NDArray[Any]:
-        return Rows(self.path, dataset).load()
 
     # ------------------------------------------------------------ validation
 
@@ -410,10 +400,10 @@ class PhotoFile:
         self._check_members(self._file, SPLITS)
         self.splits = tuple(name for name in SPLITS if name in self._file)
         for name in self.splits:
-            self._check_split(self._file[name], name)
+            self._check_split(self._file[name])
         if len(self.splits) == 2:
             for key in ("person", "garment"):
-                train, test = (self._read(self._file[name][key]) for name in SPLITS)
+                train, test = (Rows(self.path, self._file[name][key]).load() for name in SPLITS)
                 self._need(not np.intersect1d(train, test).size, f"a {key} of test also occurs in train")
 
     def _json(self, text: Any, kind: type, what: str) -> Any:
@@ -431,60 +421,58 @@ class PhotoFile:
             self._need(isinstance(link, h5py.HardLink), f"{quoted(key)} is an external or soft link")
             self._need(allowed is None or key in allowed, f"unexpected entry {quoted(key)}")
 
-    def _check_split(self, group: h5py.Group, name: str) -> None:
-        self._check_members(group, MEMBERS)
-        count = self._count(group, "x")
-        for key in ("x", "y", *(group.keys() & {"mask", "y_mask"})):
-            self._check(group, key, (count, *image_shape(key, self.height, self.width)))
-        for key in group.keys() & {"x_file", "y_file"}:
-            length = (getattr(group[key], "shape", None) or (0,))[-1]
-            self._need(0 < length <= MAX_NAME, f"/{name}/{key} must hold names of 1 to {MAX_NAME} bytes")
-            self._check(group, key, (count, length))
-        for key in ("person", "garment"):
-            self._check(group, key, (count,), "i4")
-        if "attributes" in group:
-            self._check_attributes(group["attributes"], count)
-        if "triples" in group:
-            self._check_triples(group["triples"], self._read(group["garment"]))
-
-    def _count(self, group: h5py.Group, key: str) -> int:
-        self._need(isinstance(group.get(key), h5py.Dataset), f"{group.name}/{key} is missing")
-        shape = group[key].shape
-        self._need(shape and 0 < shape[0] <= MAX_ROWS, f"{group.name}/{key} has no rows, or too many")
-        return int(shape[0])
-
-    def _check(self, group: h5py.Group, key: str, shape: tuple[int, ...], dtype: str = "u1") -> None:
-        name, data = f"{group.name}/{key}", group.get(key)
-        self._need(isinstance(data, h5py.Dataset), f"{name} is missing")
-        self._need(
-            data.shape == shape and data.dtype == np.dtype(dtype),
-            f"{name} is {data.dtype} {list(data.shape or ())}, expected {np.dtype(dtype)} {list(shape)}",
-        )
-        found = fault(data)
-        self._need(found is None, f"{name} {found}")
-
-    def _check_attributes(self, codes: h5py.Group, count: int) -> None:
-        self._check_members(codes, None)
-        for key in codes:
-            self._check(codes, key, (count,))
-            words = self._json(attribute(codes[key], "names"), list, f"{codes.name}/{key} names")
+    def _check_rows(self, group: h5py.Group, axes: Mapping[str, str], count: int = 0, ids: str = "i4") -> int:
+        """Check datasets of `count` rows, by default of as many as the first one has; returns the number."""
+        for key in axes:
+            name, data = f"{group.name}/{key}", group.get(key)
+            if data is None and key in OPTIONAL:
+                continue
+            self._need(isinstance(data, h5py.Dataset), f"{name} is missing")
+            shape = data.shape or (0,)
+            count = count or shape[0]
+            self._need(0 < count <= MAX_ROWS, f"{name} has no rows, or too many")
             self._need(
-                all(isinstance(word, str) for word in words), f"{codes.name}/{key} has a name that is no text"
+                "L" not in axes[key] or 0 < shape[-1] <= MAX_NAME,
+                f"{name} must hold names of 1 to {MAX_NAME} bytes",
             )
-            highest = self._read(codes[key]).max()
-            self._need(highest < len(words), f"{codes.name}/{key} has a code without a name")
+            sides = {"H": self.height, "W": self.width, "3": 3, "L": shape[-1]}
+            expected, dtype = (
+                (count, *(sides[axis] for axis in axes[key])),
+                np.dtype("u1" if axes[key] else ids),
+            )
+            self._need(
+                shape == expected and data.dtype == dtype,
+                f"{name} is {data.dtype} {list(shape)}, expected {dtype} {list(expected)}",
+            )
+            found = fault(data)
+            self._need(found is None, f"{name} {found}")
+        return count
 
-    def _check_triples(self, part: h5py.Group, garment: NDArray[np.int32]) -> None:
-        self._check_members(part, ("i", "j", "x_ij", "mask"))
-        count = self._count(part, "i")
-        if "x_ij" in part or "mask" in part:
-            for key in ("x_ij", "mask"):
-                self._check(part, key, (count, *image_shape(key, self.height, self.width)))
-        for key in ("i", "j"):
-            self._check(part, key, (count,), "i4")
-        i, j = self._read(part["i"]), self._read(part["j"])
-        self._need(
-            min(i.min(), j.min()) >= 0 and max(i.max(), j.max()) < len(garment),
-            f"{part.name} points to rows that do not exist",
-        )
-        self._need((garment[i] != garment[j]).all(), f"{part.name} swaps a garment with itself")
+    def _check_split(self, group: h5py.Group) -> None:
+        self._check_members(group, {*PAIRS, "attributes", "triples"})
+        count = self._check_rows(group, PAIRS)
+        if "attributes" in group:
+            codes = group["attributes"]
+            self._check_members(codes, None)
+            self._check_rows(codes, dict.fromkeys(codes, ""), count, "u1")
+            for key in codes:
+                words = self._json(attribute(codes[key], "names"), list, f"{codes.name}/{key} names")
+                highest = Rows(self.path, codes[key]).load().max()
+                self._need(
+                    all(isinstance(word, str) for word in words),
+                    f"{codes.name}/{key} has a name that is no text",
+                )
+                self._need(highest < len(words), f"{codes.name}/{key} has a code without a name")
+        if "triples" in group:
+            part = group["triples"]
+            self._check_members(part, SWAPS)
+            self._check_rows(part, SWAPS)
+            self._need(("x_ij" in part) == ("mask" in part), f"{part.name} has only one of x_ij and mask")
+            i, j, garment = (
+                Rows(self.path, data).load() for data in (part["i"], part["j"], group["garment"])
+            )
+            self._need(
+                min(i.min(), j.min()) >= 0 and max(i.max(), j.max()) < count,
+                f"{part.name} points to rows that do not exist",
+            )
+            self._need((garment[i] != garment[j]).all(), f"{part.name} swaps a garment with itself")

@@ -251,7 +251,7 @@ def test_a_study_on_a_data_file(plan, tmp_path, capsys):
     given = dataclasses.replace(read_plan(plan), data=str(data))
     path = trainings.data_of(given, given.runs[0], tmp_path / "study")
     assert path.name == "own_16x16_12.h5"
-    with PhotoFile.open(path) as file:
+    with PhotoFile(path) as file:
         assert (file.height, file.width) == (16, 16)
         assert (len(file.split("train")), len(file.split("test"))) == (12, 6)
     made = path.stat().st_mtime_ns

@@ -188,7 +188,7 @@ def test_nothing_disappears_without_a_line(faulty):
     for part in ("has one column", "points outside the folder", "/etc/passwd: is an absolute path",
                  "C:\\photos\\a.jpg: is an absolute path"):  # fmt: skip
         assert sum(part in text for text in faults.values()) == 1
-    assert faults["train/cloth/alone.jpg"] == "no photo shows it worn"
+    assert faults["train/cloth/alone.jpg"] == "belongs to no pair"
     assert faults["train/image/photo.raw"] == "has not the ending of an image"
 
 

@@ -374,7 +374,7 @@ def named(words):
 
 FAULTS = {
     "kind has a name that is no text": named(["a", 3]),
-    "/test/triples/mask is missing": replace("test/triples/x_ij", np.zeros((2, 16, 16, 3), np.uint8)),
+    "triples has only one of x_ij": replace("test/triples/x_ij", np.zeros((2, 16, 16, 3), np.uint8)),
     "/test/x_file is uint8": replace("test/x_file", np.zeros((2, 4), np.uint8)),
     "/test/y_file must hold names": replace("test/y_file", np.zeros((3, 600), np.uint8)),
     "/test/y_mask is uint8": replace("test/y_mask", np.zeros((3, 8, 8), np.uint8)),

@@ -49,7 +49,7 @@ def test_the_same_bytes_by_any_number_of_processes(shot, tmp_path):
 
 
 def test_images_depend_on_seed_wardrobe_and_studio_but_not_on_their_number(shot):
-    with PhotoFile.open(shot) as file:
+    with PhotoFile(shot) as file:
         first = {name: getattr(file.split("train"), name)[1] for name in ("x", "y")}
     for name, image in first.items():
         np.testing.assert_array_equal(image, shoot.make_pair(SETTING, "train", 1)[name])
@@ -59,7 +59,7 @@ def test_images_depend_on_seed_wardrobe_and_studio_but_not_on_their_number(shot)
 
 
 def test_splits_share_no_person_and_no_garment(shot):
-    with PhotoFile.open(shot) as file:
+    with PhotoFile(shot) as file:
         train, test = file.split("train"), file.split("test")
         assert not set(train.person) & set(test.person) and not set(train.garment) & set(test.garment)
         assert len(set(train.person)) == 2  # three sittings each
@@ -67,7 +67,7 @@ def test_splits_share_no_person_and_no_garment(shot):
 
 
 def test_pairs_and_swaps_are_rendered_of_their_sitters_and_garments(shot):
-    with PhotoFile.open(shot) as file:
+    with PhotoFile(shot) as file:
         test, swaps = file.split("test"), file.split("test").triples
         for row in (0, 3):
             garment = shoot.garment_of(SETTING, "test", row)
@@ -171,7 +171,7 @@ def test_true_swaps_to_train_on_change_nothing_else(drawn, tmp_path):
     drawn.extend([None] * 10)  # past the interruption
     for name, swaps in (("without", 0), ("with", 7)):
         shoot.shoot(tmp_path / name, 6, SIZE, seed=3, held_out=4, jobs=1, true_swaps=swaps)
-    with PhotoFile.open(tmp_path / "without") as without, PhotoFile.open(tmp_path / "with") as file:
+    with PhotoFile(tmp_path / "without") as without, PhotoFile(tmp_path / "with") as file:
         for name, rows in without.datasets():
             np.testing.assert_array_equal(file._file[name][...], rows.load())
         assert "true_swaps" not in without.provenance["arguments"]

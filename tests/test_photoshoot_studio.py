@@ -107,7 +107,7 @@ def test_plain_cloth_is_as_grainy_as_in_photos():
 @pytest.mark.parametrize("wardrobe, wanted", [("paper", "one"), ("shop", "many"), ("all", "many")])
 def test_the_wardrobe_has_a_default_studio_that_the_file_names(tmp_path, wardrobe, wanted):
     shoot.shoot(tmp_path / "a.h5", 0, (16, 16), seed=2, held_out=4, jobs=1, wardrobe=wardrobe)
-    with PhotoFile.open(tmp_path / "a.h5") as file:
+    with PhotoFile(tmp_path / "a.h5") as file:
         assert file.provenance["arguments"]["studio"] == wanted
         setting = shoot.Setting(2, (16, 16), wardrobe=wardrobe, studio=wanted)
         np.testing.assert_array_equal(file.split("test").y[1], shoot.make_pair(setting, "test", 1)["y"])

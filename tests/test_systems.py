@@ -23,7 +23,7 @@ def photos(tmp_path_factory):
 @pytest.fixture()
 def held(photos):
     """Its test split."""
-    with PhotoFile.open(photos) as file:
+    with PhotoFile(photos) as file:
         yield held_out.HeldOutSplit(str(photos), file.split("test"), file.provenance)
 
 

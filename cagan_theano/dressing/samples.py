@@ -23,7 +23,7 @@ def sample_pictures(path, people: int, articles: int) -> dict[str, np.ndarray]:
     path: a data file with a test split.  Raises FileNotFoundError, or ValueError for a file with too
     few people and articles.
     """
-    with PhotoFile.open(path) as file:
+    with PhotoFile(path) as file:
         photos = file.split("test")
         rows, _ = split_distinct(np.arange(len(photos)), [photos.person, photos.garment])
         if len(rows) < people + articles:

@@ -114,7 +114,7 @@ def trained_on(model: Model, held: HeldOutSplit) -> Iterator[HeldOutSplit | None
                 yield opened
                 return
     elif origin and held.provenance == origin:
-        with PhotoFile.open(held.path) as file:
+        with PhotoFile(held.path) as file:
             if "train" in file.splits:
                 yield HeldOutSplit(held.path, file.split("train"), file.provenance)
                 return

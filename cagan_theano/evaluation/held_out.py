@@ -54,7 +54,7 @@ def open_split(data: str | Path | None, model: Model, count: int = HELD_OUT) -> 
     from data_prep.store import PhotoFile
 
     path = data or shipped(model, count) or rendered(model, count)
-    with PhotoFile.open(path) as file:
+    with PhotoFile(path) as file:
         yield HeldOutSplit(str(path), file.split("test"), file.provenance)
 
 
@@ -137,7 +137,7 @@ def is_made(path: Path, provenance: dict[str, Any]) -> bool:
     from data_prep.store import PhotoFile
 
     try:
-        with PhotoFile.open(path) as file:
+        with PhotoFile(path) as file:
             return bool(file.provenance == provenance)
     except (OSError, ValueError):
         return False

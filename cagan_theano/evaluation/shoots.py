@@ -159,7 +159,7 @@ def open_shoot(name: str, count: int, model: Model) -> Iterator[HeldOutSplit]:
     if not held_out.is_made(path, provenance(name, setting, count)):
         path.parent.mkdir(parents=True, exist_ok=True)
         make(path, name, setting, count)
-    with PhotoFile.open(path) as file:
+    with PhotoFile(path) as file:
         yield HeldOutSplit(str(path), file.split("test"), file.provenance)
 
 

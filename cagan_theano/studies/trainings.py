@@ -66,7 +66,7 @@ def part_of_data(plan: StudyPlan, reading: Reading, out: Path) -> Images:
         )
     size, pairs = plan.shoot["size"], plan.shoot["pairs"]
     path = out / f"{Path(plan.data).stem}_{size[0]}x{size[1]}_{pairs}.h5"
-    with PhotoFile.open(plan.data) as file:
+    with PhotoFile(plan.data) as file:
         provenance = reduction(file, size, pairs)
         if "test" not in file.splits:
             raise ValueError(

@@ -1,15 +1,10 @@
-"""Layouts of datasets on disk.  To add one, write a module with its `Layout` and list it in LAYOUTS."""
+"""Layouts of datasets on disk.  To add one, describe it in `tree` or `named` and list it in LAYOUTS."""
 
 import itertools
 
-from data_prep.layouts.deepfashion import DEEPFASHION
-from data_prep.layouts.dresscode import DRESSCODE
-from data_prep.layouts.folders import FOLDERS, KERAS_CAGAN
-from data_prep.layouts.listed import LIST
-from data_prep.layouts.lookbook import LOOKBOOK
-from data_prep.layouts.mpv import MPV
+from data_prep.layouts.named import DEEPFASHION, FOLDERS, KERAS_CAGAN, LIST, LOOKBOOK
 from data_prep.layouts.records import Layout
-from data_prep.layouts.tree import CP_VTON, MPV3D, VITON_HD
+from data_prep.layouts.tree import CP_VTON, DRESSCODE, MPV, MPV3D, VITON_HD
 from data_prep.photo_folder import PhotoFolder
 
 PATHS = ("persons", "garments", "parse", "listed")

@@ -131,12 +131,6 @@ def file_name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def in_folder(folder: PhotoFolder, inner: str, path: str) -> str:
-    """The path in a folder of a list's entry, whatever its file extension and leading folders."""
-    path = path.removeprefix(inner + "/")
-    return folder.twin(inner, file_name(path)) or f"{inner}/{path}"
-
-
 def same_file(folder: PhotoFolder, inner: str, name: str) -> str:
     """The path in a folder of the image with the stem of `name`; inner/name if there is none."""
     return folder.twin(inner, name) or f"{inner}/{name}"
