@@ -165,7 +165,7 @@ native: $(READY)
 
 # Under XLA, which is slow with sanitizers, only what the driver does not check: XLA's calls of each kernel
 # and memory shared between calls.
-CALLED := (way or bit or normalize or adam or step or same_time) and not XLA and not shape1 and not shape2 and not 0.2
+CALLED := (chosen or bit or normalize or adam or step or concurrent) and not XLA
 
 sanitize: $(READY)
 	$(DRIVER) -g $(lastword $(MACHINES)) -fsanitize=address,undefined -fno-sanitize-recover=all
