@@ -18,9 +18,9 @@ import numpy as np
 
 from cagan_theano import weights
 from cagan_theano.config import AVERAGE, Config
-from cagan_theano.io.files import HDF5, write_atomically
+from cagan_theano.io.files import HDF5, naming, write_atomically
 from cagan_theano.io.hdf5 import DAMAGED, attribute, fault, open_file, quoted
-from cagan_theano.io.metadata import LARGEST, NUMBER, check_provenance, is_storable, read_object
+from cagan_theano.io.metadata import LARGEST, NUMBER, check_form, check_provenance, is_storable, read_object
 from cagan_theano.io.text import one_line, printable
 
 FORMAT = "cagan_theano checkpoint"
@@ -28,6 +28,7 @@ KIND = f"{HDF5} ({FORMAT})"
 VERSION = 1
 GROUPS = ("G", "D", "optimizer")
 TEXTS = ("config", "metadata", "sampler")
+ATTRIBUTES = {"version": int, "step": int, "sha256": str, **dict.fromkeys(TEXTS, str)}
 DTYPES = ("float16", "float32", "int64")
 
 # Limits on reading: far above our checkpoints (about 130 MB in 150 arrays),
@@ -44,7 +45,8 @@ METADATA = {
     **{"seconds": NUMBER, "seed": int, "finished": bool, "averaged": bool},
     **dict.fromkeys(("note", "backend", "device", "program"), str),
 }
-NAME = re.compile(r"[A-Za-z0-9_.]{1,99}(/[A-Za-z0-9_.]{1,99}){0,3}")
+NAME = re.compile(rf"({'|'.join(GROUPS)})(/(?=\.*[A-Za-z0-9_])[A-Za-z0-9_.]{{1,99}}){{0,3}}")
+"""Of a group or array; HDF5 drops a part that consists of dots."""
 
 
 @dataclass(frozen=True)
@@ -130,19 +132,33 @@ def load_checkpoint(path) -> Checkpoint:
             f"{path}: no such checkpoint; give a file, or shipped weights by name: {weights.names()}"
         )
     file = open_file(path, CURE)
-    try:
-        with file:
-            texts, step, arrays, claimed = _read(file, path)
-    except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise _damaged(path, DAMAGED) from error
-    if contents_sha256(texts, step, arrays) != claimed:
-        raise _damaged(path, "its contents do not match their sha256")
-    for name, array in arrays.items():
+    with naming(path):
         try:
-            _check_finite(name, array)
+            with file:
+                attributes = _read_attributes(file)
+                arrays = _read_arrays(file, _limit(path.stat().st_size))
+        except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{DAMAGED}; {CURE}") from error
+        step, sha256 = attributes["step"], attributes["sha256"]
+        texts = {name: attributes[name] for name in TEXTS if name in attributes}
+        if contents_sha256(texts, step, arrays) != sha256:
+            raise ValueError(f"its contents do not match their sha256; {CURE}")
+        try:
+            config = Config.from_json(texts["config"])
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"its configuration is invalid ({one_line(error)}); use the release that wrote it"
+            ) from error
+        try:
+            metadata = _check(texts, step, arrays)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}; use an earlier checkpoint") from error
-    return _checkpoint_of(path, texts, step, arrays, claimed)
+            raise ValueError(f"{error}; {CURE}") from error
+    groups = {group: {} for group in GROUPS}
+    for name, array in arrays.items():
+        group, _, rest = name.partition("/")
+        groups[group][rest] = array if group == "optimizer" else array.astype("float32")
+    G, D, optimizer = groups.values()
+    return Checkpoint(config, step, G, D, optimizer or None, texts.get("sampler"), metadata, sha256)
 
 
 def contents_sha256(texts, step, arrays):
@@ -175,32 +191,34 @@ def _texts_of(checkpoint):
 
 
 def _check(texts, step, arrays):
-    """Raise ValueError for contents that a reader would reject."""
+    """Return the metadata of contents that can be written and read; ValueError for any others."""
     for name, text in texts.items():
         if not is_storable(text) or len(text.encode()) > MAX_TEXT:
             raise ValueError(f"{name} is not text of at most {MAX_TEXT} bytes without zero bytes; shorten it")
     if not isinstance(step, (int, np.integer)) or not 0 <= step < LARGEST:
         raise ValueError(f"step is {quoted(step)}, not an integer from 0 to 2^63 - 1")
-    _metadata(texts["metadata"])
-    _check_names(arrays)
+    try:
+        metadata = read_object(texts["metadata"], METADATA)
+        check_provenance((metadata.get("data") or {}).get("provenance", {}))
+        for name, version in metadata.get("versions", {}).items():
+            check_form(version, str, f"versions.{name}")
+        if metadata.get("seconds", 0) < 0:
+            raise ValueError("seconds is below 0")
+    except ValueError as error:
+        raise ValueError(f"its metadata is invalid ({error})") from error
+    if len(arrays) > MAX_ARRAYS:
+        raise ValueError(f"has more than {MAX_ARRAYS} arrays")
+    parents = {name[:place] for name in arrays for place, c in enumerate(name) if c == "/"}
     for name, array in arrays.items():
+        if not NAME.fullmatch(name) or "/" not in name or name in parents:
+            raise ValueError(f"has unexpected arrays, such as {quoted(name)}")
         if array.dtype.name not in DTYPES:
             raise ValueError(f"{name} has dtype {array.dtype}, not {', '.join(DTYPES)}")
-        _check_finite(name, array)
+        if not np.all(np.isfinite(array)):
+            raise ValueError(f"{name} contains values that are not finite (NaN or infinity)")
     if _bytes_of(arrays) > MAX_BYTES:
         raise ValueError(f"has {_bytes_of(arrays)} bytes of arrays, the limit is {MAX_BYTES}")
-
-
-def _check_names(names):
-    """Raise ValueError unless all names are valid and none is the group of another."""
-    if len(names) > MAX_ARRAYS:
-        raise ValueError(f"has more than {MAX_ARRAYS} arrays")
-    parents = {name[:place] for name in names for place, c in enumerate(name) if c == "/"}
-    for name in names:
-        group, *rest = name.split("/")
-        known = group in GROUPS and any(rest) and all(part.strip(".") for part in rest)  # HDF5 drops "."
-        if not known or not NAME.fullmatch(name) or name in parents:
-            raise ValueError(f"has unexpected arrays, such as {quoted(name)}")
+    return metadata
 
 
 def _bytes_of(arrays):
@@ -245,108 +263,43 @@ def _file_image(texts, step, arrays, digest, compress):
 # --- reading ---------------------------------------------------------------
 
 
-def _read(file, path):
-    """Return (texts, step, arrays, sha256) of an open file, each checked."""
+def _read_attributes(file):
+    """name -> text or integer, each of the type in `ATTRIBUTES`."""
     if attribute(file, "format") != FORMAT:
-        raise ValueError(f"{path}: not a cagan_theano checkpoint; give a file that `cagan train` wrote")
-    version = _attribute(file, "version", path, int)
-    if version != VERSION:
+        raise ValueError("not a cagan_theano checkpoint; give a file that `cagan train` wrote")
+    found = {name: attribute(file, name) for name in ATTRIBUTES if name in file.attrs or name != "sampler"}
+    for name, value in found.items():
+        if not isinstance(value, ATTRIBUTES[name]):
+            words = "an integer" if ATTRIBUTES[name] is int else "a short text"
+            raise ValueError(f"its attribute {name} is not {words}; {CURE}")
+    if found["version"] != VERSION:
         raise ValueError(
-            f"{path}: has format version {version}, but this release reads version "
+            f"has format version {found['version']}, but this release reads version "
             f"{VERSION}; use the release that wrote it"
         )
-    texts = {name: _attribute(file, name, path, str) for name in TEXTS if name in file.attrs}
-    if not {"config", "metadata"} <= set(texts):
-        raise _damaged(path, "its configuration or metadata is missing")
-    arrays = _arrays(file, path)
-    return texts, _attribute(file, "step", path, int), arrays, _attribute(file, "sha256", path, str)
+    return found
 
 
-def _attribute(file, name, path, kind):
-    """An attribute that must be a short text (kind str) or an integer of 63 bits (kind int)."""
-    value, words = attribute(file, name), "a short text" if kind is str else "an integer"
-    fits = isinstance(value, kind) and (len(value) <= MAX_TEXT if kind is str else 0 <= value < LARGEST)
-    if not fits:
-        raise _damaged(path, f"its attribute {name} is not {words}")
-    return value
-
-
-def _arrays(file, path):
-    """Return every dataset by name; reject links, other groups and excessive sizes."""
-    datasets, seen = {}, []
-    for group in file:
-        if group not in GROUPS:
-            raise _damaged(path, f"it has an unknown group {quoted(group)}")
-        _collect(file, group, datasets, seen, path)
-    size, limit = _bytes_of(datasets), _limit(path.stat().st_size)
-    if size > limit:
-        raise _damaged(path, f"it declares {size} bytes of arrays, the limit is {limit}")
+def _read_arrays(file, limit):
+    """Every array by name; links, other groups, and more than `limit` bytes are rejected unread."""
+    datasets, names = {}, list(file)
+    for name in names:  # which grows by the members of each group
+        if len(names) > MAX_ARRAYS:
+            raise ValueError(f"it has more than {MAX_ARRAYS} groups and arrays; {CURE}")
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{quoted(name)} is a link; links are not followed; {CURE}")
+        if not NAME.fullmatch(name):
+            raise ValueError(f"it has an unexpected group or array, {quoted(name)}; {CURE}")
+        item = file[name]
+        if isinstance(item, h5py.Group):
+            names += [f"{name}/{child}" for child in item]
+        elif isinstance(item, h5py.Dataset) and item.shape is not None and item.dtype.name in DTYPES:
+            datasets[name] = item
+        else:
+            raise ValueError(f"{quoted(name)} is not stored as plain {', '.join(DTYPES)}; {CURE}")
+    if _bytes_of(datasets) > limit:
+        raise ValueError(f"it declares {_bytes_of(datasets)} bytes of arrays, the limit is {limit}; {CURE}")
     for name, dataset in datasets.items():
         if found := fault(dataset):
-            raise _damaged(path, f"{name} {found}")
+            raise ValueError(f"{name} {found}; {CURE}")
     return {name: np.asarray(dataset[()]) for name, dataset in datasets.items()}
-
-
-def _collect(parent, name, datasets, seen, path):
-    """Add the dataset `name` of `parent`, or all datasets below it, to `datasets`."""
-    seen.append(name)
-    if len(seen) > MAX_ARRAYS:
-        raise _damaged(path, f"it has more than {MAX_ARRAYS} groups and arrays")
-    if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
-        raise _damaged(path, f"{quoted(name)} is a link; links are not followed")
-    item = parent[name]
-    if isinstance(item, h5py.Group):
-        if item.name.count("/") > 3:
-            raise _damaged(path, "its groups are nested too deep")
-        for child in item:
-            _collect(item, child, datasets, seen, path)
-        return
-    full = item.name.lstrip("/")
-    if not isinstance(item, h5py.Dataset) or not NAME.fullmatch(full):
-        raise _damaged(path, f"{quoted(full)} is an unexpected array")
-    if item.shape is None or item.dtype.name not in DTYPES:
-        raise _damaged(path, f"{full} is not stored as plain {', '.join(DTYPES)}")
-    datasets[full] = item
-
-
-def _checkpoint_of(path, texts, step, arrays, digest):
-    try:
-        config = Config.from_json(texts["config"])
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: its configuration is invalid ({one_line(error)}); use the release that wrote it"
-        ) from error
-    try:
-        metadata = _metadata(texts["metadata"])
-    except ValueError as error:
-        raise _damaged(path, str(error)) from error
-    groups = {group: {} for group in GROUPS}
-    for name, array in arrays.items():
-        group, _, rest = name.partition("/")
-        groups[group][rest] = array if group == "optimizer" else array.astype("float32")
-    G, D, optimizer = groups.values()
-    return Checkpoint(config, step, G, D, optimizer or None, texts.get("sampler"), metadata, digest)
-
-
-def _metadata(text):
-    """Parse a checkpoint's metadata; ValueError if an entry has the wrong type."""
-    try:
-        metadata = read_object(text, METADATA)
-        check_provenance((metadata.get("data") or {}).get("provenance", {}))
-    except ValueError as error:
-        raise ValueError(f"its metadata is invalid ({error})") from error
-    if metadata.get("seconds", 0) < 0 or not all(
-        isinstance(v, str) for v in metadata.get("versions", {}).values()
-    ):
-        raise ValueError("its metadata is invalid (seconds below 0, or a version that is not text)")
-    return metadata
-
-
-def _check_finite(name, array):
-    """Raise ValueError if an array contains NaN or infinity."""
-    if not np.all(np.isfinite(array)):
-        raise ValueError(f"{name} contains values that are not finite (NaN or infinity)")
-
-
-def _damaged(path, what):
-    return ValueError(f"{path}: {what}; {CURE}")
