@@ -85,7 +85,8 @@ class Figure:
             cut_garment = cut_waisted(key)
             points = drape_waist(cut_garment, self.rest[rows])
         else:
-            cut_garment = cut_top(key, unzipped)
+            opens = garment.front not in ("closed", "open")  # others are cut once for all sittings
+            cut_garment = cut_top(key, unzipped if opens else 0)
             points = drape(cut_garment, self.rest[rows], self.marks)
         points = pose_cloth(cut_garment, points, body.weights[rows], self.transforms)
         neck = self.joint("head") - self.joint("neck01")
