@@ -12,11 +12,14 @@ Layout::
                  if the true swaps are known, x_ij [M,H,W,3] uint8, mask [M,H,W] uint8
 
 One image per chunk, gzip level 1 + shuffle + Fletcher-32 checksums, no timestamps: the same
-contents give the same bytes.
+contents give the same bytes.  A shipped file may hold each RGB image as a row of bytes [N,L] uint8
+instead, zero-padded, in the code that the dataset's attribute ``coding`` names.
 """
 
 import contextlib
+import io
 import json
+import math
 import os
 import zlib
 from collections.abc import Collection, Mapping, Sequence
@@ -25,6 +28,7 @@ from typing import Any, Self, TypeAlias
 
 import h5py
 import numpy as np
+import PIL.Image
 from numpy.typing import NDArray
 
 from cagan_theano.io.files import HDF5, atomic_file, check_folder, check_kind
@@ -39,6 +43,7 @@ MULTIPLE = 16  # four convolutions of stride 2 halve each side four times
 MAX_SIDE = 4096  # pixels; larger files are refused before anything is allocated
 MAX_ROWS = 10_000_000
 REMAKE = "make it again with `cagan data`"
+CODING = "WEBP"  # of shipped images
 MAX_NAME = 512  # bytes of a file name that are stored
 TEXT_ROWS = 4096  # file names per chunk
 # dataset -> axes of a row: H, W: the file's size; 3: colors; L: bytes of a file name; none: an int32
@@ -249,12 +254,23 @@ def check_target(path: FilePath) -> None:
 # ---------------------------------------------------------------- reading
 
 
+def decode(code: Pixels, size: tuple[int, ...]) -> Pixels:
+    """The RGB image [H,W,3] of a zero-padded code.  Raises OSError if it has another size, mode or coding."""
+    image = PIL.Image.open(io.BytesIO(code.tobytes()), formats=[CODING])
+    if (image.height, image.width, image.mode) != (*size, "RGB"):
+        raise OSError("a coded image has another size or mode")
+    return np.asarray(image)
+
+
 class Rows:
     """A lazy dataset: ``rows[a:b]`` reads rows a to b - 1, ``load()`` reads all rows."""
 
     def __init__(self, path: str, dataset: h5py.Dataset) -> None:
         self._path, self._dataset = path, dataset
+        self._coded = "coding" in dataset.attrs
         self.shape: tuple[int, ...] = dataset.shape
+        if self._coded:
+            self.shape = (len(dataset), *(attribute(dataset.file, side) for side in ("height", "width")), 3)
         self.dtype: np.dtype[Any] = dataset.dtype
         self.chunk_rows: int = (dataset.chunks or dataset.shape)[0]
 
@@ -263,7 +279,11 @@ class Rows:
 
     def __getitem__(self, rows: Any) -> Any:
         try:
-            return self._dataset[rows]
+            found = self._dataset[rows]
+            if not self._coded:
+                return found
+            images = [decode(code, self.shape[1:3]) for code in found.reshape(-1, found.shape[-1])]
+            return np.reshape(images, (*found.shape[:-1], *self.shape[1:]))
         except OSError as error:  # h5py reports a failed checksum as OSError
             raise ValueError(
                 f"{self._path}: {self._dataset.name} is damaged (failed checksum or chunk); "
@@ -440,6 +460,8 @@ class PhotoFile:
                 (count, *(sides[axis] for axis in axes[key])),
                 np.dtype("u1" if axes[key] else ids),
             )
+            if axes[key] == "HW3" and len(shape) == 2 and attribute(data, "coding") == CODING:
+                expected = (count, min(shape[1], math.prod(expected[1:]) + 1024))
             self._need(
                 shape == expected and data.dtype == dtype,
                 f"{name} is {data.dtype} {list(shape)}, expected {dtype} {list(expected)}",

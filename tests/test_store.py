@@ -1,11 +1,15 @@
 """The photo file: written data is read back, and every invalid file is refused in one line."""
 
+import io
 import json
 import os
+import runpy
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from cagan_theano.io.color import empty_pictures
 from data_prep.store import PhotoFile, PhotoWriter
@@ -195,3 +199,36 @@ def test_jax_takes_pictures_uncopied():
     there = jax.device_put(pictures, jax.devices("cpu")[0])
     assert there.unsafe_buffer_pointer() == pictures.ctypes.data
     assert pictures.shape == (3, 5, 7, 3) and pictures.dtype == np.uint8
+
+
+# ---------------------------------------------------------------- coded images
+
+
+@pytest.fixture
+def coded(path):
+    """The same file with its RGB images as lossless WebP."""
+    tool = Path(__file__).parents[1] / "tools" / "compact_data.py"
+    runpy.run_path(str(tool))["compact"](path, path.with_name("coded.h5"), None)
+    return path.with_name("coded.h5")
+
+
+def test_coded_images_read_as_pixels_do(path, coded):
+    with PhotoFile(path) as file, PhotoFile(coded) as other:
+        assert other._file["test/x"].ndim == 2 and other.provenance == file.provenance
+        for (name, rows), (_, found) in zip(file.datasets(), other.datasets(), strict=True):
+            assert found.shape == rows.shape, name
+            for chosen in (0, slice(0, 2), np.arange(len(rows)), ...):
+                np.testing.assert_array_equal(found[chosen], rows[chosen])
+
+
+@pytest.mark.parametrize("fault", ["no code", "another size", "another coding"])
+def test_a_damaged_code_is_refused_in_one_line(coded, fault):
+    with h5py.File(coded, "r+") as file:
+        rows = file["train/x"]
+        content = io.BytesIO()
+        format = "PNG" if fault == "another coding" else "WEBP"
+        Image.fromarray(picture(1)[:16] if fault == "another size" else picture(1)).save(content, format)
+        code = np.frombuffer(b"" if fault == "no code" else content.getvalue(), np.uint8)[: rows.shape[1]]
+        rows[0] = np.pad(code, (0, rows.shape[1] - len(code)))
+    with PhotoFile(coded) as file, pytest.raises(ValueError, match="is damaged .*; copy the file again"):
+        file.split("train").x.load()
