@@ -52,7 +52,7 @@ def test_help_imports_no_network(installed, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(installed)})  # fmt: skip
-    assert done.returncode == 0 and "figure4" in done.stdout, done.stderr
+    assert done.returncode == 0 and "figure2 ... figure6" in done.stdout, done.stderr
     assert done.stdout.splitlines()[-1] == ""
 
 
@@ -60,7 +60,7 @@ def test_figure_and_swap_in_an_empty_folder(installed, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in installed.rglob("*")}
     done = run(installed, tmp_path, "figure4", "--weights", "dress", "--device", "cpu")
     assert done.returncode == 0, done.stderr
-    assert Image.open(tmp_path / "figures" / "figure4.png").size[0] > 500
+    assert Image.open(tmp_path / "figures" / "figure4_dress_128x96.png").size[0] > 500
     photo = tmp_path / "photo.png"
     Image.new("RGB", (96, 128), (200, 30, 30)).save(photo)
     done = run(installed, tmp_path, "swap", "--human", photo, "--wearing", photo, "--article", photo,

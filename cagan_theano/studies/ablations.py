@@ -24,7 +24,7 @@ from cagan_theano.io.command import Command
 from cagan_theano.io.files import check_folder, digest_of, write_atomically
 from cagan_theano.studies import pictures, tables, trainings
 from cagan_theano.studies.comparison import Results, compare
-from cagan_theano.studies.plan import Reading, StudyPlan, need, read_plan
+from cagan_theano.studies.plan import Reading, StudyPlan, read_plan
 
 EXAMPLES = 4
 """Swaps in the grid."""
@@ -37,7 +37,8 @@ def evaluate_run(
 ) -> tuple[dict[str, Any], Arrays]:
     """(report, arrays of example swaps) of a finished run: read if stored, else computed and stored.
 
-    photos: the photo file to evaluate on instead of the study's held-out images.
+    photos: the photo file to evaluate on instead of the study's held-out images.  Raises ValueError if the
+    run was trained on other images than the plan's: trainings of two data sets do not compare.
     """
     folder, ending = trainings.run_of(out, reading, seed), "" if photos is None else "_photos"
     stored, examples = folder.path / f"evaluation{ending}.json", folder.path / f"swaps{ending}.npz"
@@ -52,28 +53,23 @@ def evaluate_run(
         np.savez_compressed(data, **arrays)
         write_atomically(examples, data.getvalue())
         write_atomically(stored, json.dumps(report, sort_keys=True, allow_nan=False) + "\n")
-    report = json.loads(stored.read_text())
-    check_images(report, trainings.images_of(plan, reading, out), folder.path)
+    report, images = json.loads(stored.read_text()), trainings.images_of(plan, reading, out)
+    trained_with = (report["metadata"].get("data") or {}).get("provenance")
+    if trained_with not in (None, images.provenance):
+        raise ValueError(
+            f"{folder.path}: was trained on other images than {images.path.name}; give another --out, or "
+            "remove it"
+        )
     with np.load(examples, allow_pickle=False) as arrays:
         return report, dict(arrays)
-
-
-def check_images(report: dict[str, Any], images: trainings.Images, folder: Path) -> None:
-    """Raise ValueError if a run was trained on other images: trainings of two data sets do not compare."""
-    known = (report["metadata"].get("data") or {}).get("provenance")
-    if known is not None and known != images.provenance:
-        raise ValueError(
-            f"{folder}: was trained on other images than {images.path.name}; give another --out, or remove it"
-        )
 
 
 def is_current(path: Path, steps: int, photos: str | None = None) -> bool:
     """Whether a stored evaluation is of the last step, of this version, and of the same photos."""
     try:
         stored = json.loads(path.read_text())
-        if (stored["step"], stored["version"]) != (steps, evaluate.VERSION):
-            return False
-        return photos is None or stored["photos"] == digest_of(photos)
+        same = (stored["step"], stored["version"]) == (steps, evaluate.VERSION)
+        return same and (photos is None or stored["photos"] == digest_of(photos))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
@@ -132,15 +128,15 @@ def compare_all(
     done: run name -> its seeds, all of which the baseline has; reports: run name -> the evaluation of
     each of these.
     """
-    columns = {
-        name: [
-            {key: np.array(values, float) for key, values in report["swaps"].items()}  # None becomes nan
-            for report in found
-        ]
+
+    def columns(report: dict[str, Any]) -> Any:
+        return {key: np.array(values, float) for key, values in report["swaps"].items()}  # None becomes nan
+
+    base = dict(zip(done[plan.baseline], map(columns, reports[plan.baseline])))
+    return {
+        name: compare([columns(report) for report in found], [base[seed] for seed in done[name]])
         for name, found in reports.items()
     }
-    base = dict(zip(done[plan.baseline], columns[plan.baseline]))
-    return {name: compare(runs, [base[seed] for seed in done[name]]) for name, runs in columns.items()}
 
 
 def collect_results(
@@ -196,11 +192,7 @@ def trained_on(report: dict[str, Any]) -> str:
 
 
 def write_study(
-    plan: StudyPlan,
-    out: Path,
-    device: str | None,
-    copy: str | None = None,
-    photos: str | None = None,
+    plan: StudyPlan, out: Path, device: str | None, copy: str | None = None, photos: str | None = None
 ) -> None:
     """Evaluate every finished training; write OUT/results.json, table.md, grid.png and differences.png.
 
@@ -217,12 +209,7 @@ def write_study(
         for name, entries in compare_all(plan, done, there).items():
             results["runs"][name]["photos"] = entries
     text = json.dumps(results, indent=1, sort_keys=False, allow_nan=False) + "\n"
-    inputs = {key: grids[plan.baseline].get(key) for key in ("x_i", "y_j", "truth")}
-    grid = pictures.draw_grid(
-        inputs,
-        {name: (arrays["x_ij"], arrays["alpha"]) for name, arrays in grids.items()},
-        f"{plan.title}; {plan.steps} steps, seed {plan.seeds[0]}",
-    )
+    grid = pictures.draw_grid(grids, plan.baseline, f"{plan.title}; {plan.steps} steps, seed {plan.seeds[0]}")
     plot, markdown = pictures.plot_differences(results), tables.write_markdown(results)
     files: dict[Path, str | bytes] = {
         out / "results.json": text,
@@ -249,9 +236,7 @@ def write_study(
     help="Folder for run folders and results.  [default: runs/ablations_PLAN, or runs/ablations_PLAN_DATA]",
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Train only this run; may be repeated.")
-@click.option("--seed", "seeds", type=int, multiple=True, help="Only this seed of the plan; may be repeated.")
 @click.option("--list", "listed", is_flag=True, help="List which trainings are done, begun or missing.")
-@click.option("--no-training", is_flag=True, help="Compare the finished trainings without training any.")
 @click.option(
     "--results",
     type=click.Path(dir_okay=False),
@@ -283,9 +268,7 @@ def command(
     plan: str,
     out: str | None,
     only: tuple[str, ...],
-    seeds: tuple[int, ...],
     listed: bool,
-    no_training: bool,
     results: str | None,
     photos: str | None,
     jobs: int,
@@ -300,9 +283,6 @@ def command(
     trainings; runs are evaluated in float32.
     """
     study = dataclasses.replace(read_plan(plan), data=data or "")
-    if seeds:
-        need(set(seeds) <= set(study.seeds), plan, f"has the seeds {', '.join(map(str, study.seeds))} only")
-        study = dataclasses.replace(study, seeds=seeds)
     names = ["ablations", Path(study.path).stem, *([Path(data).stem] if data else [])]
     folder = Path(out) if out else Path("runs") / "_".join(names)
     chosen = study.choose_runs(only)
@@ -314,7 +294,6 @@ def command(
                 state = trainings.state_of(study, folder, reading, seed)
                 click.echo(f"{reading.name:<24}seed {seed:<4}{state:<9}{reading.about}")
         return
-    if not no_training:
-        how = [*(["--device", device] if device else []), "--precision", precision]
-        trainings.train_missing(study, folder, chosen, how, jobs)
+    how = [*(["--device", device] if device else []), "--precision", precision]
+    trainings.train_missing(study, folder, chosen, how, jobs)
     write_study(study, folder, device, results, photos)

@@ -22,7 +22,7 @@ from cagan_theano import options, weights
 from cagan_theano.evaluation import chart, evaluate, held_out, shoots
 from cagan_theano.evaluation.held_out import HeldOutSplit
 from cagan_theano.evaluation.interval import Measured, within
-from cagan_theano.evaluation.measures import OURS, measure, read
+from cagan_theano.evaluation.measures import OURS, SHAPE, measure, read
 from cagan_theano.io import metadata
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import digest_of, write_atomically
@@ -59,7 +59,8 @@ def measure_all(checkpoint: str, model: Any, seed: int = 0) -> Results:
     with shoots.open_shoot("controlled", CONTROLLED, model) as one_change:
         result["controlled"] = compare_kinds(measure(model, one_change, cycle=False, seed=seed)[OURS])
     result["speed"] = measure_speed(model)
-    return without_swaps(result)
+    del result["swaps"]  # the values of each swap
+    return result
 
 
 def measure_on_photos(checkpoint: str, model: Any, data: str, seed: int = 0) -> Results:
@@ -71,15 +72,10 @@ def measure_on_photos(checkpoint: str, model: Any, data: str, seed: int = 0) -> 
         if held.photos.triples is None or held.photos.triples.x_ij is None:
             raise ValueError(f"{data}: has no true swaps; `cagan data recolors` makes such files")
         found = measure(model, held, cycle=False, seed=seed)
-        result = evaluate.report(checkpoint, model, held, found, seed) | {
-            "beside": measure_beside(held, found)
-        }
-    return without_swaps(result)
-
-
-def without_swaps(result: Results) -> Results:
-    """Results without the values of each swap."""
-    return {key: value for key, value in result.items() if key != "swaps"}
+        result = evaluate.report(checkpoint, model, held, found, seed)
+        result["beside"] = measure_beside(held, found)
+    del result["swaps"]
+    return result
 
 
 def measure_beside(held: HeldOutSplit, measured: Mapping[str, Measured]) -> Results:
@@ -87,13 +83,9 @@ def measure_beside(held: HeldOutSplit, measured: Mapping[str, Measured]) -> Resu
 
     measured: all swaps of the split.
     """
-    ours, flat = measured[OURS], measured["flat fill"].columns
-    columns = {
-        **ours.columns,
-        "constant_iou": overlap_of_constant_mask(held),
-        "flat_detail": flat["detail_inside"],
-    }
-    both = Measured(columns, ours.weights)
+    ours, flat_detail = measured[OURS], measured["flat fill"].columns["detail_inside"]
+    beside = {"constant_iou": overlap_of_constant_mask(held), "flat_detail": flat_detail}
+    both = Measured({**ours.columns, **beside}, ours.weights)
     return {
         "detail_of_flat": both.estimate(ratio("detail_inside", "flat_detail")),
         "alpha_iou_constant": both.estimate(subtract(SCORES["alpha_iou"], average("constant_iou"))),
@@ -123,12 +115,11 @@ def compare_kinds(measured: Measured) -> Results:
     share = columns["region"]
     error = share * columns["error_inside"] + (1 - share) * columns["error_outside"]
     whole = Measured({**columns, "error": error}, measured.weights)
-    of = {kind: within(average("error"), f"kind_{kind}") for kind in ("color", *verdicts.KINDS)}
+    of = {kind: within(average("error"), f"kind_{kind}") for kind in ("color", "texture", *SHAPE)}
+    less = {kind: subtract(of["color"], statistic) for kind, statistic in of.items() if kind != "color"}
     return {
         "error": {kind: whole.estimate(statistic) for kind, statistic in of.items()},
-        "error_color_less": {
-            kind: whole.estimate(subtract(of["color"], of[kind])) for kind in verdicts.KINDS
-        },
+        "error_color_less": {kind: whole.estimate(statistic) for kind, statistic in less.items()},
     }
 
 
@@ -196,12 +187,6 @@ def rates_of(shipped: Results, record: Results | None) -> Results:
     return {"fastest": max(ends | {"device": name}, speed, key=lambda rate: rate["value"])}
 
 
-def write_results(path: Path, value: Results) -> None:
-    """Write a results file and print its path."""
-    write_atomically(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
-    click.echo(f"wrote {path}")
-
-
 def read_or_measure(path: Path, wanted: Results, again: bool, new: Callable[[], Results]) -> Results:
     """The measurements stored at `path` if they agree with `wanted`, else new ones, stored there.
 
@@ -212,7 +197,8 @@ def read_or_measure(path: Path, wanted: Results, again: bool, new: Callable[[], 
         click.echo(f"{path}: already has these measurements; --again repeats them")
         return stored
     found = new() | wanted
-    write_results(path, found)
+    write_atomically(path, json.dumps(found, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    click.echo(f"wrote {path}")
     return found
 
 

@@ -8,7 +8,6 @@ from cagan_theano.io.text import one_line
 from cagan_theano.studies import tables
 from cagan_theano.studies.comparison import Results
 from cagan_theano.studies.verdicts import (
-    CLAIMS,
     NOT,
     PARTLY,
     REPRODUCED,
@@ -18,6 +17,7 @@ from cagan_theano.studies.verdicts import (
     Entry,
     Numbers,
     command_of,
+    read_claims,
     scale_of,
     size_of,
     started_from,
@@ -54,7 +54,9 @@ weights themselves 0.207. The file is not fit to rank other systems.
 def write_document(shipped: Results, studies: dict[str, Results], photos: Results | None = None) -> str:
     """docs/claims.md as text, from stored results alone; photos: measures on real photos, or None."""
     there = studies_on_photos(studies)
-    found = [(c, c.judge(shipped, studies), judge_on_photos(c, shipped, there, photos)) for c in CLAIMS]
+    found = [
+        (c, c.judge(shipped, studies), judge_on_photos(c, shipped, there, photos)) for c in read_claims()
+    ]
     words = [numbers.verdict for _, numbers, _ in found]
     data = shipped["metadata"].get("data") or {}
     head = HEAD.format(

@@ -1,10 +1,8 @@
 """The pictures of a study: each run's differences from the baseline, and the same swaps for each run."""
 
-import io
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -51,7 +49,7 @@ def plot_differences(results: Results) -> bytes:
             x=0.01,
             ha="left",
         )
-        return write_png(figure)
+        return sheet.png(figure, figure.dpi)
 
 
 def plot_measure(axes: Any, measure: str, changes: list[Difference | None]) -> None:
@@ -70,42 +68,29 @@ def plot_measure(axes: Any, measure: str, changes: list[Difference | None]) -> N
     axes.xaxis.set_major_locator(MaxNLocator(3))  # more overlap where the numbers are long
 
 
-def draw_grid(
-    pictures: dict[str, NDArray[Any] | None], rows: dict[str, tuple[NDArray[Any], NDArray[Any]]], note: str
-) -> bytes:
+def draw_grid(runs: dict[str, dict[str, NDArray[Any]]], baseline: str, note: str) -> bytes:
     """The same swaps for each run in one image: PNG bytes.
 
-    pictures: x_i, y_j [n, H, W, 3] uint8, truth likewise or None.  rows: run name -> (x_ij
-    [n, H, W, 3] uint8, alpha [n, H, W] float) of its first seed.  The top rows are x_i, y_j and the
-    truth.
+    runs: run name -> x_i, y_j, x_ij [n, H, W, 3] uint8, alpha [n, H, W] in [0, 1] and, if known, the truth,
+    of its first seed.  The top rows are x_i, y_j and the truth of the baseline.
     """
-    lines: dict[str, tuple[Any, Any]] = {"input and article": (pictures["x_i"], pictures["y_j"])}
-    if pictures["truth"] is not None:
-        lines["true swap"] = (pictures["truth"], None)
-    for name, (x_ij, alpha) in rows.items():
-        lines[name] = x_ij, np.repeat(as_bytes(alpha)[..., None], 3, axis=-1)
-    first = lines["input and article"][0]
-    scale = sheet.scale_for(first[0], 256 if len(lines) <= FEW else 128)
-    height, width = (side * scale for side in first.shape[1:3])
-    pair, gap = 2 * width + 6, sheet.GAP
-    wide = 2 * sheet.MARGIN + NAMES_WIDTH + len(first) * (pair + gap)
+    given = runs[baseline]
+    pairs = np.concatenate([given["x_i"], given["y_j"]], axis=2)
+    lines = {"input and article": pairs} | ({"true swap": given["truth"]} if "truth" in given else {})
+    for name, run in runs.items():
+        alpha = np.repeat(as_bytes(run["alpha"])[..., None], 3, axis=-1)
+        lines[name] = np.concatenate([run["x_ij"], alpha], axis=2)
+    scale = sheet.scale_for(pairs[0], 256 if len(lines) <= FEW else 128)
+    height, width = (side * scale + sheet.GAP for side in pairs.shape[1:3])
+    wide = 2 * sheet.MARGIN + NAMES_WIDTH + len(pairs) * width
     with sheet.style():
         caption = sheet.Caption(CAPTION, note, wide - 2 * sheet.MARGIN)
-        figure = sheet.blank(wide, 2 * sheet.MARGIN + len(lines) * (height + gap) + caption.height)
-        for r, (name, (left, right)) in enumerate(lines.items()):
-            top = sheet.MARGIN + r * (height + gap)
+        figure = sheet.blank(wide, 2 * sheet.MARGIN + len(lines) * height + caption.height)
+        for r, (name, images) in enumerate(lines.items()):
+            top = sheet.MARGIN + r * height
             sheet.write(figure, literal(name), sheet.MARGIN, top + height / 2, sheet.LABEL_SIZE, va="center")
-            for c in range(len(first)):
-                x = sheet.MARGIN + NAMES_WIDTH + c * (pair + gap)
-                sheet.place(figure, left[c], x, top, scale, name=f"{r},{c}")
-                if right is not None:
-                    sheet.place(figure, right[c], x + width + 6, top, scale, name=f"{r},{c}'")
-        caption.write(figure, sheet.MARGIN, sheet.MARGIN + len(lines) * (height + gap))
-        return write_png(figure)
-
-
-def write_png(figure: Figure) -> bytes:
-    """A figure as the bytes of a PNG file."""
-    data = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(data)
-    return data.getvalue()
+            for c, image in enumerate(images):
+                left = sheet.MARGIN + NAMES_WIDTH + c * width
+                sheet.place(figure, image, left, top, scale, name=f"{r},{c}")
+        caption.write(figure, sheet.MARGIN, sheet.MARGIN + len(lines) * height)
+    return sheet.png(figure)

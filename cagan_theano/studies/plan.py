@@ -21,6 +21,7 @@ config = { gamma_c = 0.0 }         # what this run changes
 photoshoot = { clutter = true }    # images other than the baseline's: those of the same people and garments
 """
 
+import itertools
 import json
 import re
 import tomllib
@@ -40,15 +41,17 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 MAX_BYTES = 1 << 20
 PLANS = Path(__file__).with_name("plans")
 TOP = {
-    "title": str,
-    "about": str,
-    "baseline": str,
-    "steps": int,
-    "seeds": list,
-    "photoshoot": dict,
-    "config": dict,
-    "runs": dict,
+    "title": "",
+    "about": "",
+    "baseline": "",
+    "steps": 0,
+    "seeds": [0],
+    "photoshoot": {},
+    "config": {},
+    "runs": {},
 }
+"""The keys of a plan, and what stands for those that it may lack."""
+
 SHOOT = {
     "pairs": 2000,
     "size": "128x96",
@@ -61,7 +64,10 @@ SHOOT = {
 }
 """The [photoshoot] table with its defaults, where studio "" is that of the wardrobe."""
 
-RUN = {"about": str, "config": dict, "photoshoot": dict}
+RUN = {"about": "", "config": {}, "photoshoot": {}}
+OF_RUN = {"studio": "", "clutter": False}
+"""What a run may change in the photoshoot: people and garments stay the same."""
+
 FIXED = ("steps", "seed", "height", "width")
 """Options that are set elsewhere in the plan."""
 
@@ -106,13 +112,13 @@ class StudyPlan:
         try:
             return Config.from_json(json.dumps({**options, "steps": self.steps, "seed": seed}))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{self.path}: run {reading.name}: {error}") from error
+            raise ValueError(f"run {reading.name}: {error}") from error
 
     def choose_runs(self, names: tuple[str, ...]) -> list[Reading]:
         """The runs with these names, in the plan's order; all without names.  Raises ValueError."""
         known = [reading.name for reading in self.runs]
         for name in names:
-            need(name in known, self.path, f"has no run {name!r}; choose from {', '.join(known)}")
+            need(name in known, f"{self.path}: has no run {name!r}; choose from {', '.join(known)}")
         return [reading for reading in self.runs if not names or reading.name in names]
 
 
@@ -125,93 +131,87 @@ def read_plan(path: str | Path) -> StudyPlan:
     shipped = PLANS / f"{path}.toml"
     if not Path(path).exists() and shipped in PLANS.glob("*.toml"):
         path = shipped
-    need(Path(path).is_file(), path, f"no such plan; {examples}")
-    need(Path(path).stat().st_size <= MAX_BYTES, path, "is too large for a plan")
+    need(Path(path).is_file(), f"{path}: no such plan; {examples}")
+    need(Path(path).stat().st_size <= MAX_BYTES, f"{path}: is too large for a plan")
     try:
         table = tomllib.loads(Path(path).read_text("utf-8"))
     except (ValueError, RecursionError) as error:  # from TOML, UTF-8, or int for 4301 digits
         raise ValueError(f"{path}: is not TOML ({one_line(error)}); {examples}") from None
-    check_table(table, TOP, path, "the plan")
+    try:
+        return check_plan(str(path), table)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def check_plan(path: str, table: dict[str, Any]) -> StudyPlan:
+    """The `StudyPlan` of a plan's table.  Raises ValueError without the path, as all functions below."""
+    check_table(table, TOP, "the plan")
     for key in ("baseline", "steps", "runs"):
-        need(key in table, path, f"{key} is missing")
-    shoot = read_shoot(table.get("photoshoot", {}), path)
+        need(key in table, f"{key} is missing")
+    given = TOP | {"title": Path(path).stem} | table
+    runs = tuple(read_run(name, run, given["photoshoot"]) for name, run in given["runs"].items())
     plan = StudyPlan(
-        str(path),
-        table.get("title", Path(path).stem),
-        table.get("about", ""),
-        table["baseline"],
-        table["steps"],
-        tuple(table.get("seeds", [0])),
-        shoot,
-        table.get("config", {}),
-        tuple(read_run(path, name, run, shoot) for name, run in table["runs"].items()),
+        path,
+        given["title"],
+        given["about"],
+        given["baseline"],
+        given["steps"],
+        tuple(given["seeds"]),
+        read_shoot(given["photoshoot"]),
+        given["config"],
+        runs,
     )
-    check_plan(plan)
+    need(plan.baseline in given["runs"], f"the baseline {plan.baseline!r} is none of the runs")
+    whole = all(type(seed) is int for seed in plan.seeds)
+    need(plan.seeds and whole and len(set(plan.seeds)) == len(plan.seeds), "seeds must be distinct integers")
+    fault = "is the same for all runs: set steps and seeds at the top, size in [photoshoot]"
+    for options in (plan.common, *(reading.changes for reading in runs)):
+        for name in FIXED:
+            need(name not in options, f"{name} {fault}")
+    for reading, seed in itertools.product(runs, plan.seeds):
+        plan.config(reading, seed)
     return plan
 
 
-def read_shoot(table: dict[str, Any], path: str | Path) -> dict[str, Any]:
-    """The [photoshoot] table with its defaults, size as (height, width).  Raises ValueError."""
-    allowed = {key: type(value) for key, value in SHOOT.items()}
-    check_table(table, allowed, path, "[photoshoot]")
-    shoot = {**SHOOT, **table}
-    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", str(shoot["size"]))
+def read_shoot(table: dict[str, Any]) -> dict[str, Any]:
+    """The [photoshoot] table with its defaults, size as (height, width)."""
+    check_table(table, SHOOT, "[photoshoot]")
+    shoot: dict[str, Any] = SHOOT | table
+    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", shoot["size"])
     if not match:
-        raise ValueError(f"{path}: size {quoted(shoot['size'])} is not HEIGHTxWIDTH such as 128x96")
-    size = int(match[1]), int(match[2])
-    check_size(*size, str(path))
-    shoot |= {"size": size}
-    check_shoot(shoot, path)
+        raise ValueError(f"size {quoted(shoot['size'])} is not HEIGHTxWIDTH such as 128x96")
+    shoot["size"] = int(match[1]), int(match[2])
+    check_size(*shoot["size"], "[photoshoot]")
+    need(shoot["wardrobe"] in WARDROBES, f"wardrobe must be one of {', '.join(WARDROBES)}")
+    need(shoot["studio"] in ("", *STUDIOS), f"studio must be one of {', '.join(STUDIOS)}")
+    need(shoot["pairs"] >= 1, "pairs must be at least 1")
+    enough = shoot["true_swaps"] == 0 or shoot["true_swaps"] > 0 and shoot["pairs"] >= 4
+    need(enough, "true_swaps must be at least 0, and needs at least 4 pairs")
+    need(shoot["held_out"] >= 4 and shoot["seed"] >= 0, "held_out must be at least 4, seed at least 0")
     return shoot | {"studio": shoot["studio"] or default_studio(shoot["wardrobe"])}
 
 
-def check_shoot(shoot: dict[str, Any], path: str | Path) -> None:
-    """Raise ValueError for a value outside of its range in a [photoshoot] table."""
-    need(shoot["wardrobe"] in WARDROBES, path, f"wardrobe must be one of {', '.join(WARDROBES)}")
-    need(shoot["studio"] in ("", *STUDIOS), path, f"studio must be one of {', '.join(STUDIOS)}")
-    need(shoot["pairs"] >= 1, path, "pairs must be at least 1")
-    enough = shoot["true_swaps"] == 0 or shoot["true_swaps"] > 0 and shoot["pairs"] >= 4
-    need(enough, path, "true_swaps must be at least 0, and needs at least 4 pairs")
-    need(shoot["held_out"] >= 4 and shoot["seed"] >= 0, path, "held_out must be at least 4, seed at least 0")
+def read_run(name: str, table: Any, shoot: dict[str, Any]) -> Reading:
+    """The `Reading` of one [runs.NAME] table; shoot: the plan's [photoshoot] table."""
+    need(NAME.fullmatch(name), f"run {quoted(name)}: use lowercase letters, digits, _ . and - only")
+    need(isinstance(table, dict), f"run {name} is not a table")
+    check_table(table, RUN, f"run {name}")
+    given = RUN | table
+    changes = given["photoshoot"]
+    check_table(changes, OF_RUN, f"run {name}: photoshoot")
+    return Reading(name, given["about"], given["config"], read_shoot(shoot | changes), changes)
 
 
-def read_run(path: str | Path, name: str, table: Any, shoot: dict[str, Any]) -> Reading:
-    """The `Reading` of one [runs.NAME] table; shoot: the plan's [photoshoot] table.  Raises ValueError."""
-    need(NAME.fullmatch(name), path, f"run {quoted(name)}: use lowercase letters, digits, _ . and - only")
-    need(isinstance(table, dict), path, f"run {name} is not a table")
-    check_table(table, RUN, path, f"run {name}")
-    changes = table.get("photoshoot", {})
-    allowed: dict[str, type] = {"studio": str, "clutter": bool}  # people and garments stay the same
-    check_table(changes, allowed, path, f"run {name}: photoshoot")
-    own = {**shoot, **changes}
-    check_shoot(own, path)
-    return Reading(name, table.get("about", ""), table.get("config", {}), own, changes)
-
-
-def check_table(table: dict[str, Any], allowed: Mapping[str, type], path: str | Path, what: str) -> None:
-    """Raise ValueError for an unknown key or a value of the wrong type."""
+def check_table(table: dict[str, Any], defaults: Mapping[str, Any], what: str) -> None:
+    """Raise ValueError for a key without a default, or a value of another type."""
     for key, value in table.items():
-        known = ", ".join(allowed)
-        need(key in allowed, path, f"{what} has the unknown key {quoted(key)}; known keys: {known}")
-        need(type(value) is allowed[key], path, f"{what}: {key} must be of type {allowed[key].__name__}")
+        known = ", ".join(defaults)
+        need(key in defaults, f"{what} has the unknown key {quoted(key)}; known keys: {known}")
+        kind = type(defaults[key])
+        need(type(value) is kind, f"{what}: {key} must be of type {kind.__name__}")
 
 
-def check_plan(plan: StudyPlan) -> None:
-    """Raise ValueError unless all runs have valid configurations and the baseline is one of them."""
-    plan.choose_runs((plan.baseline,))
-    whole = all(type(seed) is int for seed in plan.seeds)
-    distinct = plan.seeds and whole and len(set(plan.seeds)) == len(plan.seeds)
-    need(distinct, plan.path, "seeds must be distinct integers")
-    fault = "is the same for all runs: set steps and seeds at the top, size in [photoshoot]"
-    for options in (plan.common, *(reading.changes for reading in plan.runs)):
-        for name in FIXED:
-            need(name not in options, plan.path, f"{name} {fault}")
-    for reading in plan.runs:
-        for seed in plan.seeds:
-            plan.config(reading, seed)
-
-
-def need(condition: Any, path: str | Path, fault: str) -> None:
-    """Raise ValueError with the plan's path unless a condition holds."""
+def need(condition: Any, fault: str) -> None:
+    """Raise ValueError unless a condition holds."""
     if not condition:
-        raise ValueError(f"{path}: {fault}")
+        raise ValueError(fault)

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import os
-import queue
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -34,12 +33,12 @@ class Images(NamedTuple):
 
 
 def images_of(plan: StudyPlan, reading: Reading, out: Path) -> Images:
-    """The `Images` of a run: of the plan's photoshoot, or of ``plan.data``.  Raises ValueError, OSError."""
-    return part_of_data(plan, reading, out) if plan.data else photoshoot_of(reading, out)
+    """The `Images` of a run: of ``plan.data``, or those that the photoshoot renders.
 
-
-def photoshoot_of(reading: Reading, out: Path) -> Images:
-    """The `Images` that the photoshoot renders for a run."""
+    Raises ValueError, OSError.
+    """
+    if plan.data:
+        return part_of_data(plan, reading, out)
     from data_prep.photoshoot import shoot
     from data_prep.photoshoot.camera.studio import default_studio
 
@@ -178,22 +177,22 @@ def train_missing(
         for reading, seed in missing:
             train(plan, out, reading, seed, device_options)
         return
-    shares: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
-    for share in shares_of_cores(jobs):
-        shares.put(share)
+    shares = iter(shares_of_cores(jobs))
 
-    def work(reading: Reading, seed: int) -> None:
-        cores = shares.get()
+    def start_thread() -> None:
         with contextlib.suppress(AttributeError, OSError):  # not on macOS; not in some containers
-            os.sched_setaffinity(0, cores)  # of this thread; its child process inherits it
-        try:
-            train(plan, out, reading, seed, device_options, out / f"{reading.name}_seed{seed}.log")
-        finally:
-            shares.put(cores)
+            os.sched_setaffinity(0, next(shares))  # of this thread; its child processes inherit it
 
-    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(missing), unit="training") as bar:
+    with (
+        ThreadPoolExecutor(jobs, initializer=start_thread) as pool,
+        tqdm(total=len(missing), unit="training") as bar,
+    ):
         try:
-            for done in as_completed([pool.submit(work, *one) for one in missing]):
+            logs = [out / f"{run_of(out, *one).path.name}.log" for one in missing]
+            every = [
+                pool.submit(train, plan, out, *one, device_options, log) for one, log in zip(missing, logs)
+            ]
+            for done in as_completed(every):
                 done.result()
                 bar.update()
         except BaseException:
