@@ -40,7 +40,7 @@ from data_prep.store import check_size
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 MAX_BYTES = 1 << 20
 PLANS = Path(__file__).with_name("plans")
-TOP = {
+TOP: dict[str, Any] = {
     "title": "",
     "about": "",
     "baseline": "",
@@ -52,7 +52,7 @@ TOP = {
 }
 """The keys of a plan, and what stands for those that it may lack."""
 
-SHOOT = {
+SHOOT: dict[str, Any] = {
     "pairs": 2000,
     "size": "128x96",
     "seed": 0,
@@ -64,7 +64,7 @@ SHOOT = {
 }
 """The [photoshoot] table with its defaults, where studio "" is that of the wardrobe."""
 
-RUN = {"about": "", "config": {}, "photoshoot": {}}
+RUN: dict[str, Any] = {"about": "", "config": {}, "photoshoot": {}}
 OF_RUN = {"studio": "", "clutter": False}
 """What a run may change in the photoshoot: people and garments stay the same."""
 
@@ -176,12 +176,12 @@ def check_plan(path: str, table: dict[str, Any]) -> StudyPlan:
 def read_shoot(table: dict[str, Any]) -> dict[str, Any]:
     """The [photoshoot] table with its defaults, size as (height, width)."""
     check_table(table, SHOOT, "[photoshoot]")
-    shoot: dict[str, Any] = SHOOT | table
+    shoot = SHOOT | table
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", shoot["size"])
     if not match:
         raise ValueError(f"size {quoted(shoot['size'])} is not HEIGHTxWIDTH such as 128x96")
     shoot["size"] = int(match[1]), int(match[2])
-    check_size(*shoot["size"], "[photoshoot]")
+    check_size(*shoot["size"])
     need(shoot["wardrobe"] in WARDROBES, f"wardrobe must be one of {', '.join(WARDROBES)}")
     need(shoot["studio"] in ("", *STUDIOS), f"studio must be one of {', '.join(STUDIOS)}")
     need(shoot["pairs"] >= 1, "pairs must be at least 1")
