@@ -19,7 +19,6 @@ instead, zero-padded, in the code that the dataset's attribute ``coding`` names.
 import contextlib
 import io
 import json
-import math
 import os
 import zlib
 from collections.abc import Collection, Mapping, Sequence
@@ -461,7 +460,7 @@ class PhotoFile:
                 np.dtype("u1" if axes[key] else ids),
             )
             if axes[key] == "HW3" and len(shape) == 2 and attribute(data, "coding") == CODING:
-                expected = (count, min(shape[1], math.prod(expected[1:]) + 1024))
+                expected = (count, min(shape[1], 3 * self.height * self.width + 1024))
             self._need(
                 shape == expected and data.dtype == dtype,
                 f"{name} is {data.dtype} {list(shape)}, expected {dtype} {list(expected)}",
