@@ -1,8 +1,7 @@
 """Checkpoints: one HDF5 file with named weights, their configuration and history.
 
-``docs/checkpoint.md`` describes the format; ``tests/test_checkpoint.py`` checks
-that both agree.  A checkpoint contains nothing executable, and every array is
-identified by the name of its parameter, not by position.
+``docs/checkpoint.md`` describes the format.  A checkpoint contains nothing executable, and every
+array is identified by the name of its parameter, not by position.
 """
 
 from __future__ import annotations
@@ -31,8 +30,7 @@ TEXTS = ("config", "metadata", "sampler")
 ATTRIBUTES = {"version": int, "step": int, "sha256": str, **dict.fromkeys(TEXTS, str)}
 DTYPES = ("float16", "float32", "int64")
 
-# Limits on reading: far above our checkpoints (about 130 MB in 150 arrays),
-# far below what would exhaust a machine.
+# Limits on reading: far above our checkpoints (about 130 MB in 150 arrays), far below a machine's.
 MAX_ARRAYS = 4096
 MAX_BYTES = 4 << 30
 SMALL, RATIO = 16 << 20, 64  # a file may declare 16 MiB, or 64 times its own size
@@ -54,9 +52,8 @@ class Checkpoint:
     """The state of training after a step.
 
     config: the configuration of the run.  step: completed steps.
-    G, D: parameter name -> float32 array.  optimizer: "G/encoder1.W/m" -> array
-    (Adam's moments and counters, and "average/encoder1.W" ... if G has a moving
-    average), None in a shipped checkpoint.
+    G, D: parameter name -> float32 array.  optimizer: "G/encoder1.W/m" -> array (Adam's moments and
+    counters, and "average/encoder1.W" ... if G has a moving average), None in a shipped checkpoint.
     sampler: random state as JSON text, None in a shipped checkpoint.
     metadata: provenance of the data, versions, seconds, note (JSON values).
     sha256: digest of the contents as stored; set on reading.
@@ -73,8 +70,7 @@ class Checkpoint:
 
     def swapping_G(self):
         """Name -> array of the weights to swap with: the moving average if there is one, else G."""
-        prefix = f"{AVERAGE}/"
-        stored = self.optimizer or {}
+        prefix, stored = f"{AVERAGE}/", self.optimizer or {}
         average = {name.removeprefix(prefix): stored[name] for name in stored if name.startswith(prefix)}
         return average or self.G
 
@@ -82,8 +78,7 @@ class Checkpoint:
 def save_checkpoint(path, checkpoint, dtype="float32"):
     """Write `checkpoint` to `path` atomically; return its sha256.
 
-    dtype: "float32" is exact; "float16" halves the file and rejects moments,
-    whose small values would underflow.
+    dtype: "float32" is exact; "float16" halves the file and rejects moments, which would underflow.
     Raises ValueError if a value is not finite, OSError if the disk is full.
     """
     path = Path(path)
@@ -91,22 +86,24 @@ def save_checkpoint(path, checkpoint, dtype="float32"):
         raise ValueError(f"{path}: dtype {dtype!r} is unknown; use float32 or float16")
     if dtype == "float16" and checkpoint.optimizer is not None:
         raise ValueError(f"{path}: Adam's moments underflow in float16; drop them or use float32")
-    texts, arrays = _texts_of(checkpoint), _arrays_of(checkpoint, dtype)
+    texts, arrays = _contents_of(checkpoint, dtype)
     try:
         _check(texts, checkpoint.step, arrays)
     except ValueError as error:
         raise ValueError(f"{path}: {error}; nothing was written") from error
     digest = contents_sha256(texts, checkpoint.step, arrays)
-    image = _file_image(texts, checkpoint.step, arrays, digest, dtype == "float16")
+    attributes = {"format": FORMAT, "version": VERSION, "step": checkpoint.step, "sha256": digest, **texts}
+    image = _file_image(attributes, arrays, compress=dtype == "float16")
     if _bytes_of(arrays) > _limit(len(image)):  # compressed so well that a reader would reject it
-        image = _file_image(texts, checkpoint.step, arrays, digest, False)
+        image = _file_image(attributes, arrays, compress=False)
     write_atomically(path, image)
     return digest
 
 
 def check_checkpoint(checkpoint):
     """Raise ValueError for a `Checkpoint` that cannot be written and read again."""
-    _check(_texts_of(checkpoint), checkpoint.step, _arrays_of(checkpoint, "float32"))
+    texts, arrays = _contents_of(checkpoint, "float32")
+    _check(texts, checkpoint.step, arrays)
 
 
 def weights_metadata(path, sha256: str, step: int) -> dict[str, str]:
@@ -123,8 +120,7 @@ def load_checkpoint(path) -> Checkpoint:
     """Read and verify the checkpoint at `path`; weights are returned as float32.
 
     path: a file, or the name of shipped weights (`cagan_theano.weights.find`).
-    Raises FileNotFoundError or ValueError with a message of one line: the file,
-    the problem, the cure.
+    Raises FileNotFoundError or ValueError with a message of one line: the file, the problem, the cure.
     """
     path = weights.find(path)
     if not path.is_file():
@@ -164,9 +160,9 @@ def load_checkpoint(path) -> Checkpoint:
 def contents_sha256(texts, step, arrays):
     """Return the hexadecimal digest of all contents of a checkpoint.
 
-    texts: name -> str.  arrays: name -> array.  In order of their names, each
-    text adds the JSON of [name, text], each array the JSON of
-    [name, shape, dtype] followed by its little-endian bytes in C order.
+    texts: name -> str.  arrays: name -> array.  In order of their names, each text adds the JSON of
+    [name, text], each array the JSON of [name, shape, dtype] followed by its little-endian bytes in C
+    order.
     """
     digest = hashlib.sha256(json.dumps(["step", int(step)]).encode())
     for name in sorted(texts):
@@ -180,14 +176,6 @@ def contents_sha256(texts, step, arrays):
 
 
 # --- writing ---------------------------------------------------------------
-
-
-def _texts_of(checkpoint):
-    texts = {
-        "config": checkpoint.config.to_json(),
-        "metadata": json.dumps(checkpoint.metadata, sort_keys=True),
-    }
-    return texts if checkpoint.sampler is None else {**texts, "sampler": checkpoint.sampler}
 
 
 def _check(texts, step, arrays):
@@ -231,29 +219,28 @@ def _limit(size):
     return min(MAX_BYTES, max(SMALL, RATIO * size))
 
 
-def _arrays_of(checkpoint, dtype):
-    arrays = {
-        f"{network}/{name}": np.asarray(value).astype(dtype)
-        for network in ("G", "D")
-        for name, value in getattr(checkpoint, network).items()
-    }
-    for name, value in (checkpoint.optimizer or {}).items():
-        arrays[f"optimizer/{name}"] = np.asarray(value)
-    return arrays
+def _contents_of(checkpoint, dtype):
+    """(texts, arrays), each by name; weights as `dtype`."""
+    metadata = json.dumps(checkpoint.metadata, sort_keys=True)
+    texts = {"config": checkpoint.config.to_json(), "metadata": metadata}
+    if checkpoint.sampler is not None:
+        texts["sampler"] = checkpoint.sampler
+    arrays = {f"G/{name}": np.asarray(value).astype(dtype) for name, value in checkpoint.G.items()}
+    arrays |= {f"D/{name}": np.asarray(value).astype(dtype) for name, value in checkpoint.D.items()}
+    arrays |= {f"optimizer/{name}": np.asarray(v) for name, v in (checkpoint.optimizer or {}).items()}
+    return texts, arrays
 
 
-def _file_image(texts, step, arrays, digest, compress):
-    """Return the bytes of the HDF5 file.
+def _file_image(attributes, arrays, compress):
+    """The bytes of the HDF5 file.
 
-    The file is built in memory, so that a full disk fails an ordinary write and
-    not the HDF5 library, which cannot recover from a partial write.
+    It is built in memory, so that a full disk fails an ordinary write and not the HDF5 library, which
+    cannot recover from a partial write.
     """
     # The noisy bits of float32 weights do not compress; float16 weights compress a little.
     filters = {"compression": "gzip", "shuffle": True} if compress else {}
     with h5py.File("checkpoint", "w", driver="core", backing_store=False) as file:
-        file.attrs.update(
-            {"format": FORMAT, "version": VERSION, "step": int(step), "sha256": digest, **texts}
-        )
+        file.attrs.update(attributes)
         for name, array in arrays.items():
             file.create_dataset(name, data=array, **(filters if array.ndim else {}))
         file.flush()

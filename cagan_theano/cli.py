@@ -7,6 +7,7 @@ from importlib import import_module
 
 import click
 
+from cagan_theano import __version__
 from cagan_theano.io.command import Group, main
 
 SECTIONS = {
@@ -31,10 +32,7 @@ SECTIONS = {
         "evaluate": ("evaluation.evaluate:command", "Evaluate a checkpoint on held-out images."),
         "claims": ("studies.claims:command", "Test the paper's claims and write docs/claims.md."),
         "ablations": ("studies.ablations:command", "Run a study: training runs that differ in one setting."),
-        "report": (
-            "evaluation.report:command",
-            "Write a page about a checkpoint, with its swaps to sort and filter.",
-        ),
+        "report": ("evaluation.report:command", "Write a page about a checkpoint and its swaps."),
     },
     "Other programs": {
         "compare": ("interop.compare:command", "Compare another implementation with this one."),
@@ -78,24 +76,8 @@ def find(name: str) -> click.Command:
     return command
 
 
-def version(ctx, _, wanted):
-    """Print the version and exit."""
-    if wanted:
-        from cagan_theano import __version__
-
-        click.echo(f"cagan_theano {__version__}")
-        ctx.exit()
-
-
 @click.command(cls=Lazy, context_settings={"max_content_width": 100})
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=version,
-    help="Show the version and exit.",
-)
+@click.version_option(__version__, message="cagan_theano %(version)s")
 def cagan():
     """CAGAN: swap fashion articles on photos of people, and replicate the paper.
 

@@ -51,12 +51,6 @@ def restore_numpy_names() -> list[str]:
     return missing
 
 
-def add_flags() -> None:
-    """Prepend our Aesara flags to the user's, so that the user's take precedence."""
-    theirs = os.environ.get("AESARA_FLAGS", "")
-    os.environ["AESARA_FLAGS"] = ",".join(filter(None, [OUR_FLAGS, theirs]))
-
-
 @contextlib.contextmanager
 def writable_home():
     """Context manager in which HOME is writable: a temporary directory if the user's home is not."""
@@ -81,8 +75,9 @@ def import_aesara():
     Raises ImportError, with the cure, if Aesara is missing.
     """
     restore_numpy_names()
-    if "aesara" not in sys.modules:
-        add_flags()
+    if "aesara" not in sys.modules:  # the user's flags follow ours and so take precedence
+        flags = filter(None, [OUR_FLAGS, os.environ.get("AESARA_FLAGS")])
+        os.environ["AESARA_FLAGS"] = ",".join(flags)
     # Aesara warns at import that it uses NumPy's BLAS; that concerns only the C back end, which reports it.
     logging.getLogger("aesara.tensor.blas").setLevel(logging.ERROR)
     try:
@@ -105,9 +100,8 @@ def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on, for logs and checkpoints."""
     from importlib import metadata
 
-    names = ("aesara", "numpy", "scipy", "jax", "jaxlib", "h5py", "pillow")
     found = {"python": sys.version.split()[0]}
-    for name in names:
+    for name in ("aesara", "numpy", "scipy", "jax", "jaxlib", "h5py", "pillow"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

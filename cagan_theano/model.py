@@ -31,9 +31,7 @@ def load(path, backend: str = "auto", device: str | None = None, **machine) -> "
     chosen = choose_backend(backend, device, **machine)
     with naming(path):
         G = load_generator(checkpoint, chosen)
-    return Model(
-        checkpoint.config, G, chosen, checkpoint.step, checkpoint.metadata, checkpoint.sha256, str(path)
-    )
+    return Model(checkpoint.config, G, chosen, checkpoint, str(path))
 
 
 def load_generator(checkpoint: Checkpoint, backend: Backend) -> Generator:
@@ -56,17 +54,11 @@ class Model:
     """
 
     def __init__(
-        self,
-        config: Config,
-        G: Generator,
-        backend: Backend,
-        step: int = 0,
-        metadata: dict | None = None,
-        sha256: str = "",
-        name: str = "the network",
+        self, config: Config, G: Generator, backend: Backend, stored: Checkpoint | None = None, name=""
     ):
-        self.config, self.G, self.backend, self.name = config, G, backend, name
-        self.step, self.metadata, self.sha256 = step, metadata or {}, sha256
+        self.config, self.G, self.backend, self.name = config, G, backend, name or "the network"
+        stored = stored or Checkpoint(config, 0, {}, {})
+        self.step, self.metadata, self.sha256 = stored.step, stored.metadata, stored.sha256
         self._functions, self._swapped, self._lock = {}, set(), threading.Lock()
 
     def __repr__(self):
@@ -83,13 +75,13 @@ class Model:
         batch_size: images per forward pass; affects memory, and the results by rounding only.
         Raises ValueError for other shapes, types or ranges, and if the outputs are NaN or infinite.
         """
-        given = {"x_i": x_i, "y_i": y_i, "y_j": y_j}
-        arrays = {name: check_images(array, name, "N", "H", "W", 3) for name, array in given.items()}
         if mask is None and self.config.takes_mask:
             raise ValueError(f"this model (mask={self.config.mask!r}) needs the mask of the garment in x_i")
+        if mask is not None and not self.config.takes_mask:
+            raise ValueError("this model was trained without masks; omit mask")
+        given = {"x_i": x_i, "y_i": y_i, "y_j": y_j}
+        arrays = {name: check_images(array, name, "N", "H", "W", 3) for name, array in given.items()}
         if mask is not None:
-            if not self.config.takes_mask:
-                raise ValueError("this model was trained without masks; omit mask")
             arrays["mask"] = check_images(mask, "mask", "N", "H", "W")
         n, height, width = arrays["x_i"].shape[:3]
         for name, array in arrays.items():

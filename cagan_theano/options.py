@@ -1,6 +1,7 @@
 """Command-line options shared by several commands, and options generated from `Config`."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -22,7 +23,8 @@ def switch_cache_off(context, option, off: bool) -> None:
 
 
 no_cache_option = click.option(
-    "--no-cache", is_flag=True, expose_value=False, callback=switch_cache_off,
+    "--no-cache", is_flag=True, expose_value=False,
+    callback=switch_cache_off,
     help="Compile again: neither read nor write JAX's compile cache (--backend c keeps Aesara's).",
 )  # fmt: skip
 
@@ -118,111 +120,68 @@ def checkpoint_option(size: str, family: str = "cagan") -> Callable[[Function], 
     size: of the shipped checkpoint, such as "128x96"; family: default key of ``weights.FAMILIES``.
     """
 
-    def chosen(ctx, _, path):
+    def choose(ctx, _, path):
         wanted = ctx.params.pop("weights")  # not a parameter of the command itself
         return weights.find(path, size) if path else weights.shipped(wanted, size)
 
     meanings = "; ".join(f"{name}, {what}" for name, what in weights.FAMILIES.items())
     by_family = click.option(
-        "--weights",
-        type=click.Choice(list(weights.FAMILIES)),
-        default=family,
-        is_eager=True,
-        show_default=True,
-        help=f"Shipped weights: {meanings}.",
-    )
+        "--weights", type=click.Choice(list(weights.FAMILIES)), default=family, is_eager=True,
+        show_default=True, help=f"Shipped weights: {meanings}.",
+    )  # fmt: skip
     by_path = click.option(
-        "--checkpoint",
-        type=click.Path(),
-        callback=chosen,
+        "--checkpoint", type=click.Path(), callback=choose,
         help="Checkpoint, by path or by a name of shipped weights, instead of --weights.",
-    )
+    )  # fmt: skip
     return lambda command: by_family(by_path(command))
 
 
 out_option = click.option(
-    "--out",
-    type=click.Path(),
-    default="figures",
-    show_default="figures/",
+    "--out", type=click.Path(), default="figures", show_default="figures/",
     help="Folder for the PNG and the PDF.",
+)  # fmt: skip
+
+device_option = click.option(
+    "--device", type=click.Choice(["cpu", "gpu"]), help="Device to run on.  [default: gpu if available]"
 )
+
+size_option = click.option(
+    "--size", type=click.Choice(["photo", "network"]), default="photo", show_default=True,
+    help="Size of the result: the photo's own, or the checkpoint's.",
+)  # fmt: skip
+
+data_option = click.option(
+    "--data", type=click.Path(), callback=lambda ctx, _, path: path and str(weights.find_images(path)),
+    help="Photo file whose test split is used; heldout_128x96, heldout_256x192: shipped ones.  [default: "
+         "held-out renderings, shipped or rendered once and cached]",
+)  # fmt: skip
+
+seed_option = click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True,
+    help="Seed for choosing humans and articles.",
+)  # fmt: skip
 
 
 def backend_option(command: Function) -> Function:
     """Decorator: --backend, and --no-cache, which is not passed to the command."""
     choice = click.option(
-        "--backend",
-        type=click.Choice(["auto", "jax", "c"]),
-        default="auto",
-        show_default=True,
+        "--backend", type=click.Choice(["auto", "jax", "c"]), default="auto", show_default=True,
         help="Back end that compiles the graph.",
-    )
+    )  # fmt: skip
     return choice(no_cache_option(command))
-
-
-device_option = click.option(
-    "--device",
-    type=click.Choice(["cpu", "gpu"]),
-    default=None,
-    help="Device to run on.  [default: gpu if available]",
-)
-
-
-size_option = click.option(
-    "--size",
-    type=click.Choice(["photo", "network"]),
-    default="photo",
-    show_default=True,
-    help="Size of the result: the photo's own, or the checkpoint's.",
-)
-
-
-data_option = click.option(
-    "--data",
-    type=click.Path(),
-    default=None,
-    callback=lambda ctx, _, path: path and str(weights.find_images(path)),
-    help="Photo file whose test split is used; heldout_128x96, heldout_256x192: shipped ones.  [default: "
-    "held-out renderings, shipped or rendered once and cached]",
-)
-
-
-seed_option = click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Seed for choosing humans and articles.",
-)
 
 
 def figure_options(size):
     """Decorator: the options of every figure with images, in a fixed order."""
-
-    def decorate(command):
-        for option in (
-            seed_option,
-            out_option,
-            data_option,
-            device_option,
-            backend_option,
-            checkpoint_option(size),
-        ):
-            command = option(command)
-        return command
-
-    return decorate
+    given = seed_option, out_option, data_option, device_option, backend_option, checkpoint_option(size)
+    return lambda command: functools.reduce(lambda inner, option: option(inner), given, command)
 
 
 def swap_figure_options(size, rows):
     """Decorator: the options of Figures 4 and 5; rows: default number of humans."""
     humans = click.option(
-        "--rows",
-        type=click.IntRange(1, 100),
-        default=rows,
-        show_default=True,
+        "--rows", type=click.IntRange(1, 100), default=rows, show_default=True,
         help="Number of humans, one per row.",
-    )
+    )  # fmt: skip
     truth = click.option("--truth", is_flag=True, help="Add a column with the true swap if available.")
     return lambda command: figure_options(size)(humans(truth(command)))

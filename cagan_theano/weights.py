@@ -22,15 +22,10 @@ def child_environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
 
 
-def folder() -> Path:
-    """The folder of shipped files: in the installed package, else in the clone."""
-    return installed_or("checkpoints", PACKAGE.parent / "checkpoints")
-
-
-def installed_or(name: str, clone: Path) -> Path:
-    """The folder `name` in the installed package if it exists, else `clone`."""
+def folder(name: str = "checkpoints", clone: str = "checkpoints") -> Path:
+    """A folder of shipped files: in the installed package, else in the clone."""
     installed = PACKAGE / name
-    return installed if installed.is_dir() else clone
+    return installed if installed.is_dir() else PACKAGE.parent / clone
 
 
 def shipped(family: str, size: str) -> Path:
@@ -74,7 +69,7 @@ def held_out(height: int, width: int) -> Path:
 
 def golden() -> Path:
     """Path of the shipped golden vectors."""
-    return installed_or("golden", PACKAGE.parent / "tests" / "golden") / "cagan_32x16.h5"
+    return folder("golden", "tests/golden") / "cagan_32x16.h5"
 
 
 def load_model(checkpoint, backend="auto", device=None):
