@@ -496,16 +496,6 @@ def test_holm_steps_down():
     assert len(comparison.significant([(0.01, "a", "x"), (0.02, "b", "x")])) == 2
 
 
-def test_curves_are_the_scores_of_a_log():
-    scores = {"inside": 0.4, "outside": 0.2, "alpha_iou": 0.3}
-    log = [
-        {"step": 1, "loss_D": 1.0, "inside": 0.1},
-        {"step": 2, "loss_D": 1.0},
-        {"step": 3, **scores, "x": {}},
-    ]
-    assert trainings.condense_scores(log) == [{"step": 3, **scores}]
-
-
 @pytest.mark.slow
 def test_a_real_training_of_a_tiny_plan(plan, tmp_path, capfd):
     short = PLAN.replace("seeds = [0, 1]", "seeds = [0]").replace("steps = 4", "steps = 2")

@@ -145,33 +145,6 @@ def test_missing_file_and_missing_folder(tmp_path):
         save_checkpoint(tmp_path / "nowhere" / "a.h5", example())
 
 
-@pytest.mark.parametrize("share", [0, 0.5, 0.999])
-def test_truncated_file(share, tmp_path):
-    path = tmp_path / "short.h5"
-    save_checkpoint(path, example(G={"a": np.ones((64, 64), np.float32)}))
-    data = path.read_bytes()
-    path.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(ValueError, match="short.h5: ") as caught:
-        load_checkpoint(path)
-    assert "\n" not in str(caught.value)
-
-
-def test_every_flipped_byte_is_caught_or_harmless(tmp_path):
-    """No byte of the file can change what is loaded without an error, nor crash the reader."""
-    path = tmp_path / "flip.h5"
-    save_checkpoint(path, weights_only())
-    data, whole = path.read_bytes(), load_checkpoint(path)
-    for place in np.random.default_rng(0).integers(0, len(data), 150):
-        path.write_bytes(data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :])
-        try:
-            loaded = load_checkpoint(path)
-        except ValueError:
-            continue
-        assert loaded.config == whole.config and loaded.metadata == whole.metadata
-        assert loaded.G["head.b"].tobytes() == whole.G["head.b"].tobytes()
-        assert loaded.D["head.W"].tobytes() == whole.D["head.W"].tobytes()
-
-
 @pytest.mark.parametrize("fault", ["nan", "dtype", "moments", "long"])
 def test_refused_saves_write_nothing(fault, tmp_path):
     path = tmp_path / "a.h5"

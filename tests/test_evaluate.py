@@ -37,13 +37,6 @@ def test_an_empty_region_has_no_value():
     )
 
 
-def test_low_pass_removes_stripes_of_its_own_period():
-    stripes = np.repeat(np.where(np.arange(128) % 8 < 4, 0.0, 1.0)[:, None], 48, axis=1)
-    flat = metrics.low_pass(np.repeat(stripes[..., None], 3, axis=-1))
-    np.testing.assert_allclose(flat[8:-8], 0.5, atol=1e-12)
-    assert [metrics.low_pass_size(height) for height in (16, 128, 256, 512)] == [1, 8, 16, 32]
-
-
 @pytest.mark.parametrize("height", [32, 48, 128, 256])
 def test_grain_is_the_power_of_the_checkerboard_alone(height):
     """The square of its amplitude in each block; nothing of plain color, of stripes or of a slope."""
@@ -61,35 +54,6 @@ def test_grain_is_the_power_of_the_checkerboard_alone(height):
         assert grain(nothing) < 1e-20
     region[: height // 2] = False
     assert grain((-1.0) ** (rows + columns)) == blocks // 2
-
-
-def test_texture_is_an_amount_wherever_it_lies():
-    """Stripes moved by half a period have the same texture; gray has none; twice the contrast, twice."""
-    stripes = 0.5 + 0.2 * (-1.0) ** (np.arange(128)[:, None, None] // 2) * np.ones((1, 16, 3))
-    region = np.zeros((128, 16), bool)
-    region[32:96] = True
-    amount = metrics.texture(stripes, region)
-    np.testing.assert_allclose(metrics.texture(np.roll(stripes, 2, axis=0), region), amount)
-    np.testing.assert_allclose(metrics.texture(2 * stripes, region), 2 * amount)
-    assert (amount > 0.15).all() and metrics.texture(np.full((128, 16, 3), 0.3), region).max() < 1e-12
-
-
-def test_the_baselines_take_the_median_of_the_article_s_center():
-    """Neither ground nor shadow nor a small print counts; a recoloring keeps half of x_i's luminance."""
-    y = np.full((40, 40, 3), 246, np.uint8)
-    y[4:36, 4:36], y[36:, :], y[18:21, 18:21] = (40, 80, 120), 90, 255
-    np.testing.assert_array_equal(metrics.article_color(y), (40, 80, 120))
-    x_i, mask = np.full((40, 40, 3), 100, np.uint8), np.zeros((40, 40), np.uint8)
-    mask[0, :2] = 255, 51
-    filled = metrics.fill_flat(x_i, y, mask)
-    np.testing.assert_array_equal(filled[0, :3], [(40, 80, 120), (88, 96, 104), (100, 100, 100)])
-    x_i[:20], alpha = 150, np.ones((40, 40))
-    x_i[:, 20:], alpha[:, 20:] = 7, 0.25
-    painted = metrics.recolor(x_i, y, alpha)  # the median of 100 and 150 is 125: 0.9 and 1.1 of the color
-    np.testing.assert_array_equal(painted[[0, -1], 0], [(44, 88, 132), (36, 72, 108)])
-    dark = 0.25 * 0.5 * (1 + 7 / 125) * np.array([40, 80, 120]) + 0.75 * 7
-    np.testing.assert_array_equal(painted[0, -1], np.rint(dark))
-    np.testing.assert_array_equal(metrics.recolor(x_i, y, 0 * alpha), x_i)
 
 
 def test_a_weighted_correlation_is_that_of_repeated_swaps():

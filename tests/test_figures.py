@@ -125,18 +125,6 @@ def test_nothing_is_written_over_the_edge_or_over_another_text():
     )  # a formula's index may touch a line
 
 
-def test_save_is_deterministic_and_carries_the_facts(tmp_path):
-    facts = {"Title": "Figure 9", "Seed": "4"}
-    first, second = (
-        sheet.save(sheet.grid([noise(2)], ("a", "b"), "Caption.", "", 2), tmp_path / name / "figure9", facts)
-        for name in "ab"
-    )
-    for one, other in zip(first, second):
-        assert one.read_bytes() == other.read_bytes()
-    assert Image.open(first[0]).text.items() >= facts.items()
-    assert first[1].read_bytes().startswith(b"%PDF")
-
-
 # ---------------------------------------------------------------- the choice of pictures
 
 

@@ -351,17 +351,6 @@ def file_with(path, change):
     return path
 
 
-def replace(name, data):
-    """A fault: another dataset of this name."""
-
-    def change(file):
-        if name in file:
-            del file[name]
-        file.create_dataset(name, data=data)
-
-    return change
-
-
 def named(words):
     """A fault: an attribute with these words."""
 
@@ -370,16 +359,6 @@ def named(words):
         codes.attrs["names"] = json.dumps(words)
 
     return change
-
-
-FAULTS = {
-    "kind has a name that is no text": named(["a", 3]),
-    "triples has only one of x_ij": replace("test/triples/x_ij", np.zeros((2, 16, 16, 3), np.uint8)),
-    "/test/x_file is uint8": replace("test/x_file", np.zeros((2, 4), np.uint8)),
-    "/test/y_file must hold names": replace("test/y_file", np.zeros((3, 600), np.uint8)),
-    "/test/y_mask is uint8": replace("test/y_mask", np.zeros((3, 8, 8), np.uint8)),
-    "a garment with itself": replace("test/triples/j", np.int32([0, 0])),
-}
 
 
 def test_swaps_without_a_truth_are_read_and_words_printed_escaped(tmp_path):
@@ -392,9 +371,3 @@ def test_swaps_without_a_truth_are_read_and_words_printed_escaped(tmp_path):
         assert test.x_file == [f"x/{n} ü.jpg" for n in range(3)] and test.y_mask is None
     done = CliRunner().invoke(cli, ["inspect", str(path)])
     assert done.exit_code == 0 and r"kind: \x1b[2J 3" in done.output and "\x1b" not in done.output
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_bad_file_of_such_swaps_is_refused(tmp_path, fault):
-    with pytest.raises(ValueError, match=fault):
-        PhotoFile(file_with(tmp_path / "o.h5", FAULTS[fault]))

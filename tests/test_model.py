@@ -1,4 +1,4 @@
-"""The public interface: swaps of arrays and of image files, and the reading of pictures."""
+"""The public interface: swaps of arrays, and dressed photos."""
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,6 @@ from cagan_theano.config import AVERAGE
 from cagan_theano.dressing.dress import fit_photo
 from cagan_theano.dressing.paste import cut_out, paste
 from cagan_theano.network.networks import build_networks, values_of
-from data_prep.picture import MAX_PIXELS, open_rgb, read_picture
 
 CONFIG = tiny_config(height=16, width=16, g_widths=(8, 8, 10, 10), d_widths=(8, 8, 10, 10))
 
@@ -125,12 +124,8 @@ def test_wrong_arrays_are_refused(model, fault, change):
         model.swap(*change(pictures(2)))
 
 
-def test_a_mask_where_none_is_used(model):
-    with pytest.raises(ValueError, match="without masks"):
-        model.swap(*pictures(1), mask=np.zeros((1, 16, 16), np.uint8))
-
-
-def test_a_mask_that_overwrites(tmp_path):
+def test_a_mask_is_asked_for_and_taken_where_it_overwrites(tmp_path, model):
+    without = model
     path = checkpoint_file(tmp_path, CONFIG.replace(mask="overwrite"))
     model = cagan_theano.load(path, "jax", "cpu")
     arrays, mask = pictures(1), np.zeros((1, 16, 16), np.uint8)
@@ -138,6 +133,8 @@ def test_a_mask_that_overwrites(tmp_path):
     np.testing.assert_array_equal(model.swap(*arrays, mask=mask).alpha, mask / np.float32(255))
     with pytest.raises(ValueError, match="needs the mask"):
         model.swap(*arrays)
+    with pytest.raises(ValueError, match="without masks"):
+        without.swap(*arrays, mask=mask)
 
 
 def test_weights_of_another_architecture(tmp_path):
@@ -145,79 +142,6 @@ def test_weights_of_another_architecture(tmp_path):
     save_checkpoint(tmp_path / "odd.h5", Checkpoint(CONFIG, 0, **wide))
     with pytest.raises(ValueError, match=r"odd.h5: parameter .* has shape"):
         cagan_theano.load(tmp_path / "odd.h5", "jax", "cpu")
-
-
-# --- pictures
-
-RED, GREEN, BLUE = (200, 30, 20), (30, 180, 40), (20, 40, 190)
-
-
-def test_exif_turns_the_picture(tmp_path):
-    upright = np.zeros((48, 32, 3), np.uint8)
-    upright[:24], upright[24:] = RED, BLUE
-    exif = Image.Exif()
-    exif[0x0112] = 6  # shown after a quarter turn clockwise
-    Image.fromarray(np.rot90(upright).copy()).save(tmp_path / "a.jpg", exif=exif, quality=95)
-    read = np.asarray(open_rgb(tmp_path / "a.jpg")).astype(int)
-    assert read.shape == upright.shape and np.abs(read - upright)[[4, 40]].max() < 12
-
-
-def palette_image():
-    """Half transparent, half green."""
-    image = Image.new("P", (8, 8), 0)
-    image.putpalette([*RED, *GREEN])
-    image.paste(1, (4, 0, 8, 8))
-    return image
-
-
-@pytest.mark.parametrize("image, format, more, left, right, off", [
-    (Image.new("RGB", (8, 8), RED).convert("CMYK"), "JPEG", {"quality": 95}, RED, RED, 25),
-    (palette_image(), "PNG", {"transparency": 0}, (255,) * 3, GREEN, 0),  # over white
-    (Image.new("RGBA", (8, 8), (0, 100, 200, 128)), "PNG", {}, (127, 177, 227), (127, 177, 227), 1),
-    (Image.fromarray(np.uint16([[2570, 2570, 65535]])), "PNG", {}, (10,) * 3, (255,) * 3, 0),
-    (Image.new("L", (8, 8), 77), "PNG", {}, (77,) * 3, (77,) * 3, 0),
-    (Image.new("1", (8, 8), 1), "PNG", {}, (255,) * 3, (255,) * 3, 0),
-])  # fmt: skip
-def test_any_mode_becomes_rgb(image, format, more, left, right, off, tmp_path):
-    image.save(tmp_path / "a", format, **more)
-    read = np.asarray(open_rgb(tmp_path / "a")).astype(int)
-    assert read.shape == (image.height, image.width, 3)
-    assert np.abs(read[:, 0] - left).max() <= off and np.abs(read[:, -1] - right).max() <= off
-
-
-def test_the_aspect_is_kept_and_the_border_filled(tmp_path):
-    image = Image.new("RGB", (40, 20), GREEN)
-    image.paste(RED, (10, 5, 30, 15))
-    image.save(tmp_path / "a.png")
-    read = read_picture(tmp_path / "a.png", 32, 16).astype(int)
-    assert read.shape == (32, 16, 3) and (read[:12] == GREEN).all() and (read[20:] == GREEN).all()
-    red = np.abs(read - RED).max(-1) < 40
-    assert np.ptp(np.where(red.any(1))[0]) + 1 == 4 and np.ptp(np.where(red.any(0))[0]) + 1 == 8
-
-
-def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
-    side = int(MAX_PIXELS**0.5) + 1
-    Image.new("1", (side, side)).save(tmp_path / "bomb.png")
-    with pytest.raises(ValueError, match="bomb.png: has more than 100 million pixels"):
-        open_rgb(tmp_path / "bomb.png")
-
-
-@pytest.mark.parametrize("data", [b"", b"no image", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
-def test_no_image(tmp_path, data):
-    (tmp_path / "a.png").write_bytes(data)
-    with pytest.raises(ValueError, match="a.png: (not an image of a known format|is an empty file); "):
-        open_rgb(tmp_path / "a.png")
-
-
-@pytest.mark.parametrize("suffix", ["png", "jpg"])
-def test_a_cut_image(tmp_path, suffix):
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    path = tmp_path / f"a.{suffix}"
-    Image.fromarray(noise).save(path)
-    path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(ValueError, match=r"a\..*: is a damaged image") as caught:
-        open_rgb(path)
-    assert "\n" not in str(caught.value)
 
 
 # --- photos of any size

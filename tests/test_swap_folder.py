@@ -2,7 +2,6 @@
 
 import errno
 import os
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cagan_theano.dressing import samples, swap_folder
-from cagan_theano.dressing.swap_folder import Folders, Job, PhotoFolder
+from cagan_theano.dressing.swap_folder import Folders, PhotoFolder
 from cagan_theano.io.command import main
 from cagan_theano.model import Swap
 
@@ -234,43 +233,6 @@ def test_a_list_stays_in_its_folders(shop, capsys):
     assert "pairs.csv:3: not a line of human, wearing, article" in said
     assert f"pairs.csv:4: {root}/secret.png: is an absolute path outside" in said
     assert results(shop) == ["anna/red.png"]
-
-
-@pytest.mark.parametrize("slowest", ["read", "swap", "write"])
-def test_the_whole_takes_little_longer_than_its_slowest_part(slowest, tmp_path):
-    """Parts that only wait show how far they overlap; each is timed, for a busy machine is late."""
-    save(tmp_path / "a.png", 0)
-    content = (tmp_path / "a.png").read_bytes()
-    spent, written, painter = dict(read=0, swap=0, write=0), [], Painter()
-
-    def wait(part, images=1):
-        start = time.perf_counter()
-        time.sleep((0.03 if part == slowest else 0.015) * images)
-        spent[part] += time.perf_counter() - start  # no two threads do the same part
-
-    def read(path):
-        if path.startswith("h"):
-            wait("read")
-        return content
-
-    def swap(x_i, y_i, y_j, batch_size):
-        wait("swap", len(x_i))
-        return Painter.swap(painter, x_i, y_i, y_j, batch_size)
-
-    def write(dressed, result):
-        wait("write")
-        written.append(result)
-
-    painter.swap = swap
-    jobs = [Job(f"h{n}", "w", "a", f"{n}.png") for n in range(64)]
-    folders = Folders(*[SimpleNamespace(read=read, given="")] * 3)
-    start = time.perf_counter()
-    done, faults, _ = swap_folder.run(painter, folders, jobs, write, 4, 1, lambda n: None)
-    took = time.perf_counter() - start
-    assert done == 64 and not faults and sorted(written) == sorted(job.result for job in jobs)
-    # the first batch must be read before it is painted, the last painted before it is written
-    assert took < 1.2 * max(spent.values()) + 0.5
-    assert took < 0.8 * sum(spent.values())
 
 
 def test_samples_are_what_a_folder_swap_takes(tmp_path, capsys):
