@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cagan_theano.io.image import encode_image
-from cagan_theano.io.sheet import DPI, FAINT, INK, blank, rendered, write
+from cagan_theano.io.sheet import DPI, FAINT, INK, blank, render, write
 
 POINT = 72 / DPI  # the size of a letter of one pixel
 HEIGHTS = 96, 160  # pixels: the smallest and largest height of a photo on the sheet
@@ -71,7 +71,7 @@ def contact_sheet(title: Sequence[str], sections: Sequence[tuple[str, Sequence[C
     for top, left, text, size, color in texts:
         write(figure, text, left, top, size * POINT, color=color, va="top", family="DejaVu Sans",
               linespacing=1.1, parse_math=False)  # fmt: skip
-    sheet = rendered(figure)
+    sheet = render(figure)
     for top, left, pixels in images:
         sheet[top : top + height, left : left + width] = pixels
     return encode_image(sheet)

@@ -85,7 +85,7 @@ def words(figure):
 def test_pixels_of_the_png_are_the_picture_enlarged(shape, scale):
     pictures = noise(4, *shape)
     figure = sheet.grid([pictures[:2], pictures[2:]], ("$a$", "$b_i^j$"), "A caption.", "", scale)
-    page = sheet.rendered(figure)
+    page = sheet.render(figure)
     step_h, step_w = (side * scale + sheet.GAP for side in shape)
     for n, picture in enumerate(pictures):
         top, left = sheet.MARGIN + n // 2 * step_h, sheet.MARGIN + n % 2 * step_w
@@ -95,7 +95,7 @@ def test_pixels_of_the_png_are_the_picture_enlarged(shape, scale):
 
 def test_alpha_is_drawn_from_black_to_white():
     alpha = np.linspace(0, 1, 256).reshape(16, 16)
-    page = sheet.rendered(sheet.grid([[alpha]], ("",), "", "", 1))
+    page = sheet.render(sheet.grid([[alpha]], ("",), "", "", 1))
     shown = page[sheet.MARGIN : sheet.MARGIN + 16, sheet.MARGIN : sheet.MARGIN + 16]
     np.testing.assert_allclose(shown[..., 0], alpha * 255, atol=1)
     assert (shown == shown[..., :1]).all()
@@ -111,7 +111,7 @@ def test_caption_lines_fit_the_sheet_and_lose_no_word():
 
 def test_nothing_is_written_over_the_edge_or_over_another_text():
     figure = figure4.draw(*(noise(3, 128, 96) for _ in range(4)), note="small print")
-    page = sheet.rendered(figure)
+    page = sheet.render(figure)
     frame = np.ones(page.shape[:2], bool)
     frame[12:-12, 12:-12] = False
     assert (page[frame] == 255).all()

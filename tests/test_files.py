@@ -143,7 +143,7 @@ def test_sheets_curves_and_small_print_of_any_name_are_drawn(name):
     assert sample_sheet(held_out, swap, f"{name}, step 250", "error 1").startswith(b"\x89PNG")
     assert loss_curves([{"step": 1, "loss_G": 1.0}], name).startswith(b"\x89PNG")
     figure = sheet.grid([[images[0]]], ["$x_i$"], "Of $x_i$.", f"{name} step 3", 4)
-    assert sheet.rendered(figure).size
+    assert sheet.render(figure).size
 
 
 def test_only_a_long_wait_is_explained(capsys):

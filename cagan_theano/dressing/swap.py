@@ -47,7 +47,7 @@ def command(human, wearing, article, out, alpha_out, grid, size, checkpoint, bac
         x_i, y_j = (dressed.photos[name].image for name in ("human", "article"))
         row, scale = [dressed.y_i, x_i, dressed.alpha, dressed.x_ij, y_j], sheet.scale_for(x_i, PANEL_HEIGHT)
         figure = sheet.grid([row], LABELS, "", provenance.note(checkpoint, model), scale)
-        results[grid] = sheet.rendered(figure)
+        results[grid] = sheet.render(figure)
     for path, image in results.items():
         write_atomically(path, encode_image(image, path, dressed.provenance))
         click.echo(f"wrote {path}")

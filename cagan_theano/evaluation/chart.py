@@ -62,7 +62,7 @@ def summary(result: dict[str, Any]) -> bytes:
             f"({result['data']}).  Whiskers: {PERCENT} bootstrap interval"
         )
         figure.suptitle(literal(about), size=12, x=0.01, ha="left")
-    return sheet.png(figure, DPI)
+    return sheet.encode(figure, dpi=DPI)
 
 
 def draw_panel(axes: Axes, title: str, names: list[str], systems: dict[str, Any]) -> None:

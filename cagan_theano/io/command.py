@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from cagan_theano.io.files import check_absent, check_apart, check_folder, check_kind, message_of
+from cagan_theano.io.files import check_absent, check_apart, check_folder, check_kind
 from cagan_theano.io.signals import Stopped
 from cagan_theano.io.text import one_line
 
@@ -108,8 +108,13 @@ def main(command, args=None):
         fail(error.format_message().replace("\n\t", " "))  # click lists choices on separate lines
     except (click.Abort, KeyboardInterrupt) as stop:  # click wraps KeyboardInterrupt in Abort
         fail(str(stop.__cause__ or stop) or "interrupted; no partially written file was left", INTERRUPTED)
-    except (ValueError, OSError) as error:
-        fail(message_of(error))
+    except OSError as error:
+        if error.errno is None:  # raised by this package, with the file and the cure
+            fail(error)
+        name = "a file or the terminal" if error.filename is None else os.fsdecode(error.filename)
+        fail(f"{name}: cannot be used ({error.strerror}); check the path, its permissions and the disk")
+    except ValueError as error:
+        fail(error)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):  # jax, of a device
             raise

@@ -15,12 +15,21 @@ from cagan_theano.io.hdf5 import attribute, open_file
 UNKNOWN = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOTTY, errno.ENOLCK}
 DENIED = UNKNOWN | {errno.EPERM, errno.EACCES, errno.EISDIR, errno.EBADF}
 HDF5, DAMAGED = "an HDF5 file", "a damaged HDF5 file"
-SIGNATURES = ((b"\x89HDF\r\n\x1a\n", HDF5), (b"\x89PNG", "a PNG image"),
-              (b"\xff\xd8\xff", "a JPEG image"), (b"II*\0", "a TIFF image"),
-              (b"MM\0*", "a TIFF image"), (b"GIF8", "a GIF image"),
-              (b"%PDF", "a PDF document"), (b"PK\3\4", "an archive"), (b"SQLite", "a database"))  # fmt: skip
-JSON = re.compile(rb'\s*(\{\s*["}]|\[\s*[\[\]{"\d-])')
-HTML = re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE)
+KINDS = {
+    rb"\x89HDF\r\n\x1a\n": HDF5,
+    rb"\x89PNG": "a PNG image",
+    rb"\xff\xd8\xff": "a JPEG image",
+    rb"RIFF.{4}WEBP": "a WEBP image",
+    rb"BM.{4}\0{4}": "a BMP image",
+    rb"II\*\0|MM\0\*": "a TIFF image",
+    rb"GIF8": "a GIF image",
+    rb"%PDF": "a PDF document",
+    rb"PK\x03\x04": "an archive",
+    rb"SQLite": "a database",
+    rb'\s*(\{\s*["}]|\[\s*[\[\]{"\d-])': "JSON",  # even if the rest is damaged, as a log may be
+    rb"(?i)\s*<(!doctype|html)": "HTML",
+}
+"""Pattern of a file's first bytes -> its kind in words."""
 TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
 
 
@@ -34,24 +43,20 @@ def atomic_file(path):
     probably named by mistake.
     """
     path = Path(path)
-    try:
-        start = os.fsdecode(os.fsencode(path.name)[:200])  # names have at most 255 bytes
-        temporary = path.with_name(f".{start}.{secrets.token_hex(4)}.part")
+    start = os.fsdecode(os.fsencode(path.name)[:200])  # names have at most 255 bytes
+    temporary = path.with_name(f".{start}.{secrets.token_hex(4)}.part")
+    with writing(path):
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, 0o666))  # the system applies the umask
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    try:
-        yield temporary
-        if path.exists():
-            check_kind(path, kind_of(temporary))
-        _sync(temporary, UNKNOWN)
-        os.replace(temporary, path)
-        _sync(path.parent, DENIED)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        try:
+            yield temporary
+            if path.exists():
+                check_kind(path, kind_of(temporary))
+            _sync(temporary, UNKNOWN)
+            os.replace(temporary, path)
+            _sync(path.parent, DENIED)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
 
 
 def check_kind(path, new):
@@ -107,16 +112,9 @@ def kind_of(path):
         head = file.read(4096)
     if not head:
         return None
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "a WEBP image"
-    if head[:2] == b"BM" and head[6:10] == bytes(4):
-        return "a BMP image"
-    for signature, kind in SIGNATURES:
-        if head.startswith(signature):
+    for pattern, kind in KINDS.items():
+        if re.match(pattern, head, re.DOTALL):
             return _hdf5_kind(path) if kind == HDF5 else kind
-    for known, kind in ((JSON, "JSON"), (HTML, "HTML")):  # even if the rest is damaged, as a log may be
-        if known.match(head):
-            return kind
     with contextlib.suppress(UnicodeDecodeError):
         codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be truncated
         if b"\0" not in head:
@@ -156,7 +154,10 @@ def writing(path):
     try:
         yield
     except OSError as error:
-        raise _unwritable(path, error) from error
+        reason = error.strerror or str(error).splitlines()[0]
+        raise type(error)(
+            f"{path}: cannot be written ({reason}); free some space or choose another folder"
+        ) from error
 
 
 def flush(handle):
@@ -175,17 +176,6 @@ def unsupported(numbers=UNKNOWN):
             raise
 
 
-def message_of(error):
-    """The message of an error; a bare OSError gets its file name and a cure."""
-    if not isinstance(error, OSError) or error.errno is None:
-        return str(error)
-    name = error.filename if error.filename is not None else "a file or the terminal"
-    return (
-        f"{os.fsdecode(name) if isinstance(name, bytes) else name}: cannot be used "
-        f"({error.strerror}); check the path, its permissions and the disk"
-    )
-
-
 def _sync(path, ignored):
     with unsupported(ignored):
         handle = os.open(path, os.O_RDONLY)
@@ -193,11 +183,6 @@ def _sync(path, ignored):
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _unwritable(path, error):
-    reason = error.strerror or str(error).splitlines()[0]
-    return type(error)(f"{path}: cannot be written ({reason}); free some space or choose another folder")
 
 
 @contextlib.contextmanager

@@ -7,15 +7,7 @@ import numpy as np
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-WRITES = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-}
+WRITES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 PNG_LEVEL = 4  # swaps compress as well as at zlib's higher levels (measured), in half the time
 
 
@@ -24,7 +16,7 @@ def check_ending(path) -> str:
     ending = Path(path).suffix.lower()
     if ending not in WRITES:
         raise ValueError(f"{path}: not an image format that can be written; end it in " + ", ".join(WRITES))
-    return WRITES[ending]
+    return Image.registered_extensions()[ending]
 
 
 def encode_image(image, path="image.png", about: dict | None = None) -> bytes:

@@ -76,10 +76,8 @@ def place(figure, image, left, top, scale, label="", name=""):
     """
     width, height = figure.get_size_inches() * DPI
     rows, columns = image.shape[:2]
-    axes = figure.add_axes(
-        [left / width, 1 - (top + rows * scale) / height, columns * scale / width, rows * scale / height],
-        label=name,
-    )
+    box = left / width, 1 - (top + rows * scale) / height, columns * scale / width, rows * scale / height
+    axes = figure.add_axes(box, label=name)
     axes.imshow(image, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="none")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
@@ -98,23 +96,18 @@ def write(figure, text, x, y, size=CAPTION_SIZE, **settings):
     return figure.text(x / width, 1 - y / height, text, size=size, **settings)
 
 
-def text_width(text, size):
-    """Width in device pixels of a line of text in the figures' font."""
-    renderer = FigureCanvasAgg(blank(DPI, DPI)).get_renderer()
-    font = FontProperties(family=STYLE["font.family"], size=size)
-    return renderer.get_text_width_height_descent(text, font, ismath="$" in text)[0]
-
-
-def wrapped(text, width, size=CAPTION_SIZE):
+def wrap(text, width, size=CAPTION_SIZE):
     """Wrap text into lines of at most ``width`` device pixels, unless a line is a single word.
 
     Words are separated by spaces; a formula between dollar signs must not contain spaces.
     """
+    lines, renderer = [""], FigureCanvasAgg(blank(DPI, DPI)).get_renderer()
+    font = FontProperties(family=STYLE["font.family"], size=size)
     with style():
-        lines = [""]
         for word in text.split():
             longer = f"{lines[-1]} {word}".strip()
-            if lines[-1] and text_width(longer, size) > width:
+            needed, _, _ = renderer.get_text_width_height_descent(longer, font, ismath="$" in longer)
+            if lines[-1] and needed > width:
                 lines.append(word)
             else:
                 lines[-1] = longer
@@ -130,8 +123,8 @@ class Caption:
 
     def __init__(self, text, note, width):
         large, small = (size * LEADING * DPI / 72 for size in (CAPTION_SIZE, NOTE_SIZE))
-        lines = wrapped(text, width) if text else []
-        notes = wrapped(literal(note), width, NOTE_SIZE) if note else []
+        lines = wrap(text, width) if text else []
+        notes = wrap(literal(note), width, NOTE_SIZE) if note else []
         self.lines = [(line, round((n + 1) * large), {}) for n, line in enumerate(lines)]
         start, style = len(lines) * large + 8, {"size": NOTE_SIZE, "color": FAINT}
         self.lines += [(line, round(start + (n + 1) * small), style) for n, line in enumerate(notes)]
@@ -151,9 +144,9 @@ def scale_for(image, height):
 def grid(rows, labels, caption, note, scale, gap=GAP):
     """A sheet of images in rows and columns, with labels below the last row and a caption.
 
-    Parameters: rows, a list of lists of images at one size; labels, one
-    per column; caption, plain text with formulas; scale, device pixels per image pixel; note, small
-    print.  Returns a matplotlib Figure with panels named "row,column".
+    Parameters: rows, a list of lists of images at one size; labels, one per column; caption, plain text
+    with formulas; note, small print; scale, device pixels per image pixel.  Returns a matplotlib Figure
+    with panels named "row,column".
     Source: the layout of the paper's figures 4 and 5.
     """
     cell_h, cell_w = (side * scale for side in rows[0][0].shape[:2])
@@ -187,7 +180,7 @@ def save(figure, base, metadata):
     return paths
 
 
-def encode(figure: Figure, format: str, metadata: dict | None = None, dpi: float = DPI) -> bytes:
+def encode(figure: Figure, format="png", metadata: dict | None = None, dpi: float = DPI) -> bytes:
     """A figure as the bytes of a PNG or PDF."""
     data = io.BytesIO()
     with style():
@@ -195,12 +188,7 @@ def encode(figure: Figure, format: str, metadata: dict | None = None, dpi: float
     return data.getvalue()
 
 
-def png(figure: Figure, dpi: float = DPI) -> bytes:
-    """A figure as PNG bytes."""
-    return encode(figure, "png", dpi=dpi)
-
-
-def rendered(figure):
+def render(figure):
     """Render a figure to pixels [H, W, 3] uint8."""
     canvas = FigureCanvasAgg(figure)
     with style():

@@ -11,8 +11,7 @@ def printable(text):
 
 def literal(text):
     """Escape text for matplotlib: no part is markup and every character is printable."""
-    characters = (c if c.isprintable() or c == "\n" else escaped(c) for c in text)
-    return "".join(characters).replace("$", r"\$")
+    return _escape(text, keep="\n").replace("$", r"\$")
 
 
 def one_line(text):
@@ -20,16 +19,16 @@ def one_line(text):
 
     The beginning has the file name and the end the cure; a newline in a file name must not hide them.
     """
-    line = "".join(c if c.isprintable() else escaped(c) for c in printable(str(text).strip()))
+    line = _escape(printable(str(text).strip()))
     if len(line) <= LONGEST:
         return line
     gap = " ... "
     return line[:HEAD] + gap + line[HEAD + len(gap) - LONGEST :]
 
 
-def escaped(character):
-    """A character as a Python escape sequence."""
-    return character.encode("unicode_escape").decode()
+def _escape(text, keep=""):
+    """Text with each unprintable character, unless in `keep`, as a Python escape sequence."""
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
 
 
 def format_number(value: float | None, form: str = ".4f") -> str:

@@ -49,7 +49,7 @@ def plot_differences(results: Results) -> bytes:
             x=0.01,
             ha="left",
         )
-        return sheet.png(figure, figure.dpi)
+        return sheet.encode(figure, dpi=figure.dpi)
 
 
 def plot_measure(axes: Any, measure: str, changes: list[Difference | None]) -> None:
@@ -93,4 +93,4 @@ def draw_grid(runs: dict[str, dict[str, NDArray[Any]]], baseline: str, note: str
                 left = sheet.MARGIN + NAMES_WIDTH + c * width
                 sheet.place(figure, image, left, top, scale, name=f"{r},{c}")
         caption.write(figure, sheet.MARGIN, sheet.MARGIN + len(lines) * height)
-    return sheet.png(figure)
+    return sheet.encode(figure)

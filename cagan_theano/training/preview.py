@@ -103,7 +103,7 @@ def sample_sheet(held_out: HeldOut, swap: Swap, title: str, numbers: str, limit:
     columns["$y_j$"] = held_out.y_j
     panels = list(zip(*(column[:limit] for column in columns.values())))
     scale = max(1, 384 // held_out.x_i.shape[1])
-    return sheet.png(sheet.grid(panels, list(columns), literal(title), numbers, scale))
+    return sheet.encode(sheet.grid(panels, list(columns), literal(title), numbers, scale))
 
 
 def loss_curves(log: list[dict[str, Any]], title: str) -> bytes | None:
@@ -139,7 +139,7 @@ def loss_curves(log: list[dict[str, Any]], title: str) -> bytes | None:
                 )
         figure.suptitle(literal(title), size=10)
         figure.supxlabel("step", size=9)
-        return sheet.png(figure, DPI)
+        return sheet.encode(figure, dpi=DPI)
 
 
 def plot_curve(axes: Axes, log: list[dict[str, float]], key: str, color: str) -> None:
