@@ -37,25 +37,6 @@ def test_an_empty_region_has_no_value():
     )
 
 
-@pytest.mark.parametrize("height", [32, 48, 128, 256])
-def test_grain_is_the_power_of_the_checkerboard_alone(height):
-    """The square of its amplitude in each block; nothing of plain color, of stripes or of a slope."""
-    width = 3 * height // 4
-    rows, columns = np.mgrid[:height, :width]
-    region = np.ones((height, width), bool)
-    size = max(2, 2 * (height // 32))
-    blocks = (height // size) * (width // size)
-
-    def grain(values):
-        return metrics.grain(np.repeat(np.asarray(values, float)[..., None], 3, axis=-1), region)
-
-    assert grain(0.5 + 0.1 * (-1.0) ** (rows + columns)) == pytest.approx(0.01 * blocks)
-    for nothing in (0.5 + 0 * rows, 0.5 + 0.1 * (-1.0) ** rows, 0.5 + 0.1 * (-1.0) ** columns, rows / height):
-        assert grain(nothing) < 1e-20
-    region[: height // 2] = False
-    assert grain((-1.0) ** (rows + columns)) == blocks // 2
-
-
 def test_a_weighted_correlation_is_that_of_repeated_swaps():
     """As the bootstrap weighs them: one weight for each swap, several resamples at once."""
     rng = np.random.default_rng(4)

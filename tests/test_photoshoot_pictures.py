@@ -17,7 +17,6 @@ from data_prep.photoshoot.clothes.garment import (
     KINDS,
     SLEEVE_END,
     WARDROBES,
-    sample_details,
     sample_garment,
 )
 
@@ -199,20 +198,6 @@ def test_every_word_of_every_attribute_occurs_and_can_be_rendered(wardrobe, abse
             assert x.shape == y.shape == (32, 32, 3) and x.dtype == y.dtype == mask.dtype == np.uint8
             assert mask.mean() > 8 and y.std() > 4, sampled
     assert missing == absent
-
-
-def test_every_kind_of_pattern_shows():
-    """Every kind of print, blocks, knit and all-over pattern differs from the plain garment."""
-    kinds = dict(stripes=[None], print=(0, 8), knit=["cable", "rib", "waffle"], melange=[None])
-    kinds["blocks"] = ["yoke", "band", "halves", "hem", "diagonal", "sides"]
-    kinds["all-over"] = ["dots", "checks", "flowers", "camouflage"]
-    base, person, size = plain((0.3, 0.5, 0.7)), model(), (96, 80)  # knits need resolution
-    first = render.render_worn(person, base, size)[0]
-    for name, found in kinds.items():
-        for kind in found:
-            details = sample_details(np.random.default_rng(3), name) | ({"kind": kind} if kind else {})
-            worn = dataclasses.replace(base, pattern=name, details=details)
-            assert difference(render.render_worn(person, worn, size)[0], first).max() > 12, (name, kind)
 
 
 @pytest.mark.parametrize("style", PEOPLE["long_styles"] | PEOPLE["short_styles"])
