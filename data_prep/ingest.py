@@ -5,14 +5,12 @@ Examined photos are appended to a work file next to OUT.  Memory therefore grows
 the end.
 """
 
-import collections
 import concurrent.futures
 import dataclasses
-import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from tqdm import tqdm
 
@@ -23,36 +21,14 @@ from data_prep.layouts import LAYOUTS, PATHS, find_roots
 from data_prep.layouts.records import Fault, Layout, Pair, Unpaired
 from data_prep.photo_folder import PhotoFolder
 from data_prep.picture import quiet
-from data_prep.selection import Selection, select
+from data_prep.selection import Selection, Settings, select
 from data_prep.store import Packed, PhotoWriter, check_target
 from data_prep.work_file import WorkFile
 
 VERSION = 3  # of the examined pixels: increased whenever the same file gives different ones
 COMPANIONS = (".txt", ".csv", ".tsv", ".json", ".md", ".pdf", ".h5")  # files that are expected beside photos
 GROUP = 4  # photos per task of a thread: less contention for the GIL
-WINDOW = 4  # groups per thread that may wait to be written
-
-S = TypeVar("S")
-T = TypeVar("T")
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """Settings of an import.
-
-    size: (height, width) [pixels]; fit: "pad" or "crop"; split, share, seed: see `selection.select`;
-    masks: store masks, and drop pairs without them; drop_doubts: drop garments whose photo appears to
-    show a person; jobs: photos examined in parallel.
-    """
-
-    size: tuple[int, int] = (128, 96)
-    fit: str = "pad"
-    split: str = "given"
-    share: float = 0.1
-    seed: int = 0
-    masks: bool = True
-    drop_doubts: bool = True
-    jobs: int = 2
+AHEAD = 64  # groups per thread that may wait to be written
 
 
 @dataclasses.dataclass
@@ -121,16 +97,7 @@ def ingest(
             key: Examined(**{name: value for name, value in work.values[row].items() if name != "task"})
             for key, row in rows.items()
         }
-        chosen = select(
-            found.pairs,
-            found.unpaired,
-            photos,
-            split=settings.split,
-            share=settings.share,
-            seed=settings.seed,
-            masks=settings.masks,
-            drop_doubts=settings.drop_doubts,
-        )
+        chosen = select(found.pairs, found.unpaired, photos, settings)
         report.add_selection(chosen, photos)
         if not chosen.kept:
             message = f"{src}: none of {len(found.pairs)} pairs can be used ({report.main_reasons()})"
@@ -178,43 +145,30 @@ def examine_all(
     ]
     done = {values["task"]: row for row, values in enumerate(work.values)}
     missing = [(key, task) for key, task in zip(keys, tasks) if key not in done]
-    groups = (missing[n : n + GROUP] for n in range(0, len(missing), GROUP))
+    groups = [missing[n : n + GROUP] for n in range(0, len(missing), GROUP)]
 
     def examine_group(group: Sequence[tuple[str, Task]]) -> list[Examined]:
         return [examine(folder, task, settings.size, settings.fit) for _, task in group]
 
-    with tqdm(total=len(tasks), initial=len(tasks) - len(missing), unit="photo", desc="reading") as bar:
+    with (
+        tqdm(total=len(tasks), initial=len(tasks) - len(missing), unit="photo", desc="reading") as bar,
+        concurrent.futures.ThreadPoolExecutor(settings.jobs) as pool,
+    ):
         try:
-            for group, results in in_parallel(examine_group, groups, settings.jobs):
-                for (key, _), examined in zip(group, results):
-                    done[key] = len(work)
-                    work.put({"task": key, **examined._asdict()})
-                bar.update(len(group))
+            for start in range(0, len(groups), at_once := AHEAD * settings.jobs):
+                ahead = groups[start : start + at_once]
+                for group, results in zip(ahead, pool.map(examine_group, ahead)):
+                    for (key, _), examined in zip(group, results):
+                        done[key] = len(work)
+                        work.put({"task": key, **examined._asdict()})
+                    bar.update(len(group))
         except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
             work.save()
             raise KeyboardInterrupt(
                 "interrupted; progress is saved, run the same command again to continue"
             ) from None
     return {task[:2]: done[key] for key, task in zip(keys, tasks)}
-
-
-def in_parallel(function: Callable[[S], T], items: Iterable[S], jobs: int) -> Iterator[tuple[S, T]]:
-    """Yield (item, function(item)) in order, from `jobs` threads, a bounded number of items ahead."""
-    waiting = iter(items)
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-
-        def submit(count: int) -> list[tuple[S, concurrent.futures.Future[T]]]:
-            return [(item, pool.submit(function, item)) for item in itertools.islice(waiting, count)]
-
-        pending = collections.deque(submit(jobs * WINDOW))
-        try:
-            while pending:
-                item, future = pending.popleft()
-                yield item, future.result()
-                pending += submit(1)
-        finally:
-            for _, future in pending:
-                future.cancel()
 
 
 def write_pairs(

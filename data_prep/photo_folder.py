@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from data_prep.image_bytes import MAX_FILE
+from data_prep.image_bytes import read_bytes
 
 ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".jp2", ".ppm",
@@ -100,16 +100,7 @@ class PhotoFolder:
         absolute = self.locate(path)
         if not os.path.isfile(absolute):  # reading a pipe would block
             raise FileNotFoundError(f"{path}: no such file; {self._beside(path)}")
-        try:
-            if os.path.getsize(absolute) > MAX_FILE:
-                raise ValueError(f"{path}: is larger than {MAX_FILE >> 20} MiB")
-            with open(absolute, "rb") as file:
-                data = file.read()
-        except OSError as error:
-            raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
-        if not data:
-            raise ValueError(f"{path}: is an empty file")
-        return data
+        return read_bytes(absolute, path)
 
     def _beside(self, path: str) -> str:
         """What there is where a file is missing."""

@@ -50,21 +50,12 @@ Size: TypeAlias = tuple[int, int]
 T = TypeVar("T")
 
 
-def read_picture(path: FilePath, height: int, width: int, how: str = "pad") -> NDArray[np.uint8]:
-    """Read the photo in a file as uint8 [height, width, 3] sRGB.
+def open_rgb(path: FilePath) -> Image.Image:
+    """Open the photo in a file, upright, in sRGB, at its original size.
 
     Applies the EXIF orientation and the color profile, blends transparency over white, and converts any
-    mode to RGB with 8 bits.  Keeps the aspect ratio: the photo is resized with antialiasing and padded
-    with the color of its border (or center-cropped, with how="crop").
-    Raises FileNotFoundError or ValueError, "FILE: problem; cure".
+    mode to RGB with 8 bits.  Raises FileNotFoundError or ValueError, "FILE: problem; cure".
     """
-    check_file(path)
-    with quiet():
-        return np.asarray(fit(decode(path, path, (height, width), how), height, width, how))
-
-
-def open_rgb(path: FilePath) -> Image.Image:
-    """Open the photo in a file, upright, in sRGB, at its original size.  Raises as `read_picture`."""
     check_file(path)
     with quiet():
         return decode(path, path)

@@ -1,5 +1,6 @@
 """Select the pairs to keep, assign them to splits, and record why the others are dropped."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
@@ -18,8 +19,46 @@ KEY_NAMES = {
     "product": "the product",
 }
 
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Settings of an import.
+
+    size: (height, width) [pixels]; fit: "pad" or "crop"; split: "given" (the dataset's own, or by product
+    if it has none), "product", or "train" or "test" for everything; share: largest share of the pairs that
+    a split by product holds out; seed: of the held-out choice; masks: store masks, and drop pairs without
+    them; drop_doubts: drop garments whose photo appears to show a person; jobs: photos examined in parallel.
+    """
+
+    size: tuple[int, int] = (128, 96)
+    fit: str = "pad"
+    split: str = "given"
+    share: float = 0.1
+    seed: int = 0
+    masks: bool = True
+    drop_doubts: bool = True
+    jobs: int = 2
+
+
 Photo: TypeAlias = tuple[str, str]  # (role, digest): byte-identical files are one photo
 Photos: TypeAlias = Mapping[tuple[str, str], Examined]  # by (role, path)
+
+
+class Candidate(NamedTuple):
+    """A pair and its two examined photos."""
+
+    pair: Pair
+    x: Examined
+    y: Examined
+
+    @property
+    def photos(self) -> tuple[Photo, Photo]:
+        """The person's and the garment's photo."""
+        return ("x", self.x.digest), ("y", self.y.digest)
+
+
+Why: TypeAlias = Callable[[Candidate], str | None]  # the reason to drop a pair, "KIND: detail", or None
+Near: TypeAlias = Mapping[Photo, Sequence[Photo]]  # photo -> its near repeats
 
 
 class Drop(NamedTuple):
@@ -52,172 +91,144 @@ class Selection(NamedTuple):
 
 
 def select(
-    pairs: Sequence[Pair],
-    unpaired: Sequence[Unpaired],
-    photos: Photos,
-    *,
-    split: str = "given",
-    share: float = 0.1,
-    seed: int = 0,
-    masks: bool = True,
-    drop_doubts: bool = True,
+    pairs: Sequence[Pair], unpaired: Sequence[Unpaired], photos: Photos, settings: Settings
 ) -> Selection:
-    """Select pairs and assign them to splits.
+    """Select pairs and assign them to splits."""
+    left = [
+        Candidate(pair, photos["x", pair.person], photos["y", pair.garment]) for pair in dict.fromkeys(pairs)
+    ]
+    dropped: list[Drop] = []
 
-    split: "given" (the dataset's own, or by product if it has none), "product", or "train" or "test"
-    for everything.  share: largest share of the pairs that a split by product holds out; seed: of the
-    held-out choice.
-    """
-    sieve = Sieve(pairs, photos)
-    sieve.drop_unusable(masks, drop_doubts)
-    sieve.find_repeats()
-    sieve.drop_person_garments()
-    if split != "given":
-        sieve.pairs = [pair._replace(split="") for pair in sieve.pairs]
-    sieve.drop_repeats()
-    sieve.drop_crossing()
-    groups = sieve.group_photos()
-    for pair in sieve.pairs:
-        person, garment = sieve.photos_of(pair)
-        groups.join(("person", pair.person_id), person)
-        groups.join(("product", pair.product), garment)
-    identities = [[groups.find(photo) for photo in sieve.photos_of(pair)] for pair in sieve.pairs]
-    splits = choose_splits(sieve.pairs, identities, split, share, seed)
-    kept = number_pairs(sieve.pairs, identities, splits)
+    def drop(why: Why) -> list[Candidate]:
+        """Drop the pairs for which there is a reason; returns the others."""
+        reasons = [(one, why(one)) for one in left]
+        dropped.extend(Drop(one.pair, reason) for one, reason in reasons if reason)
+        return [one for one, reason in reasons if not reason]
+
+    left = drop(lambda one: one.x.fault or one.y.fault)
+    if settings.masks:
+        left = drop(mask_faults(left))
+    if settings.drop_doubts:
+        left = drop(lambda one: one.y.doubt)
+    near, repeats = find_repeats(left)
+    left = drop(person_garments(left, near))
+    if settings.split != "given":
+        left = [one._replace(pair=one.pair._replace(split="")) for one in left]
+    left = drop(repeated_pairs(left, near))
+    left = drop(crossing_pairs(left, near))
+    groups = group_photos(left, near)
+    for one in left:
+        groups.join(("person", one.pair.person_id), one.photos[0])
+        groups.join(("product", one.pair.product), one.photos[1])
+    identities = [[groups.find(photo) for photo in one.photos] for one in left]
+    chosen = [one.pair for one in left]
+    splits = choose_splits(chosen, identities, settings)
+    kept = number_pairs(chosen, identities, splits)
     triples = match_triples(kept, unpaired)
     doubts = [(k.pair, photos["y", k.pair.garment].doubt) for k in kept]
     suspects = [Drop(pair, doubt) for pair, doubt in doubts if doubt]
-    return Selection(kept, sieve.dropped, triples, len(unpaired) - len(triples), sieve.repeats, suspects)
+    return Selection(kept, dropped, triples, len(unpaired) - len(triples), repeats, suspects)
 
 
-class Sieve:
-    """Filters pairs step by step; each step moves some from `pairs` to `dropped`.
+def mask_faults(left: Sequence[Candidate]) -> Why:
+    """Why a mask cannot be used; one that other pairs have must not be missing."""
+    parses = any(one.pair.parse for one in left)
+    masks = any(one.pair.garment_mask for one in left)
 
-    near: photo -> its near repeats.
-    """
+    def why(one: Candidate) -> str | None:
+        for required, path, photo in (
+            (parses, one.pair.parse, one.x),
+            (masks, one.pair.garment_mask, one.y),
+        ):
+            if required and (photo.mask_fault or path is None):
+                return photo.mask_fault or "mask: missing, although other pairs have one"
+        return None
 
-    def __init__(self, pairs: Sequence[Pair], photos: Photos) -> None:
-        self.pairs, self.photos = list(dict.fromkeys(pairs)), photos
-        self.dropped: list[Drop] = []
-        self.near: dict[Photo, list[Photo]] = {}
-        self.repeats = 0
+    return why
 
-    def drop(self, why: Callable[[Pair], str | None]) -> None:
-        """Drop each pair for which why(pair) returns a reason."""
-        reasons = [(pair, why(pair)) for pair in self.pairs]
-        self.dropped += [Drop(pair, reason) for pair, reason in reasons if reason]
-        self.pairs = [pair for pair, reason in reasons if not reason]
 
-    def examined(self, pair: Pair) -> tuple[Examined, Examined]:
-        """The person's and the garment's examined photo."""
-        return self.photos["x", pair.person], self.photos["y", pair.garment]
+def find_repeats(left: Sequence[Candidate]) -> tuple[Near, int]:
+    """(the near repeats of each photo, their number)."""
+    examined = {photo: file for one in left for photo, file in zip(one.photos, (one.x, one.y))}
+    photos, files = list(examined), examined.values()
+    found = near_repeats([file.phash for file in files], [file.colors for file in files])
+    near: dict[Photo, list[Photo]] = {}
+    for a, b in found:
+        near.setdefault(photos[a], []).append(photos[b])
+        near.setdefault(photos[b], []).append(photos[a])
+    return near, len(found)
 
-    def photos_of(self, pair: Pair) -> tuple[Photo, Photo]:
-        """The person's and the garment's photo."""
-        x, y = self.examined(pair)
-        return ("x", x.digest), ("y", y.digest)
 
-    def drop_unusable(self, masks: bool, drop_doubts: bool) -> None:
-        """Drop pairs with an unusable photo or required mask."""
-        self.drop(lambda pair: next((photo.fault for photo in self.examined(pair) if photo.fault), None))
-        required = [
-            name for name in ("parse", "garment_mask") if masks and any(getattr(p, name) for p in self.pairs)
-        ]
+def person_garments(left: Sequence[Candidate], near: Near) -> Why:
+    """Whether a garment's photo is also the person's photo of this or another pair."""
+    people = {one.photos[0]: one.pair.person for one in reversed(left)}
 
-        def mask_fault(pair: Pair) -> str | None:
-            for name, photo in zip(("parse", "garment_mask"), self.examined(pair)):
-                if name in required and (photo.mask_fault or getattr(pair, name) is None):
-                    return photo.mask_fault or "mask: missing, although other pairs have one"
+    def why(one: Candidate) -> str | None:
+        person = next((photo for photo in near.get(one.photos[1], ()) if photo[0] == "x"), None)
+        return person and f"person: the garment's photo is also the person's photo {people[person]}"
+
+    return why
+
+
+def group_photos(left: Sequence[Candidate], near: Near) -> Groups:
+    """The photos of the pairs, near repeats of a role joined."""
+    groups, used = Groups(), {photo for one in left for photo in one.photos}
+    for photo, others in near.items():
+        for other in others:
+            if photo in used and other in used and photo[0] == other[0]:
+                groups.join(photo, other)
+    return groups
+
+
+def repeated_pairs(left: Sequence[Candidate], near: Near) -> Why:
+    """Whether a pair repeats an earlier one; pairs of the test split take precedence."""
+    groups = group_photos(left, near)
+    keys = {one.pair: tuple(groups.find(photo) for photo in one.photos) for one in left}
+    first: dict[tuple[object, ...], Pair] = {}
+    for pair in sorted(keys, key=lambda pair: pair.split != "test"):
+        first.setdefault(keys[pair], pair)
+
+    def why(one: Candidate) -> str | None:
+        other = first[keys[one.pair]]
+        return None if other == one.pair else f"repeat: same as {other.person} with {other.garment}"
+
+    return why
+
+
+def crossing_pairs(left: Sequence[Candidate], near: Near) -> Why:
+    """Whether a training pair shares a product, a person or a photo with the test split."""
+
+    def keys(one: Candidate) -> Iterator[tuple[str, str]]:
+        yield from (*one.photos, ("person", one.pair.person_id), ("product", one.pair.product))
+
+    taken: dict[tuple[str, str], Pair] = {}
+    for one in left:
+        if one.pair.split == "test":
+            for key in keys(one):
+                for other in (key, *near.get(key, ())):
+                    if other[0] == key[0]:
+                        taken.setdefault(other, one.pair)
+
+    def why(one: Candidate) -> str | None:
+        key = next((key for key in keys(one) if key in taken), None)
+        if one.pair.split == "test" or key is None:
             return None
+        other = taken[key]
+        what = f"{KEY_NAMES[key[0]]} is also in the test split"
+        return f"crossing: {what} ({other.person} with {other.garment})"
 
-        self.drop(mask_fault)
-        if drop_doubts:
-            self.drop(lambda pair: self.examined(pair)[1].doubt)
-
-    def find_repeats(self) -> None:
-        """Find near repeats among the photos of all remaining pairs."""
-        examined = {
-            photo: one for pair in self.pairs for photo, one in zip(self.photos_of(pair), self.examined(pair))
-        }
-        photos = list(examined)
-        found = near_repeats(
-            [one.phash for one in examined.values()],
-            [one.colors for one in examined.values()],
-        )
-        self.repeats = len(found)
-        for a, b in found:
-            self.near.setdefault(photos[a], []).append(photos[b])
-            self.near.setdefault(photos[b], []).append(photos[a])
-
-    def drop_person_garments(self) -> None:
-        """Drop pairs whose garment photo is also the person's photo of this or another pair."""
-        people = {self.photos_of(pair)[0]: pair.person for pair in reversed(self.pairs)}
-
-        def why(pair: Pair) -> str | None:
-            near = self.near.get(self.photos_of(pair)[1], ())
-            person = next((photo for photo in near if photo[0] == "x"), None)
-            return person and f"person: the garment's photo is also the person's photo {people[person]}"
-
-        self.drop(why)
-
-    def drop_repeats(self) -> None:
-        """Drop pairs that repeat an earlier one; pairs of the test split take precedence."""
-        groups = self.group_photos()
-        keys = {pair: tuple(groups.find(photo) for photo in self.photos_of(pair)) for pair in self.pairs}
-        first: dict[tuple[object, ...], Pair] = {}
-        for pair in sorted(self.pairs, key=lambda pair: pair.split != "test"):
-            first.setdefault(keys[pair], pair)
-
-        def why(pair: Pair) -> str | None:
-            other = first[keys[pair]]
-            return None if other == pair else f"repeat: same as {other.person} with {other.garment}"
-
-        self.drop(why)
-
-    def group_photos(self) -> Groups:
-        """The photos of all remaining pairs, near repeats of a role joined."""
-        groups, used = Groups(), {photo for pair in self.pairs for photo in self.photos_of(pair)}
-        for photo, others in self.near.items():
-            for other in others:
-                if photo in used and other in used and photo[0] == other[0]:
-                    groups.join(photo, other)
-        return groups
-
-    def drop_crossing(self) -> None:
-        """Drop training pairs that share a product, a person or a photo with the test split."""
-
-        def keys(pair: Pair) -> Iterator[tuple[str, str]]:
-            yield from self.photos_of(pair)
-            yield from (("person", pair.person_id), ("product", pair.product))
-
-        taken: dict[tuple[str, str], Pair] = {}
-        for pair in self.pairs:
-            if pair.split == "test":
-                for key in keys(pair):
-                    for near in (key, *self.near.get(key, ())):
-                        if near[0] == key[0]:
-                            taken.setdefault(near, pair)
-
-        def why(pair: Pair) -> str | None:
-            key = next((key for key in keys(pair) if key in taken), None)
-            if pair.split == "test" or key is None:
-                return None
-            other = taken[key]
-            what = f"{KEY_NAMES[key[0]]} is also in the test split"
-            return f"crossing: {what} ({other.person} with {other.garment})"
-
-        self.drop(why)
+    return why
 
 
 def choose_splits(
-    pairs: Sequence[Pair], identities: Sequence[Sequence[object]], split: str, share: float, seed: int
+    pairs: Sequence[Pair], identities: Sequence[Sequence[object]], settings: Settings
 ) -> list[str]:
     """The split of each pair: given, the same for all, or by groups of connected people and products.
 
     identities: of each pair's person and garment.
     """
-    if split in ("train", "test"):
-        return [split] * len(pairs)
+    if settings.split in ("train", "test"):
+        return [settings.split] * len(pairs)
     if any(pair.split for pair in pairs):
         return [pair.split or "train" for pair in pairs]
     connected = Groups()
@@ -226,9 +237,9 @@ def choose_splits(
     members: dict[object, list[int]] = {}
     for row, (person, _) in enumerate(identities):
         members.setdefault(connected.find(person), []).append(row)
-    blocks, left = list(members.values()), math.ceil(share * len(pairs))
+    blocks, left = list(members.values()), math.ceil(settings.share * len(pairs))
     held_out: set[int] = set()
-    for index in np.random.default_rng(seed).permutation(len(blocks)):
+    for index in np.random.default_rng(settings.seed).permutation(len(blocks)):
         if len(blocks[index]) <= left:
             left -= len(blocks[index])
             held_out.update(blocks[index])

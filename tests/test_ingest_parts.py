@@ -22,7 +22,7 @@ from data_prep.layouts import LAYOUTS
 from data_prep.layouts.records import Fault, Pair, Unpaired, list_rows
 from data_prep.near_duplicates import COLOR, DISTANCE, near_repeats
 from data_prep.photo_folder import PhotoFolder
-from data_prep.picture import decode, fit, open_rgb, read_picture
+from data_prep.picture import decode, fit, open_rgb
 from data_prep.selection import select
 from data_prep.store import PhotoFile, PhotoWriter, pack, unpack
 
@@ -30,6 +30,11 @@ GREEN, WHITE = (30, 160, 60), (240, 240, 240)
 
 
 # --- shape and resizing
+
+
+def read(path, how="pad"):
+    """A photo as the import reads it: [128, 96, 3] uint8."""
+    return np.asarray(fit(decode(path, path, (128, 96), how), 128, 96, how))
 
 
 def disk(width, height, radius=0.3):
@@ -43,7 +48,7 @@ def disk(width, height, radius=0.3):
 @pytest.mark.parametrize("size, ending", [((768, 1024), "jpg"), ((1200, 700), "png"), ((90, 70), "png")])
 def test_a_round_picture_stays_round(tmp_path, size, how, ending):
     trees.save(tmp_path / f"a.{ending}", disk(*size))
-    share = (240 - read_picture(tmp_path / f"a.{ending}", 128, 96, how)[..., 0].astype(float)) / (240 - 30)
+    share = (240 - read(tmp_path / f"a.{ending}", how)[..., 0].astype(float)) / (240 - 30)
     wide, high = share.sum(axis=1).max(), share.sum(axis=0).max()  # partly covered pixels by their share
     scale = (min if how == "pad" else max)(96 / size[0], 128 / size[1])
     diameter = 0.6 * min(size) * scale
@@ -68,7 +73,7 @@ def test_pad_keeps_the_whole_and_crop_the_middle():
 def test_resizing_does_not_alias(tmp_path, ending):
     board = np.uint8(255 * (np.indices((768, 576)).sum(axis=0) % 2))
     trees.save(tmp_path / f"a.{ending}", np.repeat(board[..., None], 3, axis=-1))
-    read = read_picture(tmp_path / f"a.{ending}", 128, 96).astype(int)
+    read = read(tmp_path / f"a.{ending}").astype(int)
     assert np.abs(read[4:-4, 4:-4] - 127).max() < 8  # nearest-neighbor sampling would give black and white
 
 
@@ -76,7 +81,7 @@ def test_a_jpeg_read_at_a_quarter_is_the_same_picture(tmp_path):
     large = Image.fromarray(trees.shot(0)[0]).resize((768, 1024), Image.Resampling.BICUBIC)
     trees.save(tmp_path / "a.jpg", np.asarray(large))
     assert decode(tmp_path / "a.jpg", "a", (128, 96)).size == (192, 256)
-    thumbnail = read_picture(tmp_path / "a.jpg", 128, 96).astype(int)
+    thumbnail = read(tmp_path / "a.jpg").astype(int)
     whole = np.asarray(fit(open_rgb(tmp_path / "a.jpg"), 128, 96)).astype(int)
     assert np.abs(thumbnail - whole).mean() < 0.7 and np.abs(thumbnail - trees.shot(0)[0]).mean() < 2
 

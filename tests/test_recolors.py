@@ -12,9 +12,8 @@ from scipy import ndimage
 from cagan_theano.io.command import main
 from data_prep.__main__ import cli
 from data_prep.photo_folder import PhotoFolder
-from data_prep.picture import read_picture
-from data_prep.recolors.make import choose_swaps
-from data_prep.recolors.names import find_styles
+from data_prep.picture import fit, open_rgb
+from data_prep.recolors.make import choose_swaps, find_styles
 from data_prep.store import PhotoFile
 
 SIZE = (192, 256)  # (width, height) of a synthetic photo: 3:4, as the data files
@@ -117,7 +116,7 @@ def test_the_region_is_where_the_garment_was_drawn(data):
 @pytest.mark.both_environments
 def test_the_truth_is_the_photo_in_the_other_color(folder, data):
     for row, file in enumerate(data.x_file):
-        np.testing.assert_array_equal(data.x[row], read_picture(folder / file, 256, 192))
+        np.testing.assert_array_equal(data.x[row], np.asarray(open_rgb(folder / file)))
     i, j = data.triples.i, data.triples.j
     np.testing.assert_array_equal(data.triples.x_ij, data.x[j])
     np.testing.assert_array_equal(data.triples.mask, data.mask[i])
@@ -153,7 +152,7 @@ def test_shrunk_and_on_gray_ground(folder, data, tmp_path):
     high, wide = 224, 168
     inner = np.s_[16 : 16 + high, 12 : 12 + wide]
     for row, file in enumerate(data.x_file):
-        np.testing.assert_array_equal(white.x[row][inner], read_picture(folder / file, high, wide))
+        np.testing.assert_array_equal(white.x[row][inner], np.asarray(fit(open_rgb(folder / file), high, wide)))
         region = Image.fromarray(np.uint8(garment_region((row // 3 - 1) * 8)) * 255).resize((wide, high))
         frame = np.zeros((256, 192), bool)
         frame[inner] = np.asarray(region) > 127

@@ -19,12 +19,14 @@ from PIL import Image, ImageOps
 from scipy import ndimage
 from tqdm import tqdm
 
-from data_prep.photo_folder import PhotoFolder
+from data_prep.photo_folder import PhotoFolder, stem
 from data_prep.picture import border_color, decode, fit, quiet, resize
 from data_prep.recolors import region
-from data_prep.recolors.names import find_styles
 from data_prep.store import PhotoWriter, check_target
 
+# STYLE-COLOR, optionally with Magento 2's suffix of a product's main photo: _main, _main_1, _main_2
+NAME = re.compile(r"(?P<style>[^-]+)-(?P<color>[^\W\d_]+(?:-[^\W\d_]+)*)(?P<main>_main(?:_\d+)?)?")
+PREFERRED = (None, "_main_1", "_main")  # of several photos of one color; any other suffix is last
 VERSION = 2  # of the pixels: increased whenever the same photos give different ones
 COARSE = (4 * region.WIDTH, region.WIDTH)  # size for decoding when only the region is needed
 MAX_COLORS = 16  # per style: all pairs of colors are compared
@@ -60,11 +62,6 @@ class Style(NamedTuple):
     garment: region.Region
     pairs: list[tuple[int, int]]
     digests: list[bytes]
-
-    @property
-    def category(self) -> str:
-        """The letters at the start of the name: mh01 -> mh."""
-        return re.match(r"[^\W\d_]*", self.name)[0]  # type: ignore[index]  # matches always
 
 
 class Summary(NamedTuple):
@@ -108,26 +105,43 @@ def recolor(
                 f"(first reason: {left_out[0]}); give photos that differ in color only"
             )
         triples = choose_swaps([style.pairs for style in styles], settings.triples, settings.seed)
-        with PhotoWriter(out, *settings.size, provenance(styles, triples, settings)) as writer:
+        digests = [digest for style in styles for digest in style.digests]
+        counts = {"styles": len(styles), "photos": len(digests), "triples": len(triples)}
+        arguments = dataclasses.asdict(settings)
+        origin = {
+            "program": "data_prep recolors",
+            "version": VERSION,
+            "seed": arguments.pop("seed"),
+            "arguments": arguments,
+            "articles": "cut from the photos, mirrored",
+            "counts": counts,
+            "photos": hashlib.sha256(b"".join(digests)).hexdigest(),
+        }
+        with PhotoWriter(out, *settings.size, origin) as writer:
             write(writer, folder, styles, triples, settings)
-    photos = sum(len(style.photos) for style in styles)
-    return Summary(len(styles), photos, len(triples), others, left_out)
+    return Summary(**counts, others=others, left_out=left_out)
 
 
-def provenance(styles: Sequence[Style], triples: Sequence[object], settings: Settings) -> dict[str, Any]:
-    """The provenance of the data file: no paths, no times."""
-    digests = [digest for style in styles for digest in style.digests]
-    arguments = dataclasses.asdict(settings)
-    del arguments["seed"]  # stored at the top level
-    return {
-        "program": "data_prep recolors",
-        "version": VERSION,
-        "seed": settings.seed,
-        "arguments": arguments,
-        "articles": "cut from the photos, mirrored",
-        "counts": {"styles": len(styles), "photos": len(digests), "triples": len(triples)},
-        "photos": hashlib.sha256(b"".join(digests)).hexdigest(),
-    }
+def find_styles(folder: PhotoFolder, only: Sequence[str] = ()) -> tuple[dict[str, list[str]], int]:
+    """(style -> paths of its photos, one per color, sorted by color; number of images with other names).
+
+    only: prefixes of style names, () for all styles.  Of several photos of one color the main one is
+    preferred, and of several of those the one in fewer folders: shops keep small copies in deeper folders.
+    """
+    ranked: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
+    others = 0
+    for path in folder.walk():
+        found = NAME.fullmatch(stem(path))
+        if not found:
+            others += 1
+        elif not only or found["style"].startswith(tuple(only)):
+            main = found["main"]
+            rank = PREFERRED.index(main) if main in PREFERRED else len(PREFERRED)
+            ranked.setdefault((found["style"], found["color"]), []).append((rank, path.count("/"), path))
+    styles: dict[str, list[str]] = {}
+    for (style, _), photos in sorted(ranked.items()):
+        styles.setdefault(style, []).append(min(photos)[2])
+    return styles, others
 
 
 def examine_style(folder: PhotoFolder, name: str, paths: Sequence[str]) -> tuple[Style | None, list[str]]:
@@ -173,15 +187,9 @@ def choose_swaps(
     rng = np.random.default_rng(seed)
     swaps = [[*rows, *((b, a) for a, b in rows)] for rows in pairs]
     order = rng.permutation(len(swaps)).tolist()
-    columns = {style: rng.permutation(len(swaps[style])) for style in order}
-    turns = range(max(map(len, swaps)))
-    rows = [
-        (style, *swaps[style][columns[style][turn]])
-        for turn in turns
-        for style in order
-        if turn < len(swaps[style])
-    ]
-    return rows[:count]
+    columns = [[(style, *swaps[style][n]) for n in rng.permutation(len(swaps[style]))] for style in order]
+    turns = itertools.zip_longest(*columns)
+    return [swap for turn in turns for swap in turn if swap][:count]
 
 
 def write(
@@ -193,11 +201,13 @@ def write(
 ) -> None:
     """Write each photo as a pair, then the swaps.  The true image of a swap is the x of another pair."""
     firsts = list(itertools.accumulate((len(style.photos) for style in styles), initial=0))
-    categories = sorted({style.category for style in styles})
+    # the letters at the start of a name: mh01 -> mh
+    found = [re.match(r"[^\W\d_]*", style.name)[0] for style in styles]  # type: ignore[index]  # matches always
+    categories = sorted(set(found))
     known = len(categories) <= MAX_CATEGORIES
     with tqdm(total=len(styles) + len(triples), desc="writing") as bar:
-        for person, style in enumerate(styles):
-            attributes = {"category": (categories.index(style.category), categories)} if known else None
+        for person, (style, category) in enumerate(zip(styles, found)):
+            attributes = {"category": (categories.index(category), categories)} if known else None
             images, x, mask = read_style(folder, style, settings)
             for n, (path, image) in enumerate(zip(style.photos, images)):
                 y, y_mask = make_article(image, mask_image(style.garment, image.size), settings.size)

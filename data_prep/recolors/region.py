@@ -36,16 +36,18 @@ def locate_garment(images: Images) -> tuple[Region, list[tuple[int, int]]]:
     """
     union = region = changed(images)
     pairs = {pair: changed(images[list(pair)]) for pair in itertools.combinations(range(len(images)), 2)}
+
+    def major(parts: Region, garment: Region) -> Region:
+        return large_parts(ndimage.binary_opening(parts), PART * garment.sum())  # without thin seams
+
     for pair, changes in pairs.items():
         if changes.sum() >= MAJOR * union.sum() and changes.any():
             # only colors that differ clearly leave the rest truly unchanged
             if np.median(difference(images[list(pair)])[changes]) >= DISTINCT:
-                region = region & ~large_parts(union & ~changes, union)
+                region = region & ~major(union & ~changes, union)
     if region is not union:
-        region = without_small(ndimage.binary_opening(region))
-    return region, [
-        pair for pair, changes in pairs.items() if not large_parts(changes & ~region, region).any()
-    ]
+        region = large_parts(ndimage.binary_opening(region))
+    return region, [pair for pair, changes in pairs.items() if not major(changes & ~region, region).any()]
 
 
 def difference(images: Images) -> NDArray[np.uint8]:
@@ -57,7 +59,7 @@ def difference(images: Images) -> NDArray[np.uint8]:
 def changed(images: Images) -> Region:
     """The region in which images differ: opened once, closed twice, holes filled."""
     region = close(ndimage.binary_opening(difference(images) > LEVEL), 2)
-    return without_small(ndimage.binary_fill_holes(region))
+    return large_parts(ndimage.binary_fill_holes(region))
 
 
 def close(region: Region, times: int) -> Region:
@@ -66,18 +68,13 @@ def close(region: Region, times: int) -> Region:
     return closed[times:-times, times:-times]
 
 
-def without_small(region: Region) -> Region:
-    """Remove the parts of a region that are smaller than a tenth of the largest."""
+def large_parts(region: Region, least: float | None = None) -> Region:
+    """The connected parts of at least this number of pixels, by default a tenth of the largest part."""
     labels, _ = ndimage.label(region)
     sizes = np.bincount(labels.ravel())[1:]
-    return np.isin(labels, 1 + np.flatnonzero(sizes >= SMALL * sizes.max(initial=1)))
-
-
-def large_parts(region: Region, garment: Region) -> Region:
-    """The parts of a region that are not small relative to the garment, without thin seams."""
-    labels, _ = ndimage.label(ndimage.binary_opening(region))
-    sizes = np.bincount(labels.ravel())[1:]
-    return np.isin(labels, 1 + np.flatnonzero(sizes >= PART * garment.sum()))
+    if least is None:
+        least = SMALL * sizes.max(initial=1)
+    return np.isin(labels, 1 + np.flatnonzero(sizes >= least))
 
 
 def select_same(images: Images) -> Region:
@@ -86,7 +83,8 @@ def select_same(images: Images) -> Region:
     for image in images:
         near = np.abs(image.astype(int) - border_color(image)).max(axis=-1) <= 255 - WHITE
         figures.append(~connected_to_border(near))
-    same = np.array([[overlap(a, b) >= SAME_PHOTO for b in figures] for a in figures])
+    # their intersection over union; empty foregrounds agree
+    same = np.array([[(a & b).sum() >= SAME_PHOTO * (a | b).sum() for b in figures] for a in figures])
     largest: Region = same[same.sum(axis=1).argmax()]
     return largest
 
@@ -96,12 +94,6 @@ def connected_to_border(region: Region) -> Region:
     labels, _ = ndimage.label(np.pad(region, 1, constant_values=True))
     connected: Region = labels == labels[0, 0]
     return connected[1:-1, 1:-1]
-
-
-def overlap(a: Region, b: Region) -> float:
-    """Intersection over union of two regions; 1 if both are empty."""
-    union = (a | b).sum()
-    return float((a & b).sum() / union) if union else 1.0
 
 
 def region_fault(region: Region) -> str | None:
