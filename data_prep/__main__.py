@@ -108,12 +108,11 @@ def hint(src, folder):
 
 
 def describe_found(name, src, root, samples):
-    """Yield lines of text that summarize what a layout would yield with the options that it suggests."""
+    """Yield lines of text that summarize what a layout would yield."""
     from data_prep.ingest import find
 
     layout = LAYOUTS[name]
-    options = layout.present(root)
-    found = find(layout, root, options)
+    found = find(layout, root)
     complete = [pair for pair in found.pairs if root.has(pair.person) and root.has(pair.garment)]
     splits = collections.Counter(pair.split or "no split" for pair in complete)
     counts = ", ".join(f"{count} {split}" for split, count in sorted(splits.items()))
@@ -126,8 +125,7 @@ def describe_found(name, src, root, samples):
     )
     yield from (f"  {one_line(pair.person)}  wears  {one_line(pair.garment)}" for pair in complete[:samples])
     yield from (f"  fault: {one_line(f.what)}: {one_line(f.why)}" for f in found.faults[:samples])
-    words = "".join(f" --{option} {value}" for option, values in options.items() for value in values)
-    yield f"  cagan data {name} {shlex.quote(src)} OUT.h5{words}"
+    yield f"  cagan data {name} {shlex.quote(src)} OUT.h5"
 
 
 def ingest_command(layout):

@@ -2,6 +2,7 @@
 
 import collections
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from cagan_theano.io.text import printable
 from data_prep.contact_sheet import Cell, Pixels, contact_sheet, outline_mask
 from data_prep.layouts.records import Fault, Pair
-from data_prep.selection import Drop, Photos, Selection
+from data_prep.selection import Photos, Selection
 from data_prep.store import Packed, unpack
 
 SHEET_KEPT, EXAMPLES = 24, 2  # numbers of kept pairs on the sheet, and of dropped ones of each kind
@@ -48,32 +49,30 @@ class ImportReport:
             "begins at": base or ".",
             "file": os.path.basename(self.out),
             "arguments": self.arguments,
+            "counts": self.counts,
         }
-        self.digest = ""
 
     def add_records(self, pairs: int, unpaired: int, faults: Sequence[Fault]) -> None:
         """Add what the layout found."""
-        self.counts = {"pairs listed": pairs, "unpaired rows": unpaired, "faults": len(faults)}
+        self.counts.update({"pairs listed": pairs, "unpaired rows": unpaired, "faults": len(faults)})
         self.contents["faults"] = [fault._asdict() for fault in faults[:LISTED]]
 
     def add_selection(self, selection: Selection, photos: Photos) -> None:
         """Add what was kept and dropped."""
-        splits = collections.Counter(kept.split for kept in selection.kept)
-        kinds = collections.Counter(kind_of(drop) for drop in selection.dropped)
-        keys = [("x", k.pair.person) for k in selection.kept] + [
-            ("y", k.pair.garment) for k in selection.kept
-        ]
+        kept = selection.kept
+        splits = collections.Counter(one.split for one in kept)
+        keys = [("x", one.pair.person) for one in kept] + [("y", one.pair.garment) for one in kept]
         self.counts |= {
             "train": splits["train"],
             "test": splits["test"],
-            "persons": len({kept.person for kept in selection.kept}),
-            "garments": len({kept.garment for kept in selection.kept}),
+            "persons": len({one.person for one in kept}),
+            "garments": len({one.garment for one in kept}),
             "swaps to try": len(selection.triples),
             "unpaired rows without both pairs": selection.unmatched,
             "near repeats among photos": selection.repeats,
             "photos smaller than the size": sum(photos[key].enlarged for key in dict.fromkeys(keys)),
             "doubtful and kept": len(selection.suspects),
-            "dropped": dict(sorted(kinds.items())),
+            "dropped": dict(sorted(collections.Counter(drop.kind for drop in selection.dropped).items())),
         }
         for title, drops in (("dropped", selection.dropped), ("doubtful and kept", selection.suspects)):
             self.contents[title] = [
@@ -81,17 +80,12 @@ class ImportReport:
                 for drop in drops[:LISTED]
             ]
         digests = (bytes.fromhex(photos[key].digest) for key in keys)
-        self.digest = hashlib.sha256(b"".join(digests)).hexdigest()
+        self.contents["photos"] = hashlib.sha256(b"".join(digests)).hexdigest()
 
     def provenance(self, version: int) -> dict[str, Any]:
         """The provenance of the data file: no paths, no times."""
-        return {
-            "program": f"data_prep {self.name}",
-            "version": version,
-            "arguments": self.arguments,
-            "counts": self.counts,
-            "photos": self.digest,
-        }
+        parts = {key: self.contents[key] for key in ("arguments", "counts", "photos")}
+        return {"program": f"data_prep {self.name}", "version": version, **parts}
 
     def main_reasons(self) -> str:
         """The most common reasons why no pair is left, in a few words."""
@@ -135,38 +129,29 @@ class ImportReport:
             return outline_mask(pixels, unpack(packed["mask"], size) if "mask" in packed else None)
 
         def cell(pair: Pair, word: str) -> Cell:
-            return Cell(
-                (photo("x", pair.person), photo("y", pair.garment)), (pair.person, pair.garment, word)
-            )
+            photos = photo("x", pair.person), photo("y", pair.garment)
+            return Cell(photos, (pair.person, pair.garment, word))
 
         rows = np.unique(np.linspace(0, len(selection.kept) - 1, SHEET_KEPT).astype(int)).tolist()
         chosen = [selection.kept[row] for row in rows]
         kept = [cell(one.pair, f"{one.split}, garment {one.garment}") for one in chosen]
-        examples: dict[str, list[Drop]] = {}
-        for drop in selection.dropped:
-            examples.setdefault(kind_of(drop), []).append(drop)
-        dropped = [
-            cell(drop.pair, drop.why) for _, drops in sorted(examples.items()) for drop in drops[:EXAMPLES]
-        ]
-        return contact_sheet(
-            [
-                f"{os.path.basename(self.out)}: {self.counts['train']} training pairs, "
-                f"{self.counts['test']} test pairs, {len(selection.dropped)} left out",
-                f"layout {self.name}; {size[0]}x{size[1]} pixels, {self.arguments['fit']}; "
-                "person left, garment right; masks outlined in red",
-            ],
-            [
-                (f"Kept: {len(kept)} of {len(selection.kept)}, evenly spaced", kept),
-                (f"Left out: {len(dropped)} of {len(selection.dropped)}, some of each kind", dropped),
-            ],
+        by_kind = itertools.groupby(
+            sorted(selection.dropped, key=lambda drop: drop.kind), lambda drop: drop.kind
         )
+        examples = [drop for _, drops in by_kind for drop in itertools.islice(drops, EXAMPLES)]
+        dropped = [cell(drop.pair, drop.why) for drop in examples]
+        title = [
+            f"{os.path.basename(self.out)}: {self.counts['train']} training pairs, "
+            f"{self.counts['test']} test pairs, {len(selection.dropped)} left out",
+            f"layout {self.name}; {size[0]}x{size[1]} pixels, {self.arguments['fit']}; "
+            "person left, garment right; masks outlined in red",
+        ]
+        headings = (
+            f"Kept: {len(kept)} of {len(selection.kept)}, evenly spaced",
+            f"Left out: {len(dropped)} of {len(selection.dropped)}, some of each kind",
+        )
+        return contact_sheet(title, list(zip(headings, (kept, dropped))))
 
     def to_json(self) -> str:
         """The contents of the JSON report."""
-        contents = {**self.contents, "counts": self.counts, "photos": self.digest}
-        return json.dumps(contents, indent=1) + "\n"
-
-
-def kind_of(drop: Drop) -> str:
-    """The kind of a reason "KIND: detail"."""
-    return drop.why.partition(":")[0]
+        return json.dumps(self.contents, indent=1) + "\n"

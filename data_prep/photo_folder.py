@@ -50,25 +50,18 @@ class PhotoFolder:
         """
         text = path.replace("\\", "/")
         if text.startswith("/") or text[1:2] == ":":
-            text = self._relative(text, folder)
-            if not text:
+            for top in (self.given, self.root):  # links are not followed
+                top = top.replace("\\", "/").rstrip("/")
+                inside = posixpath.normpath(f"{top}/{self.base}{folder}").rstrip("/") + "/"
+                if text.startswith(inside) and text != inside:
+                    text = text.removeprefix(inside)
+                    break
+            else:
                 raise ValueError(f"{path}: is an absolute path outside its folder")
         parts = text.split("/")
         if "\0" in text or ".." in parts:
             raise ValueError(f"{path}: points outside the folder")
         return "/".join(part for part in parts if part not in ("", ".")) or text and "."
-
-    def _relative(self, path: str, folder: str) -> str:
-        """An absolute path relative to a folder, "" outside of it; links are not followed.
-
-        SRC counts by the path that was given and by its real path.
-        """
-        for top in (self.given, self.root):
-            top = top.replace("\\", "/").rstrip("/")
-            inside = posixpath.normpath(f"{top}/{self.base}{folder}").rstrip("/") + "/"
-            if path.startswith(inside):
-                return path.removeprefix(inside)
-        return ""
 
     def locate(self, path: str) -> str:
         """The absolute path of a file or folder on disk.
@@ -123,26 +116,18 @@ class PhotoFolder:
     def entries(self, folder: str = "") -> tuple[tuple[str, ...], tuple[str, ...]]:
         """(names of subfolders, names of files) in a folder, sorted, without hidden ones."""
         if folder not in self._entries:
-            self._entries[folder] = self._scan(folder)
+            rows: list[tuple[str, bool]] = []
+            try:
+                with os.scandir(self.locate(folder)) as found:
+                    rows = sorted((entry.name, is_folder(entry)) for entry in found if entry.name[0] != ".")
+            except ValueError:
+                self.refused[folder] = "links outside SRC (not followed)"
+            except OSError as error:
+                if os.path.isdir(self.locate(folder)):
+                    self.refused[folder] = f"cannot be read ({error.strerror})"
+            folders, files = ([name for name, inner in rows if inner == kind] for kind in (True, False))
+            self._entries[folder] = tuple(folders), tuple(files)
         return self._entries[folder]
-
-    def _scan(self, folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        try:
-            absolute = self.locate(folder)
-        except ValueError:
-            self.refused[folder] = "links outside SRC (not followed)"
-            return (), ()
-        try:
-            with os.scandir(absolute) as found:
-                rows = sorted((entry.name, is_folder(entry)) for entry in found if entry.name[0] != ".")
-        except OSError as error:
-            if os.path.isdir(absolute):
-                self.refused[folder] = f"cannot be read ({error.strerror})"
-            return (), ()
-        return (
-            tuple(name for name, is_folder in rows if is_folder),
-            tuple(name for name, is_folder in rows if not is_folder),
-        )
 
     def folders(self, folder: str = "") -> tuple[str, ...]:
         """Names of the subfolders of a folder."""

@@ -67,6 +67,11 @@ class Drop(NamedTuple):
     pair: Pair
     why: str
 
+    @property
+    def kind(self) -> str:
+        """The kind of the reason."""
+        return self.why.partition(":")[0]
+
 
 class Kept(NamedTuple):
     """A kept pair with its split and the integer ids of its person and garment."""

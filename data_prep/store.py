@@ -447,7 +447,7 @@ class PhotoFile:
             if data is None and key in OPTIONAL:
                 continue
             self._need(isinstance(data, h5py.Dataset), f"{name} is missing")
-            shape = data.shape or (0,)
+            shape: tuple[int, ...] = data.shape or (0,)
             count = count or shape[0]
             self._need(0 < count <= MAX_ROWS, f"{name} has no rows, or too many")
             self._need(

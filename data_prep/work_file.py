@@ -69,24 +69,16 @@ class WorkFile:
             self.save()
             return
         end, size = len(line), os.path.getsize(self.path)
-        while (body := self._read_record(end, size)) is not None:
-            text, length = body
-            self._add(end + HEADER.size + len(text), text)
-            end += HEADER.size + length
+        while len(header := self._file.read(HEADER.size)) == HEADER.size:
+            text, images, checksum = HEADER.unpack(header)
+            if text + images > min(size, MAX_RECORD):
+                break
+            body = self._file.read(text + images)
+            if zlib.crc32(body) != checksum:
+                break
+            self._add(end + HEADER.size + text, body[:text])
+            end += HEADER.size + len(body)
         self._file.truncate(end)
-
-    def _read_record(self, start: int, size: int) -> tuple[bytes, int] | None:
-        """(JSON, length without the header) of the record at `start`, or None if it is not whole."""
-        self._file.seek(start)
-        header = self._file.read(HEADER.size)
-        if len(header) < HEADER.size:
-            return None
-        text, images, checksum = HEADER.unpack(header)
-        length = text + images
-        if length > min(size, MAX_RECORD):
-            return None
-        body = self._file.read(length)
-        return (body[:text], length) if zlib.crc32(body) == checksum else None
 
     def _add(self, offset: int, text: bytes) -> None:
         values, lengths = json.loads(text)

@@ -4,10 +4,32 @@ import functools
 from pathlib import Path
 
 import numpy as np
+import pytest
+from click.testing import CliRunner
 from PIL import Image
+
+from cagan_theano.io.command import main
+from data_prep.__main__ import cli
 
 SIZE = (128, 96)
 COUNT = 10
+
+
+def run(*words):
+    """Run a command of data_prep that succeeds; returns its output."""
+    done = CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def error(capsys, *words):
+    """Run a command of data_prep that fails; returns its one line on stderr."""
+    with pytest.raises(SystemExit) as left:
+        main(cli, [str(word) for word in words])
+    said = capsys.readouterr().err
+    lines = [line for line in said.splitlines() if line.startswith("Error: ")]
+    assert left.value.code not in (0, None) and len(lines) == 1 and "Traceback" not in said
+    return lines[0]
 
 
 @functools.cache

@@ -11,12 +11,9 @@ from pathlib import Path
 import layout_trees as trees
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image, ImageCms
 
-from cagan_theano.io.command import main
 from data_prep import ingest as ingestion
-from data_prep.__main__ import cli
 from data_prep.ingest import GROUP, Settings, ingest
 from data_prep.photo_folder import PhotoFolder
 from data_prep.picture import decode, decode_labels
@@ -82,21 +79,15 @@ def add_broken(tree):
     link.unlink()
     link.symlink_to("/etc/hostname")
     tree.add("blank", y=np.full((128, 96, 3), 250, np.uint8))
-    tree.add("no parse")
-    (tree.train / INNERS[2] / "no parse.png").unlink()
-    for name, array in (
-        ("empty", np.zeros((128, 96), np.uint8)),
-        ("color", np.zeros((128, 96, 3), np.uint8)),
-    ):
+    wide = np.full((96, 128), 5, np.uint8)
+    color = np.zeros((128, 96, 3), np.uint8)
+    for name, labels in (("no", None), ("empty", color[..., 0]), ("color", color), ("wide", wide)):
         tree.add(f"{name} parse")
-        trees.save(tree.train / INNERS[2] / f"{name} parse.png", array)
-    tree.add("wide parse")
-    trees.save_labels(tree.train / INNERS[2] / "wide parse.png", np.full((96, 128), 255, np.uint8), 5)
-    tree.add("full mask")
-    trees.save(tree.train / INNERS[3] / "full mask.jpg", np.full((128, 96), 255, np.uint8))
+        (tree.train / INNERS[2] / f"{name} parse.png").unlink()
+        if labels is not None:
+            trees.save(tree.train / INNERS[2] / f"{name} parse.png", labels)
     tree.add("person as garment", y=trees.shot(62)[0])
     tree.add("same photo twice", *2 * (trees.shot(61)[0],))
-    tree.add("repeat", *trees.shot(2)[:2])
     tree.add("smaller repeat", *(half_size(picture) for picture in trees.shot(3)[:2]))
     tree.add("garment of test", y=half_size(trees.shot(8)[1]))
     tree.add("person of test", x=trees.shot(7)[0])
@@ -113,10 +104,8 @@ def add_broken(tree):
         "empty parse": "mask: contains no garment",
         "color parse": "mask: train/image-parse-v3/color parse.png: is a color image",
         "wide parse": "mask: train/image-parse-v3/wide parse.png: its size 128x96",
-        "full mask": "mask: covers the whole photo",
         "person as garment": "person: the foreground is cut off",
         "same photo twice": "person: ",
-        "repeat": "repeat: same as train/image/00002_00.jpg with train/cloth/00002_00.jpg",
         "smaller repeat": "repeat: same as train/image/00003_00.jpg with train/cloth/00003_00.jpg",
         "garment of test": "crossing: ",
         "person of test": "crossing: the person's photo is also in the test split",
@@ -158,8 +147,7 @@ def faulty(tmp_path_factory):
                 "C:\\photos\\a.jpg 00000_00.jpg", "", "nowhere.jpg 00000_00.jpg")  # fmt: skip
     trees.save(tree.train / "cloth/alone.jpg", trees.shot(70)[1])
     (tree.train / "image/photo.raw").write_bytes(b"raw")
-    done = CliRunner().invoke(cli, ["viton-hd", str(tree.root), str(root / "out.h5")], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
+    trees.run("viton-hd", tree.root, root / "out.h5")
     return broken, odd, json.loads((root / "out.report.json").read_text()), root / "out.h5"
 
 
@@ -193,9 +181,9 @@ def test_nothing_disappears_without_a_line(faulty):
 
 
 @pytest.mark.parametrize("options, kept, dropped", [
-    ({"masks": False}, {"no parse", "empty parse", "color parse", "wide parse", "full mask"}, {"person": 2}),
+    ({"masks": False}, {"no parse", "empty parse", "color parse", "wide parse"}, {"person": 2}),
     # dropped regardless: a garment's photo that is also the person's photo
-    ({"drop_doubts": False}, {"person as garment"}, {"person": 1, "mask": 5}),
+    ({"drop_doubts": False}, {"person as garment"}, {"person": 1, "mask": 4}),
 ])  # fmt: skip
 def test_masks_and_doubts_can_be_passed_over(faulty, tmp_path, options, kept, dropped):
     report = ingest("viton-hd", faulty[3].parent / "tree", tmp_path / "o.h5", Settings(**options))
@@ -223,15 +211,9 @@ PNG, JPEG = file_bytes(PLAIN, "PNG"), file_bytes(PLAIN, "JPEG")
 TEXT = zlib.compress(b"A" * (2 << 20))
 METADATA = {
     "eXIf without a header": PNG[:33] + png_chunk(b"eXIf", b"\0\x08\0\x02\x01\x12\0\x03\0\0\0\0") + PNG[33:],
-    "EXIF that is none": file_bytes(PLAIN, "WEBP", exif=b"garbage!"),
     "much text": PNG[:33] + png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + TEXT) + PNG[33:],
     "a wrong checksum": PNG[:33] + png_chunk(b"tEXt", b"a\0b", 1) + PNG[33:],
-    "a color profile that is none": PNG[:33] + png_chunk(b"iCCP", b"a\0\0" + zlib.compress(b"no")) + PNG[33:],
-    "a cut-off block": JPEG[:2]
-    + b"\xff\xed"
-    + struct.pack(">H", 22)
-    + b"Photoshop 3.0\x008BIM\4\4"
-    + JPEG[2:],
+    "a cut-off block": JPEG[:2] + b"\xff\xed\0\x16Photoshop 3.0\x008BIM\4\4" + JPEG[2:],
     "no end marker": JPEG[:-2],
 }
 
@@ -300,15 +282,6 @@ OPTIONS = {"persons": "my people", "garments": "clothes"}
 FOLDERS = ["--persons", "my people", "--garments", "clothes"]
 
 
-def error(capsys, *words):
-    """Run a command that fails; returns its one line on stderr."""
-    with pytest.raises(SystemExit) as left:
-        main(cli, [str(word) for word in words])
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error: ")]
-    assert left.value.code == 1 and len(lines) == 1
-    return lines[0]
-
-
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     """Two folders of eight pairs."""
@@ -321,20 +294,15 @@ def tree(tmp_path_factory):
     (["viton-hd", "none", "OUT"], "none: not a folder"),
     (["viton-hd", "TREE", "OUT"], "contains no pairs of the layout viton-hd"),
     (["folders", "TREE", "OUT", "--persons", "x", "--garments", "clothes"], "x: contains no images"),
-    (["folders", "TREE", "OUT", "--persons", "../..", "--garments", "clothes"], "points outside"),
     (["folders", "TREE", "none/out.h5", *FOLDERS], "does not exist; create it first"),
-    (["folders", "TREE", "TREE", *FOLDERS], "is a directory"),
     (["folders", "TREE", "OUT", *FOLDERS, "--size", "100x100"], "multiples of 16"),
-    (["folders", "TREE", "OUT"], "Missing option '--persons'"),
     (["list", "TREE", "OUT", "--list", "none.txt"], "none.txt: no such list; SRC has 3 folders and 1 files"),
     (["list", "TREE", "OUT", "--list", "../x.txt"], "points outside the folder"),
     (["list", "TREE", "OUT", "--list", "clothes/shirt no 1.png"], "pairs can be used ("),
-    (["detect", "none"], "none: not a folder"),
-    (["inspect", "none.h5"], "none.h5: no such file"),
 ])  # fmt: skip
 def test_one_clear_error(capsys, tree, tmp_path, words, fault):
     places = {"TREE": tree, "OUT": tmp_path / "out.h5"}
-    assert fault in error(capsys, *(places.get(word, word) for word in words))
+    assert fault in trees.error(capsys, *(places.get(word, word) for word in words))
     left = {"out.h5.work", "out.report.json"} if "pairs can be used" in fault else set()
     assert {path.name for path in tmp_path.iterdir()} == left
 
@@ -351,7 +319,7 @@ def test_no_usable_pair_is_one_error_and_a_report_unless_there_is_an_earlier_fil
     if earlier:
         ingest("folders", tree, out, Settings(), OPTIONS)
         report.write_text('{"of": "an earlier file"}')
-    line = error(capsys, "folders", tmp_path, out, "--persons", "a", "--garments", "b", "--overwrite")
+    line = trees.error(capsys, "folders", tmp_path, out, "--persons", "a", "--garments", "b", "--overwrite")
     assert "none of 3 pairs can be used (3 unreadable)" in line and ("o.report.json" in line) == (not earlier)
     if earlier:
         assert report.read_text() == '{"of": "an earlier file"}'
@@ -359,15 +327,12 @@ def test_no_usable_pair_is_one_error_and_a_report_unless_there_is_an_earlier_fil
         assert len(json.loads(report.read_text())["dropped"]) == 3 and not out.exists()
 
 
-@pytest.mark.parametrize(
-    "count, line", [(1, "a swap needs two garments"), (6, "10% of these pairs is too few")]
-)
-def test_few_pairs_are_told_as_such(tmp_path, count, line):
-    for n in range(count):
-        trees.save_pair(n, tmp_path / f"my people/{n}.jpg", tmp_path / f"clothes/{n}.jpg")
-    report = ingest("folders", tmp_path, tmp_path / "o.h5", Settings(), OPTIONS)
-    said = list(report.lines())
-    assert f"{count} training pairs, 0 test pairs" in said[0] and any(line in text for text in said)
+def test_few_pairs_are_told_as_such(tmp_path):
+    for count, line in ((1, "a swap needs two garments"), (6, "10% of these pairs is too few")):
+        for n in range(count):
+            trees.save_pair(n, tmp_path / f"my people/{n}.jpg", tmp_path / f"clothes/{n}.jpg")
+        said = list(ingest("folders", tmp_path, tmp_path / "o.h5", Settings(), OPTIONS).lines())
+        assert f"{count} training pairs, 0 test pairs" in said[0] and any(line in text for text in said)
 
 
 def test_a_second_tree_is_told(tmp_path):
@@ -512,20 +477,16 @@ def test_rows_of_a_work_file_come_back_and_a_full_disk_is_one_line(tmp_path, mon
         assert list(work) == rows and isinstance(work.images(2)["x"], Packed)
 
 
-@pytest.mark.parametrize(
-    "content", [b"my own notes " * 500, b"SQLite format 3\0" + bytes(4096), "pipe", "locked"]
-)
-def test_a_work_file_of_something_else_is_left_alone(tree, tmp_path, content):
-    path, fault = tmp_path / "o.h5.work", "is not a data_prep work file; remove it"
-    if content == "pipe":
-        os.mkfifo(path)
-        fault = "is not a file"
-    else:
-        path.write_bytes(b"" if content == "locked" else content)
-    with open("/dev/null" if content == "pipe" else path) as other:
-        if content == "locked":
+@pytest.mark.parametrize("kind, fault", [
+    ("notes", "is not a data_prep work file; remove it"), ("pipe", "is not a file"),
+    ("locked", "is in use by another run"),
+])  # fmt: skip
+def test_a_work_file_of_something_else_is_left_alone(tree, tmp_path, kind, fault):
+    path, content = tmp_path / "o.h5.work", b"my own notes" if kind == "notes" else b""
+    os.mkfifo(path) if kind == "pipe" else path.write_bytes(content)
+    with open("/dev/null" if kind == "pipe" else path) as other:
+        if kind == "locked":
             fcntl.flock(other, fcntl.LOCK_EX)
-            fault = "is in use by another run"
         with pytest.raises(ValueError, match=f"o.h5.work: {fault}"):
             ingest("folders", tree, tmp_path / "o.h5", Settings(), OPTIONS)
-    assert content == "pipe" or path.read_bytes() == (b"" if content == "locked" else content)
+    assert kind == "pipe" or path.read_bytes() == content

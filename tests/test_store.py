@@ -9,9 +9,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from cagan_theano.io.color import empty_pictures
+from data_prep.__main__ import cli
 from data_prep.store import PhotoFile, PhotoWriter
 
 SIZE = (32, 48)
@@ -23,15 +25,16 @@ def picture(number, channels=(3,)):
     return np.random.default_rng(number).integers(0, 256, SIZE + channels).astype(np.uint8)
 
 
-def write(path, train=3, test=2, swaps=0):
+def write(path, train=3, test=2, swaps=0, truth=True):
     """Write a small file; image numbers: x 10+row, y 20+row, mask 30+row, x_ij 40, in train 50+row."""
     with PhotoWriter(path, *SIZE, {"seed": 7}) as writer:
         for split, count, start in (("train", train, 0), ("test", test, 100)):
             for n in range(start, start + count):
                 images = picture(10 + n), picture(20 + n)
-                writer.add(split, *images, n, n + 5, picture(30 + n, ()), {"neckline": (n % 2, NAMES)})
+                attributes = {"neckline": (n % 2, NAMES)}
+                writer.add(split, *images, n, n + 5, picture(30 + n, ()), attributes, files=(f"x/{n} ü", "y"))
         if test:
-            writer.add_triple(0, 1, picture(40), picture(41, ()))
+            writer.add_triple(0, 1, *((picture(40), picture(41, ())) if truth else ()))
         for n in range(swaps):
             writer.add_triple(n, n + 1, picture(50 + n), picture(60 + n, ()), split="train")
     return path
@@ -56,6 +59,7 @@ def test_read_back(path):
         assert train.names["neckline"] == NAMES and train.triples is None
         assert (test.triples.i.tolist(), test.triples.j.tolist()) == ([0], [1])
         np.testing.assert_array_equal(test.triples.x_ij[0], picture(40))
+        assert train.x_file == [f"x/{n} ü" for n in range(3)] and train.y_mask is None
         assert os.listdir(path.parent) == [path.name]  # no temporary file is left
 
 
@@ -66,6 +70,18 @@ def test_train_triples_are_read_back(tmp_path):
         np.testing.assert_array_equal(triples.x_ij.load(), [picture(50), picture(51)])
         np.testing.assert_array_equal(triples.mask[1], picture(61, ()))
         assert len(test.i) == 1
+
+
+def test_swaps_without_a_truth_are_read_and_words_printed_escaped(tmp_path):
+    """A terminal would take them for commands."""
+    path = write(tmp_path / "o.h5", truth=False)
+    with h5py.File(path, "r+") as file:
+        file["test/attributes/neckline"].attrs["names"] = json.dumps(["\x1b[2J", "a\nb"])
+    with PhotoFile(path) as file:
+        triples = file.split("test").triples
+        assert (triples.i.tolist(), triples.j.tolist(), triples.x_ij, triples.mask) == ([0], [1], None, None)
+    done = CliRunner().invoke(cli, ["inspect", str(path)])
+    assert done.exit_code == 0 and r"neckline: \x1b[2J 1" in done.output and "\x1b" not in done.output
 
 
 def test_same_contents_same_bytes(tmp_path):
@@ -91,11 +107,7 @@ def test_interrupted_writing_leaves_nothing_and_keeps_the_old_file(path, error):
     assert path.read_bytes() == before and os.listdir(path.parent) == [path.name]
 
 
-WRONG = [lambda x: x[:16], lambda x: np.repeat(x, 2, axis=0), lambda x: np.repeat(x, 2, axis=2),
-         lambda x: x[..., 0], lambda x: x.astype(np.int16), lambda x: x / 255]  # fmt: skip
-
-
-@pytest.mark.parametrize("change", WRONG)
+@pytest.mark.parametrize("change", [lambda x: x[:16], lambda x: x[..., 0], lambda x: x.astype(np.int16)])
 def test_writer_refuses_a_wrong_picture(change, tmp_path):
     with pytest.raises(ValueError, match="must be uint8"):
         with PhotoWriter(tmp_path / "new.h5", *SIZE, {}) as writer:
@@ -148,15 +160,17 @@ FAULTS = {
     "/train/person is int32": replace("train/person", lambda a: a[:1]),
     "/test/triples points to rows that do not exist": replace("test/triples/i", lambda a: a + 5),
     "/test/triples swaps a garment with itself": replace("test/triples/j", lambda a: a * 0),
-    "/train/triples points to rows that do not exist": replace("train/triples/i", lambda a: a + 5),
-    "/train/triples swaps a garment with itself": replace("train/triples/j", lambda a: a * 0),
     "/train/triples/mask is uint8": replace("train/triples/mask", lambda a: a[:1]),
     "a person of test also": replace("test/person", lambda a: a * 0),
     "a garment of test also": replace("test/garment", lambda a: a - 100),
     "neckline names is missing": replace("train/attributes/neckline", lambda a: a),
-    "a code without a name": lambda f: f["train/attributes/neckline"].attrs.__setitem__(
-        "names", json.dumps(["a"])
+    "a code without a name": lambda f: f["train/attributes/neckline"].attrs.__setitem__("names", '["a"]'),
+    "has a name that is no text": lambda f: f["train/attributes/neckline"].attrs.__setitem__(
+        "names", "[1, 2]"
     ),
+    "triples has only one of x_ij": lambda f: f["test/triples"].__delitem__("mask"),
+    "/test/x_file is uint8": replace("test/x_file", lambda a: a[:1]),
+    "/test/y_file must hold names": replace("test/y_file", lambda a: np.zeros((2, 600), np.uint8)),
 }
 
 

@@ -56,7 +56,7 @@ class Layout(NamedTuple):
     """A layout of a dataset on disk: which photos belong together.
 
     records: yields the records of a folder, given the values of `options` (click options); matches: whether
-    a folder has this layout, for `detect`; present: the options that `detect` suggests, name -> values.
+    a folder has this layout, for `detect`.
     """
 
     name: str
@@ -64,7 +64,6 @@ class Layout(NamedTuple):
     records: Callable[..., Iterator[Record]]
     matches: Callable[[PhotoFolder], bool] = lambda folder: False
     options: Sequence[Callable[[Any], Any]] = ()
-    present: Callable[[PhotoFolder], dict[str, Sequence[str]]] = lambda folder: {}
 
 
 def list_rows(

@@ -323,16 +323,11 @@ def present_categories(folder: PhotoFolder) -> list[str]:
     return [category for category in CATEGORIES if folder.has(f"{category}/images")]
 
 
-def suggest_options(folder: PhotoFolder) -> dict[str, Sequence[str]]:
-    """The options for a copy without the default category: those that it has."""
-    found = present_categories(folder)
-    return {} if "upper_body" in found else {"category": found}
-
-
-def dresscode_records(folder: PhotoFolder, category: Sequence[str] = ("upper_body",)) -> Iterator[Record]:
-    """Yield the records of the selected categories."""
-    for name in category:
-        if name in present_categories(folder):
+def dresscode_records(folder: PhotoFolder, category: Sequence[str] = ()) -> Iterator[Record]:
+    """Yield the records of the selected categories, by default of upper_body or, without it, of all."""
+    present = present_categories(folder)
+    for name in category or (["upper_body"] if "upper_body" in present else present):
+        if name in present:
             yield from records(NUMBERED._replace(labels={"label_maps": CATEGORIES[name]}), folder, name)
         else:
             yield Fault(name, "no such category")
@@ -348,9 +343,7 @@ DRESSCODE = Layout(
             "--category",
             type=click.Choice(list(CATEGORIES)),
             multiple=True,
-            default=("upper_body",),
-            help="Category of garments; repeatable.",
+            help="Category of garments; repeatable.  [default: upper_body, or all without it]",
         ),
     ),
-    present=suggest_options,
 )
