@@ -12,6 +12,7 @@ from cagan_theano.io import sheet
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.image import check_ending, encode_image
+from data_prep.picture import check_file
 
 LABELS = ("$y_i$", "$x_i$", r"$\alpha_i^j$", "$x_i^j$ (generated)", "$y_j$")
 PANEL_HEIGHT = 512
@@ -31,11 +32,13 @@ FILE = click.Path(dir_okay=False)
 @options.device_option
 def command(human, wearing, article, out, alpha_out, grid, size, checkpoint, backend, device):
     """Dress the person in --human, who wears --wearing, in --article."""
+    paths = {"human": human, "wearing": wearing, "article": article}
     for path in filter(None, (out, alpha_out, grid)):
         check_ending(path)
+    for path in filter(None, paths.values()):  # now rather than after the model is loaded
+        check_file(path)
     model = weights.load_model(checkpoint, backend, device)
     dressed = model.dress(human, article, wearing)
-    paths = {"human": human, "wearing": wearing, "article": article}
     for name in dressed.photos:
         if note := dressed.note(name):
             click.echo(f"Note: {paths[name]} {note}", err=True)

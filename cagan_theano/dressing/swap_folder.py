@@ -36,7 +36,8 @@ from data_prep.picture import quiet
 KEPT = 512  # cached images at the network's size: articles recur with every person
 SETTINGS = "swap_folder.json"
 TOLD = 20  # lines of each kind that are printed
-FOLDER, FORMAT = click.Path(file_okay=False), click.Choice(["png", "jpg", "webp"])
+FOLDER, OUT = click.Path(file_okay=False), click.Path(file_okay=False, path_type=Path)
+FORMAT, BATCH = click.Choice(["png", "jpg", "webp"]), click.IntRange(1, 1024)
 
 # errors of the file system that concern one result; others, such as a full disk, end the command
 ONE_RESULT = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EILSEQ}
@@ -234,33 +235,24 @@ def concerns_one_result(error: ValueError | OSError) -> bool:
 @click.command(cls=Command)
 @click.option("--humans", type=FOLDER, required=True, help="Photos x_i of people.")
 @click.option(
-    "--wearing",
-    type=FOLDER,
+    "--wearing", type=FOLDER,
     help="Photos y_i of the article that each person wears, with the same names.  "
-    "[default: cut out of the people's photos by a first pass]",
-)
+         "[default: cut out of the people's photos by a first pass]",
+)  # fmt: skip
 @click.option("--articles", type=FOLDER, required=True, help="Photos y_j of the articles to put on.")
+@click.option("--out", type=OUT, required=True, help="Folder for the results.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the results."
-)
-@click.option(
-    "--pairs",
-    type=click.Path(dir_okay=False),
-    help="List of human, wearing, article (tabs or commas), each a path in its "
-    "folder, relative or absolute.  [default: every human in every article]",
-)
+    "--pairs", type=click.Path(dir_okay=False),
+    help="List of human, wearing, article (tabs or commas), each a path in its folder, relative or "
+         "absolute.  [default: every human in every article]",
+)  # fmt: skip
 @click.option("--format", "ending", type=FORMAT, default="png", show_default=True, help="Of the results.")
 @options.size_option
+@click.option("--batch-size", type=BATCH, default=16, show_default=True, help="Images per batch.")
 @click.option(
-    "--batch-size", type=click.IntRange(1, 1024), default=16, show_default=True, help="Images per batch."
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 256),
-    default=os.cpu_count() or 1,
-    show_default="one per processor",
+    "--threads", type=click.IntRange(1, 256), default=os.cpu_count() or 1, show_default="one per processor",
     help="Number of threads that read, and of threads that write.",
-)
+)  # fmt: skip
 @options.checkpoint_option("128x96", "dress")
 @options.backend_option
 @options.device_option
@@ -269,18 +261,12 @@ def command(humans, wearing, articles, out, pairs, ending, size, batch_size, thr
     for name, folder in {"--humans": humans, "--wearing": wearing, "--articles": articles}.items():
         if folder and same_file(folder, out):
             raise ValueError(f"{out}: is read by this command ({name} names it too); give another --out")
-    folders = Folders(
-        *(PhotoFolder(folder, without=out) if folder else None for folder in (humans, wearing, articles))
-    )
-    start, names = time.monotonic(), ("checkpoint", "backend", "device")
-    model = weights.load_model(*(given[name] for name in names))
-    settings = {
-        "checkpoint_sha256": model.sha256,
-        "height": model.config.height,
-        "width": model.config.width,
-        "size": size,
-        "wearing": bool(wearing),
-    }
+    given_folders = humans, wearing, articles
+    folders = Folders(*(folder and PhotoFolder(folder, without=out) for folder in given_folders))
+    start = time.monotonic()
+    model = weights.load_model(given["checkpoint"], given["backend"], given["device"])
+    settings = {"height": model.config.height, "width": model.config.width}
+    settings |= {"checkpoint_sha256": model.sha256, "size": size, "wearing": bool(wearing)}
     prepare_folder(out, settings)
     found = listed_jobs(folders, pairs, ending) if pairs else all_jobs(folders, ending)
     todo, ready, faults = sort_jobs(found, out, folders)
