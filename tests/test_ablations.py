@@ -14,7 +14,7 @@ from PIL import Image
 from cagan_theano import weights
 from cagan_theano.config import Config
 from cagan_theano.io.command import main
-from cagan_theano.studies import ablations, comparison, tables, trainings
+from cagan_theano.studies import ablations, comparison, document, trainings
 from cagan_theano.studies.plan import PLANS, read_plan
 from cagan_theano.training.run_folder import RunFolder
 from data_prep.store import PhotoFile
@@ -135,7 +135,7 @@ def test_the_command_trains_what_is_missing_and_compares(plan, tmp_path, toys, c
         {"step": 2, "inside": 0.5, "outside": 0.125, "alpha_iou": 0.25}
     ]
     assert "| no_cycle (2 seeds) | gamma_c=0.0, copies_d=False |" in (out / "table.md").read_text()
-    assert "| `no_cycle` | worse: inside, " in tables.summarize_marks(found)
+    assert "| `no_cycle` | worse: inside, " in document.write_study(found, numbers=False)
     assert str(tmp_path) not in (out / "results.json").read_text()
     assert pixels(out / "grid.png").shape[0] > 4 * 256 and pixels(out / "grid.png").std() > 10
     plot = pixels(out / "differences.png")

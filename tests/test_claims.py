@@ -146,7 +146,7 @@ def test_what_results_cannot_tell_is_unknown():
     begun = shipped()
     begun["metadata"] = {"init": {"step": 8913, "height": 256, "width": 192}}
     assert (verdict(1, begun), verdict(10, begun)) == (REPRODUCED, UNKNOWN)
-    assert "from step 8913 of another at 256x192" in document.write_document(begun, {})
+    assert "from step 8913 of another at 256x192" in document.write_claims(begun, {})
 
 
 # --- painters that have learned nothing
@@ -298,15 +298,11 @@ def test_the_document_is_that_of_the_stored_results():
     found = claims.read_results(folder / "shipped.json")
     found["rates"] = claims.rates_of(found, claims.read_results(folder / "gpu.json"))
     photos = claims.read_results(folder / "photos.json")
-    text = document.write_document(found, claims.read_studies(folder), photos)
+    text = document.write_claims(found, claims.read_studies(folder), photos)
     assert (ROOT / "docs/claims.md").read_text() == text, "run cagan claims"
     assert len(text.split()) <= 3000
     (counts,) = re.findall(r"Of the 13 claims: (.+)\.", text)
     assert counts in " ".join((ROOT / "README.md").read_text().split()), "the README gives other counts"
-    for link in re.findall(r"\]\(((?:results/|\w+\.md)[^)#]*)\)", text):
-        assert (ROOT / "docs" / link).exists(), link
-    anchors = [f"#{document.anchor(n, claim.title)}" for n, claim in enumerate(CLAIMS, 1)]
-    assert all(f"({anchor})" in text for anchor in anchors)
 
 
 def test_photos_are_judged_by_the_same_rules():
@@ -314,7 +310,7 @@ def test_photos_are_judged_by_the_same_rules():
     for name, run in study["runs"].items():
         run["photos"] = study_of(alpha_tv=(-0.1, 0), no_copies=(-0.1, 0))["runs"][name]["measures"]
     study["photos"] = {"data": "shop.h5", "n": 9, "people": 3}
-    text = document.write_document(shipped(), {"ablations_a.json": study}, shipped(c2_0=0.7))
+    text = document.write_claims(shipped(), {"ablations_a.json": study}, shipped(c2_0=0.7))
     rows = {line.split(" | ")[0]: line.split(" | ")[-2:] for line in text.splitlines() if line[:2] == "| "}
     assert rows["| 1"] == ["**reproduced**", "reproduced |"] and rows["| 2"] == ["**reproduced**", "partly |"]
     assert rows["| 4"] == ["**reproduced**", "- |"]  # needs renderings of the training set

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages from templates; every inserted value is escaped."""
+"""Self-contained HTML pages, and other texts, from templates."""
 
 import base64
 from pathlib import Path
@@ -7,9 +7,13 @@ import jinja2
 
 
 def render(template: Path, values: dict) -> str:
-    """The page of a template file; an error for a name that `values` lacks."""
+    """The text of a template file, in which HTML escapes every inserted value.
+
+    Raises an error for a name that `values` lacks.
+    """
     loader, undefined = jinja2.FileSystemLoader(template.parent), jinja2.StrictUndefined
-    environment = jinja2.Environment(loader=loader, undefined=undefined, autoescape=True, trim_blocks=True)
+    escape = template.suffix == ".html"
+    environment = jinja2.Environment(loader=loader, undefined=undefined, autoescape=escape, trim_blocks=True)
     return environment.get_template(template.name).render(values)
 
 

@@ -22,7 +22,7 @@ from cagan_theano.backends import PRECISIONS
 from cagan_theano.evaluation import evaluate, held_out, measures
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import check_folder, digest_of, write_atomically
-from cagan_theano.studies import pictures, tables, trainings
+from cagan_theano.studies import document, pictures, trainings
 from cagan_theano.studies.comparison import Results, compare
 from cagan_theano.studies.plan import Reading, StudyPlan, read_plan
 
@@ -47,17 +47,22 @@ def evaluate_run(
         model = weights.load_model(path, "auto", device)
         with held_out.open_split(photos or trainings.data_of(plan, reading, out), model) as held:
             report = evaluate.report(path, model, held, measures.measure(model, held))
-            arrays = swap_examples(model, held)
+            swaps = held_out.all_swaps(held, EXAMPLES)
+            images = measures.read(held, swaps, np.arange(len(swaps.i)))
+            inputs = (images[key] for key in ("x_i", "y_i", "y_j", "mask_i"))
+            swap = held_out.dress(model, held, *inputs)
+        arrays = {key: images[key] for key in ("x_i", "y_j", "truth") if images[key] is not None}
+        arrays |= {"x_ij": swap.x_ij, "alpha": swap.alpha}
         report |= {"photos": None if photos is None else digest_of(photos)}
         data = io.BytesIO()
         np.savez_compressed(data, **arrays)
         write_atomically(examples, data.getvalue())
         write_atomically(stored, json.dumps(report, sort_keys=True, allow_nan=False) + "\n")
-    report, images = json.loads(stored.read_text()), trainings.images_of(plan, reading, out)
+    report, own = json.loads(stored.read_text()), trainings.images_of(plan, reading, out)
     trained_with = (report["metadata"].get("data") or {}).get("provenance")
-    if trained_with not in (None, images.provenance):
+    if trained_with not in (None, own.provenance):
         raise ValueError(
-            f"{folder.path}: was trained on other images than {images.path.name}; give another --out, or "
+            f"{folder.path}: was trained on other images than {own.path.name}; give another --out, or "
             "remove it"
         )
     with np.load(examples, allow_pickle=False) as arrays:
@@ -72,15 +77,6 @@ def is_current(path: Path, steps: int, photos: str | None = None) -> bool:
         return same and (photos is None or stored["photos"] == digest_of(photos))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
-
-
-def swap_examples(model: Any, held: Any) -> Arrays:
-    """The first ``EXAMPLES`` of a split's swaps: images, results and, if known, the truth."""
-    swaps = held_out.all_swaps(held, EXAMPLES)
-    images = measures.read(held, swaps, np.arange(len(swaps.i)))
-    swap = held_out.dress(model, held, images["x_i"], images["y_i"], images["y_j"], images["mask_i"])
-    arrays = {key: images[key] for key in ("x_i", "y_j", "truth") if images[key] is not None}
-    return arrays | {"x_ij": swap.x_ij, "alpha": swap.alpha}
 
 
 def evaluate_all(
@@ -210,7 +206,7 @@ def write_study(
             results["runs"][name]["photos"] = entries
     text = json.dumps(results, indent=1, sort_keys=False, allow_nan=False) + "\n"
     grid = pictures.draw_grid(grids, plan.baseline, f"{plan.title}; {plan.steps} steps, seed {plan.seeds[0]}")
-    plot, markdown = pictures.plot_differences(results), tables.write_markdown(results)
+    plot, markdown = pictures.plot_differences(results), document.write_study(results)
     files: dict[Path, str | bytes] = {
         out / "results.json": text,
         out / "table.md": markdown + "\n",

@@ -258,7 +258,7 @@ def command(
     try:
         plot = chart.summary(shipped)
         shipped["rates"] = rates_of(shipped, read_results(folder / "gpu.json"))
-        text = document.write_document(shipped, read_studies(folder), there)
+        text = document.write_claims(shipped, read_studies(folder), there)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(
             f"{folder}: has a file in another format than its program writes ({error!r}); --again measures "

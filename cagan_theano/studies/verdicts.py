@@ -107,10 +107,18 @@ class Claim:
 
     def rule(self) -> str:
         """The rule in words."""
-        if self.runs:
-            return write_rule_of_runs(self)
         if self.like:
             return f"that of claim {self.like}{self.note}"
+        if self.runs:
+            wanted, other = self.words
+            several = len(self.by) > 1
+            where = "a measure but `cycle`" if self.by == TRUE else ", ".join(f"`{name}`" for name in self.by)
+            return (
+                f"reproduced: {' and '.join(f'`{name}`' for name in self.runs)} {wanted} than the baseline in "
+                f"{where}{f' and {other} in none' * several}, with at least {MIN_SEEDS} seeds at the paper's "
+                f"scale; partly: {'only one of the runs, or ' * (len(self.runs) > 1)}"
+                f"{f'also {other} in some, or ' * several}at a smaller scale{self.note}"
+            )
         parts = []
         for word in (REPRODUCED, PARTLY):
             asked = [(c, getattr(c, word)) for c in self.criteria if getattr(c, word) is not None]
@@ -193,20 +201,6 @@ def size_of(shipped: Results) -> str:
 
 
 # --- studies
-
-
-def write_rule_of_runs(claim: Claim) -> str:
-    """The rule of `judge_runs` in words."""
-    wanted, other = claim.words
-    where = "a measure but `cycle`" if claim.by == TRUE else ", ".join(f"`{name}`" for name in claim.by)
-    runs = " and ".join(f"`{name}`" for name in claim.runs)
-    none = f" and {other} in none" if len(claim.by) > 1 else ""
-    some = f"also {other} in some, or " if len(claim.by) > 1 else ""
-    fewer = "only one of the runs, or " if len(claim.runs) > 1 else ""
-    return (
-        f"reproduced: {runs} {wanted} than the baseline in {where}{none}, with at least {MIN_SEEDS} seeds at "
-        f"the paper's scale; partly: {fewer}{some}at a smaller scale{claim.note}"
-    )
 
 
 def judge_runs(claim: Claim, studies: dict[str, Results]) -> Numbers:
