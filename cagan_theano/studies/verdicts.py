@@ -111,13 +111,15 @@ class Claim:
             return f"that of claim {self.like}{self.note}"
         if self.runs:
             wanted, other = self.words
-            several = len(self.by) > 1
-            where = "a measure but `cycle`" if self.by == TRUE else ", ".join(f"`{name}`" for name in self.by)
+            by = "a measure but `cycle`" if self.by == TRUE else ", ".join(f"`{name}`" for name in self.by)
+            runs = " and ".join(f"`{name}`" for name in self.runs)
+            fewer = "only one of the runs, or " if len(self.runs) > 1 else ""
+            none, some = (
+                (f" and {other} in none", f"also {other} in some, or ") if len(self.by) > 1 else ("", "")
+            )
             return (
-                f"reproduced: {' and '.join(f'`{name}`' for name in self.runs)} {wanted} than the baseline in "
-                f"{where}{f' and {other} in none' * several}, with at least {MIN_SEEDS} seeds at the paper's "
-                f"scale; partly: {'only one of the runs, or ' * (len(self.runs) > 1)}"
-                f"{f'also {other} in some, or ' * several}at a smaller scale{self.note}"
+                f"reproduced: {runs} {wanted} than the baseline in {by}{none}, with at least {MIN_SEEDS} seeds "
+                f"at the paper's scale; partly: {fewer}{some}at a smaller scale{self.note}"
             )
         parts = []
         for word in (REPRODUCED, PARTLY):
