@@ -27,6 +27,18 @@ def evaluate(build, *arrays, mode="FAST_COMPILE"):
     return function(*arrays)
 
 
+def points(*shapes, low=-1.0, high=1.0, seed=0):
+    """float64 arrays; none lies within 1e-3 of 0, where |x| and ReLU have no derivative."""
+    rng = np.random.default_rng(seed)
+    arrays = [rng.uniform(low, high, shape) for shape in shapes]
+    return [np.where(np.abs(a) < 1e-3, 0.01, a) for a in arrays]
+
+
+def verify(function, *arrays, mode="FAST_COMPILE"):
+    """Fail when a gradient of function(*symbolic arrays) is not the numerical one."""
+    aesara.gradient.verify_grad(function, list(arrays), rng=np.random.RandomState(0), mode=mode)
+
+
 def padded(x, pad):
     """Zeros around the last two axes."""
     return np.pad(x.astype(np.float64), ((0, 0), (0, 0), (pad, pad), (pad, pad)))

@@ -5,7 +5,7 @@ The gradients of the whole losses are held by the golden vectors (test_golden.py
 
 import numpy as np
 import pytest
-from network_toys import at, small_config
+from network_toys import at, points, small_config, verify
 
 from cagan_theano.compat import aesara
 from cagan_theano.method import losses, norms
@@ -13,18 +13,6 @@ from cagan_theano.network import layers
 from cagan_theano.network.section4.masks import matting
 
 pytestmark = pytest.mark.both_environments
-
-
-def points(*shapes, low=-1.0, high=1.0, seed=0):
-    """float64 arrays; none lies within 1e-3 of 0, where |x| and ReLU have no derivative."""
-    rng = np.random.default_rng(seed)
-    arrays = [rng.uniform(low, high, shape) for shape in shapes]
-    return [np.where(np.abs(a) < 1e-3, 0.01, a) for a in arrays]
-
-
-def verify(function, *arrays, mode="FAST_COMPILE"):
-    """Fail when a gradient of function(*symbolic arrays) is not the numerical one."""
-    aesara.gradient.verify_grad(function, list(arrays), rng=np.random.RandomState(0), mode=mode)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The photoshoot's geometry: bones and rays, compared with loops and closed forms.
 
-That the shipped renderings are rendered again (test_photoshoot.py) guards the rest."""
+That the shipped renderings are rendered again (test_photoshoot.py) guards the rest.
+"""
 
 import dataclasses
 from types import SimpleNamespace

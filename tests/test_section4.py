@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from network_toys import evaluate, loop_convolution, random_images, small_config
-from test_gradients import float64, points, verify  # noqa: F401
+from network_toys import evaluate, loop_convolution, points, random_images, small_config, verify
+from test_gradients import float64  # noqa: F401
 
 from cagan_theano.config import Config
 from cagan_theano.method.ours import texture_loss

@@ -8,8 +8,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import write_tiny_photos
-from network_toys import at, evaluate, loop_adam, loop_pool, random_images, small_config
-from test_gradients import points, verify
+from network_toys import (
+    at,
+    evaluate,
+    loop_adam,
+    loop_pool,
+    points,
+    random_images,
+    small_config,
+    verify,
+)
 from test_updates import run_adam
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
