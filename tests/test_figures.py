@@ -313,6 +313,7 @@ def test_figures_of_a_real_network_carry_every_fact(name, tmp_path, data, checkp
     assert image.size[0] > 500 and len(np.unique(np.asarray(image.convert("L")))) > 20
 
 
+@pytest.mark.both_environments
 def test_a_script_of_a_figure_runs(tmp_path, checkpoint):
     words = ["--checkpoint", str(checkpoint), "--out", str(tmp_path / "out")]
     subprocess.run([sys.executable, ROOT / "replicate" / "figure3.py", *words], cwd=tmp_path, check=True)

@@ -12,8 +12,6 @@ from cagan_theano.method import losses, norms
 from cagan_theano.network import layers
 from cagan_theano.network.section4.masks import matting
 
-pytestmark = pytest.mark.both_environments
-
 
 @pytest.fixture
 def float64(jax_backend):

@@ -7,7 +7,6 @@ from network_toys import evaluate, random_images, small_config
 from cagan_theano.compat import aesara
 from cagan_theano.method import losses, norms
 
-pytestmark = pytest.mark.both_environments
 FIELDS = pytest.mark.parametrize("field", ["mean", "sum"])
 READINGS = pytest.mark.parametrize("adversarial", ["standard", "literal"])
 

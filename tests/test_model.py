@@ -55,6 +55,7 @@ def test_load_tells_what_was_loaded(model):
     assert "tiny.h5" in text and "16x16" in text and "step 3" in text and model.sha256[:12] in text
 
 
+@pytest.mark.both_environments
 def test_shapes_types_and_the_composition(model):
     x_i, y_i, y_j = pictures(3)
     swap = model.swap(x_i, y_i, y_j)

@@ -21,7 +21,6 @@ from cagan_theano.network.encoder import EncoderLayer
 from cagan_theano.network.generator import DecoderLayer, Generator
 from cagan_theano.network.networks import build_networks
 
-BOTH = pytest.mark.both_environments
 FIGURE_3_ENCODER = [(64, 64, 48), (128, 32, 24), (256, 16, 12), (512, 8, 6)]
 FIGURE_3_DECODER = [(512, 16, 12), (256, 32, 24), (128, 64, 48), (4, 128, 96)]
 
@@ -37,7 +36,6 @@ def sizes(network, height=128, width=96):
 # sizes
 
 
-@BOTH
 def test_sizes_are_those_of_figure_3():
     G, D = build_networks(Config())
     assert sizes(G) == [(9, 128, 96), *FIGURE_3_ENCODER, *FIGURE_3_DECODER]
@@ -66,7 +64,6 @@ def record(monkeypatch, layer):
     return boxes
 
 
-@BOTH
 def test_wrong_sizes_are_refused():
     convolution = layers.Convolution(parameters(), "a", 3, 4, 3)
     with pytest.raises(ValueError, match="expects 3 channels, got 5"):
@@ -159,7 +156,6 @@ def test_deconvolution_is_the_transposed_loop(kernel, jax_backend):
     np.testing.assert_allclose(y, expected, atol=2e-5)
 
 
-@BOTH
 @pytest.mark.parametrize("kernel", [3, 4, 5])
 def test_a_tied_deconvolution_repeats_pixels_and_convolves(kernel, jax_backend):
     layer = layers.Deconvolution(parameters(), "d", 3, 4, kernel, phases="tied")
@@ -173,7 +169,6 @@ def test_a_tied_deconvolution_repeats_pixels_and_convolves(kernel, jax_backend):
             np.testing.assert_allclose(y[n, k], full[start : start + 10, start : start + 8], atol=2e-5)
 
 
-@BOTH
 @pytest.mark.parametrize("affine", [True, False])
 def test_instance_norm_is_the_loop(affine):
     registered = parameters()
@@ -193,7 +188,6 @@ def test_instance_norm_is_the_loop(affine):
             np.testing.assert_allclose(y[n, c], normal * gain[c] + shift[c], atol=1e-5)
 
 
-@BOTH
 def test_instance_norm_keeps_its_digits_beside_a_large_mean():
     layer = layers.InstanceNorm(parameters(), "n", 1, 1e-5, affine=False)
     x = random_images(1, 1, 16, 16) + np.float32(1000)
@@ -202,14 +196,12 @@ def test_instance_norm_keeps_its_digits_beside_a_large_mean():
     np.testing.assert_allclose(y, exact / exact.std(), atol=1e-3)
 
 
-@BOTH
 def test_activations():
     x = np.array([-2, -0.5, 0, 3], np.float32)
     assert evaluate(layers.relu, x).tolist() == [0, 0, 0, 3]
     np.testing.assert_allclose(evaluate(layers.leaky_relu, x), [-0.4, -0.1, 0, 3], rtol=1e-6)
 
 
-@BOTH
 def test_copies_are_averages_of_x_and_y():
     x, y = random_images(2, 3, 32, 16), random_images(2, 3, 32, 16, seed=1)
     pyramid = evaluate(lambda x, y: layers.copies(x, y, (6, 32, 16), 4), x, y)
@@ -250,7 +242,6 @@ def test_last_channels_of_D_s_boxes_are_the_pooled_inputs(copied, jax_backend, m
         assert np.allclose(box[:, -6:], pooled, atol=1e-5) == copied
 
 
-@BOTH
 def test_norms_stand_everywhere_but_first_and_last():
     G, D = build_networks(small_config())
     for network, first, last in ((G, "encoder1", "output"), (D, "layer1", "head")):
@@ -261,7 +252,6 @@ def test_norms_stand_everywhere_but_first_and_last():
         assert biased == {first, last}
 
 
-@BOTH
 def test_a_seed_gives_its_weights():
     one, same, other = (build_networks(small_config(), seed) for seed in (1, 1, 2))
     W = [n.G.params["encoder2.W"].get_value() for n in (one, same, other)]
@@ -290,7 +280,6 @@ def test_deconvolutions_with_equal_phases_make_flat_images_of_flat_ones(jax_back
             assert abs(W.std() - 0.02) < 0.003
 
 
-@BOTH
 def test_dropout_keeps_what_the_hash_of_seed_and_place_says():
     def lowbias32(x):
         for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
@@ -338,7 +327,6 @@ def swapped(jax_backend):
     return G, images, evaluate(lambda *xs: list(G(*xs)), *images, mode=mode)
 
 
-@BOTH
 def test_x_ij_is_matted_from_x_tilde_and_x_i(swapped, jax_backend):
     G, images, (alpha, x_tilde_ij, x_ij) = swapped
     assert alpha.shape == (2, 1, 32, 32) and x_tilde_ij.shape == x_ij.shape == (2, 3, 32, 32)
@@ -381,7 +369,6 @@ def test_a_given_mask(use, jax_backend):
     np.testing.assert_allclose(alpha, odds / (1 + odds), atol=1e-5)
 
 
-@BOTH
 def test_a_mask_is_asked_for():
     G = Generator(small_config(mask="prior"), np.random.default_rng(0))
     image = at.TensorType("float32", (None, 3, 32, 32))

@@ -102,14 +102,12 @@ def away(mask):
 # --- images
 
 
-@pytest.mark.both_environments
 def test_the_region_is_where_the_garment_was_drawn(data):
     for row, shift in enumerate((-8, 0, 8)):
         for mask in data.mask[3 * row : 3 * row + 3]:
             assert overlap(mask > 127, garment_region(shift)) > 0.98
 
 
-@pytest.mark.both_environments
 def test_the_truth_is_the_photo_in_the_other_color(folder, data):
     for row, file in enumerate(data.x_file):
         np.testing.assert_array_equal(data.x[row], np.asarray(open_rgb(folder / file)))

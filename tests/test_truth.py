@@ -60,7 +60,6 @@ def loop_detail(e):
     return total / 3
 
 
-@pytest.mark.both_environments
 def test_truth_and_detail_are_the_loops():
     x_ij, truth = random_images(2, 3, 8, 12), random_images(2, 3, 8, 12, seed=1)
     found = evaluate(lambda a, b: [ours.truth_loss(a, b), ours.detail_loss(a, b, (3, 8, 12))],
@@ -69,7 +68,6 @@ def test_truth_and_detail_are_the_loops():
     np.testing.assert_allclose(found, [mean, loop_detail(x_ij - truth)], rtol=1e-5)
 
 
-@pytest.mark.both_environments
 def test_region_is_the_cross_entropy_and_stays_finite():
     logit, region = 3 * random_images(2, 1, 4, 5), (random_images(2, 1, 4, 5, seed=1) > 0) * 1.0
     alpha = 1 / (1 + np.exp(-logit.astype(np.float64)))
@@ -80,7 +78,6 @@ def test_region_is_the_cross_entropy_and_stays_finite():
     assert evaluate(ours.region_loss, sure, np.float32([[[[1, 0]]]])) == pytest.approx(300)
 
 
-@pytest.mark.both_environments
 def test_gradients_of_the_terms():
     x_ij, truth = points((2, 3, 8, 8), (2, 3, 8, 8))
     verify(lambda x: ours.truth_loss(x, truth), x_ij)
@@ -112,7 +109,6 @@ def triples(m=6):
     return SimpleNamespace(i=i, j=i + 2, x_ij=np.zeros(m))
 
 
-@pytest.mark.both_environments
 def test_each_triple_serves_both_ways():
     sampler = Sampler(small_config(batch_size=12, gamma_truth=1.0), GARMENTS, triples())
     draw, n = sampler.draw(), len(GARMENTS)
@@ -131,7 +127,6 @@ STREAMS = {  # of 20 minibatches, before there were options of ours
 }
 
 
-@pytest.mark.both_environments
 @pytest.mark.parametrize("digest", STREAMS)
 def test_options_that_are_off_draw_nothing(digest):
     config = small_config(batch_size=6, seed=3, **STREAMS[digest])
@@ -143,7 +138,6 @@ def test_options_that_are_off_draw_nothing(digest):
     assert found.hexdigest()[:16] == digest
 
 
-@pytest.mark.both_environments
 def test_tone_is_drawn_for_each_sample_and_within_its_range():
     sampler = Sampler(small_config(batch_size=6, augmentation="tone"), GARMENTS)
     draws = [sampler.draw() for _ in range(50)]
@@ -288,13 +282,11 @@ def test_resumes_with_all_options_are_the_same_to_the_bit(data, jax_backend, tmp
 # --- the step size
 
 
-@pytest.mark.both_environments
 def test_the_step_size_falls_in_a_line():
     rates = evaluate(lambda t: left(t, 10.0, 4.0), np.arange(1, 13, dtype=np.float64))
     np.testing.assert_allclose(rates, [1] * 7 + [0.75, 0.5, 0.25, 0, 0])
 
 
-@pytest.mark.both_environments
 @pytest.mark.parametrize("schedule, steps, last", [("both", 6, 6), ("alternate", 6, 3), ("alternate", 5, 3)])
 def test_adam_with_a_falling_step_size_is_the_loop(schedule, steps, last):
     config = small_config(learning_rate_decay=1.0, steps=steps, schedule=schedule)

@@ -10,7 +10,6 @@ from cagan_theano.method.updates import compile_functions
 from cagan_theano.network.networks import build_networks
 from cagan_theano.training.sampler import Sampler
 
-BOTH = pytest.mark.both_environments
 GARMENTS = np.array([0, 0, 0, 1, 1, 2, 2, 2])
 
 # Adam
@@ -30,7 +29,6 @@ def run_adam(config, gradients, dtype="float64"):
 SCALES = np.array([1.0, 1e-4, 1e-8])
 
 
-@BOTH
 @pytest.mark.parametrize("reading", ["algorithm1", "theano"])
 @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-10), ("float32", 2e-4)])
 def test_adam_is_the_loop(reading, dtype, tolerance):
@@ -42,7 +40,6 @@ def test_adam_is_the_loop(reading, dtype, tolerance):
     assert float(adam.moments["t"].get_value()) == 5
 
 
-@BOTH
 def test_weight_decay_pulls_kernels_and_nothing_else_to_0():
     config = small_config(weight_decay=0.1, learning_rate=0.01)
     params = {name: aesara.shared(np.ones(2), name=name) for name in ("a.W", "a.gain")}
@@ -64,7 +61,6 @@ def test_weight_decay_pulls_kernels_and_nothing_else_to_0():
 # minibatches
 
 
-@BOTH
 def test_j_shows_another_garment():
     sampler = Sampler(small_config(batch_size=6), GARMENTS)
     for _ in range(200):
@@ -75,7 +71,6 @@ def test_j_shows_another_garment():
         assert not draw.mirror.any() and not draw.dy.any() and not draw.dx.any()
 
 
-@BOTH
 def test_apart_draws_the_mismatched_article_by_itself():
     sampler = Sampler(small_config(batch_size=6, mismatch="apart"), GARMENTS)
     draws = [sampler.draw() for _ in range(50)]
@@ -83,7 +78,6 @@ def test_apart_draws_the_mismatched_article_by_itself():
     assert all((GARMENTS[d.i] != GARMENTS[d.k]).all() for d in draws)
 
 
-@BOTH
 def test_a_restored_sampler_goes_on_as_it_would_have():
     config = small_config(augmentation="mirror+crop")
     one, other = Sampler(config, GARMENTS), Sampler(config, GARMENTS)
@@ -96,7 +90,6 @@ def test_a_restored_sampler_goes_on_as_it_would_have():
         other.restore("{}")
 
 
-@BOTH
 def test_dropout_has_seeds_of_its_own_and_changes_no_other_draw():
     plain, dropped = (Sampler(small_config(dropout=d), GARMENTS) for d in (0, 0.5))
     one, other = plain.draw(), dropped.draw()
@@ -108,7 +101,6 @@ def test_dropout_has_seeds_of_its_own_and_changes_no_other_draw():
     assert np.array_equal(dropped.draw().seeds, seeds)
 
 
-@BOTH
 def test_too_few_photos_are_refused():
     with pytest.raises(ValueError, match="fewer than a batch"):
         Sampler(small_config(batch_size=16), GARMENTS)
@@ -116,7 +108,6 @@ def test_too_few_photos_are_refused():
         Sampler(small_config(), np.zeros(8))
 
 
-@BOTH
 def test_shifts_are_drawn_up_to_a_sixteenth_both_ways():
     config = small_config(augmentation="crop", batch_size=6, height=48, width=80)
     sampler = Sampler(config, GARMENTS)
@@ -168,6 +159,7 @@ def test_an_update_moves_all_of_its_network_and_none_of_the_other(case, mover, o
         assert np.isfinite(value).all()
 
 
+@pytest.mark.both_environments
 def test_update_is_update_D_then_update_G(case):
     draws = [case.sampler.draw() for _ in range(2)]
     case.reset()
