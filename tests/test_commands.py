@@ -77,28 +77,6 @@ def test_the_printed_resume_command_is_a_command():
     assert done.stderr.startswith("Error: none: contains no training run to resume")
 
 
-def test_swapping_with_a_checkpoint_that_is_none(tmp_path):
-    text = tmp_path / "a.jpg"
-    text.write_text("no image")
-    done = process(
-        "-m",
-        "cagan_theano",
-        "swap",
-        "--human",
-        text,
-        "--wearing",
-        text,
-        "--article",
-        text,
-        "--out",
-        tmp_path / "o.png",
-        "--checkpoint",
-        tmp_path / "none.h5",
-    )
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1 and not (tmp_path / "o.png").exists()
-
-
 @pytest.mark.parametrize("script", sorted((ROOT / "replicate").glob("[!_]*.py")), ids=lambda path: path.stem)
 def test_a_script_of_replicate_is_imported_without_work_by_the_processes_that_it_starts(script):
     """multiprocessing's spawn runs the main file again, by another name, in a process without its folder."""

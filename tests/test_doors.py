@@ -17,7 +17,6 @@ import cagan_theano
 from cagan_theano.checkpoint import Checkpoint, contents_sha256, load_checkpoint, save_checkpoint
 from cagan_theano.interop import conformance, convert
 from cagan_theano.io.command import main
-from cagan_theano.io.text import one_line
 from cagan_theano.network import layers
 from cagan_theano.network.networks import build_networks, values_of
 from cagan_theano.training.command import train
@@ -243,13 +242,6 @@ def test_the_tests_that_fidelity_names_are_there():
 
 
 # --- messages
-
-
-@pytest.mark.parametrize("text", ["a\nb", "x" * 5000, "\x1b[31m", "\udcff", "é", "a\u202eb", "\r\n", "\0"])
-def test_a_message_is_one_line_that_can_be_printed(text):
-    line = one_line(f"{text}: is bad; the cure")
-    assert line.isprintable() and len(line) <= 490 and line.endswith(": is bad; the cure")
-    line.encode()
 
 
 def test_a_name_with_a_newline_hides_neither_the_fault_nor_the_cure(tmp_path, capsys):

@@ -7,7 +7,6 @@ import pytest
 from scipy.ndimage import binary_dilation
 
 from data_prep.photoshoot import shoot
-from data_prep.photoshoot.body.person import PEOPLE
 from data_prep.photoshoot.body.pose import Pose
 from data_prep.photoshoot.camera import render
 from data_prep.photoshoot.camera.product import WAYS, sample_view
@@ -133,20 +132,6 @@ def seed_of(way):
     return next(seed for seed in range(1000) if sample_view(np.random.default_rng([seed, 11])).way == way)
 
 
-@pytest.mark.parametrize("kind", ["worn", "article"])
-def test_a_print_appears_on_the_chest(kind):
-    base = plain((0.9, 0.9, 0.9), seed=seed_of("invisible"))
-    details = base.details | dict(kind=0, at=0.145, size=0.05, letters=[0, 1], angle=0.0, side=0.0)
-    first, other = (
-        wear(model(), worn)[0][0] if kind == "worn" else render.render_article(worn, SIZE)
-        for worn in (base, dataclasses.replace(base, pattern="print", details=details))
-    )
-    changed = difference(first, other) > 25
-    rows, columns = np.nonzero(changed)
-    assert 10 < changed.sum() < 0.12 * changed.size
-    assert 0.2 < rows.mean() / SIZE[0] < 0.6 and 0.35 < columns.mean() / SIZE[1] < 0.65
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_article_photos_show_the_garments_colors_on_a_bright_ground(way):
     """The median over the changed pixels has the color's order of channels and about its chroma."""
@@ -198,13 +183,6 @@ def test_every_word_of_every_attribute_occurs_and_can_be_rendered(wardrobe, abse
             assert x.shape == y.shape == (32, 32, 3) and x.dtype == y.dtype == mask.dtype == np.uint8
             assert mask.mean() > 8 and y.std() > 4, sampled
     assert missing == absent
-
-
-@pytest.mark.parametrize("style", PEOPLE["long_styles"] | PEOPLE["short_styles"])
-def test_every_hair_can_be_rendered(style):
-    person = dataclasses.replace(sitter().person, style=style, length=0.2)
-    posed = dataclasses.replace(sitter(), person=person, front_hair=(True, True))
-    assert render.render_worn(posed, garment(), (32, 32))[0].std() > 10
 
 
 @pytest.mark.parametrize("wardrobe", WARDROBES)

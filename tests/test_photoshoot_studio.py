@@ -8,8 +8,7 @@ import pytest
 from data_prep.photoshoot import shoot
 from data_prep.photoshoot.camera import render, studio
 from data_prep.photoshoot.clothes.figure import Figure
-from data_prep.photoshoot.clothes.garment import WARDROBES, sample_garment
-from data_prep.photoshoot.clothes.tailor import GarmentKey, cut_top
+from data_prep.photoshoot.clothes.garment import WARDROBES
 from data_prep.store import PhotoFile
 
 SIZE = (64, 48)
@@ -134,18 +133,6 @@ def test_a_shadow_does_not_wrap_around_the_border():
     behind = render.backdrop(SIZE, photo, alpha)
     np.testing.assert_allclose(behind[:20, :16], 0.9, atol=1e-3)
     assert behind[-10:, -8:].max() < 0.6
-
-
-@pytest.mark.parametrize("neckline", ["crew", "v-neck", "turtleneck", "hood", "collar", "stand"])
-def test_the_points_around_the_neck_go_around_it_once(neckline):
-    """Also where the cut crosses the seam of the angle behind."""
-    fields = dict(neckline=neckline, wide=0.076, deep=0.05, front="closed")
-    garment = dataclasses.replace(sample_garment(np.random.default_rng(1)), **fields)
-    top = cut_top(GarmentKey(garment), 0.0)
-    x, y = top.loop @ top.surface.coords["x"], top.loop @ top.surface.coords["y"]
-    assert np.hypot(np.diff(x), np.diff(y)).max() < 0.03
-    angle = np.unwrap(np.arctan2(x, (y.min() + y.max()) / 2 - y))
-    assert angle[-1] - angle[0] == pytest.approx(2 * np.pi, abs=0.3) and (np.diff(angle) > -0.02).all()
 
 
 def test_cloth_lies_on_the_shoulders():
