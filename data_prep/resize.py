@@ -29,43 +29,39 @@ def resize_file(
     the cure.
     """
     with PhotoFile(source) as file:
-        origin, parts = reduction(file, size, pairs), {name: file.split(name) for name in file.splits}
-        kept = {"train": pairs, "test": None}
-        rows = {name: list(range(len(part)))[: kept[name]] for name, part in parts.items()}
-        swaps = {name: swaps_among(part.triples, len(rows[name])) for name, part in parts.items()}
-        total = sum(
-            len(rows[name]) * len(stored(part)) + len(swaps[name]) * len(stored(part.triples))
-            for name, part in parts.items()
-        )
+        origin = reduction(file, size, pairs)
+        todo: list[tuple[str, Photos | Triples, list[int]]] = []  # (split, part, rows to keep)
+        for name in file.splits:
+            part = file.split(name)
+            count = pairs if pairs and name == "train" else len(part)
+            todo.append((name, part, list(range(count))))
+            if swaps := part.triples:
+                todo.append((name, swaps, np.flatnonzero((swaps.i < count) & (swaps.j < count)).tolist()))
+        total = sum(len(rows) * len(stored(part)) for _, part, rows in todo)
         with (
             PhotoWriter(out, *size, origin) as writer,
             ThreadPoolExecutor(cpus()) as pool,
             tqdm(total=total, unit="image", desc="resizing") as bar,
         ):
-            for name, part in parts.items():
-                for row, images in reduced(part, rows[name], size, pool, bar):
-                    files = [part.x_file[row], part.y_file[row]] if part.x_file and part.y_file else None
-                    codes = {key: (code[row], part.names[key]) for key, code in part.attributes.items()}
-                    ids: dict[str, Any] = {"person": part.person[row], "garment": part.garment[row]}
+            for name, group, rows in todo:
+                for row, images in reduced(group, rows, size, pool, bar):
+                    if isinstance(group, Triples):
+                        writer.add_triple(group.i[row], group.j[row], **images, split=name)
+                        continue
+                    files = [group.x_file[row], group.y_file[row]] if group.x_file and group.y_file else None
+                    codes = {key: (code[row], group.names[key]) for key, code in group.attributes.items()}
+                    ids: dict[str, Any] = {"person": group.person[row], "garment": group.garment[row]}
                     writer.add(name, **images, **ids, attributes=codes, files=files)
-                if part.triples:
-                    for row, images in reduced(part.triples, swaps[name], size, pool, bar):
-                        writer.add_triple(part.triples.i[row], part.triples.j[row], **images, split=name)
     return total
 
 
-def swaps_among(triples: Triples | None, rows: int) -> list[int]:
-    """The indices of the swaps between the first `rows` rows of a split; none without swaps."""
-    return np.flatnonzero((triples.i < rows) & (triples.j < rows)).tolist() if triples else []
-
-
-def stored(part: Photos | Triples | None) -> dict[str, Rows]:
-    """The stored images of a split or its swaps by name; none of None."""
+def stored(part: Photos | Triples) -> dict[str, Rows]:
+    """The stored images of a split or its swaps by name."""
     return {name: rows for name in IMAGES if (rows := getattr(part, name, None)) is not None}
 
 
 def reduced(
-    part: Photos | Triples | None, rows: list[int], size: Size, pool: ThreadPoolExecutor, bar: "tqdm[Any]"
+    part: Photos | Triples, rows: list[int], size: Size, pool: ThreadPoolExecutor, bar: "tqdm[Any]"
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """For each of these rows: (row, its reduced and packed images by name)."""
 

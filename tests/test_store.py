@@ -46,7 +46,7 @@ def path(tmp_path):
 
 
 def test_read_back(path):
-    with PhotoFile(path) as file:
+    with PhotoFile(write(path, swaps=2)) as file:
         assert (file.height, file.width) == SIZE and file.provenance == {"seed": 7}
         assert file.splits == ("train", "test")
         train, test = file.split("train"), file.split("test")
@@ -56,20 +56,14 @@ def test_read_back(path):
         np.testing.assert_array_equal(train.y[1:3], [picture(21), picture(22)])
         np.testing.assert_array_equal(test.mask.load()[1], picture(131, ()))
         assert train.attributes["neckline"].tolist() == [0, 1, 0]
-        assert train.names["neckline"] == NAMES and train.triples is None
+        assert train.names["neckline"] == NAMES
+        assert (train.triples.i.tolist(), train.triples.j.tolist()) == ([0, 1], [1, 2])
+        np.testing.assert_array_equal(train.triples.x_ij.load(), [picture(50), picture(51)])
+        np.testing.assert_array_equal(train.triples.mask[1], picture(61, ()))
         assert (test.triples.i.tolist(), test.triples.j.tolist()) == ([0], [1])
         np.testing.assert_array_equal(test.triples.x_ij[0], picture(40))
         assert train.x_file == [f"x/{n} ü" for n in range(3)] and train.y_mask is None
         assert os.listdir(path.parent) == [path.name]  # no temporary file is left
-
-
-def test_train_triples_are_read_back(tmp_path):
-    with PhotoFile(write(tmp_path / "swaps.h5", swaps=2)) as file:
-        triples, test = file.split("train").triples, file.split("test").triples
-        assert (triples.i.tolist(), triples.j.tolist()) == ([0, 1], [1, 2])
-        np.testing.assert_array_equal(triples.x_ij.load(), [picture(50), picture(51)])
-        np.testing.assert_array_equal(triples.mask[1], picture(61, ()))
-        assert len(test.i) == 1
 
 
 def test_swaps_without_a_truth_are_read_and_words_printed_escaped(tmp_path):
