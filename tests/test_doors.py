@@ -141,12 +141,8 @@ def test_metadata_of_wrong_types_are_refused_where_they_are_read_and_written(met
 
 
 def test_good_metadata_and_unknown_keys_stay(tmp_path):
-    good = {
-        "data": {"pairs": 1, "provenance": {"program": "other", "counts": {"a": [1, None]}}},
-        "seconds": 1,
-        "versions": {"a": "1"},
-        "mine": {"x": [1.5]},
-    }
+    data = {"pairs": 1, "provenance": {"program": "other", "counts": {"a": [1, None]}}}
+    good = {"data": data, "seconds": 1, "versions": {"a": "1"}, "mine": {"x": [1.5]}}
     save_checkpoint(tmp_path / "a.h5", toy(metadata=good))
     assert load_checkpoint(tmp_path / "a.h5").metadata == good
 
@@ -163,20 +159,6 @@ def test_a_photo_file_s_provenance_is_checked_on_both_sides(tmp_path):
 
 
 # --- what is written can be read
-
-
-@pytest.mark.parametrize("more, fault", [
-    ({"step": 10**29}, "step is"), ({"step": -1}, "step is"),
-    ({"G": {"x": np.ones(1), "x/y": np.ones(1)}}, "such as 'G/x'"),
-    ({"G": {"../x": np.ones(1)}}, "such as 'G/../x'"), ({"sampler": "a\0b"}, "sampler is not text"),
-    ({"optimizer": {"G/t": np.ones(1, "complex64")}}, "has dtype complex64"),
-    ({"optimizer": {"G/t": np.ones(1)}}, "has dtype float64"),
-    ({"G": {"x": np.full(1, np.inf)}}, "not finite"),
-])  # fmt: skip
-def test_what_could_not_be_read_is_not_written(more, fault, tmp_path):
-    with pytest.raises(ValueError, match=f"a.h5: .*{fault}.*; nothing was written"):
-        save_checkpoint(tmp_path / "a.h5", toy(**more))
-    assert not list(tmp_path.iterdir())
 
 
 def test_weights_that_pack_too_well_are_not_packed(tmp_path):
@@ -213,16 +195,12 @@ def test_a_long_pair_list_takes_time_in_proportion(line, tmp_path):
 # --- numbers
 
 
-@pytest.mark.parametrize("part, value", [("encoder2.gain", -3e38), ("output.b", 3e38)])
-def test_finite_weights_that_give_none_are_an_error(part, value, tmp_path):
+def test_finite_weights_that_give_none_are_an_error(tmp_path):
     G, D = map(lambda network: values_of(network.params), build_networks(SMALL))
-    G[part][:] = value
+    G["encoder2.gain"][:] = -3e38
     save_checkpoint(tmp_path / "a.h5", Checkpoint(SMALL, 1, G, D))
     model = cagan_theano.load(tmp_path / "a.h5", "jax", "cpu")
     pictures = np.random.default_rng(0).integers(0, 256, (3, 1, 16, 16, 3), np.uint8)
-    if part == "output.b":  # sigmoid and tanh of it are 1
-        assert (model.swap(*pictures).alpha == 1).all()
-        return
     with pytest.raises(ValueError, match="a.h5: its finite weights give values that are not"):
         model.swap(*pictures)
 

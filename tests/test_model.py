@@ -152,7 +152,7 @@ def photo(height, width, seed):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def test_a_dressed_photo_is_the_swap_of_what_was_given(model, tmp_path):
+def test_a_dressed_photo_is_the_swap_of_what_was_given(model):
     x_i, y_i, y_j = pictures(1, seed=3)
     made = model.dress(x_i[0], y_j[0], y_i[0])
     swap = model.swap(x_i, y_i, y_j)
@@ -160,8 +160,8 @@ def test_a_dressed_photo_is_the_swap_of_what_was_given(model, tmp_path):
     np.testing.assert_array_equal(np.asarray(made.image), paste(Image.fromarray(x_i[0]), swap.alpha[0],
                                                                 swap.x_tilde_ij[0])[0])  # fmt: skip
     assert made.mask.mode == "L" and made.mask.size == made.image.size == (16, 16)
-    assert made.provenance["Checkpoint-SHA256"] == model.sha256
-    assert made._repr_png_().startswith(b"\x89PNG")
+    assert [line.split(" is less than 96 pixels")[0] for line in made.advice] == [
+        "the photo of the person", "the photo of the article", "the photo of the worn article"]  # fmt: skip
 
 
 def test_dressed_photos_keep_their_size_and_come_in_lists(model, tmp_path):
@@ -229,8 +229,6 @@ def test_no_photo_is_one_line(source, fault):
     with pytest.raises(ValueError) as left:
         fit_photo(source, 40, 30, "me")
     assert fault in str(left.value) and "\n" not in str(left.value)
-    with pytest.raises(FileNotFoundError, match="no such file"):
-        fit_photo("nowhere.png", 40, 30)
 
 
 def test_a_dressed_photo_says_which_weights_painted_it(model, tmp_path):
@@ -242,12 +240,6 @@ def test_a_dressed_photo_says_which_weights_painted_it(model, tmp_path):
     assert dressed._repr_png_() == (tmp_path / "out.png").read_bytes()
     with pytest.raises(ValueError, match="not an image format"):
         dressed.save(tmp_path / "out.h5")
-
-
-def test_each_line_of_advice_names_its_photo(model):
-    lines = model.dress(*(photo(40, 30, seed) for seed in range(3))).advice
-    assert [line.split(" is less than 96 pixels")[0] for line in lines] == [
-        "the photo of the person", "the photo of the article", "the photo of the worn article"]  # fmt: skip
 
 
 def test_a_checkpoint_with_an_average_swaps_with_it(model, path, tmp_path):
