@@ -336,16 +336,6 @@ def test_device_and_precision_reach_every_training(plan, tmp_path, toys, capsys,
         assert [words[words.index(flag) + 1] for flag in given[::2]] == given[1::2]
 
 
-def test_results_name_every_device_and_precision():
-    def report(kernels, **about):
-        return {"metadata": {"kernels": kernels, **about}}
-
-    assert ablations.trained_on(report("xla gpu tf32", device="NVIDIA A")) == "NVIDIA A, tf32"
-    assert ablations.trained_on(report("xla cpu float32 reference", device="CPU")) == "CPU, float32"
-    assert ablations.trained_on(report("native-0a-1b", device="CPU")) == "CPU, float32"
-    assert ablations.trained_on(report(None)) == "an unknown device, float32"
-
-
 def test_the_options_give_the_very_configuration():
     from cagan_theano.training.command import train
 
@@ -409,36 +399,6 @@ def test_the_runs_that_choose_the_reading_learn_equally_many_channels():
         ):
             learned.add(tuple(w - 6 * (copied and config.copies_mode == "replace") for w in widths))
     assert learned == {(32, 64, 128, 256)} and plan.steps == 6000
-
-
-def columns(inside, seed):
-    """Columns of 40 swaps with an error about `inside`."""
-    noise = np.random.default_rng(seed).normal(0, 0.01, 40)
-    people = np.arange(40)
-    return {
-        "person": people,
-        "article": people,
-        "unchanged_inside": np.ones(40),
-        "error_inside": inside + noise,
-        "low_inside": inside + noise,
-        "unchanged_low_inside": np.ones(40),
-        "ssim_inside": 1 - inside + noise,
-        "iou": 1 - inside + noise,
-        "error_outside": 0.1 * noise,
-        "texture_error": inside + noise,
-        "true_texture": np.ones(40),
-        "cycle": inside + noise,
-    }
-
-
-def test_compared_is_the_mean_difference_over_seeds():
-    runs, base = [columns(0.6, 0), columns(0.5, 1)], [columns(0.4, 2), columns(0.4, 3)]
-    found = comparison.compare(runs, base)
-    means = [np.mean(c["error_inside"]) for c in runs + base]
-    change = found["inside"]["difference"]
-    assert found["inside"]["value"] == pytest.approx((means[0] + means[1]) / 2)
-    assert change["value"] == pytest.approx((means[0] + means[1] - means[2] - means[3]) / 2)
-    assert change["seeds"] == pytest.approx([means[0] - means[2], means[1] - means[3]])
 
 
 def study(values, sampling=0.01, measures=tuple(comparison.BETTER)):
