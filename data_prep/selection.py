@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -57,7 +57,7 @@ class Candidate(NamedTuple):
         return ("x", self.x.digest), ("y", self.y.digest)
 
 
-Why: TypeAlias = Callable[[Candidate], str | None]  # the reason to drop a pair, "KIND: detail", or None
+Reasons: TypeAlias = Iterable[str | None]  # why to drop each pair, "KIND: detail" or None
 Near: TypeAlias = Mapping[Photo, Sequence[Photo]]  # photo -> its near repeats
 
 
@@ -104,17 +104,17 @@ def select(
     ]
     dropped: list[Drop] = []
 
-    def drop(why: Why) -> list[Candidate]:
+    def drop(reasons: Reasons) -> list[Candidate]:
         """Drop the pairs for which there is a reason; returns the others."""
-        reasons = [(one, why(one)) for one in left]
-        dropped.extend(Drop(one.pair, reason) for one, reason in reasons if reason)
-        return [one for one, reason in reasons if not reason]
+        rows = list(zip(left, reasons))
+        dropped.extend(Drop(one.pair, reason) for one, reason in rows if reason)
+        return [one for one, reason in rows if not reason]
 
-    left = drop(lambda one: one.x.fault or one.y.fault)
+    left = drop(one.x.fault or one.y.fault for one in left)
     if settings.masks:
         left = drop(mask_faults(left))
     if settings.drop_doubts:
-        left = drop(lambda one: one.y.doubt)
+        left = drop(one.y.doubt for one in left)
     near, repeats = find_repeats(left)
     left = drop(person_garments(left, near))
     if settings.split != "given":
@@ -135,21 +135,16 @@ def select(
     return Selection(kept, dropped, triples, len(unpaired) - len(triples), repeats, suspects)
 
 
-def mask_faults(left: Sequence[Candidate]) -> Why:
+def mask_faults(left: Sequence[Candidate]) -> Reasons:
     """Why a mask cannot be used; one that other pairs have must not be missing."""
     parses = any(one.pair.parse for one in left)
     masks = any(one.pair.garment_mask for one in left)
-
-    def why(one: Candidate) -> str | None:
-        for required, path, photo in (
-            (parses, one.pair.parse, one.x),
-            (masks, one.pair.garment_mask, one.y),
-        ):
-            if required and (photo.mask_fault or path is None):
-                return photo.mask_fault or "mask: missing, although other pairs have one"
-        return None
-
-    return why
+    for pair, x, y in left:
+        faults = [x.mask_fault] if parses else []
+        faults += [y.mask_fault] if masks else []
+        missing = parses and pair.parse is None or masks and pair.garment_mask is None
+        other = "mask: missing, although other pairs have one" if missing else None
+        yield next(filter(None, faults), other)
 
 
 def find_repeats(left: Sequence[Candidate]) -> tuple[Near, int]:
@@ -164,15 +159,12 @@ def find_repeats(left: Sequence[Candidate]) -> tuple[Near, int]:
     return near, len(found)
 
 
-def person_garments(left: Sequence[Candidate], near: Near) -> Why:
+def person_garments(left: Sequence[Candidate], near: Near) -> Reasons:
     """Whether a garment's photo is also the person's photo of this or another pair."""
     people = {one.photos[0]: one.pair.person for one in reversed(left)}
-
-    def why(one: Candidate) -> str | None:
+    for one in left:
         person = next((photo for photo in near.get(one.photos[1], ()) if photo[0] == "x"), None)
-        return person and f"person: the garment's photo is also the person's photo {people[person]}"
-
-    return why
+        yield person and f"person: the garment's photo is also the person's photo {people[person]}"
 
 
 def group_photos(left: Sequence[Candidate], near: Near) -> Groups:
@@ -185,44 +177,35 @@ def group_photos(left: Sequence[Candidate], near: Near) -> Groups:
     return groups
 
 
-def repeated_pairs(left: Sequence[Candidate], near: Near) -> Why:
+def repeated_pairs(left: Sequence[Candidate], near: Near) -> Reasons:
     """Whether a pair repeats an earlier one; pairs of the test split take precedence."""
     groups = group_photos(left, near)
     keys = {one.pair: tuple(groups.find(photo) for photo in one.photos) for one in left}
     first: dict[tuple[object, ...], Pair] = {}
     for pair in sorted(keys, key=lambda pair: pair.split != "test"):
         first.setdefault(keys[pair], pair)
-
-    def why(one: Candidate) -> str | None:
-        other = first[keys[one.pair]]
-        return None if other == one.pair else f"repeat: same as {other.person} with {other.garment}"
-
-    return why
-
-
-def crossing_pairs(left: Sequence[Candidate], near: Near) -> Why:
-    """Whether a training pair shares a product, a person or a photo with the test split."""
-
-    def keys(one: Candidate) -> Iterator[tuple[str, str]]:
-        yield from (*one.photos, ("person", one.pair.person_id), ("product", one.pair.product))
-
-    taken: dict[tuple[str, str], Pair] = {}
     for one in left:
-        if one.pair.split == "test":
-            for key in keys(one):
-                for other in (key, *near.get(key, ())):
-                    if other[0] == key[0]:
-                        taken.setdefault(other, one.pair)
+        other = first[keys[one.pair]]
+        yield None if other == one.pair else f"repeat: same as {other.person} with {other.garment}"
 
-    def why(one: Candidate) -> str | None:
-        key = next((key for key in keys(one) if key in taken), None)
-        if one.pair.split == "test" or key is None:
-            return None
-        other = taken[key]
-        what = f"{KEY_NAMES[key[0]]} is also in the test split"
-        return f"crossing: {what} ({other.person} with {other.garment})"
 
-    return why
+def crossing_pairs(left: Sequence[Candidate], near: Near) -> Reasons:
+    """Whether a training pair shares a product, a person or a photo with the test split."""
+    keys = [(*one.photos, ("person", one.pair.person_id), ("product", one.pair.product)) for one in left]
+    taken: dict[tuple[str, str], Pair] = {}
+    for one, its_keys in zip(left, keys):
+        for key in its_keys if one.pair.split == "test" else ():
+            for other in (key, *near.get(key, ())):
+                if other[0] == key[0]:
+                    taken.setdefault(other, one.pair)
+    for one, its_keys in zip(left, keys):
+        crossing = next((key for key in its_keys if key in taken), None)
+        if one.pair.split == "test" or crossing is None:
+            yield None
+        else:
+            test = taken[crossing]
+            what = f"{KEY_NAMES[crossing[0]]} is also in the test split"
+            yield f"crossing: {what} ({test.person} with {test.garment})"
 
 
 def choose_splits(
