@@ -75,11 +75,8 @@ class Field(click.Option):
 
     def __init__(self, spec: dataclasses.Field[Any]) -> None:
         self.section = SECTIONS[spec.metadata["source"].startswith(OURS)]
-        flag, choices, kind = spec.name.replace("_", "-"), spec.metadata["choices"], spec.type
-        if kind is tuple:
-            kind = Widths()
-        elif choices:
-            kind = (NumberChoice if kind is int else click.Choice)([str(choice) for choice in choices])
+        flag, choices = spec.name.replace("_", "-"), spec.metadata["choices"]
+        kind = Widths() if spec.type is tuple else click.Choice(choices) if choices else spec.type
         super().__init__(
             [f"--{flag}/--no-{flag}" if spec.type is bool else f"--{flag}", spec.name],
             default=spec.default,
@@ -105,13 +102,6 @@ class ConfigCommand(Command):
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records)
-
-
-class NumberChoice(click.Choice):
-    """A choice among integers; the value is an int."""
-
-    def convert(self, value, param, ctx):
-        return int(super().convert(str(value), param, ctx))
 
 
 def checkpoint_option(size: str, family: str = "cagan") -> Callable[[Function], Function]:

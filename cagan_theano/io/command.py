@@ -102,7 +102,7 @@ def main(command, args=None):
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
-        if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # of click 8.2 and later
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
             click.echo(error.ctx.get_help())
             sys.exit(0)
         fail(error.format_message().replace("\n\t", " "))  # click lists choices on separate lines

@@ -138,7 +138,7 @@ def digest_of(path):
 
 
 def is_temporary(path):
-    """Whether a file is a temporary file of `atomic_file`, left by a killed process."""
+    """Whether a file is one of `atomic_file`, left by a killed process."""
     return bool(TEMPORARY.fullmatch(Path(path).name))
 
 

@@ -21,18 +21,19 @@ WORDS = {dict: "an object", str: "a string", int: "an integer", float: "a number
 PROVENANCE = {"program": str, "version": int, "seed": int, "arguments": {}, "resized": list,
               "first_pairs": int}  # fmt: skip
 SHOT = "data_prep photoshoot"
-OF_SHOOT = ("version", "seed", "arguments")  # required to render its images again
 
 
 def read_object(text, form):
-    """The JSON object in ``text``, validated by ``check``; ValueError for anything else."""
+    """The JSON object in ``text``, of plain values and a form; ValueError for anything else."""
     try:
         value = json.loads(text)
     except RecursionError:
         raise ValueError("is nested too deep") from None
     if not isinstance(value, dict):
         raise ValueError("is not a JSON object")
-    return check(value, form)
+    check_plain(value)
+    check_form(value, form)
+    return value
 
 
 def read_file(path, form):
@@ -43,22 +44,12 @@ def read_file(path, form):
     return read_object(path.read_text("utf-8"), form)
 
 
-def check(value, form, name="it"):
-    """Return ``value`` if it is plain and has the form; ValueError, "NAME ...", otherwise."""
-    check_plain(value, name)
-    check_form(value, form, name)
-    return value
-
-
 def check_plain(value, name="it", depth=DEPTH):
     """Raise ValueError unless a value consists of JSON types within bounds."""
     if isinstance(value, (dict, list, tuple)):
         if not depth:
             raise ValueError(f"{name} is nested too deep")
-        if isinstance(value, dict):
-            check_plain(list(value), name, depth)
-            value = value.values()
-        for part in value:
+        for part in [*value, *value.values()] if isinstance(value, dict) else value:
             check_plain(part, name, depth - 1)
     elif isinstance(value, str):
         if not is_storable(value):
@@ -91,14 +82,15 @@ def check_provenance(value, name="provenance"):
 
     The provenance of a photoshoot must contain everything that is required to render it again.
     """
-    check(value, PROVENANCE, name)
+    check_plain(value, name)
+    check_form(value, PROVENANCE, name)
     if value.get("program") == SHOT:
-        for key in OF_SHOOT:
+        for key in ("version", "seed", "arguments"):
             if key not in value:
                 raise ValueError(f"{name} lacks {key}")
         given = value["arguments"]
         check_form(given.get("clutter"), bool, f"{name}.arguments.clutter")
         check_form(given.get("size", []), list, f"{name}.arguments.size")
-        if not 0 <= value["seed"]:
+        if value["seed"] < 0:
             raise ValueError(f"{name}.seed is below 0")
     return value
