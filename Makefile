@@ -108,8 +108,7 @@ coverage: $(READY)
 
 # The wheel of CPU PyTorch is on PyTorch's own package index, not on the default one: pip must be
 # configured to find it (PIP_EXTRA_INDEX_URL, or PIP_FIND_LINKS for a folder that holds the wheel).
-WITNESS_TESTS := tests/test_pytorch_network.py tests/test_convert.py \
-    tests/test_departures.py
+WITNESS_TESTS := tests/interop/test_pytorch_network.py tests/interop/test_convert.py
 
 witness: $(if $(filter 3.11,$(VERSION)),$(call stamp,witness),python-3.11)
 	.venv/witness/bin/python -m pytest $(WITNESS_TESTS)
@@ -150,14 +149,14 @@ benchmark: $(READY)
 	$(BIN)/python -m cagan_theano benchmark --torch-python $(TORCH_PYTHON)
 
 faults: $(READY)
-	KILLS=$(KILLS) $(BIN)/python -m pytest tests/test_killed_trainings.py
+	KILLS=$(KILLS) $(BIN)/python -m pytest tests/training/test_killed_trainings.py
 
 fuzz: $(READY)
-	CASES=$(CASES) $(BIN)/python -m pytest -n 2 tests/test_readers.py
+	CASES=$(CASES) $(BIN)/python -m pytest -n 2 tests/io/test_readers.py
 
 # The C++ kernels without XLA.  On x86-64 for each width of vectors: 4, 8 and, where the processor has
 # them, 16 numbers.
-DRIVER = PYTHONPATH=. $(BIN)/python tests/native_driver.py
+DRIVER = PYTHONPATH=. $(BIN)/python tests/backends/native_driver.py
 MACHINES := $(if $(filter x86_64,$(shell uname -m)),-march=x86-64 -march=x86-64-v3 -march=native,-mcpu=native)
 
 native: $(READY)
@@ -171,7 +170,7 @@ sanitize: $(READY)
 	$(DRIVER) -g $(lastword $(MACHINES)) -fsanitize=address,undefined -fno-sanitize-recover=all
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" \
 	    ASAN_OPTIONS=detect_leaks=0 CAGAN_THEANO_CACHE=off PYTHONPATH=. \
-	    $(BIN)/python tests/sanitized.py -q -p no:cacheprovider tests/test_native.py -k "$(CALLED)"
+	    $(BIN)/python tests/backends/sanitized.py -q -p no:cacheprovider tests/backends/test_native.py -k "$(CALLED)"
 
 arm64: $(READY)
 	@command -v aarch64-linux-gnu-g++ >/dev/null && command -v qemu-aarch64-static >/dev/null || { echo 'Error: make arm64 needs a cross compiler and QEMU (Debian: apt install g++-aarch64-linux-gnu qemu-user-static)' >&2; exit 1; }

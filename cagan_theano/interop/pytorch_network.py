@@ -4,7 +4,7 @@
     trainer = Trainer(load("checkpoints/cagan_128x96.h5"))
     losses = trainer.step(x_i, y_i, y_j)
 
-From the same checkpoint it reproduces `cagan_theano` (`tests/test_pytorch_network.py`).  Parameters
+From the same checkpoint it reproduces `cagan_theano` (`tests/interop/test_pytorch_network.py`).  Parameters
 have their checkpoint names, so ``G.state_dict()`` is the checkpoint's group G.  PyTorch is optional;
 Aesara and JAX are not needed.  The only difference is at a pre-activation of exactly 0, where
 Aesara's max(x, 0) has gradient 1.

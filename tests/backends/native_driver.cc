@@ -1,6 +1,6 @@
 // The kernels of cagan_theano/backends/native without XLA and Python: every way to compute a
 // convolution and its gradients, norm and Adam's step, against plain loops in double.
-// tests/native_driver.py compiles and runs it, with sanitizers and for other processors too.
+// tests/backends/native_driver.py compiles and runs it, with sanitizers and for other processors too.
 
 #include <cstdio>
 #include <cstring>

@@ -17,7 +17,7 @@ from cagan_theano.io.text import one_line
 from cagan_theano.io.waiting import explained
 from cagan_theano.training.preview import HeldOut, loss_curves, sample_sheet
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def failing(number, only=lambda *_: True):

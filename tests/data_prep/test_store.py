@@ -215,7 +215,7 @@ def test_jax_takes_pictures_uncopied():
 @pytest.fixture
 def coded(path):
     """The same file with its RGB images as lossless WebP."""
-    tool = Path(__file__).parents[1] / "tools" / "compact_data.py"
+    tool = Path(__file__).parents[2] / "tools" / "compact_data.py"
     runpy.run_path(str(tool))["compact"](path, path.with_name("coded.h5"), None)
     return path.with_name("coded.h5")
 

@@ -22,7 +22,7 @@ from cagan_theano.io import sheet
 from cagan_theano.io.command import main
 from cagan_theano.network.networks import build_networks
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FIGURES = {"figure2": figure2, "figure3": figure3, "figure4": figure4, "figure5": figure5, "figure6": figure6}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from cagan_theano.backends import cache
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 
 # Compiles the swap of a tiny network as four starts of the program would: without a cache, with an empty

@@ -13,7 +13,7 @@ from cagan_theano import weights
 from cagan_theano.dressing import swap
 from cagan_theano.io.command import main
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -788,6 +788,6 @@ def test_a_picture_that_asks_for_more_memory_than_there_is(tmp_path):
         "except ValueError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True,
-                          cwd=Path(__file__).parents[1], check=False)  # fmt: skip
+                          cwd=Path(__file__).parents[2], check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "greedy.png: is a damaged image" in done.stdout

@@ -29,7 +29,7 @@ from data_prep.photo_folder import PhotoFolder
 from data_prep.picture import open_rgb
 from data_prep.store import PhotoFile, PhotoWriter
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SMALL = tiny_config(height=16, width=16, g_widths=(8, 8, 10, 10), d_widths=(8, 8, 10, 10))
 
 
@@ -212,7 +212,7 @@ def test_the_tests_that_fidelity_names_are_there():
     named = set(re.findall(r"`(test_\w+)", (ROOT / "docs/fidelity.md").read_text()))
     there = {
         node.name
-        for path in (ROOT / "tests").glob("test_*.py")
+        for path in (ROOT / "tests").rglob("test_*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef)
     }

@@ -31,7 +31,7 @@ from cagan_theano.training.engine import Engine
 from cagan_theano.training.run_folder import RunFolder
 from cagan_theano.training.sampler import Sampler
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 KILLS, SEED = int(os.environ.get("KILLS", 6)), int(os.environ.get("SEED", 0))
 STEPS, KEEP, PATIENCE = 6, 3, 300
 OPTIONS = ["--g-widths", "8,8,8,8", "--d-widths", "8,8,8,8", "--g-kernel", "3", "--batch-size", "2",

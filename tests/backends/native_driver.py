@@ -1,6 +1,6 @@
-"""Compile tests/native_driver.cc with every warning as an error, and run it.
+"""Compile tests/backends/native_driver.cc with every warning as an error, and run it.
 
-    python tests/native_driver.py [--compiler g++] [--under "qemu-aarch64-static -L ..."] [FLAG ...]
+    python tests/backends/native_driver.py [--compiler g++] [--under "qemu-aarch64-static -L ..."] [FLAG ...]
 
 FLAG: further flags of the compiler, such as -march=native or -fsanitize=address,undefined.  The exit
 code is the driver's: 0 if all kernels agree with plain loops.

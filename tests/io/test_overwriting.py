@@ -20,7 +20,7 @@ from cagan_theano.io.command import Command, Group, Output, main
 from cagan_theano.io.files import kind_of, write_atomically
 from data_prep import __main__ as prep
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WEIGHTS = {"encoder1.W": np.zeros((1, 2), "float32")}
 
 

@@ -1,7 +1,8 @@
 """pytest with the C++ kernels compiled with the address and undefined-behavior sanitizers.
 
     LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libubsan.so)" \
-        ASAN_OPTIONS=detect_leaks=0 CAGAN_THEANO_CACHE=off python tests/sanitized.py tests/test_native.py
+        ASAN_OPTIONS=detect_leaks=0 CAGAN_THEANO_CACHE=off \
+        python tests/backends/sanitized.py tests/backends/test_native.py
 
 `make sanitize` does this.  Python's and XLA's own leaks are not reported.
 """

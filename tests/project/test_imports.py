@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 # A package may import from those before it in this list, and from itself.  A name of a module stands
 # for itself, the name of a package for all that is in it and not named apart.

@@ -209,7 +209,7 @@ def test_a_comparison_needs_numpy_h5py_and_click_alone(tmp_path):
         "create = lambda config, weights: Implementation(Mistakes(), config, weights)\n"
     )
     environment = weights.child_environment()
-    environment["PYTHONPATH"] += os.pathsep + str(Path(__file__).parent)
+    environment["PYTHONPATH"] += os.pathsep + str(Path(__file__).parents[1])
     words = [sys.executable, "-c", MINIMAL, "compare", "--golden", "mine:create"]
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and "All 149 arrays agree; 35 were not judged" in done.stdout, done.stderr

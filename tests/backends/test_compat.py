@@ -11,7 +11,7 @@ import pytest
 
 from cagan_theano import compat
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIX_NAMES = ["obj2sctype", "cast", "MAXDIMS", "sctype2char", "AxisError", "ComplexWarning"]
 DTYPES = [
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 ENVIRONMENTS = {"reference": ("3.11", "3.12"), "today": ("3.11", "3.12", "3.13")}
 COMBINATIONS = [(environment, python) for environment, pythons in ENVIRONMENTS.items() for python in pythons]
 

@@ -17,7 +17,7 @@ from cagan_theano.method.updates import compile_swap
 from cagan_theano.network.networks import build_networks
 from cagan_theano.training.engine import Engine
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 # Three updates of one network of a tiny pair, argv[1], on all devices or on several numbers of
 # them, argv[2]; prints the process, the losses and the sum of what was learned.
