@@ -134,7 +134,7 @@ class PhotoWriter:
         check_target(self.path)
         with contextlib.ExitStack() as stack:
             temporary = stack.enter_context(atomic_file(self.path))
-            self._file = stack.enter_context(h5py.File(temporary, "w"))
+            self._file = stack.enter_context(h5py.File(temporary, "w", locking=False))
             self._file.attrs.update(
                 format=FORMAT,
                 version=VERSION,

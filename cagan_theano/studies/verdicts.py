@@ -118,8 +118,8 @@ class Claim:
                 (f" and {other} in none", f"also {other} in some, or ") if len(self.by) > 1 else ("", "")
             )
             return (
-                f"reproduced: {runs} {wanted} than the baseline in {by}{none}, with at least {MIN_SEEDS} seeds "
-                f"at the paper's scale; partly: {fewer}{some}at a smaller scale{self.note}"
+                f"reproduced: {runs} {wanted} than the baseline in {by}{none}, with at least {MIN_SEEDS} "
+                f"seeds at the paper's scale; partly: {fewer}{some}at a smaller scale{self.note}"
             )
         parts = []
         for word in (REPRODUCED, PARTLY):

@@ -43,9 +43,13 @@ def toy(**more):
 
 
 def opened_files(path):
-    """The modes of every call of h5py.File in a file, None where the mode is no plain text."""
+    """The modes of every call of h5py.File in a file, None where the mode is no plain text.
+
+    No call may take a lock, which some network file systems refuse.
+    """
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("h5py.File", "File", "h5f.open"):
+            assert {"locking", "driver"} & {k.arg for k in node.keywords}, path
             given = [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "mode")]
             yield given[0].value if given and isinstance(given[0], ast.Constant) else None
 
