@@ -23,10 +23,7 @@ PANELS = {
     ),
     "SSIM inside the region\n(1 = equal)": ("ssim_inside",),
     "Power of the 2x2-alternating grain\n(1 = as in the true swap)": ("grain",),
-    "IoU of $\\alpha > 0.5$\nwith the garments' region": (
-        "alpha_iou",
-        "alpha_iou_worn",
-    ),
+    "IoU of $\\alpha > 0.5$\nwith the garments' region": ("alpha_iou", "alpha_iou_worn"),
     "Errors as a fraction of the range": ("outside", "cycle"),
 }
 """Title -> measures of the panels; those without any measure are left out."""
@@ -88,11 +85,5 @@ def draw_panel(axes: Axes, title: str, names: list[str], systems: dict[str, Any]
     axes.tick_params(axis="x", length=0)
     axes.spines[["top", "right"]].set_visible(False)
     if len(systems) > 1:
-        axes.legend(
-            frameon=False,
-            fontsize=9,
-            loc="upper left",
-            bbox_to_anchor=(-0.05, -0.18),
-            ncols=2,
-            borderaxespad=0,
-        )
+        below = {"bbox_to_anchor": (-0.05, -0.18), "borderaxespad": 0}
+        axes.legend(frameon=False, fontsize=9, ncols=2, loc="upper left", **below)

@@ -20,6 +20,7 @@ from cagan_theano.evaluation.measures import BASELINES, GAP, MEASURES, OURS, Ima
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.image import encode_image
+from cagan_theano.io.metadata import SHOT
 from cagan_theano.io.text import format_number
 
 VERSION = 3
@@ -90,8 +91,7 @@ def as_json(values: Any) -> list[Any]:
     """A column as nested lists: numbers of six decimals, None for nan."""
     rounded = np.round(np.asarray(values, float), 6).astype(object)
     rounded[rounded != rounded] = None
-    listed: list[Any] = rounded.tolist()
-    return listed
+    return list(rounded.tolist())
 
 
 @contextmanager
@@ -104,10 +104,12 @@ def trained_on(model: Model, held: HeldOutSplit) -> Iterator[HeldOutSplit | None
     the data file if the network was trained on that file; it has no true swaps.
     """
     from cagan_theano.evaluation import shoots
+    from data_prep.photoshoot import shoot
     from data_prep.store import PhotoFile
 
     origin = held_out.origin_of(model)
-    if shoots.was_shot(model):
+    shot, version = origin.get("program") == SHOT, origin.get("version", "unknown")
+    if shot and version == shoot.VERSION:
         count = min(TRAINED, model.metadata["data"].get("pairs", 0))
         if count >= 4 and same_shoot(held.provenance, origin):
             with shoots.open_shoot("trained", count, model) as opened:
@@ -118,8 +120,12 @@ def trained_on(model: Model, held: HeldOutSplit) -> Iterator[HeldOutSplit | None
             if "train" in file.splits:
                 yield HeldOutSplit(held.path, file.split("train"), file.provenance)
                 return
-    elif reason := shoots.explain_older(model):
-        click.echo(f"no comparison with the training set: {reason}", err=True)
+    elif shot:
+        click.echo(
+            f"no comparison with the training set: it was rendered by version {version} of the photoshoot, "
+            f"this is version {shoot.VERSION}",
+            err=True,
+        )
     yield None
 
 
@@ -127,18 +133,22 @@ def same_shoot(held: dict[str, Any], origin: dict[str, Any]) -> bool:
     """Whether two provenances differ only in the number of images of the photoshoot."""
 
     def common_part(provenance: dict[str, Any]) -> list[Any]:
-        given = provenance.get("arguments") or {}
-        return [provenance.get(key) for key in ("program", "version", "seed")] + [
-            given.get("clutter", False),
-            given.get("wardrobe", "paper"),
-            given.get("studio", "many"),
-        ]
+        given = {"clutter": False, "wardrobe": "paper", "studio": "many"} | (
+            provenance.get("arguments") or {}
+        )
+        own = [provenance.get(key) for key in ("program", "version", "seed")]
+        return own + [given[key] for key in ("clutter", "wardrobe", "studio")]
 
     return common_part(held) == common_part(origin)
 
 
 def table(result: dict[str, Any]) -> str:
     """The results as lines of text: each measure with its interval, and that of the baselines."""
+
+    def start(name: str, entry: dict[str, Any]) -> str:
+        value, low, high = (format_number(entry[key]) for key in ("value", "low", "high"))
+        return f"{name:<22}{value:>9}   {low:>7} to {high:<9}"
+
     baselines = result["baselines"]
     names = "".join(f"{name:>12}" for name in baselines)
     lines = [
@@ -152,17 +162,11 @@ def table(result: dict[str, Any]) -> str:
         others = "".join(
             f"{format_number(of[name]['value']) if name in of else '':>12}" for of in baselines.values()
         )
-        lines.append(f"{line(name, entry)}{others}   {entry['meaning']}".rstrip())
+        lines.append(f"{start(name, entry)}{others}   {entry['meaning']}".rstrip())
     for name, entry in result["gap"].items():
         values = " minus ".join(format_number(entry[key]["value"]) for key in ("held_out", "trained"))
-        lines.append(f"{line(f'gap {name}', entry['gap'])}   held-out minus trained-on ({values})")
+        lines.append(f"{start(f'gap {name}', entry['gap'])}   held-out minus trained-on ({values})")
     return "\n".join(lines)
-
-
-def line(name: str, entry: dict[str, Any]) -> str:
-    """The beginning of a line of the table: a measure and its interval."""
-    value, low, high = (format_number(entry[key]) for key in ("value", "low", "high"))
-    return f"{name:<22}{value:>9}   {low:>7} to {high:<9}"
 
 
 def check_empty(folder: str | Path) -> Path:
@@ -182,18 +186,6 @@ def save_images(folder: Path, numbers: Any, images: Images, names: Mapping[str, 
         (folder / name).mkdir(parents=True, exist_ok=True)
         for number, image in zip(numbers, () if images[key] is None else images[key]):
             write_atomically(folder / name / f"{number:06d}.png", encode_image(image))
-
-
-def warn_of_size(held: HeldOutSplit, model: Model) -> None:
-    """Print a line if the images do not have the size that the weights were trained at."""
-    sizes = held.photos.x.shape[1:3], (model.config.height, model.config.width)
-    if sizes[0] != sizes[1]:
-        here, trained = ("x".join(map(str, size)) for size in sizes)
-        click.echo(
-            f"{held.path}: has images of {here}, but the weights were trained at {trained}; the errors of "
-            "the two sizes differ",
-            err=True,
-        )
 
 
 @click.command(cls=Command)
@@ -260,7 +252,14 @@ def command(
             save_images(images, numbers, made, {"real": "x_i", "fake": OURS, "truth": "truth"})
 
     with held_out.open_split(data, model, TRIPLES) as held:
-        warn_of_size(held, model)
+        sizes = held.photos.x.shape[1:3], (model.config.height, model.config.width)
+        if sizes[0] != sizes[1]:
+            here, trained = ("x".join(map(str, size)) for size in sizes)
+            click.echo(
+                f"{held.path}: has images of {here}, but the weights were trained at {trained}; the errors "
+                "of the two sizes differ",
+                err=True,
+            )
         swaps = held_out.all_swaps(held, count, seed)
         if count is None and swaps.triple is None:
             swaps = swaps.take(slice(TRIPLES))

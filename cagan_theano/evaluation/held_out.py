@@ -92,16 +92,8 @@ def rendered(model: Model, count: int = HELD_OUT) -> Path:
 
     if not is_made(path, shoot.provenance(setting, 0, count)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        shoot.shoot(
-            path,
-            0,
-            size,
-            setting.seed,
-            count,
-            setting.clutter,
-            wardrobe=setting.wardrobe,
-            studio=setting.studio,
-        )
+        style = {name: getattr(setting, name) for name in ("clutter", "wardrobe", "studio")}
+        shoot.shoot(path, 0, size, setting.seed, count, **style)
     return path
 
 
@@ -217,16 +209,16 @@ def split_distinct(order: RowNumbers, columns: Sequence[RowNumbers]) -> tuple[Ro
     Parameters: order, int array of rows; columns, arrays of labels by row.  Returns two int
     arrays, each in the given order.
     """
-    seen: list[set[Any]] = [set() for _ in columns]
+    seen: set[tuple[int, Any]] = set()
     first: list[int] = []
     later: list[int] = []
     for row in order:
-        labels = [column[row] for column in columns]
-        new = all(label not in known for label, known in zip(labels, seen))
-        (first if new else later).append(row)
-        if new:
-            for label, known in zip(labels, seen):
-                known.add(label)
+        labels = {(n, column[row]) for n, column in enumerate(columns)}
+        if labels & seen:
+            later.append(row)
+        else:
+            first.append(row)
+            seen |= labels
     return np.array(first, dtype=int), np.array(later, dtype=int)
 
 
@@ -239,21 +231,16 @@ def need(held: HeldOutSplit, condition: bool, fault: str) -> None:
 # --- images and swaps
 
 
-def pictures(rows: Any, chosen: Any) -> Pixels:
-    """The chosen rows of a stored array, in the given order, as one array [n, ...]."""
-    return np.stack([rows[int(row)] for row in chosen])
-
-
-def rows_or_none(rows: Any, chosen: Any) -> Pixels | None:
-    """`pictures`, or None if nothing is stored."""
-    return None if rows is None else pictures(rows, chosen)
+def pictures(rows: Any, chosen: Any) -> Any:
+    """The chosen rows of a stored array, in the given order, as one array [n, ...]; None of None."""
+    return None if rows is None else np.stack([rows[int(row)] for row in chosen])
 
 
 def truth(held: HeldOutSplit, chosen: Swaps) -> Pixels:
     """The true swaps [n, H, W, 3] uint8.  Raises ValueError without true swaps."""
     if chosen.triple is None:
         need(held, False, "has no true swaps, which --truth requires")
-    return pictures(held.photos.triples.x_ij, chosen.triple)
+    return pictures(held.photos.triples.x_ij, chosen.triple)  # type: ignore[no-any-return]
 
 
 def swap(model: Model, held: HeldOutSplit, i: Any, j: Any) -> Swap:
@@ -263,7 +250,7 @@ def swap(model: Model, held: HeldOutSplit, i: Any, j: Any) -> Swap:
     """
     photos = held.photos
     images = pictures(photos.x, i), pictures(photos.y, i), pictures(photos.y, j)
-    return dress(model, held, *images, rows_or_none(photos.mask, i))
+    return dress(model, held, *images, pictures(photos.mask, i))
 
 
 def dress(

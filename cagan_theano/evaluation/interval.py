@@ -93,9 +93,5 @@ def as_entry(value: float, samples: Sequence[Numbers]) -> Entry:
     finite = [s[np.isfinite(s)] for s in samples]
     intervals = [np.percentile(s, (edge, 100 - edge)) for s in finite if len(s)]
     low, high = max(intervals, key=np.ptp) if intervals else (np.nan, np.nan)
-    return {"value": as_number(value), "low": as_number(low), "high": as_number(high)}
-
-
-def as_number(value: float) -> float | None:
-    """A float for JSON: None instead of nan, which JSON does not have."""
-    return float(value) if np.isfinite(value) else None
+    ends = {"value": value, "low": low, "high": high}
+    return {name: float(number) if np.isfinite(number) else None for name, number in ends.items()}

@@ -199,7 +199,7 @@ def read(held: HeldOutSplit, swaps: Swaps, part: Any) -> Images:
         "x_i": held_out.pictures(photos.x, i),
         "y_i": held_out.pictures(photos.y, i),
         "y_j": held_out.pictures(photos.y, j),
-        "mask_i": held_out.rows_or_none(photos.mask, i),
+        "mask_i": held_out.pictures(photos.mask, i),
         "truth": None if triple is None else held_out.pictures(triples.x_ij, triple),
         "mask_ij": None if triple is None else held_out.pictures(triples.mask, triple),
     }

@@ -38,8 +38,7 @@ def low_pass(image: Numbers) -> Numbers:
     vanishes.
     """
     size = low_pass_size(len(image))
-    filtered: Numbers = uniform_filter(image, size=(size, size, 1), mode="nearest")
-    return filtered
+    return np.asarray(uniform_filter(image, size=(size, size, 1), mode="nearest"))
 
 
 def ssim_map(image: Numbers, truth: Numbers) -> Numbers:
@@ -47,18 +46,9 @@ def ssim_map(image: Numbers, truth: Numbers) -> Numbers:
 
     Gaussian weights of sigma 1.5, population covariance, range 1.
     """
-    _, similarity = structural_similarity(
-        image,
-        truth,
-        channel_axis=-1,
-        data_range=1.0,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        full=True,
-    )
-    mean: Numbers = similarity.mean(axis=-1)
-    return mean
+    wang = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    _, similarity = structural_similarity(image, truth, channel_axis=-1, data_range=1.0, full=True, **wang)
+    return np.asarray(similarity.mean(axis=-1))
 
 
 def mean_over(values: Numbers, region: Mask) -> Numbers:

@@ -29,19 +29,13 @@ def attributes(
     """
     return {
         "Title": title,
-        **of_weights(checkpoint, model),
+        **weights_metadata(checkpoint, model.sha256, model.step),
         "Checkpoint-Metadata": json.dumps(model.metadata, sort_keys=True),
         "Seed": str(seed),
         "Data": printable(Path(held.path).name),
         "Data-Provenance": json.dumps(held.provenance, sort_keys=True),
         "Rows": json.dumps({name: [int(row) for row in value] for name, value in rows.items()}),
     }
-
-
-def of_weights(checkpoint: str | Path, model: Model) -> dict[str, str]:
-    """The weights that made an image: a dict of str -> str without time or path."""
-    about: dict[str, str] = weights_metadata(checkpoint, model.sha256, model.step)
-    return about
 
 
 def method(model: Model) -> str:

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
+from tqdm import trange
 
 from cagan_theano.evaluation import held_out
 from cagan_theano.evaluation.held_out import HeldOutSplit, Model
-from cagan_theano.io.metadata import SHOT
 from data_prep.photoshoot import shoot
 from data_prep.photoshoot.camera import render
 from data_prep.photoshoot.clothes.garment import KINDS, Garment
@@ -118,26 +117,14 @@ SHOOTS: dict[str, Callable[[PhotoWriter, Setting, int], None]] = {
 }
 
 
-def progress(count: int) -> Any:
-    """Row numbers, with a progress bar."""
-    return tqdm(range(count), desc="photoshoot", unit="image", leave=False)
+progress = functools.partial(trange, desc="photoshoot", unit="image", leave=False)
 
 
 def provenance(name: str, setting: Setting, count: int) -> dict[str, Any]:
     """The provenance stored in the file."""
-    return dict(
-        program=PROGRAM,
-        version=shoot.VERSION,
-        seed=setting.seed,
-        arguments=dict(
-            shoot=name,
-            count=count,
-            size=list(setting.size),
-            clutter=setting.clutter,
-            wardrobe=setting.wardrobe,
-            studio=setting.studio,
-        ),
-    )
+    style = {name: getattr(setting, name) for name in ("clutter", "wardrobe", "studio")}
+    arguments = {"shoot": name, "count": count, "size": list(setting.size), **style}
+    return {"program": PROGRAM, "version": shoot.VERSION, "seed": setting.seed, "arguments": arguments}
 
 
 def make(path: Path, name: str, setting: Setting, count: int) -> None:
@@ -161,20 +148,3 @@ def open_shoot(name: str, count: int, model: Model) -> Iterator[HeldOutSplit]:
         make(path, name, setting, count)
     with PhotoFile(path) as file:
         yield HeldOutSplit(str(path), file.split("test"), file.provenance)
-
-
-def was_shot(model: Model) -> bool:
-    """Whether a model was trained on images that this version of the photoshoot can render again."""
-    origin = held_out.origin_of(model)
-    return bool(origin.get("program") == SHOT and origin.get("version") == shoot.VERSION)
-
-
-def explain_older(model: Model) -> str:
-    """Why the training images cannot be rendered again, in one line; "" if they can or are not rendered."""
-    origin = held_out.origin_of(model)
-    if origin.get("program") != SHOT or was_shot(model):
-        return ""
-    return (
-        f"it was rendered by version {origin.get('version', 'unknown')} of the photoshoot, this is "
-        f"version {shoot.VERSION}"
-    )

@@ -85,7 +85,7 @@ def command(checkpoint, backend, device, data, out, seed):
     model = weights.load_model(checkpoint, backend, device)
     with held_out.open_split(data, model) as held:
         chosen, photos = held_out.choose_swaps(held, 1, seed), held.photos
-        x_i, y_i, mask = (held_out.rows_or_none(rows, chosen.i) for rows in (photos.x, photos.y, photos.mask))
+        x_i, y_i, mask = (held_out.pictures(rows, chosen.i) for rows in (photos.x, photos.y, photos.mask))
         y_j = held_out.pictures(photos.y, chosen.j)
         x_ij = held_out.dress(model, held, x_i, y_i, y_j, mask).x_ij
         back = held_out.dress(model, held, x_ij, y_j, y_i, mask).x_ij

@@ -30,6 +30,8 @@ EXAMPLES = 4
 """Swaps in the grid."""
 
 Arrays = dict[str, NDArray[Any]]
+Reports = dict[str, dict[int, dict[str, Any]]]
+"""Run name -> seed -> the report of `evaluate_run`."""
 
 
 def evaluate_run(
@@ -81,18 +83,18 @@ def is_current(path: Path, steps: int, photos: str | None = None) -> bool:
 
 def evaluate_all(
     plan: StudyPlan, out: Path, done: dict[str, list[int]], device: str | None, photos: str | None = None
-) -> tuple[dict[str, list[dict[str, Any]]], dict[str, Arrays]]:
-    """(run name -> report of each of its seeds, run name -> swaps of the first) by `evaluate_run`.
+) -> tuple[Reports, dict[str, Arrays]]:
+    """(`Reports`, run name -> swaps of its first seed) by `evaluate_run`.
 
     done: run name -> seeds; runs without any are left out.
     """
-    todo = [(reading, seed) for reading in plan.runs for seed in done.get(reading.name, [])]
+    todo = [(reading, seed) for reading in plan.runs for seed in done[reading.name]]
     where = "held-out swaps" if photos is None else Path(photos).name
-    reports: dict[str, list[dict[str, Any]]] = {}
+    reports: Reports = {}
     grids: dict[str, Arrays] = {}
     for reading, seed in tqdm(todo, desc=f"measure on {where}", unit="training", leave=False):
         report, swaps = evaluate_run(plan, out, reading, seed, device, photos)
-        reports.setdefault(reading.name, []).append(report)
+        reports.setdefault(reading.name, {})[seed] = report
         grids.setdefault(reading.name, swaps)
     return reports, grids
 
@@ -100,66 +102,55 @@ def evaluate_all(
 def comparable_seeds(plan: StudyPlan, out: Path) -> dict[str, list[int]]:
     """Run name -> its finished seeds that the baseline has finished, too: differences pair equal seeds.
 
-    Tells which others are left out.  Raises ValueError if the baseline has no finished training.
+    Raises ValueError if the baseline has no finished training.
     """
-    done = {
-        r.name: [s for s in plan.seeds if trainings.state_of(plan, out, r, s) == "done"] for r in plan.runs
-    }
-    base = done[plan.baseline]
+
+    def finished(reading: Reading) -> list[int]:
+        return [seed for seed in plan.seeds if trainings.state_of(plan, out, reading, seed) == "done"]
+
+    base = finished(*plan.choose_runs((plan.baseline,)))
     if not base:
         raise ValueError(
             f"{plan.path}: the baseline {plan.baseline} is not trained yet; omit --only, or include it"
         )
-    for name, seeds in done.items():
-        if apart := [str(s) for s in seeds if s not in base]:
-            click.echo(f"{name}: seed {', '.join(apart)} left out, which {plan.baseline} lacks", err=True)
-    return {name: [s for s in seeds if s in base] for name, seeds in done.items()}
+    return {one.name: [seed for seed in finished(one) if seed in base] for one in plan.runs}
 
 
-def compare_all(
-    plan: StudyPlan, done: dict[str, list[int]], reports: dict[str, list[dict[str, Any]]]
-) -> dict[str, dict[str, Any]]:
-    """Run name -> `compare` with the baseline's trainings of the same seeds.
-
-    done: run name -> its seeds, all of which the baseline has; reports: run name -> the evaluation of
-    each of these.
-    """
-
-    def columns(report: dict[str, Any]) -> Any:
-        return {key: np.array(values, float) for key, values in report["swaps"].items()}  # None becomes nan
-
-    base = dict(zip(done[plan.baseline], map(columns, reports[plan.baseline])))
-    return {
-        name: compare([columns(report) for report in found], [base[seed] for seed in done[name]])
+def compare_all(baseline: str, reports: Reports) -> dict[str, dict[str, Any]]:
+    """Run name -> `compare` with the baseline's trainings of the same seeds, all of which it has."""
+    columns = {
+        name: {
+            seed: {
+                key: np.array(values, float) for key, values in report["swaps"].items()
+            }  # None becomes nan
+            for seed, report in found.items()
+        }
         for name, found in reports.items()
     }
+    base = columns[baseline]
+    return {name: compare([*runs.values()], [base[seed] for seed in runs]) for name, runs in columns.items()}
 
 
-def collect_results(
-    plan: StudyPlan, out: Path, done: dict[str, list[int]], reports: dict[str, list[dict[str, Any]]]
-) -> Results:
+def collect_results(plan: StudyPlan, out: Path, reports: Reports) -> Results:
     """The results of a study for JSON: aggregates only, no values per swap."""
-    base, compared = reports[plan.baseline][0], compare_all(plan, done, reports)
-    runs = {
-        reading.name: {
+    compared, runs = compare_all(plan.baseline, reports), {}
+    for reading in (one for one in plan.runs if one.name in reports):
+        found = reports[reading.name]
+        logs = [trainings.run_of(out, reading, seed).read_log() for seed in found]
+        runs[reading.name] = {
             "about": reading.about,
             "changes": reading.changes,
             **({"photoshoot": reading.shoot_changes} if reading.shoot_changes else {}),
-            "seeds": done[reading.name],
-            "sha256": [report["sha256"] for report in reports[reading.name]],
-            "seconds": [report["metadata"].get("seconds") for report in reports[reading.name]],
+            "seeds": list(found),
+            "sha256": [report["sha256"] for report in found.values()],
+            "seconds": [report["metadata"].get("seconds") for report in found.values()],
             "measures": compared[reading.name],
-            "curves": [
-                trainings.condense_scores(trainings.run_of(out, reading, seed).read_log())
-                for seed in done[reading.name]
-            ],
+            "curves": [trainings.condense_scores(log) for log in logs],
         }
-        for reading in plan.runs
-        if reading.name in reports
-    }
+    base = next(iter(reports[plan.baseline].values()))
     origin = (base["metadata"].get("data") or {}).get("provenance") or {}
     version = origin.get("version") if origin.get("program") == "data_prep photoshoot" else None
-    missing = {r.name: [s for s in plan.seeds if s not in done[r.name]] for r in plan.runs}
+    missing = {r.name: [s for s in plan.seeds if s not in reports.get(r.name, {})] for r in plan.runs}
     return {
         "title": plan.title,
         "about": plan.about,
@@ -173,7 +164,7 @@ def collect_results(
         "photoshoot": {**plan.shoot, "size": list(plan.shoot["size"]), "version": version},
         "config": plan.common,
         "versions": base["metadata"].get("versions"),
-        "devices": sorted({trained_on(r) for found in reports.values() for r in found}),
+        "devices": sorted({trained_on(report) for found in reports.values() for report in found.values()}),
         "runs": runs,
         "missing": {name: seeds for name, seeds in missing.items() if seeds},
     }
@@ -197,12 +188,12 @@ def write_study(
     """
     done = comparable_seeds(plan, out)
     reports, grids = evaluate_all(plan, out, done, device)
-    results = collect_results(plan, out, done, reports)
+    results = collect_results(plan, out, reports)
     if photos is not None:
         there, _ = evaluate_all(plan, out, done, device, photos)
-        base = there[plan.baseline][0]
+        base = next(iter(there[plan.baseline].values()))
         results["photos"] = {"data": Path(photos).name, "n": base["n"], "people": base["people"]}
-        for name, entries in compare_all(plan, done, there).items():
+        for name, entries in compare_all(plan.baseline, there).items():
             results["runs"][name]["photos"] = entries
     text = json.dumps(results, indent=1, sort_keys=False, allow_nan=False) + "\n"
     grid = pictures.draw_grid(grids, plan.baseline, f"{plan.title}; {plan.steps} steps, seed {plan.seeds[0]}")

@@ -33,18 +33,10 @@ def shipped(step=10000, **changed):
 
     changed: "claim_number" -> value of this criterion, such as c1_0 for the first one of claim 1.
     """
-    found = {
-        "checkpoint": "toy.h5",
-        "sha256": "ab" * 32,
-        "step": step,
-        "n": 9,
-        "people": 3,
-        "garments": 5,
-        "interval": "95%",
-        "config": json.loads(Config().to_json()),
-        "metadata": {"data": {"pairs": 7}},
-        "speed": {**entry(2000), "device": "cpu", "cores": 2},
-    }
+    found = {"checkpoint": "toy.h5", "sha256": "ab" * 32, "step": step, "interval": "95%"}
+    found |= {"n": 9, "people": 3, "garments": 5, "metadata": {"data": {"pairs": 7}}}
+    found |= {"config": json.loads(Config().to_json())}
+    found |= {"speed": {**entry(2000), "device": "cpu", "cores": 2}}
     values = {}
     for number, claim in enumerate(CLAIMS, 1):
         for n, criterion in enumerate(claim.criteria):
@@ -71,39 +63,18 @@ def study_of(steps=10000, seeds=(0, 1), **runs):
     """A study at the paper's scale whose runs change `inside` and `alpha_iou`; each seed adds 0.001."""
 
     def measured(change):
-        shifts = 0.001 * np.arange(len(seeds))
-        return {
-            "value": 0.5 + change,
-            "low": 0.4,
-            "high": 0.6,
-            "seeds": list(0.5 + change + shifts),
-            "difference": {
-                **entry(change, change - 0.001, change + 0.001),
-                "seeds": [change] * len(seeds),
-            },
-        }
+        each = list(0.5 + change + 0.001 * np.arange(len(seeds)))
+        difference = {**entry(change, change - 0.001, change + 0.001), "seeds": [change] * len(seeds)}
+        return {**entry(0.5 + change, 0.4, 0.6), "seeds": each, "difference": difference}
 
-    return {
-        "title": "Toy",
-        "about": "",
-        "plan": "toy.toml",
-        "baseline": "paper",
-        "steps": steps,
-        "n": 9,
-        "people": 3,
-        "trainings": 4,
-        "config": {},
-        "missing": {},
-        "photoshoot": {"size": [128, 96], "pairs": 15000},
-        "runs": {
-            name: {
-                "changes": {},
-                "seeds": list(seeds),
-                "measures": {"inside": measured(change), "alpha_iou": measured(iou)},
-            }
-            for name, (change, iou) in {"paper": (0, 0), **runs}.items()
-        },
-    }
+    def trained(change, iou):
+        measures = {"inside": measured(change), "alpha_iou": measured(iou)}
+        return {"changes": {}, "seeds": list(seeds), "measures": measures}
+
+    found = {"title": "Toy", "about": "", "plan": "toy.toml", "baseline": "paper", "steps": steps}
+    found |= {"n": 9, "people": 3, "trainings": 4, "config": {}, "missing": {}}
+    found |= {"photoshoot": {"size": [128, 96], "pairs": 15000}}
+    return found | {"runs": {name: trained(*both) for name, both in {"paper": (0, 0), **runs}.items()}}
 
 
 @pytest.mark.parametrize("number", OF_WEIGHTS)
@@ -272,11 +243,9 @@ def test_verdicts_of_studies():
 
 def test_a_training_s_own_loss_is_no_evidence():
     """Without L_cyc the cycle error rises, which says nothing about swaps."""
-    found = study_of(no_copies=(0, 0), no_cycle=(0, 0), no_identity=(0, 0))
+    found, worse = (study_of(no_cycle=(error, 0), no_identity=(0, 0)) for error in (0, 0.5))
     for name, run in found["runs"].items():
-        run["measures"]["cycle"] = study_of(no_cycle=(0.5, 0))["runs"].get(name, found["runs"]["paper"])[
-            "measures"
-        ]["inside"]
+        run["measures"]["cycle"] = worse["runs"][name]["measures"]["inside"]
     assert comparison.differences(found)["no_cycle"]["cycle"].word == "worse"
     assert verdict(7, None, {"a.json": found}) == UNKNOWN
 
@@ -360,13 +329,10 @@ def test_a_damaged_results_file_is_one_line(tmp_path):
 
 def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(held_out, "renderings", lambda: tmp_path)
-    for module, name, value in (
-        (evaluate, "TRIPLES", 6),
-        (evaluate, "TRAINED", 5),
-        (claims, "CONTROLLED", 4),
-        (claims, "TIMED", 2),
-    ):
-        monkeypatch.setattr(module, name, value)
+    for name, value in {"TRIPLES": 6, "TRAINED": 5}.items():
+        monkeypatch.setattr(evaluate, name, value)
+    for name, value in {"CONTROLLED": 4, "TIMED": 2}.items():
+        monkeypatch.setattr(claims, name, value)
     model = ToyModel(0.5)
     model.config = Config(height=32, width=32)
     arguments = {"pairs": 9, "size": [32, 32], "held_out": 8, "clutter": False}
@@ -389,13 +355,9 @@ def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
     assert "already has these measurements" in run()[1]
     assert "has no true swaps" in run("--photos", bare)[2]
     assert "photos.json" in run("--photos", photos)[1]
-    there, found = (
-        json.loads((tmp_path / "r" / f"{name}.json").read_text()) for name in ("photos", "shipped")
-    )
+    there, found = (claims.read_results(tmp_path / "r" / f"{name}.json") for name in ("photos", "shipped"))
     assert there["n"] == 4 and "swaps" not in there and str(tmp_path) not in json.dumps(there)
-    assert (
-        "swaps" not in found and found["n"] == 6 and found["trained_n"] == 5 and found["speed"]["value"] > 0
-    )
+    assert "swaps" not in found and (found["n"], found["trained_n"]) == (6, 5) and found["speed"]["value"] > 0
     for one in found["gap"].values():
         assert one["gap"]["value"] == pytest.approx(one["held_out"]["value"] - one["trained"]["value"])
     errors = {kind: one["value"] for kind, one in found["controlled"]["error"].items()}
