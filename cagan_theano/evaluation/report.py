@@ -17,7 +17,6 @@ import cagan_theano
 from cagan_theano import options, weights
 from cagan_theano.config import Config
 from cagan_theano.evaluation import evaluate, held_out, measures
-from cagan_theano.evaluation.held_out import Model
 from cagan_theano.evaluation.interval import Measured
 from cagan_theano.evaluation.measures import KINDS, MEASURES, OURS, Images
 from cagan_theano.io.color import as_bytes
@@ -40,41 +39,6 @@ MAX_SWAPS = 500
 MAX_SHEETS = 60
 MAX_BYTES = 32 << 20  # of a figure's file
 SHEET_WIDTH, FIGURE_WIDTH = 420, 1800  # pixels in the page
-
-
-def describe_weights(path: str | Path, model: Model) -> list[tuple[str, Any]]:
-    """Rows (name, value) about the weights."""
-    config, about = model.config, model.metadata
-    rows = [
-        ("file", Path(path).name),
-        ("sha256 of the contents", model.sha256),
-        ("steps", f"{model.step} of {config.steps}"),
-        ("images", f"{config.height}x{config.width}, minibatches of {config.batch_size}"),
-        ("training pairs", (about.get("data") or {}).get("pairs", "unknown")),
-    ]
-    if isinstance(seconds := about.get("seconds"), (int, float)):
-        rows.append(("training time", f"{seconds / 3600:.2f} hours"))
-    rows += [(name, about[name]) for name in ("backend", "device", "seed", "note") if name in about]
-    trained_with = about.get("versions") or {}
-    return rows + [("trained with", ", ".join(f"{name} {version}" for name, version in trained_with.items()))]
-
-
-def list_settings(config: Config) -> list[dict[str, Any]]:
-    """Every setting with its default and its source in the paper."""
-
-    def written(value: Any) -> str:
-        return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-    return [
-        {
-            "name": spec.name,
-            "value": written(getattr(config, spec.name)),
-            "default": written(spec.default),
-            "source": spec.metadata["source"],
-            "changed": getattr(config, spec.name) != spec.default,
-        }
-        for spec in dataclasses.fields(Config)
-    ]
 
 
 def join_strips(made: Images) -> Iterator[Any]:
@@ -223,7 +187,6 @@ def command(
         "title": f"CAGAN: {Path(checkpoint).stem}",
         "version": cagan_theano.__version__,
         "unfinished": model.step < model.config.steps,
-        "weights": describe_weights(checkpoint, model),
         "result": result,
         "cards": cards,
         "kinds": [kind for kind in KINDS if any(card["kind"] == kind for card in cards)],
@@ -231,7 +194,8 @@ def command(
         "meanings": {name: MEASURES[name].meaning for name in cards[0]["scores"]},
         **training,
         "figures": shown,
-        "settings": list_settings(model.config),
+        "settings": dataclasses.fields(Config),
+        "config": model.config,
         "provenance": json.dumps(held_out.origin_of(model), indent=1, sort_keys=True),
     }
     text = printable(render(Path(__file__).with_name("report.html"), values))

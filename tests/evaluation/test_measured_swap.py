@@ -8,8 +8,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
 from cagan_theano.evaluation import held_out, measures
-from cagan_theano.training.preview import choose_held_out
-from data_prep.store import PhotoFile, PhotoWriter
+from data_prep.store import PhotoWriter
 
 H, W, ROWS = 48, 32, 5
 PAIRS = [(3, 0), (0, 4), (4, 1), (1, 3)]  # i and j of the true swaps, neither in the order of the rows
@@ -189,11 +188,3 @@ def test_measures_are_ratios_of_means_and_baselines_have_those_of_an_image(measu
     images_only = [name for name in measures.MEASURES if not name.startswith(("alpha", "cycle"))]
     assert all(list(found[system]) == images_only for system in ("other", *measures.BASELINES))
     assert found["unchanged"]["inside"]["value"] == 1
-
-
-def test_the_scores_during_training_take_the_same_region(shown):
-    """The samples' region is of both masks of their own rows."""
-    with PhotoFile(shown[0]) as file:
-        chosen = choose_held_out(file.split("test"), len(PAIRS))
-    found = {region.tobytes() for region in np.asarray(chosen.region) > 0}
-    assert found == {regions(shown, n)[0].tobytes() for n in range(len(PAIRS))}

@@ -1,12 +1,11 @@
 """The page about a checkpoint: whole, escaped, self-contained; each swap once, with its own scores."""
 
 import re
-import shutil
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from figure_toys import HEIGHT, WIDTH, ToyModel, article, body_mask, human, write_photos
+from figure_toys import ToyModel, human, write_photos
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -15,7 +14,6 @@ from cagan_theano.config import Config
 from cagan_theano.evaluation import held_out, measures, report
 from cagan_theano.io.command import main
 from cagan_theano.training.run_folder import RunFolder
-from data_prep.store import PhotoWriter
 
 EVIL = "<script>alert('x')</script> & \"quotes\""
 VOID = {"meta", "img", "br", "link"}
@@ -149,35 +147,3 @@ def test_the_page_stays_small_whatever_the_figures(tmp_path, figures):
     Image.fromarray(noise[:300]).save(figures / "compare.png")
     last = report.read_figures(figures, "a")[-1]
     assert "compare" in last["title"] and len(last["src"]) < 1.5e6  # 1800 instead of 4000 pixels wide
-
-
-@pytest.mark.slow
-def test_sorting_filtering_and_zoom_in_a_browser(tmp_path, toy):
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("no browser is installed (chromium, google-chrome)")
-    with PhotoWriter(tmp_path / "k.h5", HEIGHT, WIDTH, {}) as writer:
-        for row in range(12):
-            codes = dict(pattern=int(row % 3 == 0), cut=0, neckline=0, sleeve=0)
-            about = {name: (code, ["a", "b"]) for name, code in codes.items()}
-            writer.add("test", human(row, row), article(row), row, row, body_mask(), about)
-        for row in range(12):
-            writer.add_triple(row, (row + 1) % 12, human(row, (row + 1) % 12), body_mask())
-    page_of(tmp_path, "--data", str(tmp_path / "k.h5"))
-    with driver.sync_playwright() as player:
-        chromium = player.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        page = chromium.new_context(viewport={"width": 390, "height": 844}).new_page()
-        page.goto(f"file://{tmp_path / 'g.html'}")
-        values = "[...document.querySelectorAll('#swaps li')].map(item => Number(item.dataset.inside))"
-        page.select_option("#sort", "-inside")
-        assert (found := page.evaluate(values)) == sorted(found, reverse=True) and len(found) == 12
-        page.select_option("#kind", "texture")
-        chosen = "[...document.querySelectorAll('#swaps li:not([hidden])')].map(i => i.dataset.kind)"
-        assert page.evaluate(chosen) == ["texture"] * 8 and page.inner_text("#shown") == "8 swaps"
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        page.click("#swaps li:not([hidden]) button")
-        assert page.is_visible("dialog img")
-        page.click("dialog img")
-        assert not page.is_visible("dialog img")
-        chromium.close()
