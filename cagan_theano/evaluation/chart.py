@@ -16,11 +16,7 @@ COLORS = {
     "held out": sheet.BLUE, "trained on": sheet.GRAY,
 }  # fmt: skip
 PANELS = {
-    "Error inside the garments' region\n(unchanged image = 1)": (
-        "inside",
-        "inside_low_pass",
-        "inside_detail",
-    ),
+    "Error inside the region\n(unchanged image = 1)": ("inside", "inside_low_pass", "inside_detail"),
     "SSIM inside the region\n(1 = equal)": ("ssim_inside",),
     "Power of the 2x2-alternating grain\n(1 = as in the true swap)": ("grain",),
     "IoU of $\\alpha > 0.5$\nwith the garments' region": ("alpha_iou", "alpha_iou_worn"),

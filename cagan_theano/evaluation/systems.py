@@ -22,7 +22,6 @@ from cagan_theano.io import sheet
 from data_prep.picture import open_rgb
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,15}")
-LABELS = ("$y_i$", "$x_i$", "$y_j$")
 PANEL_HEIGHT = 512
 
 
@@ -151,7 +150,7 @@ def draw(kept: dict[str, dict[int, Any]], numbers: Sequence[int], names: Sequenc
     """
     truth = ["truth"] if "truth" in kept else []
     rows = [[kept[key][number] for key in ("y_i", "x_i", "y_j", *truth, *names)] for number in numbers]
-    labels = [*LABELS, *["true swap"] * bool(truth), *names]
+    labels = ["$y_i$", "$x_i$", "$y_j$", *["true swap"] * bool(truth), *names]
     caption = "The same swaps by each system; humans and articles sampled at random."
     figure: Figure = sheet.grid(rows, labels, caption, note, sheet.scale_for(rows[0][0], PANEL_HEIGHT))
     return figure

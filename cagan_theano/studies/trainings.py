@@ -135,18 +135,15 @@ def options_of(config: Config) -> list[str]:
 
 
 def train(
-    plan: StudyPlan,
-    out: Path,
-    reading: Reading,
-    seed: int,
-    device_options: Sequence[str] = (),
-    log: Path | None = None,
+    plan: StudyPlan, out: Path, reading: Reading, seed: int, device_options: Sequence[str], logged: bool
 ) -> None:
     """Train one run to its last step in a child process.  Raises ValueError if that fails.
 
-    device_options: see `training_command`; log: a path for the output of the child process, or None for this
-    process's own output.
+    device_options: see `training_command`; logged: write the output of the child process to RUN.log beside
+    the run's folder, instead of this process's own output.
     """
+    folder = run_of(out, reading, seed).path
+    log = folder.with_name(f"{folder.name}.log") if logged else None
     tqdm.write(f"training {reading.name}, seed {seed}")
     words = training_command(plan, out, reading, seed, device_options)
     # no part of a GPU's memory is reserved, so that several trainings can share it
@@ -155,7 +152,7 @@ def train(
         done = subprocess.run(words, env=environment, check=False, stdout=output, stderr=output)
     if done.returncode:
         raise ValueError(
-            f"{run_of(out, reading, seed).path}: the training ended with exit code {done.returncode}, see "
+            f"{folder}: the training ended with exit code {done.returncode}, see "
             f"{'its message above' if log is None else log}; run the same command again to continue"
         )
 
@@ -165,9 +162,8 @@ def train_missing(
 ) -> None:
     """Train the missing runs of a plan, `jobs` at a time, each on its share of the processor's cores.
 
-    device_options: see `training_command`.  All runs with one seed come before the next seed.  With several
-    jobs the output of each training goes to RUN.log beside its folder.  Raises ValueError after the first
-    failure, when the other trainings that have begun have ended.
+    device_options: see `training_command`.  All runs with one seed come before the next seed; several jobs
+    are logged.  Raises ValueError after the first failure, when the other trainings that began have ended.
     """
     missing = [(r, seed) for seed in plan.seeds for r in chosen if state_of(plan, out, r, seed) != "done"]
     out.mkdir(parents=True, exist_ok=True)
@@ -175,7 +171,7 @@ def train_missing(
         data_of(plan, reading, out)
     if jobs == 1:
         for reading, seed in missing:
-            train(plan, out, reading, seed, device_options)
+            train(plan, out, reading, seed, device_options, logged=False)
         return
     shares = iter(shares_of_cores(jobs))
 
@@ -188,11 +184,8 @@ def train_missing(
         tqdm(total=len(missing), unit="training") as bar,
     ):
         try:
-            logs = [out / f"{run_of(out, *one).path.name}.log" for one in missing]
-            every = [
-                pool.submit(train, plan, out, *one, device_options, log) for one, log in zip(missing, logs)
-            ]
-            for done in as_completed(every):
+            begun = [pool.submit(train, plan, out, *one, device_options, logged=True) for one in missing]
+            for done in as_completed(begun):
                 done.result()
                 bar.update()
         except BaseException:
