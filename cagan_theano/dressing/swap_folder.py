@@ -146,7 +146,7 @@ def prepare_folder(out: Path, settings: dict) -> None:
         )
 
 
-def run(model, folders: Folders, jobs: list, write, batch_size: int, threads: int, done) -> tuple:
+def run(model, folders: Folders, jobs: list, write, batch_size: int, done) -> tuple:
     """Read, swap and write concurrently.
 
     Returns the number of results written, (path, fault) of the others, and path -> advice or None.
@@ -202,6 +202,7 @@ def run(model, folders: Folders, jobs: list, write, batch_size: int, threads: in
             behind.append((job, encoders.submit(write, dressed, job.result)))
         settle(3 * batch_size)
 
+    threads = os.cpu_count()
     with ThreadPoolExecutor(threads) as decoders, ThreadPoolExecutor(threads) as encoders:
         batch = []
         while True:
@@ -249,14 +250,10 @@ def concerns_one_result(error: ValueError | OSError) -> bool:
 @click.option("--format", "ending", type=FORMAT, default="png", show_default=True, help="Of the results.")
 @options.size_option
 @click.option("--batch-size", type=BATCH, default=16, show_default=True, help="Images per batch.")
-@click.option(
-    "--threads", type=click.IntRange(1, 256), default=os.cpu_count() or 1, show_default="one per processor",
-    help="Number of threads that read, and of threads that write.",
-)  # fmt: skip
 @options.checkpoint_option("128x96", "dress")
 @options.backend_option
 @options.device_option
-def command(humans, wearing, articles, out, pairs, ending, size, batch_size, threads, **given):
+def command(humans, wearing, articles, out, pairs, ending, size, batch_size, **given):
     """Dress a folder of people in a folder of articles."""
     for name, folder in {"--humans": humans, "--wearing": wearing, "--articles": articles}.items():
         if folder and same_file(folder, out):
@@ -278,7 +275,7 @@ def command(humans, wearing, articles, out, pairs, ending, size, batch_size, thr
 
     often = 0.5 if sys.stderr.isatty() else 30
     with quiet(), tqdm(total=len(todo), unit="image", smoothing=0.05, mininterval=often) as bar:
-        written, more, notes = run(model, folders, todo, write, batch_size, threads, bar.update)
+        written, more, notes = run(model, folders, todo, write, batch_size, bar.update)
     faults += more
     tell(f"Note: {path} {note}" for path, note in sorted(notes.items()) if note)
     tell(f"skipped {path}: {fault}" for path, fault in faults)

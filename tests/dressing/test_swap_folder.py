@@ -54,7 +54,7 @@ def run(shop, *words, wearing="worn"):
     if wearing:
         folders["wearing"] = wearing
     options = [f"--{option}={shop.root / name}" for option, name in folders.items()]
-    options += ["--size", "network", "--batch-size", "4", "--threads", "2"]
+    options += ["--size", "network", "--batch-size", "4"]
     with pytest.raises(SystemExit) as left:
         main(swap_folder.command, [*options, *map(str, words)])
     return left.value.code
