@@ -161,7 +161,6 @@ def compare(
                 row["seconds"].append(float(np.median(worker.ask(f"run {repeats}"))))
         for row, worker in ready:
             row["memory"] = worker.ask("memory")
-            row["matmul"] = 0 if row["kind"].startswith("onnx") else worker.ask("matmul")
     return rows
 
 
@@ -190,26 +189,24 @@ def table(results: list) -> str:
     """
     parts = []
     for result in results:
-        peak = max((row.get("matmul") or 0 for row in result["rows"]), default=0)
         first = next((row for row in result["rows"] if row.get("seconds")), None)
         lines = [
-            f"**{result['case']}**" + (f" (matrix product: {peak:.0f} GFLOP/s)" if peak else ""),
+            f"**{result['case']}**",
             "",
             f"| | ms | time vs. {first['kind'] if first else 'first'} | images/s | GFLOP/s | "
-            "vs. matrix product | peak memory | first result, cold | first result, warm | "
-            "max abs difference |",
-            "|---" * 10 + "|",
+            "peak memory | first result, cold | first result, warm | max abs difference |",
+            "|---" * 9 + "|",
         ]
         for row in result["rows"]:
             if first is None or "error" in row:
-                lines.append(f"| {row['kind']} | {row['error'].replace('|', '/')}" + " | " * 9)
+                lines.append(f"| {row['kind']} | {row['error'].replace('|', '/')}" + " | " * 8)
                 continue
             seconds = float(np.median(row["seconds"]))
             ratio = float(np.median(np.array(row["seconds"]) / np.array(first["seconds"])))
             rate = result["flops"] / seconds / 1e9
             lines.append(
                 f"| {row['kind']} | {1000 * seconds:.1f} | {ratio:.2f} | {result['batch'] / seconds:.1f} "
-                f"| {rate:.0f} | {rate / peak:.2f} | {row['memory'] / 2**20:.0f} MiB | "
+                f"| {rate:.0f} | {row['memory'] / 2**20:.0f} MiB | "
                 f"{row['cold']:.1f} s | {row['warm']:.1f} s | {row['apart']:.0e} |"
             )
         parts.append("\n".join(lines))

@@ -5,8 +5,8 @@
 KIND: ours, torch or onnx, with settings after a colon: ours:precision=bfloat16, ours:reference=1,
 ours:devices=2, torch:compiled=default,channels_last=1.  JSON: checkpoint, height, width, batch, task
 ("step" or "swap") and device.  The process
-answers "run N" with the seconds of N runs, "numbers N" with the outputs of N runs, "matmul" with the
-GFLOP/s of a large matrix product, "memory" with its peak in bytes; each answer is a line of JSON.
+answers "run N" with the seconds of N runs, "numbers N" with the outputs of N runs, "memory" with its peak
+in bytes; each answer is a line of JSON.
 """
 
 import dataclasses
@@ -21,8 +21,6 @@ import numpy as np
 from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.io.color import empty_pictures
 from cagan_theano.method.swap import images_to_network
-
-MATMUL = {"cpu": 2048, "gpu": 8192}  # side of the matrices
 
 
 class Inputs:
@@ -51,8 +49,7 @@ class Inputs:
 
     def pictures(self) -> list:
         """x_i, y_i, y_j [N, 3, H, W] float32 in [-1, 1]."""
-        chosen = self.x[self.i], self.y[self.i], self.y[self.j]
-        return [images_to_network(images) for images in chosen]
+        return [images_to_network(images) for images in (self.x[self.i], self.y[self.i], self.y[self.j])]
 
 
 def ours(inputs: Inputs, task: str, settings: dict):
@@ -151,26 +148,6 @@ def onnx(inputs: Inputs, task: str, settings: dict):
 KINDS = {"ours": ours, "torch": torch, "onnx": onnx}
 
 
-def matmul(kind: str, device: str) -> float:
-    """GFLOP/s of a large float32 matrix product, the best of five."""
-    side = MATMUL[device]
-    a = np.random.default_rng(0).random((side, side), np.float32)
-    if kind == "torch":
-        import torch
-
-        b = torch.from_numpy(a).to("cuda" if device == "gpu" else "cpu")
-        wait = torch.cuda.synchronize if device == "gpu" else (lambda: None)
-        multiply = lambda: (b @ b, wait())  # noqa: E731
-    else:
-        import jax
-
-        b = jax.device_put(a)
-        product = jax.jit(lambda m: m @ m)
-        multiply = lambda: product(b).block_until_ready()  # noqa: E731
-    multiply()
-    return 2 * side**3 / min(timed(multiply) for _ in range(5)) / 1e9
-
-
 def timed(function) -> float:
     """Seconds of one call."""
     start = time.perf_counter()
@@ -221,7 +198,6 @@ def main(kind: str, text: str) -> int:
     answers = {
         "run": lambda n: [timed(run) for _ in range(n)],
         "numbers": lambda n: [np.asarray(run(), np.float64).ravel()[:4096].tolist() for _ in range(n)],
-        "matmul": lambda n: matmul(name, case["device"]),
         "memory": lambda n: memory(name, case["device"]),
     }
     for line in sys.stdin:

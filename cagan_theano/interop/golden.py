@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from cagan_theano.backends.expansion import inline_fused_ops
 from cagan_theano.compat import aesara, versions
 from cagan_theano.config import Config
 from cagan_theano.interop.conformance import Vectors, check_sizes, inputs_of, write_vectors
@@ -33,8 +34,9 @@ SPREAD = {"W": 0.1, "W, norm follows": 0.002, "b": 0.1, "gain": 0.2, "shift": 0.
 """Standard deviations of the weights.  Before a norm they are so small that its epsilon matters; gains
 have mean 1."""
 
-# Aesara's NumPy implementation without rewrites: exact in float64 and independent of XLA and C.
-PLAIN = aesara.compile.mode.Mode(linker="py", optimizer=None)
+# Aesara's NumPy implementation, which is independent of XLA and C, of the graph as it was built: equal
+# expressions are computed once, and fused operations inlined (their graphs would be rewritten otherwise).
+PLAIN = aesara.compile.mode.Mode("py", inline_fused_ops(aesara.compile.mode.OPT_MERGE))
 
 
 def sample_weights(config: Config, seed: int) -> dict:

@@ -5,6 +5,7 @@ x_i, y_i, y_j (and m_i if the configuration uses masks), outputs alpha, x_tilde_
 [N, C, H, W], coded as in `cagan_theano.io.color`.
 """
 
+import importlib
 import math
 
 import numpy as np
@@ -18,20 +19,19 @@ OPSET = 17
 IR_VERSION = 8  # from 2022, supported by old runtimes
 
 
-def import_onnx():
-    """Import onnx; ValueError, with the cure, if it is missing."""
+def import_optional(name):
+    """Import onnx or onnxruntime; ValueError, with the cure, if it is missing."""
     try:
-        import onnx
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise ValueError(f"{error}; python -m pip install onnx") from error
-    return onnx
+        raise ValueError(f"{error}; python -m pip install {name}") from error
 
 
 class Graph:
     """Nodes and weights of an ONNX graph; a method adds a node and returns its output's name."""
 
     def __init__(self, weights: dict):
-        self.onnx, self.weights = import_onnx(), weights
+        self.onnx, self.weights = import_optional("onnx"), weights
         self.nodes, self.constants = [], {}
 
     def add(self, kind, *inputs, name=None, **attributes):
@@ -68,6 +68,10 @@ class Graph:
         shift = self.weights.get(f"{layer}.shift", np.zeros(channels))
         scale = self.constant(f"{layer}.gain", gain), self.constant(f"{layer}.shift", shift)
         return self.add("InstanceNormalization", h, *scale, name=f"{layer}.norm", epsilon=epsilon)
+
+    def activate(self, h, activation):
+        """Add the hidden activation of the encoder."""
+        return self.add("Relu", h) if activation == "relu" else self.add("LeakyRelu", h, alpha=0.2)
 
     def channels(self, h, start, end):
         """Add a slice of channels start to end."""
@@ -121,13 +125,8 @@ def encoder_layer(graph, config, layer, h, pair, code):
             linear = graph.add("Conv", code, W, kernel_shape=[1, 1], name=f"{layer}.conditions")
             gain, shift = graph.channels(linear, 0, channels), graph.channels(linear, channels, 2 * channels)
             h = graph.add("Add", graph.add("Add", h, graph.add("Mul", gain, h)), shift)
-    h = activate(graph, config, h)
+    h = graph.activate(h, config.activation)
     return graph.add("Concat", h, pair, axis=1) if pair else h
-
-
-def activate(graph, config, h):
-    """The hidden activation of the encoder."""
-    return graph.add("Relu", h) if config.activation == "relu" else graph.add("LeakyRelu", h, alpha=0.2)
 
 
 def article_code(graph, config):
@@ -141,7 +140,8 @@ def article_code(graph, config):
     for h in ("y_i", "y_j"):
         y = h
         for n in range(1, len(config.code_widths) + 1):
-            h = activate(graph, config, graph.linear(f"article{n}", h, bias=True, of=f".{y}"))
+            h = graph.linear(f"article{n}", h, bias=True, of=f".{y}")
+            h = graph.activate(h, config.activation)
         codes.append(graph.add("GlobalAveragePool", h))
     return graph.add("Concat", *codes, axis=1)
 
@@ -184,7 +184,7 @@ def generator_model(checkpoint: Checkpoint):
 
     Raises ValueError if onnx is not installed or the weights lack a parameter.
     """
-    onnx, config = import_onnx(), checkpoint.config
+    onnx, config = import_optional("onnx"), checkpoint.config
     try:
         graph = generator_graph(config, checkpoint.swapping_G())
     except KeyError as error:
@@ -224,10 +224,7 @@ def run(model, inputs: dict) -> dict:
 
     Raises ValueError, with the cure, if onnxruntime is missing.
     """
-    try:
-        import onnxruntime
-    except ModuleNotFoundError as error:
-        raise ValueError(f"{error}; python -m pip install onnxruntime") from error
+    onnxruntime = import_optional("onnxruntime")
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, inputs)))

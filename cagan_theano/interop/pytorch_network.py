@@ -112,18 +112,14 @@ class Generator(nn.Module):
         self.decoder = named(self, "decoder", decoder)
         self.output = Layer(config, channels, 4, kernel, transposed=True, norm=False)
 
-    def channels(self, x_i, y_i, y_j):
-        """The 4 output channels [alpha, R, G, B] before sigmoid and tanh."""
+    def forward(self, x_i, y_i, y_j, m_i=None) -> Generated:
+        """Swap y_i for y_j on x_i, all [N, 3, H, W] in [-1, 1]; m_i [N, 1, H, W] in [0, 1]."""
         worn = {"y_i": y_i, "y_j": y_j, "none": None}[self.config.copies_g]
         pair = None if worn is None else torch.cat([x_i, worn], 1)
         *skips, h = encode(self.encoder, torch.cat([x_i, y_i, y_j], 1), pair, self.config)
         for layer in self.decoder:
             h = torch.cat([F.relu(layer(h)), skips.pop()], 1)
-        return self.output(h)
-
-    def forward(self, x_i, y_i, y_j, m_i=None) -> Generated:
-        """Swap y_i for y_j on x_i, all [N, 3, H, W] in [-1, 1]; m_i [N, 1, H, W] in [0, 1]."""
-        output = self.channels(x_i, y_i, y_j).to(x_i.dtype)  # autocast may have made it bfloat16
+        output = self.output(h).to(x_i.dtype)  # autocast may have made it bfloat16
         alpha = matting(output[:, :1], m_i, self.config)
         x_tilde_ij = torch.tanh(output[:, 1:])
         return Generated(alpha, x_tilde_ij, torch.lerp(x_i, x_tilde_ij, alpha))
@@ -255,9 +251,13 @@ class Trainer:
         rates = dict(
             lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=config.epsilon, fused=True
         )
-        self.optimizers = {
-            name: torch.optim.Adam(decayed(network), **rates) for name, network in networks._asdict().items()
-        }
+        self.optimizers = {}
+        for name, network in networks._asdict().items():
+            parameters = dict(network.named_parameters())
+            kernels = {n: p for n, p in parameters.items() if n.endswith("W")}
+            others = [p for n, p in parameters.items() if n not in kernels]
+            decayed = {"params": list(kernels.values()), "weight_decay": config.weight_decay}
+            self.optimizers[name] = torch.optim.Adam([decayed, {"params": others}], **rates)
         self.steps = dict.fromkeys(networks._fields, 0)
         whole = (lambda f: f) if compiled is None else lambda f: torch.compile(f, mode=compiled)
         self.generate = whole(self.G)
@@ -292,15 +292,6 @@ class Trainer:
         adam.step()
 
 
-def decayed(network) -> list[dict]:
-    """The parameters of a network for Adam, in groups: kernels with config.weight_decay, others without."""
-    groups: dict = {True: [], False: []}
-    for name, parameter in network.named_parameters():
-        groups[name.endswith("W")].append(parameter)
-    decay = network.config.weight_decay
-    return [{"params": groups[True], "weight_decay": decay}, {"params": groups[False]}]
-
-
 def images(pixels, like):
     """uint8 [N, H, W, C] -> [N, C, H, W] in [-1, 1] with the dtype and device of a parameter.
 
@@ -319,17 +310,17 @@ def load(path) -> Networks:
     ValueError if the weights do not fit the configuration.
     """
     checkpoint = load_checkpoint(path)
-    weights = {"G": checkpoint.swapping_G(), "D": checkpoint.D}
+    weights = checkpoint.swapping_G(), checkpoint.D
     with torch.device("meta"):  # shapes only: a small file can ask for gigabytes
         sizes = build_networks(checkpoint.config)
     try:
-        for name, network in sizes._asdict().items():
-            check_weights(network, weights[name])
+        for network, values in zip(sizes, weights):
+            check_weights(network, values)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     networks = build_networks(checkpoint.config)
-    for name, network in networks._asdict().items():
-        set_weights(network, weights[name])
+    for network, values in zip(networks, weights):
+        set_weights(network, values)
     return networks
 
 

@@ -115,7 +115,7 @@ def test_wrong_names_are_one_line(capsys, source, out, fault):
 
 READINGS = {
     "append-leaky": dict(g_kernel=3, copies_mode="append", activation="leaky", norm_affine=False),
-    "y_j-prior": dict(g_kernel=4, copies_g="y_j", mask="prior"),
+    "y_j-prior": dict(g_kernel=4, copies_g="y_j", mask="prior", phases="tied"),
     "none-overwrite-code-texture": dict(
         copies_g="none", mask="overwrite", article_code=8, texture_input=True
     ),

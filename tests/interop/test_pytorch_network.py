@@ -60,10 +60,3 @@ def test_weights_to_and_from_a_checkpoint(tmp_path):
     wrong = {**reference.weights_of(first.G), "output.b": np.zeros(5)}
     with pytest.raises(ValueError, match="parameter output.b does not fit"):
         reference.set_weights(first.G, wrong)
-
-
-def test_images_are_those_of_the_graph_without_a_copy():
-    pixels = torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8).expand(2, 4, 5, 3).contiguous()
-    made = reference.images(pixels, torch.zeros(1))
-    assert made.shape == (2, 3, 4, 5) and made.is_contiguous(memory_format=torch.channels_last)
-    np.testing.assert_allclose(made[0, :, 0, 0], [-1, -0.6, 1], atol=1e-6)
