@@ -192,7 +192,9 @@ def make(*arguments):
 
 @pytest.mark.parametrize("version, target, fault", [
     ("3.14", "test", "Python 3.14; Python 3.11 to 3.13"),
-    ("", "test", "not installed; Python 3.11 to 3.13"), ("3.12", "witness", "needs Python 3.11")])  # fmt: skip
+    ("", "test", "not installed; Python 3.11 to 3.13"),
+    ("3.12", "witness", "needs Python 3.11"),
+])  # fmt: skip
 def test_an_unsupported_python_is_one_line(tmp_path, version, target, fault):
     done = make(f"PYTHON={fake_python(tmp_path, version)}", target)
     ours = [line for line in done.stderr.splitlines() if not line.startswith("make")]
