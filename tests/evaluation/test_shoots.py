@@ -93,7 +93,6 @@ def test_the_training_set_is_rendered_again_only_for_its_own_held_out_split(tmp_
         for other in others:
             with evaluate.trained_on(model_of(other, 9), held) as trained:
                 assert trained is None
-        assert not [line for line in capsys.readouterr().err.splitlines() if "no comparison" in line]
         with evaluate.trained_on(model_of({**origin, "version": 2}, 9), held) as trained:
             assert trained is None
         said = [line for line in capsys.readouterr().err.splitlines() if "no comparison" in line]
