@@ -77,7 +77,7 @@ def test_weights_by_name(tmp_path, monkeypatch):
     assert weights.find("128x96") == Path("128x96")
 
 
-def test_a_child_finds_the_package_where_it_stands(tmp_path):
+def test_child_process_imports_this_package(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", "import cagan_theano; print(cagan_theano.__file__)"],
         cwd=tmp_path,

@@ -54,7 +54,7 @@ def test_errors_of_train(capsys, tmp_path, data, options, fault):
 
 
 @pytest.mark.skipif(jax.default_backend() == "gpu", reason="there is a GPU")
-def test_a_gpu_where_there_is_none(capsys, tmp_path, data):
+def test_missing_gpu_is_an_error(capsys, tmp_path, data):
     assert "gpu" in error(capsys, train, "--data", data, "--run", tmp_path / "r", "--device", "gpu").lower()
 
 
@@ -63,7 +63,7 @@ def process(*words):
     return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
 
 
-def test_a_failing_process_says_one_line():
+def test_failing_process_prints_one_line():
     done = process("-m", "cagan_theano", "train", "--data", "none.h5", "--run", "none", "--device", "cpu")
     assert done.returncode == 1 and "none.h5: no such file" in done.stderr
     assert "Traceback" not in done.stderr and not (ROOT / "none").exists()
@@ -78,6 +78,6 @@ def test_the_printed_resume_command_is_a_command():
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "replicate").glob("[!_]*.py")), ids=lambda path: path.stem)
-def test_a_script_of_replicate_is_imported_without_work_by_the_processes_that_it_starts(script):
+def test_importing_a_replicate_script_does_no_work(script):
     """multiprocessing's spawn runs the main file again, by another name, in a process without its folder."""
     runpy.run_path(str(script), run_name="__mp_main__")

@@ -63,7 +63,7 @@ FORMERLY = dict(
 )  # fmt: skip
 
 
-def test_a_field_that_did_not_exist_yet_keeps_its_former_meaning():
+def test_missing_fields_get_their_former_meaning():
     latest = dict(d_head_stride=2, phases="start", dropout=0.5, weight_decay=1e-5, g_kernel=4)
     stored = json.loads(Config(**latest).to_json())
     for name, value in FORMERLY.items():
@@ -98,7 +98,7 @@ def test_a_value_of_another_type_is_one_line(name, value, kind):
 
 
 @pytest.mark.parametrize("space, mean, most", [("rgb", 0, 0), ("lab", 1, 8)])
-def test_pictures_come_back_from_their_coding(space, mean, most):
+def test_images_survive_the_round_trip(space, mean, most):
     pictures = np.random.default_rng(0).integers(0, 256, (2, 6, 5, 3)).astype(np.uint8)
     coding = color.encode(pictures, space)
     assert coding.dtype == np.float32 and np.abs(coding).max() <= 1

@@ -125,7 +125,7 @@ def test_wrong_arrays_are_refused(model, fault, change):
         model.swap(*change(pictures(2)))
 
 
-def test_a_mask_is_asked_for_and_taken_where_it_overwrites(tmp_path, model):
+def test_mask_is_required_if_it_overwrites_alpha(tmp_path, model):
     without = model
     path = checkpoint_file(tmp_path, CONFIG.replace(mask="overwrite"))
     model = cagan_theano.load(path, "jax", "cpu")

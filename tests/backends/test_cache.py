@@ -88,7 +88,7 @@ def test_created_folders_are_private(tmp_path):
 
 @POSIX
 @pytest.mark.parametrize("writable", ["", "a/cagan_theano", "a/cagan_theano/compiled"])
-def test_a_folder_that_others_could_replace_is_not_used(writable, tmp_path, monkeypatch, told):
+def test_folder_replaceable_by_others_is_not_used(writable, tmp_path, monkeypatch, told):
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "top" / "a" / "cagan_theano"))
     folder = cache.user_folder() / "compiled"
     assert cache.prepare(folder) == folder and not told
@@ -152,7 +152,7 @@ def test_each_version_and_processor_has_its_own_folder(monkeypatch, tmp_path):
     assert len(names) == 4 and all(cache.is_ours(name) for name in names)
 
 
-def test_a_configured_cache_of_jax_is_kept(monkeypatch, tmp_path):
+def test_existing_jax_cache_setting_is_kept(monkeypatch, tmp_path):
     before = jax.config.jax_compilation_cache_dir
     try:
         jax.config.update("jax_compilation_cache_dir", str(tmp_path / "theirs"))

@@ -101,7 +101,7 @@ def test_a_step_agrees_with_numpy_and_needs_no_compiler_and_no_blas(tmp_path):
     assert not [p for p in tmp_path.rglob("*") if p.suffix in (".so", ".cpp", ".o")]
 
 
-def test_the_user_s_flags_take_precedence():
+def test_user_flags_take_precedence():
     code = "from cagan_theano.compat import aesara as a; print(a.config.floatX, a.config.cxx == '')"
     assert printed(code) == "float32 True"
     assert printed(code, AESARA_FLAGS="floatX=float64") == "float64 True"
@@ -142,7 +142,7 @@ os.access = lambda path, mode: str(path) != os.environ["ELSEWHERE"] and allowed(
 
 @pytest.mark.skipif(os.name != "posix", reason="users of POSIX")
 @pytest.mark.parametrize("state", [NO_HOME, READ_ONLY])
-def test_a_user_without_a_writable_home_can_work(state, tmp_path):
+def test_works_without_a_writable_home(state, tmp_path):
     (tmp_path / "tmp").mkdir()
     (tmp_path / "home").mkdir()
     code = (

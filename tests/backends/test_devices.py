@@ -98,7 +98,7 @@ def test_two_processes_train_as_one_does():
     check_alike(apart, numbers(train(1, "G", "1"))[0])
 
 
-def test_more_devices_than_there_are():
+def test_too_many_devices_are_an_error():
     with pytest.raises(ValueError, match="--devices 99: jax sees"):
         choose_backend("jax", "cpu", devices=99)
     with pytest.raises(ValueError, match="--devices 0"):
@@ -117,7 +117,7 @@ def test_a_cluster():
 
 
 @pytest.mark.parametrize("bits, precision", [(7, 2**-8), (10, 2**-11)])
-def test_rounding_keeps_so_many_bits(bits, precision):
+def test_rounding_keeps_the_stated_bits(bits, precision):
     x = random_images(1000)
     relative = np.abs(np.asarray(round_to(x, bits)) - x) / np.abs(x)
     assert 0.9 * precision < relative.max() <= precision
@@ -147,7 +147,7 @@ def test_the_reference_lowering_gives_the_same(alpha_of):
 
 
 @pytest.mark.both_environments
-def test_values_stay_on_the_device_and_nothing_compiles_twice(tiny_photos, jax_backend):
+def test_parameters_stay_on_the_device_and_nothing_compiles_twice(tiny_photos, jax_backend):
     """Aesara alone would bring all parameters back to the host after each step."""
     import jax
 

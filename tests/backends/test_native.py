@@ -49,7 +49,7 @@ def assert_near(found, expected, what=""):
 
 
 @SHAPES
-def test_every_way_is_the_plain_loop(taps, sizes):
+def test_every_implementation_is_the_plain_loop(taps, sizes):
     n, height, width, *_ = sizes
     x, W, dy, pad = random_operands(*sizes, taps)
     calls = {
@@ -64,7 +64,7 @@ def test_every_way_is_the_plain_loop(taps, sizes):
 
 @pytest.mark.both_environments
 @pytest.mark.parametrize("sizes", [(1, 2, 2, 9, 58), (2, 9, 14, 4, 70), (13, 9, 6, 20, 70)])
-def test_the_way_that_is_chosen(sizes):
+def test_chosen_implementation(sizes):
     """The library computes in the way that it names, to the bit; there are no other ways."""
     x, W, dy, _ = random_operands(*sizes, 5)
     for name, *arrays in (("convolve", x, W), ("deconvolve", dy, W), ("weight_gradient", x, dy, 5)):
@@ -170,7 +170,7 @@ def test_a_step_of_wrong_sizes_is_refused():
         jax.block_until_ready(native.descend(a, a, a, b, np.float32(1), 1e-3, 0.5, 0.9, 1e-8, False))
 
 
-def test_the_lowering_uses_them_where_they_are_faster(monkeypatch):
+def test_lowering_uses_the_kernels_where_they_are_faster(monkeypatch):
     taps = 4
     x, W, dy, pad = random_operands(10, 8, 8, 16, 16, taps)
     calls = []
@@ -183,7 +183,7 @@ def test_the_lowering_uses_them_where_they_are_faster(monkeypatch):
     assert calls == ["convolve", "deconvolve", "weight_gradient"]
 
 
-def test_what_xla_computes_faster_is_left_to_it():
+def test_slower_shapes_are_left_to_xla():
     usual = dict(inner=64, taps=5, stride=2, pad=2)
     for change in ({}, dict(stride=1), dict(pad=0), dict(inner=3), dict(taps=7, pad=3)):
         f = usual | change
@@ -222,12 +222,12 @@ def only(folder):
     return path
 
 
-def test_without_a_compiler_xla_does_the_work(toy, monkeypatch):
+def test_without_a_compiler_xla_is_used(toy, monkeypatch):
     monkeypatch.setattr(native.shutil, "which", lambda name: None)
     assert native.library(jax, toy[0]) is None and not toy[1]
 
 
-def test_a_cached_library_needs_no_compiler(toy, monkeypatch):
+def test_cached_library_needs_no_compiler(toy, monkeypatch):
     made = native.library(jax, toy[0])
     assert made.code.seven() == 7
     monkeypatch.setattr(native.shutil, "which", lambda name: None)
@@ -256,7 +256,7 @@ def test_a_damaged_library_is_compiled_again(damage, toy):
 
 
 @pytest.mark.parametrize("foreign", ["link", "mode", "pipe"])
-def test_a_library_that_another_could_have_written_is_not_loaded(foreign, toy, tmp_path, monkeypatch):
+def test_library_writable_by_others_is_not_loaded(foreign, toy, tmp_path, monkeypatch):
     native.library(jax, toy[0])
     path = only(toy[0])
     if foreign == "mode":

@@ -40,7 +40,7 @@ def rows(tmp_path, monkeypatch):
     return benchmark.compare(CASE, ["ours", "ours:late", "torch", "onnx"], "x.h5", "cpu", 4, 2, {})
 
 
-def test_only_what_agrees_is_timed(rows):
+def test_only_agreeing_contenders_are_timed(rows):
     ours, late, torch, onnx = rows
     assert ours["seconds"] == [0.5] * 4 and late["seconds"] == [1.0] * 4
     assert (ours["cold"], ours["warm"], ours["memory"]) == (1.5, 1.5, 2**20)
@@ -105,7 +105,7 @@ def test_a_kind_and_its_settings():
     assert benchmark.limit_of("torch:channels_last=1,precision=bfloat16") == 5e-2
 
 
-def test_a_gpu_that_computes_something_else_is_told(capsys):
+def test_gpu_with_wrong_results_is_reported(capsys):
     """The yardstick of a step is the largest difference between the CPU's kernels so far."""
     cpu, growth = np.arange(24.0).reshape(3, 8), np.array([[1e-6], [1e-3], [1e-4]])
     control = check_gpu.yardstick(cpu, cpu + growth)

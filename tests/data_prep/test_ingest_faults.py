@@ -158,7 +158,7 @@ def test_every_other_pair_is_kept_in_its_right_colors(faulty):
         assert len(file.split("test")) == 3
 
 
-def test_nothing_disappears_without_a_line(faulty):
+def test_everything_left_out_is_reported(faulty):
     faults = {fault["what"]: fault["why"] for fault in faulty[2]["faults"]}
     for part in ("has one column", "points outside the folder", "/etc/passwd: is an absolute path",
                  "C:\\photos\\a.jpg: is an absolute path"):  # fmt: skip
@@ -204,7 +204,7 @@ METADATA = {
 
 
 @pytest.mark.parametrize("name", METADATA)
-def test_metadata_are_not_pixels(name):
+def test_odd_metadata_does_not_change_pixels(name):
     assert np.abs(np.asarray(decode(io.BytesIO(METADATA[name]), "a")).astype(int) - (60, 80, 160)).max() < 8
     if METADATA[name].startswith(b"\x89PNG"):
         labels = file_bytes(PLAIN.convert("L"), "PNG")
@@ -306,7 +306,7 @@ def test_no_usable_pair_is_one_error_and_a_report_unless_there_is_an_earlier_fil
     assert report.read_text() == "of an earlier file"
 
 
-def test_few_pairs_are_told_as_such(tmp_path):
+def test_few_pairs_are_reported(tmp_path):
     for count, line in ((1, "a swap needs two garments"), (6, "10% of these pairs is too few")):
         for n in range(count):
             trees.save_pair(n, tmp_path / f"my people/{n}.jpg", tmp_path / f"clothes/{n}.jpg")
@@ -314,7 +314,7 @@ def test_few_pairs_are_told_as_such(tmp_path):
         assert f"{count} training pairs, 0 test pairs" in said[0] and any(line in text for text in said)
 
 
-def test_a_second_tree_is_told(tmp_path):
+def test_second_tree_is_reported(tmp_path):
     for name in ("first", "second"):
         trees.keras_cagan(tmp_path / name)
     report = ingest("keras-cagan", tmp_path, tmp_path / "o.h5", Settings(split="train"))
@@ -385,7 +385,7 @@ def stop_after(monkeypatch, count):
 
 
 @pytest.mark.parametrize("damage", [None, "cut", "flip"])
-def test_an_interrupted_run_goes_on_where_it_stopped(tree, tmp_path, monkeypatch, damage):
+def test_interrupted_import_continues(tree, tmp_path, monkeypatch, damage):
     """Records of the work file that are cut off or damaged are made again."""
     out, settings = tmp_path / "o.h5", Settings(jobs=1)
     ingest("folders", tree, tmp_path / "whole.h5", settings, OPTIONS)
@@ -404,7 +404,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tree, tmp_path, monkeypatch
     assert out.read_bytes() == (tmp_path / "whole.h5").read_bytes() and not work.exists()
 
 
-def test_work_of_other_settings_or_photos_is_done_anew(tmp_path, monkeypatch):
+def test_work_of_other_settings_or_photos_is_not_reused(tmp_path, monkeypatch):
     trees.two_folders(tmp_path / "tree")
     out = tmp_path / "o.h5"
     stop_after(monkeypatch, 9)
@@ -429,7 +429,7 @@ def full_disk(*_):
 
 @pytest.mark.parametrize("before", [None, b'{"mine": 1}'])
 @pytest.mark.parametrize("function", ["add_triple", "_write_columns"])
-def test_the_file_is_whole_or_absent_and_so_is_its_report(tree, tmp_path, monkeypatch, before, function):
+def test_data_file_and_report_are_whole_or_absent(tree, tmp_path, monkeypatch, before, function):
     """The disk fills before or after the report was written."""
     if before:
         (tmp_path / "o.report.json").write_bytes(before)
@@ -460,7 +460,7 @@ def test_rows_of_a_work_file_come_back_and_a_full_disk_is_one_line(tmp_path, mon
     ("notes", "is not a data_prep work file; remove it"), ("pipe", "is not a file"),
     ("locked", "is in use by another run"),
 ])  # fmt: skip
-def test_a_work_file_of_something_else_is_left_alone(tree, tmp_path, kind, fault):
+def test_foreign_work_file_is_not_touched(tree, tmp_path, kind, fault):
     path, content = tmp_path / "o.h5.work", b"my own notes" if kind == "notes" else b""
     os.mkfifo(path) if kind == "pipe" else path.write_bytes(content)
     with open("/dev/null" if kind == "pipe" else path) as other:

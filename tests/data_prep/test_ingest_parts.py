@@ -103,7 +103,7 @@ def test_lines_of_lists(tmp_path, content, expected):
 @pytest.mark.parametrize(
     "line", ["my a.jpg the b.jpg", "my a.jpg,the b.jpg", "person garment\nmy a.jpg the b.jpg"]
 )
-def test_names_with_spaces_are_told_by_the_files(tmp_path, line):
+def test_names_with_spaces_are_split_by_existing_files(tmp_path, line):
     (tmp_path / "l.txt").write_text(line)
     rows = list_rows(PhotoFolder(tmp_path), "l.txt", lambda column, name: name in {"my a.jpg", "the b.jpg"})
     assert [row[1] for row in rows] == [["my a.jpg", "the b.jpg"]]
@@ -145,7 +145,7 @@ def test_a_list_gives_the_pairs_in_any_case(tmp_path):
 # --- repeats
 
 
-def test_near_repeats_are_those_of_a_plain_loop():
+def test_near_duplicates_are_those_of_a_plain_loop():
     rng = np.random.default_rng(0)
     hashes = [int(word) for word in rng.integers(0, 2**63, 120)]
     colors = rng.integers(0, 256, (120, 12))
@@ -162,7 +162,7 @@ def test_near_repeats_are_those_of_a_plain_loop():
     assert near_repeats([], []) == []
 
 
-def test_photos_again_at_other_sizes_and_qualities_are_near_repeats():
+def test_rescaled_and_recompressed_photos_are_near_duplicates():
     pictures = [Image.fromarray(shot[role]) for shot in trees.shots() for role in (0, 1)]
 
     def again(image):

@@ -250,7 +250,7 @@ def test_styles_take_turns():
     assert choose_swaps(pairs, 5, 0) == rows[:5] and choose_swaps(pairs, 100, 1) != rows
 
 
-def test_provenance_and_bytes_know_neither_place_nor_time(folder, data, tmp_path):
+def test_output_depends_on_neither_place_nor_time(folder, data, tmp_path):
     contents = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

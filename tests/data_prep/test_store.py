@@ -200,7 +200,7 @@ def test_reader_notices_a_flipped_bit(path):
             x[1]
 
 
-def test_jax_takes_pictures_uncopied():
+def test_jax_uses_images_without_a_copy():
     jax = pytest.importorskip("jax")
     pictures = empty_pictures((3, 5, 7, 3))
     pictures[:] = 7

@@ -33,11 +33,11 @@ def advise(photo, painted=(0.35, 0.85, 0.25, 0.75), name="human"):
     return advice.advise(name, photo.size, np.asarray(fit(photo, 128, 96)), alpha) or ""
 
 
-def test_plain_upright_photos_need_none():
+def test_plain_upright_photos_get_no_advice():
     assert not advise(draw(*PERSON)) and not advise(draw(GARMENT), name="article")
 
 
-def test_what_departs_is_named():
+def test_unsuitable_photos_get_advice():
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (400, 300, 3), np.uint8))
     assert "is wider than high" in advise(draw(*PERSON).transpose(Image.Transpose.ROTATE_90))
     assert "is less than 96 pixels" in advise(draw(*PERSON, size=(90, 120)))
@@ -73,7 +73,7 @@ def test_padding_is_left_out(size):
     assert abs(shape[1] / shape[0] - size[0] / size[1]) * min(shape[:2]) < 1
 
 
-def test_renderings_get_hardly_any():
+def test_renderings_get_hardly_any_advice():
     """Two of 48 people, both among the first 16, and no article (docs/dress.md)."""
     model = load("dress_128x96")
     with PhotoFile(weights.held_out(128, 96)) as file:

@@ -47,7 +47,7 @@ def test_advice_names_the_garments_that_it_is_about(model, files):
     assert article.startswith("- shirt: the photo of the article is less than")
 
 
-def test_what_is_missing_is_asked_for(model, files):
+def test_missing_inputs_are_asked_for(model, files):
     for human, garments in ((None, [files / "shirt.png"]), (files / "me.png", [])):
         with pytest.raises(ValueError, match="Add a photo of a person and at least one garment"):
             demo.dress(model, human, garments)

@@ -71,7 +71,7 @@ def level(path):
     return values[0]
 
 
-def test_everyone_in_everything_and_no_more_the_second_time(shop, capsys):
+def test_all_pairs_are_dressed_once(shop, capsys):
     (shop.root / "people" / "again").symlink_to(shop.root / "people")  # a link is followed once
     assert run(shop) == 0
     out = shop.out
@@ -120,7 +120,7 @@ def test_advice_is_given_once_for_each_photo(shop, capsys):
     assert len(notes) == 8 and all("less than 96 pixels" in line for line in said.values())
 
 
-def test_nothing_in_a_folder_disappears_without_a_line(shop, capsys):
+def test_every_skipped_file_is_reported(shop, capsys):
     people = shop.root / "people"
     (people / "ben.png").write_bytes(b"no image")
     (people / "dora.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
@@ -161,7 +161,7 @@ def test_results_within_the_folder_of_people_are_not_people(shop, capsys):
     )
 
 
-def test_one_bad_result_does_not_stop_the_others(shop, capsys, monkeypatch):
+def test_one_bad_result_does_not_stop_the_rest(shop, capsys, monkeypatch):
     """A name that the file system refuses, a file in the place of a folder, a photo that vanishes."""
     long = "n" * 250
     save(shop.root / "people" / f"{long}.png", 60)
@@ -208,7 +208,7 @@ def test_equal_names_in_two_folders_are_two_photos(shop, capsys):
     assert said.err.count("skipped") == 1 and f"skipped {shop.root}/shop/1.png: not an image" in said.err
 
 
-def test_two_results_of_one_name_are_a_fault(tmp_path):
+def test_two_results_with_one_name_are_an_error(tmp_path):
     for name in ("people/a.png", "people/a.jpg", "worn/a.png", "shop/red.png"):
         save(tmp_path / name, 5)
     folders = Folders(*(PhotoFolder(tmp_path / name) for name in ("people", "worn", "shop")))

@@ -183,7 +183,7 @@ def test_no_wearing_keeps_the_worn_article_from_the_model(tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize("triples, masks", [(False, True), (True, False)])
-def test_data_without_truth_give_what_needs_none(tmp_path, half, capsys, triples, masks):
+def test_data_without_true_swaps_gives_the_remaining_measures(tmp_path, half, capsys, triples, masks):
     data, out = write_photos(tmp_path / "toy.h5", triples=triples, masks=masks), tmp_path / "r.json"
     half.share = 0.0
     code, _, _ = run(capsys, "--data", data, "--out", out, "--plot", tmp_path / "r.png")

@@ -159,7 +159,7 @@ def test_low_pass_and_detail_are_the_two_parts_of_the_error(shown, measured):
         np.testing.assert_array_equal(ours[f"unchanged_{part}"], unchanged[part])
 
 
-def test_the_cycle_swaps_back(shown, measured):
+def test_cycle_error_swaps_back(shown, measured):
     for n, (i, j) in enumerate(PAIRS):
         s = shown[1]
         back = swapped(swapped(s.x[i], s.y[i], s.y[j]).x_ij, s.y[j], s.y[i]).x_ij / 255

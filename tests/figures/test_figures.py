@@ -101,7 +101,7 @@ def test_alpha_is_drawn_from_black_to_white():
     assert (shown == shown[..., :1]).all()
 
 
-def test_nothing_is_written_over_the_edge_or_over_another_text():
+def test_text_stays_inside_the_page_and_does_not_overlap():
     figure = figure4.draw(*(noise(3, 128, 96) for _ in range(4)), note="small print " * 30)
     assert words(figure).count("small print") == 30 and len(figure.texts) > 3
     page = sheet.render(figure)

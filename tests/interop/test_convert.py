@@ -155,7 +155,7 @@ def test_onnx_of_every_reading(name, with_onnx, monkeypatch):
     agree(golden.make(golden.parse_config("{}").replace(**READINGS[name]), 1))
 
 
-def test_of_a_run_with_an_average_the_average_becomes_onnx(tmp_path, capsys, shipped, with_onnx):
+def test_onnx_uses_the_moving_average(tmp_path, capsys, shipped, with_onnx):
     """As `load` and `cagan swap` do: the raw G is another network."""
     import onnx
 

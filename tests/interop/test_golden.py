@@ -118,7 +118,7 @@ def test_the_numpy_implementation_gives_the_vectors_of_another_reading(shipped):
         ("updated_late", "after1/G/encoder1.W"),
     ],
 )
-def test_a_mistake_is_found_at_its_place(shipped, mistake, first):
+def test_mistake_is_found_where_it_was_made(shipped, mistake, first):
     rows = rows_of(shipped, **{mistake: True})
     assert conformance.first_deviation(rows).name == first
     assert f"First deviation: {first} (deviates" in conformance.report(rows)

@@ -165,7 +165,7 @@ def test_a_photo_file_s_provenance_is_checked_on_both_sides(tmp_path):
 # --- what is written can be read
 
 
-def test_weights_that_pack_too_well_are_not_packed(tmp_path):
+def test_highly_compressible_weights_are_stored_uncompressed(tmp_path):
     """A reader takes 64 times a file's size; zeros pack to a thousandth."""
     zeros = {"a.W": np.zeros(10 << 20, "float32")}
     save_checkpoint(tmp_path / "a.h5", toy(G=zeros), "float16")
@@ -186,7 +186,7 @@ def test_a_log_of_wrong_types_is_read_for_its_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["a " * 2047, "a b c"])
-def test_a_long_pair_list_takes_time_in_proportion(line, tmp_path):
+def test_long_pair_list_is_read_in_linear_time(line, tmp_path):
     """2 MB; what took 2 s a megabyte for each line of spaces takes a hundredth of it."""
     (tmp_path / "pairs.txt").write_text(
         (line + "\n") * (2_000_000 // len(line) if len(line) > 99 else 50_000)
@@ -199,7 +199,7 @@ def test_a_long_pair_list_takes_time_in_proportion(line, tmp_path):
 # --- numbers
 
 
-def test_finite_weights_that_give_none_are_an_error(tmp_path):
+def test_finite_weights_with_non_finite_results_are_an_error(tmp_path):
     G, D = map(lambda network: values_of(network.params), build_networks(SMALL))
     G["encoder2.gain"][:] = -3e38
     save_checkpoint(tmp_path / "a.h5", Checkpoint(SMALL, 1, G, D))
@@ -226,7 +226,7 @@ def test_the_tests_that_fidelity_names_are_there():
 # --- messages
 
 
-def test_a_name_with_a_newline_hides_neither_the_fault_nor_the_cure(tmp_path, capsys):
+def test_newline_in_a_name_keeps_the_error_on_one_line(tmp_path, capsys):
     path = tmp_path / ("a\nb" + "c" * 200)
     path.write_text("")
     with pytest.raises(SystemExit):
@@ -235,13 +235,13 @@ def test_a_name_with_a_newline_hides_neither_the_fault_nor_the_cure(tmp_path, ca
     assert text.count("\n") == 1 and "a\\nb" in text and "no such checkpoint; give a file" in text
 
 
-def test_the_choices_that_click_lists_stay_on_the_line(capsys):
+def test_click_choices_stay_on_one_line(capsys):
     with pytest.raises(SystemExit):
         main(convert.command, ["a.h5", "b.h5", "--dtype"])
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_libtiff_s_own_lines_are_kept_back(tmp_path, capfd):
+def test_libtiff_prints_nothing(tmp_path, capfd):
     rng = np.random.default_rng(1)
     image, whole = Image.fromarray(rng.integers(0, 256, (33, 47, 3), np.uint8)), io.BytesIO()
     image.save(whole, "TIFF", compression="tiff_lzw")

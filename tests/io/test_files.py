@@ -48,14 +48,14 @@ def test_a_file_has_the_permissions_of_any_new_file(mask, mode, tmp_path):
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP])
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks what a handle is of")
-def test_a_file_system_that_flushes_no_folders_will_do(number, tmp_path, monkeypatch):
+def test_file_system_without_folder_fsync_works(number, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", failing(number, is_folder))
     files.write_atomically(tmp_path / "a", b"whole")
     assert (tmp_path / "a").read_bytes() == b"whole"
 
 
 @pytest.mark.parametrize("call, number", [("fsync", errno.ENOSPC), ("replace", errno.EIO)])
-def test_what_is_lost_is_said_and_the_old_file_stays(call, number, tmp_path, monkeypatch):
+def test_failed_write_is_reported_and_keeps_the_old_file(call, number, tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(b"old")
     monkeypatch.setattr(os, call, failing(number))
     with pytest.raises(OSError, match=f"a: cannot be written .{os.strerror(number)}.*; free some space"):
@@ -71,7 +71,7 @@ def test_what_is_lost_is_said_and_the_old_file_stays(call, number, tmp_path, mon
     (ValueError("a.h5: is damaged; copy it again"), "a.h5: is damaged; copy it again"),
     (OSError("a.h5: cannot be written (x); free some space"), "a.h5: cannot be written (x)"),
 ])  # fmt: skip
-def test_no_error_of_the_system_reaches_the_user_bare(error, fault, capsys):
+def test_system_errors_become_one_line(error, fault, capsys):
     @click.command()
     def command():
         raise error
@@ -109,7 +109,7 @@ def test_ctrl_c_while_the_process_exits_changes_nothing():
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
-def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path):
+def test_longest_file_name_works(tmp_path):
     path = tmp_path / ("é" * 125 + ".png")  # 254 bytes
     files.write_atomically(path, b"whole")
     assert path.read_bytes() == b"whole" and len(list(tmp_path.iterdir())) == 1

@@ -80,7 +80,7 @@ def test_no_command_replaces_its_input(command, words, tmp_path, capsys):
     assert "a.h5: " in said and ("choose another file" in said)
 
 
-def test_data_are_not_replaced_unless_that_is_said(tmp_path, capsys):
+def test_data_file_is_not_overwritten_without_the_option(tmp_path, capsys):
     """Of one command with a layout and one without; `test_every_command_is_guarded` checks the others."""
     data = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=0)
     for words in (["photoshoot", data, "--pairs", "4"], ["folders", tmp_path, data]):
@@ -89,7 +89,7 @@ def test_data_are_not_replaced_unless_that_is_said(tmp_path, capsys):
         )
 
 
-def test_data_are_replaced_where_that_is_said(tmp_path):
+def test_data_file_is_overwritten_with_the_option(tmp_path):
     data = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=0)
     words = ["photoshoot", str(data), "--pairs", "4", "--held-out", "0", "--size", "16x16", "--jobs", "1"]
     before = data.read_bytes()
@@ -100,7 +100,7 @@ def test_data_are_replaced_where_that_is_said(tmp_path):
 
 @pytest.mark.parametrize("make", [checkpoint, lambda path: save(path, "PNG"),
                                   lambda path: path.write_text("notes")])  # fmt: skip
-def test_not_even_then_is_another_kind_of_file_replaced(make, tmp_path, capsys):
+def test_overwrite_never_replaces_another_kind_of_file(make, tmp_path, capsys):
     path = tmp_path / "mine"
     make(path)
     said = refused(capsys, prep.cli, "photoshoot", path, "--overwrite", "--pairs", "4")
@@ -110,7 +110,7 @@ def test_not_even_then_is_another_kind_of_file_replaced(make, tmp_path, capsys):
         refused(capsys, convert.command, source, path, "--overwrite")
 
 
-def test_a_file_may_be_called_as_a_choice_is(tmp_path, monkeypatch):
+def test_file_name_may_equal_a_choice(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = "photoshoot shop --wardrobe shop --pairs 1 --held-out 0 --size 16x16 --jobs 1"
     with pytest.raises(SystemExit) as left:

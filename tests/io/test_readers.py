@@ -340,7 +340,7 @@ KINDS = st.integers(0, 1)
 
 @cases
 @given(KINDS, CHANGES)
-def test_no_damage_changes_a_checkpoint_unnoticed(folder, n, changes):
+def test_damaged_checkpoint_is_refused_or_unchanged(folder, n, changes):
     whole, expected = checkpoints()[n]
     path = folder / "damaged.h5"
     path.write_bytes(damage(whole, changes))
@@ -357,7 +357,7 @@ def test_no_damage_changes_a_checkpoint_unnoticed(folder, n, changes):
 @given(KINDS, changes_of(["G", "D", "optimizer", "G/encoder1.W", "G/1", "other"],
                          ["config", "metadata", "sampler", "step", "sha256", "version", "format"]),
        st.booleans())  # fmt: skip
-def test_checkpoints_of_absurd_contents(folder, n, changes, signed):
+def test_checkpoints_with_absurd_contents(folder, n, changes, signed):
     path = folder / "absurd.h5"
     path.write_bytes(checkpoints()[n][0])
     change_members(path, changes, signed)
@@ -392,7 +392,7 @@ def describe(path):
 
 @cases
 @given(KINDS, metadata())
-def test_checkpoints_that_say_odd_things_of_themselves(folder, n, about):
+def test_checkpoints_with_odd_metadata(folder, n, about):
     path = folder / "about.h5"
     path.write_bytes(checkpoints()[n][0])
     change_members(path, [("metadata", json.dumps(about))], sign_it=True)
@@ -507,7 +507,7 @@ def test_damaged_data_files_and_golden_vectors(folder, kind, changes):
 @EACH_FILE
 @cases
 @given(data=st.data())
-def test_data_files_and_golden_vectors_of_absurd_contents(folder, kind, data):
+def test_data_files_and_golden_vectors_with_absurd_contents(folder, kind, data):
     make, read, names, attributes = HDF5_FILES[kind]
     (folder / "absurd.h5").write_bytes(make())
     change_members(folder / "absurd.h5", data.draw(changes_of(names, attributes)))
@@ -583,7 +583,7 @@ def test_plans_of_studies(folder, n, value, changes):
 
 @cases
 @given(st.text(st.sampled_from("$()`'\";|&#\\{}_^\na-1 \udcff\x1b~*!é"), max_size=20))
-def test_names_that_are_drawn_are_no_formulas(name):
+def test_drawn_names_are_not_mathtext(name):
     assert not is_math_text(literal(name)) and literal(name).encode() is not None
     if name.isprintable():
         assert literal(name).replace(r"\$", "$") == name
@@ -684,7 +684,7 @@ def test_lists_of_pairs(source, lists, rows, changes):
 
 @pytest.mark.parametrize("make, read", [(photo_file, PhotoFile), (vectors, read_vectors),
                                         (lambda: checkpoints()[0][0], load_checkpoint)])  # fmt: skip
-def test_a_heap_without_end_is_refused_before_hdf5_sees_it(make, read, tmp_path):
+def test_endless_heap_is_refused_before_hdf5_reads_it(make, read, tmp_path):
     """HDF5 goes round for ever in a global heap whose first free object has no size."""
     path, data = tmp_path / "a.h5", bytearray(make())
     path.write_bytes(data)
@@ -700,7 +700,7 @@ def test_a_heap_without_end_is_refused_before_hdf5_sees_it(make, read, tmp_path)
 
 
 @pytest.mark.parametrize("length", [0, 4])
-def test_a_chunk_of_a_checksum_or_less_is_refused_before_hdf5_takes_it_off(length, tmp_path):
+def test_chunk_shorter_than_its_checksum_is_refused(length, tmp_path):
     path = tmp_path / "a.h5"
     path.write_bytes(photo_file())
     with h5py.File(path) as file:
@@ -715,7 +715,7 @@ def test_a_chunk_of_a_checksum_or_less_is_refused_before_hdf5_takes_it_off(lengt
         PhotoFile(path)
 
 
-def test_a_text_that_says_it_is_a_sequence_is_refused_before_hdf5_reads_it(tmp_path):
+def test_string_typed_as_sequence_is_refused_before_hdf5_reads_it(tmp_path):
     """Its type is variable-length (class 9) of version 1; a bit tells texts from sequences."""
     path = tmp_path / "a.h5"
     data = bytearray(checkpoints()[0][0])
@@ -728,7 +728,7 @@ def test_a_text_that_says_it_is_a_sequence_is_refused_before_hdf5_reads_it(tmp_p
         load_checkpoint(path)
 
 
-def test_a_version_that_is_a_long_text_is_cut_in_the_message(tmp_path):
+def test_long_version_is_shortened_in_the_message(tmp_path):
     (tmp_path / "a.h5").write_bytes(photo_file())
     change_members(tmp_path / "a.h5", [("version", "a\nb" * 9000)])
     with pytest.raises(ValueError, match="has version") as caught:
@@ -772,7 +772,7 @@ def test_a_checkpoint_that_would_take_all_memory_or_time(change, fault, tmp_path
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the memory in use")
-def test_a_picture_that_asks_for_more_memory_than_there_is(tmp_path):
+def test_image_that_exceeds_memory_is_an_error(tmp_path):
     """A PNG of a few bytes that says 9999x9999 pixels (400 MB); 200 MiB are left to the process."""
     path = tmp_path / "greedy.png"
     Image.new("RGBA", (4, 4)).save(path)

@@ -72,7 +72,7 @@ def test_losses_of_D_fall_where_they_should():
     assert (real < 0).all() and (fake > 0).all() and (mismatch > 0).all()
 
 
-def test_sure_logits_keep_loss_and_gradient_finite():
+def test_extreme_logits_keep_loss_and_gradient_finite():
     z = np.array([[[[-200.0, -100, 0], [1, 100, 200]]]], np.float32)
     config = small_config()
 

@@ -128,7 +128,7 @@ STREAMS = {  # of 20 minibatches, before there were options of ours
 
 
 @pytest.mark.parametrize("digest", STREAMS)
-def test_options_that_are_off_draw_nothing(digest):
+def test_disabled_options_consume_no_random_numbers(digest):
     config = small_config(batch_size=6, seed=3, **STREAMS[digest])
     sampler, found = Sampler(config, GARMENTS, triples()), hashlib.sha256()
     for _ in range(20):
@@ -308,7 +308,7 @@ def test_adam_with_a_falling_step_size_is_the_loop(schedule, steps, last):
     (dict(swaps=1), "true.h5: 1 true swaps, used in both directions, are fewer than a batch of 4; render"),
     (dict(swaps=8, masks=False), "true.h5: has no masks, which --gamma-region needs; use"),
 ])  # fmt: skip
-def test_data_that_cannot_serve_are_refused(tmp_path, changes, message):
+def test_unsuitable_data_is_refused(tmp_path, changes, message):
     path = write_tiny_photos(tmp_path / "true.h5", 12, 4, **changes)
     region = "1" if "masks" in changes else "0"
     words = ["--data", path, "--run", tmp_path / "run", "--gamma-truth", "1", "--gamma-region",
@@ -342,7 +342,7 @@ def test_options_that_do_not_go_together_are_refused(changes, message):
         small_config(**changes)
 
 
-def test_what_is_ours_is_off_and_named():
+def test_our_options_are_off_by_default_and_listed():
     assert Config().ours() == [] and Config(g_kernel=3, gamma_c=0.0).ours() == []
     assert set(Config(**ALL).ours()) == set(ALL) - {"mismatch", "mask", "steps"}
     assert Config(**ALL).without_ours().ours() == []

@@ -61,7 +61,7 @@ def test_weight_decay_pulls_kernels_and_nothing_else_to_0():
 # minibatches
 
 
-def test_j_shows_another_garment():
+def test_j_has_another_garment():
     sampler = Sampler(small_config(batch_size=6), GARMENTS)
     for _ in range(200):
         draw = sampler.draw()
@@ -71,14 +71,14 @@ def test_j_shows_another_garment():
         assert not draw.mirror.any() and not draw.dy.any() and not draw.dx.any()
 
 
-def test_apart_draws_the_mismatched_article_by_itself():
+def test_mismatch_apart_draws_k_independently():
     sampler = Sampler(small_config(batch_size=6, mismatch="apart"), GARMENTS)
     draws = [sampler.draw() for _ in range(50)]
     assert any((d.j != d.k).any() for d in draws)
     assert all((GARMENTS[d.i] != GARMENTS[d.k]).all() for d in draws)
 
 
-def test_a_restored_sampler_goes_on_as_it_would_have():
+def test_restored_sampler_continues_identically():
     config = small_config(augmentation="mirror+crop")
     one, other = Sampler(config, GARMENTS), Sampler(config, GARMENTS)
     one.draw()

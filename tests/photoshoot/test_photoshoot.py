@@ -149,7 +149,7 @@ def interrupted(drawn, tmp_path):
     return tmp_path / "o.h5"
 
 
-def test_an_interrupted_shoot_goes_on_to_the_same_bytes(interrupted, drawn):
+def test_interrupted_shoot_continues_to_the_same_bytes(interrupted, drawn):
     shoot.shoot(interrupted, 8, SIZE, seed=3, held_out=6, jobs=1)
     assert len(drawn) == 10 + 20 - 9  # only the interrupted image is rendered again
     shoot.shoot(interrupted.parent / "whole.h5", 8, SIZE, seed=3, held_out=6, jobs=1)
@@ -180,7 +180,7 @@ def test_true_swaps_to_train_on_change_nothing_else(drawn, tmp_path):
         assert (train.garment[train.triples.i] != train.garment[train.triples.j]).all()
 
 
-def test_going_on_is_not_overwriting(interrupted, drawn, capsys):
+def test_continuing_does_not_need_overwrite(interrupted, drawn, capsys):
     path = interrupted
     words = ["photoshoot", path, "--pairs", 8, "--held-out", 6, "--size", "{}x{}".format(*SIZE), "--jobs", 1]
     assert run(capsys, *words, "--seed", 3)[0] == 0

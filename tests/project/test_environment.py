@@ -204,7 +204,7 @@ def test_an_unsupported_python_is_one_line(tmp_path, version, target, fault):
 
 @pytest.mark.parametrize("version, environments", [
     ("3.11", ["reference", "today"]), ("3.12", ["reference", "today"]), ("3.13", ["today"])])  # fmt: skip
-def test_a_python_gets_the_environments_that_it_can_have(tmp_path, version, environments):
+def test_each_python_gets_the_supported_environments(tmp_path, version, environments):
     """What `make test test-today` would do, written out and not done, in a copy without environments."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copytree(ROOT / "requirements", tmp_path / "requirements")

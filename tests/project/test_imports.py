@@ -90,7 +90,7 @@ def test_commands_hold_nothing_else():
             assert path.stem.replace("_", "-") in COMMANDS
 
 
-def test_nothing_knows_the_scripts():
+def test_no_module_imports_replicate():
     for name, path in MODULES.items():
         for node in ast.walk(ast.parse(path.read_text())):
             names = ([alias.name for alias in node.names] if isinstance(node, ast.Import) else

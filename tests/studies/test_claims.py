@@ -78,7 +78,7 @@ def study_of(steps=10000, seeds=(0, 1), **runs):
 
 
 @pytest.mark.parametrize("number", OF_WEIGHTS)
-def test_a_rule_turns_at_its_own_numbers(number):
+def test_verdict_changes_at_the_rule_s_limits(number):
     """Each limit of each criterion decides, against the whole interval, and is in the text of the rule."""
     claim = CLAIMS[number - 1]
     assert verdict(number, shipped()) == REPRODUCED
@@ -106,7 +106,7 @@ def test_claims_that_need_others():
     assert "claim 1: not" in CLAIMS[3].judge(no_swaps).remark
 
 
-def test_what_results_cannot_tell_is_unknown():
+def test_insufficient_results_are_unknown():
     assert verdict(1, shipped(100, c1_2=-0.1)) == UNKNOWN  # unfinished weights refute nothing
     assert verdict(1, shipped(100, c1_0=0.6)) == PARTLY
     lacking = shipped()

@@ -97,7 +97,7 @@ def test_a_resume_shows_each_step_once(run, torn):
     assert numbers(run) == [3, 4]  # files do not pile up
 
 
-def test_a_damaged_sheet_and_log_are_passed_over(run):
+def test_damaged_sheet_and_log_lines_are_skipped(run):
     (run.samples / "step_0000002.png").write_bytes(b"\x89PNG")
     (run.samples / "step_0000001.png").write_bytes(events.PNG + b"\xff" * 20)
     with open(run.path / "log.jsonl", "a") as log:
@@ -108,7 +108,7 @@ def test_a_damaged_sheet_and_log_are_passed_over(run):
     assert len(scalars["loss_D"]) == 7 and [step for step, _ in images] == [3, 6]
 
 
-def test_no_link_is_written_through(run, tmp_path):
+def test_links_are_not_followed_when_writing(run, tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (run.events / "events.out.tfevents.0000000002.cagan_theano").symlink_to(victim)

@@ -251,7 +251,7 @@ def test_a_full_disk_is_one_error_and_costs_no_step(campaign):
 
 
 @pytest.mark.parametrize("damage", [os.unlink, lambda path: os.truncate(path, path.stat().st_size // 2)])
-def test_data_that_are_lost_during_a_run_do_not_disturb_it(damage, campaign):
+def test_losing_the_data_file_during_a_run_changes_nothing(damage, campaign):
     whole = campaign.data.read_bytes()
     folder, life = campaign.start_and_wait(2)
     damage(campaign.data)
@@ -262,7 +262,7 @@ def test_data_that_are_lost_during_a_run_do_not_disturb_it(damage, campaign):
         campaign.data.write_bytes(whole)
 
 
-def test_of_two_trainings_in_one_folder_one_is_refused(campaign):
+def test_second_training_in_a_folder_is_refused(campaign):
     folder = campaign.new_run()
     pair = [campaign.start(folder, resume=False) for _ in range(2)]
     assert sorted(life.wait() for life in pair) == [0, 1]
@@ -281,7 +281,7 @@ def break_clocks():
     time.time = tqdm.std.time = lambda: real() + rng.uniform(-365, 365) * 86400
 
 
-def test_a_clock_that_jumps_and_odd_times_of_files_change_nothing(campaign):
+def test_clock_and_file_times_do_not_matter(campaign):
     folder, life = campaign.start_and_wait(2, before=break_clocks)
     life.send(signal.SIGKILL)
     life.wait()

@@ -32,7 +32,7 @@ def born(path, *steps):
     return folder
 
 
-def test_a_training_killed_before_its_config_is_no_bar_to_a_new_one(tmp_path):
+def test_run_killed_before_its_config_can_be_started_again(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.check_new()  # nothing there
     with folder:
@@ -51,7 +51,7 @@ def test_a_training_killed_before_its_config_is_no_bar_to_a_new_one(tmp_path):
 
 @pytest.mark.parametrize("name", ["notes.txt", "samples/a.png", "checkpoints/step_0000001.h5",
                                   "checkpoints/step_0000000.h5.broken", "log.jsonl"])  # fmt: skip
-def test_other_files_bar_a_new_training(name, tmp_path):
+def test_folder_with_other_files_is_refused(name, tmp_path):
     with RunFolder(tmp_path / "run") as folder:
         (folder.path / name).write_text("mine")
     with pytest.raises(ValueError, match="exists already"):
@@ -60,7 +60,7 @@ def test_other_files_bar_a_new_training(name, tmp_path):
         RunFolder(folder.path / name).check_new()
 
 
-def test_what_a_kill_left_half_written_goes_with_the_next_start(tmp_path):
+def test_partial_files_are_removed_at_the_next_start(tmp_path):
     folder = born(tmp_path / "run", 0)
     for place in (folder.path, folder.samples, folder.checkpoints):
         (place / PART).write_bytes(b"half")
@@ -71,7 +71,7 @@ def test_what_a_kill_left_half_written_goes_with_the_next_start(tmp_path):
     assert left == {"config.json", "lock", "step_0000000.h5", ".hidden"}
 
 
-def test_the_newest_is_found_by_its_number_not_by_its_time(tmp_path):
+def test_newest_checkpoint_is_found_by_number(tmp_path):
     folder = born(tmp_path / "run", 1, 2, 10_000_000)
     for step, time in ((1, 4e9), (2, 2e9), (10_000_000, 0)):
         os.utime(folder.checkpoint_path(step), (time, time))
@@ -80,7 +80,7 @@ def test_the_newest_is_found_by_its_number_not_by_its_time(tmp_path):
     assert folder.steps() == [2, 10_000_000]
 
 
-def test_broken_ones_are_set_aside_and_told_of(tmp_path):
+def test_broken_checkpoints_are_renamed_and_reported(tmp_path):
     folder = born(tmp_path / "run", 1, 2, 3)
     folder.checkpoint_path(3).write_bytes(b"")
     data = bytearray(folder.checkpoint_path(2).read_bytes())
@@ -94,7 +94,7 @@ def test_broken_ones_are_set_aside_and_told_of(tmp_path):
 
 
 @pytest.mark.parametrize("tail", ['{"step": 3, "lo', "[" * 100_000])
-def test_a_torn_line_of_the_log_is_left_out(tail, tmp_path):
+def test_incomplete_last_line_of_the_log_is_ignored(tail, tmp_path):
     with born(tmp_path / "run") as folder:
         lines = [json.dumps({"step": n, "loss_G": 0.5}) for n in (1, 2, 3)]
         (folder.path / "log.jsonl").write_text("\n".join(lines[:2]) + "\n" + tail)
@@ -112,7 +112,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
             pass
 
 
-def test_the_lock_goes_with_the_process_that_holds_it(tmp_path):
+def test_lock_ends_with_its_process(tmp_path):
     folder = born(tmp_path / "run", 0)
     code = (
         "import sys, time; from cagan_theano.training.run_folder import RunFolder\n"
@@ -135,7 +135,7 @@ def test_the_lock_goes_with_the_process_that_holds_it(tmp_path):
         pass
 
 
-def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
+def test_file_system_without_locks_works(tmp_path, monkeypatch):
     def no_lock(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 

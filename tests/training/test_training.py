@@ -139,7 +139,7 @@ def steps_in_log(run):
     return [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()]
 
 
-def test_what_a_killed_training_kept_too_much_goes_at_the_resume(go, tmp_path, monkeypatch):
+def test_surplus_checkpoints_are_removed_on_resume(go, tmp_path, monkeypatch):
     assert go(tmp_path / "run", "--steps", "3", "--checkpoint-every", "1").return_value == 0
     folder = RunFolder(tmp_path / "run")
     folder.checkpoint_path(0).write_bytes(folder.checkpoint_path(1).read_bytes())
@@ -221,7 +221,7 @@ def test_a_picture_that_fails_costs_no_step(go, trainer, tmp_path, monkeypatch):
     assert "inside" in lines[1] and "Warning: step 2: samples: not drawn" in result.output
 
 
-def test_a_sheet_that_a_kill_prevented_is_drawn_at_the_resume(go, tmp_path):
+def test_missing_sheet_is_drawn_on_resume(go, tmp_path):
     photos = str(write_tiny_photos(tmp_path / "some.h5", pairs=12, tests=4))
     options = ["--data", photos, "--sample-every", "2", "--checkpoint-every", "2"]
     assert go(tmp_path / "run", *options, "--steps", "2").return_value == 0
@@ -249,7 +249,7 @@ def test_a_signal_leaves_a_whole_checkpoint(go, trainer, tmp_path, monkeypatch, 
     monkeypatch.undo()
 
 
-def test_a_signal_after_the_decision_to_save_is_not_too_late(go, trainer, tmp_path, monkeypatch):
+def test_signal_while_curves_are_drawn_still_saves(go, trainer, tmp_path, monkeypatch):
     """It comes while the loss curves are drawn, between the end of a step and the next."""
     monkeypatch.setattr(Loop, "draw_curves", lambda self: os.kill(os.getpid(), signal.SIGINT))
     result = go(tmp_path / "run", "--steps", "4", "--sample-every", "2")
@@ -291,7 +291,7 @@ def test_a_signal_saves_even_if_nobody_reads_the_output(trainer, tmp_path, monke
     assert load_checkpoint(folder.checkpoint_path(2)).step == 2
 
 
-def test_a_closed_terminal_is_ignored_where_nohup_ignores_it():
+def test_sighup_is_ignored_under_nohup():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with Signals() as signals:
@@ -322,14 +322,14 @@ def test_a_configuration_that_the_checkpoint_contradicts_is_refused(go, begun):
     assert "config.json: has gamma_c=2.0, but step_0000001.h5 was trained with 1.0" in said
 
 
-def test_weights_that_fit_but_were_trained_otherwise_are_warned_of(go, tmp_path):
+def test_init_from_another_configuration_warns(go, tmp_path):
     assert go(tmp_path / "a", "--steps", "1").return_value == 0
     result = go(tmp_path / "b", "--steps", "1", "--activation", "leaky", "--init",
                 str(tmp_path / "a" / "checkpoints" / "step_0000001.h5"))  # fmt: skip
     assert "was trained with activation=relu, this run has leaky" in result.output
 
 
-def test_a_checkpoint_that_the_system_cannot_read_stays(go, begun, monkeypatch):
+def test_unreadable_checkpoint_is_not_renamed(go, begun, monkeypatch):
     run, path = begun
     opened = h5py.File
 
@@ -390,7 +390,7 @@ def resume(go, run, *options, steps=2):
     return go(run, "--steps", str(steps), "--resume", *options)
 
 
-def test_other_kernels_go_on_with_consent_alone(go, trainer, begun, monkeypatch):
+def test_other_kernels_need_the_option(go, trainer, begun, monkeypatch):
     run, path = begun
     known = load_checkpoint(path).metadata["kernels"]
     assert known and known == trainer.backend.kernels
@@ -405,7 +405,7 @@ def test_other_kernels_go_on_with_consent_alone(go, trainer, begun, monkeypatch)
     assert (metadata["kernels"], metadata["kernels_before"]) == ("others", [known])
 
 
-def test_other_data_are_refused(go, begun, tmp_path):
+def test_resuming_with_other_data_is_refused(go, begun, tmp_path):
     run, _ = begun
     other = write_tiny_photos(tmp_path / "few.h5", pairs=12, tests=0)
     with h5py.File(other, "r+") as file:  # the same description
