@@ -7,8 +7,9 @@ flags are set before its first import and users need not set ``AESARA_FLAGS``:
   import.  The C back end sets it again (:mod:`cagan_theano.backends.c`).
 * ``blas__ldflags`` is set, because Aesara otherwise queries ``numpy.distutils``, which fails with
   recent setuptools and was removed in NumPy 2.
-* Aesara creates a folder in the home directory at import.  If home is not writable, as in some
-  containers, a temporary directory replaces it.
+* ``floatX`` is float32, whatever the user's flags say.
+* Aesara creates a folder in the home directory at import, reads a configuration file there, and rejects
+  lists in OMP_NUM_THREADS (`import_environment`).
 * Six names that Aesara 2.9 uses were removed in NumPy 2; they are restored if missing.
 """
 
@@ -23,7 +24,7 @@ import warnings
 
 import numpy as np
 
-OUR_FLAGS = "floatX=float32,cxx=,blas__ldflags="
+DEFAULTS = "cxx=,blas__ldflags="  # flags, unless the user sets others
 
 
 def restore_numpy_names() -> list[str]:
@@ -52,21 +53,27 @@ def restore_numpy_names() -> list[str]:
 
 
 @contextlib.contextmanager
-def writable_home():
-    """Context manager in which HOME is writable: a temporary directory if the user's home is not."""
+def import_environment():
+    """Context manager: environment variables with which Aesara can be imported, whatever the user's are.
+
+    HOME: a temporary directory if the user's is not writable.  AESARARC: no configuration file, unless
+    the user names one.  OMP_NUM_THREADS: left out if it is a list, which Aesara does not accept.
+    """
+    before = {name: os.environ.get(name) for name in ("HOME", "AESARARC", "OMP_NUM_THREADS")}
     home, own = os.path.expanduser("~"), os.path.expanduser("~/.aesara")
-    if os.path.isdir(home) and os.access(own if os.path.isdir(own) else home, os.W_OK):
-        yield
-        return
-    folder, before = tempfile.mkdtemp(prefix="cagan_home_"), os.environ.get("HOME")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ["HOME"] = folder
+    if not (os.path.isdir(home) and os.access(own if os.path.isdir(own) else home, os.W_OK)):
+        os.environ["HOME"] = tempfile.mkdtemp(prefix="cagan_home_")
+        atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
+    os.environ.setdefault("AESARARC", os.devnull)
+    if not (before["OMP_NUM_THREADS"] or "").isdecimal():
+        os.environ.pop("OMP_NUM_THREADS", None)
     try:
         yield
     finally:
-        os.environ.pop("HOME")
-        if before is not None:
-            os.environ["HOME"] = before
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def import_aesara():
@@ -75,13 +82,13 @@ def import_aesara():
     Raises ImportError, with the cure, if Aesara is missing.
     """
     restore_numpy_names()
-    if "aesara" not in sys.modules:  # the user's flags follow ours and so take precedence
-        flags = filter(None, [OUR_FLAGS, os.environ.get("AESARA_FLAGS")])
+    if "aesara" not in sys.modules:  # a later flag takes precedence
+        flags = filter(None, [DEFAULTS, os.environ.get("AESARA_FLAGS"), "floatX=float32"])
         os.environ["AESARA_FLAGS"] = ",".join(flags)
     # Aesara warns at import that it uses NumPy's BLAS; that concerns only the C back end, which reports it.
     logging.getLogger("aesara.tensor.blas").setLevel(logging.ERROR)
     try:
-        with writable_home():
+        with import_environment():
             import aesara
             import aesara.tensor.nnet.abstract_conv
     except ModuleNotFoundError as error:

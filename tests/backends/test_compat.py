@@ -101,10 +101,12 @@ def test_a_step_agrees_with_numpy_and_needs_no_compiler_and_no_blas(tmp_path):
     assert not [p for p in tmp_path.rglob("*") if p.suffix in (".so", ".cpp", ".o")]
 
 
-def test_user_flags_take_precedence():
-    code = "from cagan_theano.compat import aesara as a; print(a.config.floatX, a.config.cxx == '')"
-    assert printed(code) == "float32 True"
-    assert printed(code, AESARA_FLAGS="floatX=float64") == "float64 True"
+def test_user_flags_take_precedence_but_settings_that_break_every_command_do_not(tmp_path):
+    code = "from cagan_theano.compat import aesara as a; print(a.config.floatX, a.config.blas__ldflags)"
+    (tmp_path / ".aesararc").write_text("floatX = float64  # without a section")
+    hostile = {"HOME": str(tmp_path), "OMP_NUM_THREADS": "4,2"}
+    assert printed(code) == printed(code, **hostile) == "float32"
+    assert printed(code, AESARA_FLAGS="floatX=float64,blas__ldflags=-lm") == "float32 -lm"
 
 
 def test_an_error_names_the_cure_for_a_missing_aesara():
