@@ -21,7 +21,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import safetensors.numpy
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from matplotlib.cbook import is_math_text
@@ -30,18 +29,17 @@ from PIL import Image
 import cagan_theano.training.command  # noqa: F401  (importing Aesara runs the compiler)
 from cagan_theano.checkpoint import (
     Checkpoint,
-    check_checkpoint,
     contents_sha256,
     load_checkpoint,
     save_checkpoint,
 )
 from cagan_theano.config import Config
-from cagan_theano.evaluation import report
-from cagan_theano.interop import conformance, convert
+from cagan_theano.evaluation import held_out, provenance
+from cagan_theano.interop import conformance
 from cagan_theano.interop.conformance import Vectors, read_vectors, write_vectors
 from cagan_theano.io.hdf5 import heaps_are_whole
 from cagan_theano.io.text import literal, one_line
-from cagan_theano.studies.plan import read_plan
+from cagan_theano.studies.claims import read_results
 from cagan_theano.training.run_folder import RunFolder
 from cagan_theano.training.sampler import Sampler
 from data_prep.ingest import find
@@ -384,10 +382,10 @@ def metadata(draw):
 
 
 def describe(path):
-    """All that a report takes from a checkpoint's history."""
+    """What figures and evaluation take from a checkpoint's history."""
     checkpoint = load_checkpoint(path)
-    report.describe_weights(path, checkpoint)
-    report.list_settings(checkpoint.config)
+    provenance.steps(checkpoint)
+    held_out.shoot_setting(checkpoint)
 
 
 @cases
@@ -397,32 +395,6 @@ def test_checkpoints_with_odd_metadata(folder, n, about):
     path.write_bytes(checkpoints()[n][0])
     change_members(path, [("metadata", json.dumps(about))], sign_it=True)
     attempt(describe, path)
-
-
-def read_safetensors(path):
-    """What is accepted can be written as a checkpoint."""
-    check_checkpoint(convert.from_safetensors(path))
-
-
-ODD_TEXTS = st.sampled_from(["-1", "9" * 30, "9" * 5000, "", "1e3", "\0", "[]", "null"]) | TEXTS
-
-
-@cases
-@given(st.sampled_from(["G/b", "G/a.W/b", "optimizer/G/t", "G/.", "../x", "a"]),
-       st.sampled_from(["float32", "float16", "float64", "int64", "int8", "bool"]), metadata(),
-       st.dictionaries(st.sampled_from(["format", "config", "step", "metadata", "sampler"]), ODD_TEXTS,
-                       max_size=2),
-       st.just([]) | CHANGES)  # fmt: skip
-def test_safetensors(folder, name, dtype, about, odd, changes):
-    arrays = {"G/a.W": np.ones(2, "f4"), "D/x": np.ones(1, "f4"), name: np.ones(2, dtype)}
-    texts = {"format": "cagan_theano", "config": SMALL.to_json(), "step": "5", "sampler": "{}",
-             "metadata": json.dumps(about)}  # fmt: skip
-    try:
-        data = safetensors.numpy.save(arrays, texts | odd)
-    except UnicodeEncodeError:  # which no file can hold
-        data = b""
-    (folder / "a.safetensors").write_bytes(damage(data, changes))
-    attempt(read_safetensors, folder / "a.safetensors")
 
 
 # --- data files and golden vectors
@@ -555,30 +527,11 @@ def test_run_folders(folder, config, changes, lines, value, more):
     attempt(read_run, folder / "run")
 
 
-PLAN = """baseline = "a"
-steps = 5
-seeds = [0]
-[photoshoot]
-pairs = 9
-size = "32x32"
-[config]
-batch_size = 2
-[runs.a]
-about = "x"
-[runs.b]
-config = { gamma_c = 0.0 }"""
-
-
 @cases
-@given(st.integers(0, 99), st.sampled_from([None, "[" * 5000, "9" * 5000, "{}", "[]", '"x"', "1e999", "nan",
-                                            "true", "1979-05-27", "{a = {b = 1}}"]),
-       st.just([]) | CHANGES)  # fmt: skip
-def test_plans_of_studies(folder, n, value, changes):
-    lines = PLAN.split("\n")
-    if value:
-        lines[n % len(lines)] = lines[n % len(lines)].partition("=")[0] + "= " + value
-    (folder / "plan.toml").write_bytes(damage("\n".join(lines).encode(), changes))
-    attempt(read_plan, folder / "plan.toml")
+@given(VALUES, st.just([]) | CHANGES)
+def test_results_of_measurements(folder, value, changes):
+    (folder / "shipped.json").write_bytes(damage(json.dumps(value).encode(), changes))
+    attempt(read_results, folder / "shipped.json")
 
 
 @cases
