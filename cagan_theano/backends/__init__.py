@@ -55,14 +55,11 @@ def choose_backend(
         raise ValueError(f"precision {precision!r}: must be {', '.join(PRECISIONS)}")
     if name == "auto":
         name = "jax" if is_installed("jax") else "c"
-    plain = (precision, devices, cluster, reference) == ("float32", 1, None, False)
-    if name == "c" and not plain:
-        raise ValueError("backend c computes in float32 on one device; use --backend jax")
-    settings: dict[str, Any] = (
-        {}
-        if name == "c"
-        else dict(precision=precision, devices=devices, cluster=cluster, reference=reference)
-    )
+    settings = dict(precision=precision, devices=devices, cluster=cluster, reference=reference)
+    if name == "c":
+        if settings != dict(precision="float32", devices=1, cluster=None, reference=False):
+            raise ValueError("backend c computes in float32 on one device; use --backend jax")
+        settings = {}
     backend: Backend = import_module(f"cagan_theano.backends.{name}").create(device, **settings)
     return backend
 

@@ -32,8 +32,8 @@ def nchw(images: Array) -> Array:
 
 def convolve(images: Array, kernels: Array, stride: int, pad: int, compiled: bool = False) -> Array:
     """Cross-correlation of [N, C, H, W] with kernels [K, C, h, w]."""
-    ours = compiled and single(images) and even(images)
-    if ours and native.is_supported(kernels.shape, stride, pad):
+    even = not any(side % 2 for side in images.shape[2:])
+    if compiled and single(images) and even and native.is_supported(kernels.shape, stride, pad):
         return native.convolve(images, kernels)
     y = lax.conv_general_dilated(
         nhwc(images), kernels.transpose(2, 3, 1, 0), (stride,) * 2, ((pad, pad),) * 2,
@@ -79,11 +79,6 @@ def normal(x: Array, gain: Array, shift: Array, epsilon: float) -> tuple[Array, 
 def single(array: Array) -> bool:
     """Whether an array is float32, the only dtype that the C++ kernels support."""
     return bool(array.dtype == jnp.float32)
-
-
-def even(images: Array) -> bool:
-    """Whether H and W of images [N, C, H, W] are even."""
-    return not any(side % 2 for side in images.shape[2:])
 
 
 def deconvolve(

@@ -44,9 +44,12 @@ CHECKED = (2, 32, 48)  # N, H, W of the images on which an ONNX model is compare
 
 def to_safetensors(checkpoint: Checkpoint) -> bytes:
     """A checkpoint as safetensors: arrays under their names, everything else as text metadata."""
-    arrays = {f"G/{name}": value for name, value in checkpoint.G.items()}
-    arrays |= {f"D/{name}": value for name, value in checkpoint.D.items()}
-    arrays |= {f"optimizer/{name}": value for name, value in (checkpoint.optimizer or {}).items()}
+    groups = {"G": checkpoint.G, "D": checkpoint.D, "optimizer": checkpoint.optimizer or {}}
+    arrays = {
+        f"{group}/{name}": np.array(value, order="C")
+        for group, values in groups.items()
+        for name, value in values.items()
+    }
     texts = {
         "format": FORMAT,
         "config": checkpoint.config.to_json(),
@@ -54,7 +57,6 @@ def to_safetensors(checkpoint: Checkpoint) -> bytes:
         "metadata": json.dumps(checkpoint.metadata, sort_keys=True),
         "sampler": checkpoint.sampler,
     }
-    arrays = {name: np.array(value, order="C") for name, value in arrays.items()}
     return safetensors.numpy.save(arrays, {k: v for k, v in texts.items() if v is not None})
 
 

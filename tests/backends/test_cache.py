@@ -52,13 +52,8 @@ start(folder)
 @pytest.mark.both_environments
 def test_the_cache_changes_no_bit_and_may_be_damaged(tmp_path):
     environment = {**os.environ, cache.VARIABLE: "off", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
-    done = subprocess.run(
-        [sys.executable, "-c", STARTS, str(tmp_path)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, "-c", STARTS, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     hits, digests = zip(*(line.split() for line in done.stdout.splitlines()))
     assert hits == ("False", "False", "True", "False")

@@ -56,13 +56,9 @@ def environment(devices):
 
 def train(devices, *words):
     """A started process of TRAIN."""
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return subprocess.Popen(
-        [sys.executable, "-c", TRAIN, *words],
-        cwd=ROOT,
-        text=True,
-        env=environment(devices),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        [sys.executable, "-c", TRAIN, *words], cwd=ROOT, env=environment(devices), **pipes
     )
 
 
@@ -106,14 +102,11 @@ def test_too_many_devices_are_an_error():
 
 
 @pytest.mark.parametrize("text", ["node:1,2", "node:x,2,0", "node:1,2,2", ":1,2,0"])
-def test_an_invalid_cluster_is_an_error(text):
+def test_the_text_of_a_cluster(text):
+    arguments = {"coordinator_address": "node0:9876", "num_processes": 4, "process_id": 3}
+    assert cluster.parse("node0:9876,4,3") == arguments
     with pytest.raises(ValueError, match=f"--cluster {text}: "):
         cluster.parse(text)
-
-
-def test_a_cluster():
-    assert cluster.parse("node0:9876,4,3") == {
-        "coordinator_address": "node0:9876", "num_processes": 4, "process_id": 3}  # fmt: skip
 
 
 @pytest.mark.parametrize("bits, precision", [(7, 2**-8), (10, 2**-11)])

@@ -5,7 +5,7 @@ import pytest
 from network_toys import small_config
 
 jax = pytest.importorskip("jax")
-from cagan_theano.backends import choose_backend, devices, lowering, native  # noqa: E402
+from cagan_theano.backends import choose_backend, devices, native  # noqa: E402
 from cagan_theano.backends import jax as jax_module  # noqa: E402
 from cagan_theano.method.updates import compile_functions  # noqa: E402
 from cagan_theano.network.networks import build_networks  # noqa: E402
@@ -62,18 +62,3 @@ def test_recomputation_gives_the_same_bits_in_less_memory(monkeypatch):
     for value, expected in zip(values, kept):
         np.testing.assert_array_equal(value, expected)
     assert memory < memory_of_all
-
-
-def test_a_recomputed_norm_equals_the_norm():
-    x, done = np.random.default_rng(0).normal(size=(2, 3, 5, 4)).astype("f"), np.ones(7, "f")
-    gain, shift = np.arange(3, dtype="f"), np.ones(3, "f")
-    plain = jax.jit(lambda *a: lowering.normalize(*a, 1e-5, 0.2, True))(x, gain, shift)
-    again = jax.jit(lambda *a: native.normalize(*a[:3], 1e-5, 0.2, until=a[3]))(x, gain, shift, done)
-    np.testing.assert_array_equal(again, plain)
-
-
-def test_a_control_dependency_is_the_identity():
-    x, done = np.arange(12, dtype="f").reshape(3, 4), np.ones(2, "f")
-    waited, twice = jax.jit(lambda x, done: (native.after(x, done), 2 * x))(x, done)
-    np.testing.assert_array_equal(waited, x)
-    np.testing.assert_array_equal(twice, 2 * x)

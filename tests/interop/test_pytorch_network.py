@@ -42,7 +42,6 @@ def test_layers_losses_gradients_and_updates_are_those_of_aesara(tolerance, sett
     assert not fault(conformance.read_vectors(conformance.SHIPPED), tolerance, **settings)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", READINGS)
 def test_every_reading_is_that_of_aesara(name, monkeypatch):
     monkeypatch.setattr(golden, "UPDATES", 2)
