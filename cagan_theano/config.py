@@ -7,8 +7,8 @@ reading, and ``docs/fidelity.md`` lists all of them.
 
 import dataclasses
 import json
-import reprlib
 from dataclasses import dataclass, field
+from reprlib import repr as abridged
 from typing import Any
 
 DOWNSAMPLINGS = 4  # stride-2 layers of G: Figure 3; 2 ** 4 = 16 must divide both sides
@@ -266,11 +266,6 @@ class Config:
         check_combinations(self)
 
     @property
-    def adversarial_terms(self) -> bool:
-        """Whether D takes part in training."""
-        return self.gamma_adv > 0
-
-    @property
     def needs_truth(self) -> bool:
         """Whether minibatches are sampled from the true swaps of the data."""
         return any(getattr(self, name) > 0 for name in TRUTHS)
@@ -337,11 +332,6 @@ class Config:
         return dataclasses.replace(self, **changes)
 
 
-def abridged(value: Any) -> str:
-    """The repr of a value for an error message, shortened if long."""
-    return reprlib.repr(value)
-
-
 def check_value(spec: dataclasses.Field, value: Any) -> None:
     """Raise ValueError unless a value has its field's type (an int serves as a float) and is a choice."""
     kinds: Any = (int, float) if spec.type is float else spec.type
@@ -359,13 +349,10 @@ def check_ranges(config: Config) -> None:
     check_widths("d_widths", config.d_widths, D_LAYERS)
     check_image_size(config.height, config.width, max(DOWNSAMPLINGS, len(config.d_widths)))
     bounds = {
-        "norm_epsilon": (0, 1), "dropout": (0, 1), "init_std": (0, 1),
-        "gamma_i": (0, 1e6), "gamma_c": (0, 1e6),
-        **dict.fromkeys(("gamma_adv", "gamma_texture", *TRUTHS), (0, 1e6)), "average": (0, 1),
-        "article_code": (0, 8192),
-        "learning_rate_decay": (0, 1),
-        "mask_prior": (0.5, 1), "learning_rate": (0, 1), "beta1": (0, 1), "beta2": (0, 1),
-        "epsilon": (0, 1), "weight_decay": (0, 1), "batch_size": (1, 65536), "steps": (1, 10**9),
+        **dict.fromkeys(("gamma_i", "gamma_c", "gamma_adv", "gamma_texture", *TRUTHS), (0, 1e6)),
+        **dict.fromkeys(("norm_epsilon", "dropout", "init_std", "average", "learning_rate", "beta1", "beta2",
+                         "epsilon", "learning_rate_decay", "weight_decay"), (0, 1)),
+        "mask_prior": (0.5, 1), "article_code": (0, 8192), "batch_size": (1, 65536), "steps": (1, 10**9),
         "seed": (0, 2**32 - 1),
     }  # fmt: skip
     for name, (low, high) in bounds.items():
@@ -380,34 +367,30 @@ def check_ranges(config: Config) -> None:
 
 def check_combinations(config: Config) -> None:
     """Raise ValueError for options that exclude each other."""
-    if config.article_code % 8:
-        raise ValueError(f"article_code={config.article_code}: must be a multiple of 8")
-    for name in ("gamma_texture", "texture_input"):
-        if getattr(config, name) and config.color != "rgb":
-            raise ValueError(f"{name}: knows the white ground of articles in RGB only; use color='rgb'")
-    if config.phases == "start" and config.g_kernel != 4:
-        raise ValueError(
-            f"phases='start': kernels of {config.g_kernel}x{config.g_kernel} have phases of unequal size; "
-            "use g_kernel=4"
-        )
     smallest = min(config.height, config.width) // 2 ** len(config.d_widths)
-    if config.d_kernel == 4 and smallest == 1:  # a head of 4x4 takes at least 2x2
-        raise ValueError(
-            f"d_kernel={config.d_kernel}: D has no logit left on images of {config.height}x{config.width}; "
-            "use larger images or fewer d_widths"
-        )
     weights = ("gamma_i", "gamma_c", "gamma_adv", "gamma_texture", *TRUTHS)
-    if not any(getattr(config, name) for name in weights):
-        raise ValueError("gamma_adv=0: all other weights of G's loss are 0, too; set one of them")
-    if config.schedule == "alternate" and not config.adversarial_terms:
-        raise ValueError("schedule='alternate': trains D in turn, but gamma_adv=0 has no D; use both")
-    if config.gamma_region and config.mask == "overwrite":
-        raise ValueError(
-            "gamma_region: trains alpha, but mask='overwrite' replaces alpha; use "
-            "mask none or prior, or gamma_region=0"
-        )
-    if config.color != "rgb" and "tone" in config.augmentation:
-        raise ValueError(f"augmentation={config.augmentation!r}: tone requires RGB; use color='rgb'")
+    textures = [name for name in ("gamma_texture", "texture_input") if getattr(config, name)]
+    faults = {
+        f"article_code={config.article_code}: must be a multiple of 8": config.article_code % 8,
+        f"{', '.join(textures)}: knows the white ground of articles in RGB only; use color='rgb'":
+            textures and config.color != "rgb",
+        f"phases='start': kernels of {config.g_kernel}x{config.g_kernel} have phases of unequal size; "
+        "use g_kernel=4": config.phases == "start" and config.g_kernel != 4,
+        # a head of 4x4 takes at least 2x2
+        f"d_kernel={config.d_kernel}: D has no logit left on images of {config.height}x{config.width}; "
+        "use larger images or fewer d_widths": config.d_kernel == 4 and smallest == 1,
+        "gamma_adv=0: all other weights of G's loss are 0, too; set one of them":
+            not any(getattr(config, name) for name in weights),
+        "schedule='alternate': trains D in turn, but gamma_adv=0 has no D; use both":
+            config.schedule == "alternate" and not config.gamma_adv,
+        "gamma_region: trains alpha, but mask='overwrite' replaces alpha; use mask none or prior, or "
+        "gamma_region=0": config.gamma_region and config.mask == "overwrite",
+        f"augmentation={config.augmentation!r}: tone requires RGB; use color='rgb'":
+            config.color != "rgb" and "tone" in config.augmentation,
+    }  # fmt: skip
+    for message, wrong in faults.items():
+        if wrong:
+            raise ValueError(message)
 
 
 def check_widths(name: str, widths: tuple, counts: tuple) -> None:

@@ -74,11 +74,6 @@ def log_d(logits: Variable) -> Variable:
     return -at.softplus(-logits)
 
 
-def log_one_minus_d(logits: Variable) -> Variable:
-    """log(1 - D) from D's logits."""
-    return -at.softplus(logits)
-
-
 def reduce_patches(values: Variable, config: Config) -> Variable:
     """Reduce [N, 1, H', W'] over lambda, mu by config.field and average over the minibatch (Eq. 2)."""
     if config.field == "sum":
@@ -88,8 +83,7 @@ def reduce_patches(values: Variable, config: Config) -> Variable:
 
 def negative_term(logits: Variable, config: Config) -> Variable:
     """The term that D maximizes on a negative pair: log(1 - D), or 1 - log D as Eq. 2 is written."""
-    literal = config.adversarial == "literal"
-    return 1 - log_d(logits) if literal else log_one_minus_d(logits)
+    return 1 - log_d(logits) if config.adversarial == "literal" else -at.softplus(logits)
 
 
 def discriminator_loss(

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cagan_theano.backends import Backend
 from cagan_theano.compat import aesara
@@ -13,7 +12,7 @@ from cagan_theano.config import Config
 from cagan_theano.io.color import Pixels
 from cagan_theano.method.adam import Adam, Updates
 from cagan_theano.method.losses import Losses, losses_of_D, losses_of_G
-from cagan_theano.method.minibatch import Array, Batch, Indices, PhotoArrays, symbolic_batch, symbolic_indices
+from cagan_theano.method.minibatch import Array, Indices, PhotoArrays, symbolic_batch, symbolic_indices
 from cagan_theano.method.ours import add_average, start_average
 from cagan_theano.network.generator import Generated, Generator
 from cagan_theano.network.layers import Variable
@@ -49,9 +48,17 @@ def compile_functions(networks: Networks, photos: PhotoArrays, config: Config, b
     if config.needs_masks and photos.mask is None:
         named = f"mask={config.mask!r}" if config.takes_mask else "gamma_region"
         raise ValueError(f"{named} needs masks, but the data file has none")
+
+    def resident(name: str, array: Pixels) -> Variable:
+        variable = aesara.shared(array, name=f"photos/{name}", borrow=True)
+        backend.resident(variable)
+        return variable
+
+    x, y = resident("x", photos.x), resident("y", photos.y)
+    mask = None if photos.mask is None or not config.needs_masks else resident("mask", photos.mask[..., None])
     indices = symbolic_indices(config)
-    batch = resident_batch(photos, indices, config, backend, networks.G.params["encoder1.W"].dtype)
-    trained = networks._asdict() if config.adversarial_terms else {"G": networks.G}
+    batch = symbolic_batch(x, y, mask, indices, config, networks.G.params["encoder1.W"].dtype)
+    trained = networks._asdict() if config.gamma_adv else {"G": networks.G}
     optimizers = {name: Adam(net.params, config) for name, net in trained.items()}
     average = start_average(networks.G, config, backend) if config.average else None
     for net, adam in zip(trained.values(), optimizers.values()):
@@ -63,56 +70,21 @@ def compile_functions(networks: Networks, photos: PhotoArrays, config: Config, b
         return add_average(optimizers["G"].updates(loss), optimizers["G"], average, config)
 
     update_G = Lazy(indices, losses_G, lambda: updates_G(losses_G["loss_G"]), backend)
-    if not config.adversarial_terms:
+    if not config.gamma_adv:
         return Functions(None, update_G, update_G, optimizers, average)
     losses_D = losses_of_D(networks, batch, config)
-    return Functions(
-        Lazy(indices, losses_D, lambda: optimizers["D"].updates(losses_D["loss_D"]), backend),
-        update_G,
-        compile_joint_update(indices, losses_D, losses_G, optimizers["D"], updates_G, backend),
-        optimizers,
-        average,
-    )
-
-
-def resident_batch(
-    photos: PhotoArrays, indices: Indices[Variable], config: Config, backend: Backend, dtype: str
-) -> Batch:
-    """Put the photos on the device and return the symbolic minibatch gathered from them."""
-
-    def resident(name: str, array: Pixels) -> Variable:
-        variable = aesara.shared(array, name=f"photos/{name}", borrow=True)
-        backend.resident(variable)
-        return variable
-
-    x, y = resident("x", photos.x), resident("y", photos.y)
-    mask = None if photos.mask is None or not config.needs_masks else resident("mask", photos.mask[..., None])
-    return symbolic_batch(x, y, mask, indices, config, dtype)
-
-
-def compile_joint_update(
-    indices: Indices[Variable],
-    losses_D: Losses,
-    losses_G: Losses,
-    adam_D: Adam,
-    updates_G: Callable[[Variable], Updates],
-    backend: Backend,
-) -> "Lazy":
-    """One function for update_D followed by update_G with the updated D.
-
-    update_D does not change G, so both share G's forward pass on x_i, y_i, y_j.
-    """
-    updates = adam_D.updates(losses_D["loss_D"])
-
-    def all_updates() -> Updates:
-        return OrderedDict([*updates.items(), *updates_G(after_D["loss_G"]).items()])
-
+    updates_D = optimizers["D"].updates(losses_D["loss_D"])
     # the updated D is a constant for G's gradient, which must not flow through D's update
     constant = aesara.gradient.disconnected_grad
-    new_D = {theta: constant(updates[theta]) for theta in adam_D.params.values()}
-    terms = aesara.clone_replace(list(losses_G.values()), replace=new_D)
-    after_D = OrderedDict(zip(losses_G, terms))
-    return Lazy(indices, losses_D | after_D, all_updates, backend)
+    new_D = {theta: constant(updates_D[theta]) for theta in networks.D.params.values()}
+    after_D = OrderedDict(zip(losses_G, aesara.clone_replace(list(losses_G.values()), replace=new_D)))
+
+    def joint_updates() -> Updates:
+        return OrderedDict([*updates_D.items(), *updates_G(after_D["loss_G"]).items()])
+
+    update_D = Lazy(indices, losses_D, lambda: updates_D, backend)
+    update = Lazy(indices, losses_D | after_D, joint_updates, backend)
+    return Functions(update_D, update_G, update, optimizers, average)
 
 
 class Lazy:
@@ -147,25 +119,18 @@ def compile_swap(G: Generator, config: Config, backend: Backend) -> Callable[...
 
     Returns arrays alpha [N, 1, H, W], x_tilde_ij and x_ij [N, 3, H, W].
     """
-    for variable in G.params.values():
-        backend.resident(variable)
     function = swap_function(G, config, backend)
     return lambda *arrays: Generated(*(np.asarray(output) for output in function(*arrays)))
 
 
-def swap_function(
-    G: Generator, config: Config, backend: Backend, n: int | None = None
-) -> Callable[..., list[NDArray[np.float32]]]:
-    """The Aesara function of `compile_swap` for batches of n images; None: of any size."""
+def swap_function(G: Generator, config: Config, backend: Backend) -> Variable:
+    """The Aesara function of `compile_swap`."""
+    for variable in G.params.values():
+        backend.resident(variable)
+    channels = {"x_i": 3, "y_i": 3, "y_j": 3} | ({"m_i": 1} if config.takes_mask else {})
     dtype = G.params["encoder1.W"].dtype
-    image = at.TensorType(dtype, (n, 3, config.height, config.width))
-    inputs = [image(name) for name in ("x_i", "y_i", "y_j")]
-    if config.takes_mask:
-        inputs.append(at.TensorType(dtype, (n, 1, config.height, config.width))("m_i"))
-    function: Callable[..., list[NDArray[np.float32]]] = aesara.function(
-        inputs, list(G(*inputs)), mode=backend.mode, on_unused_input="ignore"
-    )
-    return function
+    inputs = [at.TensorType(dtype, (None, c, config.height, config.width))(n) for n, c in channels.items()]
+    return aesara.function(inputs, list(G(*inputs)), mode=backend.mode, on_unused_input="ignore")
 
 
 def set_values(variables: Variables, values: Weights, backend: Backend) -> None:

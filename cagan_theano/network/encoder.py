@@ -2,16 +2,15 @@
 
 from cagan_theano.config import COPIED_CHANNELS, Config
 from cagan_theano.network.layers import (
+    ACTIVATIONS,
     Convolution,
     InstanceNorm,
     Parameters,
     Shape,
     Variable,
     join,
-    leaky_relu,
-    relu,
 )
-from cagan_theano.network.section4.condition import Condition
+from cagan_theano.network.section4.articles import Condition
 
 
 class EncoderLayer:
@@ -41,7 +40,7 @@ class EncoderLayer:
             InstanceNorm(parameters, name, learned, config.norm_epsilon, config.norm_affine) if norm else None
         )
         self.condition = Condition(parameters, name, learned, coded) if coded else None
-        self.activation = {"relu": relu, "leaky": leaky_relu}[config.activation]
+        self.activation = ACTIVATIONS[config.activation]
 
     def output_shape(self, shape: Shape) -> Shape:
         """(C, H, W) -> (channels, H/2, W/2), copies included."""

@@ -6,7 +6,6 @@ import numpy as np
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.network.dropout import sample_kept
 from cagan_theano.network.encoder import EncoderLayer
 from cagan_theano.network.layers import (
     Deconvolution,
@@ -17,6 +16,7 @@ from cagan_theano.network.layers import (
     copies,
     join,
     relu,
+    sample_kept,
 )
 from cagan_theano.network.section4.articles import ArticleEncoder
 from cagan_theano.network.section4.gabor import DESCRIPTORS

@@ -201,31 +201,23 @@ class InstanceNorm:
         self.gain = parameters.normal(f"{name}.gain", (channels,), mean=1.0) if affine else None
         self.shift = parameters.zeros(f"{name}.shift", (channels,)) if affine else None
 
-    def output_shape(self, shape: Shape) -> Shape:
-        """(C, H, W), unchanged."""
-        return shape
-
     def __call__(self, x: Variable, shape: Shape, activation: Activation | None = None) -> Variable:
         """Apply to x of size `shape`, followed by `relu`, `leaky_relu` or no activation (None).
 
-        In the graph this is a single operation, with `formula` and the activation as its inner graph.
+        In the graph this is a single operation, with the formula and the activation as its inner graph.
         """
         given = [v for v in (x, self.gain, self.shift) if v is not None]
-        inner = [v.type() for v in given]
-        y = self.formula(*inner)
+        image, *gain_shift = inner = [v.type() for v in given]
+        centered = image - image.mean(axis=(2, 3), keepdims=True)
+        variance = at.square(centered).mean(axis=(2, 3), keepdims=True)
+        y = centered / at.sqrt(variance + self.epsilon)
+        if gain_shift:
+            gain, shift = gain_shift
+            y = add_bias(y * gain.dimshuffle("x", 0, "x", "x"), shift)
         slopes: dict[Activation | None, float] = {None: 1.0, relu: 0.0, leaky_relu: LEAK}
         op = FusedInstanceNorm(inner, [y if activation is None else activation(y)])
         op.attributes = float(self.epsilon), slopes[activation]
         return op(*given)
-
-    def formula(self, x: Variable, gain: Variable | None = None, shift: Variable | None = None) -> Variable:
-        """The norm of x [N, C, H, W] as a symbolic expression."""
-        centered = x - x.mean(axis=(2, 3), keepdims=True)
-        variance = at.square(centered).mean(axis=(2, 3), keepdims=True)
-        y = centered / at.sqrt(variance + self.epsilon)
-        if gain is not None:
-            y = y * gain.dimshuffle("x", 0, "x", "x")
-        return add_bias(y, shift)
 
 
 def relu(x: Variable) -> Variable:
@@ -236,6 +228,9 @@ def relu(x: Variable) -> Variable:
 def leaky_relu(x: Variable) -> Variable:
     """max(x, 0.2 x), the alternative reading: the activation of the paper's [10]."""
     return at.maximum(x, np.asarray(LEAK, dtype=x.dtype) * x)
+
+
+ACTIVATIONS: dict[str, Activation] = {"relu": relu, "leaky": leaky_relu}  # by config.activation
 
 
 def downsample(x: Variable, shape: Shape) -> Variable:
@@ -262,3 +257,23 @@ def copies(x: Variable, y: Variable, shape: Shape, octaves: int) -> list[Variabl
 def join(*images: Variable) -> Variable:
     """Concatenate images along the channel axis (1)."""
     return at.concatenate(images, axis=1)
+
+
+def sample_kept(seeds: Variable, shape: Shape, rate: float) -> Variable:
+    """1 / (1 - rate) where a value is kept, else 0: float64 [N, C, H, W].
+
+    seeds: uint32 [N]; shape: (C, H, W).  A value is kept if a hash of its place and of its image's hashed
+    seed is at least `rate` of the largest.
+    """
+    places = at.arange(int(np.prod(shape)), dtype="uint32").dimshuffle("x", 0)
+    bits = mix_bits(mix_bits(seeds).dimshuffle(0, "x") ^ places)
+    mask = at.ge(bits, np.asarray(rate * 2.0**32, "uint32")) / (1 - rate)
+    return mask.reshape((-1, *shape))
+
+
+def mix_bits(x: Variable) -> Variable:
+    """A bijection of uint32 that mixes all bits (Wellons, lowbias32)."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
+        x = x ^ (x // np.asarray(1 << shift, "uint32"))  # the quotient: a shift to the right
+        x = x * np.asarray(factor, "uint32")
+    return x

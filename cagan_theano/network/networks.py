@@ -54,14 +54,9 @@ def check_shapes(shapes: Mapping[str, tuple[int, ...]], values: Weights) -> None
     """Raise ValueError unless `values` has exactly the names and shapes of `shapes`."""
     for name in sorted(set(shapes) ^ set(values)):
         lack = "lacks" if name in shapes else "has the unknown"
-        raise ValueError(
-            f"{lack} parameter {name}: the weights belong to another architecture; use the "
-            "options they were trained with"
-        )
+        cure = "use the options they were trained with"
+        raise ValueError(f"{lack} parameter {name}: the weights belong to another architecture; {cure}")
     for name, needed in shapes.items():
-        found = np.shape(values[name])
-        if tuple(needed) != found:
-            raise ValueError(
-                f"parameter {name} has shape {found}, expected {tuple(needed)}; use the "
-                "widths and kernels it was trained with"
-            )
+        if (found := np.shape(values[name])) != tuple(needed):
+            cure = "use the widths and kernels it was trained with"
+            raise ValueError(f"parameter {name} has shape {found}, expected {tuple(needed)}; {cure}")

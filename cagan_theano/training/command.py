@@ -2,11 +2,11 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import reprlib
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from cagan_theano.config import Config
 from cagan_theano.io.files import naming
 from cagan_theano.io.signals import Signals, Stopped, Unfailing
 from cagan_theano.io.text import one_line
-from cagan_theano.method.minibatch import PhotoArrays
 from cagan_theano.network.networks import check_weights
 from cagan_theano.options import ConfigCommand, devices_option, no_cache_option, precision_option
 from cagan_theano.training.data import check_data, describe, read_photos, update_digest
@@ -62,18 +61,13 @@ class Settings:
     def resume_command(self) -> str:
         """The command line that resumes this run."""
         words = ["python", "-m", "cagan_theano", "train", "--data", self.data, "--run", self.run]
-        words += ["--backend", self.backend] if self.backend != "auto" else []
-        words += ["--device", self.device] if self.device else []
-        for name, default in DEFAULTS.items():
-            value = self.machine.get(name, default)
-            words += [f"--{name}", str(value)] if value != default else []
-        words += ["--tensorboard"] if self.tensorboard else []
-        return shlex.join([*words, "--resume"])
+        chosen = {"backend": self.backend, "device": self.device, **self.machine}
+        for name, default in {"backend": "auto", "device": None, **DEFAULTS}.items():
+            words += [f"--{name}", str(chosen[name])] if chosen[name] != default else []
+        return shlex.join([*words, *["--tensorboard"] * self.tensorboard, "--resume"])
 
 
-def period_option(name: str, default: int, text: str) -> Callable[[Any], Any]:
-    """The option of one of the ``PERIODS``."""
-    return click.option(name, type=click.IntRange(1), default=default, show_default=True, help=text)
+period = functools.partial(click.option, type=click.IntRange(1), show_default=True)
 
 
 @click.command(cls=ConfigCommand, context_settings={"max_content_width": 100})
@@ -95,9 +89,9 @@ def period_option(name: str, default: int, text: str) -> Callable[[Any], Any]:
     help="Aesara's linker; auto: jax if installed.",
 )
 @click.option("--device", type=click.Choice(("cpu", "gpu")), help="[default: gpu if available]")
-@period_option("--sample-every", 250, "Steps between sheets of held-out swaps.")
-@period_option("--checkpoint-every", 250, "Steps between checkpoints.")
-@period_option("--keep", 3, "Newest checkpoints to keep.")
+@period("--sample-every", default=250, help="Steps between sheets of held-out swaps.")
+@period("--checkpoint-every", default=250, help="Steps between checkpoints.")
+@period("--keep", default=3, help="Newest checkpoints to keep.")
 @click.option(
     "--tensorboard",
     is_flag=True,
@@ -150,8 +144,8 @@ def new_run(settings: Settings, changes: dict[str, Any], signals: Signals) -> in
     with PhotoFile(settings.data) as file:
         config = Config(**{"height": file.height, "width": file.width, **changes})
         check_data(file, config)
-        engine, held_out, pixels = prepare(file, config, backend)
-        metadata = {"data": {**describe(file), "pixels": pixels}, "note": settings.note, "seconds": 0.0}
+        engine, held_out, data = prepare(file, config, backend)
+        metadata = {"data": data, "note": settings.note, "seconds": 0.0}
     if settings.init:
         metadata["init"] = start_from(engine, settings.init)
     if backend.process:
@@ -184,11 +178,15 @@ def resume_run(settings: Settings, changes: dict[str, Any], signals: Signals) ->
         check_same_config(folder.path / "config.json", config, path, checkpoint)
         metadata = {"note": "", "seconds": 0.0, **checkpoint.metadata}
         if (known := metadata.get("kernels")) != backend.kernels:
-            check_consent(path, known, backend.kernels, settings.other_kernels)
+            if not settings.other_kernels:
+                raise ValueError(
+                    f"{path}: was computed by other kernels ({reprlib.repr(known)}) than the current ones "
+                    f"({backend.kernels}), so the bits would differ; resume with the same compiler, "
+                    "--backend, --precision and --devices, or accept the change with --other-kernels"
+                )
             before = metadata.get("kernels_before")
             metadata["kernels_before"] = [*(before if isinstance(before, list) else []), known]
-        engine, held_out, pixels = prepare(file, config, backend)
-        data = {**describe(file), "pixels": pixels}
+        engine, held_out, data = prepare(file, config, backend)
         if metadata.get("data") != data:
             raise ValueError(
                 f"{file.path}: is not the data of this run, or has other pixels; use the photo file the run "
@@ -245,39 +243,20 @@ def check_same_config(path: Path, config: Config, saved: Path, checkpoint: Check
         check_weights(config, G=checkpoint.G, D=checkpoint.D)
 
 
-def check_consent(path: Path, known: object, kernels: str, consent: bool) -> None:
-    """Raise ValueError unless the user consents to other kernels than those that computed the checkpoint."""
-    if not consent:
-        raise ValueError(
-            f"{path}: was computed by other kernels ({reprlib.repr(known)}) than the current "
-            f"ones ({kernels}), so the bits would differ; resume with the same compiler, --backend, "
-            "--precision and --devices, or accept the change with --other-kernels"
-        )
-
-
-def prepare(file: PhotoFile, config: Config, backend: Backend) -> tuple[Engine, HeldOut | None, str]:
-    """(the engine on the train split, held-out triples or None, digest of the pixels of both)."""
-    photos, held_out, pixels = read_data(file, config)
-    if held_out is not None and config.takes_mask and held_out.m_i is None:
-        raise ValueError(
-            f"{file.path}: has no test masks, which --mask {config.mask} needs; use "
-            "--mask none or photos with masks"
-        )
-    with naming(file.path):
-        engine = Engine(config, photos, backend)
-    if held_out is None:
-        tqdm.write(f"{file.path}: has no test photos; no samples will be written")
-    return engine, held_out, pixels
-
-
-def read_data(file: PhotoFile, config: Config) -> tuple[PhotoArrays, HeldOut | None, str]:
-    """(train split in memory, held-out triples or None, digest of both)."""
+def prepare(file: PhotoFile, config: Config, backend: Backend) -> tuple[Engine, HeldOut | None, Metadata]:
+    """(the engine on the train split, held-out triples or None, what identifies the data of both)."""
     digest = hashlib.sha256()
     photos = read_photos(file.split("train"), config, digest)
     held_out = choose_held_out(file.split("test"), HELD_OUT) if "test" in file.splits else None
+    if held_out is not None and config.takes_mask and held_out.m_i is None:
+        cure = "use --mask none or photos with masks"
+        raise ValueError(f"{file.path}: has no test masks, which --mask {config.mask} needs; {cure}")
     for array in held_out or ():
         update_digest(digest, array)
-    return photos, held_out, digest.hexdigest()
+    engine = Engine(config, photos, backend)
+    if held_out is None:
+        tqdm.write(f"{file.path}: has no test photos; no samples will be written")
+    return engine, held_out, {**describe(file), "pixels": digest.hexdigest()}
 
 
 def start_from(engine: Engine, path: str) -> Metadata:
@@ -290,10 +269,6 @@ def start_from(engine: Engine, path: str) -> Metadata:
         here, there = getattr(engine.config, name), getattr(config, name)
         if here != there:
             tqdm.write(f"Warning: {path} was trained with {name}={there}, this run has {here}")
-    return {
-        "sha256": checkpoint.sha256,
-        "step": checkpoint.step,
-        "height": config.height,
-        "width": config.width,
-        "note": checkpoint.metadata.get("note", ""),
-    }
+    note = checkpoint.metadata.get("note", "")
+    known = {name: getattr(checkpoint, name) for name in ("sha256", "step")}
+    return {**known, "height": config.height, "width": config.width, "note": note}

@@ -11,7 +11,7 @@ from cagan_theano.io.color import Pixels, empty_pictures, to_bytes
 from cagan_theano.io.files import naming
 from cagan_theano.method.minibatch import Array, PhotoArrays
 from cagan_theano.training.engine import Metadata
-from cagan_theano.training.sampler import ways
+from cagan_theano.training.sampler import Sampler
 from data_prep.store import PhotoFile, Photos, Rows
 
 
@@ -22,25 +22,19 @@ def check_data(file: PhotoFile, config: Config) -> None:
     if size != needed:
         cure = f"use another file, or train with --height {file.height} --width {file.width}"
         raise ValueError(f"{file.path}: has photos at {size}, not {needed}; {cure}")
-    masked = f"--mask {config.mask}" if config.takes_mask else "--gamma-region"
     if config.needs_masks and photos.mask is None:
+        option = f"--mask {config.mask}" if config.takes_mask else "--gamma-region"
         raise ValueError(
-            f"{file.path}: has no masks, which {masked} needs; use photos with masks, or omit it"
+            f"{file.path}: has no masks, which {option} needs; use photos with masks, or omit it"
         )
-    if len(photos) < config.batch_size:
-        raise ValueError(
-            f"{file.path}: has {len(photos)} training pairs, fewer than a batch "
-            f"of {config.batch_size}; use a smaller --batch-size or more photos"
-        )
-    if config.needs_truth:
-        with naming(file.path):
-            ways(photos.triples, len(photos), config)
+    with naming(file.path):
+        Sampler(config, photos.garment, photos.triples)
 
 
 def describe(file: PhotoFile) -> Metadata:
     """Metadata about the data, stored in checkpoints."""
-    size = {"height": file.height, "width": file.width}
-    return {"pairs": len(file.split("train")), **size, "provenance": file.provenance}
+    pairs = len(file.split("train"))
+    return {"pairs": pairs, "height": file.height, "width": file.width, "provenance": file.provenance}
 
 
 def update_digest(digest: "hashlib._Hash", array: Array | None) -> None:

@@ -53,7 +53,10 @@ class Loop:
         signals.patient = True
         if self.held_out and self.is_drawn() and not self.folder.sheet_path(engine.step).exists():
             self.draw(None)  # the run was killed between its checkpoint and its sheet
-        with self.progress_bar() as bar:
+        pause = 0.5 if sys.stderr.isatty() else 30  # seconds between updates of the bar
+        # dynamic_ncols: tqdm does not ask another stream than stderr for its width
+        with tqdm(initial=engine.step, total=engine.config.steps, unit="step", smoothing=0.05,
+                  mininterval=pause, file=Unfailing(sys.stderr), dynamic_ncols=True) as bar:  # fmt: skip
             while not self.is_finished() and not signals.exit_code:
                 losses = self.step()
                 text = " ".join(f"{k} {v:.3f}" for k, v in losses.items() if k in IN_BAR)
@@ -65,18 +68,6 @@ class Loop:
         signals.patient = False
         return code
 
-    def progress_bar(self) -> tqdm:
-        """A progress bar over the steps, updated rarely when stderr is not a terminal."""
-        return tqdm(
-            initial=self.engine.step,
-            total=self.engine.config.steps,
-            unit="step",
-            smoothing=0.05,
-            mininterval=0.5 if sys.stderr.isatty() else 30,
-            file=Unfailing(sys.stderr),
-            dynamic_ncols=True,  # tqdm does not ask another stream than stderr for its width
-        )
-
     def step(self) -> dict[str, float]:
         """Run one step; log it and, when due, save a checkpoint and draw; returns the losses.
 
@@ -86,7 +77,7 @@ class Loop:
         broken = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
         if broken:
             raise self.diverged(", ".join(broken))
-        swap = self.swap_held_out() if self.held_out and self.is_drawn() else None
+        swap = self.swap_held_out() if self.is_drawn() else None
         found = score(self.held_out, swap) if self.held_out and swap else {}
         self.folder.log({"step": self.engine.step, **losses, **found})
         if self.is_finished() or self.signals.exit_code or self.is_due("checkpoint_every"):
@@ -107,10 +98,10 @@ class Loop:
         """Whether a sheet of held-out swaps and the loss curves are due after this step."""
         return self.is_finished() or self.is_due("sample_every")
 
-    def swap_held_out(self) -> Swap:
-        """The swaps of the held-out triples; raises ValueError if they are not finite."""
-        held_out = self.held_out
-        assert held_out is not None
+    def swap_held_out(self) -> Swap | None:
+        """The swaps of the held-out triples, if any; raises ValueError if they are not finite."""
+        if (held_out := self.held_out) is None:
+            return None
         mask = held_out.m_i if self.engine.config.takes_mask else None
         try:
             return self.model.swap(held_out.x_i, held_out.y_i, held_out.y_j, mask)
@@ -132,12 +123,11 @@ class Loop:
 
     def draw_sheet(self, swap: Swap | None) -> None:
         """Write the sheet of held-out swaps."""
-        if self.held_out is None:
-            return
         swap, step = swap or self.swap_held_out(), self.engine.step
+        if self.held_out is None or swap is None:
+            return
         title = f"{self.folder.path.name}, step {step}: people and garments of the test split"
-        found = score(self.held_out, swap)
-        numbers = "   ".join(f"{name} {value:.3f}" for name, value in found.items())
+        numbers = "   ".join(f"{name} {value:.3f}" for name, value in score(self.held_out, swap).items())
         self.folder.write_sheet(step, sample_sheet(self.held_out, swap, title, numbers))
 
     def draw_curves(self) -> None:
@@ -148,14 +138,12 @@ class Loop:
     def save(self) -> None:
         """Write a checkpoint of this step and remove all except the newest `keep`."""
         engine = self.engine
-        metadata = {
-            **self._metadata,
-            "seconds": round(time.monotonic() - self.start, 1),
-            "finished": self.is_finished(),
-            "seed": engine.config.seed,
-        }
+        seconds = round(time.monotonic() - self.start, 1)
+        known = {"seconds": seconds, "finished": self.is_finished(), "seed": engine.config.seed}
         self.folder.flush_log()
-        save_checkpoint(self.folder.checkpoint_path(engine.step), engine.checkpoint(metadata))
+        save_checkpoint(
+            self.folder.checkpoint_path(engine.step), engine.checkpoint({**self._metadata, **known})
+        )
         self.folder.prune(self.periods["keep"])
         self._saved = engine.step
 
@@ -163,9 +151,8 @@ class Loop:
         """The error to raise when training has diverged, with the last good checkpoint."""
         last = self.folder.checkpoint_path(self.folder.steps()[-1])
         return ValueError(
-            f"step {self.engine.step}: {what}: training diverged; the last good "
-            f"checkpoint is {last}; start a new run from it with --init and a smaller "
-            "--learning-rate"
+            f"step {self.engine.step}: {what}: training diverged; the last good checkpoint is {last}; start "
+            "a new run from it with --init and a smaller --learning-rate"
         )
 
     def finish(self) -> int:

@@ -38,9 +38,10 @@ class Sampler:
         self.ways = ways(triples, len(self.garment), config) if config.needs_truth else None
         n = len(self.garment)
         if n < config.batch_size:
-            raise ValueError(f"{n} pairs are fewer than a batch of {config.batch_size}")
+            cure = "use a smaller --batch-size or more photos"
+            raise ValueError(f"has {n} training pairs, fewer than a batch of {config.batch_size}; {cure}")
         if len(np.unique(self.garment)) < 2:
-            raise ValueError("all pairs show one garment; swapping needs at least two")
+            raise ValueError("all training pairs show one garment; swapping needs at least two")
         self.rng = np.random.Generator(np.random.PCG64(config.seed))
 
     def draw(self) -> Indices[Array]:

@@ -15,7 +15,7 @@ from scipy.signal import convolve2d
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
-from cagan_theano.network import dropout, layers
+from cagan_theano.network import layers
 from cagan_theano.network.discriminator import Discriminator
 from cagan_theano.network.encoder import EncoderLayer
 from cagan_theano.network.generator import DecoderLayer, Generator
@@ -287,12 +287,12 @@ def test_dropout_keeps_what_the_hash_of_seed_and_place_says():
         return x
 
     seeds, shape, rate = np.array([0, 1, 2**32 - 1], np.uint32), (4, 6, 5), 0.25
-    found = evaluate(lambda s: dropout.sample_kept(s, shape, rate), seeds)
+    found = evaluate(lambda s: layers.sample_kept(s, shape, rate), seeds)
     expected = [
         [lowbias32(lowbias32(int(seed)) ^ place) >= rate * 2**32 for place in range(120)] for seed in seeds
     ]
     np.testing.assert_allclose(found.reshape(3, -1), np.array(expected) / 0.75, rtol=1e-6)
-    many = evaluate(lambda s: dropout.sample_kept(s, (64, 16, 12), rate), seeds[:2]) > 0
+    many = evaluate(lambda s: layers.sample_kept(s, (64, 16, 12), rate), seeds[:2]) > 0
     assert abs(many.mean() - 0.75) < 0.01  # 3 deviations
     assert abs((many[0] == many[1]).mean() - (0.75**2 + 0.25**2)) < 0.015
 
@@ -309,7 +309,7 @@ def test_dropout_follows_the_norm_of_each_decoder_layer_in_training_alone(jax_ba
     whole = evaluate(lambda *given: [G.channels(*given), *boxes], *images, mode=mode)
     for n, width in enumerate((10, 8, 8)):
         one, other = dropped[n + 1][:, :width], whole[n + 1][:, :width]
-        mask = evaluate(lambda s, d=one.shape[1:], n=n: dropout.sample_kept(s + np.uint32(n), d, 0.5), seeds)
+        mask = evaluate(lambda s, d=one.shape[1:], n=n: layers.sample_kept(s + np.uint32(n), d, 0.5), seeds)
         assert not one[mask == 0].any() and other[mask == 0].any()
         if n == 0:  # the next layers' inputs differ
             np.testing.assert_allclose(one, other * mask, atol=1e-6)

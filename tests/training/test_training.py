@@ -416,10 +416,12 @@ def test_resuming_with_other_data_is_refused(go, begun, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["order", "held out", "garments"])
-def test_the_digest_sees_all_that_is_trained_on(change, tmp_path):
+def test_the_digest_sees_all_that_is_trained_on(change, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "Engine", lambda *_: None)
+
     def digest(path):
         with PhotoFile(path) as file:
-            return command.read_data(file, CONFIG)[2]
+            return command.prepare(file, CONFIG, None)[2]["pixels"]
 
     path = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=3)
     before, names = digest(path), {"order": ("train/x", [1, 0]), "held out": ("test/x", [1, 0]),

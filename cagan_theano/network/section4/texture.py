@@ -1,7 +1,4 @@
-"""Texture descriptors of an article: its responses to fixed Gabor filters (`gabor.gabor_filters`).
-
-Not in the paper, whose section 4 plans to "test whether using texture descriptors" helps.
-"""
+"""Texture descriptors of an article: its responses to fixed Gabor filters (section 4)."""
 
 import numpy as np
 from numpy.typing import NDArray
