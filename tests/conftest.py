@@ -9,6 +9,7 @@ import pytest
 
 from cagan_theano.backends import choose_backend
 from cagan_theano.config import Config
+from cagan_theano.io.command import main
 from data_prep.store import PhotoFile, PhotoWriter
 
 # what the tests compile is kept among their own files, not in the user's folder
@@ -18,6 +19,13 @@ os.environ.setdefault("CAGAN_THEANO_CACHE", str(KEPT))
 # 32x32 pictures and 10 to 18 learned channels: compiles and trains in seconds.
 TINY = dict(height=32, width=32, g_widths=(16, 16, 24, 24), d_widths=(16, 16, 24, 24),
             g_kernel=3, batch_size=4, steps=6)  # fmt: skip
+
+
+def run_command(command, *arguments):
+    """The exit code of a command that runs in this process."""
+    with pytest.raises(SystemExit) as left:
+        main(command, [str(argument) for argument in arguments])
+    return left.value.code
 
 
 def tiny_config(**changes):

@@ -55,18 +55,17 @@ def shots(count=COUNT):
     return [shot(number) for number in range(count)]
 
 
-def save(path, array, **options):
+def save(path, array):
     """Write a picture, whatever folders it needs."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    quality = {"quality": 95} if path.suffix == ".jpg" else {}
-    Image.fromarray(array).save(path, **quality, **options)
+    Image.fromarray(array).save(path, quality=95)
 
 
-def save_labels(path, mask, label, other=13):
-    """A label map with a palette: `label` where the garment is, `other` (a face) in a corner."""
+def save_labels(path, mask, label):
+    """A label map with a palette: `label` where the garment is, 13 (a face) in a corner."""
     labels = np.where(mask > 127, label, 0).astype(np.uint8)
-    labels[:6, :6] = other
+    labels[:6, :6] = 13
     image = Image.fromarray(labels)
     image.putpalette([value * 7 % 256 for value in range(768)])
     path = Path(path)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import run_command
 from figure_toys import HEIGHT, WIDTH, ToyModel, article, human
 from PIL import Image
 
 from cagan_theano import weights
 from cagan_theano.dressing import swap
-from cagan_theano.io.command import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,17 +26,10 @@ def photos(tmp_path, monkeypatch):
     return [part for name in files for part in (f"--{name}", tmp_path / f"{name}.png")]
 
 
-def run(*arguments):
-    """The exit code of the command, run in this process."""
-    with pytest.raises(SystemExit) as done:
-        main(swap.command, [str(argument) for argument in arguments])
-    return done.value.code
-
-
 def test_result_mask_and_grid(tmp_path, photos):
     files = [tmp_path / name for name in ("out.png", "alpha.png", "grid.png")]
     options = ["--out", files[0], "--alpha-out", files[1], "--grid", files[2], "--size", "network"]
-    assert run(*photos, *options) == 0
+    assert run_command(swap.command, *photos, *options) == 0
     np.testing.assert_array_equal(np.asarray(Image.open(files[0])), human(2, 9))
     alpha = np.asarray(Image.open(files[1]))
     assert alpha.shape == (HEIGHT, WIDTH) and set(np.unique(alpha)) == {0, 255}
@@ -48,7 +41,12 @@ def test_result_mask_and_grid(tmp_path, photos):
 
 
 def test_without_a_photo_of_the_worn_article(tmp_path, photos, capsys):
-    assert run(*photos[:2], *photos[4:], "--out", tmp_path / "out.png", "--size", "network") == 0
+    assert (
+        run_command(
+            swap.command, *photos[:2], *photos[4:], "--out", tmp_path / "out.png", "--size", "network"
+        )
+        == 0
+    )
     said = capsys.readouterr().err.splitlines()  # the toy's photos are small
     assert [line.split(" is less than 96 pixels")[0] for line in said] == [
         f"Note: {tmp_path / name}.png" for name in ("human", "article")
@@ -60,7 +58,7 @@ def test_the_photo_keeps_its_size_and_its_detail_outside_alpha(tmp_path, photos)
     large = np.random.default_rng(0).integers(0, 256, (150, 90, 3), np.uint8)
     Image.fromarray(large).save(tmp_path / "human.png")
     out, alpha = tmp_path / "out.png", tmp_path / "alpha.png"
-    assert run(*photos, "--out", out, "--alpha-out", alpha) == 0
+    assert run_command(swap.command, *photos, "--out", out, "--alpha-out", alpha) == 0
     result = np.asarray(Image.open(out))
     assert result.shape == large.shape and Image.open(alpha).size == (90, 150)
     np.testing.assert_array_equal(result[:30], large[:30])  # above the painted rectangle
@@ -72,7 +70,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, photos, capsys, monk
     no_image.write_text("no image")
 
     def fault(*options):
-        assert run(*photos, *options) == 1
+        assert run_command(swap.command, *photos, *options) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("Error: ")
         return line
