@@ -80,21 +80,16 @@ def test_no_command_replaces_its_input(command, words, tmp_path, capsys):
     assert "a.h5: " in said and ("choose another file" in said)
 
 
-def test_data_file_is_not_overwritten_without_the_option(tmp_path, capsys):
+def test_data_file_is_overwritten_only_with_the_option(tmp_path, capsys):
     """Of one command with a layout and one without; `test_every_command_is_guarded` checks the others."""
     data = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=0)
-    for words in (["photoshoot", data, "--pairs", "4"], ["folders", tmp_path, data]):
-        assert "a.h5: exists already; choose another file, or replace it with --overwrite" in refused(
-            capsys, prep.cli, *words
-        )
-
-
-def test_data_file_is_overwritten_with_the_option(tmp_path):
-    data = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=0)
-    words = ["photoshoot", str(data), "--pairs", "4", "--held-out", "0", "--size", "16x16", "--jobs", "1"]
+    shoot = ["photoshoot", data, "--pairs", "4", "--held-out", "0", "--size", "16x16", "--jobs", "1"]
+    for words in (shoot, ["folders", tmp_path, data]):
+        said = refused(capsys, prep.cli, *words)
+        assert "a.h5: exists already; choose another file, or replace it with --overwrite" in said
     before = data.read_bytes()
     with pytest.raises(SystemExit) as left:
-        main(prep.cli, [*words, "--overwrite"])
+        main(prep.cli, [*map(str, shoot), "--overwrite"])
     assert left.value.code == 0 and data.read_bytes() != before
 
 
@@ -118,8 +113,6 @@ def test_file_name_may_equal_a_choice(tmp_path, monkeypatch):
     assert left.value.code == 0 and kind_of("shop") == "an HDF5 file (cagan_theano photos)"
 
 
-KINDS = {"PNG": "a PNG image", "JPEG": "a JPEG image", "WEBP": "a WEBP image", "BMP": "a BMP image",
-         "TIFF": "a TIFF image", "GIF": "a GIF image", "PDF": "a PDF document"}  # fmt: skip
 TEXTS = {b'{"a": 1}': "JSON", b'[\n {"a": 1}]': "JSON", b"<!DOCTYPE html>": "HTML", b"# Title": "a text",
          b"[link](a)": "a text", "caf\u00e9".encode() * 4096: "a text", b"a\0b": "a file of an unknown kind",
          b"\xff\xfe": "a file of an unknown kind", b"": None, b"BMW": "a text",
@@ -127,8 +120,9 @@ TEXTS = {b'{"a": 1}': "JSON", b'[\n {"a": 1}]': "JSON", b"<!DOCTYPE html>": "HTM
 
 
 def test_kinds(tmp_path):
-    for format, kind in KINDS.items():
-        assert kind_of(save(tmp_path / format, format)) == kind
+    for format in ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"):
+        assert kind_of(save(tmp_path / format, format)) == f"a {format} image"
+    assert kind_of(save(tmp_path / "PDF", "PDF")) == "a PDF document"
     for text, kind in TEXTS.items():
         (tmp_path / "text").write_bytes(text)
         assert kind_of(tmp_path / "text") == kind, text

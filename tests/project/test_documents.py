@@ -77,3 +77,10 @@ def test_the_files_that_documents_name_exist(document):
     named += re.findall(rf"\b(?:{roots})/[\w/]+\.(?:py|md|h5|npz|toml)\b", text(document))
     for name in named:
         assert list(ROOT.glob(name.rstrip("/"))), name
+
+
+def test_the_tests_that_fidelity_names_are_there():
+    named = set(re.findall(r"`(test_\w+)", text("docs/fidelity.md")))
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    there = set(re.findall(r"^def (test_\w+)", tests, re.M))
+    assert len(named) > 9 and named <= there, named - there

@@ -1,4 +1,4 @@
-"""The promises of the packaging: exact pins, both environments admitted, one command, nothing private."""
+"""The promises of the packaging: exact pins with licences, both environments admitted, nothing private."""
 
 import os
 import pathlib
@@ -25,17 +25,11 @@ def text(path):
 
 def applies(requirement, python):
     """Whether the requirement's marker holds on Linux with that Python."""
-    variables = {
-        "python_version": python,
-        "python_full_version": f"{python}.9",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "platform_machine": "x86_64",
-        "os_name": "posix",
-        "extra": "",
-    }
+    variables = dict(
+        python_version=python, python_full_version=f"{python}.9", implementation_name="cpython",
+        platform_python_implementation="CPython", sys_platform="linux", platform_system="Linux",
+        platform_machine="x86_64", os_name="posix", extra="",
+    )  # fmt: skip
     return requirement.marker is None or requirement.marker.evaluate(variables)
 
 
@@ -62,23 +56,14 @@ def project():
     return tomllib.loads(text("pyproject.toml"))["project"]
 
 
-def tracked():
-    """Paths of the files under version control; skips where there is no git or no clone."""
-    if shutil.which("git") is None or not (ROOT / ".git").exists():
-        pytest.skip("not a clone, or no git")
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
-    return [ROOT / os.fsdecode(name) for name in listing.stdout.split(b"\0") if name]
-
-
 @pytest.mark.parametrize("environment", [*ENVIRONMENTS, "docs", "witness"])
 def test_every_pin_is_exact_and_hashed(environment):
     lines = entries(f"requirements/{environment}.txt")
     assert len(lines) > 30
     for line in lines:
         pin, *hashes = line.split(" --hash=sha256:")
-        assert re.fullmatch(r"[a-z0-9.-]+(\[[a-z,]+\])?==[0-9][0-9a-z.]*([+]cpu)?( ; [^;]+)?", pin.strip()), (
-            pin
-        )
+        exact = r"[a-z0-9.-]+(\[[a-z,]+\])?==[0-9][0-9a-z.]*([+]cpu)?( ; [^;]+)?"
+        assert re.fullmatch(exact, pin.strip()), pin
         assert hashes and all(re.fullmatch("[0-9a-f]{64}", h.strip()) for h in hashes), pin
 
 
@@ -104,19 +89,12 @@ def test_witness_is_the_reference_environment_and_cpu_pytorch():
         assert requirement.specifier.contains(witness[requirement.name]), requirement
 
 
-def here():
-    """(environment, Python) whose pins this interpreter was installed from; skips where there is none."""
-    python = "{}.{}".format(*sys.version_info)
-    environment = pathlib.Path(sys.prefix).name
-    if not (pathlib.Path(sys.prefix) / f"installed-{python}").exists():
-        pytest.skip("not an environment of the Makefile")
-    return environment, python
-
-
 @pytest.mark.both_environments
 def test_installed_versions_are_the_pins_which_are_closed_under_dependencies():
     """Each requirement of each pinned package, as installed, is pinned as well, and satisfied."""
-    environment, python = here()
+    environment, python = pathlib.Path(sys.prefix).name, "{}.{}".format(*sys.version_info)
+    if not (pathlib.Path(sys.prefix) / f"installed-{python}").exists():
+        pytest.skip("not an environment of the Makefile")
     pins = pinned(environment, python)
     assert {name: metadata.version(name) for name in pins} == pins
     for name in pins:
@@ -125,6 +103,25 @@ def test_installed_versions_are_the_pins_which_are_closed_under_dependencies():
             if applies(requirement, python):
                 assert needed in pins, f"{name} needs {requirement}"
                 assert requirement.specifier.contains(pins[needed]), f"{name} needs {requirement}"
+
+
+def test_every_pin_has_its_licence_in_the_document():
+    rows = re.findall(r"^\| (\S+) \| (\S+) \| (.+) \|$", text("docs/licences.md"), re.M)
+    listed = {name: version for name, version, licence in rows[1:] if licence.strip()}
+    pins = re.findall(r"^([a-z0-9.-]+)(?:\[.*\])?==(\S+)", text("requirements/reference.txt"), re.M)
+    assert listed == dict(pins), "run: python tools/licences.py docs/licences.md"
+
+
+def test_the_commands_of_the_readme_install_only_the_pins():
+    readme, (ours, *others) = (
+        re.findall(r"^.*\bpip install\b.*$", text(path).replace("\\\n", " "), re.M)
+        for path in ("README.md", "Makefile")
+    )
+    for line in readme:
+        assert "-r requirements/" in line or line.split()[:3] == ["pip", "install", "."], line
+    # `make environment`, on which all other targets stand; then the two that say what they add
+    assert "--require-hashes -r $<" in ours
+    assert all("jax[cuda12]==" in line or line.rstrip().endswith(" uv") for line in others), others
 
 
 def test_conda_environment_resolves_to_the_reference_pins():
@@ -138,14 +135,13 @@ PLACES = rb"(?<![\w.:/-])/(?:home|root|work|Users)" + rb"/\w"
 
 
 def test_no_tracked_file_names_a_registry_or_a_place_on_somebodys_disk():
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not a clone, or no git")
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    names = [os.fsdecode(name) for name in listing.stdout.split(b"\0") if name]
     forbidden = re.compile(HOSTS + rb"|" + PLACES)
-    found = []
-    for path in tracked():
-        if path.is_file():
-            match = forbidden.search(path.read_bytes())
-            if match:
-                found.append(f"{path.relative_to(ROOT)}: {match.group().decode()}")
-    assert not found
+    found = {name: forbidden.search((ROOT / name).read_bytes()) for name in names if (ROOT / name).is_file()}
+    assert found and not {name: match.group() for name, match in found.items() if match}
 
 
 def test_one_version_everywhere():
@@ -173,21 +169,21 @@ def test_ci_runs_the_command_of_the_readme():
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
-def fake_python(folder, version):
-    """A command that answers like a Python of that version, without being one."""
-    path = folder / "fake-python"
-    path.write_text(f"#!/bin/sh\ncase $2 in *version_info*) echo {version};; esac\n")
-    path.chmod(0o755)
-    return path
-
-
-def make(*arguments):
-    """Run make at the root; returns the finished process."""
+@pytest.fixture
+def make(tmp_path):
+    """A function that runs make at the root with a command that answers like a Python of some version."""
     if shutil.which("make") is None:
         pytest.skip("no make")
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-    command = ["make", "--no-print-directory", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True)
+
+    def run(version, *words):
+        path = tmp_path / "fake-python"
+        path.write_text(f"#!/bin/sh\ncase $2 in *version_info*) echo {version};; esac\n")
+        path.chmod(0o755)
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+        command = ["make", "--no-print-directory", f"PYTHON={path}", *map(str, words)]
+        return subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True)
+
+    return run
 
 
 @pytest.mark.parametrize("version, target, fault", [
@@ -195,8 +191,8 @@ def make(*arguments):
     ("", "test", "not installed; Python 3.11 to 3.13"),
     ("3.12", "witness", "needs Python 3.11"),
 ])  # fmt: skip
-def test_an_unsupported_python_is_one_line(tmp_path, version, target, fault):
-    done = make(f"PYTHON={fake_python(tmp_path, version)}", target)
+def test_an_unsupported_python_is_one_line(make, version, target, fault):
+    done = make(version, target)
     ours = [line for line in done.stderr.splitlines() if not line.startswith("make")]
     assert done.returncode != 0 and done.stdout == ""
     assert len(ours) == 1 and ours[0].startswith("Error: ") and fault in ours[0]
@@ -204,12 +200,11 @@ def test_an_unsupported_python_is_one_line(tmp_path, version, target, fault):
 
 @pytest.mark.parametrize("version, environments", [
     ("3.11", ["reference", "today"]), ("3.12", ["reference", "today"]), ("3.13", ["today"])])  # fmt: skip
-def test_each_python_gets_the_supported_environments(tmp_path, version, environments):
+def test_each_python_gets_the_supported_environments(make, tmp_path, version, environments):
     """What `make test test-today` would do, written out and not done, in a copy without environments."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
-    python = f"PYTHON={fake_python(tmp_path, version)}"
-    plan = make("-C", tmp_path, "-n", python, "test", "test-today").stdout
+    plan = make(version, "-C", tmp_path, "-n", "test", "test-today").stdout
     assert sorted(set(re.findall(r"-r requirements/(\w+)\.txt", plan))) == environments
     runs = re.findall(r"^\.venv/(\w+)/bin/python -m pytest -n 2 -m (.*)$", plan, re.M)
     assert runs == list(zip(environments, ['"not slow"', "both_environments"]))

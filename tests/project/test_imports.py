@@ -22,27 +22,28 @@ ORDER = (
 )  # fmt: skip
 
 
-def modules():
-    """Name -> file of every module of the library."""
-    files = [path for top in ("cagan_theano", "data_prep") for path in (ROOT / top).rglob("*.py")]
-    names = {path: path.relative_to(ROOT).with_suffix("").parts for path in files}
-    return {".".join(parts).removesuffix(".__init__"): path for path, parts in names.items()}
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for top in ("cagan_theano", "data_prep")
+    for path in (ROOT / top).rglob("*.py")
+}
 
 
-MODULES = modules()
+def names_in(path):
+    """(module, names that are taken from it) of every import in a file at any depth, by its syntax tree."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, []) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports relatively"
+            yield node.module, [alias.name for alias in node.names]
 
 
 def imported(path):
-    """Names of the project's modules that a file imports at any depth, by its syntax tree."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in MODULES)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports relatively"
-            for alias in node.names:
-                within = f"{node.module}.{alias.name}"
-                yield from (name for name in [within if within in MODULES else node.module]
-                            if name in MODULES)  # fmt: skip
+    """Names of the project's modules that a file imports."""
+    for module, names in names_in(path):
+        within = [f"{module}.{name}" for name in names] or [module]
+        yield from {name if name in MODULES else module for name in within} & set(MODULES)
 
 
 def place(name):
@@ -90,27 +91,17 @@ def test_commands_hold_nothing_else():
             assert path.stem.replace("_", "-") in COMMANDS
 
 
-def test_no_module_imports_replicate():
-    for name, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = ([alias.name for alias in node.names] if isinstance(node, ast.Import) else
-                     [node.module or ""] if isinstance(node, ast.ImportFrom) else [])  # fmt: skip
-            assert not [n for n in names if n.split(".")[0] == "replicate"], name
-
-
 def test_only_compat_imports_aesara_and_only_its_back_end_jax():
-    users = {"aesara": set(), "jax": set()}
+    users = {"aesara": set(), "jax": set(), "replicate": set()}
     for name, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = ([a.name for a in node.names] if isinstance(node, ast.Import) else
-                     [node.module] if isinstance(node, ast.ImportFrom) else [])  # fmt: skip
-            for top in {n.split(".")[0] for n in names} & set(users):
-                users[top].add(name)
+        for top in {module.split(".")[0] for module, _ in names_in(path)} & set(users):
+            users[top].add(name)
     linkers = ("expansion", "recompute", "jax", "lowering", "c")
     allowed = {"cagan_theano.compat", *(f"cagan_theano.backends.{name}" for name in linkers)}
     around = ("cagan_theano.backends.", "cagan_theano.interop.", "cagan_theano.benchmarks.")
     assert "cagan_theano.compat" in users["aesara"] and users["aesara"] <= allowed
     assert all(name.startswith(around) for name in users["jax"])
+    assert not users["replicate"]
 
 
 def test_importing_the_package_does_no_work():

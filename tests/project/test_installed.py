@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,12 +28,13 @@ def installed(tmp_path_factory):
 
 
 def run(installed, place, *words):
-    """A finished `cagan` of the installed package, started in a folder."""
-    keep = ("PYTHONPATH", "PYTHONHOME")
-    environment = {name: value for name, value in os.environ.items() if name not in keep}
+    """What Python prints with the installed package, started in a folder."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
     environment |= {"PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run([sys.executable, "-m", "cagan_theano", *map(str, words)], cwd=place,
-                          env=environment, capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run([sys.executable, *map(str, words)], cwd=place, env=environment,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_what_is_installed(installed):
@@ -50,31 +52,25 @@ def test_help_imports_no_network(installed, tmp_path):
         "cagan.main(['--help'], standalone_mode=False)\n"
         "print(*{'jax', 'aesara', 'scipy', 'matplotlib'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(installed)})  # fmt: skip
-    assert done.returncode == 0 and "figure2 ... figure6" in done.stdout, done.stderr
-    assert done.stdout.splitlines()[-1] == ""
+    said = run(installed, tmp_path, "-c", code)
+    assert "figure2 ... figure6" in said and said.splitlines()[-1] == ""
 
 
 def test_figure_and_swap_in_an_empty_folder(installed, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in installed.rglob("*")}
-    done = run(installed, tmp_path, "figure4", "--weights", "dress", "--device", "cpu")
-    assert done.returncode == 0, done.stderr
+    cagan = partial(run, installed, tmp_path, "-m", "cagan_theano")
+    cagan("figure4", "--weights", "dress", "--device", "cpu")
     assert Image.open(tmp_path / "figures" / "figure4_dress_128x96.png").size[0] > 500
     photo = tmp_path / "photo.png"
     Image.new("RGB", (96, 128), (200, 30, 30)).save(photo)
-    done = run(installed, tmp_path, "swap", "--human", photo, "--wearing", photo, "--article", photo,
-               "--checkpoint", "dress_128x96", "--out", "swapped.png", "--device", "cpu")  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    cagan("swap", "--human", photo, "--wearing", photo, "--article", photo,
+          "--checkpoint", "dress_128x96", "--out", "swapped.png", "--device", "cpu")  # fmt: skip
     assert Image.open(tmp_path / "swapped.png").size == (96, 128)
     assert {path.name for path in tmp_path.iterdir()} == {"figures", "photo.png", "swapped.png"}
     assert {path: path.stat().st_mtime_ns for path in installed.rglob("*")} == before
 
 
 def test_plans_and_vectors_are_installed(installed, tmp_path):
-    done = run(installed, tmp_path, "ablations", "readings", "--list")
-    assert done.returncode == 0, done.stderr
+    run(installed, tmp_path, "-m", "cagan_theano", "ablations", "readings", "--list")
     code = "from cagan_theano.interop.conformance import SHIPPED; print(SHIPPED.is_file(), SHIPPED)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(installed)})  # fmt: skip
-    assert done.stdout.startswith(f"True {installed}"), done.stderr
+    assert run(installed, tmp_path, "-c", code).startswith(f"True {installed}")

@@ -35,9 +35,8 @@ def test_its_code_runs(tmp_path):
     script = tmp_path / "quickstart.py"
     script.write_text("\n\n".join("".join(cell["source"]) for cell in cells("code")) + "\n")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg", "TMPDIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1200
-    )
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, capture_output=True,
+                          text=True, timeout=1200)  # fmt: skip
     assert done.returncode == 0, done.stderr
     losses = {name: float(value) for name, value in map(str.split, done.stdout.splitlines())}
     assert {"loss_D", "loss_G", "L_id", "L_cyc"} <= set(losses)
