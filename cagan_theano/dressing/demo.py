@@ -1,28 +1,25 @@
 """A local page to drag photos into: cagan demo
 
-It listens on this machine alone, loads nothing from the network, sends nothing, and keeps photos only in
-a temporary folder that goes when the page is stopped.
+It answers this machine alone, loads nothing from the network, sends nothing, and keeps photos only in a
+temporary folder that goes when the page is stopped.
 """
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
 import click
 
 from cagan_theano import options, weights
+from cagan_theano.dressing.guard import FULL, HOST, MAX_FILE, MAX_FOLDER, Guard, measure_folder
 from cagan_theano.dressing.samples import write_samples
 from cagan_theano.evaluation import provenance
 from cagan_theano.io.command import Command
+from cagan_theano.io.signals import Stopped
+from cagan_theano.io.text import one_line
 
-HOST = "127.0.0.1"
-MAX_FILE = "50mb"
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'"
-)
-"""Content-Security-Policy of the page: the browser refuses whatever comes from another host."""
-
+SAMPLES = ("people", "shop")
 TITLE = "Dress a photo"
 INTRODUCTION = (
     "Drop in a photo of one person on a plain ground, upright, from the head to the hips, and one or more "
@@ -34,10 +31,18 @@ CSS = (
 )
 
 
-def import_gradio():
-    """The module gradio, without its telemetry; ValueError, with the cure, where it is missing."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_OFFLINE"] = "1"
+def import_gradio(folder: Path):
+    """The module gradio, without telemetry, and with all that it writes in a folder.
+
+    Settings and proxies of the environment are removed from this process: the page needs none, and with a
+    proxy gradio does not reach it.  Raises ValueError, with the cure, where gradio is missing.
+    """
+    for name in list(os.environ):
+        if name.startswith("GRADIO_") or name.lower().endswith("_proxy"):
+            del os.environ[name]
+    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+    os.environ |= {"GRADIO_TEMP_DIR": str(folder / "uploads"), "GRADIO_EXAMPLES_CACHE": str(folder)}
+    tempfile.tempdir = str(folder)
     try:
         import gradio
     except ModuleNotFoundError as error:
@@ -49,104 +54,132 @@ def dress(model, human, garments, worn=None):
     """What the page shows for uploaded files: (before, after), mask, [(image, caption)] and advice.
 
     human, worn: paths or None.  garments: paths, the first of which is shown large.
-    Raises ValueError for missing and unreadable files, with what to do.
+    Raises ValueError for missing and unreadable files, with what to do; it names files without folders.
     """
     if not human or not garments:
         raise ValueError("Add a photo of a person and at least one garment.")
-    dressed = model.dress(human, list(garments), worn)
-    captions = [Path(path).stem for path in garments]
+    try:
+        dressed = model.dress(human, list(garments), worn)
+        before = dressed[0].photos["human"].open()
+        results = [(each.image, Path(path).stem) for each, path in zip(dressed, garments)]
+    except (ValueError, OSError) as error:
+        text = str(error)
+        for path in filter(None, (human, worn, *garments)):
+            text = text.replace(str(path), Path(path).name)
+        raise ValueError(one_line(text)) from error
     subjects: dict[str, list] = {}
-    for caption, result in zip(captions, dressed):
-        for line in result.advice:
+    for each, (_, caption) in zip(dressed, results):
+        for line in each.advice:
             subjects.setdefault(line, []).append(caption)
     advice = "\n".join(
         f"- {line}" if len(of) == len(dressed) else f"- {', '.join(of)}: {line}"
         for line, of in subjects.items()
     )
-    before, results = dressed[0].photos["human"].open(), [(d.image, c) for d, c in zip(dressed, captions)]
     return (before, dressed[0].image), dressed[0].mask, results, advice
 
 
-def page(gradio, model, samples: Path, note: str):
-    """The page as Gradio `Blocks`."""
+def path_of(file):
+    """The path of an uploaded file as gradio describes it, or None."""
+    return file.path if file else None
+
+
+def page(gradio, model, folder: Path, note: str):
+    """The page as Gradio `Blocks`; folder: has the samples, and gets the photos and results."""
 
     def swap(human, garments, worn):
+        if measure_folder(folder) > MAX_FOLDER:
+            raise gradio.Error(FULL, print_exception=False)
         try:
-            return dress(model, human, [path for path, _ in garments or []], worn)
-        except (ValueError, OSError) as error:
+            return dress(model, human, garments, worn)
+        except ValueError as error:
             raise gradio.Error(str(error), print_exception=False) from error
 
-    people, articles = (sorted(map(str, (samples / name).iterdir())) for name in ("people", "shop"))
+    def enlarge(shown, results, event: gradio.SelectData):
+        return shown[0], results[event.index][0]
+
+    def refuse_addresses(component):
+        move = component.async_move_resource_to_block_cache
+
+        async def move_file(path):
+            if "://" in str(path):
+                raise gradio.Error("Add a file; addresses are not opened.", print_exception=False)
+            return await move(path)
+
+        component.async_move_resource_to_block_cache = move_file
+
+    people, articles = (sorted(map(str, (folder / name).iterdir())) for name in SAMPLES)
     upload = {"sources": ["upload", "clipboard"]}
     examples = "or one of these renderings"
-    with gradio.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, 600)) as blocks:
+    with gradio.Blocks(title=TITLE, analytics_enabled=False) as blocks:
         gradio.Markdown(f"# {TITLE}\n{INTRODUCTION}")
         with gradio.Row():
             with gradio.Column(min_width=300):
                 human = gradio.Image(type="filepath", label="Person", height=320, **upload)
                 gradio.Examples([[path] for path in people], human, label=examples)
                 garments = gradio.Gallery(
-                    label="Garments", columns=4, height=200, object_fit="contain", interactive=True,
-                    file_types=["image"], **upload,
-                )  # fmt: skip
+                    label="Garments", columns=4, height=200, object_fit="contain", interactive=True, **upload
+                )
                 gradio.Examples([[[path]] for path in articles], garments, label=examples)
                 with gradio.Accordion("A photo of the garment worn (optional)", open=False):
                     worn = gradio.Image(type="filepath", label="Worn", height=200, **upload)
                 button = gradio.Button("Dress", variant="primary")
-            with gradio.Column(min_width=300):
-                png = {"format": "png"}
-                slider = gradio.ImageSlider(label="Before and after", type="pil", max_height=520, **png)
+            with gradio.Column(min_width=300, elem_id="result"):
+                png = {"format": "png", "type": "pil"}
+                slider = gradio.ImageSlider(label="Before and after", max_height=520, **png)
                 advice = gradio.Markdown()
                 each = gradio.Gallery(
-                    label="Each garment", columns=3, height=280, object_fit="contain", **png
-                )
+                    label="Each garment; select one to compare it above", columns=3, height=280,
+                    object_fit="contain", interactive=False, **png,
+                )  # fmt: skip
                 with gradio.Accordion("Mask: white where painted", open=False):
-                    mask = gradio.Image(label="Mask", type="pil", show_label=False, **png)
+                    mask = gradio.Image(label="Mask", show_label=False, **png)
         gradio.Markdown(f"<small>{note}</small>")
-        button.click(swap, [human, garments, worn], [slider, mask, each, advice], concurrency_limit=4)
+        # the files as they are: gradio would convert them to RGB and answer unreadable ones itself
+        human.preprocess = worn.preprocess = path_of
+        garments.preprocess = lambda files: [
+            path_of(getattr(file, "image", None) or file.video) for file in (files.root if files else ())
+        ]
+        for component in (human, garments, worn, slider, each):
+            refuse_addresses(component)
+        swapped = button.click(swap, [human, garments, worn], [slider, mask, each, advice])
+        swapped.success(None, js="() => document.getElementById('result').scrollIntoView({block: 'nearest'})")
+        each.select(enlarge, [slider, each], slider)
     return blocks
 
 
-class Policy:
-    """ASGI middleware that adds the Content-Security-Policy to every response."""
-
-    HEADERS = (b"content-security-policy", POLICY.encode()), (b"referrer-policy", b"no-referrer")
-
-    def __init__(self, app):
-        self.app = app
-
-    async def __call__(self, scope, receive, send):
-        async def with_policy(message):
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *self.HEADERS]}
-            await send(message)
-
-        await self.app(scope, receive, with_policy if scope["type"] == "http" else send)
-
-
-def serve(gradio, model, folder: Path, note: str, port=None, wait: bool = True) -> str:
-    """Write the samples, compile the swap and serve the page; everything it writes is within a folder.
-
-    Returns the page's address, at once or, with wait, when it is stopped.
-    """
+def serve(gradio, model, folder: Path, note: str, port=None) -> None:
+    """Write the samples, compile the swap and serve the page until it is stopped."""
     from starlette.middleware import Middleware
 
-    os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
-    samples = folder / "samples"
-    write_samples(samples, 4, 6)
-    model.dress(next((samples / "people").iterdir()), next((samples / "shop").iterdir()))
-    blocks = page(gradio, model, samples, note)
+    write_samples(folder, 4, 6)
+    model.dress(*(next((folder / name).iterdir()) for name in SAMPLES))
+    blocks = page(gradio, model, folder, note)
     theme = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
-    _, address, _ = blocks.launch(
-        server_name=HOST, server_port=port, share=False, quiet=True, show_error=True,
-        max_file_size=MAX_FILE, theme=theme, css=CSS, footer_links=[], run_history=False,
-        prevent_thread_lock=True, mcp_server=False, ssr_mode=False, enable_monitoring=False,
-        app_kwargs={"middleware": [Middleware(Policy)], "openapi_url": None},
-    )  # fmt: skip
-    click.echo(f"open {address} (Ctrl-C stops it)")
-    if wait:
+    try:
+        _, address, _ = blocks.launch(
+            server_name=HOST, server_port=port, share=False, quiet=True, show_error=True,
+            max_file_size=MAX_FILE, theme=theme, css=CSS, footer_links=[], run_history=False,
+            prevent_thread_lock=True, mcp_server=False, ssr_mode=False, enable_monitoring=False,
+            app_kwargs={"middleware": [Middleware(Guard, folder=folder)], "openapi_url": None},
+        )  # fmt: skip
+        click.echo(f"open {address} (Ctrl-C stops it)")
         blocks.block_thread()
-    return address
+    finally:
+        blocks.close(verbose=False)
+
+
+def stop_on_signals() -> None:
+    """Turn Ctrl-C, SIGTERM and a closed terminal into `Stopped`, once: cleaning up is not interrupted."""
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    numbers = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]  # nohup
+
+    def stop(number, frame):
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped(number)
+
+    for number in numbers:
+        signal.signal(number, stop)
 
 
 @click.command(cls=Command)
@@ -156,7 +189,8 @@ def serve(gradio, model, folder: Path, note: str, port=None, wait: bool = True) 
 @options.device_option
 def command(port, checkpoint, backend, device):
     """Open a local page that dresses photos."""
-    gradio = import_gradio()
-    model = weights.load_model(checkpoint, backend, device)
-    with tempfile.TemporaryDirectory(prefix="cagan_demo_") as folder:
+    stop_on_signals()
+    with tempfile.TemporaryDirectory(prefix="cagan_demo_", ignore_cleanup_errors=True) as folder:
+        gradio = import_gradio(Path(folder))
+        model = weights.load_model(checkpoint, backend, device)
         serve(gradio, model, Path(folder), provenance.note(checkpoint, model), port)
