@@ -7,7 +7,7 @@ import click
 
 from cagan_theano.io.command import Group, Output, main, overwrite_option
 from cagan_theano.io.files import write_atomically
-from cagan_theano.io.text import one_line, printable
+from cagan_theano.io.text import escape, one_line
 from data_prep.layouts import LAYOUTS, detect, matching_folders
 from data_prep.options import size_option
 from data_prep.photo_folder import PhotoFolder
@@ -90,7 +90,8 @@ def detect_command(src, samples):
     if not layouts:
         raise click.ClickException(f"{src}: matches no known layout; {hint(src, folder)}")
     for name, root in layouts:
-        click.echo("\n".join(describe_found(name, f"{src}/{root.base}".rstrip("/"), root, samples)))
+        found = describe_found(name, f"{src}/{root.base}".rstrip("/"), root, samples)
+        click.echo("\n".join(map(escape, found)))
 
 
 def hint(src, folder):
@@ -136,7 +137,7 @@ def ingest_command(layout):
 
         settings = Settings(size, fit, split, test_share, seed, masks, drop_doubts, jobs)
         report = ingest(layout.name, src, out, settings, options)
-        click.echo(printable("\n".join(report.lines())))
+        click.echo("\n".join(map(escape, report.lines())))
 
     command.__doc__ = f"""{layout.title}.
 
@@ -232,7 +233,7 @@ def recolors_command(src, out, size, triples, seed, only, shrink, ground):
     ]
     if summary.others:
         lines.append(f"  {summary.others} images are not named STYLE-COLOR and were not read")
-    click.echo(printable("\n".join(lines)))
+    click.echo("\n".join(map(escape, lines)))
 
 
 @cli.command("resize")
@@ -269,7 +270,7 @@ def inspect(file, sheet, rows, verify):
     from data_prep.inspection import describe, draw_sheet, verify_chunks
 
     with PhotoFile(file) as photos:
-        click.echo("\n".join(describe(photos)))
+        click.echo("\n".join(map(escape, describe(photos))))
         if verify:
             click.echo(f"checksums: {verify_chunks(photos)} chunks verified")
         if sheet:

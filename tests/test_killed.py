@@ -43,10 +43,24 @@ swap_folder.weights.load_model = lambda *_: Painter()
 main(swap_folder.command, sys.argv[1:])
 """
 
+# cagan ablations with trainings that only write a file, argv[1], and wait
+TRAIN = """
+import sys
+from cagan_theano.io.command import main
+from cagan_theano.studies import ablations, trainings
+
+began, *given = sys.argv[1:]
+training = f"import time; open({began!r}, 'w').write('begun'); time.sleep(600)"
+trainings.data_of = lambda *_: None
+trainings.training_command = lambda *_: [sys.executable, "-c", training]
+main(ablations.command, given)
+"""
+
 
 def heed_interrupts():
     """A shell's background jobs, and all that they start, would ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def start(*words):
@@ -64,16 +78,19 @@ def finish(*words):
 
 
 def stop(process, number, when):
-    """Send a signal to the process alone, not to its children, as soon as when() is true."""
+    """Send a signal to the process alone, as soon as when() is true; its children must end with it."""
     deadline = time.monotonic() + PATIENCE
     while not when():
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1]
         time.sleep(0.01)
     process.send_signal(number)
     said = process.communicate(timeout=PATIENCE)[1]
-    assert process.returncode == (-number if number == signal.SIGKILL else 130), said
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number), said
     # a child that is being born as its parent is killed may say so
     assert number == signal.SIGKILL or "Traceback" not in said
+    while os.path.isdir("/proc") and alive(process.pid):
+        assert time.monotonic() < deadline, "a child outlives its parent"
+        time.sleep(0.1)
 
 
 def alive(group):
@@ -115,16 +132,18 @@ def test_photoshoot(tmp_path, number):
     work = out.with_name("o.h5.work")
     stop(process, number, lambda: work.exists() and work.stat().st_size > 100_000)
     assert not out.exists()
-    if os.path.isdir("/proc"):
-        deadline = time.monotonic() + PATIENCE
-        while alive(process.pid):  # renderers that would wait for ever
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
     assert 0 < kept_rows(work) < 72
     finish(*command(out))
     assert os.listdir(out.parent) == ["o.h5"]
     finish(*command(tmp_path / "undisturbed.h5"))
     assert out.read_bytes() == (tmp_path / "undisturbed.h5").read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_no_training_outlives_its_study(tmp_path, number):
+    began = tmp_path / "began"
+    process = start("-c", TRAIN, began, "readings", "--only", "paper", "--out", tmp_path / "o", "--jobs", 2)
+    stop(process, number, lambda: some_bytes(began))
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cagan_theano.backends import cache
+
 if TYPE_CHECKING:
     import jax
 
@@ -92,13 +94,21 @@ class Placement:
 def choose(jax: ModuleType, kind: str | None, count: int | str) -> list[jax.Device]:
     """`count` devices ("all" for every one) of a kind; None selects the best kind available.
 
-    Raises ValueError, with a remedy, if there are fewer.
+    JAX_PLATFORMS and JAX_PLATFORM_NAME are heeded if they say cpu: with another platform, which may be
+    missing here, jax would refuse the CPU as well.  Raises ValueError, with a remedy, if there are fewer.
     """
+    named = {name: jax.config.values.get(name) for name in ("jax_platforms", "jax_platform_name")}
+    named = {name: platform for name, platform in named.items() if platform and platform.lower() != "cpu"}
+    for name in named:
+        jax.config.update(name, "")
     try:
         found: list[Any] = jax.devices(kind)
     except RuntimeError as error:
         cure = "install jax[cuda12] on a machine with an NVIDIA GPU, or use --device cpu"
-        raise ValueError(f"no {kind} is visible to jax; {cure}") from error
+        raise ValueError(f"no {kind or 'device'} is visible to jax; {cure}") from error
+    if named and kind is None and found[0].platform == "cpu":
+        given = ", ".join(f"{name.upper()}={platform}" for name, platform in named.items())
+        cache.tell(f"{given}: jax sees no such device here; the CPU is used")
     wanted = len(found) if count == ALL else int(count)
     if not 1 <= wanted <= len(found):
         raise ValueError(

@@ -25,6 +25,7 @@ import numpy as np
 from cagan_theano import options, weights
 from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.config import NETWORKS
+from cagan_theano.io.children import tie
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import check_folder, write_atomically
 from data_prep.options import parse_size
@@ -62,7 +63,7 @@ class Worker:
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         }  # no preallocation: several processes share a GPU
         self.process = subprocess.Popen(
-            [python, *WORKER, kind, json.dumps(about)],
+            tie([python, *WORKER, kind, json.dumps(about)]),
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -226,7 +227,7 @@ def describe_machine(device: str) -> str:
     where = device
     if device == "gpu":  # asked in a process of its own, since jax reserves most of a GPU's memory
         ask = "import jax; print(jax.devices('gpu')[0].device_kind)"
-        done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)
+        done = subprocess.run(tie([sys.executable, "-c", ask]), capture_output=True, text=True, check=False)
         where = done.stdout.strip() if done.returncode == 0 else "gpu"
     return f"{where}; {os.cpu_count()} x {name}; {packages}"
 

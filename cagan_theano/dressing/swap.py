@@ -12,6 +12,7 @@ from cagan_theano.io import sheet
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.image import check_ending, encode_image
+from cagan_theano.io.text import escape
 from data_prep.picture import check_file
 
 LABELS = ("$y_i$", "$x_i$", r"$\alpha_i^j$", "$x_i^j$ (generated)", "$y_j$")
@@ -41,7 +42,7 @@ def command(human, wearing, article, out, alpha_out, grid, size, checkpoint, bac
     dressed = model.dress(human, article, wearing)
     for name in dressed.photos:
         if note := dressed.note(name):
-            click.echo(f"Note: {paths[name]} {note}", err=True)
+            click.echo(escape(f"Note: {paths[name]} {note}"), err=True)
     results = {out: dressed.image if size == "photo" else dressed.x_ij}
     if alpha_out:
         alpha = np.rint(255 * dressed.alpha).astype(np.uint8)
@@ -53,4 +54,4 @@ def command(human, wearing, article, out, alpha_out, grid, size, checkpoint, bac
         results[grid] = sheet.render(figure)
     for path, image in results.items():
         write_atomically(path, encode_image(image, path, dressed.provenance))
-        click.echo(f"wrote {path}")
+        click.echo(escape(f"wrote {path}"))

@@ -29,7 +29,7 @@ from cagan_theano.dressing.dress import Dressed, dress, fit_photo
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import kind_of, same_file, write_atomically
 from cagan_theano.io.image import encode_image
-from cagan_theano.io.text import printable
+from cagan_theano.io.text import escape
 from data_prep.photo_folder import PhotoFolder
 from data_prep.picture import quiet
 
@@ -292,6 +292,6 @@ def tell(lines) -> None:
     """Print up to TOLD lines on stderr, and how many more there are."""
     lines = list(lines)
     for line in lines[:TOLD]:
-        click.echo(printable(line), err=True)
+        click.echo(escape(line), err=True)
     if len(lines) > TOLD:
         click.echo(f"... and {len(lines) - TOLD} more", err=True)

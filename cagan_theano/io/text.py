@@ -11,7 +11,7 @@ def printable(text):
 
 def literal(text):
     """Escape text for matplotlib: no part is markup and every character is printable."""
-    return _escape(text, keep="\n").replace("$", r"\$")
+    return escape(text, keep="\n").replace("$", r"\$")
 
 
 def one_line(text):
@@ -19,15 +19,18 @@ def one_line(text):
 
     The beginning has the file name and the end the cure; a newline in a file name must not hide them.
     """
-    line = _escape(printable(str(text).strip()))
+    line = escape(str(text).strip())
     if len(line) <= LONGEST:
         return line
     gap = " ... "
     return line[:HEAD] + gap + line[HEAD + len(gap) - LONGEST :]
 
 
-def _escape(text, keep=""):
-    """Text with each unprintable character, unless in `keep`, as a Python escape sequence."""
+def escape(text, keep=""):
+    """Text with each unprintable character, unless in `keep`, as a Python escape sequence.
+
+    For a terminal: what a file's name holds can neither control it nor begin another line.
+    """
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,6 +15,7 @@ from tqdm import tqdm
 from cagan_theano import weights
 from cagan_theano.config import Config
 from cagan_theano.evaluation import held_out
+from cagan_theano.io.children import Children
 from cagan_theano.studies.plan import SHOOT, Reading, StudyPlan
 from cagan_theano.training.run_folder import RunFolder
 from cagan_theano.training.scores import log_lines, score_names
@@ -135,7 +135,13 @@ def options_of(config: Config) -> list[str]:
 
 
 def train(
-    plan: StudyPlan, out: Path, reading: Reading, seed: int, device_options: Sequence[str], logged: bool
+    children: Children,
+    plan: StudyPlan,
+    out: Path,
+    reading: Reading,
+    seed: int,
+    device_options: Sequence[str],
+    logged: bool,
 ) -> None:
     """Train one run to its last step in a child process.  Raises ValueError if that fails.
 
@@ -149,10 +155,10 @@ def train(
     # no part of a GPU's memory is reserved, so that several trainings can share it
     environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **weights.child_environment()}
     with contextlib.nullcontext() if log is None else open(log, "ab") as output:
-        done = subprocess.run(words, env=environment, check=False, stdout=output, stderr=output)
-    if done.returncode:
+        code = children.run(words, env=environment, stdout=output, stderr=output)
+    if code:
         raise ValueError(
-            f"{folder}: the training ended with exit code {done.returncode}, see "
+            f"{folder}: the training ended with exit code {code}, see "
             f"{'its message above' if log is None else log}; run the same command again to continue"
         )
 
@@ -170,8 +176,9 @@ def train_missing(
     for reading, _ in missing:  # all before the first training, so that a fault is found at once
         data_of(plan, reading, out)
     if jobs == 1:
-        for reading, seed in missing:
-            train(plan, out, reading, seed, device_options, logged=False)
+        with Children() as children:
+            for reading, seed in missing:
+                train(children, plan, out, reading, seed, device_options, logged=False)
         return
     shares = iter(shares_of_cores(jobs))
 
@@ -180,11 +187,12 @@ def train_missing(
             os.sched_setaffinity(0, next(shares))  # of this thread; its child processes inherit it
 
     with (
+        Children() as children,
         ThreadPoolExecutor(jobs, initializer=start_thread) as pool,
         tqdm(total=len(missing), unit="training") as bar,
     ):
         try:
-            begun = [pool.submit(train, plan, out, *one, device_options, logged=True) for one in missing]
+            begun = [pool.submit(train, children, plan, out, *one, device_options, True) for one in missing]
             for done in as_completed(begun):
                 done.result()
                 bar.update()

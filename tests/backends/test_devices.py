@@ -101,6 +101,18 @@ def test_too_many_devices_are_an_error():
         choose_backend("jax", "cpu", devices=0)
 
 
+@pytest.mark.parametrize("name", ["JAX_PLATFORMS", "JAX_PLATFORM_NAME"])
+@pytest.mark.parametrize("kind", [None, "cpu"])
+def test_a_platform_that_is_missing_here_is_not_heeded(name, kind):
+    code = f"from cagan_theano.backends import choose_backend; print(choose_backend('jax', {kind!r}).device)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, name: "tpu"},
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0 and done.stdout, done.stderr
+    assert (f"{name}=tpu: jax sees no such device" in done.stderr) == (
+        kind is None and done.stdout == "CPU\n"
+    )
+
+
 @pytest.mark.parametrize("text", ["node:1,2", "node:x,2,0", "node:1,2,2", ":1,2,0"])
 def test_the_text_of_a_cluster(text):
     arguments = {"coordinator_address": "node0:9876", "num_processes": 4, "process_id": 3}

@@ -123,6 +123,7 @@ def test_every_skipped_file_is_reported(shop, capsys):
     (people / "ben.png").write_bytes(b"no image")
     (people / "dora.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     (people / "list.txt").write_text("anna")
+    (people / "e\x1b[31m\nskipped.txt").touch()  # neither colors the terminal nor begins a line
     (people / "away").symlink_to("/usr")
     (shop.root / "shop" / "scan").write_bytes(b"")
     (shop.root / "worn" / "sub" / "cleo.webp").unlink()
@@ -136,7 +137,8 @@ def test_every_skipped_file_is_reported(shop, capsys):
     assert faults["people/sub/cleo.png"].startswith("no image of the worn article")
     assert faults["people/away"].startswith("links outside")
     assert faults["people/list.txt"] == faults["shop/scan"] == "is not a photo, by the ending of its name"
-    assert len(faults) == 6 and "wrote 2 images" in said.out and "skipped 6" in said.out
+    assert r"people/e\x1b[31m\nskipped.txt" in faults
+    assert len(faults) == 7 and "wrote 2 images" in said.out and "skipped 7" in said.out
     assert results(shop) == ["anna/blue.png", "anna/red.png"]
 
 

@@ -73,7 +73,7 @@ def toy_training(words, **_):
         folder.checkpoint_path(int(given["--steps"])).write_bytes(b"")
         folder.open_log(0)
         folder.log({"step": 2, "inside": 0.5, "outside": 0.125, "alpha_iou": 0.25})
-    return type("Done", (), {"returncode": 0})
+    return 0
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def toys(monkeypatch, tmp_path):
     toy_training.commands = []
     photos = write_photos(tmp_path / "toy.h5")
     monkeypatch.setattr(trainings, "data_of", lambda *_: photos)
-    monkeypatch.setattr(trainings.subprocess, "run", toy_training)
+    monkeypatch.setattr(trainings.Children, "run", staticmethod(toy_training))
 
     def load(path, *_):
         model = ToyModel(0.5 if "no_cycle" in str(path) else 0.0)
@@ -169,7 +169,7 @@ def test_several_jobs_train_the_same_runs_on_cores_of_their_own(plan, tmp_path, 
         stdout.write(b"steps\n")
         return toys(words, **options)
 
-    monkeypatch.setattr(trainings.subprocess, "run", child)
+    monkeypatch.setattr(trainings.Children, "run", staticmethod(child))
     monkeypatch.setattr(trainings, "shares_of_cores", lambda jobs: shares[:jobs])
     given = ["--device", "cpu", "--precision", "tf32"]
     code, _, error = run(capsys, plan, "--out", out, "--jobs", 2, *given)
@@ -182,13 +182,11 @@ def test_several_jobs_train_the_same_runs_on_cores_of_their_own(plan, tmp_path, 
 
 
 def test_a_failure_among_several_jobs_names_its_file(plan, tmp_path, toys, capsys, monkeypatch):
-    failed = type("Done", (), {"returncode": 3})
-
     def child(words, **options):
         """Fails with seed 0, the default; any of several failures might be the first to be seen."""
-        return toys(words, **options) if "--seed" in words else failed
+        return toys(words, **options) if "--seed" in words else 3
 
-    monkeypatch.setattr(trainings.subprocess, "run", child)
+    monkeypatch.setattr(trainings.Children, "run", staticmethod(child))
     code, _, error = run(capsys, plan, "--out", tmp_path, "--jobs", 2)
     assert code == 1 and "ended with exit code 3, see " in error and "_seed0.log; run the same" in error
 
