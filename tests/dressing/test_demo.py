@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import cagan_theano
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
 from cagan_theano.dressing import demo, guard
 from cagan_theano.network.networks import build_networks, values_of
+from cagan_theano.weights import child_environment
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_the_folder_goes_when_the_page_is_stopped(number, tmp_path):
         demo.serve = serve
         main(demo.command, [])
     """
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    environment = child_environment() | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout.readline() == b"open\n"
         assert len(list(tmp_path.glob("cagan_demo_*/*"))) == 2000
@@ -184,7 +184,7 @@ def test_the_page_itself(tmp_path):
     folder = tmp_path / "temporary"
     folder.mkdir()
     nowhere = "http://127.0.0.1:9"
-    environment = os.environ | {"TMPDIR": str(folder), "HTTP_PROXY": nowhere, "http_proxy": nowhere}
+    environment = child_environment() | {"TMPDIR": str(folder), "HTTP_PROXY": nowhere, "http_proxy": nowhere}
     command = [
         sys.executable,
         "-m",
