@@ -39,6 +39,8 @@ def read_object(text, form):
 def read_file(path, form):
     """`read_object` of a file of at most ``MAX_BYTES``; ValueError without the path, or OSError."""
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError("is not a regular file")
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"is larger than {MAX_BYTES >> 20} MB")
     return read_object(path.read_text("utf-8"), form)

@@ -9,6 +9,8 @@ run folder of `cagan train`; the plan's format is described in cagan_theano/stud
 import dataclasses
 import io
 import json
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from tqdm import tqdm
 from cagan_theano import options, weights
 from cagan_theano.backends import PRECISIONS
 from cagan_theano.evaluation import evaluate, held_out, measures
+from cagan_theano.evaluation.interval import GROUPS
+from cagan_theano.io import metadata
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import check_folder, digest_of, write_atomically
 from cagan_theano.studies import document, pictures, trainings
@@ -28,6 +32,10 @@ from cagan_theano.studies.plan import Reading, StudyPlan, read_plan
 
 EXAMPLES = 4
 """Swaps in the grid."""
+
+FORM = {"step": int, "version": int, "n": int, "people": int, "sha256": str, "swaps": {},
+        "metadata": {"data": (dict, type(None))}}  # fmt: skip
+"""The form of a stored evaluation, all of it required."""
 
 Arrays = dict[str, NDArray[Any]]
 Reports = dict[str, dict[int, dict[str, Any]]]
@@ -44,7 +52,8 @@ def evaluate_run(
     """
     folder, ending = trainings.run_of(out, reading, seed), "" if photos is None else "_photos"
     stored, examples = folder.path / f"evaluation{ending}.json", folder.path / f"swaps{ending}.npz"
-    if not (is_current(stored, plan.steps, photos) and examples.is_file()):
+    found = read_evaluation(stored, examples, plan.steps, photos)
+    if found is None:
         path = folder.checkpoint_path(plan.steps)
         model = weights.load_model(path, "auto", device)
         with held_out.open_split(photos or trainings.data_of(plan, reading, out), model) as held:
@@ -60,25 +69,41 @@ def evaluate_run(
         np.savez_compressed(data, **arrays)
         write_atomically(examples, data.getvalue())
         write_atomically(stored, json.dumps(report, sort_keys=True, allow_nan=False) + "\n")
-    report, own = json.loads(stored.read_text()), trainings.images_of(plan, reading, out)
-    trained_with = (report["metadata"].get("data") or {}).get("provenance")
+        found = json.loads(json.dumps(report)), arrays
+    own = trainings.images_of(plan, reading, out)
+    trained_with = (found[0]["metadata"].get("data") or {}).get("provenance")
     if trained_with not in (None, own.provenance):
         raise ValueError(
             f"{folder.path}: was trained on other images than {own.path.name}; give another --out, or "
             "remove it"
         )
-    with np.load(examples, allow_pickle=False) as arrays:
-        return report, dict(arrays)
+    return found
 
 
-def is_current(path: Path, steps: int, photos: str | None = None) -> bool:
-    """Whether a stored evaluation is of the last step, of this version, and of the same photos."""
+def read_evaluation(
+    stored: Path, examples: Path, steps: int, photos: str | None = None
+) -> tuple[dict[str, Any], Arrays] | None:
+    """What `evaluate_run` stored; None if it is damaged or of another step, version or photo file."""
     try:
-        stored = json.loads(path.read_text())
-        same = (stored["step"], stored["version"]) == (steps, evaluate.VERSION)
-        return same and (photos is None or stored["photos"] == digest_of(photos))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False
+        report = metadata.read_file(stored, FORM)
+        current = (report["step"], report["version"]) == (steps, evaluate.VERSION)
+        current = current and (photos is None or report["photos"] == digest_of(photos))
+        lengths = {len(np.array(values, float)) for values in report["swaps"].values()}
+        whole = lengths == {report["n"]} and FORM.keys() <= report.keys()
+        if not (current and whole and {*GROUPS} <= report["swaps"].keys() and examples.is_file()):
+            return None
+        with np.load(examples, allow_pickle=False) as file:
+            if sum(member.file_size for member in file.zip.infolist()) > metadata.MAX_BYTES:
+                return None
+            arrays = dict(file)
+        shape = arrays["x_i"].shape
+        shapes = {name: shape for name in {"x_i", "y_j", "x_ij", *arrays}} | {"alpha": shape[:3]}
+        alike = len(shape) == 4 and shapes == {name: array.shape for name, array in arrays.items()}
+        return (report, arrays) if alike else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError, EOFError):
+        return None
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):  # of a damaged archive
+        return None
 
 
 def evaluate_all(

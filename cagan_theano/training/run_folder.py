@@ -217,7 +217,7 @@ class RunFolder:
     def read_log(self) -> list[dict[str, Any]]:
         """All complete lines of the log, without a last line that a crash truncated."""
         path = self.path / "log.jsonl"
-        return list(parse_log(path.read_text(errors="replace"))) if path.exists() else []
+        return list(parse_log(path.read_text(errors="replace"))) if path.is_file() else []
 
     # --- samples and TensorBoard
 
@@ -255,9 +255,9 @@ class RunFolder:
 
 
 def matching(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Path, re.Match[str]]]:
-    """Yield (path, match) of the files in a folder whose name matches."""
+    """Yield (path, match) of the regular files in a folder whose name matches."""
     for path in folder.iterdir():
-        if found := pattern.fullmatch(path.name):
+        if (found := pattern.fullmatch(path.name)) and path.is_file():  # reading a pipe would wait for ever
             yield path, found
 
 

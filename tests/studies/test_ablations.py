@@ -277,6 +277,34 @@ def test_a_study_on_photos_without_true_swaps(plan, tmp_path, toys, capsys, monk
     assert pixels(out / "differences.png").std() > 5 and pixels(out / "grid.png").std() > 10
 
 
+def test_damaged_measurements_are_made_again_or_named(plan, tmp_path, toys, capsys, monkeypatch):
+    """Not JSON, of another form, with columns missing, a pipe; no archive, a part of one, one bit flipped."""
+    run(capsys, plan, "--out", tmp_path, "--only", "paper")
+    monkeypatch.setattr(trainings, "images_of", lambda *_: trainings.Images(tmp_path, {}, None))
+    report, swaps = tmp_path / "paper_seed0" / "evaluation.json", tmp_path / "paper_seed0" / "swaps.npz"
+    text, archive = report.read_text(), swaps.read_bytes()
+    flipped = bytes([*archive[:300], archive[300] ^ 4, *archive[301:]])
+    texts = [
+        "[",
+        "[]",
+        *(text.replace(f'"{key}": {{', f'"{key}": [], "x": {{') for key in ("swaps", "metadata")),
+    ]
+    damages = [(report, None), (swaps, None), *((report, text.encode()) for text in texts)]
+    damages += [(swaps, part) for part in (b"PK", archive[:-9], archive[:200], flipped)]
+    study = read_plan(plan)
+    for path, content in damages:
+        path.unlink()
+        os.mkfifo(path) if content is None else path.write_bytes(content)
+        try:
+            found, _ = ablations.evaluate_run(study, tmp_path, study.runs[0], 0, "cpu")
+        except ValueError as error:
+            assert str(error).startswith(f"{path}: ") and "remove it" in str(error)
+            path.unlink()
+            found, _ = ablations.evaluate_run(study, tmp_path, study.runs[0], 0, "cpu")
+        assert found == json.loads(text) and report.read_text() == text
+        assert np.load(swaps)["x_ij"].ndim == 4
+
+
 def test_trainings_on_other_images_are_not_compared(plan, tmp_path, toys, capsys, monkeypatch):
     load = weights.load_model
 

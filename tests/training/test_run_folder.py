@@ -12,7 +12,7 @@ import pytest
 from conftest import tiny_config
 
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
-from cagan_theano.training.run_folder import RunFolder
+from cagan_theano.training.run_folder import SAMPLE, RunFolder, matching
 
 CONFIG = tiny_config()
 PART = ".step_0000001.h5.ab12cd_9.part"  # as `atomic_file` names them
@@ -194,3 +194,10 @@ def test_a_log_that_cannot_be_written_is_named(call, tmp_path):
         folder._log = Broken()
         with pytest.raises(OSError, match="log.jsonl: cannot be written .No space left"):
             call(folder)
+
+
+def test_only_regular_files_are_read_back(tmp_path):
+    (tmp_path / "step_0000001.png").touch()
+    os.mkfifo(tmp_path / "step_0000002.png")  # reading it would wait for ever
+    found = matching(tmp_path, SAMPLE)
+    assert [path.name for path, _ in found] == ["step_0000001.png"]
