@@ -50,11 +50,6 @@ def shot(number):
     return x, y, mask
 
 
-def shots(count=COUNT):
-    """The first shots."""
-    return [shot(number) for number in range(count)]
-
-
 def save(path, array):
     """Write a picture, whatever folders it needs."""
     path = Path(path)
@@ -76,6 +71,11 @@ def save_labels(path, mask, label):
 def article_mask(y):
     """255 where an article's photo is not ground."""
     return np.where(np.abs(y.astype(int) - y[0, 0]).max(-1) > 12, 255, 0).astype(np.uint8)
+
+
+def overlap(a, b):
+    """Intersection over union of two regions."""
+    return (a & b).sum() / (a | b).sum()
 
 
 def write_list(path, rows, separator=" ", newline="\n", last=True):

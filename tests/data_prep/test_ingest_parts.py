@@ -24,9 +24,6 @@ from data_prep.store import PhotoFile, PhotoWriter, pack, unpack
 GREEN, WHITE = (30, 160, 60), (240, 240, 240)
 
 
-# --- shape and resizing
-
-
 def read_fitted(path):
     """A photo as the import reads it: [128, 96, 3] uint8."""
     return np.asarray(fit(decode(path, path, (128, 96)), 128, 96)).astype(int)
@@ -58,9 +55,6 @@ def test_pad_keeps_the_whole_and_crop_the_middle():
     assert not (np.abs(crop - (200, 0, 0)) < 60).all(-1).any() and crop[24, 24, 0] < 60
 
 
-# --- the stored form
-
-
 def test_hdf5_reads_what_is_packed_here(tmp_path):
     path = tmp_path / "o.h5"
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
@@ -75,9 +69,6 @@ def test_hdf5_reads_what_is_packed_here(tmp_path):
         train = file.split("train")
         np.testing.assert_array_equal(train.x.load(), pictures)
         np.testing.assert_array_equal(train.y.load(), pictures)
-
-
-# --- lists
 
 
 SPACED = [["my a.jpg", "the b.jpg"]]
@@ -138,9 +129,6 @@ def test_a_list_gives_the_pairs_in_any_case(tmp_path):
     assert list(found) == [Pair(*("people/a 1.jpg", "shop/b 1.jpg") * 2)]
 
 
-# --- repeats
-
-
 def test_near_duplicates_are_those_of_a_plain_loop():
     rng = np.random.default_rng(0)
     hashes = [int(word) for word in rng.integers(0, 2**63, 120)]
@@ -159,7 +147,7 @@ def test_near_duplicates_are_those_of_a_plain_loop():
 
 
 def test_rescaled_and_recompressed_photos_are_near_duplicates():
-    pictures = [Image.fromarray(shot[role]) for shot in trees.shots() for role in (0, 1)]
+    pictures = [Image.fromarray(trees.shot(n)[role]) for n in range(trees.COUNT) for role in (0, 1)]
 
     def again(image):
         content = io.BytesIO()
@@ -168,9 +156,6 @@ def test_rescaled_and_recompressed_photos_are_near_duplicates():
 
     prints = [examine.fingerprint(picture) for picture in [*pictures, *map(again, pictures)]]
     assert near_repeats(*zip(*prints)) == [(n, n + len(pictures)) for n in range(len(pictures))]
-
-
-# --- splits
 
 
 @st.composite
@@ -236,9 +221,6 @@ def test_swaps_need_both_pairs_and_two_garments():
     swaps = [("x0", "y1"), ("x1", "y1"), ("x2", "y5"), ("x3", "none"), ("x3", "y0")]
     selection = select(pairs, [Unpaired(*swap) for swap in swaps], distinct_photos(pairs), Settings())
     assert selection.triples == [(0, 1), (3, 0)] and selection.unmatched == 3
-
-
-# --- checks
 
 
 @pytest.mark.parametrize("how, fault", [("pad", None), ("crop", "mask: contains no garment")])

@@ -165,28 +165,12 @@ def test_reader_refuses_a_truncated_and_a_missing_file_and_a_missing_split(path)
         PhotoFile(path.with_name("none.h5"))
 
 
-def test_reader_notices_a_flipped_bit(path):
-    with h5py.File(path, "r") as file:
-        chunk = file["train/x"].id.get_chunk_info(1)
-    data = bytearray(path.read_bytes())
-    data[chunk.byte_offset + chunk.size // 2] ^= 8
-    path.write_bytes(bytes(data))
-    with PhotoFile(path) as file:
-        x = file.split("train").x
-        np.testing.assert_array_equal(x[0], picture(10))
-        with pytest.raises(ValueError, match="/train/x is damaged"):
-            x[1]
-
-
 def test_jax_uses_images_without_a_copy():
     jax = pytest.importorskip("jax")
     pictures = empty_pictures((3, 5, 7, 3))
     pictures[:] = 7
     there = jax.device_put(pictures, jax.devices("cpu")[0])
     assert there.unsafe_buffer_pointer() == pictures.ctypes.data
-
-
-# ---------------------------------------------------------------- coded images
 
 
 @pytest.fixture

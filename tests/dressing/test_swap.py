@@ -1,5 +1,6 @@
 """`cagan swap`: one dressed photo, its mask and a grid, at the photo's own size."""
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 from cagan_theano import weights
 from cagan_theano.dressing import swap
 
+run = functools.partial(run_command, swap.command)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -29,7 +31,7 @@ def photos(tmp_path, monkeypatch):
 def test_result_mask_and_grid(tmp_path, photos):
     files = [tmp_path / name for name in ("out.png", "alpha.png", "grid.png")]
     options = ["--out", files[0], "--alpha-out", files[1], "--grid", files[2], "--size", "network"]
-    assert run_command(swap.command, *photos, *options) == 0
+    assert run(*photos, *options) == 0
     np.testing.assert_array_equal(np.asarray(Image.open(files[0])), human(2, 9))
     alpha = np.asarray(Image.open(files[1]))
     assert alpha.shape == (HEIGHT, WIDTH) and set(np.unique(alpha)) == {0, 255}
@@ -58,7 +60,7 @@ def test_the_photo_keeps_its_size_and_its_detail_outside_alpha(tmp_path, photos)
     large = np.random.default_rng(0).integers(0, 256, (150, 90, 3), np.uint8)
     Image.fromarray(large).save(tmp_path / "human.png")
     out, alpha = tmp_path / "out.png", tmp_path / "alpha.png"
-    assert run_command(swap.command, *photos, "--out", out, "--alpha-out", alpha) == 0
+    assert run(*photos, "--out", out, "--alpha-out", alpha) == 0
     result = np.asarray(Image.open(out))
     assert result.shape == large.shape and Image.open(alpha).size == (90, 150)
     np.testing.assert_array_equal(result[:30], large[:30])  # above the painted rectangle
@@ -70,7 +72,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, photos, capsys, monk
     no_image.write_text("no image")
 
     def fault(*options):
-        assert run_command(swap.command, *photos, *options) == 1
+        assert run(*photos, *options) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("Error: ")
         return line
