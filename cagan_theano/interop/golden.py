@@ -109,8 +109,6 @@ class Reference:
         record, (G, D) = {}, self.build()
         G.encoder, G.decoder = watch(G.encoder, "G", record), watch(G.decoder, "G", record)
         D.layers = watch(D.layers, "D", record)
-        for name, network in (("G", G), ("D", D)):  # of G, those of y_j
-            network.articles.layers = watch(network.articles.layers, name, record)
         G.output = Watched(G.output, "G/output", record)
         x_i, y_i, y_j = (self.inputs[name] for name in ("x_i", "y_i", "y_j"))
         swap = G(x_i, y_i, y_j, self.inputs.get("m_i"))._asdict()

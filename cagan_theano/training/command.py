@@ -63,7 +63,8 @@ class Settings:
         words = ["python", "-m", "cagan_theano", "train", "--data", self.data, "--run", self.run]
         chosen = {"backend": self.backend, "device": self.device, **self.machine}
         for name, default in {"backend": "auto", "device": None, **DEFAULTS}.items():
-            words += [f"--{name}", str(chosen[name])] if chosen[name] != default else []
+            value = chosen.get(name, default)
+            words += [f"--{name}", str(value)] if value != default else []
         return shlex.join([*words, *["--tensorboard"] * self.tensorboard, "--resume"])
 
 
