@@ -8,23 +8,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy import sparse
 
 from data_prep.photoshoot.body import pose
 from data_prep.photoshoot.body.anatomy import PARTS, Build, anatomy, apply_skinning, rotation, triangles
-from data_prep.photoshoot.body.surface import Surface, normals
+from data_prep.photoshoot.body.surface import normals
 from data_prep.photoshoot.camera import scene
 from data_prep.photoshoot.clothes.figure import Figure
 
-BUILD = Build(
-    0.3, 0.2, (0.2, 0.3, 0.5), muscle=0.4, weight=-0.3, height=0.5, cup=0.2, local={"nose-hump-incr": 0.5}
-)
-STILL = pose.Pose(
-    0.0, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 0.0, (0.0, 0.0), (("hang", (0.0,) * 8),) * 2, (0.0, 0.0)
-)
-
-
-# ---------------------------------------------------------------- bodies and poses
+SHAPE = dict(muscle=0.4, weight=-0.3, height=0.5, cup=0.2, local={"nose-hump-incr": 0.5})
+BUILD = Build(0.3, 0.2, (0.2, 0.3, 0.5), **SHAPE)
+STILL = pose.Pose(0.0, (0.0,) * 3, (0.0,) * 3, 0.0, (0.0,) * 2, (("hang", (0.0,) * 8),) * 2, (0.0,) * 2)
 
 
 def test_the_body_is_what_its_program_says():
@@ -45,9 +38,8 @@ def test_the_body_is_what_its_program_says():
 def test_kinematics_and_skinning_against_a_loop_from_each_bone_to_the_root():
     body, rng = anatomy(), np.random.default_rng(0)
     points, heads, _ = body.shape_build(BUILD)
-    turns = {
-        bone: rotation(rng.normal(size=3), rng.uniform(-1, 1)) for bone in body.bones if rng.random() < 0.33
-    }
+    bent = [bone for bone in body.bones if rng.random() < 0.33]
+    turns = {bone: rotation(rng.normal(size=3), rng.uniform(-1, 1)) for bone in bent}
     transforms = body.transforms(heads, turns)
 
     def move(point, at):
@@ -89,44 +81,21 @@ def test_wrists_reach_their_goals_and_arms_keep_their_length(name):
             assert (elbow - start - line * ((elbow - start) @ line))[1] > -0.01
 
 
-def sheet(count, width=1.0):
-    """A flat square `Surface` of 2 count^2 triangles, with coordinates x, z; its quads and points [n,3]."""
-    x, z = np.meshgrid(np.linspace(0, width, count + 1), np.linspace(0, width, count + 1))
-    at = np.arange((count + 1) ** 2).reshape(count + 1, -1)
-    quads = np.stack([at[:-1, :-1], at[:-1, 1:], at[1:, 1:], at[1:, :-1]], -1).reshape(-1, 4)
-    coords = {"x": x.ravel(), "z": z.ravel()}
-    surface = Surface(sparse.identity(x.size, format="csr"), triangles(quads).astype(np.int32), coords)
-    return surface, quads, flat(surface)
-
-
-def flat(surface):
-    """The points [n,3] of a part of a `sheet`."""
-    return np.stack([surface.coords["x"], np.zeros(len(surface)), surface.coords["z"]], 1)
-
-
-# ---------------------------------------------------------------- rays and light
-
 LIGHT = dict(key=np.array([0, -1, 0.0]), strength=0.5, soft=0.0, ambient=1.0, floor=1.0, side=0.0)
-
-
-def trace_mesh(points, faces, view, light=LIGHT):
-    """Trace the rays of a view to one mesh."""
-    part = SimpleNamespace(points=points.astype(np.float32), faces=faces)
-    return scene.trace([part], view, light, [normals(part.points, faces)])
 
 
 def test_a_spheres_silhouette_and_normals():
     radius, distance, count = 0.3, 2.0, 60
-    polar, around = np.meshgrid(
-        np.linspace(0, np.pi, count + 1), np.linspace(0, 2 * np.pi, 2 * count + 1), indexing="ij"
-    )
-    points = radius * np.stack(
-        [np.cos(around) * np.sin(polar), np.sin(around) * np.sin(polar), np.cos(polar)], -1
-    )
+    angles = np.linspace(0, np.pi, count + 1), np.linspace(0, 2 * np.pi, 2 * count + 1)
+    polar, around = np.meshgrid(*angles, indexing="ij")
+    across = np.cos(around) * np.sin(polar), np.sin(around) * np.sin(polar)
+    points = radius * np.stack([*across, np.cos(polar)], -1)
     at = np.arange(polar.size).reshape(polar.shape)
     quads = np.stack([at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]], -1).reshape(-1, 4)
     view = scene.camera((64, 48), 0.9, np.zeros(3), distance)
-    hits = trace_mesh(points.reshape(-1, 3), triangles(quads).astype(np.int32), view)
+    faces = triangles(quads).astype(np.int32)
+    ball = SimpleNamespace(points=points.reshape(-1, 3).astype(np.float32), faces=faces)
+    hits = scene.trace([ball], view, LIGHT, [normals(ball.points, faces)])
     toward = view.rays @ np.array([0, 1, 0.0])  # cosine between each ray and the ray to the center
     limit = np.sqrt(1 - (radius / distance) ** 2)
     hit = np.isin(np.arange(len(view.rays)), hits.pixel)
@@ -149,13 +118,17 @@ def test_a_camera_shows_its_span():
 
 
 def test_a_squares_hard_shadow_on_a_wall():
-    surface, _, points = sheet(80, 2.0)
+    x, z = np.meshgrid(np.linspace(-1, 1, 81), np.linspace(-1, 1, 81))
+    corners = np.arange(81 * 81).reshape(81, 81)
+    quads = np.stack([corners[:-1, :-1], corners[:-1, 1:], corners[1:, 1:], corners[1:, :-1]], -1)
+    wall = np.stack([x.ravel(), np.ones(x.size), z.ravel()], 1)
     square = np.array([[-0.2, 0.5, -0.2], [0.2, 0.5, -0.2], [0.2, 0.5, 0.2], [-0.2, 0.5, 0.2]])
     key = np.array([0.5, -1, 0.4])
     light = LIGHT | {"key": key / np.linalg.norm(key)}
-    back = SimpleNamespace(points=(points + [-1, 1, -1]).astype(np.float32), faces=surface.faces)
-    faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
-    front = SimpleNamespace(points=square.astype(np.float32), faces=faces)
+    back, front = (
+        SimpleNamespace(points=points.astype(np.float32), faces=triangles(faces).astype(np.int32))
+        for points, faces in ((wall, quads.reshape(-1, 4)), (square, np.array([[0, 1, 2, 3]])))
+    )
     outs = [np.tile(np.float32([[0, -1, 0]]), (len(part.points), 1)) for part in (back, front)]
     hits = scene.trace([back, front], scene.camera((96, 96), 1.8, np.array([0, 1.0, 0]), 4.0), light, outs)
     at = hits.position[hits.part == 0]
