@@ -12,8 +12,10 @@ MAX_UPLOAD = 500 * MEGABYTE
 MAX_FOLDER = 2000 * MEGABYTE
 """Bytes of the temporary folder: photos and results of all swaps since the start."""
 UPLOAD = "/gradio_api/upload"
-POSTS = (UPLOAD, "/gradio_api/queue/join", "/gradio_api/cancel")
-"""All that the page posts to; gradio answers more."""
+JOIN = "/gradio_api/queue/join"
+POSTS = (UPLOAD, JOIN, "/gradio_api/cancel", "/gradio_api/reset")
+EXAMPLES = "/gradio_api/run/load_example"
+"""All that the page posts to, the last as a beginning; gradio answers more."""
 FULL = "The page's temporary folder is full; stop the page and start it again."
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -47,7 +49,7 @@ def refuse(method: str, path: str, headers: dict[str, str], room: int) -> tuple[
         return 403, "This page opens no addresses."
     if reads:
         return None
-    if method != "POST" or path not in POSTS:
+    if method != "POST" or path not in POSTS and not path.startswith(EXAMPLES):
         return 405, "This page takes no such request."
     length = headers.get("content-length", "")
     if not re.fullmatch("[0-9]{1,12}", length) or "transfer-encoding" in headers:

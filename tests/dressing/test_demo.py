@@ -97,7 +97,7 @@ REFUSED = {
     "no length": ("POST", guard.UPLOAD, OWN, 411),
     "chunks": ("POST", guard.UPLOAD, SENT | {"transfer-encoding": "chunked"}, 411),
     "too long": ("POST", guard.UPLOAD, SENT | {"content-length": str(guard.MAX_UPLOAD + 1)}, 413),
-    "a long question": ("POST", guard.POSTS[1], SENT | {"content-length": "2000000"}, 413),
+    "a long question": ("POST", guard.JOIN, SENT | {"content-length": "2000000"}, 413),
     "more than there is room for": ("POST", guard.UPLOAD, SENT | {"content-length": "1000001"}, 507),
 }  # fmt: skip
 
@@ -112,7 +112,7 @@ def test_the_page_answers_only_itself(case):
 def test_the_page_answers_itself():
     link = {"host": "localhost:7860", "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
     own = [("GET", "/", link), ("GET", "/config", OWN), ("GET", "/", {"host": "localhost"})]
-    for request in [*own, *(("POST", path, SENT) for path in guard.POSTS)]:
+    for request in [*own, *(("POST", path, SENT) for path in (*guard.POSTS, guard.EXAMPLES))]:
         assert guard.refuse(*request, 1_000_000) is None
 
 
@@ -208,11 +208,14 @@ def test_the_page_itself(tmp_path):
             def dress(human, garment, session):
                 data = [human, [{"image": garment, "caption": None}], None]
                 question = {"data": data, "fn_index": swap, "session_hash": session}
-                post(guard.POSTS[1], json.dumps(question).encode())
+                post(guard.JOIN, json.dumps(question).encode())
                 for line in open_url(f"{address}/gradio_api/queue/data?session_hash={session}", timeout=60):
                     if b"process_completed" in line:
                         return json.loads(line.removeprefix(b"data:"))["output"]
 
+            question = json.dumps({"data": [0], "session_hash": "e"}).encode()
+            (example,) = post(guard.EXAMPLES, question)["data"]
+            assert "person_1.png" in str(example)
             cut, bad = upload("cut.png", (tmp_path / "cut.png").read_bytes()), upload("bad.png", b"no image")
             before, _ = dress(cut, cut, "a")["data"][0]
             shown = Image.open(open_url(before["url"]))
