@@ -1,12 +1,14 @@
 """TensorBoard's event file, as TensorBoard reads it, against the log."""
 
 import errno
+import io
 import json
 import os
 
 import numpy as np
 import pytest
 from conftest import tiny_config
+from PIL import Image
 
 from cagan_theano.training import events
 from cagan_theano.training.run_folder import RunFolder
@@ -18,14 +20,10 @@ reading = pytest.importorskip(
 LINES = [{"step": n, "loss_D": 1 / n, "loss_G": 0.1 * n} for n in range(1, 8)]
 
 
-def png(value, width=3, height=2):
+def png(value):
     """A PNG of one color."""
-    import io
-
-    from PIL import Image
-
     content = io.BytesIO()
-    Image.new("RGB", (width, height), (value, 0, 0)).save(content, "PNG")
+    Image.new("RGB", (3, 2), (value, 0, 0)).save(content, "PNG")
     return content.getvalue()
 
 
@@ -34,10 +32,9 @@ def displayed(folder):
     board = reading.EventAccumulator(
         str(folder / "tensorboard"), size_guidance={"scalars": 0, "images": 0}, purge_orphaned_data=True
     ).Reload()
-    scalars = {
-        tag: [(event.step, event.value) for event in board.Scalars(tag)] for tag in board.Tags()["scalars"]
-    }
-    images = board.Images(events.SAMPLES) if board.Tags()["images"] else []
+    tags = board.Tags()
+    scalars = {tag: [(event.step, event.value) for event in board.Scalars(tag)] for tag in tags["scalars"]}
+    images = board.Images(events.SAMPLES) if tags["images"] else []
     return scalars, [(image.step, image.encoded_image_string) for image in images]
 
 
@@ -48,11 +45,6 @@ def logged(folder):
     scalars = {tag: [(line["step"], np.float32(line[tag])) for line in lines if tag in line] for tag in tags}
     sheets = sorted((folder / "samples").glob("*.png"))
     return scalars, [(int(path.stem[5:]), path.read_bytes()) for path in sheets]
-
-
-def numbers(folder):
-    """The numbers of its event files."""
-    return sorted(int(path.name.split(".")[3]) for path in folder.events.iterdir())
 
 
 def started(folder, step=0):
@@ -94,7 +86,8 @@ def test_a_resume_shows_each_step_once(run, torn):
         with run:
             started(run, 6)
     assert displayed(run.path) == logged(run.path)
-    assert numbers(run) == [3, 4]  # files do not pile up
+    numbers = sorted(int(path.name.split(".")[3]) for path in run.events.iterdir())
+    assert numbers == [3, 4]  # files do not pile up
 
 
 def test_damaged_sheet_and_log_lines_are_skipped(run):
@@ -109,13 +102,13 @@ def test_damaged_sheet_and_log_lines_are_skipped(run):
 
 
 def test_links_are_not_followed_when_writing(run, tmp_path):
-    victim = tmp_path / "victim"
+    victim, link = tmp_path / "victim", run.events / "events.out.tfevents.0000000002.cagan_theano"
     victim.write_text("mine")
-    (run.events / "events.out.tfevents.0000000002.cagan_theano").symlink_to(victim)
+    link.symlink_to(victim)
     with pytest.raises(ValueError, match="cagan_theano: is a link"), run:
         pass
     with pytest.raises(FileExistsError):
-        events.EventFile(run.events / "events.out.tfevents.0000000002.cagan_theano")
+        events.EventFile(link)
     assert victim.read_text() == "mine"
 
 
