@@ -1,5 +1,6 @@
 """Each figure script runs, and its picture has the right panels, labels and origin."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import run_command as run
 from conftest import tiny_config
 from figure_toys import HEIGHT, PROVENANCE, WIDTH, ToyModel, human, write_photos
 from PIL import Image
@@ -19,8 +21,7 @@ from cagan_theano.config import Config
 from cagan_theano.evaluation import held_out, provenance
 from cagan_theano.figures import figure2, figure3, figure4, figure5, figure6
 from cagan_theano.io import sheet
-from cagan_theano.io.command import main
-from cagan_theano.network.networks import build_networks
+from cagan_theano.network.networks import build_networks, values_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = {"figure2": figure2, "figure3": figure3, "figure4": figure4, "figure5": figure5, "figure6": figure6}
@@ -37,9 +38,8 @@ def checkpoint(tmp_path_factory):
     """An untrained checkpoint of a tiny network."""
     config = tiny_config(height=HEIGHT, width=WIDTH)
     networks = build_networks(config)
-    G, D = ({name: value.get_value() for name, value in network.params.items()} for network in networks)
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.h5"
-    save_checkpoint(path, Checkpoint(config, 5, G, D, metadata={"note": "untrained"}))
+    save_checkpoint(path, Checkpoint(config, 5, *(values_of(network.params) for network in networks)))
     return path
 
 
@@ -51,13 +51,6 @@ def toy(monkeypatch):
     return model
 
 
-def run(command, *arguments):
-    """The exit code of a command run in this process."""
-    with pytest.raises(SystemExit) as done:
-        main(command, [str(argument) for argument in arguments])
-    return done.value.code
-
-
 def noise(count, height=16, width=16):
     """Pictures [count, height, width, 3] that are all different."""
     rng = np.random.default_rng(count)
@@ -66,11 +59,8 @@ def noise(count, height=16, width=16):
 
 def panels(figure):
     """name -> (array shown, label) of each panel."""
-    return {
-        axes.get_label(): (axes.images[0].get_array(), axes.get_xlabel())
-        for axes in figure.axes
-        if axes.images
-    }
+    shown = [axes for axes in figure.axes if axes.images]
+    return {axes.get_label(): (axes.images[0].get_array(), axes.get_xlabel()) for axes in shown}
 
 
 def words(figure):
@@ -78,14 +68,10 @@ def words(figure):
     return " ".join(text.get_text() for text in figure.texts)
 
 
-# ---------------------------------------------------------------- the sheet
-
-
-@pytest.mark.parametrize("shape, scale", [((32, 32), 3), ((16, 48), 5)])
-def test_pixels_of_the_png_are_the_picture_enlarged(shape, scale):
+def test_pixels_of_the_png_are_the_picture_enlarged():
+    shape, scale = (16, 48), 5
     pictures = noise(4, *shape)
-    figure = sheet.grid([pictures[:2], pictures[2:]], ("$a$", "$b_i^j$"), "A caption.", "", scale)
-    page = sheet.render(figure)
+    page = sheet.render(sheet.grid([pictures[:2], pictures[2:]], ("$a$", "$b_i^j$"), "A caption.", "", scale))
     step_h, step_w = (side * scale + sheet.GAP for side in shape)
     for n, picture in enumerate(pictures):
         top, left = sheet.MARGIN + n // 2 * step_h, sheet.MARGIN + n % 2 * step_w
@@ -102,6 +88,7 @@ def test_alpha_is_drawn_from_black_to_white():
 
 
 def test_text_stays_inside_the_page_and_does_not_overlap():
+    """Except that a formula's index may touch a line."""
     figure = figure4.draw(*(noise(3, 128, 96) for _ in range(4)), note="small print " * 30)
     assert words(figure).count("small print") == 30 and len(figure.texts) > 3
     page = sheet.render(figure)
@@ -110,15 +97,8 @@ def test_text_stays_inside_the_page_and_does_not_overlap():
     assert (page[frame] == 255).all()
     boxes = [text.get_window_extent() for text in figure.texts]
     boxes += [axes.xaxis.label.get_window_extent() for axes in figure.axes if axes.get_xlabel()]
-    assert not any(
-        a.overlaps(b)
-        for n, a in enumerate(boxes)
-        for b in boxes[:n]
-        if min(a.y1, b.y1) - max(a.y0, b.y0) > 12
-    )  # a formula's index may touch a line
-
-
-# ---------------------------------------------------------------- the choice of pictures
+    for a, b in itertools.combinations(boxes, 2):
+        assert not a.overlaps(b) or min(a.y1, b.y1) - max(a.y0, b.y0) <= 12
 
 
 def test_chosen_swaps_are_random_distinct_and_repeatable(data):
@@ -151,9 +131,6 @@ def test_masks_reach_only_a_network_that_uses_them(data):
         with held_out.open_split(data, model) as held:
             held_out.swap(model, held, [0, 1], [3, 4])
         assert (model.masks[0] is not None) == given
-
-
-# ---------------------------------------------------------------- the figures
 
 
 def test_figure4_panels_and_the_true_swap_beside_the_generated():
@@ -300,9 +277,6 @@ def test_commands_repeat_byte_for_byte(tmp_path, data, toy):
         assert one == other
 
 
-# ---------------------------------------------------------------- the held-out photoshoot
-
-
 def test_held_out_photoshoot_is_rendered_once_for_the_seed_of_training(tmp_path, monkeypatch):
     from data_prep.photoshoot import shoot
 
@@ -329,9 +303,6 @@ def test_held_out_photoshoot_is_rendered_once_for_the_seed_of_training(tmp_path,
     assert len(calls) == 3
 
 
-# ---------------------------------------------------------------- bad input
-
-
 def failure(capsys, command, *arguments):
     """The one line that a failing command writes."""
     assert run(command, *arguments) == 1
@@ -341,11 +312,11 @@ def failure(capsys, command, *arguments):
     return lines[0]
 
 
-@pytest.mark.parametrize("name", ["figure3", "figure4"])
-def test_a_damaged_checkpoint_is_one_line(name, tmp_path, capsys):
+def test_a_damaged_checkpoint_is_one_line(tmp_path, capsys):
     (tmp_path / "bad.h5").write_bytes(b"no checkpoint")
-    words = "--checkpoint", tmp_path / "bad.h5", "--out", tmp_path / "out"
-    assert "bad.h5" in failure(capsys, FIGURES[name].command, *words)
+    for figure in (figure3, figure4):
+        words = "--checkpoint", tmp_path / "bad.h5", "--out", tmp_path / "out"
+        assert "bad.h5" in failure(capsys, figure.command, *words)
     assert not (tmp_path / "out").exists()
 
 
