@@ -123,9 +123,6 @@ def test_every_category_can_be_photographed_in_one_studio():
     assert len(rows) == 4
 
 
-# ---------------------------------------------------------------- faults of earlier versions
-
-
 def test_a_shadow_does_not_wrap_around_the_border():
     alpha = np.zeros(SIZE)
     alpha[-20:, -16:] = 1
