@@ -2,13 +2,7 @@
 
 import numpy as np
 import pytest
-from network_toys import (
-    evaluate,
-    loop_convolution,
-    loop_deconvolution,
-    loop_weight_gradient,
-    random_images,
-)
+from network_toys import evaluate, loop_convolution, loop_deconvolution, loop_weight_gradient, random_images
 
 from cagan_theano.compat import abstract_conv, aesara
 
@@ -29,34 +23,24 @@ def make_case(kernel, stride, channels=10):
     return x, W, g, pad
 
 
-@pytest.mark.both_environments
-@CASES
-def test_convolve(kernel, stride):
-    x, W, g, pad = make_case(kernel, stride)
-    y = np.asarray(lowering.convolve(x, W, stride, pad))
-    assert y.shape == g.shape
-    np.testing.assert_allclose(y, loop_convolution(x, W, stride, pad), atol=1e-4)
+def assert_both_near(operation, expected, *operands, atol):
+    """By the implementation that is chosen and by XLA's single operation."""
+    for reference in (False, True):
+        found = getattr(lowering, operation)(*operands, reference=reference)
+        np.testing.assert_allclose(np.asarray(found), expected, atol=atol, err_msg=operation)
 
 
 @pytest.mark.both_environments
 @CASES
 @pytest.mark.parametrize("channels", [3, 10])
-def test_deconvolve(kernel, stride, channels):
-    _, W, g, pad = make_case(kernel, stride, channels)
-    expected = loop_deconvolution(g, W, stride, pad, SIZE)
-    for reference in (False, True):
-        y = lowering.deconvolve(g, W, stride, pad, SIZE, reference=reference)
-        np.testing.assert_allclose(np.asarray(y), expected, atol=1e-4)
-
-
-@pytest.mark.both_environments
-@CASES
-def test_weight_gradient(kernel, stride):
-    x, _, g, pad = make_case(kernel, stride)
-    expected = loop_weight_gradient(x, g, stride, pad, kernel)
-    for reference in (False, True):
-        dW = lowering.weight_gradient(x, g, stride, pad, kernel, reference=reference)
-        np.testing.assert_allclose(np.asarray(dW), expected, atol=2e-4)
+def test_each_operation_is_the_plain_loop(kernel, stride, channels):
+    x, W, g, pad = make_case(kernel, stride, channels)
+    y = np.asarray(lowering.convolve(x, W, stride, pad))
+    assert y.shape == g.shape
+    np.testing.assert_allclose(y, loop_convolution(x, W, stride, pad), atol=1e-4)
+    dx, dW = loop_deconvolution(g, W, stride, pad, SIZE), loop_weight_gradient(x, g, stride, pad, kernel)
+    assert_both_near("deconvolve", dx, g, W, stride, pad, SIZE, atol=1e-4)
+    assert_both_near("weight_gradient", dW, x, g, stride, pad, kernel, atol=2e-4)
 
 
 @pytest.mark.parametrize("kernel, pad", [(4, 2), (3, 3)])
@@ -65,9 +49,7 @@ def test_weight_gradient_where_the_result_is_larger_than_the_images(kernel, pad)
     height, width = (side + 2 * pad - kernel + 1 for side in SIZE)
     x, g = random_images(2, 6, *SIZE), random_images(2, 5, height, width, seed=1)
     expected = loop_weight_gradient(x, g, 1, pad, kernel)
-    for reference in (False, True):
-        dW = lowering.weight_gradient(x, g, 1, pad, kernel, reference=reference)
-        np.testing.assert_allclose(np.asarray(dW), expected, atol=2e-4)
+    assert_both_near("weight_gradient", expected, x, g, 1, pad, kernel, atol=2e-4)
 
 
 @pytest.mark.parametrize("kernel, stride", [(3, 1), (4, 2), (5, 2)])
