@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import run_command
 from figure_toys import ToyModel, write_photos
 
 from cagan_theano import weights
@@ -13,7 +14,6 @@ from cagan_theano.config import Config
 from cagan_theano.evaluation import evaluate, held_out, measures, metrics, shoots
 from cagan_theano.evaluation.interval import Measured
 from cagan_theano.evaluation.measures import OURS, measure, read
-from cagan_theano.io.command import main
 from cagan_theano.studies import claims, comparison, document, verdicts
 from cagan_theano.studies.verdicts import NOT, PARTLY, REPRODUCED, UNKNOWN
 from data_prep.resize import resize_file
@@ -33,10 +33,9 @@ def shipped(step=10000, **changed):
 
     changed: "claim_number" -> value of this criterion, such as c1_0 for the first one of claim 1.
     """
-    found = {"checkpoint": "toy.h5", "sha256": "ab" * 32, "step": step, "interval": "95%"}
-    found |= {"n": 9, "people": 3, "garments": 5, "metadata": {"data": {"pairs": 7}}}
-    found |= {"config": json.loads(Config().to_json())}
-    found |= {"speed": {**entry(2000), "device": "cpu", "cores": 2}}
+    found = {"checkpoint": "toy.h5", "sha256": "ab" * 32, "step": step, "interval": "95%", "n": 9}
+    found |= {"people": 3, "garments": 5, "metadata": {"data": {"pairs": 7}}}
+    found |= {"config": json.loads(Config().to_json()), "speed": entry(2000) | {"device": "cpu", "cores": 2}}
     values = {}
     for number, claim in enumerate(CLAIMS, 1):
         for n, criterion in enumerate(claim.criteria):
@@ -71,8 +70,8 @@ def study_of(steps=10000, seeds=(0, 1), **runs):
         measures = {"inside": measured(change), "alpha_iou": measured(iou)}
         return {"changes": {}, "seeds": list(seeds), "measures": measures}
 
-    found = {"title": "Toy", "about": "", "plan": "toy.toml", "baseline": "paper", "steps": steps}
-    found |= {"n": 9, "people": 3, "trainings": 4, "config": {}, "missing": {}}
+    found = {"title": "Toy", "about": "", "plan": "toy.toml", "baseline": "paper", "steps": steps, "n": 9}
+    found |= {"people": 3, "trainings": 4, "config": {}, "missing": {}}
     found |= {"photoshoot": {"size": [128, 96], "pairs": 15000}}
     return found | {"runs": {name: trained(*both) for name, both in {"paper": (0, 0), **runs}.items()}}
 
@@ -118,9 +117,6 @@ def test_insufficient_results_are_unknown():
     begun["metadata"] = {"init": {"step": 8913, "height": 256, "width": 192}}
     assert (verdict(1, begun), verdict(10, begun)) == (REPRODUCED, UNKNOWN)
     assert "from step 8913 of another at 256x192" in document.write_claims(begun, {})
-
-
-# --- painters that have learned nothing
 
 
 class Painter:
@@ -179,18 +175,13 @@ def judge_all(held, paints, find):
     return satisfied
 
 
-def center(x, y):
-    """The middle of the image: a region that is found without looking."""
-    region = np.zeros(x.shape[:2])
-    region[len(x) // 4 :, len(x[0]) // 4 : -len(x[0]) // 4] = 1
-    return region
-
-
 def test_painters_that_have_learned_nothing_support_no_claim(renderings):
+    """Neither an unchanged photo nor paint in the middle of the image, a region found without looking."""
     held, _ = renderings
-    nothing = judge_all(held, {"unchanged": lambda x, y, a: x}, lambda x, y: np.zeros(x.shape[:2]))
-    assert nothing == {"unchanged": []}
-    assert judge_all(held, PAINTS, center) == dict.fromkeys(PAINTS, [])
+    nowhere, middle = np.zeros((64, 48)), np.zeros((64, 48))
+    middle[16:, 12:36] = 1
+    assert judge_all(held, {"unchanged": lambda x, y, a: x}, lambda x, y: nowhere) == {"unchanged": []}
+    assert judge_all(held, PAINTS, lambda x, y: middle) == dict.fromkeys(PAINTS, [])
 
 
 def test_given_the_true_region_they_support_only_what_judges_the_region(renderings):
@@ -222,9 +213,6 @@ def test_the_constant_mask_is_the_best_guess_without_looking(renderings):
     assert len(overlaps) == len(held_out.all_swaps(held).i) and 0.4 < overlaps.mean() < 0.8
 
 
-# --- studies
-
-
 def test_verdicts_of_studies():
     good = {"a.json": study_of(no_identity=(0.2, 0), no_cycle=(0.1, 0), no_copies=(0, 0), alpha_tv=(-0.1, 0))}
     assert [verdict(n, None, good) for n in (7, 8, 11)] == [REPRODUCED, UNKNOWN, REPRODUCED]
@@ -254,11 +242,8 @@ def test_scale_names_all_that_is_smaller():
     assert verdicts.scale_of(study_of()) == ""
     small = study_of(500) | {"config": {"g_widths": [8, 9, 10, 12], "batch_size": 8, "learning_rate": 1e-3}}
     small["photoshoot"]["size"] = [48, 32]
-    text = "8 to 12 channels, 48x32 pixels, 500 steps, batches of 8, learning rate 0.001"
-    assert verdicts.scale_of(small) == text
-
-
-# --- the document and the command
+    wanted = "8 to 12 channels, 48x32 pixels, 500 steps, batches of 8, learning rate 0.001"
+    assert verdicts.scale_of(small) == wanted
 
 
 def test_the_document_is_that_of_the_stored_results():
@@ -302,11 +287,8 @@ def test_the_fastest_device_counts_if_it_ran_this_network():
         other = shipped() | {"config": shipped()["config"] | config}
         assert claims.rates_of(other, record())["fastest"]["device"] == "cpu"
     assert claims.rates_of(shipped(), None)["fastest"]["value"] == 2000
-    for wrong in (
-        record(rows=[{"kind": "ours", "error": "too different"}]),
-        record(case="step, 128x96, batch 64"),
-        record() | {"about": "cpu; 2 x toy"},
-    ):
+    failed = record(rows=[{"kind": "ours", "error": "too different"}])
+    for wrong in (failed, record(case="step, 128x96, batch 64"), record() | {"about": "cpu; 2 x toy"}):
         with pytest.raises(ValueError, match="did not time the swap"):
             claims.rates_of(shipped(), wrong)
 
@@ -329,10 +311,14 @@ def test_a_damaged_results_file_is_one_line(tmp_path):
 
 def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(held_out, "renderings", lambda: tmp_path)
-    for name, value in {"TRIPLES": 6, "TRAINED": 5}.items():
-        monkeypatch.setattr(evaluate, name, value)
-    for name, value in {"CONTROLLED": 4, "TIMED": 2}.items():
-        monkeypatch.setattr(claims, name, value)
+    smaller = (
+        (evaluate, "TRIPLES", 6),
+        (evaluate, "TRAINED", 5),
+        (claims, "CONTROLLED", 4),
+        (claims, "TIMED", 2),
+    )
+    for module, name, value in smaller:
+        monkeypatch.setattr(module, name, value)
     model = ToyModel(0.5)
     model.config = Config(height=32, width=32)
     arguments = {"pairs": 9, "size": [32, 32], "held_out": 8, "clutter": False}
@@ -341,12 +327,10 @@ def test_the_command_measures_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(weights, "load_model", lambda *_: model)
     loaded = "cagan_theano.checkpoint.load_checkpoint"
     monkeypatch.setattr(loaded, lambda _path: SimpleNamespace(sha256=model.sha256))
-    words = ["--checkpoint", "toy.h5", "--results", str(tmp_path / "r"), "--out", str(tmp_path / "c.md")]
+    words = "--checkpoint", "toy.h5", "--results", tmp_path / "r", "--out", tmp_path / "c.md"
 
     def run(*more):
-        with pytest.raises(SystemExit) as done:
-            main(claims.command, [*words, *map(str, more)])
-        return done.value.code, *capsys.readouterr()
+        return run_command(claims.command, *words, *more), *capsys.readouterr()
 
     photos = write_photos(tmp_path / "real.h5", 4)
     bare = write_photos(tmp_path / "bare.h5", 4, triples=False)
