@@ -144,7 +144,8 @@ def test_uploads_under_way_count_as_stored(tmp_path, monkeypatch):
 def test_the_folder_goes_when_the_page_is_stopped(number, tmp_path):
     """Also if the signal comes twice, as from a terminal and its shell."""
     code = """if True:
-        import sys, time
+        import signal, sys, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         from cagan_theano.dressing import demo
         from cagan_theano.io.command import main
         demo.weights.load_model = demo.import_gradio = lambda *_: None
