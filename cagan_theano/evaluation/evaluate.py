@@ -18,7 +18,7 @@ from cagan_theano.evaluation.held_out import HeldOutSplit, Model
 from cagan_theano.evaluation.interval import CONFIDENCE, PERCENT, Measured
 from cagan_theano.evaluation.measures import BASELINES, GAP, MEASURES, OURS, Images, compare, known, measure
 from cagan_theano.io.command import Command, Output
-from cagan_theano.io.files import write_atomically
+from cagan_theano.io.files import check_empty, write_atomically
 from cagan_theano.io.image import encode_image
 from cagan_theano.io.metadata import SHOT
 from cagan_theano.io.text import format_number
@@ -167,14 +167,6 @@ def table(result: dict[str, Any]) -> str:
         values = " minus ".join(format_number(entry[key]["value"]) for key in ("held_out", "trained"))
         lines.append(f"{start(f'gap {name}', entry['gap'])}   held-out minus trained-on ({values})")
     return "\n".join(lines)
-
-
-def check_empty(folder: str | Path) -> Path:
-    """The folder's path.  Raises ValueError unless it is missing or empty."""
-    path = Path(folder)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ValueError(f"{folder}: exists and is not empty; name another folder")
-    return path
 
 
 def save_images(folder: Path, numbers: Any, images: Images, names: Mapping[str, str]) -> None:

@@ -37,8 +37,9 @@ BASELINES = ("unchanged", "flat fill", "recoloring")
 """x_i itself, `metrics.fill_flat` and `metrics.recolor`."""
 
 Images = dict[str, Any]  # name -> array [n, ...], or None for what is not known
-System = Callable[[Images, Any], Pixels]
-"""A function of `read`'s images of some swaps and of their numbers that returns x_ij [n, H, W, 3] uint8."""
+System = Callable[[Images, Any], tuple[Pixels, Any]]
+"""A function of `read`'s images of some swaps and of their numbers that returns x_ij [n, H, W, 3] uint8, and
+alpha [n, H, W] in [0, 1] or None."""
 
 
 class Measure(NamedTuple):
@@ -164,15 +165,20 @@ def measure(
         y_i = images["y_i"] if wearing else cut_out_worn(model, x_i, y_j)
         swap = held_out.dress(model, held, x_i, y_i, y_j, mask_i)
         back = held_out.dress(model, held, swap.x_ij, y_j, y_i, mask_i).x_ij if cycle else None
-        made = {OURS: swap.x_ij} | {name: system(images, part) for name, system in (systems or {}).items()}
+        made, alphas = {OURS: swap.x_ij}, {OURS: swap.alpha}
+        for name, system in (systems or {}).items():
+            made[name], alphas[name] = system(images, part)
         made |= paint_baselines(images, swap.alpha)
         if keep:
             keep(part, images | made | {"alpha": swap.alpha})
         for n in range(len(part)):
             one = {name: None if values is None else values[n] for name, values in images.items()}
             found = measure_systems({name: x_ij[n] for name, x_ij in made.items()}, one)
-            way_back = None if back is None else back[n]
-            found[OURS] = found.get(OURS, {}) | measure_network(swap.alpha[n], way_back, one)
+            for name, alpha in alphas.items():
+                if alpha is not None:
+                    found[name] = found.get(name, {}) | measure_mask(alpha[n], one)
+            if back is not None:
+                found[OURS]["cycle"] = float(np.abs(back[n] / 255.0 - x_i[n] / 255.0).mean())
             for name, row in found.items():
                 rows.setdefault(name, []).append(row)
     groups = {"person": held.photos.person[swaps.i], "article": held.photos.garment[swaps.j]}
@@ -253,15 +259,11 @@ def measure_systems(made: Images, images: Images) -> dict[str, dict[str, Any]]:
     return {name: row | shared for name, row in rows.items()}
 
 
-def measure_network(
-    alpha: NDArray[np.floating[Any]], back: Pixels | None, images: Images
-) -> dict[str, float]:
-    """The columns of one swap that only a network has: of alpha [H, W], and of the way back to x_i."""
+def measure_mask(alpha: NDArray[np.floating[Any]], images: Images) -> dict[str, float]:
+    """The columns of one swap that are of alpha [H, W]."""
     columns: dict[str, float] = {}
     if images["truth"] is not None:
         columns["iou"] = overlap(alpha, garment_region(images["mask_i"], images["mask_ij"]))
     if images["mask_i"] is not None:
         columns["iou_worn"] = overlap(alpha, images["mask_i"] > MASK_LEVEL)
-    if back is not None:
-        columns["cycle"] = float(np.abs(back / 255.0 - images["x_i"] / 255.0).mean())
     return columns

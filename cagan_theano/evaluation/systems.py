@@ -14,11 +14,13 @@ from matplotlib.figure import Figure
 
 from cagan_theano import weights
 from cagan_theano.evaluation import held_out, measures
-from cagan_theano.evaluation.evaluate import check_empty, save_images
+from cagan_theano.evaluation.evaluate import save_images
 from cagan_theano.evaluation.held_out import HeldOutSplit, Model, Swaps
 from cagan_theano.evaluation.interval import PERCENT
 from cagan_theano.evaluation.measures import BASELINES, MEASURES, OURS, Images, System
 from cagan_theano.io import sheet
+from cagan_theano.io.command import call_user
+from cagan_theano.io.files import atomic_folder
 from data_prep.picture import open_rgb
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,15}")
@@ -59,36 +61,61 @@ def open_system(
 
 
 def of_folder(folder: Path) -> System:
-    """A system of images FOLDER/000000.png ..., numbered as by `export`."""
+    """A system of images FOLDER/000000.png ..., numbered as by `export`, or of x_ij/ and alpha/ in it."""
 
-    def read(images: Images, numbers: Any) -> Any:
+    def read(inner: Path, shape: tuple[int, ...], numbers: Any) -> Any:
         found = []
         for number in numbers:
-            path = folder / f"{number:06d}.png"
+            path = inner / f"{number:06d}.png"
             found.append(np.asarray(open_rgb(path)))
-            check_shape(found[-1], images["x_i"][0].shape, path)
+            check_shape(found[-1], shape, path)
         return np.stack(found)
 
-    return read
+    def answer(images: Images, numbers: Any) -> Any:
+        shape, (x_ij, alpha) = images["x_i"][0].shape, (folder / "x_ij", folder / "alpha")
+        return (
+            read(x_ij if x_ij.is_dir() else folder, shape, numbers),
+            read(alpha, shape, numbers)[..., 0] / 255 if alpha.is_dir() else None,
+        )
+
+    return answer
 
 
 def of_model(model: Model, held: HeldOutSplit) -> System:
     """A system of a network of this package."""
-    names = ("x_i", "y_i", "y_j", "mask_i")
-    return lambda images, _numbers: held_out.dress(model, held, *(images[name] for name in names)).x_ij
+
+    def answer(images: Images, _numbers: Any) -> Any:
+        swap = held_out.dress(model, held, *(images[name] for name in ("x_i", "y_i", "y_j", "mask_i")))
+        return swap.x_ij, swap.alpha
+
+    return answer
 
 
 def of_callable(function: Callable[..., Any], name: str) -> System:
-    """A system of function(x_i, y_i, y_j) -> x_ij, all uint8 [n, H, W, 3]."""
+    """A system of function(x_i, y_i, y_j) -> x_ij or (x_ij, alpha).
 
-    def call(images: Images, _numbers: Any) -> Any:
-        x_ij = np.asarray(function(*(images[key].copy() for key in ("x_i", "y_i", "y_j"))))
-        check_shape(x_ij, images["x_i"].shape, name)
+    Images: uint8 [n, H, W, 3]; alpha: [n, H, W] in [0, 1], also with an axis of one channel.
+    """
+
+    def answer(images: Images, _numbers: Any) -> Any:
+        found = call_user(
+            function, f"function {name}", *(images[key].copy() for key in ("x_i", "y_i", "y_j"))
+        )
+        x_ij, alpha = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
+        x_ij, shape = np.asarray(x_ij), images["x_i"].shape
+        check_shape(x_ij, shape, name)
         if x_ij.dtype != np.uint8:
             raise ValueError(f"{name}: returns {x_ij.dtype}; must return uint8 RGB")
-        return x_ij
+        if alpha is not None:
+            alpha = np.asarray(alpha, dtype=float)
+            if alpha.size != x_ij[..., 0].size or not ((alpha >= 0) & (alpha <= 1)).all():
+                raise ValueError(
+                    f"{name}: alpha must be {list(shape[:3])} in [0, 1], not {list(alpha.shape)}"
+                )
+            alpha = alpha.reshape(shape[:3])
+        return x_ij, alpha
 
-    return call
+    return answer
 
 
 def check_shape(image: Any, shape: tuple[int, ...], name: str | Path) -> None:
@@ -104,26 +131,28 @@ def export(held: HeldOutSplit, swaps: Swaps, folder: str | Path) -> None:
 
     Raises ValueError for a folder that is not empty, OSError.
     """
-    path = check_empty(folder)
-    for part in measures.parts(swaps):
-        save_images(path, part, measures.read(held, swaps, part), {key: key for key in ("x_i", "y_i", "y_j")})
+    with atomic_folder(folder) as temporary:
+        for part in measures.parts(swaps):
+            images = measures.read(held, swaps, part)
+            save_images(temporary, part, images, {key: key for key in ("x_i", "y_i", "y_j")})
 
 
 def table(summary: dict[str, dict[str, dict[str, Any]]], count: int) -> str:
     """`measures.compare` as lines of text; a star: the interval of the difference from ours excludes 0.
 
-    Measures that not every system has, such as those of alpha, are left out.
+    Measures of alpha have "-" for systems without alpha, and are left out if no other system has one.
     """
     if "unchanged" not in summary:
         return "These images have no true swaps: nothing is measured."
-    shared = [name for name in summary[OURS] if all(name in entries for entries in summary.values())]
+    others = [entries for name, entries in summary.items() if name != OURS]
+    shared = [name for name in summary[OURS] if any(name in entries for entries in others)]
     return "\n".join(
         [
             f"{count} swaps; value [{PERCENT} interval]; *: paired difference from {OURS} excludes 0",
             "",
             f"{'measure':<20}" + "".join(f"{name:>24}" for name in summary),
             *(
-                f"{name:<20}" + "".join(f"{as_cell(entries[name]):>24}" for entries in summary.values())
+                f"{name:<20}" + "".join(f"{as_cell(entries.get(name)):>24}" for entries in summary.values())
                 for name in shared
             ),
             "",
@@ -132,9 +161,9 @@ def table(summary: dict[str, dict[str, dict[str, Any]]], count: int) -> str:
     )
 
 
-def as_cell(entry: dict[str, Any]) -> str:
+def as_cell(entry: dict[str, Any] | None) -> str:
     """A value with its interval, starred if it differs from ours."""
-    if entry["value"] is None:
+    if entry is None or entry["value"] is None:
         return "-"
     if entry["low"] is None:
         return f"{entry['value']:.3f}"

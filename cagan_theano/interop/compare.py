@@ -2,6 +2,7 @@
 
     cagan compare --golden package.module:factory [--vectors H5]
     cagan compare --against NAME=FOLDER --against NAME=package.module:swap ...
+    cagan compare --template torch
 
 The protocols: docs/evaluation.md.
 """
@@ -16,7 +17,8 @@ import numpy as np
 
 from cagan_theano import options, weights
 from cagan_theano.interop import conformance
-from cagan_theano.io.command import Command
+from cagan_theano.interop.templates import TEMPLATES
+from cagan_theano.io.command import Command, call_user
 from cagan_theano.io.files import write_atomically
 
 SWAPS = 200
@@ -33,10 +35,7 @@ def load_callable(text):
         raise ValueError(f"{text}: is not of the form package.module:name")
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
-    try:
-        found = importlib.import_module(module)
-    except ImportError as error:
-        raise ValueError(f"{text}: cannot be imported ({error})") from error
+    found = call_user(importlib.import_module, f"module {module}", module)
     if not callable(getattr(found, name, None)):
         raise ValueError(f"{text}: module {module} has no callable {name}")
     return getattr(found, name)
@@ -111,21 +110,24 @@ def compare_systems(named, held, swaps, model, checkpoint, settings):
                    "100 n times this value relative to the distance moved.")
 @click.option("--every", is_flag=True, help="List every gradient and parameter.")
 @click.option("--against", multiple=True, metavar="NAME=SYSTEM",
-              help="System whose swaps are measured together with ours: a folder of PNGs, MODULE:CALLABLE "
-                   "or a checkpoint .h5.  May be repeated.")
+              help="System whose swaps are measured together with ours: a folder of PNGs, or of "
+                   "x_ij/ and alpha/, MODULE:CALLABLE or a checkpoint .h5.  May be repeated.")
 @click.option("--inputs", type=click.Path(), metavar="FOLDER",
               help="Write x_i, y_i, y_j of the swaps as PNGs, as input for another system.")
 @click.option("--swaps", "count", type=click.IntRange(1), default=SWAPS, show_default=True,
               help="Maximum number of swaps.")
 @click.option("--rows", type=click.IntRange(1, 20), default=4, show_default=True, help="Swaps in the figure.")
 # fmt: on
+@click.option("--template", type=click.Choice(list(TEMPLATES)), help="Print an adapter for --against.")
 @options.figure_options("128x96")
 @click.pass_context
-def command(context, golden, path, tolerance, every, against, inputs, checkpoint, data, **settings):
+def command(context, golden, path, tolerance, every, against, inputs, template, checkpoint, data, **settings):
     """Compare with another implementation; with --golden, exit code 1 if it deviates."""
-    if not (golden or against or inputs):
-        raise click.UsageError("nothing to compare; give --golden, --against or --inputs")
+    if not (golden or against or inputs or template):
+        raise click.UsageError("nothing to compare; give --golden, --against, --inputs or --template")
     agrees = True
+    if template:
+        click.echo(TEMPLATES[template], nl=False)
     if golden:
         rows = conformance.compare(load_callable(golden), conformance.read_vectors(path), tolerance)
         click.echo(conformance.report(rows, every))

@@ -3,7 +3,10 @@
 import difflib
 import os
 import signal
+import site
 import sys
+import sysconfig
+import traceback
 
 import click
 
@@ -75,6 +78,21 @@ overwrite_option = click.option(
     "--overwrite", is_flag=True, expose_value=False, is_eager=True, show_default=False,
     callback=lambda ctx, _, given: ctx.meta.__setitem__(OVERWRITE, given),
     help="Overwrite an existing file.")  # fmt: skip
+
+
+def call_user(function, what, *arguments, **named):
+    """Call a user's code; any exception becomes a ValueError of one line with the place in their code.
+
+    what: "function NAME" or "module NAME", for the message.
+    """
+    try:
+        return function(*arguments, **named)
+    except Exception as error:
+        library = ("<", sysconfig.get_path("stdlib"), *site.getsitepackages())
+        frames = traceback.extract_tb(error.__traceback__)[1:]
+        own = [frame for frame in frames if not frame.filename.startswith(library)]
+        place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+        raise ValueError(f"your {what} raised {type(error).__name__}: {error}{place}") from error
 
 
 def fail(message, code=1):

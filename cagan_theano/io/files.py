@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from pathlib import Path
 
 from cagan_theano.io.hdf5 import attribute, open_file
@@ -99,6 +100,29 @@ def check_absent(path, overwrite=False):
     """Raise ValueError if a non-empty file exists, unless `overwrite`."""
     if not overwrite and kind_of(path) is not None:
         raise ValueError(f"{path}: exists already; choose another file, or replace it with --overwrite")
+
+
+def check_empty(folder):
+    """The folder's path.  Raises ValueError unless it is missing or empty."""
+    path = Path(folder)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(f"{folder}: exists and is not empty; name another folder")
+    return path
+
+
+@contextlib.contextmanager
+def atomic_folder(path):
+    """Yield a temporary folder, renamed to `path`, which must be missing or empty, if the block succeeds."""
+    path = check_empty(path)
+    check_folder(path)
+    temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.part")
+    with writing(path):
+        temporary.mkdir()
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def kind_of(path):

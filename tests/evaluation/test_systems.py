@@ -43,8 +43,23 @@ def perfect(x_i, y_i, y_j):
     return x_ij
 
 
+def masked(x_i, y_i, y_j):
+    """`perfect`, with alpha 1 where the garments are drawn."""
+    alpha = np.zeros((len(x_i), 1, *x_i.shape[1:3]))
+    alpha[:, :, 10:26, 8:24] = 1
+    return perfect(x_i, y_i, y_j), alpha
+
+
 def floats(x_i, y_i, y_j):
     return x_i / 255.0
+
+
+def logits(x_i, y_i, y_j):
+    return x_i, x_i[..., 0] / 10.0
+
+
+def broken(x_i, y_i, y_j):
+    return np.concatenate([x_i, y_i[:, 1:]], -1)
 
 
 def small(x_i, y_i, y_j):
@@ -63,6 +78,7 @@ def test_measures_of_known_systems(held, half_done):
         "perfect": systems.of_callable(perfect, "perfect"),
         "lazy": systems.of_callable(lambda x_i, y_i, y_j: x_i, "lazy"),
         "twin": systems.of_model(half_done, held),
+        "masked": systems.of_callable(masked, "masked"),
     }
     found = measures.compare(measures.measure(half_done, held, systems=others, cycle=False))
     inside = {name: entry["inside"]["value"] for name, entry in found.items()}
@@ -71,24 +87,35 @@ def test_measures_of_known_systems(held, half_done):
     above = found["perfect"]["inside"]["above_ours"]
     assert above["value"] == pytest.approx(-0.5, abs=0.02) and above["high"] < 0
     text = systems.table(found, 12)
-    assert "0.000 [0.000, 0.000]*" in text and "recoloring" in text and "alpha" not in text
+    assert "0.000 [0.000, 0.000]*" in text and "recoloring" in text
+    assert found["masked"]["alpha_iou"]["value"] == 1 > found["twin"]["alpha_iou"]["value"]
+    assert "alpha_iou" not in found["perfect"]
+    row = next(line for line in text.splitlines() if line.startswith("alpha_iou "))
+    assert row.split().count("-") == 5  # perfect, lazy and the baselines
+    assert "alpha" not in systems.table(
+        {name: found[name] for name in found if name not in ("twin", "masked")}, 12
+    )
 
 
 def test_inputs_out_and_another_systems_folder_back(tmp_path, capsys, photos, half_done):
     inputs, answers, out = tmp_path / "in", tmp_path / "answers", tmp_path / "out"
     assert run(capsys, "--inputs", inputs, "--data", photos)[0] == 0
-    answers.mkdir()
+    for inner in ("x_ij", "alpha"):
+        (answers / inner).mkdir(parents=True)
     for path in (inputs / "x_i").iterdir():
         pictures = (np.asarray(Image.open(inputs / name / path.name))[None] for name in ("x_i", "y_i", "y_j"))
-        Image.fromarray(perfect(*pictures)[0]).save(answers / path.name)
+        x_ij, alpha = masked(*pictures)
+        Image.fromarray(x_ij[0]).save(answers / "x_ij" / path.name)
+        Image.fromarray(np.uint8(255 * alpha[0, 0])).save(answers / "alpha" / path.name)
     np.testing.assert_array_equal(Image.open(inputs / "x_i" / "000003.png"), human(1, 3))
     np.testing.assert_array_equal(Image.open(inputs / "y_j" / "000003.png"), article(6))
     code, text, _ = run(capsys, "--against", f"other={answers}", "--data", photos, "--out", out)
     assert code == 0 and "12 swaps" in text
     result = json.loads((out / "compare.json").read_text())
     assert result["measures"]["other"]["inside"]["value"] == 0
+    assert result["measures"]["other"]["alpha_iou"]["value"] == 1
     assert result["systems"] == ["other"] and (out / "compare.png").stat().st_size > 10_000
-    (answers / "000007.png").unlink()
+    (answers / "x_ij" / "000007.png").unlink()
     code, _, fault = run(capsys, "--against", f"other={answers}", "--data", photos, "--out", out)
     assert code == 1 and "000007.png: no such file" in fault
 
@@ -117,13 +144,18 @@ def test_the_figure_has_a_column_for_each_system():
 @pytest.mark.parametrize(
     "options, fault",
     [
-        ([], "nothing to compare; give --golden, --against or --inputs"),
+        ([], "nothing to compare; give --golden, --against, --inputs or --template"),
         (["--against", "folder"], "is not NAME=FOLDER"),
         (["--against", "$x=folder"], "is not NAME=FOLDER"),
         (["--against", "ours=folder"], "the name 'ours' is reserved"),
         (["--against", "a=none"], "none: no such folder"),
         (["--against", "a=test_systems:floats"], "returns float64; must return uint8 RGB"),
         (["--against", "a=test_systems:small"], "has shape (12, 16, 32, 3), not (12, 32, 32, 3)"),
+        (["--against", "a=test_systems:logits"], "alpha must be [12, 32, 32] in [0, 1]"),
+        (
+            ["--against", "a=test_systems:broken"],
+            "your function test_systems:broken raised ValueError: all the input",
+        ),
         (["--inputs", "."], "exists and is not empty"),
     ],
 )

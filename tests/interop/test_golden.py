@@ -225,7 +225,7 @@ def test_a_comparison_needs_numpy_h5py_and_click_alone(tmp_path):
     "options, fault",
     [
         (["--golden", "nothing"], "nothing: is not of the form package.module:name"),
-        (["--golden", "no_such:f"], "no_such:f: cannot be imported"),
+        (["--golden", "no_such:f"], "your module no_such raised ModuleNotFoundError: No module named"),
         (["--golden", "json:nothing"], "module json has no callable nothing"),
         (["--golden", "json:loads", "--vectors", "none.h5"], "none.h5: no such golden"),
         (["--golden", "json:loads", "--vectors", __file__], "not a readable HDF5 file"),
