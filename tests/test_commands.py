@@ -11,7 +11,7 @@ import pytest
 from conftest import write_tiny_photos
 
 from cagan_theano.io.command import main
-from cagan_theano.training.command import Settings, train
+from cagan_theano.training.command import resume_command, train
 
 ROOT = Path(__file__).parents[1]
 
@@ -70,8 +70,9 @@ def test_failing_process_prints_one_line():
 
 
 def test_the_printed_resume_command_is_a_command():
-    settings = Settings("none.h5", "none", False, None, "auto", "cpu", "", False, False, {}, {}, frozenset())
-    program, *words = shlex.split(settings.resume_command())
+    given = {"data": "none.h5", "run": "none", "device": "cpu", "seed": 3, "devices": 1}
+    program, *words = shlex.split(resume_command(train, given))
+    assert "--devices" in words and "--seed" not in words
     done = process(*words)
     assert program == "python" and done.returncode == 1
     assert done.stderr.startswith("Error: none: contains no training run to resume")

@@ -18,7 +18,7 @@ from cagan_theano.evaluation import held_out
 from cagan_theano.io.children import Children
 from cagan_theano.studies.plan import SHOOT, Reading, StudyPlan
 from cagan_theano.training.run_folder import RunFolder
-from cagan_theano.training.scores import log_lines, score_names
+from cagan_theano.training.scores import SCORES, log_lines
 
 SAMPLES = 10
 """Number of times that held-out scores are logged during a training."""
@@ -212,7 +212,7 @@ def shares_of_cores(jobs: int) -> list[set[int]]:
 def condense_scores(log: Iterable[dict[str, Any]]) -> list[dict[str, float]]:
     """The step and the held-out scores of those lines of a log that have any."""
     return [
-        {"step": line["step"], **{key: round(line[key], 5) for key in score_names(line)}}
+        {"step": line["step"], **{key: round(line[key], 5) for key in SCORES}}
         for line in log_lines(log)
-        if score_names(line)
+        if set(SCORES) <= set(line)
     ]

@@ -8,20 +8,27 @@ import reprlib
 import shlex
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
 from tqdm import tqdm
 
-from cagan_theano.backends import BACKENDS, Backend, choose_backend
+from cagan_theano.backends import Backend, choose_backend
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io.files import naming
 from cagan_theano.io.signals import Signals, Stopped, Unfailing
 from cagan_theano.io.text import one_line
 from cagan_theano.network.networks import check_weights
-from cagan_theano.options import ConfigCommand, devices_option, no_cache_option, precision_option
-from cagan_theano.training.data import check_data, describe, read_photos, update_digest
+from cagan_theano.options import (
+    ConfigCommand,
+    backend_option,
+    device_option,
+    devices_option,
+    precision_option,
+)
+from cagan_theano.training.data import check_data, read_photos, update_digest
 from cagan_theano.training.engine import Engine, Metadata
 from cagan_theano.training.events import check_installed
 from cagan_theano.training.loop import Loop
@@ -31,41 +38,14 @@ from data_prep.store import PhotoFile
 
 HELD_OUT = 16  # scored triples; the sheets contain the first few
 
-DEFAULTS = {"precision": "float32", "devices": 1, "cluster": None}  # options of the back end
+MACHINE = ("precision", "devices", "cluster")
+"""Options of the back end."""
 
+REPEATED = ("data", "run", "backend", "device", *MACHINE, "tensorboard")
+"""Options that the command to resume a run repeats."""
 
 SHAPELESS = ("color", "activation", "copies_g", "copies_d", "norm_epsilon", "mask")
 """Options of the networks that the shapes of the weights need not reveal."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """Command-line settings that are not part of `Config`.
-
-    machine: options of the back end by name.  periods: see ``PERIODS``; given: those on the command line.
-    """
-
-    data: str
-    run: str
-    resume: bool
-    init: str | None
-    backend: str
-    device: str | None
-    note: str
-    other_kernels: bool
-    tensorboard: bool
-    machine: dict[str, Any]
-    periods: dict[str, int]
-    given: frozenset[str]
-
-    def resume_command(self) -> str:
-        """The command line that resumes this run."""
-        words = ["python", "-m", "cagan_theano", "train", "--data", self.data, "--run", self.run]
-        chosen = {"backend": self.backend, "device": self.device, **self.machine}
-        for name, default in {"backend": "auto", "device": None, **DEFAULTS}.items():
-            value = chosen.get(name, default)
-            words += [f"--{name}", str(value)] if value != default else []
-        return shlex.join([*words, *["--tensorboard"] * self.tensorboard, "--resume"])
 
 
 period = functools.partial(click.option, type=click.IntRange(1), show_default=True)
@@ -82,14 +62,8 @@ period = functools.partial(click.option, type=click.IntRange(1), show_default=Tr
     "back end, precision, number of devices or compiler).  Its bits then depend on both.",
 )
 @click.option("--init", help="Checkpoint whose weights to start from, or a shipped name; any image size.")
-@click.option(
-    "--backend",
-    type=click.Choice(("auto", *BACKENDS)),
-    default="auto",
-    show_default=True,
-    help="Aesara's linker; auto: jax if installed.",
-)
-@click.option("--device", type=click.Choice(("cpu", "gpu")), help="[default: gpu if available]")
+@backend_option
+@device_option
 @period("--sample-every", default=250, help="Steps between sheets of held-out swaps.")
 @period("--checkpoint-every", default=250, help="Steps between checkpoints.")
 @period("--keep", default=3, help="Newest checkpoints to keep.")
@@ -108,7 +82,6 @@ period = functools.partial(click.option, type=click.IntRange(1), show_default=Tr
     "processes and index of this one; auto: from the batch system.  Requires --devices all "
     "and a --run folder that all processes can read; only process 0 writes.",
 )
-@no_cache_option
 @click.pass_context
 def train(ctx: click.Context, /, **options: Any) -> int:
     """Train CAGAN on a photo file; the defaults are the paper's settings.
@@ -118,32 +91,42 @@ def train(ctx: click.Context, /, **options: Any) -> int:
     may be given anew.  The image size is that of the data.
     """
     default = click.core.ParameterSource.DEFAULT
-    given = {name for name in options if ctx.get_parameter_source(name) is not default}
+    given = {name: value for name, value in options.items() if ctx.get_parameter_source(name) is not default}
+    settings = SimpleNamespace(**options, given=given, again=resume_command(ctx.command, given))
     fields = {spec.name for spec in dataclasses.fields(Config)}
-    changes = {name: options[name] for name in fields & given}
-    machine, periods = ({name: options[name] for name in names} for names in (DEFAULTS, PERIODS))
-    rest = {name: value for name, value in options.items() if name not in fields | {*DEFAULTS, *PERIODS}}
-    settings = Settings(**rest, machine=machine, periods=periods, given=frozenset(given & set(PERIODS)))
+    settings.changes = {name: value for name, value in given.items() if name in fields}
+    settings.machine, settings.periods = (
+        {name: options[name] for name in names} for names in (MACHINE, PERIODS)
+    )
     if settings.tensorboard:
         check_installed()
     with Signals() as signals:
         try:
-            return (resume_run if settings.resume else new_run)(settings, changes, signals)
+            return (resume_run if settings.resume else new_run)(settings, signals)
         except Stopped as stopped:
-            how = f"resume with: {settings.resume_command()}"
-            what = how if RunFolder(settings.run).begun() else "nothing was written"
+            what = f"resume with: {settings.again}"
+            what = what if RunFolder(settings.run).begun() else "nothing was written"
             print(f"stopped immediately; {what}", file=Unfailing(sys.stderr), flush=True)
             return stopped.exit_code
 
 
-def new_run(settings: Settings, changes: dict[str, Any], signals: Signals) -> int:
+def resume_command(command: click.Command, given: dict[str, Any]) -> str:
+    """The command line that resumes a run; given: the options that it was started with."""
+    words = ["python", "-m", "cagan_theano", "train", "--resume"]
+    for param in command.params:
+        if param.name in REPEATED and param.name in given:
+            words += [param.opts[0], *([] if given[param.name] is True else [str(given[param.name])])]
+    return shlex.join(words)
+
+
+def new_run(settings: SimpleNamespace, signals: Signals) -> int:
     """Start a new run; returns the exit code.  Nothing is written until everything is ready."""
     folder = RunFolder(settings.run)
-    if not settings.machine["cluster"]:  # with a cluster, process 0 may have created it already
+    if not settings.cluster:  # with a cluster, process 0 may have created it already
         folder.check_new()
     backend = choose_backend(settings.backend, settings.device, **settings.machine)
     with PhotoFile(settings.data) as file:
-        config = Config(**{"height": file.height, "width": file.width, **changes})
+        config = Config(**{"height": file.height, "width": file.width, **settings.changes})
         check_data(file, config)
         engine, held_out, data = prepare(file, config, backend)
         metadata = {"data": data, "note": settings.note, "seconds": 0.0}
@@ -154,14 +137,14 @@ def new_run(settings: Settings, changes: dict[str, Any], signals: Signals) -> in
     with folder:
         folder.check_new()  # again: another run may have started and ended meanwhile
         loop = Loop(engine, folder, held_out, metadata, settings.periods, signals,
-                    settings.tensorboard, settings.resume_command())  # fmt: skip
+                    settings.tensorboard, settings.again)  # fmt: skip
         loop.save()
         folder.write_periods(settings.periods)
         folder.write_config(config)  # last: from now on the run can be resumed
         return loop.run()
 
 
-def resume_run(settings: Settings, changes: dict[str, Any], signals: Signals) -> int:
+def resume_run(settings: SimpleNamespace, signals: Signals) -> int:
     """Resume a run from its newest intact checkpoint; returns the exit code."""
     if settings.init:
         raise ValueError("--init: a resumed run has its own weights; omit --init")
@@ -169,7 +152,7 @@ def resume_run(settings: Settings, changes: dict[str, Any], signals: Signals) ->
     folder.check_old()
     backend = choose_backend(settings.backend, settings.device, **settings.machine)
     with contextlib.nullcontext() if backend.process else folder, PhotoFile(settings.data) as file:
-        config = same_settings(folder.read_config(), changes, settings.run)
+        config = same_settings(folder.read_config(), settings.changes, settings.run)
         kept = {name: n for name, n in folder.read_periods().items() if name not in settings.given}
         periods = {**settings.periods, **kept}
         check_data(file, config)
@@ -178,15 +161,7 @@ def resume_run(settings: Settings, changes: dict[str, Any], signals: Signals) ->
         )
         check_same_config(folder.path / "config.json", config, path, checkpoint)
         metadata = {"note": "", "seconds": 0.0, **checkpoint.metadata}
-        if (known := metadata.get("kernels")) != backend.kernels:
-            if not settings.other_kernels:
-                raise ValueError(
-                    f"{path}: was computed by other kernels ({reprlib.repr(known)}) than the current ones "
-                    f"({backend.kernels}), so the bits would differ; resume with the same compiler, "
-                    "--backend, --precision and --devices, or accept the change with --other-kernels"
-                )
-            before = metadata.get("kernels_before")
-            metadata["kernels_before"] = [*(before if isinstance(before, list) else []), known]
+        check_kernels(metadata, backend, path, settings.other_kernels)
         engine, held_out, data = prepare(file, config, backend)
         if metadata.get("data") != data:
             raise ValueError(
@@ -203,7 +178,21 @@ def resume_run(settings: Settings, changes: dict[str, Any], signals: Signals) ->
         click.echo(f"resuming after step {engine.step} from {path}")
         metadata["note"] = settings.note or metadata["note"]
         return Loop(engine, folder, held_out, metadata, periods, signals,
-                    settings.tensorboard, settings.resume_command()).run()  # fmt: skip
+                    settings.tensorboard, settings.again).run()  # fmt: skip
+
+
+def check_kernels(metadata: Metadata, backend: Backend, path: Path, accepted: bool) -> None:
+    """Raise ValueError if other kernels computed a checkpoint, or note them if that is accepted."""
+    known, before = metadata.get("kernels"), metadata.get("kernels_before")
+    if known == backend.kernels:
+        return
+    if not accepted:
+        raise ValueError(
+            f"{path}: was computed by other kernels ({reprlib.repr(known)}) than the current ones "
+            f"({backend.kernels}), so the bits would differ; resume with the same compiler, "
+            "--backend, --precision and --devices, or accept the change with --other-kernels"
+        )
+    metadata["kernels_before"] = [*(before if isinstance(before, list) else []), known]
 
 
 def follow(engine: Engine, signals: Signals) -> int:
@@ -212,7 +201,7 @@ def follow(engine: Engine, signals: Signals) -> int:
     while engine.step < engine.config.steps and not signals.exit_code:
         engine.advance()
     signals.patient = False
-    return signals.exit_code or 0
+    return signals.exit_code
 
 
 def same_settings(stored: Config, changes: dict[str, Any], run: str) -> Config:
@@ -228,11 +217,11 @@ def same_settings(stored: Config, changes: dict[str, Any], run: str) -> Config:
 
 def check_same_config(path: Path, config: Config, saved: Path, checkpoint: Checkpoint) -> None:
     """Raise ValueError if config.json contradicts the checkpoint to go on from."""
-    for spec in dataclasses.fields(Config):
-        here, there = getattr(config, spec.name), getattr(checkpoint.config, spec.name)
-        if spec.name != "steps" and here != there:
+    for name, here in dataclasses.asdict(config).items():
+        there = getattr(checkpoint.config, name)
+        if name != "steps" and here != there:
             raise ValueError(
-                f"{path}: has {spec.name}={here}, but {saved.name} was trained with {there}; correct the "
+                f"{path}: has {name}={here}, but {saved.name} was trained with {there}; correct the "
                 "file, or start a new run with --init"
             )
     if config.steps < checkpoint.step:
@@ -246,8 +235,8 @@ def check_same_config(path: Path, config: Config, saved: Path, checkpoint: Check
 
 def prepare(file: PhotoFile, config: Config, backend: Backend) -> tuple[Engine, HeldOut | None, Metadata]:
     """(the engine on the train split, held-out triples or None, what identifies the data of both)."""
-    digest = hashlib.sha256()
-    photos = read_photos(file.split("train"), config, digest)
+    digest, train = hashlib.sha256(), file.split("train")
+    photos = read_photos(train, config, digest)
     held_out = choose_held_out(file.split("test"), HELD_OUT) if "test" in file.splits else None
     if held_out is not None and config.takes_mask and held_out.m_i is None:
         cure = "use --mask none or photos with masks"
@@ -257,7 +246,8 @@ def prepare(file: PhotoFile, config: Config, backend: Backend) -> tuple[Engine, 
     engine = Engine(config, photos, backend)
     if held_out is None:
         tqdm.write(f"{file.path}: has no test photos; no samples will be written")
-    return engine, held_out, {**describe(file), "pixels": digest.hexdigest()}
+    known = {"pairs": len(train), "height": file.height, "width": file.width, "provenance": file.provenance}
+    return engine, held_out, {**known, "pixels": digest.hexdigest()}
 
 
 def start_from(engine: Engine, path: str) -> Metadata:

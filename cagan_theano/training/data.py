@@ -10,7 +10,6 @@ from cagan_theano.config import Config
 from cagan_theano.io.color import Pixels, empty_pictures, to_bytes
 from cagan_theano.io.files import naming
 from cagan_theano.method.minibatch import Array, PhotoArrays
-from cagan_theano.training.engine import Metadata
 from cagan_theano.training.sampler import Sampler
 from data_prep.store import PhotoFile, Photos, Rows
 
@@ -29,12 +28,6 @@ def check_data(file: PhotoFile, config: Config) -> None:
         )
     with naming(file.path):
         Sampler(config, photos.garment, photos.triples)
-
-
-def describe(file: PhotoFile) -> Metadata:
-    """Metadata about the data, stored in checkpoints."""
-    pairs = len(file.split("train"))
-    return {"pairs": pairs, "height": file.height, "width": file.width, "provenance": file.provenance}
 
 
 def update_digest(digest: "hashlib._Hash", array: Array | None) -> None:

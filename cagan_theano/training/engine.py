@@ -18,11 +18,8 @@ Metadata = dict[str, Any]  # JSON values
 
 
 class Engine:
-    """G, D, Adam's moments, the sampler of minibatches and the step counter, on one back end.
+    """G, D, Adam's moments, the sampler of minibatches and the number of completed steps.
 
-    photos: see `cagan_theano.method.minibatch.PhotoArrays`.
-    networks: G and D.  functions: the compiled `cagan_theano.method.updates.Functions`.
-    step: number of completed steps.
     Raises ValueError if the photos are fewer than a batch, show a single garment, or lack the masks
     or true swaps that the configuration needs.
     """
@@ -60,14 +57,6 @@ class Engine:
         with explained(PREPARING.format("the training step", self.config.height, self.config.width)):
             return function(indices)
 
-    def arrays(self) -> dict[str, Weights]:
-        """G, D: parameter name -> array.  optimizer: "G/encoder1.W/m", "G/t" ... -> array."""
-        return {
-            "G": values_of(self.networks.G.params),
-            "D": values_of(self.networks.D.params),
-            "optimizer": values_of(self._moments()),
-        }
-
     def load(self, G: Weights, D: Weights, optimizer: Weights | None = None) -> None:
         """Replace weights (parameter name -> array) and, if given, Adam's moments.
 
@@ -77,21 +66,23 @@ class Engine:
         given: list[tuple[Variables, Weights]] = [(self.networks.G.params, G), (self.networks.D.params, D)]
         if optimizer is not None:
             given.append((self._moments(), optimizer))
+        elif self.functions.average:
+            given.append((self.functions.average.params, G))
         for variables, values in given:
             check_shapes({name: v.get_value(borrow=True).shape for name, v in variables.items()}, values)
         for variables, values in given:
             set_values(variables, values, self.backend)
-        if optimizer is None and self.functions.average:
-            set_values(self.functions.average.params, G, self.backend)
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next step depends on: `arrays`, sampler (random state as text) and step."""
-        return {**self.arrays(), "sampler": self.sampler.state(), "step": self.step}
+        """Everything that the next step depends on, by the names of a `Checkpoint`'s fields."""
+        G, D = (values_of(network.params) for network in self.networks)
+        optimizer = values_of(self._moments())
+        return dict(G=G, D=D, optimizer=optimizer, sampler=self.sampler.state(), step=self.step)
 
     def checkpoint(self, metadata: Metadata) -> Checkpoint:
         """The state as a `Checkpoint`, whose metadata also says what computed it."""
-        name, device, kernels = self.backend.name, self.backend.device, self.backend.kernels
-        own = {"versions": versions(), "backend": name, "device": device, "kernels": kernels}
+        own = {name: getattr(self.backend, name) for name in ("device", "kernels")}
+        own |= {"versions": versions(), "backend": self.backend.name}
         return Checkpoint(config=self.config, metadata={**metadata, **own}, **self.state())
 
     def restore(self, state: Checkpoint) -> None:
@@ -110,9 +101,7 @@ class Engine:
 
     def _moments(self) -> dict[str, Variable]:
         """Shared variables of Adam and of the moving average, by their names in a checkpoint."""
-        average = self.functions.average
-        return {
-            f"{network}/{name}": variable
-            for network, adam in self.functions.optimizers.items()
-            for name, variable in adam.moments.items()
-        } | {f"{AVERAGE}/{name}": v for name, v in (average.params if average else {}).items()}
+        groups = {name: adam.moments for name, adam in self.functions.optimizers.items()}
+        if self.functions.average:
+            groups[AVERAGE] = self.functions.average.params
+        return {f"{group}/{name}": v for group, variables in groups.items() for name, v in variables.items()}

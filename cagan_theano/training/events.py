@@ -56,17 +56,14 @@ class EventFile:
             return
         width, height = struct.unpack(">2I", content[16:24])  # of the header, the first chunk
         if max(width, height) < 1 << 31:
-            image = self._summary.Image(
-                width=width, height=height, colorspace=3, encoded_image_string=content
-            )
-            self._write(
-                step=step, summary=self._summary(value=[self._summary.Value(tag=SAMPLES, image=image)])
-            )
+            size = dict(width=width, height=height, colorspace=3)
+            image = self._summary.Image(**size, encoded_image_string=content)
+            value = self._summary.Value(tag=SAMPLES, image=image)
+            self._write(step=step, summary=self._summary(value=[value]))
 
     def _write(self, **fields: object) -> None:
         self._writer.write(self._event(wall_time=time.time(), **fields).SerializeToString())
         self._writer.flush()
 
     def close(self) -> None:
-        """Close the file."""
         self._writer.close()

@@ -87,7 +87,6 @@ class Loop:
         return losses
 
     def is_finished(self) -> bool:
-        """Whether all steps are done."""
         return self.engine.step >= self.engine.config.steps
 
     def is_due(self, period: str) -> bool:
@@ -100,19 +99,16 @@ class Loop:
 
     def swap_held_out(self) -> Swap | None:
         """The swaps of the held-out triples, if any; raises ValueError if they are not finite."""
-        if (held_out := self.held_out) is None:
+        if self.held_out is None:
             return None
-        mask = held_out.m_i if self.engine.config.takes_mask else None
+        x_i, y_i, y_j, m_i, *_ = self.held_out
         try:
-            return self.model.swap(held_out.x_i, held_out.y_i, held_out.y_j, mask)
+            return self.model.swap(x_i, y_i, y_j, m_i if self.engine.config.takes_mask else None)
         except ValueError as error:  # the losses are of the weights before this step's update
             raise self.diverged("held-out swaps are not finite") from error
 
     def draw(self, swap: Swap | None) -> None:
-        """Write the sheet of held-out swaps and the loss curves; one that fails is a line of the log.
-
-        swap: the held-out swaps, if they are known.
-        """
+        """Draw the held-out swaps (None: not made yet) and the curves; what fails is a line of the log."""
         for name, draw in (("samples", lambda: self.draw_sheet(swap)), ("losses.png", self.draw_curves)):
             try:
                 draw()
@@ -122,7 +118,6 @@ class Loop:
                 self.folder.log({"step": self.engine.step, "warning": text})
 
     def draw_sheet(self, swap: Swap | None) -> None:
-        """Write the sheet of held-out swaps."""
         swap, step = swap or self.swap_held_out(), self.engine.step
         if self.held_out is None or swap is None:
             return
@@ -131,21 +126,18 @@ class Loop:
         self.folder.write_sheet(step, sample_sheet(self.held_out, swap, title, numbers))
 
     def draw_curves(self) -> None:
-        """Write the loss curves."""
         title = f"{self.folder.path.name}, {self.engine.step} steps"
         write_atomically(self.folder.path / "losses.png", loss_curves(self.folder.read_log(), title))
 
     def save(self) -> None:
         """Write a checkpoint of this step and remove all except the newest `keep`."""
-        engine = self.engine
-        seconds = round(time.monotonic() - self.start, 1)
-        known = {"seconds": seconds, "finished": self.is_finished(), "seed": engine.config.seed}
+        step, seconds = self.engine.step, round(time.monotonic() - self.start, 1)
+        known = {"seconds": seconds, "finished": self.is_finished(), "seed": self.engine.config.seed}
         self.folder.flush_log()
-        save_checkpoint(
-            self.folder.checkpoint_path(engine.step), engine.checkpoint({**self._metadata, **known})
-        )
+        made = self.engine.checkpoint({**self._metadata, **known})
+        save_checkpoint(self.folder.checkpoint_path(step), made)
         self.folder.prune(self.periods["keep"])
-        self._saved = engine.step
+        self._saved = step
 
     def diverged(self, what: str) -> ValueError:
         """The error to raise when training has diverged, with the last good checkpoint."""

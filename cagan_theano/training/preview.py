@@ -37,10 +37,7 @@ class HeldOut(NamedTuple):
 
 
 def choose_held_out(photos: Photos, count: int) -> HeldOut | None:
-    """Evenly spaced triples of a split, taken from the file's own triples if it has any.
-
-    Returns None if all photos show one garment.
-    """
+    """Evenly spaced triples of a split, of the file's own if it has any; None with a single garment."""
     triples = photos.triples
     if triples is not None:
         m = spaced(len(triples.i), count)
@@ -87,8 +84,7 @@ def score(held_out: HeldOut, swap: Swap) -> dict[str, float]:
 def sample_sheet(held_out: HeldOut, swap: Swap, title: str, numbers: str, limit: int = 6) -> bytes:
     """A PNG of swaps, one human per row: y_i | x_i | alpha | x_ij | truth, if known | y_j.
 
-    title: caption; numbers: small print.  Images are enlarged by a whole factor, without
-    interpolation.
+    title: caption; numbers: small print.
     """
     from cagan_theano.io import sheet
 
@@ -107,10 +103,7 @@ def sample_sheet(held_out: HeldOut, swap: Swap, title: str, numbers: str, limit:
 
 
 def loss_curves(log: list[dict[str, Any]], title: str) -> bytes | None:
-    """A PNG of the logged losses and held-out scores over steps; None for a log without steps.
-
-    Values that are not numbers are left out.
-    """
+    """A PNG of the logged losses and held-out scores over steps; None for a log without steps."""
     from matplotlib.figure import Figure
 
     from cagan_theano.io import sheet

@@ -18,7 +18,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -68,13 +68,12 @@ class RunFolder:
     def check_links(self) -> None:
         """Raise ValueError if one of the run's files or folders is a symbolic link."""
         own = [self.path / name for name in NAMES]
-        for folder in (self.samples, self.checkpoints, self.events):
-            if folder.is_dir() and not folder.is_symlink():
-                own += folder.iterdir()
-        for path in own:
+        for path in own:  # which grows by the files in folders that are no links
             if path.is_symlink():
                 cure = "replace it with its target"
                 raise ValueError(f"{path}: is a link, and links in a run folder are not followed; {cure}")
+            if path in (self.samples, self.checkpoints, self.events):
+                own += path.glob("*")
 
     def check_old(self) -> None:
         """Raise FileNotFoundError if there is no run to resume, ValueError if the folder has links."""
@@ -111,15 +110,12 @@ class RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for file in (self._log, self._events):
+        for file in (self._log, self._events, self._lock):  # unlinking the lock would be a race
             if file is not None:
                 with contextlib.suppress(OSError):  # a full disk was already reported
                     file.close()
-        if self._lock is not None:
-            self._lock.close()  # releases the lock; the file stays, because unlinking it would be a race
 
     def write_config(self, config: Config) -> None:
-        """Store the configuration, one field per line."""
         text = json.dumps(json.loads(config.to_json()), indent=2)
         write_atomically(self.path / "config.json", text + "\n")
 
@@ -135,7 +131,6 @@ class RunFolder:
             ) from error
 
     def write_periods(self, periods: dict[str, int]) -> None:
-        """Store the settings of the loop: name -> number of steps or checkpoints."""
         write_atomically(self.path / "periods.json", json.dumps(periods) + "\n")
 
     def read_periods(self) -> dict[str, int]:
@@ -145,22 +140,21 @@ class RunFolder:
             return {}
         try:
             found = metadata.read_file(path, dict.fromkeys(PERIODS, int))
-            if any(found[name] < 1 for name in PERIODS):
+            periods = {name: found[name] for name in PERIODS}
+            if min(periods.values()) < 1:
                 raise ValueError("has a number below 1")
         except (ValueError, KeyError) as error:
             raise ValueError(f"{path}: is damaged ({error}); remove it") from error
-        return {name: found[name] for name in PERIODS}
+        return periods
 
     # --- checkpoints
 
     def checkpoint_path(self, step: int) -> Path:
-        """Path of the checkpoint of a step."""
         return self.checkpoints / f"step_{step:07d}.h5"
 
     def steps(self) -> list[int]:
         """Steps with a checkpoint, ascending."""
-        names = (CHECKPOINT.fullmatch(path.name) for path in self.checkpoints.glob("step_*.h5"))
-        return sorted(int(name[1]) for name in names if name)
+        return sorted(numbered(self.checkpoints, CHECKPOINT))
 
     def prune(self, keep: int) -> None:
         """Remove all checkpoints except the newest `keep`."""
@@ -199,7 +193,7 @@ class RunFolder:
             self._log = open(path, "a", buffering=1)  # noqa: SIM115 (closed by __exit__)
 
     def log(self, line: dict[str, Any]) -> None:
-        """Append one JSON object; the line is passed to the operating system immediately."""
+        """Append a line, which is passed to the operating system immediately."""
         if self._log is None:
             raise RuntimeError("open_log must be called first")
         with writing(self.path / "log.jsonl"):
@@ -209,24 +203,25 @@ class RunFolder:
                 self._events.scalars(line)
 
     def flush_log(self) -> None:
-        """Flush the log to disk, so that after a power failure it covers every checkpointed step."""
+        """Flush the log to disk, so that it covers every checkpointed step even after a power failure."""
         if self._log is not None:
             with writing(self.path / "log.jsonl"):
                 flush(self._log.fileno())
 
     def read_log(self) -> list[dict[str, Any]]:
         """All complete lines of the log, without a last line that a crash truncated."""
-        path = self.path / "log.jsonl"
-        return list(parse_log(path.read_text(errors="replace"))) if path.is_file() else []
+        path, lines = self.path / "log.jsonl", []
+        for text in path.read_text(errors="replace").splitlines() if path.is_file() else ():
+            with contextlib.suppress(ValueError, RecursionError):
+                lines.append(json.loads(text))
+        return [line for line in lines if isinstance(line, dict) and isinstance(line.get("step"), int)]
 
     # --- samples and TensorBoard
 
     def sheet_path(self, step: int) -> Path:
-        """Path of the sheet of held-out swaps of a step."""
         return self.samples / f"step_{step:07d}.png"
 
     def write_sheet(self, step: int, sheet: bytes) -> None:
-        """Write the sheet of a step, a PNG."""
         write_atomically(self.sheet_path(step), sheet)
         if self._events:
             with writing(self.events):
@@ -242,31 +237,19 @@ class RunFolder:
         """
         with writing(self.events):
             self.events.mkdir(exist_ok=True)
-            old = {int(found[1]): path for path, found in matching(self.events, EVENTS)}
+            old = numbered(self.events, EVENTS)
             name = f"events.out.tfevents.{max(old, default=0) + 1:010d}.cagan_theano"
             self._events = EventFile(self.events / name)
             for line in self.read_log():
                 self._events.scalars(line)
-            for path, found in sorted(matching(self.samples, SAMPLE)):
-                if int(found[1]) <= step:
-                    self._events.image(int(found[1]), path.read_bytes())
+            for number, path in sorted(numbered(self.samples, SAMPLE).items()):
+                if number <= step:
+                    self._events.image(number, path.read_bytes())
             for number in sorted(old)[:-1]:
                 old[number].unlink()
 
 
-def matching(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Path, re.Match[str]]]:
-    """Yield (path, match) of the regular files in a folder whose name matches."""
-    for path in folder.iterdir():
-        if (found := pattern.fullmatch(path.name)) and path.is_file():  # reading a pipe would wait for ever
-            yield path, found
-
-
-def parse_log(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects in a log's text that have a step."""
-    for line in text.splitlines():
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict) and isinstance(value.get("step"), int):
-            yield value
+def numbered(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
+    """Number -> path of the regular files in a folder whose name has a number; {} without the folder."""
+    found = ((pattern.fullmatch(path.name), path) for path in folder.glob("*"))
+    return {int(name[1]): path for name, path in found if name and path.is_file()}  # a pipe would block

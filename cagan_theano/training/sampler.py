@@ -25,12 +25,9 @@ class Sampler:
     Random numbers for an optional feature are generated last and only if it is enabled, so that
     adding the feature leaves the random stream of every other configuration unchanged.
 
-    ``garment`` [n]: j differs from i in garment, not only in row, because two rows with the same
-    article would form a matched pair labeled as mismatched.
-    ``triples``: attributes i, j [m] and x_ij (None without true swaps); required if
-    config.needs_truth.
-    Raises ValueError for fewer rows (with true swaps: triples times two) than a batch, a single
-    garment, or missing true swaps.
+    garment: [n]; j differs from i in garment, not only in row, because two rows with the same article
+    would form a matched pair labeled as mismatched.  triples: required if config.needs_truth.
+    Raises ValueError for too few rows or true swaps, or a single garment.
     """
 
     def __init__(self, config: Config, garment: RowNumbers, triples: Triples | None = None) -> None:
@@ -83,7 +80,7 @@ class Sampler:
         return j
 
     def state(self) -> str:
-        """The state of the random generator as JSON text, for a checkpoint."""
+        """The state of the random generator as JSON text."""
         return json.dumps(self.rng.bit_generator.state)
 
     def restore(self, text: str) -> None:

@@ -20,46 +20,33 @@ Numbers = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Columns = Mapping[str, Numbers]
 Statistic = Callable[[Columns, Numbers], Numbers]
-Line = Mapping[str, Any]  # of a log: JSON values
 
 
 def garment_region(mask_i: Pixels, mask_ij: Pixels) -> Mask:
-    """Pixels where the old or the new garment is visible, which a swap may change.
+    """Pixels where the old or the new garment is visible, which a swap may change: bool [..., H, W].
 
-    Parameters: mask_i, mask_ij [..., H, W] uint8 (0..255), the garment in x_i and in the true
-    x_ij.  Returns a bool array [..., H, W], true where either exceeds ``MASK_LEVEL``.
+    mask_i, mask_ij: [..., H, W] uint8, the garment in x_i and in the true x_ij.
     """
     return (mask_i > MASK_LEVEL) | (mask_ij > MASK_LEVEL)
 
 
 def mean_error(image: Numbers, truth: Numbers, region: Mask) -> float:
-    """Mean absolute error over the pixels of a region and the three channels.
+    """Mean absolute error over a region, bool [H, W], and the channels; nan for an empty region.
 
-    Parameters: image, truth [H, W, 3] in [0, 1]; region bool [H, W].  Returns a float in [0, 1],
-    nan for an empty region.
+    image, truth: [H, W, 3] in [0, 1].
     """
     return float(np.abs(image - truth)[region].mean()) if region.any() else np.nan
 
 
 def overlap(alpha: NDArray[np.floating[Any]], region: Mask, threshold: float = 0.5) -> float:
-    """Intersection over union of thresholded alpha and a region.
-
-    Parameters: alpha [H, W] in [0, 1]; region bool [H, W].  Returns a float in [0, 1],
-    1.0 if both are empty.
-    """
+    """Intersection over union of alpha [H, W] > threshold and a region, bool [H, W]; 1 if both are empty."""
     painted = alpha > threshold
     union = np.count_nonzero(painted | region)
     return np.count_nonzero(painted & region) / union if union else 1.0
 
 
-# --- statistics
-
-
 def mean(values: Numbers, weights: Numbers) -> Numbers:
-    """Weighted mean of values [n] without nan.
-
-    weights [..., n].  Returns [...], nan if no value remains.
-    """
+    """Mean of values [n] without nan, by weights [..., n]: [...], nan if no value remains."""
     known = np.isfinite(values)
     with np.errstate(invalid="ignore", divide="ignore"):
         means: Numbers = weights @ np.where(known, values, 0.0) / (weights @ known.astype(float))
@@ -110,14 +97,6 @@ def scores_of(columns: Columns) -> dict[str, float]:
     ones = np.ones(len(columns["iou"]))
     found = {name: float(statistic(columns, ones)) for name, statistic in SCORES.items()}
     return {name: value for name, value in found.items() if math.isfinite(value)}
-
-
-# --- logs
-
-
-def score_names(line: Line) -> list[str]:
-    """Names of the held-out scores in a line of a log, [] if it has none."""
-    return list(SCORES) if set(SCORES) <= set(line) else []
 
 
 def log_lines(values: object) -> list[dict[str, float]]:
