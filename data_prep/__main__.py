@@ -1,6 +1,7 @@
 """``python -m data_prep``: build or inspect the photo files that CAGAN is trained on."""
 
 import collections
+import itertools
 import shlex
 
 import click
@@ -8,12 +9,15 @@ import click
 from cagan_theano.io.command import Group, Output, main, overwrite_option
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.text import escape, one_line
-from data_prep.layouts import LAYOUTS, detect, matching_folders
+from data_prep.export import LAYOUTS as EXPORTS
+from data_prep.export import export
+from data_prep.layouts import LAYOUTS, detect
+from data_prep.layouts.proposal import propose
 from data_prep.options import size_option
 from data_prep.photo_folder import PhotoFolder
 from data_prep.photoshoot.camera.studio import STUDIOS
 from data_prep.photoshoot.clothes.garment import WARDROBES
-from data_prep.store import KIND, PhotoFile
+from data_prep.store import KIND, SPLITS, PhotoFile
 
 HELD_OUT, FEWEST = 512, 4  # default and minimum number of test pairs: a swap needs another garment
 
@@ -85,39 +89,38 @@ def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, studio, c
 @click.option("--samples", default=3, type=click.IntRange(0, 100), help="Pairs to list.")
 def detect_command(src, samples):
     """Report which layout the folder SRC has and what it would yield, without opening a photo."""
-    folder = PhotoFolder(src)
-    layouts = detect(folder)
-    if not layouts:
-        raise click.ClickException(f"{src}: matches no known layout; {hint(src, folder)}")
-    for name, root in layouts:
-        found = describe_found(name, f"{src}/{root.base}".rstrip("/"), root, samples)
-        click.echo("\n".join(map(escape, found)))
-
-
-def hint(src, folder):
-    """The cure for a folder that matches no known layout."""
-    matching = matching_folders(folder)
-    if not matching:
-        return "for your own folders or list, see the commands folders and list"
-    persons, garments, count, told = matching
-    unsure = "" if told else " (or the other way around: their names do not tell)"
-    return (
-        f"its folders {persons!r} and {garments!r} share {count} names; if they hold persons and garments"
-        f"{unsure}, run: cagan data folders {shlex.quote(src)} OUT.h5 --persons {shlex.quote(persons)} "
-        f"--garments {shlex.quote(garments)}"
-    )
-
-
-def describe_found(name, src, root, samples):
-    """Yield lines of text that summarize what a layout would yield."""
     from data_prep.ingest import find
 
-    layout = LAYOUTS[name]
-    found = find(layout, root)
+    folder = PhotoFolder(src)
+    found: list = [(name, root, {}) for name, root in detect(folder)]
+    if not found and (proposal := propose(folder)):
+        if not proposal.told:
+            click.echo("the names do not tell persons from garments; if they are mixed up, exchange the two")
+        found = [(proposal.layout, folder, proposal.options)]
+    if not found:
+        seen = list(itertools.islice(folder.walk(), 1000))
+        raise click.ClickException(
+            f"{src}: matches no known layout; saw {len(seen)} images in {len(folder.folders())} folders"
+            + (f", such as {', '.join(seen[:2])}" if seen else "")
+            + "; pair them by their names (cagan data folders) or by a list (cagan data list)"
+        )
+    used: set[str] = set()
+    for name, root, options in found:
+        records = find(LAYOUTS[name], root, options)
+        paths = [(pair.person, pair.garment, pair.parse, pair.garment_mask) for pair in records.pairs]
+        used |= {f"{root.base}{path}".partition("/")[0] for path in itertools.chain(*paths) if path}
+        lines = describe_found(name, f"{src}/{root.base}".rstrip("/"), root, records, options, samples)
+        click.echo("\n".join(map(escape, lines)))
+    if aside := [inner for inner in folder.folders() if inner not in used]:
+        click.echo(f"left aside: {', '.join(map(escape, aside))}")
+
+
+def describe_found(name, src, root, found, options, samples):
+    """Yield lines of text that summarize what a layout with some options found."""
     complete = [pair for pair in found.pairs if root.has(pair.person) and root.has(pair.garment)]
     splits = collections.Counter(pair.split or "no split" for pair in complete)
     counts = ", ".join(f"{count} {split}" for split, count in sorted(splits.items()))
-    yield f"{name}: {layout.title}"
+    yield f"{name}: {LAYOUTS[name].title}"
     yield (
         f"  {len(complete)} pairs ({counts}), {len(found.pairs) - len(complete)} incomplete, "
         f"{len(found.unpaired)} unpaired rows, {len(found.faults)} faults"
@@ -126,7 +129,10 @@ def describe_found(name, src, root, samples):
     )
     yield from (f"  {one_line(pair.person)}  wears  {one_line(pair.garment)}" for pair in complete[:samples])
     yield from (f"  fault: {one_line(f.what)}: {one_line(f.why)}" for f in found.faults[:samples])
-    yield f"  cagan data {name} {shlex.quote(src)} OUT.h5"
+    words = ["cagan", "data", name, src, "OUT.h5"]
+    for key, value in options.items():
+        words += ["--list" if key == "listed" else f"--{key.replace('_', '-')}", value]
+    yield f"  {shlex.join(words)}"
 
 
 def ingest_command(layout):
@@ -258,6 +264,20 @@ def resize_command(src, out, size, pairs):
 
     count = resize_file(src, out, size, pairs)
     click.echo(f"wrote {out}: {count} images of {size[0]}x{size[1]}")
+
+
+@cli.command("export")
+@click.argument("file", type=click.Path())
+@click.argument("out", type=click.Path())
+@click.option("--layout", type=click.Choice(list(EXPORTS)), required=True, help="Layout of OUT.")
+@click.option("--split", type=click.Choice(SPLITS), default=None, show_default="both", help="Only one split.")
+def export_command(file, out, layout, split):
+    """Write the pairs of the data file FILE as PNGs in the layout of another program.
+
+    OUT is a new folder.  Its pairs.csv lists all photos with the identities of people and garments.
+    triplets: train_x, train_yi and train_yj, each person with another garment.
+    """
+    click.echo(f"wrote {out}: {export(file, out, layout, split)} pairs")
 
 
 @cli.command()

@@ -74,11 +74,12 @@ def ingest(
     check_target(out)
     root = PhotoFolder(src)
     folder, *others = find_roots(root, layout) or [root]
+    if others:
+        bases = ", ".join(one.base.rstrip("/") for one in (folder, *others))
+        raise ValueError(
+            f"{src}: several folders have the layout {name} ({bases}); import one: {src}/{folder.base}"
+        )
     found = find(layout, folder, options)
-    found.faults += [
-        Fault(other.base.rstrip("/"), f"matches the layout as well; import it by itself: {src}/{other.base}")
-        for other in others
-    ]
     told = {key: folder.resolve(value) if value and key in PATHS else value for key, value in options.items()}
     arguments = dataclasses.asdict(settings) | told
     del arguments["jobs"]  # does not affect the file

@@ -15,6 +15,12 @@ ENDINGS = (
 )  # fmt: skip
 MAX_LIST = 256 << 20  # bytes of a list of pairs
 MAX_LINE = 4096  # characters kept of a line of a list
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",  # begins as that of UTF-16
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 class PhotoFolder:
@@ -179,11 +185,11 @@ class PhotoFolder:
             return None
         return join(folder, name if name in table else table[0])
 
-    def lines(self, path: str) -> Iterator[tuple[int, str]]:
+    def lines(self, path: str, longest: int = MAX_LINE) -> Iterator[tuple[int, str]]:
         """Yield (line number, text) of the non-empty lines of a list, without line endings.
 
-        The encoding is UTF-8 unless a byte order mark tells another.  Raises ValueError if the list is
-        missing or too large.
+        The encoding is UTF-8 unless a byte order mark tells another.  longest: characters kept of a line.
+        Raises ValueError if the list is missing or too large.
         """
         absolute = self.locate(path)
         if not os.path.isfile(absolute):
@@ -191,12 +197,13 @@ class PhotoFolder:
         if os.path.getsize(absolute) > MAX_LIST:
             raise ValueError(f"{path}: is larger than {MAX_LIST >> 20} MiB; is it a list of pairs?")
         with open(absolute, "rb") as file:
-            marked = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-        encoding, errors = ("utf-16", "replace") if marked else ("utf-8-sig", "surrogateescape")
+            head = file.read(4)
+        marked = [encoding for mark, encoding in MARKS.items() if head.startswith(mark)]
+        encoding, errors = (marked[0], "replace") if marked else ("utf-8-sig", "surrogateescape")
         with open(absolute, encoding=encoding, errors=errors) as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield number, line.strip("\r\n")[:MAX_LINE]
+                    yield number, line.strip("\r\n")[:longest]
 
 
 def is_folder(entry: "os.DirEntry[str]") -> bool:
@@ -215,6 +222,11 @@ def fold(name: str) -> str:
 def stem(name: str) -> str:
     """A file name without folder and extension, NFC-normalized so that names in two folders match."""
     return unicodedata.normalize("NFC", PurePosixPath(name).stem)
+
+
+def file_name(path: str) -> str:
+    """The last component of a path."""
+    return path.rpartition("/")[2]
 
 
 def join(folder: str, name: str) -> str:

@@ -1,7 +1,5 @@
 """Layouts of datasets on disk.  To add one, describe it in `tree` or `named` and list it in LAYOUTS."""
 
-import itertools
-
 from data_prep.layouts.named import DEEPFASHION, FOLDERS, KERAS_CAGAN, LIST, LOOKBOOK
 from data_prep.layouts.records import Layout
 from data_prep.layouts.tree import CP_VTON, DRESSCODE, MPV, MPV3D, VITON_HD
@@ -17,9 +15,6 @@ LAYOUTS = {
     )
 }  # fmt: skip
 
-PERSON_WORDS = ("person", "people", "human", "model", "wear", "worn", "man", "men", "woman")
-GARMENT_WORDS = ("garment", "cloth", "article", "product", "shop", "top", "flat", "item", "dress")
-
 
 def find_roots(folder: PhotoFolder, layout: Layout) -> list[PhotoFolder]:
     """The roots of a layout's trees: SRC itself, or all folders in it that match."""
@@ -32,24 +27,3 @@ def find_roots(folder: PhotoFolder, layout: Layout) -> list[PhotoFolder]:
 def detect(folder: PhotoFolder) -> list[tuple[str, PhotoFolder]]:
     """(name, root) of every layout that matches the folder."""
     return [(name, root) for name, layout in LAYOUTS.items() for root in find_roots(folder, layout)]
-
-
-def matching_folders(folder: PhotoFolder) -> tuple[str, str, int, bool] | None:
-    """(persons, garments, number of shared names, whether the folders' names tell which is which).
-
-    Of the two folders in SRC that share most names, or None.
-    """
-    stems = {name: set(folder.by_stem(name)) for name in folder.folders()}
-    pairs = [(len(stems[a] & stems[b]), a, b) for a, b in itertools.combinations(stems, 2)]
-    count, a, b = max(pairs, key=lambda row: row[0], default=(0, "", ""))
-    if not count:
-        return None
-
-    def votes(persons: str, garments: str) -> int:
-        return sum(word in persons.lower() for word in PERSON_WORDS) + sum(
-            word in garments.lower() for word in GARMENT_WORDS
-        )
-
-    if votes(a, b) < votes(b, a):
-        a, b = b, a
-    return a, b, count, votes(a, b) > votes(b, a)

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from data_prep.layouts.records import LIP, Fault, Layout, Pair, Record, list_rows, same_file
-from data_prep.photo_folder import PhotoFolder, join, stem
+from data_prep.layouts.records import LIP, Fault, Layout, Pair, Record, list_rows, named_rows, same_file
+from data_prep.photo_folder import ENDINGS, PhotoFolder, join, stem
 
 MakePair = Callable[[str, str, str], Pair]  # of a person's photo, a garment's photo and their id
 
@@ -24,9 +24,10 @@ def match(
     several: whether an id may have several photos of persons.  Photos without a counterpart are faults.
     """
     found: dict[str, tuple[list[str], list[str]]] = {}  # id -> persons, garments
+    sides = sorted((0, 1), key=lambda side: -len(patterns[side].pattern))  # {id}_flat before {id}
     for path in paths:
-        for side, pattern in enumerate(patterns):
-            if matched := pattern.fullmatch(path.rpartition(".")[0]):
+        for side in sides:
+            if matched := patterns[side].fullmatch(path.rpartition(".")[0]):
                 found.setdefault(matched["id"], ([], []))[side].append(path)
                 break
         else:
@@ -154,24 +155,53 @@ def parse_of(folder: PhotoFolder, parse: str | None, person: str) -> dict[str, A
     return {"parse": same_file(folder, folder.resolve(parse), stem(person) + ".png"), "labels": LIP}
 
 
+def find_named(folder: PhotoFolder, text: str) -> tuple[list[str], re.Pattern[str]]:
+    """(photos in the folders of a pattern, regular expression of the paths that it names).
+
+    text: a folder, or a path in which {id} stands for what two photos share: "{id}_front", "{id}/flat.jpg".
+    Raises ValueError if it names no photo.
+    """
+    path = folder.resolve(text)
+    path = path.rpartition(".")[0] if path.lower().endswith(ENDINGS) else path
+    path = path if "{id}" in path else f"{path}/{{id}}"
+    inners = [""]
+    for part in path.split("/")[:-1]:
+        inners = [
+            join(inner, name)
+            for inner in inners
+            for name in (folder.folders(inner) if "{id}" in part else [part])
+        ]
+    start, *rest = map(re.escape, path.split("{id}"))
+    pattern = re.compile(f"{start}(?P<id>[^/]+){'(?P=id)'.join(rest)}")
+    photos = list_photos(folder, *inners)
+    if not any(pattern.fullmatch(photo.rpartition(".")[0]) for photo in photos):
+        raise ValueError(
+            f"{text}: contains no images; give a folder within SRC, or names such as {{id}}_front"
+        )
+    return photos, pattern
+
+
 def folder_records(
     folder: PhotoFolder, persons: str, garments: str, parse: str | None = None
 ) -> Iterator[Record]:
-    """Yield a pair for every name that occurs in both folders.  Raises ValueError for one without images."""
-    inners = [folder.resolve(inner) for inner in (persons, garments, *filter(None, [parse]))]
-    for inner in inners:
-        if not folder.images(inner):
-            raise ValueError(f"{inner}: contains no images; give a folder within SRC")
-    patterns = [re.compile(rf"{re.escape(inner)}/(?P<id>.+)", re.DOTALL) for inner in inners[:2]]
+    """Yield a pair for every id that two folders or patterns share; ValueError for one without images."""
+    found = [find_named(folder, text) for text in (persons, garments, *filter(None, [parse]))]
+    patterns = [pattern for _, pattern in found[:2]]
 
     def make_pair(person: str, garment: str, key: str) -> Pair:
         return Pair(person, garment, person, key, **parse_of(folder, parse, person))
 
-    yield from match(list_photos(folder, *inners[:2]), patterns, make_pair)
+    yield from match(dict.fromkeys(found[0][0] + found[1][0]), patterns, make_pair)
 
 
 def list_records(
-    folder: PhotoFolder, listed: str, persons: str = "", garments: str = "", parse: str | None = None
+    folder: PhotoFolder,
+    listed: str,
+    persons: str = "",
+    garments: str = "",
+    parse: str | None = None,
+    person_column: str | None = None,
+    garment_column: str | None = None,
 ) -> Iterator[Record]:
     """Yield a pair for every row; the garment's path identifies the product."""
     inners = [folder.resolve(inner) for inner in (persons, garments)]
@@ -183,7 +213,11 @@ def list_records(
         except ValueError:
             return False
 
-    for row in list_rows(folder, folder.resolve(listed), exists, inners):
+    path, columns = folder.resolve(listed), [name for name in (person_column, garment_column) if name]
+    if len(columns) == 1:
+        raise ValueError(f"{listed}: one column is named; give --person-column and --garment-column")
+    rows = named_rows(folder, path, columns, inners) if columns else list_rows(folder, path, exists, inners)
+    for row in rows:
         if isinstance(row, Fault):
             yield row
             continue
@@ -197,11 +231,16 @@ def list_records(
 PARSE_OPTION = click.option("--parse", help="Folder of label maps with the names of the persons' photos.")
 FOLDERS = Layout(
     "folders",
-    "Two folders of your own, matched by name (--persons DIR --garments DIR)",
+    "Photos of your own, matched by name (--persons DIR --garments DIR, or names such as {id}_front)",
     folder_records,
     options=(
-        click.option("--persons", required=True, help="Folder of the persons' photos, within SRC."),
-        click.option("--garments", required=True, help="Folder of the garments' photos, within SRC."),
+        click.option(
+            "--persons",
+            required=True,
+            help="Folder of the persons' photos, within SRC, or their names: "
+            "'{id}_front', 'people/{id}_model', '{id}/front'.",
+        ),
+        click.option("--garments", required=True, help="The same of the garments' photos."),
         PARSE_OPTION,
     ),
 )
@@ -213,6 +252,8 @@ LIST = Layout(
         click.option("--list", "listed", required=True, help="The list, within SRC."),
         click.option("--persons", default="", help="Folder of the first column, within SRC."),
         click.option("--garments", default="", help="Folder of the second column."),
+        click.option("--person-column", help="Name of the persons' column; the list is a CSV with a header."),
+        click.option("--garment-column", help="Name of the garments' column."),
         PARSE_OPTION,
     ),
 )

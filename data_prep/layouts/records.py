@@ -99,6 +99,38 @@ def list_rows(
         yield (place, parts) if len(parts) > 1 else Fault(place, "has one column; two are required")
 
 
+def named_rows(
+    folder: PhotoFolder, path: str, columns: Sequence[str], folders: Sequence[str]
+) -> Iterator[tuple[str, list[str]] | Fault]:
+    """Yield as `list_rows` two named columns of a list with a header, which determines the separator.
+
+    Raises ValueError if the list does not have these columns.
+    """
+    texts = (text for _, text in folder.lines(path, csv.field_size_limit()))
+    header, rows = read_header(texts)
+    if unknown := [name for name in columns if name not in header]:
+        raise ValueError(f"{path}: has no column {unknown[0]!r}, only {', '.join(map(repr, header))}")
+    places = [header.index(name) for name in columns]
+    try:
+        for number, row in enumerate(rows, 2):
+            names = [row[n].strip() for n in places if n < len(row)]
+            try:
+                if not all(names) or len(names) < len(places):
+                    raise ValueError("has an empty column")
+                yield f"{path}, row {number}", list(map(folder.resolve, names, folders))
+            except ValueError as error:
+                yield Fault(f"{path}, row {number}", str(error))
+    except csv.Error as error:
+        raise ValueError(f"{path}: is not a list ({error})") from error
+
+
+def read_header(texts: Iterator[str]) -> tuple[list[str], Iterator[list[str]]]:
+    """(names of the columns, the other rows) of the lines of a list separated by comma, semicolon or tab."""
+    line = next(texts, "")
+    rows = csv.reader(itertools.chain([line], texts), delimiter=max(",;\t", key=line.count))
+    return [name.strip() for name in next(rows, [])], rows
+
+
 def split_line(line: str, exists: Exists) -> list[str]:
     """Split a line into columns, as described in `list_rows`."""
     found = []
@@ -123,11 +155,6 @@ def split_line(line: str, exists: Exists) -> list[str]:
 def clean(name: str) -> str:
     """A name with "/" as separator, whether the list uses Windows separators or not."""
     return name.replace("\\", "/")
-
-
-def file_name(path: str) -> str:
-    """The last component of a path."""
-    return path.rpartition("/")[2]
 
 
 def same_file(folder: PhotoFolder, inner: str, name: str) -> str:

@@ -14,11 +14,10 @@ from data_prep.layouts.records import (
     Pair,
     Record,
     Unpaired,
-    file_name,
     list_rows,
     same_file,
 )
-from data_prep.photo_folder import PhotoFolder, join, stem
+from data_prep.photo_folder import PhotoFolder, file_name, join, stem
 
 SPLITS = ("train", "test")
 LABELS = {

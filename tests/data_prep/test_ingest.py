@@ -1,6 +1,8 @@
 """Import of photos: every layout, from a tree of drawings to a data file that training can use."""
 
+import csv
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -146,17 +148,83 @@ def test_one_list_of_all_categories_next_to_their_folders(tmp_path):
     assert "\n  1 pairs" in run("detect", tmp_path)
 
 
-def test_detect_tells_persons_from_garments_where_it_can(files, tmp_path, capsys):
-    line = trees.error(capsys, "detect", files["two_folders"][0])
-    assert "--persons 'my people' --garments clothes" in line and "other way around" not in line
+NAMES = ("A-1", "B 2", "C_3_x")  # of articles
+SHOPS = {
+    "one folder": (["{}_front.jpg", "{}_flat.jpg", "{}_back.jpg"], "{id}_front", "{id}_flat"),
+    "plain names": (["{}_on-model.jpg", "{}.jpg"], "{id}_on-model", "{id}"),
+    "two garments": (
+        ["people/{}_M.jpg", "flat/{}_F.jpg", "flat_back/{}_F.jpg"],
+        "people/{id}_M",
+        "flat/{id}_F",
+    ),
+    "two folders": (["a b/{}.jpg", "clothes/{}.png"], "a b", "clothes"),
+    "a folder each": (["{}/look.jpg", "{}/packshot.jpg"], "{id}/look", "{id}/packshot"),
+    "both": (["x/{0}/{0}_1.jpg", "x/{0}/{0}_2.jpg"], "x/{id}/{id}_1", "x/{id}/{id}_2"),
+}
+
+
+@pytest.mark.parametrize("name", SHOPS)
+def test_detect_proposes_a_command_that_works(name, tmp_path):
+    shapes, persons, garments = SHOPS[name]
+    for n, article in enumerate(NAMES):
+        for shape, photo in zip(shapes, (*trees.shot(n)[:2], trees.shot(n)[1])):
+            trees.save(tmp_path / "src" / shape.format(article), photo)
+    *_, proposed = (line for line in run("detect", tmp_path / "src").splitlines() if "cagan data" in line)
+    words = ["folders", str(tmp_path / "src"), "OUT.h5", "--persons", persons, "--garments", garments]
+    assert shlex.split(proposed) == ["cagan", "data", *words]
+    words[2] = tmp_path / "o.h5"
+    run(*words, "--split", "train")
+    with PhotoFile(tmp_path / "o.h5") as file:
+        check_split(file.split("train"), [0, 1, 2], False, False)
+
+
+TABLE = [["no", "Flat image", "on model", "note"],
+         *([str(n), f"f{n}.jpg", f"m{n}.jpg", "two\nlines; a comma, a \t"] for n in range(3))]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "separator, encoding", [(",", "utf-8"), (";", "utf-8-sig"), ("\t", "utf-16"), (";", "utf-32")]
+)
+def test_a_table_with_named_columns(separator, encoding, tmp_path, capsys):
+    for n in range(3):
+        trees.save_pair(n, tmp_path / f"photos/m{n}.jpg", tmp_path / f"photos/f{n}.jpg")
+    with open(tmp_path / "t.csv", "w", encoding=encoding, newline="") as file:
+        csv.writer(file, delimiter=separator).writerows(
+            [*TABLE, ["9", "", "m0.jpg"], ["9", "../f", "m0.jpg"]]
+        )
+    text = run("detect", tmp_path)
+    proposed = shlex.split(text.splitlines()[-1])[5:]
+    columns = ["--person-column", "on model", "--garment-column", "Flat image"]
+    assert proposed == ["--list", "t.csv", *columns, "--persons", "photos", "--garments", "photos"]
+    assert "has an empty column" in text and "points outside the folder" in text
+    run("list", tmp_path, tmp_path / "o.h5", *proposed, "--split", "train")
+    with PhotoFile(tmp_path / "o.h5") as file:
+        check_split(file.split("train"), [0, 1, 2], False, False)
+    columns[1] = "person"
+    fault = trees.error(capsys, "list", tmp_path, tmp_path / "p.h5", "--list", "t.csv", *columns)
+    assert "has no column 'person', only 'no', 'Flat image', 'on model', 'note'" in fault
+    assert "give --person-column and" in trees.error(
+        capsys, "list", tmp_path, tmp_path / "p.h5", "--list", "t.csv", *columns[:2]
+    )
+
+
+def test_detect_tells_what_it_cannot_and_leaves_aside(files, tmp_path, capsys):
     trees.save_pair(0, tmp_path / "a/1.jpg", tmp_path / "b/1.jpg")
-    assert "the other way around" in trees.error(capsys, "detect", tmp_path)
+    assert "do not tell persons from garments" in run("detect", tmp_path)
+    trees.keras_cagan(tmp_path / "set")
+    text = run("detect", tmp_path)
+    assert "left aside: a, b" in text and f"keras-cagan {tmp_path}/set" in text
+    assert "left aside: parse" in run("detect", files["two_folders"][0])
+    shutil.rmtree(tmp_path / "set")
+    for inner in ("a", "b"):
+        (tmp_path / inner).rename(tmp_path / f"clothes_{inner}")  # two folders of garments
+    assert "saw 2 images in 2 folders, such as clothes_a/1.jpg" in trees.error(capsys, "detect", tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name in LAYOUTS if name not in ("two_folders", "a_list")])
 def test_detect_names_the_layout(files, name):
     lines = run("detect", files[name][0], "--samples", 2).splitlines()
-    layouts = [line.split(":")[0] for line in lines if not line.startswith(" ")]
+    layouts = [line.split(":")[0] for line in lines if not line.startswith((" ", "left aside: Dresses"))]
     assert layouts == [LAYOUTS[name][0][0]]
     count = 7 if name == "dresscode" else len(LAYOUTS[name][1]) + len(LAYOUTS[name][2])
     assert f"  {count} pairs" in lines[1] and sum("wears" in line for line in lines) == 2

@@ -299,14 +299,15 @@ def test_few_pairs_are_reported(tmp_path):
         assert f"{count} training pairs, 0 test pairs" in said[0] and any(line in text for text in said)
 
 
-def test_a_second_tree_and_links_out_of_the_set_are_reported(tmp_path):
-    for name in ("first", "second"):
-        trees.keras_cagan(tmp_path / "set" / name)
+def test_a_second_tree_and_links_out_of_the_set_are_refused(tmp_path):
+    trees.keras_cagan(tmp_path / "set" / "first")
     link = tmp_path / "link"  # SRC itself may be a link
     link.symlink_to(tmp_path / "set")
     report = ingest("keras-cagan", link, tmp_path / "o.h5", Settings(split="train"))
-    (fault,) = report.contents["faults"]
-    assert fault["what"] == "second" and "import it by itself" in fault["why"] and report.counts["train"] == 8
+    assert report.counts["train"] == 8 and not report.contents["faults"]
+    trees.keras_cagan(tmp_path / "set" / "second")
+    with pytest.raises(ValueError, match=f"several folders .*first, second.*; import one: {link}/first/"):
+        ingest("keras-cagan", link, tmp_path / "o.h5")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "imgs").symlink_to(tmp_path / "set/first/imgs")
     with pytest.raises(ValueError, match="links outside SRC"):
