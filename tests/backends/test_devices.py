@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from network_toys import random_images, small_config
@@ -45,21 +46,13 @@ for count in counts:
 """
 
 
-def environment(devices):
-    """That of a process with so many virtual CPU devices, which compiles fast and badly."""
-    flags = (
-        f"--xla_force_host_platform_device_count={devices} "
-        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    )
-    return {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
-
-
 def train(devices, *words):
-    """A started process of TRAIN."""
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return subprocess.Popen(
-        [sys.executable, "-c", TRAIN, *words], cwd=ROOT, env=environment(devices), **pipes
-    )
+    """A started process of TRAIN with so many virtual CPU devices, which compiles fast and badly."""
+    flags = f"--xla_force_host_platform_device_count={devices} "
+    flags += "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    return subprocess.Popen([sys.executable, "-c", TRAIN, *words], cwd=ROOT, env=environment, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
 
 
 def numbers(process):
@@ -94,11 +87,15 @@ def test_two_processes_train_as_one_does():
     check_alike(apart, numbers(train(1, "G", "1"))[0])
 
 
-def test_too_many_devices_are_an_error():
-    with pytest.raises(ValueError, match="--devices 99: jax sees"):
-        choose_backend("jax", "cpu", devices=99)
-    with pytest.raises(ValueError, match="--devices 0"):
-        choose_backend("jax", "cpu", devices=0)
+@pytest.mark.parametrize("words, settings, fault", [
+    (("jax", "cpu"), dict(devices=99), "--devices 99: jax sees"),
+    (("jax", "cpu"), dict(devices=0), "--devices 0"),
+    (("jax", "cpu"), dict(precision="half"), "precision 'half': must be"),
+    (("c",), dict(precision="tf32"), "backend c computes in float32 on one device"),
+])  # fmt: skip
+def test_settings_that_cannot_be_are_errors(words, settings, fault):
+    with pytest.raises(ValueError, match=fault):
+        choose_backend(*words, **settings)
 
 
 @pytest.mark.parametrize("name", ["JAX_PLATFORMS", "JAX_PLATFORM_NAME"])
@@ -154,8 +151,6 @@ def test_the_reference_lowering_gives_the_same(alpha_of):
 @pytest.mark.both_environments
 def test_parameters_stay_on_the_device_and_nothing_compiles_twice(tiny_photos, jax_backend):
     """Aesara alone would bring all parameters back to the host after each step."""
-    import jax
-
     trainer = Engine(small_config(batch_size=4), tiny_photos, jax_backend)
     W = trainer.networks.D.params["layer1.W"]
     values = []
@@ -166,10 +161,3 @@ def test_parameters_stay_on_the_device_and_nothing_compiles_twice(tiny_photos, j
     assert trainer.functions.update_D.function.vm.jit_fn._cache_size() == 1
     # an update takes the memory of the values that it replaces
     assert values[0].is_deleted() and values[1].is_deleted() and not values[2].is_deleted()
-
-
-def test_the_back_end_in_c_is_float32_on_one_device():
-    with pytest.raises(ValueError, match="backend c computes in float32 on one device"):
-        choose_backend("c", precision="tf32")
-    with pytest.raises(ValueError, match="precision 'half': must be"):
-        choose_backend("jax", "cpu", precision="half")

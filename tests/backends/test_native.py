@@ -222,17 +222,15 @@ def only(folder):
     return path
 
 
-def test_without_a_compiler_xla_is_used(toy, monkeypatch):
-    monkeypatch.setattr(native.shutil, "which", lambda name: None)
-    assert native.library(jax, toy[0]) is None and not toy[1]
-
-
-def test_cached_library_needs_no_compiler(toy, monkeypatch):
-    made = native.library(jax, toy[0])
+def test_only_a_cached_library_needs_no_compiler(toy, monkeypatch):
+    folder, said = toy
+    made = native.library(jax, folder)
     assert made.code.seven() == 7
     monkeypatch.setattr(native.shutil, "which", lambda name: None)
-    found = native.library(jax, toy[0])
+    found = native.library(jax, folder)
     assert found.code.seven() == 7 and found.kernels == made.kernels
+    only(folder).unlink()
+    assert native.library(jax, folder) is None and not said  # XLA is used
 
 
 def test_other_sources_are_other_kernels(toy):

@@ -14,13 +14,15 @@ X86 = platform.machine() in ("x86_64", "AMD64")
 SANITIZERS = "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
 
 
+@pytest.fixture
+def compiler():
+    return native.find_compiler() or pytest.skip("no C++ compiler")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("machine", ["-march=x86-64", "-march=native"] if X86 else ["-mcpu=native"])
-def test_the_kernels_agree_with_plain_loops(machine, capfd):
+def test_the_kernels_agree_with_plain_loops(machine, compiler, capfd):
     """Compiles every way with all warnings as errors and compares it; see native_driver.cc."""
-    compiler = native.find_compiler()
-    if compiler is None:
-        pytest.skip("no C++ compiler")
     assert run(compiler, [machine], []) == 0
     said = capfd.readouterr().out
     assert said.endswith("\n0 failures\n")
@@ -28,13 +30,11 @@ def test_the_kernels_agree_with_plain_loops(machine, capfd):
 
 
 @pytest.mark.slow
-def test_the_sanitizers_find_no_fault(tmp_path, capfd):
+def test_the_sanitizers_find_no_fault(compiler, tmp_path, capfd):
     """Addresses out of bounds and undefined behavior end the driver with an error; `make sanitize` also
     calls the kernels from XLA."""
-    compiler, program = native.find_compiler(), tmp_path / "empty.cc"
+    program = tmp_path / "empty.cc"
     program.write_text("int main() {}\n")
-    if compiler is None:
-        pytest.skip("no C++ compiler")
     made = [compiler, *SANITIZERS, str(program), "-o", str(tmp_path / "empty")]
     if subprocess.run(made, check=False, capture_output=True).returncode:
         pytest.skip("no sanitizers for this compiler")

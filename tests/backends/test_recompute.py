@@ -1,5 +1,7 @@
 """Recomputed activations: the same bits in less memory."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from network_toys import small_config
@@ -46,16 +48,10 @@ def train(photos, config, monkeypatch):
     return values, memory
 
 
-def make_photos(config, count=8):
-    """Random photos in memory, each garment worn once."""
-    rng, shape = np.random.default_rng(0), (count, config.height, config.width, 3)
-    x, y = (rng.integers(0, 256, shape, dtype=np.uint8) for _ in range(2))
-    return type("Photos", (), dict(x=x, y=y, mask=None, garment=np.arange(count)))
-
-
 def test_recomputation_gives_the_same_bits_in_less_memory(monkeypatch):
     config = small_config(**SIZES)
-    photos = make_photos(config)
+    x, y = np.random.default_rng(0).integers(0, 256, (2, 8, config.height, config.width, 3), np.uint8)
+    photos = SimpleNamespace(x=x, y=y, mask=None, garment=np.arange(8))  # each garment is worn once
     values, memory = train(photos, config, monkeypatch)
     monkeypatch.setattr(jax_module, "extend_with_recomputation", lambda query: query)
     kept, memory_of_all = train(photos, config, monkeypatch)

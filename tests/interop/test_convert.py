@@ -29,15 +29,6 @@ def checkpoint_of(vectors, **more):
     return Checkpoint(vectors.config, 7, G, D, metadata={"note": "toy"}, **more)
 
 
-@pytest.fixture()
-def run_checkpoint(shipped, tmp_path):
-    """Path of a checkpoint as a run leaves it, with moments and random state."""
-    moments = {"G/encoder1.W/m": np.ones((2, 9, 5, 5), "float32"), "G/t": np.float32(7)}
-    path = tmp_path / "run.h5"
-    save_checkpoint(path, checkpoint_of(shipped, optimizer=moments, sampler="{}"))
-    return path
-
-
 def run(capsys, *words):
     """(exit code, output, error) of convert.py."""
     with pytest.raises(SystemExit) as left:
@@ -45,62 +36,47 @@ def run(capsys, *words):
     return left.value.code, *capsys.readouterr()
 
 
-def test_safetensors_and_back_is_the_same_file_of_contents(tmp_path, capsys, run_checkpoint):
-    middle, back = tmp_path / "a.safetensors", tmp_path / "back.h5"
-    assert run(capsys, run_checkpoint, middle)[0] == run(capsys, middle, back)[0] == 0
-    one, other = load_checkpoint(run_checkpoint), load_checkpoint(back)
+def test_safetensors_and_back_is_the_same_file_of_contents(tmp_path, capsys, shipped):
+    """Of a checkpoint as a run leaves it, with moments and random state."""
+    moments = {"G/encoder1.W/m": np.ones((2, 9, 5, 5), "float32"), "G/t": np.float32(7)}
+    path, middle, back = (tmp_path / name for name in ("run.h5", "a.safetensors", "back.h5"))
+    save_checkpoint(path, checkpoint_of(shipped, optimizer=moments, sampler="{}"))
+    assert run(capsys, path, middle)[0] == run(capsys, middle, back)[0] == 0
+    one, other = load_checkpoint(path), load_checkpoint(back)
     assert one.sha256 == other.sha256 and other.sampler == "{}" and other.step == 7
     assert other.optimizer["G/t"] == 7 and one.config == other.config
     arrays = safetensors.numpy.load_file(middle)
     np.testing.assert_array_equal(arrays["G/encoder1.W"], one.G["encoder1.W"])
 
 
-def write(path, arrays, **texts):
-    safetensors.numpy.save_file(arrays, path, texts)
-
-
-def lying_header(path):
-    path.write_bytes(struct.pack("<Q", 1 << 60) + b"{}")
-
-
 FINE = dict(format="cagan_theano", config="{}", step="1", metadata="{}")
+ONE = {"G/a.W": np.zeros(1)}
 
 
-@pytest.mark.parametrize(
-    "make, fault",
-    [
-        (lying_header, "not a checkpoint in safetensors"),
-        (lambda path: write(path, {"a": np.zeros(1)}), "was not written by cagan_theano"),
-        (lambda path: write(path, {"../a": np.zeros(1)}, **FINE), "has unexpected arrays, such as '../a'"),
-        (
-            lambda path: write(path, {"G/a.W": np.zeros(1)}, **{**FINE, "config": '{"colour": 1}'}),
-            "unknown configuration field 'colour'",
-        ),
-        (lambda path: write(path, {"G/a.W": np.zeros(1)}, **{**FINE, "step": "x"}), "not a checkpoint"),
-        (
-            lambda path: write(path, {"G/a.W": np.zeros(1)}, **{**FINE, "metadata": "[" * 99999}),
-            "not a checkpoint",
-        ),
-        (lambda path: write(path, {"G/a.W": np.full(1, np.nan)}, **FINE), "not finite"),
-    ],
-)
-def test_a_bad_safetensors_file_is_one_line(tmp_path, capsys, make, fault):
+@pytest.mark.parametrize("arrays, texts, fault", [
+    (None, None, "not a checkpoint in safetensors"),
+    ({"a": np.zeros(1)}, None, "was not written by cagan_theano"),
+    ({"../a": np.zeros(1)}, FINE, "has unexpected arrays, such as '../a'"),
+    (ONE, FINE | {"config": '{"colour": 1}'}, "unknown configuration field 'colour'"),
+    (ONE, FINE | {"step": "x"}, "not a checkpoint"),
+    (ONE, FINE | {"metadata": "[" * 99999}, "not a checkpoint"),
+    ({"G/a.W": np.full(1, np.nan)}, FINE, "not finite"),
+])  # fmt: skip
+def test_a_bad_safetensors_file_is_one_line(tmp_path, capsys, arrays, texts, fault):
     source, out = tmp_path / "bad.safetensors", tmp_path / "out.h5"
-    make(source)
+    source.write_bytes(struct.pack("<Q", 1 << 60) + b"{}")  # a header that lies
+    if arrays:
+        safetensors.numpy.save_file(arrays, source, texts)
     code, _, text = run(capsys, source, out)
     assert code == 1 and fault in text and len(text.splitlines()) == 1 and not out.exists()
 
 
-@pytest.mark.parametrize(
-    "source, out, fault",
-    [
-        ("none.h5", "a.onnx", "no such checkpoint"),
-        ("none.safetensors", "a.h5", "no such file"),
-        ("a.pt", "a.h5", "unknown suffix '.pt'; use .h5 or .safetensors"),
-        ("a.h5", "a.pt", "write .safetensors and read it with safetensors.torch.load_file"),
-        ("a.h5", "a.txt", "use .h5 or .safetensors or .onnx"),
-    ],
-)
+@pytest.mark.parametrize("source, out, fault", [
+    ("none.h5", "a.onnx", "no such checkpoint"), ("none.safetensors", "a.h5", "no such file"),
+    ("a.pt", "a.h5", "unknown suffix '.pt'; use .h5 or .safetensors"),
+    ("a.h5", "a.pt", "write .safetensors and read it with safetensors.torch.load_file"),
+    ("a.h5", "a.txt", "use .h5 or .safetensors or .onnx"),
+])  # fmt: skip
 def test_wrong_names_are_one_line(capsys, source, out, fault):
     code, _, text = run(capsys, source, out)
     assert code == 1 and fault in text and len(text.splitlines()) == 1
@@ -112,49 +88,44 @@ READINGS = {
     "append-leaky": dict(g_kernel=3, copies_mode="append", activation="leaky", norm_affine=False),
     "y_j-prior": dict(g_kernel=4, copies_g="y_j", mask="prior", phases="tied"),
     "none-overwrite-code-texture": dict(
-        copies_g="none", mask="overwrite", article_code=8, texture_input=True
-    ),
-}
+        copies_g="none", mask="overwrite", article_code=8, texture_input=True),
+}  # fmt: skip
 
 
-def agree(vectors):
+def agree(onnx_network, vectors):
     """The ONNX model of the vectors' G gives their alpha, x_tilde_ij and x_ij, in float32."""
-    from cagan_theano.interop import onnx_network
-
     model = onnx_network.generator_model(checkpoint_of(vectors))
-    names = [i.name for i in model.graph.input]
-    found = onnx_network.run(
-        model, {name: vectors.arrays[f"inputs/{name}"].astype("float32") for name in names}
-    )
-    for name, value in found.items():
+    inputs = {i.name: vectors.arrays[f"inputs/{i.name}"].astype("float32") for i in model.graph.input}
+    for name, value in onnx_network.run(model, inputs).items():
         np.testing.assert_allclose(value, vectors.arrays[f"layers/G/{name}"], atol=1e-5)
     return model
 
 
 @pytest.fixture()
-def with_onnx():
+def onnx_network():
     pytest.importorskip("onnx", reason="onnx is not installed (the extra: witness)")
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (the extra: witness)")
+    from cagan_theano.interop import onnx_network
+
+    return onnx_network
 
 
-def test_onnx_gives_the_golden_vectors(shipped, with_onnx):
-    model = agree(shipped)
+def test_onnx_gives_the_golden_vectors(shipped, onnx_network):
+    model = agree(onnx_network, shipped)
     properties = {p.key: p.value for p in model.metadata_props}
     assert properties["step"] == "7" and properties["config"] == shipped.config.to_json()
 
 
 @pytest.mark.parametrize("name", READINGS)
-def test_onnx_of_every_reading(name, with_onnx, monkeypatch):
+def test_onnx_of_every_reading(name, onnx_network, monkeypatch):
     for method in ("history", "gradients", "terms"):  # of which the layers have no need
         monkeypatch.setattr(golden.Reference, method, lambda _: {})
-    agree(golden.make(golden.parse_config("{}").replace(**READINGS[name]), 1))
+    agree(onnx_network, golden.make(golden.parse_config("{}").replace(**READINGS[name]), 1))
 
 
-def test_onnx_uses_the_moving_average(tmp_path, capsys, shipped, with_onnx):
+def test_onnx_uses_the_moving_average(tmp_path, capsys, shipped, onnx_network):
     """As `load` and `cagan swap` do: the raw G is another network."""
     import onnx
-
-    from cagan_theano.interop import onnx_network
 
     raw, path, out = checkpoint_of(shipped), tmp_path / "a.h5", tmp_path / "a.onnx"
     average = {f"average/{name}": 0.5 * value for name, value in raw.G.items()}
@@ -171,7 +142,7 @@ def test_onnx_uses_the_moving_average(tmp_path, capsys, shipped, with_onnx):
     assert np.abs(other - swap.alpha).max() > 1e-3
 
 
-def test_an_onnx_model_that_differs_is_not_written(tmp_path, capsys, shipped, with_onnx, monkeypatch):
+def test_an_onnx_model_that_differs_is_not_written(tmp_path, capsys, shipped, onnx_network, monkeypatch):
     source, out = tmp_path / "a.h5", tmp_path / "a.onnx"
     save_checkpoint(source, checkpoint_of(shipped))
     monkeypatch.setattr(convert, "difference", lambda *_: 0.1)
@@ -179,9 +150,7 @@ def test_an_onnx_model_that_differs_is_not_written(tmp_path, capsys, shipped, wi
     assert code == 1 and "differs from this package's G" in text and not out.exists()
 
 
-def test_weights_that_lack_a_parameter(shipped, with_onnx):
-    from cagan_theano.interop import onnx_network
-
+def test_weights_that_lack_a_parameter(shipped, onnx_network):
     checkpoint = checkpoint_of(shipped)
     del checkpoint.G["decoder2.W"]
     with pytest.raises(ValueError, match="lack 'decoder2.W'"):

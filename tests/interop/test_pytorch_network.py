@@ -14,16 +14,13 @@ from cagan_theano.interop import pytorch_network as reference  # noqa: E402
 
 SMALL = Config(**golden.SMALL)
 READINGS = {
-    "append-leaky": dict(
-        g_kernel=3, d_kernel=5, copies_mode="append", activation="leaky", norm_affine=False, copies_d=False
-    ),
-    "literal-prior": dict(
-        g_kernel=4, copies_g="y_j", adversarial="literal", field="sum", alpha_norm="tv", cycle_norm="l2",
-        mask="prior", adam="theano", epsilon=1e-3, weight_decay=1e-3, phases="tied",
-    ),
-    "overwrite-apart": dict(
-        copies_g="none", mask="overwrite", mismatch="apart", d_widths=(8, 10, 12), d_kernel=4, d_head_stride=2
-    ),
+    "append-leaky": dict(g_kernel=3, d_kernel=5, copies_mode="append", activation="leaky",
+                         norm_affine=False, copies_d=False),
+    "literal-prior": dict(g_kernel=4, copies_g="y_j", adversarial="literal", field="sum", alpha_norm="tv",
+                          cycle_norm="l2", mask="prior", adam="theano", epsilon=1e-3, weight_decay=1e-3,
+                          phases="tied"),
+    "overwrite-apart": dict(copies_g="none", mask="overwrite", mismatch="apart", d_widths=(8, 10, 12),
+                            d_kernel=4, d_head_stride=2),
 }  # fmt: skip
 
 
