@@ -152,23 +152,17 @@ def examine_all(
         return [examine(folder, task, settings.size, settings.fit) for _, task in group]
 
     with (
+        work.resumable(),
         tqdm(total=len(tasks), initial=len(tasks) - len(missing), unit="photo", desc="reading") as bar,
         concurrent.futures.ThreadPoolExecutor(settings.jobs) as pool,
     ):
-        try:
-            for start in range(0, len(groups), at_once := AHEAD * settings.jobs):
-                ahead = groups[start : start + at_once]
-                for group, results in zip(ahead, pool.map(examine_group, ahead)):
-                    for (key, _), examined in zip(group, results):
-                        done[key] = len(work)
-                        work.put({"task": key, **examined._asdict()})
-                    bar.update(len(group))
-        except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
-            work.save()
-            raise KeyboardInterrupt(
-                "interrupted; progress is saved, run the same command again to continue"
-            ) from None
+        for start in range(0, len(groups), at_once := AHEAD * settings.jobs):
+            ahead = groups[start : start + at_once]
+            for group, results in zip(ahead, pool.map(examine_group, ahead)):
+                for (key, _), examined in zip(group, results):
+                    done[key] = len(work)
+                    work.put({"task": key, **examined._asdict()})
+                bar.update(len(group))
     return {task[:2]: done[key] for key, task in zip(keys, tasks)}
 
 

@@ -105,6 +105,16 @@ class WorkFile:
             flush(self._file.fileno())
         self._saved = time.monotonic()
 
+    @contextlib.contextmanager
+    def resumable(self) -> Iterator[None]:
+        """Save the rows when Ctrl-C ends the block, and say that they are."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.save()
+            told = "interrupted; progress is saved, run the same command again to continue"
+            raise KeyboardInterrupt(told) from None
+
     def __len__(self) -> int:
         return len(self.values)
 

@@ -7,15 +7,16 @@ Every item has its own random state, ``SeedSequence(seed, spawn_key=(split, kind
 image depends neither on the number of images nor on the number of processes.
 """
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import functools
 import importlib.util
-import itertools
 import multiprocessing
 import os
 import signal
 import threading
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 from tqdm import tqdm
@@ -25,13 +26,7 @@ from data_prep.photoshoot.body.person import sample_person
 from data_prep.photoshoot.camera import render
 from data_prep.photoshoot.camera.sitter import sample_sitter, show_whole_figure
 from data_prep.photoshoot.camera.studio import default_studio, house_of, place_sitter
-from data_prep.photoshoot.clothes.garment import (
-    ONE_STUDIO_PATTERNS,
-    PATTERNS,
-    SHARES,
-    attributes_of,
-    sample_garment,
-)
+from data_prep.photoshoot.clothes.garment import SHARES, TABLES, attributes_of, sample_garment
 from data_prep.store import IMAGES, PhotoWriter, check_size, check_target, pack
 from data_prep.work_file import WorkFile
 
@@ -46,6 +41,8 @@ RAILS_PER_DRAW = 10  # every ten rails hold the categories in their exact shares
 RECOLOR_EVERY = 4  # every fourth garment is the previous one in other colors, as shops sell a style
 SAME_STYLE = 0.3  # share of the true swaps between two colors of one style
 TEST_IDS = 1_000_000_000  # ids of the test split start here, disjoint from those of train
+FEW = 8  # images from which another process is worth its start
+AT_ONCE = 4  # images that a process renders before it returns them
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -98,7 +95,7 @@ def garment_of(setting, split, index):
     """The garment of pair ``index``."""
     number = casting(index)[1]
     category = category_of(setting.seed, split, number) if setting.wardrobe == "all" else None
-    patterns = ONE_STUDIO_PATTERNS if setting.studio == "one" else PATTERNS
+    patterns = TABLES["one_studio_patterns" if setting.studio == "one" else "patterns"]
 
     def sample(number):
         state = random_state(setting.seed, split, GARMENT, number)
@@ -184,19 +181,13 @@ def partners(seed, split, count):
 
 def make_pair(setting, split, index):
     """Render pair ``index`` of a `Setting`: a dict of keyword arguments of ``PhotoWriter.add``."""
-    garment = garment_of(setting, split, index)
-    x, mask = render.render_worn(sitter_of(setting, split, index), garment, setting.size)
+    worn = garment_of(setting, split, index)
+    x, mask = render.render_worn(sitter_of(setting, split, index), worn, setting.size)
+    y = render.render_article(worn, setting.size, setting.house)
     offset = TEST_IDS if split == "test" else 0
-    person, product = (offset + number for number in casting(index))
-    return dict(
-        split=split,
-        x=x,
-        y=render.render_article(garment, setting.size, setting.house),
-        mask=mask,
-        person=person,
-        garment=product,
-        attributes=attributes(garment, setting.wardrobe),
-    )
+    person, garment = (offset + number for number in casting(index))
+    row = dict(x=x, y=y, mask=mask, person=person, garment=garment)
+    return dict(split=split, **row, attributes=attributes(worn, setting.wardrobe))
 
 
 def make_triple(setting, split, count, index):
@@ -210,7 +201,7 @@ def make_triple(setting, split, count, index):
     return dict(i=i, j=j, x_ij=x_ij, mask=mask, split=split)
 
 
-def attributes(garment, wardrobe="paper"):
+def attributes(garment, wardrobe):
     """name -> (code, names) of one garment, as in ``PhotoWriter.add``."""
     stored = attributes_of(wardrobe)
     return {name: (names.index(str(getattr(garment, name))), names) for name, names in stored.items()}
@@ -218,17 +209,11 @@ def attributes(garment, wardrobe="paper"):
 
 def provenance(setting, pairs, held_out, true_swaps=0):
     """The provenance of a file: everything that its images depend on."""
-    arguments = dict(
-        pairs=pairs,
-        size=list(setting.size),
-        held_out=held_out,
-        clutter=setting.clutter,
-        wardrobe=setting.wardrobe,
-        studio=setting.studio,
-    )
+    given = dataclasses.asdict(setting)
+    seed, arguments = given.pop("seed"), given | dict(size=list(setting.size), pairs=pairs, held_out=held_out)
     if true_swaps:  # files without true swaps keep their provenance from before the option existed
         arguments["true_swaps"] = true_swaps
-    return dict(program="data_prep photoshoot", version=VERSION, seed=setting.seed, arguments=arguments)
+    return dict(program="data_prep photoshoot", version=VERSION, seed=seed, arguments=arguments)
 
 
 def shoot(
@@ -257,15 +242,10 @@ def shoot(
     check_target(path)
     setting = Setting(seed, tuple(size), clutter, wardrobe, studio or default_studio(wardrobe))
     origin = provenance(setting, pairs, held_out, true_swaps)
-    tasks, total = _tasks(setting, pairs, held_out, true_swaps), pairs + 2 * held_out + true_swaps
+    tasks = _tasks(setting, pairs, held_out, true_swaps)
     with WorkFile(f"{path}.work", origin) as finished:
-        try:
-            _render_all(tasks, total, finished, jobs)
-        except KeyboardInterrupt:
-            finished.save()
-            raise KeyboardInterrupt(
-                "interrupted; progress is saved, run the same command again to continue"
-            ) from None
+        with finished.resumable():
+            _render_all(tasks, finished, jobs)
         with PhotoWriter(path, *size, origin) as writer:
             for row in finished:
                 (writer.add if "x" in row else writer.add_triple)(**row)
@@ -275,21 +255,21 @@ def shoot(
 def check_renderer():
     """Raise ValueError, naming the cure, if the ray tracing package is missing."""
     if importlib.util.find_spec("embreex") is None:
-        raise ValueError(
-            "the photoshoot needs the package embreex, which is not installed: pip install embreex"
-        )
+        cure = "pip install embreex"
+        raise ValueError(f"the photoshoot needs the package embreex, which is not installed: {cure}")
 
 
-def _render_all(tasks, total, finished, jobs):
-    """Render the remaining ones of ``total`` tasks in order."""
-    done = len(finished)
-    # starting a process costs more than a chunk.  By the total, not by what is left: sums of one thread
-    # and of several round differently
-    jobs = min(jobs, max(1, (total - done) // _mapper.CHUNK)) if total >= 2 * _mapper.CHUNK else 0
-    with tqdm(total=total, initial=done, unit="image", desc="photoshoot") as bar, _mapper(jobs) as run:
-        for row in run(_call, itertools.islice(tasks, done, None)):
+def _render_all(tasks, finished, jobs):
+    """Render the remaining tasks in order."""
+    done, total = len(finished), len(tasks)
+    left = tasks[done:]
+    # a process costs more than a few images.  By the total, not by what is left: sums of one thread and of
+    # several round differently
+    few, jobs = total < 2 * FEW, min(jobs, max(1, (total - done) // FEW))
+    rows = (_call(task) for task in left) if few else map_in_processes(jobs, _call, left)
+    with contextlib.closing(rows):
+        for row in tqdm(rows, total=total, initial=done, unit="image", desc="photoshoot"):
             finished.put(row)
-            bar.update()
     finished.save()
 
 
@@ -299,20 +279,18 @@ def _check_counts(pairs, held_out, jobs, true_swaps):
     if 0 < held_out < 4:
         raise ValueError("--held-out must be 0 or at least 4: a swap needs another garment")
     if true_swaps < 0 or true_swaps and pairs < 4:
-        raise ValueError(
-            "--true-swaps must be at least 0 and needs at least 4 --pairs: a swap needs another garment"
-        )
+        needs = "needs at least 4 --pairs: a swap needs another garment"
+        raise ValueError(f"--true-swaps must be at least 0 and {needs}")
     if jobs < 1:
         raise ValueError("--jobs must be at least 1")
 
 
 def _tasks(setting, pairs, held_out, true_swaps):
-    for split, count in (("train", pairs), ("test", held_out)):
-        for index in range(count):
-            yield functools.partial(make_pair, setting, split, index)
-    for split, count, swaps in (("test", held_out, held_out), ("train", pairs, true_swaps)):
-        for index in range(swaps):
-            yield functools.partial(make_triple, setting, split, count, index)
+    task, counts = functools.partial, {"train": pairs, "test": held_out}
+    rows = [task(make_pair, setting, split, n) for split, count in counts.items() for n in range(count)]
+    for split, swaps in (("test", held_out), ("train", true_swaps)):
+        rows += [task(make_triple, setting, split, counts[split], n) for n in range(swaps)]
+    return rows
 
 
 def _call(task):
@@ -320,14 +298,8 @@ def _call(task):
     return {name: pack(value) if name in IMAGES else value for name, value in task().items()}
 
 
-def _in_turn(function, tasks):
-    """The results of a function for a chunk of tasks."""
-    return [function(task) for task in tasks]
-
-
 def _serve():
-    """Initialize a worker: the parent handles Ctrl-C, and workers exit when the parent is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Initialize a worker, which exits when its parent is killed."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -337,61 +309,31 @@ def _end_with_parent():
 
 
 @contextlib.contextmanager
-def _defer_interrupts():
-    """Record Ctrl-C instead of raising it: a process interrupted while it starts prints a traceback."""
-    received = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received  # only the main thread receives signals
-        return
-    handler = signal.signal(signal.SIGINT, lambda *_: received.append(True))
+def _without_interrupts():
+    """Defer Ctrl-C, which processes that start here never receive: at first they would print a traceback."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield received
+        yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-class _mapper:  # noqa: N801 - used like a function
-    """Context manager that gives an ordered map over ``jobs`` processes, or this process if jobs is 0.
+def map_in_processes(jobs, function, tasks):
+    """Yield the results of a function for tasks in order, computed by ``jobs`` processes of one thread each.
 
     Raises ValueError if a process is killed, for example for lack of memory.
     """
-
-    CHUNK = 8  # tasks sent to a process at once
-    PATIENCE = 5.0  # seconds without a result after which the processes are looked at
-
-    def __init__(self, jobs):
-        self.jobs, self.pool = jobs, None
-
-    def __enter__(self):
-        if not self.jobs:
-            return map
-        os.environ.update({name: "1" for name in THREADS})  # read by the spawned children
-        context = multiprocessing.get_context("spawn")
-        with _defer_interrupts() as interrupted:
-            self.pool = context.Pool(self.jobs, _serve)
-        if interrupted:
-            self.__exit__()
-            raise KeyboardInterrupt
-        return self._map
-
-    def _map(self, function, tasks):
-        workers = multiprocessing.active_children()
-        tasks = iter(tasks)
-        chunks = iter(lambda: list(itertools.islice(tasks, self.CHUNK)), [])
-        results = self.pool.imap(functools.partial(_in_turn, function), chunks)
-        while True:
-            try:
-                yield from results.next(self.PATIENCE)
-            except StopIteration:
-                return
-            except multiprocessing.TimeoutError:
-                if not all(worker.is_alive() for worker in workers):  # the pool would wait for ever
-                    raise ValueError(
-                        "a process was killed, perhaps for lack of memory; progress is saved, run the same "
-                        "command again, with fewer --jobs"
-                    ) from None
-
-    def __exit__(self, *_):
-        if self.pool:
-            self.pool.terminate()
-            self.pool.join()
+    os.environ.update({name: "1" for name in THREADS})  # read by the spawned children
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(jobs, context, _serve)
+    try:
+        with _without_interrupts():
+            results = pool.map(function, tasks, chunksize=AT_ONCE)
+        yield from results
+    except BrokenProcessPool as error:
+        raise ValueError(
+            "a process was killed, perhaps for lack of memory; progress is saved, run the same command "
+            "again, with fewer --jobs"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -133,7 +133,7 @@ def drawn(monkeypatch):
 
     monkeypatch.setattr(render, "render_worn", render_worn)
     monkeypatch.setattr(render, "render_article", lambda garment, size, house: draw(garment, size))
-    monkeypatch.setattr(shoot._mapper, "CHUNK", 64)  # so few images are rendered in this process
+    monkeypatch.setattr(shoot, "FEW", 64)  # so few images are rendered in this process
     return calls
 
 
@@ -191,11 +191,9 @@ def test_continuing_does_not_need_overwrite(interrupted, drawn, capsys):
     assert run(capsys, *words, "--seed", 4, "--overwrite")[0] == 0 and path.read_bytes() != before
 
 
-def test_a_killed_process_ends_the_shoot(monkeypatch):
-    """A pool waits for ever for the results of a process that was killed."""
-    monkeypatch.setattr(shoot._mapper, "PATIENCE", 0.2)
-    with shoot._mapper(2) as run, pytest.raises(ValueError, match="a process was killed, .* fewer --jobs"):
-        list(run(os._exit, [9] * 40))
+def test_a_killed_process_ends_the_shoot():
+    with pytest.raises(ValueError, match="a process was killed, .* fewer --jobs"):
+        list(shoot.map_in_processes(2, os._exit, [9] * 40))
 
 
 def run(capsys, *args):

@@ -9,7 +9,7 @@ from scipy.ndimage import binary_dilation
 from data_prep.photoshoot import shoot
 from data_prep.photoshoot.body.pose import Pose
 from data_prep.photoshoot.camera import render
-from data_prep.photoshoot.camera.product import WAYS, sample_view
+from data_prep.photoshoot.camera.product import ARTICLE, sample_view
 from data_prep.photoshoot.camera.sitter import sample_sitter
 from data_prep.photoshoot.clothes.garment import ATTRIBUTES, KINDS, SLEEVE_END, WARDROBES, sample_garment
 
@@ -109,7 +109,7 @@ def test_below_an_open_front_the_sitters_own_shirt_shows(front, visible):
     assert (changed.sum() > 20) == visible and not (changed & (mask == 255)).any()
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ARTICLE["ways"])
 def test_article_photos_show_the_garments_colors_on_a_bright_ground(way):
     """The median over the changed pixels has the color's order of channels and about its chroma."""
     views = ((seed, sample_view(np.random.default_rng([seed, 11]))) for seed in range(1000))

@@ -3,95 +3,48 @@
 import functools
 
 import numpy as np
-from scipy import sparse
 
-from data_prep.photoshoot.body.anatomy import anatomy, apply_skinning, triangles
-from data_prep.photoshoot.body.surface import (
-    FAR,
-    Surface,
-    averaging,
-    coordinates,
-    cut,
-    normals,
-    subdivide,
-    template,
-)
+from data_prep.photoshoot.body import surface as mesh
+from data_prep.photoshoot.body.anatomy import anatomy, triangles
+from data_prep.photoshoot.body.person import PEOPLE
 
-THICKNESS = {  # of the cap, by style [m]
-    "long": 0.014,
-    "waves": 0.020,
-    "bob": 0.018,
-    "bun": 0.010,
-    "ponytail": 0.009,
-    "curls": 0.042,
-    "short": 0.016,
-    "quiff": 0.022,
-    "crop": 0.006,
-    "bald": 0.0,
-}
+THICKNESS, TIED = PEOPLE["thickness"], PEOPLE["tied"]
 LONG = ("long", "waves", "bob")
 
 
 @functools.cache
 def head_marks():
     """Landmarks of the template's head [m]: heights (top, low, eye), depths (front, y, back), eye_x."""
-    body, (points, _) = anatomy(), template()
-    skull = points[body.rows["body"]]
-    share = body.weights[body.rows["body"]][:, body.bones.index("head")]
-    skull = skull[share > 0.9]
-    eyes = points[body.rows["eyes"]]
-    return dict(
-        top=float(skull[:, 2].max()),
-        y=float((skull[:, 1].min() + skull[:, 1].max()) / 2),
-        back=float(skull[:, 1].max()),
-        front=float(skull[:, 1].min()),
-        eye=float(eyes[:, 2].mean()),
-        eye_x=float(np.abs(eyes[:, 0]).mean()),
-        low=float(skull[:, 2].min()),
-    )
+    body, (points, _) = anatomy(), mesh.template()
+    share = body.weights[body.rows["body"], body.bones.index("head")]
+    skull, eyes = points[body.rows["body"]][share > 0.9], points[body.rows["eyes"]]
+    (_, front, low), (_, back, top) = skull.min(0), skull.max(0)
+    marks = dict(top=top, y=(front + back) / 2, back=back, front=front, low=low)
+    marks |= dict(eye=eyes[:, 2].mean(), eye_x=np.abs(eyes[:, 0]).mean())
+    return {name: float(value) for name, value in marks.items()}
 
 
 def scalp_field(c, line=0.0):
     """Height [m] above the hairline, negative on face and neck; line: shift of the hairline [m]."""
     h = head_marks()
     y = c["y"] - h["y"]
-    low = np.interp(
-        y,
-        [-0.09, -0.055, -0.03, 0.005, 0.03, 0.10],
-        [
-            h["eye"] + 0.062,
-            h["eye"] + 0.050,
-            h["eye"] + 0.022,
-            h["eye"] - 0.012,
-            h["eye"] - 0.05,
-            h["eye"] - 0.085,
-        ],
-    )
-    return np.where(c["head"] > 0.5, c["z"] - low - line, -FAR)
+    ahead, above = np.transpose(PEOPLE["hairline"])
+    low = np.interp(y, ahead, h["eye"] + above)
+    return np.where(c["head"] > 0.5, c["z"] - low - line, -mesh.FAR)
 
 
 @functools.lru_cache(32)
 def scalp(line):
     """The scalp as a `Surface` over the body's points; line: shift of the hairline [m]."""
-    body = anatomy()
-    rows = body.rows["body"]
-    count = rows.stop - rows.start
-    surface = Surface(
-        sparse.identity(count, format="csr"),
-        triangles(body.faces["body"]).astype(np.int32),
-        coordinates(template()[0][rows], body.weights[rows]),
-    )
-    surface = cut(surface, np.where(surface.coords["head"] > 0.5, 1.0, -1.0))
-    return cut(surface, scalp_field(surface.coords, line))
+    surface = mesh.part_surface("body")
+    surface = mesh.cut(surface, np.where(surface.coords["head"] > 0.5, 1.0, -1.0))
+    return mesh.cut(surface, scalp_field(surface.coords, line))
 
 
 @functools.cache
 def strands():
     """The anatomy's long hair as a subdivided `Surface`."""
-    body, rows = anatomy(), anatomy().rows["hair"]
-    mapping, faces = subdivide(body.faces["hair"], rows.stop - rows.start)
-    points = mapping @ template()[0][rows]
-    return Surface(mapping.tocsr(), faces.astype(np.int32), coordinates(points, mapping @ body.weights[rows]))
+    return mesh.mapped_surface(*mesh.subdivide("hair"), "hair")
 
 
 def hair_parts(figure, sitter):
@@ -110,7 +63,7 @@ def cap(figure, person, rng):
     """The hair on the scalp, thin at the hairline and thicker above."""
     surface = scalp(round(person.hairline, 3))
     points = (surface.map @ figure.points["body"]).astype(np.float32)
-    out = normals(points, surface.faces)
+    out = mesh.normals(points, surface.faces)
     over = np.clip(scalp_field(surface.coords, person.hairline) / 0.05, 0, 1)
     noise = rng.normal(size=len(points)).astype(np.float32)
     mean = averaging_of(round(person.hairline, 3))
@@ -130,7 +83,7 @@ def cap(figure, person, rng):
 def averaging_of(line):
     """The `averaging` matrix of a scalp."""
     surface = scalp(line)
-    return averaging(surface.faces, len(surface))
+    return mesh.averaging(surface.faces, len(surface))
 
 
 def hair_coordinates(c):
@@ -140,11 +93,10 @@ def hair_coordinates(c):
 
 def long_hair(figure, sitter, rng):
     """Long hair behind the shoulders and, as the sitter specifies, in front of them."""
-    person, h, body = sitter.person, head_marks(), anatomy()
+    person, h = sitter.person, head_marks()
     surface = strands()
     c = surface.coords
-    length = 0.02 if person.style == "bob" else person.length
-    end = h["low"] - length
+    end = h["low"] - (0.02 if person.style == "bob" else person.length)
     field = c["z"] - end - 0.02 * np.sin(40 * c["x"])
     face = (c["y"] < h["front"] + 0.075) & (np.abs(c["x"]) < 0.075) & (c["z"] > h["low"] - 0.06)
     if person.fringe:
@@ -154,53 +106,32 @@ def long_hair(figure, sitter, rng):
         front = (c["y"] < h["y"] + 0.0) & (c["z"] < h["low"] + 0.02) & (c["x"] * sign > 0)
         if not in_front:
             field = np.where(front, -1.0, field)
-    trimmed = cut(surface, field)
-    rows = body.rows["hair"]
-    rest = (trimmed.map @ figure.rest[rows]).astype(np.float32)
+    trimmed = mesh.cut(surface, field)
+    rest = (trimmed.map @ figure.rest[anatomy().rows["hair"]]).astype(np.float32)
     out = rest - np.array([0, h["y"] + 0.01, 0])
     out[:, 2] = 0
     out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-3)
-    wave = np.sin(
-        trimmed.coords["z"] * (70 if person.style == "waves" else 25)
-        + 3 * np.sign(trimmed.coords["x"])
-        + rng.uniform(0, 6)
-    )
-    size = 0.006 * person.volume + (0.012 if person.style == "waves" else 0.003) * wave
-    below = np.clip((h["low"] + 0.02 - trimmed.coords["z"]) / 0.06, 0, 1)
-    rest += (size - 0.008)[:, None] * out
-    rest[:, 1] -= 0.040 * below * (trimmed.coords["y"] < h["y"])
-    points = apply_skinning(rest, trimmed.map @ body.weights[rows], figure.transforms).astype(np.float32)
-    return points, trimmed.faces, hair_coordinates(trimmed.coords)
+    per_meter, height = (70, 0.012) if person.style == "waves" else (25, 0.003)
+    c = trimmed.coords
+    wave = np.sin(c["z"] * per_meter + 3 * np.sign(c["x"]) + rng.uniform(0, 6))
+    below = np.clip((h["low"] + 0.02 - c["z"]) / 0.06, 0, 1)
+    rest += (0.006 * person.volume + height * wave - 0.008)[:, None] * out
+    rest[:, 1] -= 0.040 * below * (c["y"] < h["y"])
+    return figure.move(rest, trimmed, "hair"), trimmed.faces, hair_coordinates(c)
 
 
 def tied_hair(figure, person, rng):
     """A bun on the crown or the nape, or a ponytail that may fall over a shoulder."""
     h = head_marks()
-    row = anatomy().bones.index("head")
-    high = rng.uniform(-0.02, 0.075)
-    start = np.array([0, h["back"] + 0.012, h["top"] - 0.075 + high])
-    if person.style == "bun":
-        path = start + np.array(
-            [[0, 0.0, 0], [0, 0.012, 0.004], [0, 0.03, 0.008], [0, 0.048, 0.01], [0, 0.058, 0.01]]
-        )
-        radius = np.array([0.015, 0.035, 0.042, 0.032, 0.004]) * (0.8 + 0.4 * person.volume)
-    else:
+    start = np.array([0, h["back"] + 0.012, h["top"] - 0.075 + rng.uniform(-0.02, 0.075)])
+    shape = TIED[person.style]
+    path = np.array(shape["path"])
+    if person.style == "ponytail":
         side = rng.choice([-1, 0, 1]) * rng.uniform(0.06, 0.12)
-        path = start + np.array(
-            [
-                [0, 0, 0],
-                [side * 0.1, 0.035, -0.01],
-                [side * 0.5, 0.045, -0.09],
-                [side, 0.02, -0.19],
-                [side * 1.15, -0.02 - 0.5 * abs(side), -0.29],
-                [side * 1.15, -0.03 - abs(side), -0.34],
-            ]
-        )
-        radius = np.array([0.015, 0.026, 0.032, 0.030, 0.022, 0.003]) * (0.8 + 0.4 * person.volume)
-    points, faces, coords = tube(path, radius)
-    transform = figure.transforms[row]
-    rest = figure.rest[anatomy().rows["body"]]
-    offset = np.array([0, 0, rest[:, 2].max() - h["top"]])
+        path += np.outer(shape["aside"], [side, 0, 0]) + np.outer(shape["ahead"], [0, abs(side), 0])
+    points, faces, coords = tube(start + path, np.array(shape["radius"]) * (0.8 + 0.4 * person.volume))
+    transform = figure.transforms[anatomy().bones.index("head")]
+    offset = np.array([0, 0, figure.rest[anatomy().rows["body"], 2].max() - h["top"]])
     posed = (points + offset) @ transform[:, :3].T + transform[:, 3]
     return posed.astype(np.float32), faces, coords
 
@@ -218,16 +149,8 @@ def tube(path, radius, around=14, rounds=5):
     first /= np.linalg.norm(first, axis=1, keepdims=True)
     second = np.cross(step, first)
     angle = np.linspace(0, 2 * np.pi, around)
-    points = line[:, None] + size[:, None, None] * (
-        np.cos(angle)[None, :, None] * first[:, None] + np.sin(angle)[None, :, None] * second[:, None]
-    )
-    index = np.arange(points.shape[0] * around).reshape(-1, around)
-    quads = np.stack([index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]], -1).reshape(-1, 4)
-    flat = points.reshape(-1, 3)
-    coords = {
-        "x": flat[:, 0].astype(np.float32),
-        "y": flat[:, 1].astype(np.float32),
-        "z": flat[:, 2].astype(np.float32),
-        "side": np.tile(angle, len(line)).astype(np.float32),
-    }
-    return flat, triangles(quads).astype(np.int32), coords
+    wide, high = np.cos(angle)[None, :, None], np.sin(angle)[None, :, None]
+    ring = line[:, None] + size[:, None, None] * (wide * first[:, None] + high * second[:, None])
+    points = ring.reshape(-1, 3)
+    coords = np.stack([*points.T, np.tile(angle, len(line))]).astype(np.float32)
+    return points, triangles(mesh.grid_faces(len(line), around)), dict(zip(("x", "y", "z", "side"), coords))

@@ -1,16 +1,18 @@
 """Poses: rotations of spine and head, and arms that reach for goals (two-bone inverse kinematics)."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from data_prep.photoshoot.body.anatomy import frame, rotation
 from data_prep.photoshoot.numeric import unit
+from data_prep.photoshoot.tables import read_tables, sample_clipped
 
-ARMS = ("hang", "ease", "hip", "pocket", "front", "crossed", "face", "back", "thigh", "collar")
-LOW = ("hang", "ease", "hip", "pocket", "thigh", "back", "mannequin")
+GOALS = read_tables(Path(__file__).with_name("poses.toml"))
+ARMS = [name for name, goal in GOALS.items() if "share" in goal]
+SHARES = [GOALS[name]["share"] for name in ARMS]
 DROP = 0.10  # by which shoulders sink when the arms are low; at rest these are at 45 degrees [rad]
-SHARES = (0.30, 0.16, 0.15, 0.13, 0.06, 0.05, 0.04, 0.05, 0.04, 0.02)
 
 
 @dataclass(frozen=True)
@@ -28,39 +30,31 @@ class Pose:
 
 def sample_pose(rng):
     """Sample a ``Pose``: mostly frontal, turned by up to 40 degrees."""
-    turn = np.clip(rng.normal(0, 0.30), -0.7, 0.7)
-    both = rng.random() < 0.3
+    n = rng.normal
+    turn, both = sample_clipped(rng, 0, 0.30, -0.7, 0.7), rng.random() < 0.3
     names = [str(rng.choice(ARMS, p=SHARES)) for _ in range(2)]
     if both or "crossed" in names:
-        name = "crossed" if "crossed" in names else names[0]
-        names = [name, name]
+        names = ["crossed" if "crossed" in names else names[0]] * 2
     return Pose(
-        turn=float(turn),
-        spine=(rng.normal(0, 0.05), rng.normal(0, 0.045), rng.normal(0, 0.12)),
-        head=(
-            rng.normal(0.02, 0.09),
-            rng.normal(0, 0.07),
-            float(np.clip(rng.normal(-turn * 0.6, 0.28), -0.8, 0.8)),
-        ),
-        hips=rng.normal(0, 0.05),
-        legs=(rng.normal(0, 0.05), rng.normal(0, 0.05)),
+        turn,
+        spine=(n(0, 0.05), n(0, 0.045), n(0, 0.12)),
+        head=(n(0.02, 0.09), n(0, 0.07), sample_clipped(rng, -turn * 0.6, 0.28, -0.8, 0.8)),
+        hips=n(0, 0.05),
+        legs=(n(0, 0.05), n(0, 0.05)),
         arms=tuple((name, tuple(rng.uniform(-1, 1, 8))) for name in names),
-        shrug=(rng.normal(0, 0.05), rng.normal(0, 0.05)),
+        shrug=(n(0, 0.05), n(0, 0.05)),
     )
 
 
 def mannequin_pose(rng):
-    """Sample the pose of an invisible body: upright, both arms symmetric."""
+    """Sample the pose of an invisible body."""
     numbers = rng.uniform(-1, 1, 8)
-    return Pose(
-        rng.normal(0, 0.05) * (rng.random() < 0.5),
-        (0.0, 0.0, 0.0),
-        (0.0, 0.0, 0.0),
-        0.0,
-        (0.0, 0.0),
-        (("mannequin", tuple(numbers)),) * 2,
-        (0.0, 0.0),
-    )
+    return symmetric_pose(tuple(numbers), rng.normal(0, 0.05) * (rng.random() < 0.5))
+
+
+def symmetric_pose(numbers, turn=0.0):
+    """The pose of an invisible body: upright, both arms by the same numbers [8]."""
+    return Pose(turn, (0.0,) * 3, (0.0,) * 3, 0.0, (0.0,) * 2, (("mannequin", numbers),) * 2, (0.0,) * 2)
 
 
 def turns_of(pose, heads, bones, marks):
@@ -69,85 +63,40 @@ def turns_of(pose, heads, bones, marks):
     heads: [bones,3] heads of the bones at rest; marks: landmarks of the body (`figure.landmarks`).
     """
     at = {bone: row for row, bone in enumerate(bones)}
-    forward, side, twist = pose.spine
-    turns = {}
-    for bone in ("spine04", "spine03", "spine02"):
-        turns[bone] = (
-            rotation((0, 0, 1), twist / 3) @ rotation((1, 0, 0), forward / 3) @ rotation((0, 1, 0), side / 3)
-        )
+    forward, aside, twist = pose.spine
     nod, tilt, turn = pose.head
-    for bone in ("neck02", "head"):
-        turns[bone] = (
-            rotation((0, 0, 1), turn / 2) @ rotation((1, 0, 0), nod / 2) @ rotation((0, 1, 0), tilt / 2)
-        )
+    turns = {bone: _bend(twist / 3, forward / 3, aside / 3) for bone in ("spine04", "spine03", "spine02")}
+    turns |= {bone: _bend(turn / 2, nod / 2, tilt / 2) for bone in ("neck02", "head")}
     turns["root"] = rotation((0, 0, 1), pose.turn) @ rotation((0, 1, 0), pose.hips)
     for n, (letter, sign) in enumerate((("L", 1), ("R", -1))):
         turns[f"upperleg01.{letter}"] = rotation((0, 1, 0), -pose.hips + sign * (0.10 + pose.legs[n]))
-        shrug = pose.shrug[n] - DROP * (pose.arms[n][0] in LOW)
+        shrug = pose.shrug[n] - DROP * ("low" in GOALS[pose.arms[n][0]])
         turns[f"clavicle.{letter}"] = rotation((0, 1, 0), -sign * shrug)
         turns |= _arm(pose.arms[n], letter, sign, heads, at, marks)
     return turns
 
 
-def body_ring(points, arm_weights, z):
-    """Extent of the torso at height z [m]: half-width x, front and back.
-
-    points: [n,3] of the suit at rest; arm_weights: its skin weights of the arms [n].
-    """
-    near = (np.abs(points[:, 2] - z) < 0.025) & (arm_weights < 0.3)
-    part = points[near]
-    return dict(x=np.abs(part[:, 0]).max(), front=part[:, 1].min(), back=part[:, 1].max())
+def _bend(turn, forward, aside):
+    """The rotation [3,3] by a turn, a bend forward and one aside [rad]."""
+    return rotation((0, 0, 1), turn) @ rotation((1, 0, 0), forward) @ rotation((0, 1, 0), aside)
 
 
 def _goal(name, k, sign, S, reach, marks):
     """The goal of an arm: (wrist position, elbow direction, finger curl, wrist bend), in rest axes."""
-    hip, waist, chest = marks["hip"], marks["waist"], marks["chest"]
-    out = np.array([sign, 0.0, 0.0])
-    if name == "hang":
-        to = S + reach * unit([sign * (0.075 + 0.05 * k[0]), -0.02 + 0.05 * k[1], -1]) * (0.985 + 0.01 * k[2])
-        return to, out * 0.3 + [0, 1, 0], 0.45 + 0.2 * k[3], 0.05
-    if name == "ease":
-        to = S + reach * unit([sign * (0.12 + 0.08 * k[0]), -0.16 + 0.14 * k[1], -1]) * (0.95 + 0.03 * k[2])
-        return to, out * 0.8 + [0, 1, 0], 0.5 + 0.2 * k[3], 0.1
-    if name == "thigh":
-        to = np.array(
-            [sign * (hip["x"] - 0.0 + 0.03 * k[0]), hip["front"] - 0.055, hip["z"] - 0.04 + 0.03 * k[2]]
-        )
-        return to, out * 0.9 + [0, 1, 0], 0.25 + 0.2 * k[3], 0.15
-    if name == "hip":
-        to = np.array(
-            [
-                sign * (waist["x"] + 0.085 + 0.02 * k[0]),
-                -0.050 + 0.03 * k[1],
-                waist["z"] - 0.07 + 0.045 * k[2],
-            ]
-        )
-        return to, out + [0, 0.35 + 0.3 * k[3], 0.0], 0.5 + 0.2 * k[4], 0.55
-    if name == "pocket":
-        to = np.array(
-            [sign * (hip["x"] - 0.002 + 0.02 * k[0]), -0.055 + 0.03 * k[1], hip["z"] + 0.055 + 0.03 * k[2]]
-        )
-        return to, out + [0, 0.7 + 0.3 * k[3], 0], 0.5, 0.1
-    if name == "front":
-        to = np.array([sign * (0.055 + 0.025 * k[0]), waist["front"] - 0.07, waist["z"] - 0.10 + 0.06 * k[2]])
-        return to, out + [0, 0.5, -0.3], 0.6 + 0.2 * k[3], 0.2
-    if name == "crossed":
-        over = 0.03 * sign
-        to = np.array(
-            [-sign * (0.10 + 0.02 * k[0]), chest["front"] - 0.075 - over, chest["z"] - 0.13 + 0.03 * k[2]]
-        )
-        return to, out + [0, 0.1, -0.8], 0.3, 0.0
-    if name == "face":
-        to = np.array([sign * (0.115 + 0.03 * k[0]), -0.07 + 0.03 * k[1], marks["chin"] + 0.02 + 0.07 * k[2]])
-        return to, out * 0.8 + [0, -0.2, -1], 0.6, 0.1
-    if name == "back":
-        to = np.array([sign * (0.07 + 0.04 * k[0]), waist["back"] + 0.05, waist["z"] - 0.03 + 0.06 * k[2]])
-        return to, out + [0, 0.6, 0], 0.4, 0.1
-    if name == "collar":
-        to = np.array([sign * (0.07 + 0.03 * k[0]), chest["front"] - 0.06, chest["z"] + 0.05 + 0.05 * k[2]])
-        return to, out + [0, 0, -1], 0.7, 0.2
-    down = -2.3 + 1.0 * k[0]  # a mannequin's arms: slightly spread, nearly straight
-    return S + reach * (0.985 + 0.01 * k[1]) * unit([sign, -0.1, down]), out * 0.2 + [0, 1, 0], 0.2, 0.0
+    goal = GOALS[name]
+    if name == "mannequin":
+        to = S + reach * (0.985 + 0.01 * k[1]) * unit([sign, -0.1, -2.3 + 1.0 * k[0]])
+    else:
+        rows = enumerate(goal["to"])
+        x, y, z = ((marks[mark] if mark else 0.0) + more + gain * k[n] for n, (mark, more, gain) in rows)
+        to = np.array([sign * x, y - goal.get("across", 0) * sign, z])
+    if "reach" in goal:
+        share, gain = goal["reach"]
+        to = S + reach * unit(to) * (share + gain * k[2])
+    outward, away, gain, up = goal["elbow"]
+    curl, by, number = goal["curl"]
+    pole = np.array([sign * outward, away + gain * k[3], up])
+    return to, pole, curl + by * k[number], goal["bend"]
 
 
 def _arm(arm, letter, sign, heads, at, marks):
@@ -175,10 +124,8 @@ def _arm(arm, letter, sign, heads, at, marks):
     }
     forearm = unit(W - E)
     knuckles = unit(heads[at[f"metacarpal4.{letter}"]] - heads[at[f"metacarpal1.{letter}"]])
-    roll = 0.5 * k[5] + {"hang": -0.9, "ease": -0.9, "hip": -0.3, "crossed": 0.2}.get(name, 0)
-    turns[f"wrist.{letter}"] = rotation(forearm, sign * roll) @ rotation(
-        knuckles, -sign * bend * (0.7 + 0.3 * k[6])
-    )
+    roll, bend = 0.5 * k[5] + GOALS[name].get("roll", 0), bend * (0.7 + 0.3 * k[6])
+    turns[f"wrist.{letter}"] = rotation(forearm, sign * roll) @ rotation(knuckles, -sign * bend)
     for finger in range(2, 6):
         for link in (1, 2, 3):  # the outer fingers curl more
             turns[f"finger{finger}-{link}.{letter}"] = rotation(knuckles, -sign * curl * (0.8 + 0.1 * finger))

@@ -26,16 +26,16 @@ class Surface:
         return self.map.shape[0]
 
 
-def subdivide(quads, count):
-    """Split every quad in four at the midpoints of edges and quads: (map [n,count], triangles)."""
+def subdivide(part):
+    """Split every quad of a part in four at the midpoints of edges and quads: (map [n,part], triangles)."""
+    quads, rows = anatomy().faces[part], anatomy().rows[part]
+    count = rows.stop - rows.start
     edges = np.sort(np.concatenate([quads[:, [k, (k + 1) % 4]] for k in range(4)]), 1).astype(np.int64)
     unique, inverse = np.unique(edges[:, 0] * count + edges[:, 1], return_inverse=True)
     unique = np.stack([unique // count, unique % count], 1)
     inverse = inverse.reshape(4, -1)
     e, f = len(unique), len(quads)
-    row = np.concatenate(
-        [np.arange(count), count + np.repeat(np.arange(e), 2), count + e + np.repeat(np.arange(f), 4)]
-    )
+    row = np.repeat(np.arange(count + e + f), [1] * count + [2] * e + [4] * f)
     column = np.concatenate([np.arange(count), unique.ravel(), quads.ravel()])
     value = np.concatenate([np.ones(count), np.full(2 * e, 0.5), np.full(4 * f, 0.25)])
     mapping = sparse.csr_matrix((value, (row, column)), (count + e + f, count))
@@ -44,9 +44,20 @@ def subdivide(quads, count):
     return mapping, triangles(np.concatenate(small))
 
 
+def edges_of(faces):
+    """The directed edges [3m,2] of triangles [m,3]."""
+    return np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+
+
+def grid_faces(rows, columns):
+    """The quads [(rows-1)(columns-1),4] between the points of a grid, counted along the columns."""
+    at = np.arange(rows * columns).reshape(rows, columns)
+    return np.stack([at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]], -1).reshape(-1, 4)
+
+
 def averaging(faces, count):
     """Sparse [count,count] matrix that averages the neighbors of each point."""
-    a = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    a = edges_of(faces)
     both = np.concatenate([a, a[:, ::-1]])
     near = sparse.csr_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), (count, count))
     near.data[:] = 1
@@ -76,20 +87,16 @@ def cut(surface, field):
         rows = surface.faces[inside == count]
         lone = np.argmax(keep[rows] == (count == 1), axis=1)  # the corner on the other side of the cut
         p, q, r = (np.take_along_axis(rows, ((lone + k) % 3)[:, None], 1)[:, 0] for k in range(3))
-        start = len(surface) + sum(map(len, a))
-        n = len(rows)
-        pq, pr = start + np.arange(n), start + n + np.arange(n)
+        pq, pr = len(surface) + sum(map(len, a)) + np.arange(2 * len(rows)).reshape(2, -1)
         a += [p, p]
         b += [q, r]
-        parts += (
-            [np.stack([p, pq, pr], 1)] if count == 1 else [np.stack([pq, q, r], 1), np.stack([pq, r, pr], 1)]
-        )
+        corners = [(p, pq, pr)] if count == 1 else [(pq, q, r), (pq, r, pr)]
+        parts += [np.stack(three, 1) for three in corners]
     a, b = np.concatenate(a), np.concatenate(b)
     t = field[a] / (field[a] - field[b])
     n = len(surface)
-    new = sparse.csr_matrix(
-        (np.concatenate([1 - t, t]), (np.tile(np.arange(len(a)), 2), np.concatenate([a, b]))), (len(a), n)
-    )
+    place = np.tile(np.arange(len(a)), 2), np.concatenate([a, b])
+    new = sparse.csr_matrix((np.concatenate([1 - t, t]), place), (len(a), n))
     mapping = sparse.vstack([sparse.identity(n, format="csr"), new]).tocsr()
     return prune(mapping, np.concatenate(parts), surface)
 
@@ -116,7 +123,7 @@ def prune(mapping, faces, surface):
 
 def border(faces):
     """Directed border edges [k,2]: those of a single triangle."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
+    edges = edges_of(faces).astype(np.int64)
     key = edges.min(1) * (faces.max() + 1) + edges.max(1)
     _, index, count = np.unique(key, return_index=True, return_counts=True)
     return edges[index[count == 1]]
@@ -180,32 +187,35 @@ def coordinates(points, weights):
     # the angle around the arm increases from the front over the outer and upper side
     outer = np.array([marks.arm[2], 0, -marks.arm[0]]) * -1
     round_arm = np.arctan2(across @ outer, -across[:, 1])
-    round_torso = np.arctan2(points[:, 0], -(points[:, 1] - marks.middle))
-    return {
-        "x": points[:, 0],
-        "y": points[:, 1],
-        "z": points[:, 2],
-        "arm": arm,
-        "t": t,
-        "round_arm": round_arm,
-        "round_torso": round_torso,
-        "head": share("head", "neck03", "jaw"),
-        "hand": share("wrist", "finger", "metacarpal"),
-        "leg": share("leg", "foot"),
-    }
+    x, y, z = points.T
+    angles = dict(round_arm=round_arm, round_torso=np.arctan2(x, -(y - marks.middle)))
+    parts = dict(head=("head", "neck03", "jaw"), hand=("wrist", "finger", "metacarpal"), leg=("leg", "foot"))
+    return dict(x=x, y=y, z=z, arm=arm, t=t, **angles) | {name: share(*parts[name]) for name in parts}
+
+
+@functools.cache
+def part_surface(part):
+    """A part of the anatomy as a `Surface`."""
+    body, rows = anatomy(), anatomy().rows[part]
+    points, weights = template()[0][rows], body.weights[rows]
+    mapping = sparse.identity(len(points), format="csr")
+    return Surface(mapping, triangles(body.faces[part]), coordinates(points, weights))
+
+
+def mapped_surface(mapping, faces, part):
+    """A `Surface` whose points are linear in those of a part of the anatomy, as mapping [n,part] tells."""
+    rows = anatomy().rows[part]
+    points, weights = mapping @ template()[0][rows], mapping @ anatomy().weights[rows]
+    return Surface(mapping, faces.astype(np.int32), coordinates(points, weights))
 
 
 @functools.cache
 def suit():
     """The whole suit as a `Surface`, subdivided and smoothed."""
-    body = anatomy()
-    rows = body.rows["suit"]
-    mapping, faces = subdivide(body.faces["suit"], rows.stop - rows.start)
+    mapping, faces = subdivide("suit")
     smooth = averaging(faces, mapping.shape[0])
     inner = np.ones(mapping.shape[0], np.float32)
     inner[border(faces).ravel()] = 0
     for _ in range(2):  # smooth the facets
         mapping = sparse.diags(1 - 0.5 * inner) @ mapping + sparse.diags(0.5 * inner) @ (smooth @ mapping)
-    mapping = mapping.tocsr()
-    points = mapping @ template()[0][rows]
-    return Surface(mapping, faces.astype(np.int32), coordinates(points, mapping @ body.weights[rows]))
+    return mapped_surface(mapping.tocsr(), faces, "suit")

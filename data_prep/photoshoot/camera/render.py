@@ -76,7 +76,7 @@ def shade(parts, view, light, shaders):
     specular = np.maximum((normal * half).sum(1), 0) ** 18 * hits.key * light["strength"]
     rim = (1 - np.abs((normal * view.rays[hits.pixel]).sum(1))) ** 3 * ambient * 0.10
     rgb += ((gloss * 0.45 * specular) + gloss * rim)[:, None]
-    rgb *= light["tint"] / scene.exposure_reference(light)
+    rgb *= np.array(light["tint"]) / scene.exposure_reference(light)
     image = np.zeros((view.shape[0] * view.shape[1], 3), np.float32)
     alpha, cloth = np.zeros(len(image), np.float32), np.zeros(len(image), np.float32)
     image[hits.pixel], alpha[hits.pixel] = rgb, 1
@@ -281,10 +281,10 @@ def finish_photo(rgb, alpha, cloth, photo, seed, size, clutter=False):
     image = alpha[..., None] * image + (1 - alpha[..., None]) * behind
     image = grade(image, photo)
     border = photo["border"]
-    if border is not None:
+    if border:
         image, cloth = add_border(image, border, 1.0), add_border(cloth, border, 0.0)
     image = apply_lens(image, photo, seed)
-    photo = round_levels(image) if photo["quality"] is None else compress_jpeg(image, photo["quality"])
+    photo = compress_jpeg(image, photo["quality"]) if photo["quality"] else round_levels(image)
     return photo, round_levels(cloth)
 
 

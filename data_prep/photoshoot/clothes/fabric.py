@@ -4,13 +4,19 @@ Lengths are in body units of UNIT meters, about the height of an upright person 
 The torso's coordinates are (a, s): a around the torso, 0 at the center front, s down from the shoulders.
 """
 
+import functools
+from pathlib import Path
+
 import numpy as np
 
 from data_prep.photoshoot.body.surface import template
 from data_prep.photoshoot.clothes import pattern
 from data_prep.photoshoot.clothes.tailor import hem_height, neck_field, top_height, waist_height
 from data_prep.photoshoot.numeric import look_up, smoothstep
+from data_prep.photoshoot.tables import read_tables, sample
 
+STROKE = ("x", "y", "angle", "length", "width", "height", "bow")
+FOLDS = read_tables(Path(__file__).with_name("folds.toml"))
 UNIT = 1.57  # meters in a body unit
 AROUND = 0.0732  # body units per radian around the torso
 SLEEVE_AROUND = 0.03  # body units per radian around a sleeve
@@ -44,24 +50,47 @@ def creases(x, y, strokes):
 
 def torso_folds(garment, rng):
     """Relief [GRID,GRID] over FRONT [body units] of the torso's front or rear."""
-    left, right, top, bottom = FRONT
     loose, hem = looseness(garment), torso_length(garment)
+    fold = functools.partial(sample_strokes, rng)
+
+    def hang(top):
+        """Down a skirt from ``top`` to the hem: long where it swings; across the thighs where it is tight."""
+        swing = 0.5 + 2.5 * max(garment.swing, 0)
+        down = fold("hangs", int(4 + 8 * swing), swing, top=top, hem=hem)
+        return down + fold("thighs", 9 if garment.swing < 0.05 else 3, top=top, low=min(top + 0.15, hem))
+
     if garment.category == "skirt":
-        strokes = [*hangs(rng, garment, 0.03, hem), *scatter(rng, hem)]
+        strokes = hang(0.03)
     else:
         end = (template()[1].neck - template()[1].hip) / UNIT if garment.category == "dress" else hem
-        strokes = [
-            *pulls(rng, loose),
-            *crumples(rng, loose, end),
-            *drapes(rng, loose, end),
-            *scatter(rng, hem),
-        ]
+        strokes = fold("pulls", 4, loose**0.5, side=-1) + fold("pulls", 4, loose**0.5)
+        many = int(4 + 5 * loose)
+        strokes += fold("crumples", many, loose, side=-1, end=end) + fold("crumples", many, loose, end=end)
+        strokes += fold("drapes", 6, loose, end=end)
+    strokes += fold("scatter", 14, end=hem)
     if garment.category == "dress":
-        strokes += hangs(rng, garment, 0.30, hem)
+        strokes += hang(0.30)
     if garment.rib:
-        strokes += gathers(rng, loose, hem - garment.rib / UNIT)
+        strokes += fold("gathers", 14, loose, rib=hem - garment.rib / UNIT)
+    left, right, top, bottom = FRONT
     across, down = np.linspace(left, right, GRID), np.linspace(top, bottom, GRID)
     return fold_map(across, down, strokes, width=0.8 + 0.6 * garment.stiff, height=2.4)
+
+
+def sample_strokes(rng, kind, count, loose=1.0, bend=0.0, side=1, tall=1.0, **places):
+    """Sample strokes of a kind of `FOLDS`, rows (x, y, angle, length, width, height, bow) [body units].
+
+    loose: factor of their height, which a bend [rad] increases; side: -1 mirrors them; tall: factor of y;
+    places: values of the table's words.
+    """
+    table, rows = FOLDS[kind], []
+    for _ in range(count):
+        x, y, angle, length, width, height, bow = (sample(rng, table[name], **places) for name in STROKE)
+        y = places[table["above"]] - y if "above" in table else y * tall
+        angle = np.pi / 2 + side * angle if "upright" in table else side * angle
+        bow = side * bow if "mirrored_bow" in table else bow
+        rows.append((side * x, y, angle, length, width, height * loose * (1 + 0.6 * bend), bow))
+    return rows
 
 
 def fold_map(across, down, strokes, width, height):
@@ -69,11 +98,8 @@ def fold_map(across, down, strokes, width, height):
 
     width, height: factors of the strokes' own.
     """
-    return creases(
-        across.astype(np.float32),
-        down.astype(np.float32),
-        [(*q[:4], q[4] * width, q[5] * height, q[6]) for q in strokes],
-    )
+    rows = [(*q[:4], q[4] * width, q[5] * height, q[6]) for q in strokes]
+    return creases(across.astype(np.float32), down.astype(np.float32), rows)
 
 
 def looseness(garment):
@@ -86,96 +112,12 @@ def torso_length(garment):
     return (top_height(garment) - hem_height(garment)) / UNIT
 
 
-# Each function below samples strokes of one kind.  Random numbers are used in the order written.
-
-
-def pulls(rng, loose):
-    """From both armpits down and inward."""
-    u, n = rng.uniform, rng.normal
-    return [
-        (side * u(0.07, 0.13), u(0.12, 0.21), np.pi / 2 + side * u(0.1, 0.9), u(0.035, 0.08),
-         u(0.006, 0.011), u(0.0015, 0.005) * loose**0.5, side * n(3, 3))
-        for side in (-1, 1) for _ in range(4)
-    ]  # fmt: skip
-
-
-def crumples(rng, loose, hem):
-    """Across both sides of the waist, more in loose cloth."""
-    u, n = rng.uniform, rng.normal
-    return [
-        (side * u(0.0, 0.14), u(0.24, hem), side * u(-0.6, 0.5), u(0.025, 0.08),
-         u(0.006, 0.013), u(0.0015, 0.0045) * loose, n(-2, 3))
-        for side in (-1, 1) for _ in range(int(4 + 5 * loose))
-    ]  # fmt: skip
-
-
-def drapes(rng, loose, hem):
-    """Long and downward, high in loose cloth."""
-    u, n = rng.uniform, rng.normal
-    return [
-        (u(-0.14, 0.14), u(0.20, hem), np.pi / 2 + n(0, 0.3), u(0.06, 0.15),
-         u(0.010, 0.020), u(0.002, 0.0055) * loose, n(0, 1.5))
-        for _ in range(6)
-    ]  # fmt: skip
-
-
-def hangs(rng, garment, top, hem):
-    """Down a skirt, from ``top`` to the hem: long where it swings; across the thighs where it is tight."""
-    u, n = rng.uniform, rng.normal
-    loose = 0.5 + 2.5 * max(garment.swing, 0)
-    down = [
-        (u(-0.2, 0.2), u(top, hem), np.pi / 2 + n(0, 0.08), u(0.06, 0.16),
-         u(0.007, 0.014), u(0.001, 0.004) * loose, n(0, 0.6))
-        for _ in range(int(4 + 8 * loose))
-    ]  # fmt: skip
-    return down + [
-        (u(-0.16, 0.16), u(top, min(top + 0.15, hem)), n(0, 0.4), u(0.03, 0.08),
-         u(0.005, 0.010), u(0.001, 0.0028), n(0, 3))
-        for _ in range(9 if garment.swing < 0.05 else 3)
-    ]  # fmt: skip
-
-
-def scatter(rng, hem):
-    """Small, anywhere, in any direction."""
-    u, n = rng.uniform, rng.normal
-    return [
-        (u(-0.2, 0.2), u(0.0, hem), u(0, np.pi), u(0.02, 0.06), u(0.005, 0.010), u(0.0005, 0.0025), n(0, 4))
-        for _ in range(14)
-    ]
-
-
-def gathers(rng, loose, rib):
-    """Short and downward, just above a rib, which begins at s = rib."""
-    u, n = rng.uniform, rng.normal
-    return [
-        (u(-0.14, 0.14), rib - u(0.008, 0.03), np.pi / 2 + n(0, 0.3), u(0.012, 0.03),
-         u(0.005, 0.009), u(0.001, 0.003) * loose, 0)
-        for _ in range(14)
-    ]  # fmt: skip
-
-
 def sleeve_folds(garment, rng, bend):
-    """Relief [GRID,GRID] (along, around) of a sleeve [body units]; bend: angle of the elbow [rad].
-
-    Folds at the elbow, more if it is bent; across the forearm; along the upper arm.
-    """
+    """Relief [GRID,GRID] (along, around) of a sleeve [body units]; bend: angle of the elbow [rad]."""
     loose = looseness(garment)
-    u, n = rng.uniform, rng.normal
-    strokes = [
-        (u(-0.11, 0.11), n(0.5, 0.08) * SLEEVE, n(0, 0.5), u(0.02, 0.05),
-         u(0.005, 0.010), u(0.0015, 0.0036) * loose * (1 + 0.6 * bend), n(0, 6))
-        for _ in range(int(7 + 6 * bend))
-    ]  # fmt: skip
-    strokes += [
-        (u(-0.11, 0.11), u(0.62, 0.95) * SLEEVE, n(0, 0.35), u(0.02, 0.05),
-         u(0.005, 0.009), u(0.0012, 0.0034) * loose, n(0, 6))
-        for _ in range(int(6 + 4 * loose))
-    ]  # fmt: skip
-    strokes += [
-        (u(-0.11, 0.11), u(0.05, 0.35) * SLEEVE, np.pi / 2 + n(0, 0.5), u(0.03, 0.07),
-         u(0.007, 0.012), u(0.0015, 0.0036) * loose, n(0, 3))
-        for _ in range(6)
-    ]  # fmt: skip
+    strokes = sample_strokes(rng, "elbow", int(7 + 6 * bend), loose, bend, tall=SLEEVE)
+    strokes += sample_strokes(rng, "forearm", int(6 + 4 * loose), loose, tall=SLEEVE)
+    strokes += sample_strokes(rng, "arm", 6, loose, tall=SLEEVE)
     around, along = np.linspace(-0.11, 0.11, GRID), np.linspace(0, 1, GRID) * SLEEVE
     return fold_map(around, along, strokes, width=1, height=2.2)
 

@@ -1,32 +1,15 @@
 """A figure: a posed body with garments and hair, as the meshes of a scene."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from data_prep.photoshoot.body.anatomy import anatomy, apply_skinning, triangles
-from data_prep.photoshoot.body.pose import body_ring, turns_of
-from data_prep.photoshoot.body.surface import FAR, Surface, coordinates, cut, normals, suit, template
-from data_prep.photoshoot.clothes.lower import (
-    cut_waisted,
-    drape_trousers,
-    drape_waist,
-    hang_skirt,
-    shins,
-)
-from data_prep.photoshoot.clothes.tailor import (
-    GarmentKey,
-    armhole_field,
-    collar,
-    cut_top,
-    drape,
-    hem_height,
-    neck_field,
-    opening_field,
-    pose_cloth,
-    waist_height,
-)
+from data_prep.photoshoot.body.pose import turns_of
+from data_prep.photoshoot.body.surface import FAR, cut, normals, part_surface, suit, template
+from data_prep.photoshoot.clothes import tailor
+from data_prep.photoshoot.clothes.lower import cut_waisted, drape_trousers, drape_waist, hang_skirt, shins
 from data_prep.photoshoot.numeric import smoothstep
 
 UNDER_HEM = 0.08  # height above the hem up to which skin under trousers and skirts may be visible [m]
@@ -50,7 +33,7 @@ class Figure:
         body = anatomy()
         if smile:
             local = dict(build.local, smile=smile * 0.8, open=max(0, smile - 0.5) * 0.3)
-            build = build.__class__(**{**build.__dict__, "local": local})
+            build = replace(build, local=local)
         self.rest, self.heads, _ = body.shape_build(build)
         self.marks = landmarks(self.rest, self.heads)
         self.turns = turns_of(pose, self.heads, body.bones, self.marks)
@@ -75,22 +58,18 @@ class Figure:
 
     def wear(self, garment, unzipped, name, rng):
         """The parts of a worn garment: its cloth and, if any, its collar or hood."""
-        body = anatomy()
-        rows = body.rows["suit"]
-        key = GarmentKey(garment)
-        if garment.category == "trousers":
-            cut_garment = cut_waisted(key)
-            points = drape_trousers(cut_garment, self.rest[rows], self.leg_axis())
-        elif garment.category == "skirt":
-            cut_garment = cut_waisted(key)
-            points = drape_waist(cut_garment, self.rest[rows])
+        rows, key = anatomy().rows["suit"], tailor.GarmentKey(garment)
+        if garment.category in ("trousers", "skirt"):
+            cut_garment, rest = cut_waisted(key), self.rest[rows]
+            axis = (self.leg_axis(),) if garment.category == "trousers" else ()
+            points = (drape_trousers if axis else drape_waist)(cut_garment, rest, *axis)
         else:
             opens = garment.front not in ("closed", "open")  # others are cut once for all sittings
-            cut_garment = cut_top(key, unzipped if opens else 0)
-            points = drape(cut_garment, self.rest[rows], self.marks)
-        points = pose_cloth(cut_garment, points, body.weights[rows], self.transforms)
+            cut_garment = tailor.cut_top(key, unzipped if opens else 0)
+            points = tailor.drape(cut_garment, self.rest[rows], self.marks)
+        points = tailor.pose_cloth(cut_garment, points, anatomy().weights[rows], self.transforms)
         neck = self.joint("head") - self.joint("neck01")
-        collar_mesh = collar(cut_garment, points, neck / np.linalg.norm(neck), unzipped, rng)
+        collar_mesh = tailor.collar(cut_garment, points, neck / np.linalg.norm(neck), unzipped, rng)
         mesh = points, cut_garment.surface.faces, cut_garment.surface.coords
         if garment.category in ("skirt", "dress"):
             own, marks = self.leg_axis(), template()[1]
@@ -101,6 +80,11 @@ class Figure:
             parts.append(Part(name + " collar", *collar_mesh))
         return parts
 
+    def move(self, points, surface, part):
+        """Points [n,3] of a `Surface` over a part of the anatomy, at rest, posed by its skin weights."""
+        weights = surface.map @ anatomy().weights[anatomy().rows[part]]
+        return apply_skinning(points, weights, self.transforms).astype(np.float32)
+
     def leg_axis(self):
         """The joints of the left leg at rest [3,3], from the ankle up to the hip."""
         rows = [anatomy().bones.index(f"{bone}.L") for bone in ("foot", "lowerleg01", "upperleg01")]
@@ -108,75 +92,59 @@ class Figure:
 
     def trousers(self, sitter):
         """The parts of the trousers, shorts, leggings or skirt."""
-        body, marks = anatomy(), template()[1]
-        rows = body.rows["suit"]
+        rows, marks = anatomy().rows, template()[1]
         if sitter.below == "skirt":
-            surface = skirt()
-            points = apply_skinning(
-                surface.map @ self.rest[body.rows["skirt"]],
-                surface.map @ body.weights[body.rows["skirt"]],
-                self.transforms,
-            )
-            return [Part("below", points.astype(np.float32), surface.faces, surface.coords)]
+            surface = part_surface("skirt")
+            points = self.move(surface.map @ self.rest[rows["skirt"]], surface, "skirt")
+            return [Part("below", points, surface.faces, surface.coords)]
         surface = below_surface(round(sitter.waist, 2), sitter.below == "shorts")
-        rest = (surface.map @ self.rest[rows]).astype(np.float32)
-        out = normals(rest, surface.faces)
+        rest = (surface.map @ self.rest[rows["suit"]]).astype(np.float32)
         wide = {"leggings": 0.0015, "jeans": 0.004, "trousers": 0.007, "shorts": 0.012}[sitter.below]
         drop = smoothstep(0, 0.3, marks.hip - surface.coords["z"])
-        points = rest + (0.002 + wide * (0.1 + drop))[:, None] * out
-        points = apply_skinning(points, surface.map @ body.weights[rows], self.transforms).astype(np.float32)
-        return [Part("below", points, surface.faces, surface.coords)]
+        points = rest + (0.002 + wide * (0.1 + drop))[:, None] * normals(rest, surface.faces)
+        return [Part("below", self.move(points, surface, "suit"), surface.faces, surface.coords)]
 
     def skin(self, tops, sitter, trousers=True):
         """The parts of the body that ``tops`` (garment, unzipped) do not cover, and the eyes.
 
         trousers: whether the sitter's own trousers, shorts or leggings are worn.
         """
-        body = anatomy()
-        c = body_coordinates()
-        hidden = np.zeros(len(c["z"]), bool)
+        body, marks = part_surface("body"), template()[1]
+        c = body.coords
+        hidden = np.zeros(len(body), bool)
         for garment, unzipped in tops:
             hidden |= is_covered(c, garment, unzipped)
         for sign, (name, _) in zip((1, -1), sitter.pose.arms):
             if name == "pocket":
                 hidden |= (c["hand"] > 0.35) & (c["x"] * sign > 0)
         if trousers and sitter.below != "skirt":
-            marks = template()[1]
             end = marks.crotch - 0.10 if sitter.below == "shorts" else -FAR
             hidden |= (c["z"] < marks.hip + sitter.waist - 0.03) & (c["arm"] < 0.3) & (c["z"] > end + 0.03)
-        faces = body.faces["body"]
-        faces = triangles(faces[~hidden[faces].all(1)])
-        return [
-            Part("skin", self.points["body"], faces.astype(np.int32), c),
-            Part(
-                "eyes", self.points["eyes"], triangles(body.faces["eyes"]).astype(np.int32), eye_coordinates()
-            ),
-        ]
+        faces = anatomy().faces["body"]
+        skin = Part("skin", self.points["body"], triangles(faces[~hidden[faces].all(1)]), c)
+        eyes = self.points["eyes"], triangles(anatomy().faces["eyes"]), eye_coordinates()
+        return [skin, Part("eyes", *eyes)]
 
     def shins(self, garment):
         """The legs below the calves, where the body's mesh ends, as far as a garment leaves them bare."""
-        body, surface = anatomy(), shins()
-        rows = body.rows["body"]
-        points = apply_skinning(
-            surface.map @ self.rest[rows], surface.map @ body.weights[rows], self.transforms
-        ).astype(np.float32)
+        surface = shins()
+        points = self.move(surface.map @ self.rest[anatomy().rows["body"]], surface, "body")
         hidden = is_covered(surface.coords, garment, 0)
         faces = surface.faces[~hidden[surface.faces].all(1)]
         return [Part("skin", points, faces, surface.coords)] if len(faces) else []
 
 
 def landmarks(rest, heads):
-    """Landmarks of a body at rest [m]: rings around hip, waist and chest, and the height of the chin."""
+    """Landmarks of a body at rest [m]: the torso at hip, waist and chest, and the chin."""
     body = anatomy()
-    points = rest[body.rows["suit"]]
-    at = {bone: heads[row] for row, bone in enumerate(body.bones)}
-    rings = {
-        name: at[bone][2]
-        for name, bone in (("hip", "upperleg01.L"), ("waist", "spine03"), ("chest", "spine01"))
-    }
-    return {name: dict(body_ring(points, suit_arm(), z), z=z) for name, z in rings.items()} | {
-        "chin": at["head"][2]
-    }
+    at = {bone: heads[row, 2] for row, bone in enumerate(body.bones)}
+    marks = {"chin": at["head"]}
+    for name, bone in (("hip", "upperleg01.L"), ("waist", "spine03"), ("chest", "spine01")):
+        points = rest[body.rows["suit"]]
+        ring = points[(np.abs(points[:, 2] - at[bone]) < 0.025) & (suit_arm() < 0.3)]
+        marks |= {f"{name} x": np.abs(ring[:, 0]).max(), f"{name} z": at[bone]}
+        marks |= {f"{name} front": ring[:, 1].min(), f"{name} back": ring[:, 1].max()}
+    return marks
 
 
 @functools.cache
@@ -188,39 +156,30 @@ def suit_arm():
 
 
 @functools.cache
-def body_coordinates():
-    """Garment coordinates of the body's points."""
-    body, rows = anatomy(), anatomy().rows["body"]
-    return coordinates(template()[0][rows], body.weights[rows])
-
-
-@functools.cache
 def eye_coordinates():
     """x, y, z of the eyes' points relative to the center of each eye, on the template."""
     points = template()[0][anatomy().rows["eyes"]].astype(float)
     left = points[:, 0] > 0
     middle = np.where(left[:, None], points[left].mean(0), points[~left].mean(0))
-    off = (points - middle).astype(np.float32)
-    return {"x": off[:, 0], "z": off[:, 2], "y": off[:, 1]}
+    return dict(zip("xyz", (points - middle).astype(np.float32).T))
 
 
 def is_covered(c, garment, unzipped):
     """Whether points [n] lie well under a garment's cloth."""
     marks, margin = template()[1], 0.03
     if garment.category in ("trousers", "skirt"):
-        inside = (c["arm"] < 0.3) & (c["z"] < waist_height(garment) - margin)
+        inside = (c["arm"] < 0.3) & (c["z"] < tailor.waist_height(garment) - margin)
         under = margin if 0 < garment.opening < NARROW else UNDER_HEM
-        return inside & (c["z"] > hem_height(garment) + under) & (c["hand"] < 0.5)
+        return inside & (c["z"] > tailor.hem_height(garment) + under) & (c["hand"] < 0.5)
     on_arm = c["arm"] > 0.5
-    inside = np.where(
-        on_arm, True, c["z"] > hem_height(garment) + (UNDER_HEM if garment.category == "dress" else margin)
-    )
+    above = UNDER_HEM if garment.category == "dress" else margin
+    inside = on_arm | (c["z"] > tailor.hem_height(garment) + above)
     if garment.sleeve == "sleeveless":
-        inside &= armhole_field(c) > margin
+        inside &= tailor.armhole_field(c) > margin
     else:
         inside &= np.where(c["arm"] > 0.1, (garment.end - c["t"]) * marks.reach > margin, True)
-    inside &= neck_field(c, garment) > margin
-    inside &= opening_field(c, garment, unzipped) > margin
+    inside &= tailor.neck_field(c, garment) > margin
+    inside &= tailor.opening_field(c, garment, unzipped) > margin
     return inside & (c["head"] < 0.1) & (c["hand"] < 0.5)
 
 
@@ -228,24 +187,6 @@ def is_covered(c, garment, unzipped):
 def below_surface(waist, shorts):
     """The suit from the waist down, for shorts to the thighs."""
     marks, surface = template()[1], suit()
-    surface = cut(
-        surface, np.where(surface.coords["arm"] > 0.5, -FAR, marks.hip + waist - surface.coords["z"])
-    )
-    if shorts:
-        surface = cut(surface, surface.coords["z"] - (marks.crotch - 0.10))
-    return surface
-
-
-@functools.cache
-def skirt():
-    """The anatomy's skirt as a `Surface`."""
-    from scipy import sparse
-
-    body, rows = anatomy(), anatomy().rows["skirt"]
-    count = rows.stop - rows.start
-    points = template()[0][rows]
-    return Surface(
-        sparse.identity(count, format="csr"),
-        triangles(body.faces["skirt"]).astype(np.int32),
-        coordinates(points, body.weights[rows]),
-    )
+    above = marks.hip + waist - surface.coords["z"]
+    surface = cut(surface, np.where(surface.coords["arm"] > 0.5, -FAR, above))
+    return cut(surface, surface.coords["z"] - (marks.crotch - 0.10)) if shorts else surface

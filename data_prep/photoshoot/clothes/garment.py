@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.photoshoot.tables import read_tables, sample_choice
+from data_prep.photoshoot.tables import read_tables, sample, sample_choice, sample_clipped
 
 TABLES = read_tables(Path(__file__).with_name("garments.toml"))
 ATTRIBUTES, CATEGORIES, LENGTHS = TABLES["attributes"], TABLES["categories"], TABLES["lengths"]
@@ -20,7 +20,6 @@ WARDROBES = TABLES["wardrobes"] | {
     }
 }
 CUTS, EASE, STRAIGHT, SLEEVE_END = (TABLES[name] for name in ("cuts", "ease", "straight", "sleeve_end"))
-PATTERNS, ONE_STUDIO_PATTERNS = TABLES["patterns"], TABLES["one_studio_patterns"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def attributes_of(wardrobe):
     return {**ATTRIBUTES, "neckline": necklines, "category": CATEGORIES, "length": list(LENGTHS)}
 
 
-def sample_garment(rng, wardrobe="paper", category=None, patterns=PATTERNS):
+def sample_garment(rng, wardrobe="paper", category=None, patterns=TABLES["patterns"]):
     """Sample a ``Garment`` of a wardrobe, a key of `WARDROBES`, with NumPy Generator ``rng``.
 
     category: one of `CATEGORIES`, for the wardrobe "all"; by default any.  patterns: their shares.
@@ -123,7 +122,7 @@ def sample_garment(rng, wardrobe="paper", category=None, patterns=PATTERNS):
     return garment if garment.category == "upper" else lengthen(rng, garment)
 
 
-def sample_upper(rng, kind, patterns=PATTERNS):
+def sample_upper(rng, kind, patterns=TABLES["patterns"]):
     """Sample a ``Garment`` of a kind, as long as an upper garment."""
     shares = KINDS[kind]
     neckline, sleeve, front = (sample_choice(rng, shares[name]) for name in ("neckline", "sleeve", "front"))
@@ -133,7 +132,8 @@ def sample_upper(rng, kind, patterns=PATTERNS):
         pattern = "melange"
     if front != "closed" and pattern == "print":
         pattern = "plain"
-    wide, deep = sample_neck(rng, neckline)
+    necks = sample(rng, TABLES["necks"])
+    wide, deep = necks.get(neckline, necks["crew"])
     hem = rng.normal(shares.get("drop", -0.01), 0.045) - (0.02 if cut == "oversized" else 0)
     sporty = kind in ("pullover", "hoodie", "zip hoodie", "cardigan", "jacket")
     ribs = [0, 0.035, 0.05, 0.065] if sporty else [0, 0, 0, 0.02]
@@ -148,20 +148,18 @@ def sample_upper(rng, kind, patterns=PATTERNS):
         wide=wide,
         deep=deep,
         rib=float(rng.choice(ribs, p=[0.2, 0.25, 0.35, 0.2])),
-        ease=float(EASE[cut] * rng.uniform(0.7, 1.3) + shares["thick"]),
-        flare=float(max(0, rng.normal(0.0, 0.03) + (0.03 if kind == "blouse" else 0))),
-        end=float(np.clip(SLEEVE_END[sleeve] + rng.normal(0, 0.03), 0, 1.0))
-        if sleeve != "sleeveless"
-        else 0.0,
+        ease=EASE[cut] * rng.uniform(0.7, 1.3) + shares["thick"],
+        flare=max(0.0, rng.normal(0.03 if kind == "blouse" else 0, 0.03)),
+        end=0.0 if sleeve == "sleeveless" else sample_clipped(rng, SLEEVE_END[sleeve], 0.03, 0, 1),
         stiff=rng.random(),
-        shine=float(rng.random() ** 3),
+        shine=rng.random() ** 3,
         colors=sample_colors(rng),
-        trim=sample_choice(rng, {"none": 0.70, "cuffs": 0.10, "sleeves": 0.10, "collar": 0.10}),
+        trim=sample_choice(rng, TABLES["trims"]),
         pocket=sample_choice(rng, shares.get("pocket", {"none": 1})),
-        strings=bool(neckline == "hood" and rng.random() < 0.8),
-        raglan=bool(rng.random() < 0.2),
-        gap=float(rng.uniform(0.02, 0.085)),
-        details=sample_details(rng, pattern),
+        strings=neckline == "hood" and rng.random() < 0.8,
+        raglan=rng.random() < 0.2,
+        gap=rng.uniform(0.02, 0.085),
+        details=sample(rng, TABLES["details"] | TABLES["pattern_details"].get(pattern, {})),
         seed=int(rng.integers(2**31)),
     )
 
@@ -176,9 +174,7 @@ def lengthen(rng, garment):
         pattern = "plain"
     if category == "trousers" and garment.kind in ("chinos", "joggers") and rng.random() < 0.15:
         pattern = "blocks"  # a stripe along the outer seam
-    swing, opening = (
-        float(rng.uniform(*kind[name][cut])) if name in kind else 0.0 for name in ("swing", "opening")
-    )
+    swing, opening = (rng.uniform(*kind[name][cut]) if name in kind else 0.0 for name in ("swing", "opening"))
     jeans, pleated = garment.kind == "jeans", rng.random() < 0.3
     colors = garment.colors
     if jeans or garment.kind in ("shorts", "A-line skirt") and rng.random() < 0.3:
@@ -190,69 +186,16 @@ def lengthen(rng, garment):
         cut=cut,
         pattern=pattern,
         colors=colors,
-        hem=float(rng.uniform(*kind["hem"])),
-        waist=float(rng.uniform(*kind.get("waist", (0, 0)))),
-        ease=float(EASE[cut] * rng.uniform(0.5, 0.9) + kind["thick"]),
-        rib=float(rng.uniform(0.03, 0.06)) if garment.kind == "joggers" else 0.0,
+        hem=rng.uniform(*kind["hem"]),
+        waist=rng.uniform(*kind.get("waist", (0, 0))),
+        ease=EASE[cut] * rng.uniform(0.5, 0.9) + kind["thick"],
+        rib=rng.uniform(0.03, 0.06) if garment.kind == "joggers" else 0.0,
         flare=0.0,
         trim="none" if category != "dress" or garment.trim == "cuffs" else garment.trim,
-        pocket=sample_choice(rng, dict(slant=0.75, cargo=0.12, none=0.13))
-        if category == "trousers"
-        else "none",
+        pocket=sample_choice(rng, TABLES["trouser_pockets"]) if category == "trousers" else "none",
         strings=garment.kind == "joggers" or garment.kind == "shorts" and rng.random() < 0.3,
         swing=swing,
         opening=opening,
         waves=int(rng.integers(18, 32) if pleated else rng.integers(6, 13)) if swing > 0.05 else 0,
         details=details,
     )
-
-
-def sample_neck(rng, neckline):
-    """Sample (half-width, depth) of the neck opening [m]."""
-    return {
-        "v-neck": (rng.uniform(0.070, 0.085), rng.uniform(0.09, 0.18)),
-        "scoop": (rng.uniform(0.080, 0.115), rng.uniform(0.09, 0.17)),
-        "turtleneck": (0.075, rng.uniform(0.03, 0.07)),  # depth here: height of the collar
-        "hood": (rng.uniform(0.074, 0.084), rng.uniform(0.05, 0.09)),
-        "collar": (rng.uniform(0.068, 0.076), rng.uniform(0.035, 0.09)),
-        "stand": (rng.uniform(0.068, 0.078), rng.uniform(0.03, 0.06)),
-    }.get(neckline, (rng.uniform(0.070, 0.092), rng.uniform(0.035, 0.07)))
-
-
-def sample_details(rng, pattern):
-    """Sample the parameters of a pattern, lengths in body units, and whether the inside is lined."""
-    d = dict(
-        lined=bool(rng.random() < 0.25),
-        depth=float(rng.uniform(0.04, 0.16)),
-        scale=float(rng.uniform(0.6, 1.6)),
-    )
-    if pattern == "stripes":
-        return d | dict(
-            period=rng.uniform(0.018, 0.11),
-            duty=rng.uniform(0.25, 0.6),
-            phase=rng.random(),
-            top=float(rng.choice([0, 0.05, 0.1])),
-            third=bool(rng.random() < 0.3),
-        )
-    if pattern == "blocks":
-        return d | dict(
-            kind=str(rng.choice(["yoke", "band", "halves", "hem", "diagonal", "sides"])),
-            at=rng.uniform(0.10, 0.2),
-            width=rng.uniform(0.05, 0.12),
-        )
-    if pattern == "print":
-        return d | dict(
-            kind=int(rng.integers(10)),
-            at=rng.uniform(0.125, 0.165),
-            size=rng.uniform(0.02, 0.055),
-            letters=rng.integers(0, 8, 4).tolist(),
-            angle=rng.uniform(-0.3, 0.3),
-            side=float(rng.choice([0, 0, 0.045])),
-        )
-    if pattern == "knit":
-        return d | dict(kind=str(rng.choice(["cable", "rib", "waffle"])), period=rng.uniform(0.018, 0.036))
-    if pattern == "all-over":
-        return d | dict(
-            period=rng.uniform(0.02, 0.06), kind=str(rng.choice(["dots", "checks", "flowers", "camouflage"]))
-        )
-    return d

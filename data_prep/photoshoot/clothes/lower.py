@@ -1,23 +1,15 @@
 """Lower garments: trousers are cut from the suit's legs; skirts hang from the hips around both legs."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 from scipy.ndimage import gaussian_filter1d
 
+from data_prep.photoshoot.body import surface as mesh
 from data_prep.photoshoot.body.anatomy import anatomy, triangles
-from data_prep.photoshoot.body.surface import FAR, Surface, border, coordinates, cut, normals, suit, template
-from data_prep.photoshoot.clothes.tailor import (
-    SKIN_GAP,
-    Top,
-    hem_height,
-    level_direction,
-    measure_swing,
-    smoothing,
-    suit_end,
-    waist_height,
-)
+from data_prep.photoshoot.clothes import tailor
 from data_prep.photoshoot.numeric import smoothstep
 
 CALF = 0.485  # the mesh is cut this far below the hip joints, where legs are extended down to ankles [m]
@@ -33,11 +25,11 @@ SLAB = 0.03  # half the height of the slice of the legs that a ring of a skirt e
 def cut_waisted(key):
     """Cut trousers, or the part of a skirt above `tailor.suit_end`."""
     garment = key.garment
-    surface = leggings() if garment.category == "trousers" else suit()
+    surface = leggings() if garment.category == "trousers" else mesh.suit()
     c = surface.coords
-    surface = cut(surface, np.where(c["arm"] > 0.5, -FAR, waist_height(garment) - c["z"]))
-    surface = cut(surface, surface.coords["z"] - suit_end(garment))
-    return Top(garment, surface, smoothing(surface, border(surface.faces)), None)
+    surface = mesh.cut(surface, np.where(c["arm"] > 0.5, -mesh.FAR, tailor.waist_height(garment) - c["z"]))
+    surface = mesh.cut(surface, surface.coords["z"] - tailor.suit_end(garment))
+    return tailor.Top(garment, surface, tailor.smoothing(surface, mesh.border(surface.faces)), None)
 
 
 def sweep(faces, chosen, count):
@@ -46,56 +38,50 @@ def sweep(faces, chosen, count):
     chosen [n]: the points of that part.  Returns (rows [m] of it, faces [k,3] of the strip), in which
     point p of ring r has the index n + r m + p.
     """
-    edges = border(faces)
+    edges = mesh.border(faces)
     edges = edges[chosen[edges].all(1)]
     rows = np.unique(edges)
     a, b = np.searchsorted(rows, edges).T
     n, m = len(chosen), len(rows)
     index = np.concatenate([rows[None], n + np.arange(count * m).reshape(count, m)])
     quads = [np.stack([high[b], high[a], low[a], low[b]], 1) for high, low in zip(index[:-1], index[1:])]
-    quads = np.concatenate(quads)
-    return rows, np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    return rows, triangles(np.concatenate(quads))
 
 
 @functools.cache
 def leggings():
     """The suit with its legs extended from the calves to the ankles."""
-    body, calf = anatomy(), template()[1].hip - CALF
-    surface = suit()
-    surface = cut(surface, surface.coords["z"] - calf)
+    calf = mesh.template()[1].hip - CALF
+    surface = mesh.suit()
+    surface = mesh.cut(surface, surface.coords["z"] - calf)
     for side in (-1, 1):
         rim = np.abs(surface.coords["z"] - calf) < 1e-4
-        surface = extend_leg(surface, side, rim, body.rows["suit"])
+        surface = extend_leg(surface, side, rim, "suit")
     return surface
 
 
 @functools.cache
 def shins():
     """The body's legs between the calves, where its mesh ends, and the ankles: a `Surface` of its points."""
-    body, rows, knee = anatomy(), anatomy().rows["body"], template()[1].knee
-    faces = triangles(body.faces["body"])
-    rim = np.zeros(rows.stop - rows.start, bool)
-    rim[border(faces)] = True
-    surface = Surface(
-        sparse.identity(len(rim), format="csr"),
-        faces,
-        coordinates(template()[0][rows], body.weights[rows]),
-    )
+    faces, knee = triangles(anatomy().faces["body"]), mesh.template()[1].knee
+    rim = np.zeros(len(mesh.part_surface("body")), bool)
+    rim[mesh.border(faces)] = True
+    surface = mesh.part_surface("body")
     rim &= surface.coords["z"] < knee
     for side in (-1, 1):
-        surface = extend_leg(surface, side, np.pad(rim, (0, len(surface) - len(rim))), rows)
+        surface = extend_leg(surface, side, np.pad(rim, (0, len(surface) - len(rim))), "body")
     used, faces = np.unique(surface.faces[len(faces) :], return_inverse=True)
     coords = {name: value[used] for name, value in surface.coords.items()}
-    return Surface(surface.map[used], faces.reshape(-1, 3).astype(np.int32), coords)
+    return mesh.Surface(surface.map[used], faces.reshape(-1, 3).astype(np.int32), coords)
 
 
-def extend_leg(surface, side, rim, rows):
+def extend_leg(surface, side, rim, part):
     """A `Surface` with one leg extended from its rim to the ankle, narrowing; linear in the body's points.
 
-    side: 1 for the left leg, -1 for the right one; rim [n]: the ends of both legs; rows: of the part of the
-    body in which the surface is linear.
+    side: 1 for the left leg, -1 for the right one; rim [n]: the ends of both legs; part: of the anatomy,
+    in whose points the surface is linear.
     """
-    z, on_side, weights = surface.coords["z"], surface.coords["x"] * side > 0, anatomy().weights[rows]
+    z, on_side = surface.coords["z"], surface.coords["x"] * side > 0
     ring, faces = sweep(surface.faces, on_side & rim, SHIN_RINGS)
     calf = z[ring].mean()
 
@@ -107,18 +93,13 @@ def extend_leg(surface, side, rim, rows):
     low = mean(on_side & rim)
     upright = (mean(rim) - mean(seat)) / (z[seat].mean() - calf)
     down = 0.5 * upright + 0.5 * (low - mean(above)) / (z[above].mean() - calf)
-    ones, shin = sparse.csr_matrix(np.ones((len(ring), 1))), calf - (template()[1].hip - ANKLE)
+    ones, shin = sparse.csr_matrix(np.ones((len(ring), 1))), calf - (mesh.template()[1].hip - ANKLE)
     maps = [surface.map]
     for share in np.arange(1, SHIN_RINGS + 1) / SHIN_RINGS:
         size = 1 + (ANKLE_SHARE - 1) * smoothstep(0, 1, share)
         maps.append(size * surface.map[ring] + ones @ ((1 - size) * low + share * shin * down))
-    mapping = sparse.vstack(maps).tocsr()
-    coords = coordinates(mapping @ template()[0][rows], mapping @ weights)
-    return Surface(
-        mapping,
-        np.concatenate([surface.faces, faces]).astype(np.int32),
-        {name: value.astype(np.float32) for name, value in coords.items()},
-    )
+    longer = mesh.mapped_surface(sparse.vstack(maps).tocsr(), np.concatenate([surface.faces, faces]), part)
+    return replace(longer, coords={name: value.astype(np.float32) for name, value in longer.coords.items()})
 
 
 # ---------------------------------------------------------------- trousers
@@ -129,15 +110,15 @@ def drape_trousers(top, rest, joints):
 
     rest: points of the body's suit [suit,3]; joints [3,3]: ankle, knee and hip of the left leg.
     """
-    g, c, marks = top.garment, top.surface.coords, template()[1]
+    g, c, marks = top.garment, top.surface.coords, mesh.template()[1]
     skin = (top.surface.map @ rest).astype(np.float32)
-    out = normals(skin, top.surface.faces)
+    out = mesh.normals(skin, top.surface.faces)
     side = np.where(c["x"] < 0, -1, 1)
     axis = np.stack([side * np.interp(skin[:, 2], joints[:, 2], joints[:, 0]),
                      np.interp(skin[:, 2], joints[:, 2], joints[:, 1])], 1)  # fmt: skip
-    low = np.clip((marks.crotch - c["z"]) / (marks.crotch - hem_height(g)), 0, 1)
+    low = np.clip((marks.crotch - c["z"]) / (marks.crotch - tailor.hem_height(g)), 0, 1)
     leg = smoothstep(marks.crotch + 0.05, marks.crotch - 0.10, c["z"])
-    down = smoothstep(waist_height(g), marks.crotch, c["z"])
+    down = smoothstep(tailor.waist_height(g), marks.crotch, c["z"])
     points = skin + (0.003 + g.ease * down)[:, None] * out
     wide = leg * (THIGH + low**0.6 * (g.opening - THIGH))
     points[:, :2] = widen(points[:, :2], axis, wide)
@@ -149,9 +130,9 @@ def drape_trousers(top, rest, joints):
     apart = (c["z"] < marks.crotch - 0.02) & (side * points[:, 0] < 0.004)
     points[apart, 0] = 0.004 * side[apart]
     if g.rib:
-        up = c["z"] - hem_height(g)
+        up = c["z"] - tailor.hem_height(g)
         pull = 0.85 * (1 - smoothstep(g.rib * 0.7, g.rib + 0.04, up))
-        points += pull[:, None] * (skin + SKIN_GAP * out - points)
+        points += pull[:, None] * (skin + tailor.SKIN_GAP * out - points)
     return points
 
 
@@ -169,12 +150,12 @@ def drape_waist(top, rest):
     """Drape the part of a skirt above `tailor.suit_end` on a body at rest: points [n,3]."""
     g, c = top.garment, top.surface.coords
     skin = (top.surface.map @ rest).astype(np.float32)
-    out = normals(skin, top.surface.faces)
-    down = np.clip((waist_height(g) - c["z"]) / 0.10, 0, 1)
+    out = mesh.normals(skin, top.surface.faces)
+    down = np.clip((tailor.waist_height(g) - c["z"]) / 0.10, 0, 1)
     points = (
         skin
         + (0.004 + g.ease * down)[:, None] * out
-        + measure_swing(g, c["z"])[:, None] * level_direction(out)
+        + tailor.measure_swing(g, c["z"])[:, None] * tailor.level_direction(out)
     )
     for _ in range(6):
         points += 0.6 * (top.mean @ points - points)
@@ -189,9 +170,9 @@ def hang_skirt(top, points, body, scale):
     points: of the posed garment [n,3]; body: of the posed body [V,3]; scale: its leg length / template's.
     """
     g, c = top.garment, top.surface.coords
-    end = suit_end(g)
+    end = tailor.suit_end(g)
     rows, faces = sweep(top.surface.faces, np.abs(c["z"] - end) < 1e-4, SKIRT_RINGS)
-    long = end - hem_height(g)
+    long = end - tailor.hem_height(g)
     depths = long * np.arange(1, SKIRT_RINGS + 1) / SKIRT_RINGS
     rings, growth = hang_rings(g, points[rows], body[leg_rows()], depths * scale)
     added = {name: np.tile(value[rows], SKIRT_RINGS) for name, value in c.items()}

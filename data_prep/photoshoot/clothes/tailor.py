@@ -198,16 +198,16 @@ def drape(top, rest, ring):
 
 def _hang_distance(points, c, torso, g, ring):
     """Distance [n] at which cloth hangs off a narrow waist: towards the line from chest to hips."""
-    chest, hip = ring["chest"], ring["hip"]
-    z = points[:, 2]
-    share = np.clip((chest["z"] - z) / (chest["z"] - hip["z"]), 0, 1)
+    high, low = ring["chest z"], ring["hip z"]
+    share = np.clip((high - points[:, 2]) / (high - low), 0, 1)
+
+    def line(side, factor=1.0):
+        start = ring[f"chest {side}"] * factor
+        return start + (ring[f"hip {side}"] - start) * share
+
     side = np.abs(np.sin(c["round_torso"]))
-    line_x = chest["x"] * 0.96 + (hip["x"] - chest["x"] * 0.96) * share
-    line_y = np.where(
-        c["round_torso"] ** 2 < 2.4,
-        -(chest["front"] + (hip["front"] - chest["front"]) * share),
-        chest["back"] + (hip["back"] - chest["back"]) * share,
-    )
+    line_x = line("x", 0.96)
+    line_y = np.where(c["round_torso"] ** 2 < 2.4, -line("front"), line("back"))
     own_x, own_y = np.abs(points[:, 0]), np.abs(points[:, 1])
     gap = np.maximum(line_x - own_x, 0) * side**4 + np.maximum(np.abs(line_y) - own_y, 0) * (1 - side**2) ** 2
     return STRAIGHT[g.cut] * gap

@@ -4,12 +4,14 @@ The coordinates of a leg are (a, s) in body units (`fabric.UNIT` meters): a arou
 positive outward, and s down from the waist.
 """
 
+import functools
+
 import numpy as np
 
 from data_prep.photoshoot.body.anatomy import Build, anatomy
 from data_prep.photoshoot.body.surface import template
 from data_prep.photoshoot.clothes import pattern
-from data_prep.photoshoot.clothes.fabric import GRID, UNIT, fold_map, looseness
+from data_prep.photoshoot.clothes.fabric import GRID, UNIT, fold_map, looseness, sample_strokes
 from data_prep.photoshoot.clothes.tailor import hem_height, waist_height
 from data_prep.photoshoot.numeric import bump, look_up, smoothstep
 
@@ -20,33 +22,15 @@ THREAD = np.array([0.72, 0.50, 0.26])  # color of the seams of jeans
 
 def leg_folds(garment, rng, marks, bottom):
     """Relief [GRID,GRID] (down, around) of one leg [body units]; bottom: s of the grid's lower edge."""
-    u, n = rng.uniform, rng.normal
     loose = looseness(garment) * (0.8 if garment.cut == "fitted" else 1.1)
-    top = waist_height(garment)
+    top, fold = waist_height(garment), functools.partial(sample_strokes, rng)
     hip, crotch, knee = ((top - z) / UNIT for z in (marks.hip, marks.crotch, marks.knee))
-    hem = (top - hem_height(garment)) / UNIT
-    strokes = [  # whiskers from the crotch over the thigh
-        (u(-0.10, 0.02), u(hip, crotch + 0.05), n(-0.45, 0.3), u(0.03, 0.07),
-         u(0.004, 0.008), u(0.001, 0.0035) * loose, n(0, 4)) for _ in range(8)
-    ]  # fmt: skip
-    strokes += [  # across the knee
-        (u(-0.12, 0.12), knee + n(0, 0.035), n(0, 0.4), u(0.025, 0.06),
-         u(0.004, 0.009), u(0.001, 0.003) * loose, n(0, 5)) for _ in range(9)
-    ]  # fmt: skip
-    strokes += [  # along the leg, more in wide ones
-        (u(-0.16, 0.16), u(crotch, max(hem, crotch + 0.05)), np.pi / 2 + n(0, 0.1), u(0.06, 0.16),
-         u(0.007, 0.013), u(0.001, 0.0035) * (0.5 + 8 * max(garment.opening - 0.06, 0)), n(0, 1))
-        for _ in range(9)
-    ]  # fmt: skip
-    if hem > knee + 0.1:
-        strokes += [  # where the hem rests on the foot
-            (u(-0.16, 0.16), hem - u(0.0, 0.10), n(0, 0.3), u(0.03, 0.08),
-             u(0.004, 0.008), u(0.001, 0.003) * loose, n(0, 4)) for _ in range(10)
-        ]  # fmt: skip
-    half = np.pi * AROUND
-    return fold_map(
-        np.linspace(-half, half, GRID), np.linspace(0, bottom, GRID), strokes, width=1, height=2.2
-    )
+    hem, wide = (top - hem_height(garment)) / UNIT, 0.5 + 8 * max(garment.opening - 0.06, 0)
+    strokes = fold("whiskers", 8, loose, hip=hip, crotch=crotch + 0.05) + fold("knee", 9, loose, knee=knee)
+    strokes += fold("leg", 9, wide, high=crotch, low=max(hem, crotch + 0.05))
+    strokes += fold("ankle", 10 if hem > knee + 0.1 else 0, loose, hem=hem)
+    half, down = np.pi * AROUND, np.linspace(0, bottom, GRID)
+    return fold_map(np.linspace(-half, half, GRID), down, strokes, width=1, height=2.2)
 
 
 class TrousersFabric:
