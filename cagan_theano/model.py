@@ -4,6 +4,7 @@ import threading
 
 from cagan_theano import weights
 from cagan_theano.backends import Backend, choose_backend
+from cagan_theano.backends.devices import check_process
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, weights_metadata
 from cagan_theano.config import Config, check_image_size
 from cagan_theano.dressing import dress
@@ -75,6 +76,7 @@ class Model:
         batch_size: images per forward pass; affects memory, and the results by rounding only.
         Raises ValueError for other shapes, types or ranges, and if the outputs are NaN or infinite.
         """
+        check_process()
         if mask is None and self.config.takes_mask:
             raise ValueError(f"this model (mask={self.config.mask!r}) needs the mask of the garment in x_i")
         if mask is not None and not self.config.takes_mask:

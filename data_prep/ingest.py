@@ -20,7 +20,6 @@ from data_prep.import_report import ImportReport
 from data_prep.layouts import LAYOUTS, PATHS, find_roots
 from data_prep.layouts.records import Fault, Layout, Pair, Unpaired
 from data_prep.photo_folder import PhotoFolder
-from data_prep.picture import quiet
 from data_prep.selection import Selection, Settings, select
 from data_prep.store import Packed, PhotoWriter, check_target
 from data_prep.work_file import WorkFile
@@ -91,7 +90,7 @@ def ingest(
             "run `cagan data detect` to find its layout"
         )
     origin = [VERSION, settings.size, settings.fit, folder.root]
-    with WorkFile(f"{out}.work", origin) as work, quiet():
+    with WorkFile(f"{out}.work", origin) as work:
         tasks = list_tasks(found.pairs, settings.masks)
         rows = examine_all(folder, tasks, work, settings)
         photos = {

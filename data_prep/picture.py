@@ -7,9 +7,11 @@ import io
 import logging
 import math
 import os
+import re
 import struct
+import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, TypeVar
 
@@ -23,6 +25,9 @@ from data_prep.image_bytes import endings, is_heic, read_bytes, without_metadata
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 LABEL_FORMATS = ("BMP", "GIF", "PNG", "TIFF")  # lossless formats
 MAX_PIXELS = 100_000_000
+"""Of one photo, and of all that threads work on at once."""
+BAND = 1 << 18
+"""Pixels of a large photo that are worked on at once."""
 # Large images are first reduced by averaging (JPEGs in the decoder) to at least this many times the
 # target size, and from there by a filter: many times faster than the filter alone.
 GAP = 2.0
@@ -43,7 +48,45 @@ TRANSPOSED = (5, 6, 7, 8)  # orientations that exchange width and height
 DAMAGE = (OSError, SyntaxError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
           OverflowError, ZeroDivisionError, MemoryError, struct.error)  # fmt: skip
 ROUNDING = 2  # levels by which a conversion from sRGB to sRGB may differ
+PILLOW = re.compile("PIL")  # the modules whose warnings are about cases that are handled here
 WHITES = (1, 255, 65535, 2**32 - 1)  # levels of white of gray images with 32 bits
+
+
+class Room:
+    """Room for the pixels of the photos that are open in full size; threads wait for theirs."""
+
+    def __init__(self, pixels: int) -> None:
+        self.free, self.changed, self.own = pixels, threading.Condition(), threading.local()
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """Return what the thread takes in the block, which has one photo open at a time.
+
+        A block within another belongs to it.
+        """
+        if hasattr(self.own, "taken"):
+            yield
+            return
+        self.own.taken = 0
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.free += self.own.taken
+                self.changed.notify_all()
+            del self.own.taken
+
+    def take(self, pixels: int) -> None:
+        """Wait for room for so many pixels, at most MAX_PIXELS; a thread that has some gets more at once."""
+        with self.changed:
+            if not self.own.taken:
+                self.changed.wait_for(lambda: self.free >= pixels)
+            more = max(0, pixels - self.own.taken)
+            self.free -= more
+            self.own.taken += more
+
+
+ROOM = Room(MAX_PIXELS)
 
 FilePath: TypeAlias = str | os.PathLike[str]
 Size: TypeAlias = tuple[int, int]
@@ -57,22 +100,13 @@ def open_rgb(path: FilePath) -> Image.Image:
     mode to RGB with 8 bits.  Raises FileNotFoundError or ValueError, "FILE: problem; cure".
     """
     check_file(path)
-    with quiet():
-        return decode(path, path)
+    return decode(path, path)
 
 
 def check_file(path: FilePath) -> None:
     """Raise FileNotFoundError unless the file exists."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file; check the path")
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Suppress Pillow's warnings about cases that are handled here.  Not thread-safe."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def decode(
@@ -92,7 +126,8 @@ def decode(
             image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
         return to_upright_rgb(image)
 
-    return open_image(file, name, photo_formats(), decode_once)
+    with ROOM.shared():
+        return open_image(file, name, photo_formats(), decode_once)
 
 
 def decode_labels(file: FilePath | BinaryIO, name: object) -> NDArray[np.uint8]:
@@ -115,7 +150,7 @@ def decode_labels(file: FilePath | BinaryIO, name: object) -> NDArray[np.uint8]:
 
 def upright_rgb(image: Image.Image, name: object) -> Image.Image:
     """A PIL image of any mode, upright, in sRGB.  Raises as `decode`."""
-    with one_line_errors(name, FORMATS):
+    with ROOM.shared(), one_line_errors(name, FORMATS):
         check_pixels(image)
         return to_upright_rgb(image)
 
@@ -129,6 +164,8 @@ def open_image(
     without its end marker.
     """
     silence_decoders()
+    if not any(kept[3] == PILLOW for kept in warnings.filters):
+        warnings.filterwarnings("ignore", module=PILLOW.pattern)
     data = read_bytes(file, name)
 
     def decoded(data: bytes) -> T:
@@ -215,6 +252,7 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
 
     Pillow's exif_transpose also writes the other EXIF data anew, and fails on odd ones.
     """
+    ROOM.take(image.width * image.height)
     image.load()  # a TIFF is turned here already, and then no longer says so
     turn = TURNS.get(orientation(image))
     image = to_rgb(image)
@@ -222,49 +260,71 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any mode to sRGB with 8 bits; transparency is blended over white."""
-    profile = image.info.get("icc_profile")
-    if image.mode == "F" or image.mode.startswith("I"):
-        image = Image.fromarray(to_8_bits(np.asarray(image), image.mode, image.format))
-    if not image.has_transparency_data:
-        return to_srgb(image, profile)
-    image = image.convert("RGBA")
-    color = to_srgb(image.convert("RGB"), profile)
-    color.putalpha(image.getchannel("A"))
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), color).convert("RGB")
+    """Convert any mode to sRGB with 8 bits, in bands; transparency is blended over white."""
+    deep = image.mode == "F" or image.mode.startswith("I")
+    to_8_bits = scale_to_8_bits(image) if deep else None
+    transparent = not deep and image.has_transparency_data
+
+    def source(band: Image.Image) -> Image.Image:
+        if to_8_bits:
+            return Image.fromarray(to_8_bits(np.asarray(band)).astype(np.uint8))
+        if transparent:
+            band = band.convert("RGBA")
+        return band.convert("RGB") if transparent or band.mode == "P" else band
+
+    transform = find_transform((source(band) for _, band in bands(image)), image.info.get("icc_profile"))
+    if image.mode == "RGB" and not transparent and not transform:
+        return image
+    converted = Image.new("RGB", image.size)
+    for top, band in bands(image):
+        color = transform.apply(source(band)) if transform else source(band).convert("RGB")
+        if transparent:
+            color.putalpha(band.convert("RGBA").getchannel("A"))
+            color = Image.alpha_composite(Image.new("RGBA", color.size, "white"), color).convert("RGB")
+        converted.paste(color, (0, top))
+    return converted
 
 
-def to_8_bits(levels: NDArray[Any], mode: str, source: str | None) -> NDArray[np.uint8]:
-    """Gray levels of an image in Pillow's modes I and F as uint8.
+def scale_to_8_bits(image: Image.Image) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """What maps the gray levels of an image in Pillow's modes I and F to 0 ... 255.
 
     Formats other than TIFF have 16 bits; in a TIFF with 32, white is the first of WHITES that is high enough.
     """
-    if mode.startswith("I;16") or mode == "I" and source not in ("TIFF", None):
-        return np.clip(levels // 257, 0, 255).astype(np.uint8)
-    if mode == "I":
-        levels = levels.view(np.uint32)  # Pillow takes them as signed
-    if not 0 <= levels.min() <= levels.max() <= WHITES[-1]:
+    if image.mode.startswith("I;16") or image.mode == "I" and image.format not in ("TIFF", None):
+        return lambda levels: np.clip(levels // 257, 0, 255)
+    kind = np.uint32 if image.mode == "I" else np.float32  # Pillow takes the integers as signed
+    levels = (np.asarray(band).view(kind) for _, band in bands(image))
+    extremes = np.array([(each.min(), each.max()) for each in levels])
+    if not 0 <= extremes.min() <= extremes.max() <= WHITES[-1]:  # also rejects NaN
         raise OSError("gray levels of unknown range")
-    white = next(white for white in WHITES[mode == "I" :] if levels.max() <= white)
-    scaled: NDArray[np.uint8] = np.rint(levels * (255.0 / white)).astype(np.uint8)
-    return scaled
+    white = next(white for white in WHITES[image.mode == "I" :] if extremes.max() <= white)
+    return lambda levels: np.rint(levels.view(kind) * (255.0 / white))
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert an image without transparency to RGB by its color profile, if it has one that can be used.
+def find_transform(images: Iterable[Image.Image], profile: bytes | None) -> ImageCms.ImageCmsTransform | None:
+    """The transform from a color profile to sRGB, or None if it cannot be used.
 
-    Pixels that a profile changes by no more than rounding, as sRGB itself does, stay as they are.
+    images: the bands of one without transparency.  None also if it changes no pixel by more than rounding,
+    as sRGB itself does.
     """
-    plain = image if image.mode == "RGB" else image.convert("RGB")
-    if profile:
-        with contextlib.suppress(ImageCms.PyCMSError, *DAMAGE):
-            described = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            source = plain if image.mode == "P" else image
-            srgb = ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(source, described, srgb, outputMode="RGB")
-            if converted and np.asarray(ImageChops.difference(converted, plain)).max() > ROUNDING:
-                return converted
-    return plain
+    with contextlib.suppress(ImageCms.PyCMSError, *DAMAGE):
+        transform = None
+        for image in images if profile else ():
+            if transform is None:
+                described = ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
+                srgb = ImageCms.createProfile("sRGB")
+                transform = ImageCms.buildTransform(described, srgb, image.mode, "RGB")
+            difference = ImageChops.difference(transform.apply(image), image.convert("RGB"))
+            if np.asarray(difference).max() > ROUNDING:
+                return transform
+    return None
+
+
+def bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield (first row, rows) of a photo, of about BAND pixels: work on them needs little memory."""
+    rows = max(1, BAND // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def fit_scale(height: int, width: int, size: Size, how: str) -> float:
@@ -288,7 +348,7 @@ def fit(image: Image.Image, height: int, width: int, how: str = "pad", fill: Any
     scaled = resize(image, size)
     if size == (width, height):
         return scaled
-    canvas = Image.new(image.mode, (width, height), border_color(np.asarray(image)) if fill is None else fill)
+    canvas = Image.new(image.mode, (width, height), border_color(image) if fill is None else fill)
     canvas.paste(scaled, ((width - size[0]) // 2, (height - size[1]) // 2))
     return canvas
 
@@ -302,8 +362,14 @@ def resize(
     return image.resize(size, SHRINK if shrinks else ENLARGE, box, reducing_gap=GAP)
 
 
-def border_color(pixels: NDArray[np.uint8]) -> tuple[int, ...] | int:
-    """The median color of the outermost pixels of [H, W, 3] or [H, W], in Pillow's form."""
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+def border_color(pixels: Image.Image | NDArray[np.uint8]) -> tuple[int, ...] | int:
+    """The median color of the outermost pixels of an image or of [H, W, 3] or [H, W], in Pillow's form."""
+    if isinstance(pixels, Image.Image):
+        w, h = pixels.size
+        lines = (0, 0, w, 1), (0, h - 1, w, h), (0, 0, 1, h), (w - 1, 0, w, h)
+        edges = [np.asarray(pixels.crop(line)) for line in lines]
+        border = np.concatenate([edge.reshape(-1, *edge.shape[2:]) for edge in edges])
+    else:
+        border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     level = np.sort(border, axis=0)[len(border) // 2]
-    return tuple(level.tolist()) if pixels.ndim == 3 else int(level)
+    return tuple(level.tolist()) if border.ndim == 2 else int(level)

@@ -2,7 +2,7 @@
 
 The user's cache folder holds one folder for each combination of processor model and versions of this
 package, jax and jaxlib, since the entries are machine code.  The folders can be deleted at any time.
-Without a folder that is safe to use, functions are compiled again at each start.
+Without a folder that is safe to use, one in the temporary folder takes its place.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import os
 import platform
 import stat
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -34,7 +35,7 @@ def turn_on(jax: ModuleType) -> Path | None:
     theirs = jax.config.jax_compilation_cache_dir
     if theirs and not is_ours(theirs) and user_folder() is not None:
         return Path(theirs)
-    folder = prepare(version_folder(jax))
+    folder = ready_folder(jax)
     if str(folder or "") != (theirs or ""):
         use(jax, folder)
     return folder
@@ -81,24 +82,39 @@ def user_folder() -> Path | None:
     return (base if base.is_absolute() else home / ".cache") / "cagan_theano"
 
 
+def ready_folder(jax: ModuleType) -> Path | None:
+    """The cache folder, created if missing, or one in the temporary folder; None if the cache is off."""
+    folder = version_folder(jax)
+    found = prepare(folder)
+    if folder and not found and os.name == "posix":
+        with contextlib.suppress(OSError):
+            spare = Path(tempfile.gettempdir()) / f"cagan_theano-{os.geteuid()}"
+            found = prepare(spare / folder.name)
+            if spare.is_symlink():  # which anybody may make, and change later
+                found = None
+    return found
+
+
 def prepare(folder: Path | None) -> Path | None:
     """The folder, created if missing; None unless only this user can write to it.
 
     Cached code is executed, so no other user may be able to add files or to replace the folder or one
-    of its parents.  If one could, a warning says so.
+    of its parents.  A warning says why a folder is not used.
     """
     if folder is None or not folder.is_absolute():  # relative: a user without a home
         return None
-    with contextlib.suppress(OSError, ValueError, RuntimeError):
+    try:
         # check both the path as given and the path that its links lead to
-        found = create(folder) or create(folder.resolve())
-        if found:
-            tell(
-                f"{folder}: not used as compilation cache: {found}; functions are compiled again at "
-                f"each start until this is fixed or {VARIABLE} names another folder"
-            )
-        elif os.access(folder, os.W_OK):
-            return folder
+        why = create(folder) or create(folder.resolve())
+        why = why or ("" if os.access(folder, os.W_OK) else f"{folder} is not writable")
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", "") or str(error)
+    if not why:
+        return folder
+    tell(
+        f"{folder}: not used as compilation cache: {why}; a temporary one is used until this is fixed or "
+        f"{VARIABLE} names another folder"
+    )
     return None
 
 

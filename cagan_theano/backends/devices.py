@@ -7,6 +7,8 @@ several hosts, call `cagan_theano.backends.cluster.join` first.
 from __future__ import annotations
 
 import functools
+import os
+import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     import jax
 
 ALL = "all"
+FORKED = threading.Event()
+"""Whether this process is a fork of one in which jax had started: its threads are missing here."""
 # By default XLA's CPU compiler schedules for concurrency, which takes a fifth more temporary memory; the
 # expensive operations here use all cores anyway
 ORDER = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
@@ -91,12 +95,29 @@ class Placement:
         return lambda *arrays: shared(*map(self.divide, arrays))
 
 
+@functools.cache
+def watch_forks() -> None:
+    """From now on, have forks of this process know that they are."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=FORKED.set)
+
+
+def check_process() -> None:
+    """Raise ValueError in a process in which jax would wait for ever."""
+    if FORKED.is_set():
+        raise ValueError(
+            "this process was forked from one that has used the network, and jax cannot work in it; "
+            'start processes by multiprocessing.get_context("spawn")'
+        )
+
+
 def choose(jax: ModuleType, kind: str | None, count: int | str) -> list[jax.Device]:
     """`count` devices ("all" for every one) of a kind; None selects the best kind available.
 
     JAX_PLATFORMS and JAX_PLATFORM_NAME are heeded if they say cpu: with another platform, which may be
     missing here, jax would refuse the CPU as well.  Raises ValueError, with a remedy, if there are fewer.
     """
+    check_process()
     named = {name: jax.config.values.get(name) for name in ("jax_platforms", "jax_platform_name")}
     named = {name: platform for name, platform in named.items() if platform and platform.lower() != "cpu"}
     for name in named:
@@ -106,6 +127,7 @@ def choose(jax: ModuleType, kind: str | None, count: int | str) -> list[jax.Devi
     except RuntimeError as error:
         cure = "install jax[cuda12] on a machine with an NVIDIA GPU, or use --device cpu"
         raise ValueError(f"no {kind or 'device'} is visible to jax; {cure}") from error
+    watch_forks()
     if named and kind is None and found[0].platform == "cpu":
         given = ", ".join(f"{name.upper()}={platform}" for name, platform in named.items())
         cache.tell(f"{given}: jax sees no such device here; the CPU is used")

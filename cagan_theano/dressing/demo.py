@@ -16,10 +16,13 @@ from cagan_theano.dressing.guard import FULL, HOST, MAX_FILE, MAX_FOLDER, Guard,
 from cagan_theano.dressing.samples import write_samples
 from cagan_theano.evaluation import provenance
 from cagan_theano.io.command import Command
+from cagan_theano.io.image import encode_image
 from cagan_theano.io.signals import Stopped
 from cagan_theano.io.text import one_line
+from data_prep.picture import ROOM
 
 SAMPLES = ("people", "shop")
+UPLOADS = "uploads"
 TITLE = "Dress a photo"
 INTRODUCTION = (
     "Drop in a photo of one person on a plain ground, upright, from the head to the hips, and one or more "
@@ -41,7 +44,7 @@ def import_gradio(folder: Path):
         if name.startswith("GRADIO_") or name.lower().endswith("_proxy"):
             del os.environ[name]
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-    os.environ |= {"GRADIO_TEMP_DIR": str(folder / "uploads"), "GRADIO_EXAMPLES_CACHE": str(folder)}
+    os.environ |= {"GRADIO_TEMP_DIR": str(folder / UPLOADS), "GRADIO_EXAMPLES_CACHE": str(folder)}
     tempfile.tempdir = str(folder)
     try:
         import gradio
@@ -50,9 +53,10 @@ def import_gradio(folder: Path):
     return gradio
 
 
-def dress(model, human, garments, worn=None):
+def dress(model, folder: Path, human, garments, worn=None):
     """What the page shows for uploaded files: (before, after), mask, [(image, caption)] and advice.
 
+    folder: for the images, which are returned as paths, so that one at a time is in memory.
     human, worn: paths or None.  garments: paths, the first of which is shown large.
     Raises ValueError for missing and unreadable files, with what to do; it names files without folders.
     """
@@ -60,8 +64,21 @@ def dress(model, human, garments, worn=None):
         raise ValueError("Add a photo of a person and at least one garment.")
     try:
         dressed = model.dress(human, list(garments), worn)
-        before = dressed[0].photos["human"].open()
-        results = [(each.image, Path(path).stem) for each, path in zip(dressed, garments)]
+        folder = Path(tempfile.mkdtemp(dir=folder))
+
+        def write(image, name):
+            path = folder / f"{name}.png"
+            path.write_bytes(encode_image(image))
+            return str(path)
+
+        with ROOM.shared():
+            before = write(dressed[0].photos["human"].open(), "before")
+        with ROOM.shared():
+            mask = write(dressed[0].render()[1], "mask")
+        results = []
+        for each, path in zip(dressed, garments):
+            with ROOM.shared():
+                results.append((write(each.render()[0], len(results)), Path(path).stem))
     except (ValueError, OSError) as error:
         text = str(error)
         for path in filter(None, (human, worn, *garments)):
@@ -75,7 +92,7 @@ def dress(model, human, garments, worn=None):
         f"- {line}" if len(of) == len(dressed) else f"- {', '.join(of)}: {line}"
         for line, of in subjects.items()
     )
-    return (before, dressed[0].image), dressed[0].mask, results, advice
+    return (before, results[0][0]), mask, results, advice
 
 
 def path_of(file):
@@ -90,12 +107,12 @@ def page(gradio, model, folder: Path, note: str):
         if measure_folder(folder) > MAX_FOLDER:
             raise gradio.Error(FULL, print_exception=False)
         try:
-            return dress(model, human, garments, worn)
+            return dress(model, folder / UPLOADS, human, garments, worn)
         except ValueError as error:
             raise gradio.Error(str(error), print_exception=False) from error
 
     def enlarge(shown, results, event: gradio.SelectData):
-        return shown[0], results[event.index][0]
+        return shown[0], results[event.index]
 
     def refuse_addresses(component):
         move = component.async_move_resource_to_block_cache
@@ -107,6 +124,7 @@ def page(gradio, model, folder: Path, note: str):
 
         component.async_move_resource_to_block_cache = move_file
 
+    (folder / UPLOADS).mkdir()
     people, articles = (sorted(map(str, (folder / name).iterdir())) for name in SAMPLES)
     upload = {"sources": ["upload", "clipboard"]}
     examples = "or one of these renderings"
@@ -124,21 +142,21 @@ def page(gradio, model, folder: Path, note: str):
                     worn = gradio.Image(type="filepath", label="Worn", height=200, **upload)
                 button = gradio.Button("Dress", variant="primary")
             with gradio.Column(min_width=300, elem_id="result"):
-                png = {"format": "png", "type": "pil"}
-                slider = gradio.ImageSlider(label="Before and after", max_height=520, **png)
+                slider = gradio.ImageSlider(label="Before and after", max_height=520)
                 advice = gradio.Markdown()
                 each = gradio.Gallery(
                     label="Each garment; select one to compare it above", columns=3, height=280,
-                    object_fit="contain", interactive=False, **png,
+                    object_fit="contain", interactive=False,
                 )  # fmt: skip
                 with gradio.Accordion("Mask: white where painted", open=False):
-                    mask = gradio.Image(label="Mask", show_label=False, **png)
+                    mask = gradio.Image(label="Mask", show_label=False)
         gradio.Markdown(f"<small>{note}</small>")
         # the files as they are: gradio would convert them to RGB and answer unreadable ones itself
         human.preprocess = worn.preprocess = path_of
-        garments.preprocess = lambda files: [
+        garments.preprocess = each.preprocess = lambda files: [
             path_of(getattr(file, "image", None) or file.video) for file in (files.root if files else ())
         ]
+        slider.preprocess = lambda files: [path_of(file) for file in files.root]
         for component in (human, garments, worn, slider, each):
             refuse_addresses(component)
         swapped = button.click(swap, [human, garments, worn], [slider, mask, each, advice])

@@ -16,7 +16,7 @@ from cagan_theano.dressing.paste import cut_out, paste
 from cagan_theano.io.color import as_bytes, check_images
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.image import encode_image
-from data_prep.picture import check_file, decode, fit, upright_rgb
+from data_prep.picture import ROOM, check_file, decode, fit, upright_rgb
 
 
 class FittedPhoto(NamedTuple):
@@ -44,8 +44,9 @@ def fit_photo(source, height: int, width: int, name: str = "the photo", read=Non
         if read is None:
             check_file(source)
         open_file = read or (lambda path: path)
-        photo = decode(open_file(source), source, (height, width))
-        image = np.asarray(fit(photo, height, width))
+        with ROOM.shared():
+            photo = decode(open_file(source), source, (height, width))
+            image = np.asarray(fit(photo, height, width))
         return FittedPhoto(image, photo.size, lambda: decode(open_file(source), source))
     if isinstance(source, np.ndarray):
         photo = Image.fromarray(as_bytes(check_images(source, name, "H", "W", 3)))
@@ -75,18 +76,22 @@ class Dressed:
     x_ij: np.ndarray = field(repr=False)
     provenance: dict[str, str] = field(repr=False)
 
+    def render(self) -> tuple[Image.Image, Image.Image]:
+        """(image, mask), made anew and not kept."""
+        with ROOM.shared():
+            return paste(self.photos["human"].open(), self.alpha, self.x_tilde_ij)
+
     @functools.cached_property
-    def _pasted(self) -> tuple[Image.Image, Image.Image]:
-        x_ij, alpha = paste(self.photos["human"].open(), self.alpha, self.x_tilde_ij)
-        return Image.fromarray(x_ij), Image.fromarray(as_bytes(alpha))
+    def _kept(self) -> tuple[Image.Image, Image.Image]:
+        return self.render()
 
     @property
     def image(self) -> Image.Image:
-        return self._pasted[0]
+        return self._kept[0]
 
     @property
     def mask(self) -> Image.Image:
-        return self._pasted[1]
+        return self._kept[1]
 
     def note(self, name: str) -> str | None:
         """What is unlike the training data in one of `photos`, and what to do; None for nothing."""

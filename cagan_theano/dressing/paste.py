@@ -1,9 +1,13 @@
 """Between a photo of any size and the network's images: cut a garment out, paste a swap in."""
 
+import functools
+from collections.abc import Iterator
+
 import numpy as np
 from PIL import Image
 
-from data_prep.picture import fit, fit_scale, resize
+from cagan_theano.io.color import as_bytes
+from data_prep.picture import bands, fit, fit_scale, resize
 
 # Pixels are those of the network's image, colors in [0, 1].
 RADIUS = 4  # alpha is fitted to the photo's colors over so many pixels around each
@@ -43,23 +47,28 @@ def cut_out(x_i: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def paste(photo: Image.Image, alpha: np.ndarray, x_tilde_ij: np.ndarray):
-    """Paint at the photo's own resolution; returns (x_ij uint8 [H, W, 3], alpha float32 [H, W]).
+    """Paint at the photo's own resolution; returns images of its size, (x_ij, mode RGB; alpha, mode L).
 
     alpha [h, w] in [0, 1] and x_tilde_ij uint8 [h, w, 3] are the network's, for the photo fitted to
     h x w.  Alpha follows the photo's edges (see `along_edges`), and the photo keeps its detail
     wherever alpha is 0.
     """
     height, width = alpha.shape
-    weight = along_edges(alpha, np.asarray(fit(photo, height, width)), photo)
-    x_ij = np.empty((photo.height, photo.width, 3), np.uint8)
-    for c, channel in enumerate(photo.split()):  # one at a time: large photos need much memory
-        mixed = weight * enlarged(x_tilde_ij[..., c], photo.size) + (1 - weight) * np.asarray(channel)
-        x_ij[..., c] = np.rint(np.clip(mixed, 0, 255))
-    return x_ij, weight
+    x_ij, mask = Image.new("RGB", photo.size), Image.new("L", photo.size)
+    for top, band, weight in along_edges(alpha, np.asarray(fit(photo, height, width)), photo):
+        rows = top, top + len(band)
+        for c in range(3):
+            painted = enlarged(x_tilde_ij[..., c], photo.size, rows)
+            band[..., c] = np.rint(np.clip(weight * painted + (1 - weight) * band[..., c], 0, 255))
+        x_ij.paste(Image.fromarray(band), (0, top))
+        mask.paste(Image.fromarray(as_bytes(weight)), (0, top))
+    return x_ij, mask
 
 
-def along_edges(alpha: np.ndarray, small: np.ndarray, photo: Image.Image) -> np.ndarray:
-    """Alpha at the photo's resolution, its edges where the photo has them: float32 [H, W] in [0, 1].
+def along_edges(alpha: np.ndarray, small: np.ndarray, photo: Image.Image) -> Iterator[tuple]:
+    """Alpha at the photo's resolution, its edges where the photo has them, in bands.
+
+    Yields (first row, colors uint8 [rows, W, 3], alpha float32 [rows, W] in [0, 1]).
 
     A guided filter (He, Sun, Tang 2013; the fast form, He and Sun 2015): around each pixel of the
     small image alpha is fitted by a linear function of its color; the functions are enlarged, and
@@ -71,14 +80,15 @@ def along_edges(alpha: np.ndarray, small: np.ndarray, photo: Image.Image) -> np.
     from scipy.ndimage import maximum_filter, minimum_filter
 
     slope, offset, explained = color_fit(alpha.astype(np.float64), small / np.float64(255))
-    weight = enlarged(offset, photo.size)
-    for channel, factor in zip(photo.split(), np.moveaxis(slope, -1, 0)):
-        weight += enlarged(factor, photo.size) * (np.asarray(channel, np.float32) / 255)
-    trust = np.clip(enlarged(explained, photo.size), 0, 1)
-    weight = trust * weight + (1 - trust) * enlarged(alpha, photo.size)
-    window = 2 * REACH + 1
-    near = (enlarged(f(alpha, window), photo.size) for f in (minimum_filter, maximum_filter))
-    return np.clip(np.clip(weight, *near), 0, 1)
+    near = [limit(alpha, 2 * REACH + 1) for limit in (minimum_filter, maximum_filter)]
+    for top, band in bands(photo):
+        enlarge = functools.partial(enlarged, size=photo.size, rows=(top, top + band.height))
+        weight = enlarge(offset)
+        for channel, factor in zip(band.split(), np.moveaxis(slope, -1, 0)):
+            weight += enlarge(factor) * (np.asarray(channel, np.float32) / 255)
+        trust = np.clip(enlarge(explained), 0, 1)
+        weight = trust * weight + (1 - trust) * enlarge(alpha)
+        yield top, np.array(band), np.clip(np.clip(weight, *map(enlarge, near)), 0, 1)
 
 
 def color_fit(alpha: np.ndarray, color: np.ndarray) -> tuple:
@@ -103,11 +113,15 @@ def color_fit(alpha: np.ndarray, color: np.ndarray) -> tuple:
     return mean(slope), mean(offset), mean(explained)
 
 
-def enlarged(channel: np.ndarray, size) -> np.ndarray:
-    """A channel [h, w] enlarged over a photo of size (W, H), padding cut off: float32 [H, W]."""
+def enlarged(channel: np.ndarray, size, rows=None) -> np.ndarray:
+    """A channel [h, w] enlarged over a photo of size (W, H), padding cut off: float32 [H, W].
+
+    rows: (first, last + 1) of the photo, if not all.
+    """
     (h, w), (width, height) = channel.shape, size
+    first, end = rows or (0, height)
     shown = min(w, h * width / height), min(h, w * height / width)  # without padding
     left, top = (w - shown[0]) / 2, (h - shown[1]) / 2
     image = Image.fromarray(np.ascontiguousarray(channel, np.float32))
-    box = (left, top, left + shown[0], top + shown[1])
-    return np.array(image.resize(size, Image.Resampling.BICUBIC, box))
+    box = (left, top + shown[1] * first / height, left + shown[0], top + shown[1] * end / height)
+    return np.array(image.resize((width, end - first), Image.Resampling.BICUBIC, box))

@@ -31,7 +31,7 @@ from cagan_theano.io.files import kind_of, same_file, write_atomically
 from cagan_theano.io.image import encode_image
 from cagan_theano.io.text import escape
 from data_prep.photo_folder import PhotoFolder
-from data_prep.picture import quiet
+from data_prep.picture import ROOM
 
 KEPT = 512  # cached images at the network's size: articles recur with every person
 SETTINGS = "swap_folder.json"
@@ -269,12 +269,14 @@ def command(humans, wearing, articles, out, pairs, ending, size, batch_size, **g
     todo, ready, faults = sort_jobs(found, out, folders)
 
     def write(dressed: Dressed, result: str) -> None:
-        path, image = out / result, dressed.image if size == "photo" else dressed.x_ij
+        path = out / result
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, encode_image(image, path, dressed.provenance))
+        with ROOM.shared():
+            image = dressed.render()[0] if size == "photo" else dressed.x_ij
+            write_atomically(path, encode_image(image, path, dressed.provenance))
 
     often = 0.5 if sys.stderr.isatty() else 30
-    with quiet(), tqdm(total=len(todo), unit="image", smoothing=0.05, mininterval=often) as bar:
+    with tqdm(total=len(todo), unit="image", smoothing=0.05, mininterval=often) as bar:
         written, more, notes = run(model, folders, todo, write, batch_size, bar.update)
     faults += more
     tell(f"Note: {path} {note}" for path, note in sorted(notes.items()) if note)

@@ -20,7 +20,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from data_prep.photo_folder import PhotoFolder, stem
-from data_prep.picture import border_color, decode, fit, quiet, resize
+from data_prep.picture import border_color, decode, fit, resize
 from data_prep.recolors import region
 from data_prep.store import PhotoWriter, check_target
 
@@ -90,35 +90,34 @@ def recolor(
             + (f" of styles {', '.join(settings.only)}" if settings.only else "")
             + f" ({others} with other names); rename them, for example to tee-red.jpg"
         )
-    with quiet():
-        examined = [
-            examine_style(folder, name, paths)
-            for name, paths in tqdm(found.items(), unit="style", desc="comparing")
-        ]
-        styles = [style for style, _ in examined if style]
-        left_out = [why for _, reasons in examined for why in reasons]
-        left_out += [f"{name}: {why}" for name, why in folder.refused.items()]
-        left_out += [f"{name}: has not the ending of an image" for name in folder.others]
-        if not styles:
-            raise ValueError(
-                f"{src}: none of {len(found)} styles can be used "
-                f"(first reason: {left_out[0]}); give photos that differ in color only"
-            )
-        triples = choose_swaps([style.pairs for style in styles], settings.triples, settings.seed)
-        digests = [digest for style in styles for digest in style.digests]
-        counts = {"styles": len(styles), "photos": len(digests), "triples": len(triples)}
-        arguments = dataclasses.asdict(settings)
-        origin = {
-            "program": "data_prep recolors",
-            "version": VERSION,
-            "seed": arguments.pop("seed"),
-            "arguments": arguments,
-            "articles": "cut from the photos, mirrored",
-            "counts": counts,
-            "photos": hashlib.sha256(b"".join(digests)).hexdigest(),
-        }
-        with PhotoWriter(out, *settings.size, origin) as writer:
-            write(writer, folder, styles, triples, settings)
+    examined = [
+        examine_style(folder, name, paths)
+        for name, paths in tqdm(found.items(), unit="style", desc="comparing")
+    ]
+    styles = [style for style, _ in examined if style]
+    left_out = [why for _, reasons in examined for why in reasons]
+    left_out += [f"{name}: {why}" for name, why in folder.refused.items()]
+    left_out += [f"{name}: has not the ending of an image" for name in folder.others]
+    if not styles:
+        raise ValueError(
+            f"{src}: none of {len(found)} styles can be used "
+            f"(first reason: {left_out[0]}); give photos that differ in color only"
+        )
+    triples = choose_swaps([style.pairs for style in styles], settings.triples, settings.seed)
+    digests = [digest for style in styles for digest in style.digests]
+    counts = {"styles": len(styles), "photos": len(digests), "triples": len(triples)}
+    arguments = dataclasses.asdict(settings)
+    origin = {
+        "program": "data_prep recolors",
+        "version": VERSION,
+        "seed": arguments.pop("seed"),
+        "arguments": arguments,
+        "articles": "cut from the photos, mirrored",
+        "counts": counts,
+        "photos": hashlib.sha256(b"".join(digests)).hexdigest(),
+    }
+    with PhotoWriter(out, *settings.size, origin) as writer:
+        write(writer, folder, styles, triples, settings)
     return Summary(**counts, others=others, left_out=left_out)
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import jax
@@ -117,6 +118,19 @@ def test_another_user_s_folder_is_not_used(tmp_path, monkeypatch, told):
     own = cache.prepare(tmp_path / "own")
     monkeypatch.setattr(os, "geteuid", lambda: own.stat().st_uid + 1)
     assert cache.prepare(own) is None and "belongs to another user" in told[0]
+
+
+@POSIX
+def test_a_folder_that_cannot_be_used_has_a_spare_one(tmp_path, monkeypatch, told):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    spare = tmp_path / f"cagan_theano-{os.geteuid()}"
+    assert cache.ready_folder(jax).parent == spare
+    assert len(told) == 1 and str(tmp_path / "file") in told[0] and "File exists" in told[0]
+    spare.rename(tmp_path / "moved")
+    spare.symlink_to(tmp_path / "moved")
+    assert cache.ready_folder(jax) is None
 
 
 def test_the_user_s_folder(monkeypatch, tmp_path):

@@ -45,6 +45,22 @@ print(float(f(values)), float(f(values)))
 """
 
 
+FORK = """
+import os
+import cagan_theano
+import numpy as np
+model, images = cagan_theano.load("dress_128x96", "jax", "cpu"), np.zeros((1, 32, 32, 3), np.uint8)
+model.swap(images, images, images)
+if not os.fork():
+    try:
+        model.swap(images, images, images)
+    except ValueError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
 def run(code, **environment):
     """Run code at the repository's root in a new interpreter; returns the finished process."""
     clean = {k: v for k, v in os.environ.items() if k != "AESARA_FLAGS"}
@@ -114,6 +130,12 @@ def test_versions_are_those_of_the_modules():
     assert found["numpy"] == np.__version__ and found["jax"] == jax.__version__
     assert found["aesara"] == compat.aesara.__version__
     assert "not installed" not in found.values()
+
+
+def test_a_forked_process_is_told_to_be_spawned_and_nothing_stays_in_tmp(tmp_path):
+    said = printed(FORK, TMPDIR=str(tmp_path))
+    assert said.startswith("this process was forked") and "spawn" in said and "\n" not in said
+    assert not list(tmp_path.iterdir())
 
 
 NO_HOME = """

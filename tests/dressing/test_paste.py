@@ -1,5 +1,8 @@
 """Between photos of any size and the network: garments cut out, swaps pasted in along edges."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,8 +10,14 @@ from scipy.ndimage import gaussian_filter
 
 from cagan_theano import weights
 from cagan_theano.dressing import paste
+from cagan_theano.weights import child_environment
+from data_prep import picture
 from data_prep.picture import fit
 from data_prep.store import PhotoFile
+
+
+def find_alpha(alpha, small, photo):
+    return np.concatenate([weight for *_, weight in paste.along_edges(alpha, small, photo)])
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +38,7 @@ def test_alpha_follows_the_photos_edges_better_than_plain_resizing(held_out):
         alpha = np.asarray(Image.fromarray(mask).resize((48, 64), Image.Resampling.BOX))
         blurred = gaussian_filter(mask, 4)
         edge = (blurred > 0.05) & (blurred < 0.95)
-        made = paste.along_edges(alpha, small, image), np.clip(paste.enlarged(alpha, image.size), 0, 1)
+        made = find_alpha(alpha, small, image), np.clip(paste.enlarged(alpha, image.size), 0, 1)
         errors.append([np.abs(weight - mask)[edge].mean() for weight in made])
     guided, plain = np.array(errors).T
     assert guided.mean() < 0.75 * plain.mean(), (guided.mean(), plain.mean())
@@ -77,7 +86,7 @@ def test_alpha_of_a_photo_of_the_network_s_size_is_the_formula():
         mixed = explained[y, x] * line + (1 - explained[y, x]) * alpha[y, x]
         near = alpha[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3]
         expected[y, x] = min(max(mixed, near.min()), near.max())
-    found = paste.along_edges(alpha.astype(np.float32), small, Image.fromarray(small))
+    found = find_alpha(alpha.astype(np.float32), small, Image.fromarray(small))
     np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
@@ -87,10 +96,20 @@ def test_where_nothing_is_painted_the_photo_stays(size):
     image = Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
     colors = rng.integers(0, 256, (128, 96, 3), dtype=np.uint8)
     x_ij, alpha = paste.paste(image, np.zeros((128, 96), np.float32), colors)
-    np.testing.assert_array_equal(x_ij, np.asarray(image))
-    assert alpha.shape == size[::-1] and not alpha.any()
+    np.testing.assert_array_equal(x_ij, image)
+    assert alpha.size == size and alpha.getextrema() == (0, 0)
     x_ij, alpha = paste.paste(image, np.ones((128, 96), np.float32), np.full_like(colors, 77))
-    assert np.abs(x_ij.astype(int) - 77).max() <= 1 and alpha.min() > 0.99
+    assert np.abs(np.asarray(x_ij).astype(int) - 77).max() <= 1 and alpha.getextrema()[0] >= 253
+
+
+def test_bands_have_no_seams(held_out, monkeypatch):
+    """A photo in bands is the photo at once; its bands begin between the network's rows."""
+    photo, alpha = Image.fromarray(held_out[0][0]), held_out[1][0][::4, ::4]
+    x_tilde_ij = np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
+    whole = paste.paste(photo, alpha, x_tilde_ij)
+    monkeypatch.setattr(picture, "BAND", 7 * photo.width)
+    for image, expected in zip(paste.paste(photo, alpha, x_tilde_ij), whole):
+        assert np.abs(np.asarray(image).astype(int) - np.asarray(expected)).max() <= 1
 
 
 def test_a_cut_out_article_is_the_garment_on_white():
@@ -121,3 +140,32 @@ def test_an_enlarged_image_lies_where_the_photo_was_padded(size):
     edge_h, edge_w = height // 6 + 4, width // 6 + 4  # where the padding's color bleeds in
     inner = (slice(edge_h, -edge_h), slice(edge_w, -edge_w))
     assert np.abs(large[inner] - photo[inner][..., 0]).max() < 4
+
+
+def test_memory_is_bounded_by_the_pixels_in_work():
+    """Four threads dress photos of 6 megapixels, with room for 8: at most 16 bytes for each of these."""
+    code = """if True:
+        import io, resource, threading
+        import numpy as np
+        from PIL import Image
+        from cagan_theano.dressing.dress import Dressed, fit_photo
+        from cagan_theano.io.image import encode_image
+        from data_prep import picture
+        picture.ROOM.free = 8_000_000
+        file = io.BytesIO()
+        Image.new("RGBA", (3000, 2000), (9, 8, 7, 99)).save(file, "PNG")
+        alpha, colors = np.eye(64, 48, dtype=np.float32), np.zeros((64, 48, 3), np.uint8)
+        def dress():
+            human = fit_photo("a.png", 64, 48, read=lambda _: io.BytesIO(file.getvalue()))
+            with picture.ROOM.shared():
+                encode_image(Dressed({"human": human}, None, alpha, colors, None, {}).image)
+        import scipy.ndimage
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        threads = [threading.Thread(target=dress) for _ in range(4)]
+        [thread.start() for thread in threads], [thread.join() for thread in threads]
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, picture.ROOM.free)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                          env=child_environment())  # fmt: skip
+    kilobytes, free = map(int, done.stdout.split())
+    assert 20_000 < kilobytes < 16 * 8_000_000 / 1024 and free == 8_000_000

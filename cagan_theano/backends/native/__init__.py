@@ -208,7 +208,7 @@ def registered() -> Library | None:
 @contextlib.contextmanager
 def workplace(jax: ModuleType) -> Iterator[Path]:
     """The cache folder, or a temporary one: a loaded library no longer needs its file."""
-    kept = cache.prepare(cache.version_folder(jax))
+    kept = cache.ready_folder(jax)
     if kept:
         yield kept
         return
