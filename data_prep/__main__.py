@@ -1,6 +1,8 @@
 """``python -m data_prep``: build or inspect the photo files that CAGAN is trained on."""
 
 import collections
+import dataclasses
+import functools
 import itertools
 import shlex
 
@@ -19,6 +21,7 @@ from data_prep.photoshoot.camera.studio import STUDIOS
 from data_prep.photoshoot.clothes.garment import WARDROBES
 from data_prep.store import KIND, SPLITS, PhotoFile
 
+SPLIT_WAYS = ["given", "product", "train", "test"]
 HELD_OUT, FEWEST = 512, 4  # default and minimum number of test pairs: a swap needs another garment
 
 
@@ -31,45 +34,32 @@ def cli():
     """
 
 
+HELD_OUT_SHOWN = f"{HELD_OUT}, or --pairs if smaller"
+WARDROBE_HELP = """paper: pullovers and hoodies, as in section 3.1; shop: a broader range of tops, with
+pullovers and hoodies the largest part; all: tops, trousers, skirts and dresses, each swapped for another of
+its category."""
+STUDIO_SHOWN = "one for the wardrobe paper, otherwise many"
+STUDIO_HELP = """one: a shop whose photos have one style, which the seed chooses: people face the camera, on
+one backdrop, in one light; articles are presented in one way; many: every photo has a style of its own,
+people any pose."""
+JOBS_HELP = "Processes; does not affect the images."
+out_argument = click.argument("out", type=Output(KIND, data=True))
+src_argument = click.argument("src", type=click.Path())
+count_option = functools.partial(click.option, type=click.IntRange(0))
+
+
 @cli.command()
-@click.argument("out", type=Output(KIND, data=True))
+@out_argument
 @overwrite_option
 @click.option("--pairs", default=15000, help="Training pairs; the paper has 15000.")
-@click.option(
-    "--wardrobe",
-    type=click.Choice(list(WARDROBES)),
-    default="paper",
-    help="paper: pullovers and hoodies, as in section 3.1; shop: a broader range of tops, with "
-    "pullovers and hoodies the largest part; all: tops, trousers, skirts and dresses, each swapped for "
-    "another of its category.",
-)
+@click.option("--wardrobe", type=click.Choice(list(WARDROBES)), default="paper", help=WARDROBE_HELP)
 @size_option
-@click.option("--seed", default=0, type=click.IntRange(0), help="Random seed.")
-@click.option(
-    "--held-out",
-    type=click.IntRange(0),
-    default=None,
-    show_default=f"{HELD_OUT}, or --pairs if smaller",
-    help="Test pairs, each with one true swap.",
-)
+@count_option("--seed", default=0, help="Random seed.")
+@count_option("--held-out", show_default=HELD_OUT_SHOWN, help="Test pairs, each with one true swap.")
 @click.option("--true-swaps", default=0, help="True swaps of training pairs, for training with ground truth.")
-@click.option(
-    "--studio",
-    type=click.Choice(list(STUDIOS)),
-    default=None,
-    show_default="one for the wardrobe paper, otherwise many",
-    help="one: a shop whose photos have one style, which the seed chooses: people face the camera, on one "
-    "backdrop, in one light; articles are presented in one way; many: every photo has a style of its own, "
-    "people any pose.",
-)
+@click.option("--studio", type=click.Choice(list(STUDIOS)), show_default=STUDIO_SHOWN, help=STUDIO_HELP)
 @click.option("--clutter", is_flag=True, help="Street-like background instead of a studio.")
-@click.option(
-    "--jobs",
-    type=int,
-    default=None,
-    show_default="available CPUs",
-    help="Processes; does not affect the images.",
-)
+@click.option("--jobs", type=int, show_default="available CPUs", help=JOBS_HELP)
 def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, studio, clutter, jobs):
     """Render a procedural photoshoot, people in garments of a wardrobe, to the HDF5 file OUT.
 
@@ -85,7 +75,7 @@ def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, studio, c
 
 
 @cli.command("detect")
-@click.argument("src", type=click.Path())
+@src_argument
 @click.option("--samples", default=3, type=click.IntRange(0, 100), help="Pairs to list.")
 def detect_command(src, samples):
     """Report which layout the folder SRC has and what it would yield, without opening a photo."""
@@ -138,11 +128,12 @@ def describe_found(name, src, root, found, options, samples):
 def ingest_command(layout):
     """Register the command that imports one layout."""
 
-    def command(src, out, size, fit, split, test_share, seed, masks, drop_doubts, jobs, **options):
+    def command(src, out, **given):
         from data_prep.ingest import Settings, ingest
 
-        settings = Settings(size, fit, split, test_share, seed, masks, drop_doubts, jobs)
-        report = ingest(layout.name, src, out, settings, options)
+        names = [field.name for field in dataclasses.fields(Settings)]
+        settings = Settings(**{name: given.pop(name) for name in names})
+        report = ingest(layout.name, src, out, settings, given)
         click.echo("\n".join(map(escape, report.lines())))
 
     command.__doc__ = f"""{layout.title}.
@@ -156,73 +147,43 @@ def ingest_command(layout):
     cli.command(layout.name)(command)
 
 
+FIT_HELP = "Keep the aspect ratio by padding with the photo's border color, or by center cropping."
+SPLIT_HELP = "The dataset's own split (by product if it has none); by product; or everything in one split."
+DOUBTS_HELP = "Leave out garments whose photo appears to show a person."
+MASKS_HELP = "Store label maps and garment masks, and leave out pairs without them."
+SHARE_HELP = "Largest share that a split by product holds out."
 INGEST_OPTIONS = (
-    click.argument("src", type=click.Path()),
-    click.argument("out", type=Output(KIND, data=True)),
+    src_argument,
+    out_argument,
     overwrite_option,
     size_option,
-    click.option(
-        "--fit",
-        type=click.Choice(["pad", "crop"]),
-        default="pad",
-        help="Keep the aspect ratio by padding with the photo's border color, or by center cropping.",
-    ),
-    click.option(
-        "--split",
-        type=click.Choice(["given", "product", "train", "test"]),
-        default="given",
-        help="The dataset's own split (by product if it has none); by product; or everything in one split.",
-    ),
-    click.option(
-        "--test-share",
-        default=0.1,
-        type=click.FloatRange(0, 0.9),
-        help="Largest share that a split by product holds out.",
-    ),
-    click.option("--seed", default=0, type=click.IntRange(0), help="Seed of a split by product."),
-    click.option(
-        "--masks/--no-masks",
-        default=True,
-        help="Store label maps and garment masks, and leave out pairs without them.",
-    ),
-    click.option(
-        "--drop-doubtful/--keep-doubtful",
-        "drop_doubts",
-        default=True,
-        help="Leave out garments whose photo appears to show a person.",
-    ),
+    click.option("--fit", type=click.Choice(["pad", "crop"]), default="pad", help=FIT_HELP),
+    click.option("--split", type=click.Choice(SPLIT_WAYS), default="given", help=SPLIT_HELP),
+    click.option("--test-share", "share", default=0.1, type=click.FloatRange(0, 0.9), help=SHARE_HELP),
+    count_option("--seed", default=0, help="Seed of a split by product."),
+    click.option("--masks/--no-masks", default=True, help=MASKS_HELP),
+    click.option("--drop-doubtful/--keep-doubtful", "drop_doubts", default=True, help=DOUBTS_HELP),
     click.option("--jobs", default=2, type=click.IntRange(1, 256), help="Photos read in parallel."),
 )
 for _layout in LAYOUTS.values():
     ingest_command(_layout)
 
 
+ONLY_HELP = "Only styles whose names start with a prefix."
+SHRINK_HELP = "Share of the frame that the person's photo fills."
+GROUND_HELP = "Gray level of 255 that replaces the photos' white background."
+
+
 @cli.command("recolors")
-@click.argument("src", type=click.Path())
-@click.argument("out", type=Output(KIND, data=True))
+@src_argument
+@out_argument
 @overwrite_option
 @size_option
 @click.option("--triples", default=200, type=click.IntRange(1), help="Maximum number of swaps.")
-@click.option("--seed", default=0, type=click.IntRange(0), help="Seed for choosing the swaps.")
-@click.option(
-    "--only",
-    default="",
-    show_default="all",
-    metavar="PREFIX[,PREFIX]",
-    help="Only styles whose names start with a prefix.",
-)
-@click.option(
-    "--shrink",
-    default=1.0,
-    type=click.FloatRange(0.7, 1),
-    help="Share of the frame that the person's photo fills.",
-)
-@click.option(
-    "--ground",
-    type=click.IntRange(1, 254),
-    default=None,
-    help="Gray level of 255 that replaces the photos' white background.  [default: unchanged]",
-)
+@count_option("--seed", default=0, help="Seed for choosing the swaps.")
+@click.option("--only", default="", show_default="all", metavar="PREFIX[,PREFIX]", help=ONLY_HELP)
+@click.option("--shrink", default=1.0, type=click.FloatRange(0.7, 1), help=SHRINK_HELP)
+@click.option("--ground", type=click.IntRange(1, 254), show_default="unchanged", help=GROUND_HELP)
 def recolors_command(src, out, size, triples, seed, only, shrink, ground):
     """Photos STYLE-COLOR.jpg that a shop recolored: swaps whose ground truth is a photo.
 
@@ -243,16 +204,12 @@ def recolors_command(src, out, size, triples, seed, only, shrink, ground):
 
 
 @cli.command("resize")
-@click.argument("src", type=click.Path())
-@click.argument("out", type=Output(KIND, data=True))
+@src_argument
+@out_argument
 @overwrite_option
 @size_option
 @click.option(
-    "--pairs",
-    type=click.IntRange(1),
-    default=None,
-    show_default="all",
-    help="Number of training pairs to keep: the first ones.",
+    "--pairs", type=click.IntRange(1), show_default="all", help="Training pairs to keep: the first ones."
 )
 def resize_command(src, out, size, pairs):
     """Reduce the data file SRC to smaller images, or fewer training pairs.

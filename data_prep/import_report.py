@@ -2,18 +2,15 @@
 
 import collections
 import hashlib
-import itertools
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from cagan_theano.io.text import printable
-from data_prep.contact_sheet import Cell, Pixels, contact_sheet, outline_mask
+from data_prep.inspection import Cell, Pixels, choose_evenly, contact_sheet, outline_mask
 from data_prep.layouts.records import Fault, Pair
-from data_prep.selection import Photos, Selection
+from data_prep.selection import Drop, Photos, Selection
 from data_prep.store import Packed, unpack
 
 SHEET_KEPT, EXAMPLES = 24, 2  # numbers of kept pairs on the sheet, and of dropped ones of each kind
@@ -39,9 +36,7 @@ class ImportReport:
         self.name, self.out = name, str(out)
         stem = os.path.splitext(self.out)[0]
         self.json_path, self.sheet_path = f"{stem}.report.json", f"{stem}.sheet.png"
-        self.arguments = {
-            key: printable(value) if isinstance(value, str) else value for key, value in arguments.items()
-        }
+        self.arguments = {k: printable(v) if isinstance(v, str) else v for k, v in arguments.items()}
         self.counts: dict[str, Any] = {}
         self.contents: dict[str, Any] = {
             "layout": name,
@@ -99,10 +94,8 @@ class ImportReport:
     def lines(self) -> Iterator[str]:
         """Yield the lines of the printed summary."""
         c = self.counts
-        yield (
-            f"wrote {self.out}: {c['train']} training pairs, {c['test']} test pairs, "
-            f"{c['swaps to try']} swaps to try; {c['persons']} persons, {c['garments']} garments"
-        )
+        pairs = f"{c['train']} training pairs, {c['test']} test pairs, {c['swaps to try']} swaps to try"
+        yield f"wrote {self.out}: {pairs}; {c['persons']} persons, {c['garments']} garments"
         for kind, count in c["dropped"].items():
             yield f"  left out {count}: {MEANINGS.get(kind, kind)}"
         if c["faults"]:
@@ -112,10 +105,8 @@ class ImportReport:
         if c["garments"] < 2:
             yield "  a swap needs two garments, and this file has one; add photos before you train on it"
         elif not c["test"] and self.arguments["split"] in ("given", "product"):
-            yield (
-                f"  no test split: {self.arguments['share']:.0%} of these pairs is too few to hold out whole "
-                "products; give more photos, or a larger --test-share"
-            )
+            few = f"{self.arguments['share']:.0%} of these pairs is too few to hold out whole products"
+            yield f"  no test split: {few}; give more photos, or a larger --test-share"
         yield f"see {self.json_path} and {self.sheet_path}"
 
     def draw_sheet(
@@ -132,25 +123,23 @@ class ImportReport:
             photos = photo("x", pair.person), photo("y", pair.garment)
             return Cell(photos, (pair.person, pair.garment, word))
 
-        rows = np.unique(np.linspace(0, len(selection.kept) - 1, SHEET_KEPT).astype(int)).tolist()
-        chosen = [selection.kept[row] for row in rows]
+        chosen = [selection.kept[row] for row in choose_evenly(len(selection.kept), SHEET_KEPT)]
         kept = [cell(one.pair, f"{one.split}, garment {one.garment}") for one in chosen]
-        by_kind = itertools.groupby(
-            sorted(selection.dropped, key=lambda drop: drop.kind), lambda drop: drop.kind
-        )
-        examples = [drop for _, drops in by_kind for drop in itertools.islice(drops, EXAMPLES)]
-        dropped = [cell(drop.pair, drop.why) for drop in examples]
+        kinds: dict[str, list[Drop]] = {}
+        for drop in selection.dropped:
+            kinds.setdefault(drop.kind, []).append(drop)
+        dropped = [cell(drop.pair, drop.why) for kind in sorted(kinds) for drop in kinds[kind][:EXAMPLES]]
         title = [
             f"{os.path.basename(self.out)}: {self.counts['train']} training pairs, "
             f"{self.counts['test']} test pairs, {len(selection.dropped)} left out",
             f"layout {self.name}; {size[0]}x{size[1]} pixels, {self.arguments['fit']}; "
             "person left, garment right; masks outlined in red",
         ]
-        headings = (
-            f"Kept: {len(kept)} of {len(selection.kept)}, evenly spaced",
-            f"Left out: {len(dropped)} of {len(selection.dropped)}, some of each kind",
-        )
-        return contact_sheet(title, list(zip(headings, (kept, dropped))))
+        sections = [
+            (f"Kept: {len(kept)} of {len(selection.kept)}, evenly spaced", kept),
+            (f"Left out: {len(dropped)} of {len(selection.dropped)}, some of each kind", dropped),
+        ]
+        return contact_sheet(title, sections)
 
     def to_json(self) -> str:
         """The contents of the JSON report."""

@@ -48,11 +48,8 @@ def find(layout: Layout, folder: PhotoFolder, options: Mapping[str, Any] | None 
         [record for record in records if isinstance(record, Fault)],
     )
     found.faults += [Fault(name or ".", why) for name, why in folder.refused.items()]
-    found.faults += [
-        Fault(name, "has not the ending of an image")
-        for name in folder.others
-        if not name.lower().endswith(COMPANIONS)
-    ]
+    odd = [name for name in folder.others if not name.lower().endswith(COMPANIONS)]
+    found.faults += [Fault(name, "has not the ending of an image") for name in odd]
     return found
 
 
@@ -69,26 +66,18 @@ def ingest(
     Raises ValueError or OSError, "FILE: problem; cure", if no pair can be used; if there were pairs, the
     message names the report with the reasons.
     """
-    settings, options, layout = settings or Settings(), options or {}, LAYOUTS[name]
+    settings, options = settings or Settings(), options or {}
     check_target(out)
-    root = PhotoFolder(src)
-    folder, *others = find_roots(root, layout) or [root]
-    if others:
-        bases = ", ".join(one.base.rstrip("/") for one in (folder, *others))
-        raise ValueError(
-            f"{src}: several folders have the layout {name} ({bases}); import one: {src}/{folder.base}"
-        )
-    found = find(layout, folder, options)
+    folder = find_root(src, name)
+    found = find(LAYOUTS[name], folder, options)
     told = {key: folder.resolve(value) if value and key in PATHS else value for key, value in options.items()}
     arguments = dataclasses.asdict(settings) | told
     del arguments["jobs"]  # does not affect the file
     report = ImportReport(name, src, out, folder.base, arguments)
     report.add_records(len(found.pairs), len(found.unpaired), found.faults)
     if not found.pairs:
-        raise ValueError(
-            f"{src}: contains no pairs of the layout {name} ({report.main_reasons()}); "
-            "run `cagan data detect` to find its layout"
-        )
+        no_pairs = f"contains no pairs of the layout {name} ({report.main_reasons()})"
+        raise ValueError(f"{src}: {no_pairs}; run `cagan data detect` to find its layout")
     origin = [VERSION, settings.size, settings.fit, folder.root]
     with WorkFile(f"{out}.work", origin) as work:
         tasks = list_tasks(found.pairs, settings.masks)
@@ -122,14 +111,25 @@ def ingest(
     return report
 
 
+def find_root(src: str | os.PathLike[str], name: str) -> PhotoFolder:
+    """The folder in SRC that has a layout, SRC itself if none has; ValueError if several have."""
+    root = PhotoFolder(src)
+    folder, *others = find_roots(root, LAYOUTS[name]) or [root]
+    if others:
+        bases = ", ".join(one.base.rstrip("/") for one in (folder, *others))
+        several = f"several folders have the layout {name} ({bases})"
+        raise ValueError(f"{src}: {several}; import one: {src}/{folder.base}")
+    return folder
+
+
 def list_tasks(pairs: Iterable[Pair], masks: bool) -> list[Task]:
     """The unique `Task`s of the photos of some pairs; masks: whether to examine their masks."""
     tasks: dict[tuple[str, str], Task] = {}
     for pair in pairs:
-        tasks.setdefault(
-            ("x", pair.person), Task("x", pair.person, *((pair.parse, pair.labels) if masks else ()))
-        )
-        tasks.setdefault(("y", pair.garment), Task("y", pair.garment, pair.garment_mask if masks else None))
+        worn = Task("x", pair.person, *((pair.parse, pair.labels) if masks else ()))
+        article = Task("y", pair.garment, pair.garment_mask if masks else None)
+        for task in (worn, article):
+            tasks.setdefault(task[:2], task)
     return list(tasks.values())
 
 
@@ -140,9 +140,8 @@ def examine_all(
 
     Returns the row of each photo by its (role, path).
     """
-    keys = [
-        json.dumps([*task, folder.stamp(task.photo), task.mask and folder.stamp(task.mask)]) for task in tasks
-    ]
+    stamps = ([folder.stamp(task.photo), task.mask and folder.stamp(task.mask)] for task in tasks)
+    keys = [json.dumps([*task, *stamp]) for task, stamp in zip(tasks, stamps)]
     done = {values["task"]: row for row, values in enumerate(work.values)}
     missing = [(key, task) for key, task in zip(keys, tasks) if key not in done]
     groups = [missing[n : n + GROUP] for n in range(0, len(missing), GROUP)]
@@ -170,21 +169,12 @@ def write_pairs(
 ) -> None:
     """Write the selected pairs and swaps.  images(role, path): a photo's packed pixels and mask, by name."""
     categories = sorted({kept.pair.category for kept in selection.kept})
-    for kept in tqdm(selection.kept, unit="pair", desc="writing"):
-        pair = kept.pair
+    for pair, split, person, garment in tqdm(selection.kept, unit="pair", desc="writing"):
         x, y = images("x", pair.person), images("y", pair.garment)
-        writer.add(
-            kept.split,
-            x["pixels"],
-            y["pixels"],
-            kept.person,
-            kept.garment,
-            mask=x.get("mask"),
-            y_mask=y.get("mask"),
-            files=(pair.person, pair.garment),
-            attributes={"category": (categories.index(pair.category), categories)}
-            if any(categories)
-            else None,
+        attributes = {"category": (categories.index(pair.category), categories)} if any(categories) else None
+        more: dict[str, Any] = dict(
+            mask=x.get("mask"), y_mask=y.get("mask"), files=(pair.person, pair.garment)
         )
+        writer.add(split, x["pixels"], y["pixels"], person, garment, attributes=attributes, **more)
     for i, j in selection.triples:
         writer.add_triple(i, j)

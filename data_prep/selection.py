@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
 from data_prep.examine import Examined
 from data_prep.layouts.records import Pair, Unpaired
-from data_prep.near_duplicates import Groups, near_repeats
+from data_prep.near_repeats import near_repeats
 
 FEWEST = 2  # pairs of a split: a swap needs another garment
 KEY_NAMES = {
@@ -123,9 +124,10 @@ def select(
     left = drop(crossing_pairs(left, near))
     groups = group_photos(left, near)
     for one in left:
-        groups.join(("person", one.pair.person_id), one.photos[0])
-        groups.join(("product", one.pair.product), one.photos[1])
-    identities = [[groups.find(photo) for photo in one.photos] for one in left]
+        for key, photo in zip((("person", one.pair.person_id), ("product", one.pair.product)), one.photos):
+            groups.add(key)
+            groups.merge(key, photo)
+    identities = [[groups[photo] for photo in one.photos] for one in left]
     chosen = [one.pair for one in left]
     splits = choose_splits(chosen, identities, settings)
     kept = number_pairs(chosen, identities, splits)
@@ -167,20 +169,20 @@ def person_garments(left: Sequence[Candidate], near: Near) -> Reasons:
         yield person and f"person: the garment's photo is also the person's photo {people[person]}"
 
 
-def group_photos(left: Sequence[Candidate], near: Near) -> Groups:
+def group_photos(left: Sequence[Candidate], near: Near) -> DisjointSet:
     """The photos of the pairs, near repeats of a role joined."""
-    groups, used = Groups(), {photo for one in left for photo in one.photos}
+    groups = DisjointSet(photo for one in left for photo in one.photos)
     for photo, others in near.items():
         for other in others:
-            if photo in used and other in used and photo[0] == other[0]:
-                groups.join(photo, other)
+            if photo in groups and other in groups and photo[0] == other[0]:
+                groups.merge(photo, other)
     return groups
 
 
 def repeated_pairs(left: Sequence[Candidate], near: Near) -> Reasons:
     """Whether a pair repeats an earlier one; pairs of the test split take precedence."""
     groups = group_photos(left, near)
-    keys = {one.pair: tuple(groups.find(photo) for photo in one.photos) for one in left}
+    keys = {one.pair: tuple(groups[photo] for photo in one.photos) for one in left}
     first: dict[tuple[object, ...], Pair] = {}
     for pair in sorted(keys, key=lambda pair: pair.split != "test"):
         first.setdefault(keys[pair], pair)
@@ -219,12 +221,12 @@ def choose_splits(
         return [settings.split] * len(pairs)
     if any(pair.split for pair in pairs):
         return [pair.split or "train" for pair in pairs]
-    connected = Groups()
+    connected = DisjointSet(one for pair in identities for one in pair)
     for person, garment in identities:
-        connected.join(person, garment)
+        connected.merge(person, garment)
     members: dict[object, list[int]] = {}
     for row, (person, _) in enumerate(identities):
-        members.setdefault(connected.find(person), []).append(row)
+        members.setdefault(connected[person], []).append(row)
     blocks, left = list(members.values()), math.ceil(settings.share * len(pairs))
     held_out: set[int] = set()
     for index in np.random.default_rng(settings.seed).permutation(len(blocks)):

@@ -45,6 +45,9 @@ REMAKE = "make it again with `cagan data`"
 CODING = "WEBP"  # of shipped images
 MAX_NAME = 512  # bytes of a file name that are stored
 TEXT_ROWS = 4096  # file names per chunk
+CHUNKS: dict[str, Any] = dict(
+    compression="gzip", compression_opts=1, shuffle=True, fletcher32=True
+)  # of images
 # dataset -> axes of a row: H, W: the file's size; 3: colors; L: bytes of a file name; none: an int32
 PAIRS = dict(x="HW3", y="HW3", mask="HW", y_mask="HW", person="", garment="", x_file="L", y_file="L")
 SWAPS = dict(i="", j="", x_ij="HW3", mask="HW")
@@ -132,16 +135,11 @@ class PhotoWriter:
 
     def __enter__(self) -> Self:
         check_target(self.path)
+        attributes = dict(format=FORMAT, version=VERSION, height=self.height, width=self.width)
         with contextlib.ExitStack() as stack:
             temporary = stack.enter_context(atomic_file(self.path))
             self._file = stack.enter_context(h5py.File(temporary, "w", locking=False))
-            self._file.attrs.update(
-                format=FORMAT,
-                version=VERSION,
-                height=self.height,
-                width=self.width,
-                provenance=self._provenance,
-            )
+            self._file.attrs.update(**attributes, provenance=self._provenance)
             self._stack = stack.pop_all()
         return self
 
@@ -193,8 +191,7 @@ class PhotoWriter:
                 continue
             name, axes = f"{group}/{key}", AXES.get(key, "")
             if axes == "L":
-                text = value.encode("utf-8", "backslashreplace")[-MAX_NAME:]
-                self._texts.setdefault(name, []).append(text)
+                self._texts.setdefault(name, []).append(value.encode("utf-8", "backslashreplace")[-MAX_NAME:])
             elif axes:
                 self._append_image(name, value, (self.height, self.width, 3)[: len(axes)])
             else:
@@ -204,22 +201,12 @@ class PhotoWriter:
         if not isinstance(image, Packed):
             image = np.asarray(image)
             if image.shape != shape or image.dtype != np.uint8:
-                raise ValueError(
-                    f"{self.path}: {name} must be uint8 {list(shape)}, not {image.dtype} {list(image.shape)}"
-                )
+                found = f"{image.dtype} {list(image.shape)}"
+                raise ValueError(f"{self.path}: {name} must be uint8 {list(shape)}, not {found}")
             image = pack(image)
         if name not in self._images:
-            self._images[name] = self._file.create_dataset(
-                name,
-                (0, *shape),
-                "u1",
-                maxshape=(None, *shape),
-                chunks=(1, *shape),
-                compression="gzip",
-                compression_opts=1,
-                shuffle=True,
-                fletcher32=True,
-            )
+            layout = dict(maxshape=(None, *shape), chunks=(1, *shape), **CHUNKS)
+            self._images[name] = self._file.create_dataset(name, (0, *shape), "u1", **layout)
         rows = self._images[name].id
         row = rows.shape[0]
         rows.set_extent((row + 1, *shape))
@@ -227,10 +214,8 @@ class PhotoWriter:
 
     def _write_columns(self) -> None:
         for name, values in self._columns.items():
-            dtype = "u1" if name in self._names else "i4"
-            column = self._file.create_dataset(
-                name, data=np.asarray(values, dtype), fletcher32=True, chunks=(len(values),)
-            )
+            data = np.asarray(values, "u1" if name in self._names else "i4")
+            column = self._file.create_dataset(name, data=data, fletcher32=True, chunks=data.shape)
             if name in self._names:
                 column.attrs["names"] = json.dumps(self._names[name])
         for name, texts in self._texts.items():
@@ -284,10 +269,8 @@ class Rows:
             images = [decode(code, self.shape[1:3]) for code in found.reshape(-1, found.shape[-1])]
             return np.reshape(images, (*found.shape[:-1], *self.shape[1:]))
         except OSError as error:  # h5py reports a failed checksum as OSError
-            raise ValueError(
-                f"{self._path}: {self._dataset.name} is damaged (failed checksum or chunk); "
-                f"copy the file again or {REMAKE}"
-            ) from error
+            damage = "is damaged (failed checksum or chunk); copy the file again"
+            raise ValueError(f"{self._path}: {self._dataset.name} {damage} or {REMAKE}") from error
 
     def load(self) -> NDArray[Any]:
         """All rows as one NumPy array."""
@@ -357,33 +340,26 @@ class PhotoFile:
 
     def split(self, name: str) -> Photos:
         """The ``Photos`` of "train" or "test"; ValueError if the file lacks that split."""
-        if name not in self.splits:
-            raise ValueError(
-                f"{self.path}: has no {name} photos (only {', '.join(self.splits) or 'nothing'}); {REMAKE}"
-            )
+        kept = ", ".join(self.splits) or "nothing"
+        self._need(name in self.splits, f"has no {name} photos (only {kept})")
         group = self._file[name]
-        rows = {key: Rows(self.path, group[key]) for key in PAIRS if key in group}
-        files = {
-            key: [bytes(row).rstrip(b"\0").decode("utf-8", "replace") for row in rows[key].load()]
-            for key in ("x_file", "y_file")
-            if key in rows
-        }
-        codes, triples = group.get("attributes", {}), None
+        codes = group.get("attributes", {})
+        fields = {key: self._column(group[key], PAIRS[key]) for key in PAIRS if key in group}
         if "triples" in group:
-            swaps = {key: Rows(self.path, data) for key, data in group["triples"].items()}
-            triples = Triples(swaps["i"].load(), swaps["j"].load(), swaps.get("x_ij"), swaps.get("mask"))
+            swaps = {key: self._column(data, SWAPS[key]) for key, data in group["triples"].items()}
+            fields["triples"] = Triples(**swaps)
         return Photos(
-            rows["x"],
-            rows["y"],
-            rows["person"].load(),
-            rows["garment"].load(),
-            {key: Rows(self.path, codes[key]).load() for key in codes},
-            {key: json.loads(attribute(codes[key], "names")) for key in codes},
-            triples,
-            rows.get("mask"),
-            rows.get("y_mask"),
-            **files,
+            **fields,
+            attributes={key: self._column(codes[key]) for key in codes},
+            names={key: json.loads(attribute(codes[key], "names")) for key in codes},
         )
+
+    def _column(self, data: h5py.Dataset, axes: str = "") -> Any:
+        """A dataset: `Rows` of images, an array of numbers, or a list of file names."""
+        rows = Rows(self.path, data)
+        if "L" in axes:
+            return [bytes(row).rstrip(b"\0").decode("utf-8", "replace") for row in rows.load()]
+        return rows if axes else rows.load()
 
     def datasets(self) -> list[tuple[str, Rows]]:
         """(name, `Rows`) of every dataset in the file, sorted by name."""
@@ -399,19 +375,15 @@ class PhotoFile:
             raise ValueError(f"{self.path}: {fault}; {cure}")
 
     def _validate(self) -> None:
-        found = {
-            key: attribute(self._file, key) for key in ("format", "version", "height", "width", "provenance")
-        }
-        self._need(found["format"] == FORMAT, "is not a photo file", "give one written by `cagan data`")
-        version = quoted(found["version"])
-        self._need(
-            found["version"] == VERSION, f"has version {version}, but this program reads version {VERSION}"
-        )
+        names = "format", "version", "height", "width", "provenance"
+        kind, version, self.height, self.width, origin = (attribute(self._file, name) for name in names)
+        self._need(kind == FORMAT, "is not a photo file", "give one written by `cagan data`")
+        other = f"has version {quoted(version)}, but this program reads version {VERSION}"
+        self._need(version == VERSION, other)
         for side in ("height", "width"):
-            self._need(isinstance(found[side], int), f"{side} is missing")
-        self.height, self.width = found["height"], found["width"]
+            self._need(isinstance(getattr(self, side), int), f"{side} is missing")
         check_size(self.height, self.width, self.path)
-        self.provenance = self._json(found["provenance"], dict, "provenance")
+        self.provenance = self._json(origin, dict, "provenance")
         try:
             check_provenance(self.provenance)
         except ValueError as error:
@@ -422,7 +394,7 @@ class PhotoFile:
             self._check_split(self._file[name])
         if len(self.splits) == 2:
             for key in ("person", "garment"):
-                train, test = (Rows(self.path, self._file[name][key]).load() for name in SPLITS)
+                train, test = (self._column(self._file[name][key]) for name in SPLITS)
                 self._need(not np.intersect1d(train, test).size, f"a {key} of test also occurs in train")
 
     def _json(self, text: Any, kind: type, what: str) -> Any:
@@ -440,7 +412,9 @@ class PhotoFile:
             self._need(isinstance(link, h5py.HardLink), f"{quoted(key)} is an external or soft link")
             self._need(allowed is None or key in allowed, f"unexpected entry {quoted(key)}")
 
-    def _check_rows(self, group: h5py.Group, axes: Mapping[str, str], count: int = 0, ids: str = "i4") -> int:
+    def _check_rows(
+        self, group: h5py.Group, axes: Mapping[str, str], count: int = 0, ids: str = "int32"
+    ) -> int:
         """Check datasets of `count` rows, by default of as many as the first one has; returns the number."""
         for key in axes:
             name, data = f"{group.name}/{key}", group.get(key)
@@ -450,21 +424,14 @@ class PhotoFile:
             shape: tuple[int, ...] = data.shape or (0,)
             count = count or shape[0]
             self._need(0 < count <= MAX_ROWS, f"{name} has no rows, or too many")
-            self._need(
-                "L" not in axes[key] or 0 < shape[-1] <= MAX_NAME,
-                f"{name} must hold names of 1 to {MAX_NAME} bytes",
-            )
+            named = "L" not in axes[key] or 0 < shape[-1] <= MAX_NAME
+            self._need(named, f"{name} must hold names of 1 to {MAX_NAME} bytes")
             sides = {"H": self.height, "W": self.width, "3": 3, "L": shape[-1]}
-            expected, dtype = (
-                (count, *(sides[axis] for axis in axes[key])),
-                np.dtype("u1" if axes[key] else ids),
-            )
+            expected, dtype = (count, *(sides[axis] for axis in axes[key])), "uint8" if axes[key] else ids
             if axes[key] == "HW3" and len(shape) == 2 and attribute(data, "coding") == CODING:
                 expected = (count, min(shape[1], 3 * self.height * self.width + 1024))
-            self._need(
-                shape == expected and data.dtype == dtype,
-                f"{name} is {data.dtype} {list(shape)}, expected {dtype} {list(expected)}",
-            )
+            wrong = f"{name} is {data.dtype} {list(shape)}, expected {dtype} {list(expected)}"
+            self._need(shape == expected and data.dtype == dtype, wrong)
             found = fault(data)
             self._need(found is None, f"{name} {found}")
         return count
@@ -475,25 +442,19 @@ class PhotoFile:
         if "attributes" in group:
             codes = group["attributes"]
             self._check_members(codes, None)
-            self._check_rows(codes, dict.fromkeys(codes, ""), count, "u1")
+            self._check_rows(codes, dict.fromkeys(codes, ""), count, "uint8")
             for key in codes:
-                words = self._json(attribute(codes[key], "names"), list, f"{codes.name}/{key} names")
-                highest = Rows(self.path, codes[key]).load().max()
-                self._need(
-                    all(isinstance(word, str) for word in words),
-                    f"{codes.name}/{key} has a name that is no text",
-                )
-                self._need(highest < len(words), f"{codes.name}/{key} has a code without a name")
+                name = f"{codes.name}/{key}"
+                words = self._json(attribute(codes[key], "names"), list, f"{name} names")
+                self._need(all(isinstance(word, str) for word in words), f"{name} has a name that is no text")
+                self._need(self._column(codes[key]).max() < len(words), f"{name} has a code without a name")
         if "triples" in group:
             part = group["triples"]
             self._check_members(part, SWAPS)
             self._check_rows(part, SWAPS)
             self._need(("x_ij" in part) == ("mask" in part), f"{part.name} has only one of x_ij and mask")
-            i, j, garment = (
-                Rows(self.path, data).load() for data in (part["i"], part["j"], group["garment"])
-            )
-            self._need(
-                min(i.min(), j.min()) >= 0 and max(i.max(), j.max()) < count,
-                f"{part.name} points to rows that do not exist",
-            )
+            i, j, garment = (self._column(data) for data in (part["i"], part["j"], group["garment"]))
+            rows = np.concatenate([i, j])
+            exist = 0 <= rows.min() and rows.max() < count
+            self._need(exist, f"{part.name} points to rows that do not exist")
             self._need((garment[i] != garment[j]).all(), f"{part.name} swaps a garment with itself")

@@ -15,7 +15,7 @@ from data_prep import examine
 from data_prep.examine import Examined, Task
 from data_prep.layouts import LAYOUTS
 from data_prep.layouts.records import Fault, Pair, Unpaired, list_rows
-from data_prep.near_duplicates import COLOR, DISTANCE, near_repeats
+from data_prep.near_repeats import COLOR, DISTANCE, near_repeats
 from data_prep.photo_folder import PhotoFolder
 from data_prep.picture import decode, fit, open_rgb
 from data_prep.selection import Settings, select

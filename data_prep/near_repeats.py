@@ -1,6 +1,6 @@
 """Find repeated photos: files of the same or nearly the same image."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,24 +43,3 @@ def similar_within(
         a, b = a[a < b], b[a < b]
         near = np.abs(levels[a].astype(np.int16) - levels[b]).max(axis=1, initial=0) <= COLOR
         yield from zip(a[near].tolist(), b[near].tolist())
-
-
-class Groups:
-    """Disjoint groups of hashable items (union-find)."""
-
-    def __init__(self) -> None:
-        self._parent: dict[Hashable, Hashable] = {}
-
-    def find(self, item: Hashable) -> Hashable:
-        """The representative of an item's group; a new item forms a group of its own."""
-        path = []
-        while (parent := self._parent.setdefault(item, item)) != item:
-            path.append(item)
-            item = parent
-        for passed in path:
-            self._parent[passed] = item
-        return item
-
-    def join(self, a: Hashable, b: Hashable) -> None:
-        """Merge two groups; the representative of a's group represents both."""
-        self._parent[self.find(b)] = self.find(a)
