@@ -106,6 +106,9 @@ def main(command, args=None):
 
     args: command-line arguments; None: those of the process.
     """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:  # closed (2>&-): the next file that is opened would get its number
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "w" if number else "r"))
     if hasattr(sys.stdout, "reconfigure"):  # file names need not be valid Unicode
         sys.stdout.reconfigure(errors="backslashreplace")
     # Jupyter's processes inherit a backend that matplotlib may not find here; commands need none

@@ -88,8 +88,10 @@ def read_evaluation(
         report = metadata.read_file(stored, FORM)
         current = (report["step"], report["version"]) == (steps, evaluate.VERSION)
         current = current and (photos is None or report["photos"] == digest_of(photos))
-        lengths = {len(np.array(values, float)) for values in report["swaps"].values()}
-        whole = lengths == {report["n"]} and FORM.keys() <= report.keys()
+        columns = {name: np.array(values, float) for name, values in report["swaps"].items()}
+        for name in report["measures"]:  # each can be taken again
+            measures.known(columns)[name].of(columns, np.ones(report["n"]))
+        whole = set(map(len, columns.values())) == {report["n"]} and FORM.keys() <= report.keys()
         if not (current and whole and {*GROUPS} <= report["swaps"].keys() and examples.is_file()):
             return None
         with np.load(examples, allow_pickle=False) as file:

@@ -101,6 +101,25 @@ def test_ctrl_c_while_the_process_exits_changes_nothing():
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
+def test_closed_streams_do_not_matter(tmp_path):
+    """No file gets the number of a closed one, to which a library may write."""
+    path = tmp_path / "file"
+    script = f"""if True:
+        import os, click, tqdm
+        from cagan_theano.io.command import main
+        @click.command()
+        def command():
+            with open({str(path)!r}, "w") as file:
+                click.echo("a note", err=True)
+                os.write(2, b"of a library")
+                file.write(str(sum(tqdm.tqdm([1, 2]))))
+                print("done", flush=True)
+        main(command, [])
+    """
+    words = ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, script]
+    assert subprocess.run(words, cwd=ROOT).returncode == 0 and path.read_text() == "3"
+
+
 def test_a_long_message_keeps_its_file_name_and_its_cure():
     text = "a.h5: " + "".join(map(str, range(3000))) + "; copy it again"
     line = one_line(text)

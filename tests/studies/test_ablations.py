@@ -280,6 +280,7 @@ def test_damaged_measurements_are_made_again_or_named(plan, tmp_path, toys, caps
         "[",
         "[]",
         *(text.replace(f'"{key}": {{', f'"{key}": [], "x": {{') for key in ("swaps", "metadata")),
+        *(text.replace(f'"{key}": [', f'"{key}_": [') for key in ("true_color", "iou")),
     ]
     damages = [(report, None), (swaps, None), *((report, text.encode()) for text in texts)]
     damages += [(swaps, part) for part in (b"PK", archive[:-9], archive[:200], flipped)]

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cagan_theano.backends import cache
+from cagan_theano.io.children import tie
 
 if TYPE_CHECKING:
     from jax import Array
@@ -314,7 +315,7 @@ def build(jax: ModuleType, compiler: str, folder: Path, stem: str) -> str:
     command = [compiler, *flags(), "-I", jax.ffi.include_dir(), "-o", str(unfinished),
                *(str(source) for source in SOURCES if source.suffix == ".cc")]  # fmt: skip
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=300)
+        done = subprocess.run(tie(command), capture_output=True, check=False, timeout=300)
         if done.returncode:
             return reason(done.stderr.decode(errors="replace")) or f"exit code {done.returncode}"
         publish(unfinished, stem)
