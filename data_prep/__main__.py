@@ -82,7 +82,7 @@ def detect_command(src, samples):
     from data_prep.ingest import find
 
     folder = PhotoFolder(src)
-    found: list = [(name, root, {}) for name, root in detect(folder)]
+    found = [(name, root, {}) for name, root in detect(folder)]
     if not found and (proposal := propose(folder)):
         if not proposal.told:
             click.echo("the names do not tell persons from garments; if they are mixed up, exchange the two")
@@ -94,7 +94,7 @@ def detect_command(src, samples):
             + (f", such as {', '.join(seen[:2])}" if seen else "")
             + "; pair them by their names (cagan data folders) or by a list (cagan data list)"
         )
-    used: set[str] = set()
+    used = set()
     for name, root, options in found:
         records = find(LAYOUTS[name], root, options)
         paths = [(pair.person, pair.garment, pair.parse, pair.garment_mask) for pair in records.pairs]
