@@ -18,7 +18,7 @@ import numpy as np
 from cagan_theano import weights
 from cagan_theano.config import AVERAGE, Config
 from cagan_theano.io.files import HDF5, naming, write_atomically
-from cagan_theano.io.hdf5 import DAMAGED, attribute, fault, open_file, quoted
+from cagan_theano.io.hdf5 import DAMAGED, MAX_ARRAYS, attribute, bytes_of, open_file, quoted, read_arrays
 from cagan_theano.io.metadata import LARGEST, NUMBER, check_form, check_provenance, is_storable, read_object
 from cagan_theano.io.text import one_line, printable
 
@@ -31,7 +31,6 @@ ATTRIBUTES = {"version": int, "step": int, "sha256": str, **dict.fromkeys(TEXTS,
 DTYPES = ("float16", "float32", "int64")
 
 # Limits on reading: far above our checkpoints (about 130 MB in 150 arrays), far below a machine's.
-MAX_ARRAYS = 4096
 MAX_BYTES = 4 << 30
 SMALL, RATIO = 16 << 20, 64  # a file may declare 16 MiB, or 64 times its own size
 MAX_TEXT = 60_000  # HDF5 stores attributes of up to 64 KiB in the object header
@@ -94,7 +93,7 @@ def save_checkpoint(path, checkpoint, dtype="float32"):
     digest = contents_sha256(texts, checkpoint.step, arrays)
     attributes = {"format": FORMAT, "version": VERSION, "step": checkpoint.step, "sha256": digest, **texts}
     image = _file_image(attributes, arrays, compress=dtype == "float16")
-    if _bytes_of(arrays) > _limit(len(image)):  # compressed so well that a reader would reject it
+    if bytes_of(arrays) > _limit(len(image)):  # compressed so well that a reader would reject it
         image = _file_image(attributes, arrays, compress=False)
     write_atomically(path, image)
     return digest
@@ -132,7 +131,7 @@ def load_checkpoint(path) -> Checkpoint:
         try:
             with file:
                 attributes = _read_attributes(file)
-                arrays = _read_arrays(file, _limit(path.stat().st_size))
+                arrays = read_arrays(file, NAME, DTYPES, _limit(path.stat().st_size), CURE)
         except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:
             raise ValueError(f"{DAMAGED}; {CURE}") from error
         step, sha256 = attributes["step"], attributes["sha256"]
@@ -204,14 +203,9 @@ def _check(texts, step, arrays):
             raise ValueError(f"{name} has dtype {array.dtype}, not {', '.join(DTYPES)}")
         if not np.all(np.isfinite(array)):
             raise ValueError(f"{name} contains values that are not finite (NaN or infinity)")
-    if _bytes_of(arrays) > MAX_BYTES:
-        raise ValueError(f"has {_bytes_of(arrays)} bytes of arrays, the limit is {MAX_BYTES}")
+    if bytes_of(arrays) > MAX_BYTES:
+        raise ValueError(f"has {bytes_of(arrays)} bytes of arrays, the limit is {MAX_BYTES}")
     return metadata
-
-
-def _bytes_of(arrays):
-    """Total bytes of arrays or datasets, as declared."""
-    return sum(array.size * array.dtype.itemsize for array in arrays.values())
 
 
 def _limit(size):
@@ -265,28 +259,3 @@ def _read_attributes(file):
             f"{VERSION}; use the release that wrote it"
         )
     return found
-
-
-def _read_arrays(file, limit):
-    """Every array by name; links, other groups, and more than `limit` bytes are rejected unread."""
-    datasets, names = {}, list(file)
-    for name in names:  # which grows by the members of each group
-        if len(names) > MAX_ARRAYS:
-            raise ValueError(f"it has more than {MAX_ARRAYS} groups and arrays; {CURE}")
-        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"{quoted(name)} is a link; links are not followed; {CURE}")
-        if not NAME.fullmatch(name):
-            raise ValueError(f"it has an unexpected group or array, {quoted(name)}; {CURE}")
-        item = file[name]
-        if isinstance(item, h5py.Group):
-            names += [f"{name}/{child}" for child in item]
-        elif isinstance(item, h5py.Dataset) and item.shape is not None and item.dtype.name in DTYPES:
-            datasets[name] = item
-        else:
-            raise ValueError(f"{quoted(name)} is not stored as plain {', '.join(DTYPES)}; {CURE}")
-    if _bytes_of(datasets) > limit:
-        raise ValueError(f"it declares {_bytes_of(datasets)} bytes of arrays, the limit is {limit}; {CURE}")
-    for name, dataset in datasets.items():
-        if found := fault(dataset):
-            raise ValueError(f"{name} {found}; {CURE}")
-    return {name: np.asarray(dataset[()]) for name, dataset in datasets.items()}

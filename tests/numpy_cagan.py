@@ -29,8 +29,10 @@ class Mistakes:
 class Node:
     """An array and how a gradient by it runs on to those that it was computed from."""
 
+    dtype = "float64"  # to which values and gradients are rounded
+
     def __init__(self, value, *parents):
-        self.value, self.parents, self.gradient = np.asarray(value), parents, 0.0
+        self.value, self.parents, self.gradient = np.asarray(value, self.dtype), parents, 0.0
 
     def __add__(self, other):
         return Node(self.value + other.value, (self, lambda g: g), (other, lambda g: g))
@@ -52,11 +54,11 @@ def backward(loss):
 
     visit(loss)
     for node in order:
-        node.gradient = np.zeros_like(node.value, dtype=float)
+        node.gradient = np.zeros_like(node.value)
     loss.gradient = np.ones(())
     for node in reversed(order):
         for parent, pullback in node.parents:
-            parent.gradient = parent.gradient + pullback(node.gradient)
+            parent.gradient = parent.gradient + np.asarray(pullback(node.gradient), Node.dtype)
 
 
 def taps(x, kernel, stride, size):

@@ -129,8 +129,9 @@ def command(context, golden, path, tolerance, every, against, inputs, template, 
     if template:
         click.echo(TEMPLATES[template], nl=False)
     if golden:
-        rows = conformance.compare(load_callable(golden), conformance.read_vectors(path), tolerance)
-        click.echo(conformance.report(rows, every))
+        vectors = conformance.read_vectors(path)
+        rows = conformance.compare(load_callable(golden), vectors, tolerance)
+        click.echo(conformance.report(rows, vectors, every))
         agrees = conformance.first_deviation(rows) is None
     if against or inputs:
         compare_images(against, inputs, checkpoint, data, settings)

@@ -17,6 +17,7 @@ import numpy as np
 from h5py import h5t
 
 MAX_TEXT = 65536  # bytes of an attribute: the limit of HDF5's object header
+MAX_ARRAYS = 4096  # groups and arrays of a file
 MAX_CHUNK = 64 << 20  # bytes of a chunk: an RGB image at 4096x4096 has 48 MiB
 EXPANSION = 1032  # largest ratio of deflate
 TRUSTED = 256 << 10  # bytes of a compressed chunk, which expands to at most 258 MiB
@@ -96,6 +97,40 @@ def attribute(item, name):
     if isinstance(value, np.integer):
         return int(value)
     return value if isinstance(value, str) and len(value) <= MAX_TEXT else None
+
+
+def read_arrays(file, pattern, dtypes, limit, cure):
+    """Every array of an open file by its full name; nothing is read if a ValueError is raised.
+
+    pattern: that the names of groups and arrays match; dtypes: names of the allowed types; limit: bytes of
+    all arrays; cure: last part of a message.  Links are not followed.
+    """
+    datasets, names = {}, list(file)
+    for name in names:  # which grows by the members of each group
+        if len(names) > MAX_ARRAYS:
+            raise ValueError(f"it has more than {MAX_ARRAYS} groups and arrays; {cure}")
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{quoted(name)} is a link; links are not followed; {cure}")
+        if not pattern.fullmatch(name):
+            raise ValueError(f"it has an unexpected group or array, {quoted(name)}; {cure}")
+        item = file[name]
+        if isinstance(item, h5py.Group):
+            names += [f"{name}/{child}" for child in item]
+        elif isinstance(item, h5py.Dataset) and item.shape is not None and item.dtype.name in dtypes:
+            datasets[name] = item
+        else:
+            raise ValueError(f"{quoted(name)} is not stored as plain {', '.join(dtypes)}; {cure}")
+    if bytes_of(datasets) > limit:
+        raise ValueError(f"it declares {bytes_of(datasets)} bytes of arrays, the limit is {limit}; {cure}")
+    for name, dataset in datasets.items():
+        if found := fault(dataset):
+            raise ValueError(f"{name} {found}; {cure}")
+    return {name: np.asarray(dataset[()]) for name, dataset in datasets.items()}
+
+
+def bytes_of(arrays):
+    """Total bytes of arrays or datasets by name, as declared."""
+    return sum(array.size * array.dtype.itemsize for array in arrays.values())
 
 
 def quoted(name):
