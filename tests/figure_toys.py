@@ -1,9 +1,10 @@
-"""A toy data file and a toy model with which the figures and the measures are tested.
+"""A toy data file, and a toy model with which the figures and the measures are tested.
 
-A toy human is a grey picture with a rectangle in the garment's color, so that the true swap is
-known and a model that paints it can be written down.
+A toy human has a rectangle in the garment's color, so that the true swap is known and a model that paints
+it can be written down.
 """
 
+import functools
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,26 +14,32 @@ from cagan_theano.dressing.dress import dress
 from data_prep.store import PhotoWriter
 
 HEIGHT, WIDTH = 32, 32
-BODY = (slice(10, 26), slice(8, 24))
+BODY = (slice(9, 24), slice(7, 25))
 PROVENANCE = {"program": "toy", "seed": 3}
 
 
-def color_of(garment):
-    """The RGB color of a toy garment, different for each."""
-    return np.random.default_rng([9, garment]).integers(30, 226, 3)
+@functools.cache
+def looks():
+    """The color of each garment, and each person without one: a gray wall, a head, legs."""
+    rng, made = np.random.default_rng(0), []
+    for _ in range(300):
+        color, x = rng.integers(0, 256, 3), np.full((HEIGHT, WIDTH, 3), rng.integers(200, 230), np.uint8)
+        x[2:9, 12:20], x[24:, 9:23] = rng.integers(90, 220, 3), rng.integers(0, 120, 3)
+        made.append((color, x))
+    return made
 
 
 def human(person, garment):
-    """x [H, W, 3]: a shade for the person, the garment's color in the body's place."""
-    x = np.full((HEIGHT, WIDTH, 3), 100 + 10 * person, np.uint8)
-    x[BODY] = color_of(garment)
+    """x [H, W, 3]: the person with the garment's color in the body's place."""
+    x = looks()[person][1].copy()
+    x[BODY] = looks()[garment][0]
     return x
 
 
 def article(garment):
     """y [H, W, 3]: a large rectangle of the garment's color on a light ground."""
     y = np.full((HEIGHT, WIDTH, 3), 246, np.uint8)
-    y[4:28, 4:28] = color_of(garment)
+    y[6:26, 6:26] = looks()[garment][0]
     return y
 
 
@@ -43,16 +50,24 @@ def body_mask():
     return mask
 
 
-def write_photos(path, count=12, triples=True, masks=True, split="test", provenance=PROVENANCE):
-    """Write `count` pairs, two to a person, and the swap of each garment for the third next."""
+def write_photos(path, tests=12, pairs=0, triples=True, masks=True, swaps=0, provenance=PROVENANCE):
+    """Write pairs to test, two to a person, and pairs to train on, each a person of its own.
+
+    triples: whether there are true swaps of the test split, row n in the garment of the third next.
+    swaps: how many of the train split, row n in the garment of row n + 1.
+    """
+    mask = body_mask() if masks else None
     with PhotoWriter(path, HEIGHT, WIDTH, provenance) as writer:
-        for row in range(count):
-            writer.add(
-                split, human(row // 2, row), article(row), row // 2, row, mask=body_mask() if masks else None
-            )
-        for row in range(count if triples else 0):
-            j = (row + 3) % count
-            writer.add_triple(row, j, human(row // 2, j), body_mask())
+        for n in range(pairs):
+            writer.add("train", human(n, n), article(n), n, n, mask)
+        for n in range(swaps):
+            writer.add_triple(n, n + 1, human(n, n + 1), body_mask(), split="train")
+        people, garments = pairs + np.arange(tests) // 2, pairs + np.arange(tests)
+        for person, garment in zip(people, garments):
+            writer.add("test", human(person, garment), article(garment), person, garment, mask)
+        for i in range(tests if triples else 0):
+            j = (i + 3) % tests
+            writer.add_triple(i, j, human(people[i], garments[j]), body_mask())
     return path
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 import pytest
-from conftest import write_tiny_photos
+from figure_toys import write_photos
 
 from cagan_theano.io.command import main
 from cagan_theano.training.command import resume_command, train
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 def data(tmp_path_factory):
     """Six pairs without masks."""
     path = tmp_path_factory.mktemp("data") / "few.h5"
-    return str(write_tiny_photos(path, pairs=6, tests=0, masks=False))
+    return str(write_photos(path, pairs=6, tests=0, masks=False))
 
 
 def error(capsys, command, *words):

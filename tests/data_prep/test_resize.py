@@ -3,7 +3,7 @@
 import layout_trees as trees
 import numpy as np
 import pytest
-from conftest import write_tiny_photos
+from figure_toys import write_photos
 from scipy.ndimage import gaussian_filter
 
 from data_prep.resize import resize_file
@@ -13,8 +13,8 @@ from data_prep.store import PhotoFile, PhotoWriter
 @pytest.fixture
 def half(tmp_path):
     """Paths of a data file of 32x32 and of its reduction to 16x16."""
-    large = write_tiny_photos(tmp_path / "large.h5", pairs=70, tests=6, swaps=5)
-    assert resize_file(large, tmp_path / "small.h5", (16, 16)) == 3 * 76 + 2 * (5 + 5)
+    large = write_photos(tmp_path / "large.h5", pairs=70, tests=6, swaps=5)
+    assert resize_file(large, tmp_path / "small.h5", (16, 16)) == 3 * 76 + 2 * (5 + 6)
     return large, tmp_path / "small.h5"
 
 

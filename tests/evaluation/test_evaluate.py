@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from conftest import write_tiny_photos
 from figure_toys import HEIGHT, WIDTH, ToyModel, article, body_mask, human, write_photos
 from PIL import Image
 
@@ -90,7 +89,7 @@ def test_the_log_s_scores_are_the_evaluation_s(tmp_path):
             alpha = rng.random(x_i.shape[:3]).astype(np.float32)
             return type("Swap", (), {"alpha": alpha, "x_ij": x_ij, "x_tilde_ij": x_ij})
 
-    with PhotoFile(write_tiny_photos(tmp_path / "a.h5", pairs=2, tests=9)) as file:
+    with PhotoFile(write_photos(tmp_path / "a.h5", pairs=2, tests=9)) as file:
         photos, model = file.split("test"), Noisy()
         chosen = choose_held_out(photos, 99)
         logged = score(chosen, model.swap(chosen.x_i, chosen.y_i, chosen.y_j))

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from figure_toys import ToyModel, article, human, write_photos
+from figure_toys import BODY, ToyModel, article, human, write_photos
 from PIL import Image
 
 from cagan_theano import weights
@@ -39,14 +39,14 @@ def perfect(x_i, y_i, y_j):
     """A system that paints the true swap: the third next garment."""
     assert x_i.dtype == y_i.dtype == y_j.dtype == np.uint8
     x_ij = x_i.copy()
-    x_ij[:, 10:26, 8:24] = y_j[:, 16, 16][:, None, None]
+    x_ij[:, *BODY] = y_j[:, 16, 16][:, None, None]
     return x_ij
 
 
 def masked(x_i, y_i, y_j):
     """`perfect`, with alpha 1 where the garments are drawn."""
     alpha = np.zeros((len(x_i), 1, *x_i.shape[1:3]))
-    alpha[:, :, 10:26, 8:24] = 1
+    alpha[:, :, *BODY] = 1
     return perfect(x_i, y_i, y_j), alpha
 
 

@@ -322,8 +322,8 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path, capsys):
 
 def test_bad_data_is_one_line(tmp_path, toy, capsys):
     train, out = tmp_path / "train.h5", ("--out", tmp_path / "out")
-    small = write_photos(tmp_path / "small.h5", count=4)
-    write_photos(train, split="train", triples=False)
+    small = write_photos(tmp_path / "small.h5", tests=4)
+    write_photos(train, tests=0, pairs=12)
     for command, more in ((figure4.command, ("--rows", 9)), (figure6.command, ("--humans", 9))):
         assert "none.h5: no such file" in failure(capsys, command, "--data", tmp_path / "none.h5", *out)
         assert "has no test photos" in failure(capsys, command, "--data", train, *out)

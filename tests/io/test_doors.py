@@ -10,7 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import tiny_config, write_tiny_photos
+from conftest import tiny_config
+from figure_toys import write_photos
 from PIL import Image
 
 import cagan_theano
@@ -94,7 +95,7 @@ def test_a_configuration_that_asks_for_gigabytes_is_compared_first(tmp_path, no_
 
 
 def test_a_run_folder_that_asks_for_gigabytes_is_compared_first(tmp_path, no_weights, capsys):
-    data, run = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=2), RunFolder(tmp_path / "run")
+    data, run = write_photos(tmp_path / "a.h5", pairs=4, tests=2), RunFolder(tmp_path / "run")
     wide = tiny_config(g_widths=(8192,) * 4)
     with run:
         run.write_config(wide)
@@ -149,7 +150,7 @@ def test_a_photo_file_s_provenance_is_checked_on_both_sides(tmp_path):
     bad = {"program": "data_prep photoshoot", "seed": "x"}
     with pytest.raises(ValueError, match="a.h5: provenance.seed is 'x', not an integer"):
         PhotoWriter(tmp_path / "a.h5", 16, 16, bad)
-    write_tiny_photos(tmp_path / "a.h5", pairs=2, tests=0)
+    write_photos(tmp_path / "a.h5", pairs=2, tests=0)
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         file.attrs["provenance"] = json.dumps(bad)
     with pytest.raises(ValueError, match="a.h5: provenance.seed is 'x'"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-from conftest import write_tiny_photos
+from figure_toys import write_photos
 from PIL import Image
 
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
@@ -82,7 +82,7 @@ def test_no_command_replaces_its_input(command, words, tmp_path, capsys):
 
 def test_data_file_is_overwritten_only_with_the_option(tmp_path, capsys):
     """Of one command with a layout and one without; `test_every_command_is_guarded` checks the others."""
-    data = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=0)
+    data = write_photos(tmp_path / "a.h5", pairs=4, tests=0)
     shoot = ["photoshoot", data, "--pairs", "4", "--held-out", "0", "--size", "16x16", "--jobs", "1"]
     for words in (shoot, ["folders", tmp_path, data]):
         said = refused(capsys, prep.cli, *words)
@@ -127,11 +127,11 @@ def test_kinds(tmp_path):
         (tmp_path / "text").write_bytes(text)
         assert kind_of(tmp_path / "text") == kind, text
     assert kind_of(checkpoint(tmp_path / "c.h5")) == "an HDF5 file (cagan_theano checkpoint)"
-    data = write_tiny_photos(tmp_path / "p.h5", pairs=4, tests=0)
+    data = write_photos(tmp_path / "p.h5", pairs=4, tests=0)
     assert kind_of(data) == "an HDF5 file (cagan_theano photos)"
     data.write_bytes(data.read_bytes()[:5000])
     assert kind_of(data) == "a damaged HDF5 file"
-    write_tiny_photos(data, pairs=4, tests=0)  # which may be made anew
+    write_photos(data, pairs=4, tests=0)  # which may be made anew
     assert kind_of(tmp_path / "nothing") is None and kind_of(tmp_path) is None
 
 

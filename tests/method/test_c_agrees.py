@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import write_tiny_photos
+from figure_toys import write_photos
 from test_updates import Case
 
 from cagan_theano.backends import choose_backend
@@ -36,7 +36,7 @@ def test_two_steps_in_c_are_those_of_jax(tiny_photos, jax_backend):
 def test_true_swaps_in_c_are_those_of_jax(tmp_path, jax_backend):
     from test_truth import TRUTH, configured, photos_of
 
-    data = write_tiny_photos(tmp_path / "true.h5", 12, 4, swaps=8)
+    data = write_photos(tmp_path / "true.h5", tests=4, pairs=12, swaps=8)
     config = configured(**TRUTH, average=0.9, learning_rate_decay=1.0, augmentation="mirror+tone")
     photos = photos_of(data, config)
     trainers = [Engine(config, photos, b) for b in (jax_backend, choose_backend("c"))]

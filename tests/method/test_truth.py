@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import write_tiny_photos
+from figure_toys import write_photos
 from network_toys import (
     at,
     evaluate,
@@ -155,7 +155,7 @@ def test_tone_is_drawn_for_each_sample_and_within_its_range():
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A photo file of 12 + 4 pairs with 8 true swaps to train on."""
-    return write_tiny_photos(tmp_path_factory.mktemp("truth") / "true.h5", 12, 4, swaps=8)
+    return write_photos(tmp_path_factory.mktemp("truth") / "true.h5", tests=4, pairs=12, swaps=8)
 
 
 def photos_of(data, config):
@@ -309,7 +309,7 @@ def test_adam_with_a_falling_step_size_is_the_loop(schedule, steps, last):
     (dict(swaps=8, masks=False), "true.h5: has no masks, which --gamma-region needs; use"),
 ])  # fmt: skip
 def test_unsuitable_data_is_refused(tmp_path, changes, message):
-    path = write_tiny_photos(tmp_path / "true.h5", 12, 4, **changes)
+    path = write_photos(tmp_path / "true.h5", tests=4, pairs=12, **changes)
     region = "1" if "masks" in changes else "0"
     words = ["--data", path, "--run", tmp_path / "run", "--gamma-truth", "1", "--gamma-region",
              region, "--batch-size", "4", "--device", "cpu"]  # fmt: skip

@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import run_command, tiny_config, write_tiny_photos
+from conftest import run_command, tiny_config
 from figure_toys import ToyModel, write_photos
 from PIL import Image
 
@@ -227,7 +227,7 @@ def test_the_photoshoot_is_that_of_the_plan(plan, tmp_path, monkeypatch):
 def test_a_study_on_a_data_file(plan, tmp_path, capsys):
     """Each run's images are the file's first pairs at the plan's size, with the whole test split."""
     plan.write_text(PLAN.replace("32x32", "16x16") + "\n[runs.street]\nphotoshoot = { clutter = true }\n")
-    data = write_tiny_photos(tmp_path / "own.h5", pairs=12, tests=6)
+    data = write_photos(tmp_path / "own.h5", pairs=12, tests=6)
     given = dataclasses.replace(read_plan(plan), data=str(data))
     path = trainings.data_of(given, given.runs[0], tmp_path / "study")
     assert path.name == "own_16x16_12.h5"
@@ -242,7 +242,7 @@ def test_a_study_on_a_data_file(plan, tmp_path, capsys):
     given = dataclasses.replace(read_plan(plan), data=str(data))
     assert trainings.data_of(given, given.runs[0], tmp_path / "study") == data  # as it is
     plan.write_text(PLAN.replace("pairs = 12", "pairs = 13"))
-    alone = write_tiny_photos(tmp_path / "alone.h5", pairs=13, tests=0)
+    alone = write_photos(tmp_path / "alone.h5", pairs=13, tests=0)
     capsys.readouterr()
     code, _, error = run(capsys, plan, "--out", tmp_path / "study", "--data", alone)
     assert code == 1 and error.startswith(f"Error: {alone}: has no test split") and error.count("\n") == 1

@@ -6,19 +6,18 @@ killed.  (`make faults KILLS=1000`)
 """
 
 import contextlib
+import multiprocessing
 import os
 import resource
 import signal
-import subprocess
 import sys
 import time
-import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import write_tiny_photos
+from figure_toys import write_photos
 
 from cagan_theano.backends import Backend
 from cagan_theano.checkpoint import contents_sha256, load_checkpoint
@@ -62,31 +61,36 @@ class Arithmetic(Engine):
         return {"loss_D": float(pull), "loss_G": float(value.sum())}
 
 
-class Life:
-    """One process of the training command: its pid, how it ended, what it printed."""
+class Life(multiprocessing.get_context("fork").Process):
+    """A fork of this process that calls a function; what it prints goes to a file."""
 
-    def __init__(self, pid, log):
-        self.pid, self.log, self.code = pid, log, None
+    def __init__(self, log, function, *arguments):
+        super().__init__(target=self.live, args=(function, *arguments))
+        self.log = log
+        log.touch()
+        self.start()
 
-    def alive(self):
-        if self.code is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self.code = os.waitstatus_to_exitcode(status) if pid else None
-        return self.code is None
+    def live(self, function, *arguments):
+        """In the fork: pytest has put something else in the place of stdout and stderr."""
+        out = os.open(self.log, os.O_WRONLY | os.O_APPEND)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        sys.stdout, sys.stderr = (open(n, "w", buffering=1, closefd=False) for n in (1, 2))
+        function(*arguments)
 
     def send(self, number):
-        if self.alive():
+        if self.is_alive():
             os.kill(self.pid, number)
 
     def wait(self):
         """The exit code, or minus the signal that ended it."""
         self.wait_until(lambda: False)
-        return self.code
+        return self.exitcode
 
     def wait_until(self, condition):
         """Wait until condition() or the end of this life."""
         end = time.monotonic() + PATIENCE
-        while self.alive() and not condition():
+        while self.is_alive() and not condition():
             assert time.monotonic() < end, self.log.read_text()
             time.sleep(0.0003)
 
@@ -103,7 +107,7 @@ class Campaign:
 
     def __init__(self, scratch):
         self.scratch, self.number = scratch, 0
-        self.data = write_tiny_photos(scratch / "photos.h5", pairs=12, tests=0, masks=False)
+        self.data = write_photos(scratch / "photos.h5", pairs=12, tests=0, masks=False)
         self.rng = np.random.default_rng(SEED)
         folder = self.new_run()
         assert self.start(folder).wait() == 0
@@ -119,37 +123,19 @@ class Campaign:
         resume = folder.begun() if resume is None else resume
         return ["--data", str(self.data), "--run", str(folder.path), *OPTIONS, *["--resume"] * resume]
 
-    def start(self, folder, resume=None, before=None):
-        """Start a life in a fork of this process; before() is called in it first."""
-        words = self.words(folder, resume)
-        self.number += 1
-        log = self.scratch / f"{self.number}.log"
-        log.touch()
-        sys.stdout.flush()
-        pid = os.fork()
-        if pid:
-            return Life(pid, log)
-        code = 99
-        try:
-            out = os.open(log, os.O_WRONLY)
-            os.dup2(out, 1)
-            os.dup2(out, 2)
-            # pytest has put something else in their place
-            sys.stdout, sys.stderr = (open(n, "w", buffering=1, closefd=False) for n in (1, 2))
+    def start(self, folder, resume=None, before=lambda: None):
+        """Start a life; before() is called in it first."""
+
+        def train():
             loop.loss_curves = lambda *_: b"no curves"
             command.choose_backend = lambda *_, **__: Backend("none", "CPU", None, lambda _: None)
             command.Engine = Arithmetic
-            if before:
-                before()
+            before()
             main(command.train, words)
-        except SystemExit as end:
-            code = end.code or 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+
+        words = self.words(folder, resume)
+        self.number += 1
+        return Life(self.scratch / f"{self.number}.log", train)
 
     def start_and_wait(self, step, **options):
         """A new run and its life, which has saved this step."""
@@ -213,9 +199,8 @@ def campaign(tmp_path_factory):
     return Campaign(tmp_path_factory.mktemp("killed"))
 
 
-@pytest.mark.parametrize(
-    "number, code", [(signal.SIGKILL, None), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
-)
+@pytest.mark.parametrize("number, code", [
+    (signal.SIGKILL, None), (signal.SIGTERM, 143), (signal.SIGINT, 130)])  # fmt: skip
 def test_a_killed_training_ends_with_the_same_bits(number, code, campaign):
     """At random moments, several times per run."""
     killed = 0
@@ -228,8 +213,8 @@ def test_a_killed_training_ends_with_the_same_bits(number, code, campaign):
             ended = life.wait() == 0
             if not ended:
                 killed += 1
-                assert life.code in (code, -number) and not life.errors(), life.errors()
-                assert not code or life.code < 0 or not half_written(folder)
+                assert life.exitcode in (code, -number) and not life.errors(), life.errors()
+                assert not code or life.exitcode < 0 or not half_written(folder)
                 check_readable(folder)
         campaign.finish(folder)
 
@@ -304,11 +289,12 @@ def test_a_random_state_that_is_not_restored_is_noticed(campaign, monkeypatch):
 def test_the_whole_command_killed(campaign):
     """With its compiled update, in a process of its own."""
 
+    def execute(words):
+        os.chdir(ROOT)
+        os.execv(sys.executable, [sys.executable, "-m", "cagan_theano", "train", *words])
+
     def start(folder):
-        log = campaign.scratch / f"{folder.path.name}.log"
-        words = [sys.executable, "-m", "cagan_theano", "train", *campaign.words(folder)]
-        with open(log, "ab") as out:
-            return Life(subprocess.Popen(words, stdout=out, stderr=out, cwd=ROOT).pid, log)
+        return Life(campaign.scratch / f"{folder.path.name}.log", execute, campaign.words(folder))
 
     folder, undisturbed = campaign.new_run(), campaign.new_run()
     assert start(undisturbed).wait() == 0

@@ -3,7 +3,8 @@
 import dataclasses
 
 import pytest
-from conftest import tiny_config, write_tiny_photos
+from conftest import tiny_config
+from figure_toys import write_photos
 
 from cagan_theano.model import Model
 from cagan_theano.training.engine import Engine
@@ -13,7 +14,7 @@ from data_prep.store import PhotoFile
 
 @pytest.mark.slow
 def test_training_lowers_the_error_against_the_truth(tmp_path, jax_backend):
-    with PhotoFile(write_tiny_photos(tmp_path / "photos.h5", pairs=256, tests=24)) as file:
+    with PhotoFile(write_photos(tmp_path / "photos.h5", pairs=256, tests=24)) as file:
         photos, held_out = file.split("train"), choose_held_out(file.split("test"), 16)
         photos = dataclasses.replace(photos, x=photos.x.load(), y=photos.y.load(), mask=None)
     trainer = Engine(tiny_config(learning_rate=1e-3, seed=1), photos, jax_backend)

@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import tiny_config, write_tiny_photos
+from conftest import tiny_config
+from figure_toys import write_photos
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.io.signals import Signals
@@ -29,7 +30,7 @@ OPTIONS = ["--g-widths", "8,8,10,10", "--d-widths", "8,8,10,10", "--g-kernel", "
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A photo file of 12 pairs without test photos, so that no samples are drawn."""
-    return write_tiny_photos(tmp_path_factory.mktemp("data") / "few.h5", pairs=12, tests=0)
+    return write_photos(tmp_path_factory.mktemp("data") / "few.h5", pairs=12, tests=0)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +173,7 @@ def test_run_resume_and_fall_back_from_a_broken_checkpoint(go, trainer, tmp_path
 @pytest.fixture
 def sampled(tmp_path):
     """Options with which every second step draws held-out photos."""
-    photos = write_tiny_photos(tmp_path / "some.h5", pairs=12, tests=4)
+    photos = write_photos(tmp_path / "some.h5", pairs=12, tests=4)
     return ["--data", str(photos), "--sample-every", "2"]
 
 
@@ -385,7 +386,7 @@ def test_other_kernels_need_the_option(go, trainer, begun, monkeypatch):
 
 def test_resuming_with_other_data_is_refused(go, begun, tmp_path):
     run, _ = begun
-    other = write_tiny_photos(tmp_path / "few.h5", pairs=12, tests=0)
+    other = write_photos(tmp_path / "few.h5", pairs=12, tests=0)
     with h5py.File(other, "r+") as file:  # the same description
         file["train/x"][:2] = file["train/x"][:2][[1, 0]]
     said = str(resume(go, run, "--data", str(other)).exception)
@@ -401,7 +402,7 @@ def test_the_digest_sees_all_that_is_trained_on(name, tmp_path, monkeypatch):
         with PhotoFile(path) as file:
             return command.prepare(file, CONFIG, None)[2]["pixels"]
 
-    path = write_tiny_photos(tmp_path / "a.h5", pairs=4, tests=3)
+    path = write_photos(tmp_path / "a.h5", pairs=4, tests=4)
     before = digest(path)
     with h5py.File(path, "r+") as file:
         file[name][:2] = file[name][:2][[1, 0]]
