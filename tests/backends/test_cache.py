@@ -52,7 +52,7 @@ start(folder)
 
 @pytest.mark.both_environments
 def test_the_cache_changes_no_bit_and_may_be_damaged(tmp_path):
-    environment = {**os.environ, cache.VARIABLE: "off", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     command = [sys.executable, "-c", STARTS, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

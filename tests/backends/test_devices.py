@@ -20,8 +20,8 @@ from cagan_theano.training.engine import Engine
 
 ROOT = Path(__file__).parents[2]
 
-# Three updates of one network of a tiny pair, argv[1], on all devices or on several numbers of
-# them, argv[2]; prints the process, the losses and the sum of what was learned.
+# Three updates of a tiny D on all devices or on several numbers of them, argv[1]; prints the process, the
+# losses and the sum of what was learned.
 TRAIN = """
 import sys
 from types import SimpleNamespace
@@ -30,7 +30,7 @@ from network_toys import small_config
 from cagan_theano.backends import choose_backend
 from cagan_theano.training.engine import Engine
 
-network, counts, cluster = sys.argv[1], sys.argv[2].split(","), (sys.argv[3:] or [None])[0]
+counts, cluster = sys.argv[1].split(","), (sys.argv[2:] or [None])[0]
 rng, rows = np.random.default_rng(0), 24
 x, y = (rng.integers(0, 256, (rows, 32, 32, 3), dtype=np.uint8) for _ in "xy")
 photos = SimpleNamespace(x=x, y=y, mask=None, garment=np.arange(rows), triples=None)
@@ -39,9 +39,8 @@ for count in counts:
     backend = choose_backend("jax", "cpu", devices=count, cluster=cluster)
     config = small_config(batch_size=8, dropout=0.2)  # all kinds of inputs
     trainer = Engine(config, photos, backend)
-    update = getattr(trainer.functions, f"update_{network}")
-    losses = [list(update(trainer.sampler.draw()).values()) for _ in range(3)]
-    weights = sum(float(np.abs(value).sum()) for value in trainer.state()[network].values())
+    losses = [list(trainer.functions.update_D(trainer.sampler.draw()).values()) for _ in range(3)]
+    weights = sum(float(np.abs(value).sum()) for value in trainer.state()["D"].values())
     print(backend.process, *np.ravel(losses), weights, flush=True)
 """
 
@@ -62,29 +61,20 @@ def numbers(process):
     return np.array([line.split() for line in out.splitlines()], np.float64)
 
 
-def check_alike(found, expected):
-    """The losses agree to 1e-5, and so do the weights."""
-    for line in found:
-        np.testing.assert_allclose(line[1:-1], expected[1:-1], atol=1e-5)
-        np.testing.assert_allclose(line[-1], expected[-1], rtol=1e-5)
-
-
 @pytest.mark.slow
-def test_1_2_4_and_8_devices_train_alike():
-    found = numbers(train(8, "D", "1,2,4,8"))
-    assert found.shape == (4, 1 + 3 * 4 + 1) and len(set(found[0])) > 10
-    check_alike(found[1:], found[0])
-
-
-@pytest.mark.slow
-def test_two_processes_train_as_one_does():
+def test_several_devices_and_processes_train_as_one_device():
+    """1, 2 and 8 devices of a process, and two processes of one device: losses and weights agree to 1e-5."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    processes = [train(1, "G", "all", f"{address},2,{index}") for index in range(2)]
+    processes = [train(1, "all", f"{address},2,{index}") for index in range(2)]
+    one, *others = numbers(train(8, "1,2,8"))
+    assert len(one) == 1 + 3 * 4 + 1 and len(set(one)) > 10
     apart = np.concatenate([numbers(process) for process in processes])
     assert apart[:, 0].tolist() == [0, 1]
-    check_alike(apart, numbers(train(1, "G", "1"))[0])
+    for line in (*others, *apart):
+        np.testing.assert_allclose(line[1:-1], one[1:-1], atol=1e-5)
+        np.testing.assert_allclose(line[-1], one[-1], rtol=1e-5)
 
 
 @pytest.mark.parametrize("words, settings, fault", [
