@@ -8,6 +8,9 @@
 
 PYTHON ?= python3
 
+# Byte code is kept from run to run, or importing the tests takes twice as long.
+export PYTHONDONTWRITEBYTECODE :=
+
 ENVIRONMENTS_3.11 := reference today
 ENVIRONMENTS_3.12 := reference today
 ENVIRONMENTS_3.13 := today

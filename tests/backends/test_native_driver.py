@@ -11,7 +11,7 @@ from native_driver import run  # noqa: E402
 from cagan_theano.backends import native  # noqa: E402
 
 X86 = platform.machine() in ("x86_64", "AMD64")
-SANITIZERS = "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
+SANITIZERS = "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"  # -O2 takes twice as long
 
 
 @pytest.fixture

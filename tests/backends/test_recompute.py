@@ -23,7 +23,7 @@ def a_compiler():
 
 
 def train(photos, config, monkeypatch):
-    """All parameters after two updates, and the bytes of temporary memory that an update takes."""
+    """All parameters after two updates of G, and the bytes of temporary memory that an update takes."""
     calls, compiled = [], devices.Placement.compile
 
     def spying(self, function, replaced):
@@ -41,7 +41,7 @@ def train(photos, config, monkeypatch):
         functions = compile_functions(networks, photos, config, choose_backend("jax", "cpu"))
         sampler = Sampler(config, photos.garment[:])
         for _ in range(2):
-            functions.update(sampler.draw())
+            functions.update_G(sampler.draw())
     jitted, shapes = calls[-1]
     memory = jitted.lower(*shapes).compile().memory_analysis().temp_size_in_bytes
     values = [np.array(v.get_value()) for net in networks for v in net.params.values()]
