@@ -126,10 +126,13 @@ def loss_curves(log: list[dict[str, Any]], title: str) -> bytes | None:
             axes.set_title(name, size=10, loc="left")
             axes.grid(alpha=0.25)
             axes.spines[["top", "right"]].set_visible(False)
-            if handles := axes.get_legend_handles_labels()[0]:
-                axes.legend(
-                    frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(handles)
-                )
+            if not axes.lines:  # such as of photos without true swaps
+                axes.remove()
+                continue
+            above = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": len(keys)}
+            axes.legend(
+                frameon=False, fontsize=8, handlelength=1, columnspacing=1, handletextpad=0.5, **above
+            )
         figure.suptitle(literal(title), size=10)
         figure.supxlabel("step", size=9)
         return sheet.encode(figure, dpi=DPI)
