@@ -13,6 +13,7 @@ ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".jp2", ".ppm",
     ".avif", ".heic", ".heif",
 )  # fmt: skip
+RESULTS = "swap_folder.json"  # marks a folder of results
 MAX_LIST = 256 << 20  # bytes of a list of pairs
 MAX_LINE = 4096  # characters kept of a line of a list
 MARKS = {
@@ -147,14 +148,17 @@ class PhotoFolder:
 
     def walk(self) -> Iterator[str]:
         """Yield the paths of all images in the folder and its subfolders, visiting each folder once."""
-        seen, waiting = set(), [""]
+        seen, waiting = {self.without}, [""]
         while waiting:
             folder = waiting.pop()
-            images, folders = self.images(folder), self.folders(folder)
-            if folder in self.refused or self.locate(folder) in {self.without, *seen}:
-                continue  # links outside, results, or a folder already visited
+            folders, files = self.entries(folder)
+            if folder in self.refused or self.locate(folder) in seen:
+                continue  # links outside, or a folder already visited
             seen.add(self.locate(folder))
-            yield from (join(folder, name) for name in images)
+            if folder and RESULTS in files:
+                self.refused[folder] = "has the results of another swap-folder, which are not dressed again"
+                continue
+            yield from (join(folder, name) for name in self.images(folder))
             waiting += [join(folder, name) for name in reversed(folders)]
 
     def has(self, path: str) -> bool:

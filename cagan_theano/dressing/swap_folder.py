@@ -30,11 +30,10 @@ from cagan_theano.io.command import Command
 from cagan_theano.io.files import kind_of, same_file, write_atomically
 from cagan_theano.io.image import encode_image
 from cagan_theano.io.text import escape
-from data_prep.photo_folder import PhotoFolder
+from data_prep.photo_folder import RESULTS, PhotoFolder
 from data_prep.picture import ROOM
 
 KEPT = 512  # cached images at the network's size: articles recur with every person
-SETTINGS = "swap_folder.json"
 TOLD = 20  # lines of each kind that are printed
 FOLDER, OUT = click.Path(file_okay=False), click.Path(file_okay=False, path_type=Path)
 FORMAT, BATCH = click.Choice(["png", "jpg", "webp"]), click.IntRange(1, 1024)
@@ -135,7 +134,7 @@ def sort_jobs(found, out: Path, folders: Folders) -> tuple[list, int, list]:
 def prepare_folder(out: Path, settings: dict) -> None:
     """Create the folder.  Raises ValueError if it was begun with other settings."""
     out.mkdir(parents=True, exist_ok=True)
-    path, known = out / SETTINGS, None
+    path, known = out / RESULTS, None
     if not path.exists():
         return write_atomically(path, json.dumps(settings) + "\n")
     with contextlib.suppress(ValueError, RecursionError):

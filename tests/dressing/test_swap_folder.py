@@ -155,7 +155,10 @@ def test_results_within_the_folder_of_people_are_not_people(shop, capsys):
     out = shop.root / "people" / "out"
     for _ in range(2):
         assert run(shop, f"--out={out}") == 0
-    assert len(list(out.rglob("*.png"))) == 6
+    assert len(list(out.rglob("*.png"))) == 6 and "skipped 0" in capsys.readouterr().out
+    assert run(shop, f"--out={shop.root / 'people' / 'second'}") == 0
+    said = capsys.readouterr()
+    assert "wrote 6 images" in said.out and f"skipped {out}: has the results of another" in said.err
     assert run(shop, f"--out={shop.root / 'shop'}") == 1
     assert "--articles names it too" in capsys.readouterr().err
 
@@ -187,7 +190,7 @@ def test_one_bad_result_does_not_stop_the_rest(shop, capsys, monkeypatch):
 
 def test_a_full_disk_ends_it(shop, monkeypatch, capsys):
     def fail(path, data):
-        if path.name != swap_folder.SETTINGS:
+        if path.name != swap_folder.RESULTS:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     monkeypatch.setattr(swap_folder, "write_atomically", fail)
