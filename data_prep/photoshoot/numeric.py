@@ -24,3 +24,22 @@ def unit(direction):
     """A direction [3] as a unit vector."""
     direction = np.asarray(direction, float)
     return direction / np.linalg.norm(direction)
+
+
+class Coat:
+    """The color [n,3] and relief [n] of a surface, to which details are added."""
+
+    def __init__(self, color, relief):
+        self.color, self.relief = color, relief
+
+    def mix(self, share, color):
+        """Mix a share [n] of another color [3] or [n,3] in."""
+        self.color = self.color + share[:, None] * (color - self.color)
+
+    def darken(self, share):
+        """Darken the color by a share [n]."""
+        self.color = self.color * (1 - share)[:, None]
+
+    def raise_by(self, height):
+        """Add a height [n] to the relief."""
+        self.relief = self.relief + height

@@ -5,7 +5,7 @@ import numpy as np
 from data_prep.photoshoot.body.hair import head_marks, scalp_field
 from data_prep.photoshoot.body.surface import template
 from data_prep.photoshoot.clothes.pattern import smooth_noise
-from data_prep.photoshoot.numeric import bump, look_up, smoothstep
+from data_prep.photoshoot.numeric import Coat, bump, look_up, smoothstep
 
 LIP = np.array([0.74, 0.36, 0.36])
 
@@ -17,9 +17,8 @@ def skin(c, sitter):
     x, z = np.abs(c["x"]), c["z"] - h["eye"]
     front = (c["y"] < h["y"] - 0.02) & (c["head"] > 0.5)
     color = np.tile(person.skin.astype(np.float32), (n, 1))
-    noise = look_up(
-        smooth_noise(person.seed % 997, 6), (c["z"] * 300) % 127, (c["x"] * 300 + c["y"] * 200) % 127
-    )
+    across = (c["x"] * 300 + c["y"] * 200) % 127
+    noise = look_up(smooth_noise(person.seed % 997, 6), (c["z"] * 300) % 127, across)
     color *= 1 + 0.025 * noise[:, None] * np.array([0.6, 1, 1.2])
     cheeks = front * bump(x - 0.042, 0.022) * bump(z + 0.036, 0.02)
     nose = front * bump(x, 0.012) * bump(z + 0.045, 0.012)
@@ -28,44 +27,35 @@ def skin(c, sitter):
     color *= 1 - 0.06 * hands[:, None] * np.array([0, 1, 1])
     mouth = h["eye"] - 0.0715
     curve = 0.0025 * bump(x, 0.006) - 0.004 * (x / 0.025) ** 2
-    lips = (
-        front
-        * smoothstep(0.0275, 0.022, x)
-        * smoothstep(0.0095, 0.0060, np.abs(c["z"] - mouth - curve) + 0.010 * (x / 0.03) ** 2)
-    )
-    share = (0.35 + 0.45 * person.lips) * lips
-    color = color + share[:, None] * (person.skin * LIP / 0.62 - color)
+    off = np.abs(c["z"] - mouth - curve) + 0.010 * (x / 0.03) ** 2
+    lips = front * smoothstep(0.0275, 0.022, x) * smoothstep(0.0095, 0.0060, off)
+    coat = Coat(color, np.zeros(n))
+    coat.mix((0.35 + 0.45 * person.lips) * lips, person.skin * LIP / 0.62)
     line = front * smoothstep(0.026, 0.020, x) * bump(c["z"] - mouth, 0.0014)
-    color *= 1 - 0.45 * line[:, None]
+    coat.darken(0.45 * line)
     rise = 0.006 * smoothstep(0.012, 0.034, x) - 0.010 * smoothstep(0.034, 0.052, x)
     thick = (0.0030 if person.build.male < 0.5 else 0.0042) * (1 - 0.5 * smoothstep(0.03, 0.05, x))
     brow = front * smoothstep(0.010, 0.016, x) * smoothstep(0.052, 0.046, x) * bump(z - 0.0195 - rise, thick)
-    color = color + (0.6 * brow)[:, None] * (person.hair * 0.8 + 0.06 - color)
-    eye = front * bump(x - h["eye_x"], 0.017) * bump(z, 0.0115)
-    color *= 1 - (0.14 * eye)[:, None]
+    coat.mix(0.6 * brow, person.hair * 0.8 + 0.06)
+    coat.darken(0.14 * (front * bump(x - h["eye_x"], 0.017) * bump(z, 0.0115)))
     lash = front * bump(x - h["eye_x"], 0.0150) * bump(z - 0.0055 + 14 * (x - h["eye_x"]) ** 2, 0.0022)
-    color *= 1 - (0.5 * lash)[:, None]
+    coat.darken(0.5 * lash)
     if person.beard:
-        jaw = (
-            (c["head"] > 0.3)
-            * smoothstep(-0.052, -0.075, z - 0.45 * np.maximum(c["y"] - h["front"] - 0.06, -0.02))
-            * smoothstep(h["y"] + 0.02, h["y"] - 0.015, c["y"])
-            * smoothstep(-0.150, -0.125, z)
-        )
+        slope = z - 0.45 * np.maximum(c["y"] - h["front"] - 0.06, -0.02)
+        jaw = (c["head"] > 0.3) * smoothstep(-0.052, -0.075, slope)
+        jaw = jaw * smoothstep(h["y"] + 0.02, h["y"] - 0.015, c["y"]) * smoothstep(-0.150, -0.125, z)
         lip = front * bump(z + 0.058, 0.006) * smoothstep(0.036, 0.028, x)
         hairy = np.clip(np.maximum(jaw, lip * 0.9) - 0.8 * lips, 0, 1) * person.beard
-        color = color + (0.8 * hairy)[:, None] * (person.hair * 0.9 - color)
-    stubble = smoothstep(-0.004, 0.008, scalp_field(c, person.hairline)) * (
-        0.35 if person.style == "bald" else 0.85
-    )
-    color = color + stubble[:, None] * (person.hair - color) * (
-        person.style != "bald" or person.build.male > 0.5
-    )
+        coat.mix(0.8 * hairy, person.hair * 0.9)
+    bald = person.style == "bald"
+    if not bald or person.build.male > 0.5:
+        stubble = smoothstep(-0.004, 0.008, scalp_field(c, person.hairline))
+        coat.mix(stubble * (0.35 if bald else 0.85), person.hair)
     if person.glasses:
         ring = np.abs(np.hypot((x - h["eye_x"]) / 1.15, z + 0.004) - 0.0215)
         frame = front * np.maximum(smoothstep(0.0032, 0.0018, ring), bump(z - 0.004, 0.002) * (x < 0.014))
-        color = color + (0.9 * frame)[:, None] * (0.08 - color)
-    return color, np.zeros(n), np.full(n, 0.06)
+        coat.mix(0.9 * frame, 0.08)
+    return coat.color, coat.relief, np.full(n, 0.06)
 
 
 def eyes(c, sitter):

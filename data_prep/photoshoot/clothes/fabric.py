@@ -12,7 +12,7 @@ import numpy as np
 from data_prep.photoshoot.body.surface import template
 from data_prep.photoshoot.clothes import pattern
 from data_prep.photoshoot.clothes.tailor import hem_height, neck_field, top_height, waist_height
-from data_prep.photoshoot.numeric import look_up, smoothstep
+from data_prep.photoshoot.numeric import Coat, bump, look_up, smoothstep
 from data_prep.photoshoot.tables import read_tables, sample
 
 STROKE = ("x", "y", "angle", "length", "width", "height", "bow")
@@ -143,9 +143,9 @@ class Fabric:
         relief = (1 - arm) * self._torso(a, s) + arm * self._sleeve(c, t)
         across = np.where(c["arm"] > 0.5, c["round_arm"] * SLEEVE_AROUND, a)
         relief = relief + pattern.knit(self.garment, across, s + arm * t * SLEEVE)
-        color = self._colors(c, a, s, t)
-        color, relief = self._trims(c, a, s, t, color, relief)
-        return color, relief * UNIT, np.full(len(a), 0.04 + 0.3 * self.garment.shine**2)
+        coat = Coat(self._colors(c, a, s, t), relief)
+        self._trims(coat, c, a, s, t)
+        return coat.color, coat.relief * UNIT, np.full(len(a), 0.04 + 0.3 * self.garment.shine**2)
 
     def _torso(self, a, s):
         left, right, top, bottom = FRONT
@@ -182,7 +182,7 @@ class Fabric:
             color = color * (1 + g.details["depth"] * grain[:, None])
         return color
 
-    def _trims(self, c, a, s, t, color, relief):
+    def _trims(self, coat, c, a, s, t):
         """Add ribs, hems, seams, zips, buttons, pockets and cords."""
         g, marks = self.garment, template()[1]
         arm = c["arm"] > 0.5
@@ -190,79 +190,58 @@ class Fabric:
         edge = np.where(arm & (g.sleeve not in ("long", "rolled")), 0, g.rib)  # short sleeves have no cuffs
         band = (edge > 0) * (1 - smoothstep(edge - 0.002, edge + 0.002, up))
         around = np.where(arm, c["round_arm"] * 0.028, a)
-        relief = relief * (1 - 0.7 * band) + band * 0.0007 * np.cos(2 * np.pi * around / 0.0075)
-        relief = relief - 0.0013 * np.exp(-(((up - np.maximum(edge, 0.02)) / 0.003) ** 2))  # seam of the hem
+        coat.relief = coat.relief * (1 - 0.7 * band) + band * 0.0007 * np.cos(2 * np.pi * around / 0.0075)
+        coat.raise_by(-0.0013 * bump(up - np.maximum(edge, 0.02), 0.003))  # seam of the hem
         if g.trim == "cuffs":
-            color = color + band[:, None] * (g.color("cuff") - color)
+            coat.mix(band, g.color("cuff"))
         away = neck_field(c, g)
         if g.neckline in ("crew", "v-neck", "scoop"):
             rim = 0.022 if g.kind in ("pullover", "cardigan") else 0.012
-            near = 1 - smoothstep(rim - 0.002, rim + 0.002, away)
-            color = color + near[:, None] * (g.color("collar") - color)
-            relief = relief - 0.0012 * np.exp(-(((away - rim) / 0.003) ** 2))
+            coat.mix(1 - smoothstep(rim - 0.002, rim + 0.002, away), g.color("collar"))
+            coat.raise_by(-0.0012 * bump(away - rim, 0.003))
         if g.sleeve != "sleeveless":
             seam = self.on_sleeve(c)
-            relief = relief - 0.0012 * 4 * seam * (1 - seam)
-        if g.category != "upper":
-            color, relief = self._waist(c, s, color, relief)
-        color, relief = self._front(c, s, color, relief)
-        return self._pockets(c, a, s, color, relief)
-
-    def _waist(self, c, s, color, relief):
-        """Add a skirt's waistband, or the seam at the waist of a dress."""
-        g = self.garment
-        low = waist_height(g) - c["z"]
-        seam = np.exp(-(((low - (0.032 if g.category == "skirt" else 0)) / 0.004) ** 2))
-        if g.category == "dress" and (g.swing < 0.1 or g.cut != "fitted"):
-            return color, relief
-        color = color * (1 - 0.18 * seam * (c["arm"] < 0.5))[:, None]
-        return color, relief - 0.002 * seam
-
-    def _front(self, c, s, color, relief):
-        g, marks = self.garment, template()[1]
+            coat.raise_by(-0.0012 * 4 * seam * (1 - seam))
+        if g.category == "skirt" or g.category == "dress" and g.swing >= 0.1 and g.cut == "fitted":
+            seam = bump(waist_height(g) - c["z"] - (0.032 if g.category == "skirt" else 0), 0.004)
+            coat.darken(0.18 * seam * (c["arm"] < 0.5))
+            coat.raise_by(-0.002 * seam)
         front = (c["y"] < marks.middle) & (c["arm"] < 0.5)
-        down = s * UNIT
-        reach = {"zip": 9, "open": 9, "buttons": 9, "half-zip": 0.20, "placket": 0.16}.get(g.front, 0)
-        on = front & (down < reach)
-        x = np.abs(c["x"])
-        if g.front in ("zip", "half-zip"):
-            teeth = on * np.exp(-((c["x"] / 0.0045) ** 4))
-            metal = np.array([0.62, 0.62, 0.63]) if g.details["lined"] else np.asarray(g.colors[0]) * 0.45
-            color = color + (0.85 * teeth)[:, None] * (metal - color)
-            relief = relief - 0.0012 * on * np.exp(-(((x - 0.012) / 0.003) ** 2))
-        if g.front in ("buttons", "placket"):
-            relief = relief - 0.001 * on * np.exp(-(((x - 0.014) / 0.003) ** 2))
-            row = (down % 0.075) - 0.0375
-            button = on * (np.hypot(c["x"], row) < 0.0065)
-            color = color + (button * 0.8)[:, None] * (np.asarray(g.colors[2]) * 0.5 + 0.3 - color)
-        if g.strings:
-            for side in (-1, 1):
-                cord = front * np.exp(
-                    -(((c["x"] - side * (0.028 + 0.012 * np.sin(down * 14 + side))) / 0.004) ** 2)
-                )
-                cord = cord * (down > g.deep * 0.6) * (down < g.deep + 0.13 + 0.03 * side)
-                color = color + (0.9 * cord)[:, None] * (np.asarray(g.colors[2]) * 0.4 + 0.55 - color)
-                relief = relief + 0.0022 * cord
-        return color, relief
+        self._front(coat, c, s * UNIT, front)
+        self._pockets(coat, c, s, front.astype(np.float32))
 
-    def _pockets(self, c, a, s, color, relief):
-        g, marks = self.garment, template()[1]
-        front = ((c["y"] < marks.middle) & (c["arm"] < 0.5)).astype(np.float32)
+    def _front(self, coat, c, down, front):
+        """Add a zip, buttons and cords; down [n]: from the neck [m]."""
+        g = self.garment
+        reach = {"zip": 9, "open": 9, "buttons": 9, "half-zip": 0.20, "placket": 0.16}.get(g.front, 0)
+        on, x = front & (down < reach), np.abs(c["x"])
+        if g.front in ("zip", "half-zip"):
+            metal = np.array([0.62, 0.62, 0.63]) if g.details["lined"] else np.asarray(g.colors[0]) * 0.45
+            coat.mix(0.85 * (on * np.exp(-((c["x"] / 0.0045) ** 4))), metal)
+            coat.raise_by(-0.0012 * on * bump(x - 0.012, 0.003))
+        if g.front in ("buttons", "placket"):
+            coat.raise_by(-0.001 * on * bump(x - 0.014, 0.003))
+            button = on * (np.hypot(c["x"], (down % 0.075) - 0.0375) < 0.0065)
+            coat.mix(button * 0.8, np.asarray(g.colors[2]) * 0.5 + 0.3)
+        for side in (-1, 1) if g.strings else ():
+            cord = front * bump(c["x"] - side * (0.028 + 0.012 * np.sin(down * 14 + side)), 0.004)
+            cord = cord * (down > g.deep * 0.6) * (down < g.deep + 0.13 + 0.03 * side)
+            coat.mix(0.9 * cord, np.asarray(g.colors[2]) * 0.4 + 0.55)
+            coat.raise_by(0.0022 * cord)
+
+    def _pockets(self, coat, c, s, front):
+        g = self.garment
         x, up = np.abs(c["x"]), (self.hem - s) * UNIT - g.rib
         if g.pocket == "kangaroo":
             t = np.clip((0.17 - up) / 0.17, 0, 1)
             half = 0.075 + 0.055 * smoothstep(0.1, 0.75, t)
             inner = np.minimum(half - x, np.minimum(0.17 - up, up + 0.001))
-            relief = relief + front * 0.0016 * smoothstep(-0.002, 0.003, inner)
-            color = (
-                color
-                * (1 - front * 0.18 * np.exp(-(((half - x) / 0.005) ** 2)) * (t > 0.05) * (t < 0.8))[:, None]
-            )
+            coat.raise_by(front * 0.0016 * smoothstep(-0.002, 0.003, inner))
+            coat.darken(front * 0.18 * bump(half - x, 0.005) * (t > 0.05) * (t < 0.8))
         if g.pocket == "welt":
-            line = np.exp(-(((x - 0.10 - 0.25 * (up - 0.12)) / 0.004) ** 2)) * (np.abs(up - 0.12) < 0.06)
-            color = color * (1 - front * 0.4 * line)[:, None]
-            relief = relief - front * 0.002 * line
+            line = bump(x - 0.10 - 0.25 * (up - 0.12), 0.004) * (np.abs(up - 0.12) < 0.06)
+            coat.darken(front * 0.4 * line)
+            coat.raise_by(-front * 0.002 * line)
         if g.pocket == "chest":
             inner = np.minimum(0.05 - np.abs(c["x"] - 0.085), 0.055 - np.abs(s * UNIT - 0.20))
-            relief = relief + front * 0.0012 * smoothstep(-0.002, 0.002, inner)
-        return color, relief
+            coat.raise_by(front * 0.0012 * smoothstep(-0.002, 0.002, inner))

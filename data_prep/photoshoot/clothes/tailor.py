@@ -7,10 +7,21 @@ import numpy as np
 from scipy import sparse
 
 from data_prep.photoshoot.body.anatomy import apply_skinning, triangles
-from data_prep.photoshoot.body.surface import FAR, Surface, averaging, border, cut, normals, suit, template
-from data_prep.photoshoot.clothes.garment import STRAIGHT
+from data_prep.photoshoot.body.surface import (
+    FAR,
+    Surface,
+    averaging,
+    border,
+    cut,
+    grid_faces,
+    normals,
+    suit,
+    template,
+)
+from data_prep.photoshoot.clothes.garment import STRAIGHT, TABLES
 from data_prep.photoshoot.numeric import smoothstep
 
+COLLARS = TABLES["collars"]
 LOOP = 56  # points around the neck
 NECK_TOLERANCE = 0.004  # largest distance of the loop's points from the neck's border [m]
 NECK_SLOPE = 0.45  # of the suit's upper border, which is higher behind [m/m]
@@ -28,12 +39,10 @@ def neck_field(c, garment):
     deep = garment.deep + (0.022 - garment.deep) * back
     u = np.abs(c["x"]) / garment.wide
     v = (marks.neck - c["z"]) / deep
+    level = 1 - np.sqrt(u * u + np.where(v > 0, v, 0.25 * v) ** 2)
     if garment.neckline == "v-neck":
         front = np.where(v > 0, 1.15 - u - v, 1.15 - np.sqrt(u * u + (0.2 * v) ** 2))
-        round_ = 1 - np.sqrt(u * u + np.where(v > 0, v, 0.25 * v) ** 2)
-        level = front + (round_ - front) * back
-    else:
-        level = 1 - np.sqrt(u * u + np.where(v > 0, v, 0.25 * v) ** 2)
+        level = front + (level - front) * back
     return np.where(c["arm"] < 0.5, -level * min(garment.wide, 0.08), FAR)
 
 
@@ -88,16 +97,11 @@ def suit_end(garment):
 def cut_closed(key):
     """Cut the `Surface` of a garment with a closed front: hem, cuffs or armholes, and neck."""
     garment, surface, reach = key.garment, suit(), template()[1].reach
-    surface = cut(
-        surface, np.where(surface.coords["arm"] > 0.5, FAR, surface.coords["z"] - suit_end(garment))
-    )
+    above = surface.coords["z"] - suit_end(garment)
+    surface = cut(surface, np.where(surface.coords["arm"] > 0.5, FAR, above))
     c = surface.coords
-    ends = (
-        armhole_field(c)
-        if garment.sleeve == "sleeveless"
-        else np.where(c["arm"] > 0.5, (garment.end - c["t"]) * reach, FAR)
-    )
-    surface = cut(surface, ends)
+    sleeve = np.where(c["arm"] > 0.5, (garment.end - c["t"]) * reach, FAR)
+    surface = cut(surface, armhole_field(c) if garment.sleeve == "sleeveless" else sleeve)
     return cut(surface, neck_field(surface.coords, garment))
 
 
@@ -180,9 +184,8 @@ def drape(top, rest, ring):
     sleeve = 0.1 + 0.9 * smoothstep(0.05, 0.55, c["t"])  # cloth lies on the shoulder and hangs off the arm
     ease = g.ease * (torso * (0.35 + 0.9 * smoothstep(0.1, 0.6, low)) + (1 - torso) * sleeve)
     points = skin + (SKIN_GAP + ease)[:, None] * out
-    points += (torso * _hang_distance(points, c, torso, g, ring) * smoothstep(0.2, 0.45, low))[
-        :, None
-    ] * np.stack([out[:, 0], out[:, 1], np.zeros_like(low)], 1)
+    away = torso * _hang_distance(points, c, g, ring) * smoothstep(0.2, 0.45, low)
+    points += away[:, None] * (out * np.float32([1, 1, 0]))
     level = smoothstep(0.5, 1, low) * torso * (g.flare - 0.014)
     points[:, 0] += np.sign(points[:, 0]) * level * np.abs(out[:, 0])
     if g.swing:
@@ -196,7 +199,7 @@ def drape(top, rest, ring):
     return _gather(points, skin, out, c, torso, g, hem)
 
 
-def _hang_distance(points, c, torso, g, ring):
+def _hang_distance(points, c, g, ring):
     """Distance [n] at which cloth hangs off a narrow waist: towards the line from chest to hips."""
     high, low = ring["chest z"], ring["hip z"]
     share = np.clip((high - points[:, 2]) / (high - low), 0, 1)
@@ -223,15 +226,10 @@ def _gather(points, skin, out, c, torso, g, hem):
         over = torso * np.exp(-(((up - g.rib - 0.025) / 0.03) ** 2))
         points[:, 2] -= 0.9 * g.ease * over
         points += (0.25 * g.ease * over)[:, None] * out
-    if g.sleeve == "sleeveless":
-        return points
-    reach = template()[1].reach
-    back = (g.end - c["t"]) * reach
-    cuff = max(g.rib, 0.02) if g.sleeve in ("long", "rolled") else 0
-    if cuff:
+    if g.sleeve in ("long", "rolled"):
+        back, cuff = (g.end - c["t"]) * template()[1].reach, max(g.rib, 0.02)
         pull = (1 - torso) * (1 - smoothstep(cuff * 0.7, cuff + 0.03, back))
-        close = skin + (SKIN_GAP + 0.2 * g.ease) * out
-        points += (0.8 * pull)[:, None] * (close - points)
+        points += (0.8 * pull)[:, None] * (skin + (SKIN_GAP + 0.2 * g.ease) * out - points)
     return points
 
 
@@ -267,40 +265,23 @@ def pose_cloth(top, points, weights, transforms):
 
 def profile(garment, turn, rng):
     """Profile of a collar or hood: points [LOOP,k,2] (outward, upward) [m], or None; turn: angles [LOOP]."""
+    if garment.neckline not in COLLARS:
+        return None
     back = smoothstep(0.5, 2.6, np.abs(turn))[:, None]
-    front = 1 - smoothstep(0.0, 0.9, np.abs(turn))[:, None]
+    out, up = np.transpose(COLLARS[garment.neckline])
+    wide = tall = wave = 1.0 + 0 * back
     if garment.neckline == "turtleneck":
-        high = 0.035 + 0.4 * garment.deep
-        out, up = [0, 0, 0.001, 0.004, 0.009, 0.012, 0.011], [0, 0.4, 0.8, 1.02, 0.98, 0.55, 0.15]
-        return _scaled(out, np.array(up) * high, 0.65 + 0.35 * back)
-    if garment.neckline == "stand":
-        high = 0.035 + garment.deep * 0.5
-        out, up = [0, 0.002, 0.004, 0.008, 0.011], [0, 0.5, 1, 1, 0.3]
-        return _scaled(out, np.array(up) * high, 1 + 0 * back)
-    if garment.neckline == "collar":
-        out = np.array([0, -0.002, 0.002, 0.014, 0.026, 0.030])
-        up = np.array([0, 0.026, 0.034, 0.026, 0.002, -0.016])
-        tips = 1 + front * rng.uniform(0.2, 0.9)
-        return np.stack(
-            [np.broadcast_to(out, (LOOP, 6)) * tips, np.broadcast_to(up, (LOOP, 6)) * (1 + 0.2 * back)], 2
-        )
-    if garment.neckline == "hood":
-        size = (0.30 + 0.70 * back) * rng.uniform(0.8, 1.15)
-        out = np.array([0, 0.004, 0.014, 0.034, 0.056, 0.070, 0.068, 0.050])
-        up = np.array([0, 0.030, 0.050, 0.048, 0.028, 0.000, -0.036, -0.065])
+        up, wide, tall = up * (0.035 + 0.4 * garment.deep), 0.65 + 0.35 * back, 0.65 + 0.35 * back
+    elif garment.neckline == "stand":
+        up = up * (0.035 + garment.deep * 0.5)
+    elif garment.neckline == "collar":
+        tips = 1 - smoothstep(0.0, 0.9, np.abs(turn))[:, None]
+        wide, tall = 1 + tips * rng.uniform(0.2, 0.9), 1 + 0.2 * back
+    elif garment.neckline == "hood":
+        tall = 0.30 + 0.70 * back
+        wide = tall * rng.uniform(0.8, 1.15)
         wave = 1 + 0.12 * np.sin(3 * turn + rng.uniform(0, 6))[:, None]
-        return np.stack(
-            [
-                np.broadcast_to(out, (LOOP, 8)) * size * wave,
-                np.broadcast_to(up, (LOOP, 8)) * (0.30 + 0.70 * back) * wave,
-            ],
-            2,
-        )
-    return None
-
-
-def _scaled(out, up, size):
-    return np.stack([np.asarray(out) * size, np.asarray(up) * size], 2)
+    return np.stack([out * wide * wave, up * tall * wave], 2)
 
 
 def collar(top, points, axis, unzipped, rng):
@@ -319,21 +300,9 @@ def collar(top, points, axis, unzipped, rng):
     off /= np.maximum(np.linalg.norm(off, axis=1, keepdims=True), 1e-6)
     swept = ring[:, None] + shape[:, :, :1] * off[:, None] + shape[:, :, 1:] * axis
     k = shape.shape[1]
-    index = np.arange(LOOP * k).reshape(LOOP, k)
-    quads = np.stack([index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]], -1)
-    apart = top.garment.front in ("zip", "open", "half-zip", "buttons", "placket")
-    keep = np.ones(LOOP - 1, bool)
-    if apart:
-        keep[
-            np.abs(turn[:-1] + turn[1:]) / 2
-            < (0.10 + 0.5 * unzipped if top.garment.front != "open" else 0.55)
-        ] = False
-    if not keep.any():
-        return None
-    along = np.broadcast_to(np.linspace(0, 1, k), (LOOP, k))
-    coords = {"turn": np.repeat(turn, k), "along": along.ravel()}
-    return (
-        swept.reshape(-1, 3).astype(np.float32),
-        triangles(quads[keep].reshape(-1, 4)).astype(np.int32),
-        {name: value.astype(np.float32) for name, value in coords.items()},
-    )
+    gap = {"closed": 0.0, "open": 0.55}.get(top.garment.front, 0.10 + 0.5 * unzipped)
+    apart = np.abs(turn[:-1] + turn[1:]) / 2 >= gap
+    faces = triangles(grid_faces(LOOP, k)[np.repeat(apart, k - 1)]).astype(np.int32)
+    along = np.tile(np.linspace(0, 1, k), LOOP)
+    coords = {"turn": np.repeat(turn, k).astype(np.float32), "along": along.astype(np.float32)}
+    return swept.reshape(-1, 3).astype(np.float32), faces, coords

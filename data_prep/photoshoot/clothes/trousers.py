@@ -13,7 +13,7 @@ from data_prep.photoshoot.body.surface import template
 from data_prep.photoshoot.clothes import pattern
 from data_prep.photoshoot.clothes.fabric import GRID, UNIT, fold_map, looseness, sample_strokes
 from data_prep.photoshoot.clothes.tailor import hem_height, waist_height
-from data_prep.photoshoot.numeric import bump, look_up, smoothstep
+from data_prep.photoshoot.numeric import Coat, bump, look_up, smoothstep
 
 AROUND = 0.055  # body units per radian around a leg
 BAND = 0.038  # height of the waistband [m]
@@ -46,19 +46,17 @@ class TrousersFabric:
 
     def evaluate(self, c):
         """(color [n,3], relief [n] in meters, gloss [n]) at points with garment coordinates ``c``."""
-        g = self.garment
         x, z = np.abs(c["x"]), c["z"]
         across = x - np.interp(z, self.joints[:, 2], self.joints[:, 0])
         depth = np.interp(z, self.joints[:, 2], self.joints[:, 1]) - c["y"]
         turn, s = np.arctan2(across, depth), (self.top - z) / UNIT
         relief = self._folds(c["x"], turn, s) * UNIT
-        color = self._albedo(turn, s)
-        color = self._cloth(color, c, turn, s)
-        color, relief = self._seams(color, relief, x, z, turn)
+        coat = Coat(self._cloth(self._albedo(turn, s), c, turn, s), relief)
+        self._seams(coat, x, z, turn)
         front = c["y"] < self.marks.middle
-        color, relief = self._front(color, relief, c["x"], z, front)
-        color, relief = self._pockets(color, relief, x, z, turn, front)
-        return color, relief, np.full(len(s), 0.04 + 0.2 * g.shine**2)
+        self._front(coat, c["x"], z, front)
+        self._pockets(coat, x, z, turn, front)
+        return coat.color, coat.relief, np.full(len(s), 0.04 + 0.2 * self.garment.shine**2)
 
     def _folds(self, x, turn, s):
         n = GRID - 1
@@ -88,68 +86,61 @@ class TrousersFabric:
             color = color + (0.5 * faded)[:, None] * (0.45 + 0.5 * color - color)
         return color
 
-    def _seams(self, color, relief, x, z, turn):
+    def _seams(self, coat, x, z, turn):
         """Side seams, the waistband, and hems or cuffs."""
         g = self.garment
-        joggers = g.kind == "joggers"
-        seam = np.maximum(
-            bump(turn - np.pi / 2, 0.05), bump(turn + np.pi / 2, 0.05) * (z < self.marks.crotch)
-        )
+        inner = bump(turn + np.pi / 2, 0.05) * (z < self.marks.crotch)
+        seam = np.maximum(bump(turn - np.pi / 2, 0.05), inner)
         up, low = z - self.end, self.top - z
         band = 1 - smoothstep(BAND - 0.002, BAND + 0.002, low)
-        edge = bump(low - BAND, 0.003)
-        hem = bump(up - (g.rib or 0.02), 0.003)
-        line = np.maximum(seam, np.maximum(edge, hem))
-        relief = relief * (1 - 0.8 * band) - 0.0012 * line + 0.001 * band
-        if joggers:
+        edges = np.maximum(bump(low - BAND, 0.003), bump(up - (g.rib or 0.02), 0.003))
+        line = np.maximum(seam, edges)
+        coat.relief = coat.relief * (1 - 0.8 * band) - 0.0012 * line + 0.001 * band
+        if g.kind == "joggers":
             cuff = 1 - smoothstep(g.rib - 0.002, g.rib + 0.002, up)
-            relief = relief * (1 - 0.7 * cuff) + 0.0008 * np.cos(turn * 45) * np.maximum(cuff, band)
+            coat.relief = coat.relief * (1 - 0.7 * cuff) + 0.0008 * np.cos(turn * 45) * np.maximum(cuff, band)
         if g.details.get("denim", 0) > 0.4 and g.kind == "jeans":
-            stitches = np.maximum(bump(turn - np.pi / 2 + 0.07, 0.02), np.maximum(edge, hem))
-            return color + (0.4 * stitches)[:, None] * (THREAD - color), relief
-        return color * (1 - 0.22 * line)[:, None], relief
+            coat.mix(0.4 * np.maximum(bump(turn - np.pi / 2 + 0.07, 0.02), edges), THREAD)
+        else:
+            coat.darken(0.22 * line)
 
-    def _front(self, color, relief, x, z, front):
+    def _front(self, coat, x, z, front):
         """Fly and button, or cords; the crease of chinos."""
         g, low = self.garment, self.top - z
+        for side in (-1, 1) if g.strings else ():
+            cord = front * bump(x - side * (0.012 + 0.1 * np.maximum(low - 0.02, 0)), 0.004)
+            cord = cord * (low > 0.012) * (low < 0.11 + 0.02 * side)
+            coat.mix(0.9 * cord, np.asarray(g.colors[2]) * 0.3 + 0.6)
+            coat.raise_by(0.002 * cord)
         if g.strings:
-            for side in (-1, 1):
-                cord = front * bump(x - side * (0.012 + 0.1 * np.maximum(low - 0.02, 0)), 0.004)
-                cord = cord * (low > 0.012) * (low < 0.11 + 0.02 * side)
-                color = color + (0.9 * cord)[:, None] * (np.asarray(g.colors[2]) * 0.3 + 0.6 - color)
-                relief = relief + 0.002 * cord
-            return color, relief
+            return
         stop = self.top - self.marks.crotch - 0.03
-        fly = (
-            front
-            * (low > BAND)
-            * (low < stop)
-            * bump(x - 0.032 * np.sqrt(np.clip(1 - low / stop, 0, 1)), 0.003)
-        )
+        curve = bump(x - 0.032 * np.sqrt(np.clip(1 - low / stop, 0, 1)), 0.003)
+        fly = front * (low > BAND) * (low < stop) * curve
         middle = front * (low < stop + 0.05) * bump(x, 0.0025)
-        relief = relief - 0.0018 * np.maximum(fly, middle)
-        color = color * (1 - 0.3 * np.maximum(0.8 * fly, middle))[:, None]
+        coat.raise_by(-0.0018 * np.maximum(fly, middle))
+        coat.darken(0.3 * np.maximum(0.8 * fly, middle))
         button = front * (np.hypot(x - 0.004, low - BAND / 2) < 0.008)
         metal = np.array([0.62, 0.56, 0.46]) if g.kind == "jeans" else np.asarray(g.colors[0]) * 0.6 + 0.1
-        return color + (0.9 * button)[:, None] * (metal - color), relief
+        coat.mix(0.9 * button, metal)
 
-    def _pockets(self, color, relief, x, z, turn, front):
+    def _pockets(self, coat, x, z, turn, front):
         """Slanted pockets at the hips, and the large ones of cargo trousers on the thighs."""
         g, low = self.garment, self.top - z
         if g.pocket == "none":
-            return color, relief
-        curve = 0.055 + 0.62 * (low - BAND) if g.kind != "jeans" else 0.155 - 0.085 * np.sqrt(
-            np.clip(1 - ((low - BAND) / 0.075) ** 2, 0, 1))  # fmt: skip
-        line = front * (low > BAND) * (low < BAND + (0.075 if g.kind == "jeans" else 0.14)) * bump(
-            x - curve - 0.03, 0.004)  # fmt: skip
-        color = color * (1 - 0.35 * line)[:, None]
-        relief = relief - 0.002 * line
+            return
+        curve, deep = 0.055 + 0.62 * (low - BAND), 0.14
+        if g.kind == "jeans":
+            deep = 0.075
+            curve = 0.155 - 0.085 * np.sqrt(np.clip(1 - ((low - BAND) / deep) ** 2, 0, 1))
+        line = front * (low > BAND) * (low < BAND + deep) * bump(x - curve - 0.03, 0.004)
+        coat.darken(0.35 * line)
+        coat.raise_by(-0.002 * line)
         if g.pocket == "cargo":
             away = np.maximum(np.abs(turn - 1.25) - 0.5, np.abs(z - self.marks.crotch + 0.13) / 0.2 - 0.45)
             flap = bump(z - self.marks.crotch + 0.075, 0.004) * (away < 0)
-            relief = relief + 0.003 * smoothstep(0.02, -0.02, away) - 0.001 * flap
-            color = color * (1 - 0.25 * bump(away, 0.03) - 0.25 * flap)[:, None]
-        return color, relief
+            coat.relief = coat.relief + 0.003 * smoothstep(0.02, -0.02, away) - 0.001 * flap
+            coat.color = coat.color * (1 - 0.25 * bump(away, 0.03) - 0.25 * flap)[:, None]
 
 
 def leg_joints():
