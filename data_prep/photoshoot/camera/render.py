@@ -23,7 +23,7 @@ from data_prep.store import check_size
 
 SUPERSAMPLE = 2  # rays per side of a pixel
 SKIN_EXPOSURE = 0.78  # of that of cloth, in which skin would look overexposed
-GARMENT = ("article", "article collar")
+SKIN, GARMENT = ("skin",), ("article", "article collar")
 ANGLES = {"round_torso", "round_arm", "turn", "side"}  # coordinates that wrap around at a seam
 
 
@@ -41,48 +41,40 @@ def linear_to_srgb(light):
 
 def shade(parts, view, light, shaders):
     """Trace and shade a scene: (rgb [h,w,3] linear, alpha [h,w], cloth [h,w]), the latter two 0 or 1."""
-    part_normals = [normals(part.points, part.faces) for part in parts]
-    hits = scene.trace(parts, view, light, part_normals)
-    k = len(hits.pixel)
-    color, relief, gloss, wrap = (
-        np.zeros((k, 3), np.float32),
-        np.zeros(k, np.float32),
-        np.zeros(k, np.float32),
-        np.zeros(k, np.float32),
-    )
-    for n, part in enumerate(parts):
-        rows, corners, weights = hits.of_part(n)
-        if len(rows):
-            level = [name for name in part.coords if name not in ANGLES]
-            values = scene.interpolate(np.stack([part.coords[name] for name in level], 1), corners, weights)
-            c = dict(zip(level, np.ascontiguousarray(values.T)))
-            for name in ANGLES & part.coords.keys():
-                c[name] = _mean_angle(part.coords[name][corners], weights)
-            color[rows], relief[rows], gloss[rows] = shaders[part.material](c, hits.inside[rows])
-            wrap[rows] = 1.0 if part.material == "skin" else 0.55
+    hits = scene.trace(parts, view, light, [normals(part.points, part.faces) for part in parts])
+    color, (relief, gloss) = shade_hits(parts, hits, shaders)
+    skin, garment = (np.array([p.material in names for p in parts])[hits.part] for names in (SKIN, GARMENT))
     normal = scene.bump_normals(hits, relief, view)
-    ambient, key = scene.irradiance(hits, normal, light, wrap)
+    ambient, key = scene.irradiance(hits, normal, light, np.where(skin, np.float32(1.0), np.float32(0.55)))
     cavity = scene.cavity_shading(hits, relief, view)
-    skin = np.array([n for n, part in enumerate(parts) if part.material in ("skin",)])
     rgb = srgb_to_linear(color) * ((ambient + key) * cavity)[:, None]
-    on_skin = np.isin(hits.part, skin)  # subsurface scattering reddens shaded skin
-    rgb[on_skin] = (
-        SKIN_EXPOSURE
-        * srgb_to_linear(color[on_skin])
-        * ((ambient + key)[on_skin, None] ** np.array([0.85, 1.04, 1.12]))
-    )
+    reddened = (ambient + key)[skin, None] ** np.array([0.85, 1.04, 1.12])  # subsurface scattering
+    rgb[skin] = SKIN_EXPOSURE * srgb_to_linear(color[skin]) * reddened
     half = light["key"] - view.rays[hits.pixel]
     half /= np.linalg.norm(half, axis=1, keepdims=True)
     specular = np.maximum((normal * half).sum(1), 0) ** 18 * hits.key * light["strength"]
     rim = (1 - np.abs((normal * view.rays[hits.pixel]).sum(1))) ** 3 * ambient * 0.10
     rgb += ((gloss * 0.45 * specular) + gloss * rim)[:, None]
     rgb *= np.array(light["tint"]) / scene.exposure_reference(light)
-    image = np.zeros((view.shape[0] * view.shape[1], 3), np.float32)
-    alpha, cloth = np.zeros(len(image), np.float32), np.zeros(len(image), np.float32)
-    image[hits.pixel], alpha[hits.pixel] = rgb, 1
-    is_garment = np.array([part.material in GARMENT for part in parts])
-    cloth[hits.pixel] = is_garment[hits.part]
-    return (array.reshape(*view.shape, *array.shape[1:]) for array in (image, alpha, cloth))
+    image = np.zeros((*view.shape, 5), np.float32)
+    image.reshape(-1, 5)[hits.pixel] = np.column_stack([rgb, np.ones(len(rgb)), garment])
+    return image[..., :3], image[..., 3], image[..., 4]
+
+
+def shade_hits(parts, hits, shaders):
+    """(color [k,3], (relief, gloss) [2,k]) of all hits by the shaders of their parts' materials."""
+    color, rest = np.zeros((len(hits.pixel), 3), np.float32), np.zeros((2, len(hits.pixel)), np.float32)
+    for n, part in enumerate(parts):
+        rows, corners, weights = hits.of_part(n)
+        if not len(rows):
+            continue
+        level = [name for name in part.coords if name not in ANGLES]
+        values = scene.interpolate(np.stack([part.coords[name] for name in level], 1), corners, weights)
+        c = dict(zip(level, np.ascontiguousarray(values.T)))
+        for name in ANGLES & part.coords.keys():
+            c[name] = _mean_angle(part.coords[name][corners], weights)
+        color[rows], rest[0, rows], rest[1, rows] = shaders[part.material](c, hits.inside[rows])
+    return color, rest
 
 
 def _mean_angle(corners, weights):
@@ -114,29 +106,16 @@ def garment_shader(fabric):
         n = len(c["turn"])
         rib = g.neckline in ("turtleneck", "stand")
         color = np.where(inside[:, None], 0.85 * g.color("lining"), g.color("collar")) * np.ones((n, 1))
-        relief = 0.0007 * np.cos(c["turn"] * 60) * rib + 0.0016 * np.sin(c["turn"] * 7 + 5 * c["along"]) * (
-            g.neckline == "hood"
-        )
-        return color, relief, np.full(n, 0.05)
+        waves = 0.0016 * np.sin(c["turn"] * 7 + 5 * c["along"]) * (g.neckline == "hood")
+        return color, 0.0007 * np.cos(c["turn"] * 60) * rib + waves, np.full(n, 0.05)
 
     return {"article": body, "article collar": collar}
 
 
 def fabric_of(garment, rng, figure):
     """The fabric of a garment worn by a `Figure`; rng: of its folds."""
-    if garment.category == "trousers":
-        return TrousersFabric(garment, rng)
-    return Fabric(garment, rng, figure.bends())
-
-
-def shaders_of(sitter, fabric, inner):
-    """The shaders of a portrait: material -> shader."""
-    plain = {"skin": materials.skin, "eyes": materials.eyes, "hair": materials.hair, "below": materials.below}
-    found = {name: (lambda c, inside, f=function: f(c, sitter)) for name, function in plain.items()}
-    found |= garment_shader(fabric)
-    if inner:
-        found |= {name.replace("article", "inner"): shader for name, shader in garment_shader(inner).items()}
-    return found
+    trousers = garment.category == "trousers"
+    return TrousersFabric(garment, rng) if trousers else Fabric(garment, rng, figure.bends())
 
 
 def other_garment(sitter, garment):
@@ -155,27 +134,26 @@ def render_worn(sitter, garment, size):
     """
     check_size(*size)
     figure = Figure(sitter.person.build, sitter.pose, sitter.smile)
-    rng = np.random.default_rng([sitter.seed, 3])
-    unzipped = sitter.unzipped
-    parts = figure.wear(garment, unzipped, "article", np.random.default_rng([garment.seed, 8]))
-    layers, inner = [(garment, unzipped)], None
-    other = other_garment(sitter, garment)
-    if other:
-        parts += figure.wear(other, 0, "inner", rng)
+    plain = {"skin": materials.skin, "eyes": materials.eyes, "hair": materials.hair, "below": materials.below}
+    shaders = {name: (lambda c, inside, f=function: f(c, sitter)) for name, function in plain.items()}
+    layers = [(garment, sitter.unzipped)]
+    parts = figure.wear(*layers[0], "article", np.random.default_rng([garment.seed, 8]))
+    if other := other_garment(sitter, garment):
         layers.append((other, 0))
-        inner = Fabric(other, np.random.default_rng([sitter.seed, 9]))
+        parts += figure.wear(*layers[1], "inner", np.random.default_rng([sitter.seed, 3]))
+        inner = garment_shader(Fabric(other, np.random.default_rng([sitter.seed, 9])))
+        shaders |= {name.replace("article", "inner"): shader for name, shader in inner.items()}
     own_trousers = garment.category == "upper"
-    if own_trousers:
-        parts += figure.trousers(sitter)
+    parts += figure.trousers(sitter) if own_trousers else []
     parts += figure.skin(layers, sitter, own_trousers)
     parts += [Part("hair", *mesh) for mesh in hair_parts(figure, sitter)]
-    if not own_trousers:
-        parts += figure.shins(garment)
-    fabric = fabric_of(garment, np.random.default_rng([sitter.seed, 6]), figure)
+    parts += [] if own_trousers else figure.shins(garment)
+    shaders |= garment_shader(fabric_of(garment, np.random.default_rng([sitter.seed, 6]), figure))
     highest = max(part.points[:, 2].max() for part in parts)
     view = portrait_camera(figure, sitter.camera, (size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE), highest)
-    rgb, alpha, cloth = shade(parts, view, sitter.light, shaders_of(sitter, fabric, inner))
-    return finish_photo(rgb, alpha, cloth, sitter.photo, sitter.seed, size, sitter.clutter)
+    return finish_photo(
+        *shade(parts, view, sitter.light, shaders), sitter.photo, sitter.seed, size, sitter.clutter
+    )
 
 
 def render_article(garment, size, house=None):
@@ -192,16 +170,9 @@ def render_article(garment, size, house=None):
     if view.way == "hanger":
         parts.append(hanger(figure) if garment.neckline != "none" else clips(parts[0]))
     fabric = fabric_of(garment, np.random.default_rng([garment.seed, 12]), figure)
-    shaders = garment_shader(fabric) | {
-        "hanger": lambda c, inside: (
-            np.full((len(inside), 3), 0.3),
-            np.zeros(len(inside)),
-            np.full(len(inside), 0.3),
-        )
-    }
+    shaders = garment_shader(fabric) | {"hanger": lambda c, inside: (0.3, 0.0, 0.3)}
     camera = article_camera(np.concatenate([part.points for part in parts]), view, size)
-    rgb, alpha, cloth = shade(parts, camera, view.light, shaders)
-    return finish_photo(rgb, alpha, cloth, view.photo, garment.seed, size)[0]
+    return finish_photo(*shade(parts, camera, view.light, shaders), view.photo, garment.seed, size)[0]
 
 
 def article_camera(points, view, size):
@@ -215,20 +186,8 @@ def article_camera(points, view, size):
 
 def hanger(figure):
     """The hook of a clothes hanger above the neck."""
-    neck = figure.joint("neck01") + np.array([0, 0.0, 0.02])
-    path = neck + np.array(
-        [
-            [-0.08, 0, -0.045],
-            [-0.02, 0, 0.0],
-            [0, 0, 0.03],
-            [0.0, 0, 0.07],
-            [0.02, 0, 0.10],
-            [0.045, 0, 0.09],
-            [0.045, 0, 0.065],
-        ]
-    )
-    points, faces, coords = tube(path, np.full(len(path), 0.004), 8, 3)
-    return Part("hanger", points.astype(np.float32), faces, coords)
+    hook = [(-0.08, -0.045), (-0.02, 0), (0, 0.03), (0, 0.07), (0.02, 0.10), (0.045, 0.09), (0.045, 0.065)]
+    return wires([hook], figure.joint("neck01") + np.array([0, 0.0, 0.02]), 0.004)
 
 
 def clips(part):
@@ -237,22 +196,20 @@ def clips(part):
     top = points[:, 2].max()
     waist = points[points[:, 2] > top - 0.02]
     middle, half, front = waist[:, 0].mean(), 0.85 * np.ptp(waist[:, 0]) / 2, waist[:, 1].min()
-    paths = [
-        *([(x, -0.03), (x, 0.035)] for x in (-half, half)),
-        [(-half, 0.035), (half, 0.035)],
-        [(0, 0.035), (0, 0.10), (0.02, 0.13), (0.045, 0.12)],
-    ]
-    tubes = [
-        tube([(middle + x, front, top + z) for x, z in path], np.full(len(path), 0.006), 8, 3)
-        for path in paths
-    ]
-    starts = np.cumsum([0, *(len(points) for points, *_ in tubes)])
-    return Part(
-        "hanger",
-        np.concatenate([points for points, *_ in tubes]).astype(np.float32),
-        np.concatenate([faces + start for start, (_, faces, _) in zip(starts, tubes)]),
-        {name: np.concatenate([coords[name] for *_, coords in tubes]) for name in tubes[0][2]},
-    )
+    ends = [[(x, -0.03), (x, 0.035)] for x in (-half, half)]
+    bar, hook = [(-half, 0.035), (half, 0.035)], [(0, 0.035), (0, 0.10), (0.02, 0.13), (0.045, 0.12)]
+    return wires([*ends, bar, hook], (middle, front, top), 0.006)
+
+
+def wires(paths, start, radius):
+    """A part of wires along paths of (x, z) [m] from a start [3]."""
+    lines = [[(start[0] + x, start[1], start[2] + z) for x, z in path] for path in paths]
+    tubes = [tube(line, np.full(len(line), radius), 8, 3) for line in lines]
+    points, faces, coords = zip(*tubes)
+    starts = np.cumsum([0, *map(len, points)])
+    joined = {name: np.concatenate([each[name] for each in coords]) for name in coords[0]}
+    faces = np.concatenate([each + first for first, each in zip(starts, faces)])
+    return Part("hanger", np.concatenate(points).astype(np.float32), faces, joined)
 
 
 def portrait_camera(figure, camera, size, highest):
@@ -267,9 +224,8 @@ def portrait_camera(figure, camera, size, highest):
         deepest = head - body[:, 2].min() - 0.06  # the mesh ends above the ankles
     span = min(camera.get("span", 9.0), deepest / max(1 - camera["top"], 0.5))
     middle = 0.65 * figure.joint("spine01")[0] + 0.35 * figure.joint("head")[0]
-    center = np.array(
-        [middle + camera["aside"] * span, figure.joint("spine02")[1], head + camera["top"] * span - span / 2]
-    )
+    x, z = middle + camera["aside"] * span, head + camera["top"] * span - span / 2
+    center = np.array([x, figure.joint("spine02")[1], z])
     return scene.camera(size, span, center, camera["distance"], camera["rise"] * 0.3, camera["roll"])
 
 
@@ -278,10 +234,8 @@ def finish_photo(rgb, alpha, cloth, photo, seed, size, clutter=False):
     rgb, alpha, cloth = downsample(rgb), downsample(alpha), downsample(cloth)
     behind = background.street(size, seed) if clutter else backdrop(size, photo, alpha)
     image = linear_to_srgb(rgb * photo["exposure"] / np.maximum(alpha, 1e-3)[..., None])
-    image = alpha[..., None] * image + (1 - alpha[..., None]) * behind
-    image = grade(image, photo)
-    border = photo["border"]
-    if border:
+    image = grade(alpha[..., None] * image + (1 - alpha[..., None]) * behind, photo)
+    if border := photo["border"]:
         image, cloth = add_border(image, border, 1.0), add_border(cloth, border, 0.0)
     image = apply_lens(image, photo, seed)
     photo = compress_jpeg(image, photo["quality"]) if photo["quality"] else round_levels(image)
@@ -329,9 +283,9 @@ def add_border(image, border, level):
 def apply_lens(image, photo, seed):
     """Add lens blur, the shop's sharpening and sensor noise."""
     scale = image.shape[0] / 128
-    soft = gaussian_filter(image, (photo["blur"] * scale * 0.8, photo["blur"] * scale * 0.8, 0))
+    soft = gaussian_filter(image, photo["blur"] * scale * 0.8, axes=(0, 1))
     if photo["sharpen"]:
-        soft = soft + photo["sharpen"] * (soft - gaussian_filter(soft, (0.9 * scale, 0.9 * scale, 0)))
+        soft = soft + photo["sharpen"] * (soft - gaussian_filter(soft, 0.9 * scale, axes=(0, 1)))
     channels = 1 if photo.get("gray_noise") else 3
     noise = np.random.default_rng([seed, 4]).standard_normal((*image.shape[:2], channels), np.float32)
     darkness = np.clip(1.05 - image, 0, 1) ** 0.5
@@ -346,7 +300,5 @@ def round_levels(image):
 def compress_jpeg(image, quality):
     """Compress an image in 0..1 as JPEG and decode it again: uint8 [h,w,3]."""
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(round_levels(image))).save(
-        file, "JPEG", quality=quality, subsampling=0
-    )
+    Image.fromarray(round_levels(image)).save(file, "JPEG", quality=quality, subsampling=0)
     return np.asarray(Image.open(file).convert("RGB"))

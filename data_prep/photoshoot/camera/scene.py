@@ -21,9 +21,8 @@ def directions(count):
     """Unit vectors [count,3] distributed evenly over the sphere (Fibonacci spiral)."""
     k = np.arange(count) + 0.5
     polar, around = np.arccos(1 - 2 * k / count), np.pi * (1 + 5**0.5) * k
-    return np.stack(
-        [np.cos(around) * np.sin(polar), np.sin(around) * np.sin(polar), np.cos(polar)], 1
-    ).astype(np.float32)
+    level = np.sin(polar)
+    return np.stack([np.cos(around) * level, np.sin(around) * level, np.cos(polar)], 1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -118,19 +117,9 @@ def trace(parts, view, light, part_normals):
     ambient[0, outer], key[0, outer] = trace_light(embree, points[outer], normals[outer], light)
     if inside.any():
         ambient[1, inner], key[1, inner] = trace_light(embree, points[inner], -normals[inner], light)
-    side = inside.astype(int)
-    part = owner[triangle]
-    return Hits(
-        pixel,
-        part,
-        corners - counts[part][:, None],
-        weights,
-        position,
-        normal,
-        inside,
-        interpolate(ambient.reshape(-1, 4), corners + side[:, None] * len(points), weights),
-        interpolate(key.ravel(), corners + side[:, None] * len(points), weights),
-    )
+    part, sided = owner[triangle], corners + inside[:, None] * len(points)
+    light = [interpolate(level, sided, weights) for level in (ambient.reshape(-1, 4), key.ravel())]
+    return Hits(pixel, part, corners - counts[part][:, None], weights, position, normal, inside, *light)
 
 
 def trace_light(embree, points, normals, light):
@@ -165,26 +154,18 @@ def exposure_reference(light):
     sky = directions(AMBIENT_RAYS)
     level = sky_level(sky, light)
     ambient = 2 * (level @ np.concatenate([np.ones((len(sky), 1)), 2 * sky], 1)) / len(sky)
-    facing = -light["key"][1]
-    return float(
-        max(AMBIENT_MEAN * ambient[0] - AMBIENT_TILT * ambient[2], 0) + light["strength"] * KEY_GAIN * facing
-    )
+    key = light["strength"] * KEY_GAIN * -light["key"][1]
+    return float(max(AMBIENT_MEAN * ambient[0] - AMBIENT_TILT * ambient[2], 0) + key)
 
 
 def bump_normals(hits, relief, view):
     """Bump mapping: normals [k,3] tilted by a relief [k] in meters (Mikkelsen's surface gradient)."""
     height, width = view.shape
-    grid = np.full(height * width, -1)
-    grid[hits.pixel] = np.arange(len(hits.pixel))
-    grid = grid.reshape(height, width)
+    grid = np.full((height + 1, width + 1), -1)
+    row, column = np.divmod(hits.pixel, width)
+    grid[row, column] = np.arange(len(hits.pixel))
     steps = []
-    for axis in (1, 0):
-        ahead = np.roll(grid, -1, axis)
-        if axis == 1:
-            ahead[:, -1] = -1
-        else:
-            ahead[-1] = -1
-        ahead = ahead.ravel()[hits.pixel]
+    for ahead in (grid[row, column + 1], grid[row + 1, column]):
         valid = (ahead >= 0) & (hits.part[ahead] == hits.part)
         step = hits.position[ahead] - hits.position
         valid &= (step * step).sum(1) < 0.03**2
@@ -207,9 +188,8 @@ def cavity_shading(hits, relief, view):
     field[hits.pixel], weight[hits.pixel] = relief, 1
     pixel = np.linalg.norm(hits.position.max(0) - hits.position.min(0)) / max(height, width)
     sigma = max(CAVITY_REACH * 3 / max(pixel, 1e-4), 0.6)
-    soft = gaussian_filter(field.reshape(height, width), sigma) / np.maximum(
-        gaussian_filter(weight.reshape(height, width), sigma), 1e-3
-    )
+    field, weight = (gaussian_filter(part.reshape(height, width), sigma) for part in (field, weight))
+    soft = field / np.maximum(weight, 1e-3)
     return 1 + np.clip(11 * (relief - soft.ravel()[hits.pixel]), -0.22, 0.08)
 
 
@@ -218,9 +198,8 @@ def irradiance(hits, normal, light, wrap):
 
     wrap: [k] in 0..1, 0 for opaque materials, 1 for skin and thick cloth, in which light scatters.
     """
-    ambient = np.maximum(
-        hits.ambient[:, 0] * AMBIENT_MEAN + AMBIENT_TILT * (hits.ambient[:, 1:] * normal).sum(1), 0
-    )
+    tilted = AMBIENT_TILT * (hits.ambient[:, 1:] * normal).sum(1)
+    ambient = np.maximum(hits.ambient[:, 0] * AMBIENT_MEAN + tilted, 0)
     facing = normal @ light["key"].astype(np.float32)
     lit = np.maximum((facing + 0.35 * wrap) / (1 + 0.35 * wrap), 0)
     return ambient, light["strength"] * KEY_GAIN * hits.key * lit
