@@ -30,7 +30,8 @@ from cagan_theano.io.command import Command
 from cagan_theano.io.files import kind_of, same_file, write_atomically
 from cagan_theano.io.image import encode_image
 from cagan_theano.io.text import escape
-from data_prep.photo_folder import RESULTS, PhotoFolder
+from data_prep.layouts.records import split_line
+from data_prep.photo_folder import ENDINGS, RESULTS, PhotoFolder
 from data_prep.picture import ROOM
 
 KEPT = 512  # cached images at the network's size: articles recur with every person
@@ -88,16 +89,18 @@ def all_jobs(folders: Folders, ending: str):
 
 
 def listed_jobs(folders: Folders, path, ending: str):
-    """The jobs of a list: lines of human, wearing, article, separated by tabs or commas.
+    """The jobs of a list: lines of human, wearing, article, as `data_prep.layouts.records.list_rows` reads.
 
     Without a folder of worn articles, lines of human, article.
     """
     sources = [source for source in folders if source]
     columns = "human, wearing, article" if folders.wearing else "human, article"
     folder, name = os.path.split(os.path.abspath(path))
-    for number, line in PhotoFolder(folder).lines(name):
-        parts = [part.strip() for part in line.split("\t" if "\t" in line else ",")]
-        if len(parts) != len(sources) or not all(parts):
+    for count, (number, line) in enumerate(PhotoFolder(folder).lines(name)):
+        parts = split_line(line.strip(), lambda column, name: False)
+        if not count and not any(part.lower().endswith(ENDINGS) for part in parts):
+            continue  # a header
+        if len(parts) != len(sources):
             yield f"{path}:{number}", f"not a line of {columns}"
             continue
         try:
@@ -243,8 +246,8 @@ def concerns_one_result(error: ValueError | OSError) -> bool:
 @click.option("--out", type=OUT, required=True, help="Folder for the results.")
 @click.option(
     "--pairs", type=click.Path(dir_okay=False),
-    help="List of human, wearing, article (tabs or commas), each a path in its folder, relative or "
-         "absolute.  [default: every human in every article]",
+    help="List of human, wearing, article, separated by tabs, semicolons, commas or spaces; each a path in "
+         "its folder, relative or absolute.  [default: every human in every article]",
 )  # fmt: skip
 @click.option("--format", "ending", type=FORMAT, default="png", show_default=True, help="Of the results.")
 @options.size_option

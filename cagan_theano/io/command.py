@@ -7,6 +7,7 @@ import site
 import sys
 import sysconfig
 import traceback
+import warnings
 
 import click
 
@@ -113,6 +114,8 @@ def main(command, args=None):
         sys.stdout.reconfigure(errors="backslashreplace")
     # Jupyter's processes inherit a backend that matplotlib may not find here; commands need none
     os.environ.pop("MPLBACKEND", None)
+    if any(option.startswith("error") for option in sys.warnoptions):  # PYTHONWARNINGS, of libraries, too
+        warnings.simplefilter("ignore")
     try:
         code = command.main(args=args, standalone_mode=False, help_option_names=["-h", "--help"]) or 0
         if args is None:  # the work is done: Ctrl-C would only interrupt the exit handlers of libraries

@@ -215,6 +215,15 @@ def test_a_list_stays_in_its_folders_in_which_equal_names_are_different_photos(s
     assert results(shop) == ["1/red.png", "anna/red.png"]
 
 
+@pytest.mark.parametrize("form, encoding", [
+    ("human;wearing;article\r\nanna.png;anna.webp;red.png\r\n", "utf-16"),
+    ('"anna.png", anna.webp, red.png ', "utf-8"),
+    ("anna.png anna.webp red.png", "utf-8-sig"), ("anna.png\tanna.webp\tred.png\t", "utf-8")])  # fmt: skip
+def test_lists_of_every_form_are_read(shop, form, encoding):
+    (shop.root / "list.txt").write_bytes(form.encode(encoding))
+    assert run(shop, f"--pairs={shop.root / 'list.txt'}") == 0 and results(shop) == ["anna/red.png"]
+
+
 def test_two_results_with_one_name_are_an_error(tmp_path):
     for name in ("people/a.png", "people/a.jpg", "worn/a.png", "shop/red.png"):
         save(tmp_path / name, 5)
