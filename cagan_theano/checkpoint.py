@@ -50,10 +50,9 @@ NAME = re.compile(rf"({'|'.join(GROUPS)})(/(?=\.*[A-Za-z0-9_])[A-Za-z0-9_.]{{1,9
 class Checkpoint:
     """The state of training after a step.
 
-    config: the configuration of the run.  step: completed steps.
     G, D: parameter name -> float32 array.  optimizer: "G/encoder1.W/m" -> array (Adam's moments and
-    counters, and "average/encoder1.W" ... if G has a moving average), None in a shipped checkpoint.
-    sampler: random state as JSON text, None in a shipped checkpoint.
+    counters, and "average/encoder1.W" ... if G has a moving average).  sampler: random state as JSON
+    text.  Both are None in a shipped checkpoint.
     metadata: provenance of the data, versions, seconds, note (JSON values).
     sha256: digest of the contents as stored; set on reading.
     """
@@ -92,9 +91,13 @@ def save_checkpoint(path, checkpoint, dtype="float32"):
         raise ValueError(f"{path}: {error}; nothing was written") from error
     digest = contents_sha256(texts, checkpoint.step, arrays)
     attributes = {"format": FORMAT, "version": VERSION, "step": checkpoint.step, "sha256": digest, **texts}
-    image = _file_image(attributes, arrays, compress=dtype == "float16")
-    if bytes_of(arrays) > _limit(len(image)):  # compressed so well that a reader would reject it
-        image = _file_image(attributes, arrays, compress=False)
+    # in memory, so that a full disk fails an ordinary write: HDF5 cannot recover from a partial one
+    with h5py.File("checkpoint", "w", driver="core", backing_store=False) as file:
+        file.attrs.update(attributes)
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array)
+        file.flush()
+        image = file.id.get_file_image()
     write_atomically(path, image)
     return digest
 
@@ -123,15 +126,14 @@ def load_checkpoint(path) -> Checkpoint:
     """
     path = weights.find(path)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: no such checkpoint; give a file, or shipped weights by name: {weights.names()}"
-        )
+        raise FileNotFoundError(f"{path}: no such checkpoint; give a file, or one of {weights.names()}")
     file = open_file(path, CURE)
     with naming(path):
         try:
             with file:
                 attributes = _read_attributes(file)
-                arrays = read_arrays(file, NAME, DTYPES, _limit(path.stat().st_size), CURE)
+                limit = min(MAX_BYTES, max(SMALL, RATIO * path.stat().st_size))
+                arrays = read_arrays(file, NAME, DTYPES, limit, CURE)
         except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:
             raise ValueError(f"{DAMAGED}; {CURE}") from error
         step, sha256 = attributes["step"], attributes["sha256"]
@@ -141,9 +143,8 @@ def load_checkpoint(path) -> Checkpoint:
         try:
             config = Config.from_json(texts["config"])
         except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"its configuration is invalid ({one_line(error)}); use the release that wrote it"
-            ) from error
+            text = f"its configuration is invalid ({one_line(error)}); use the release that wrote it"
+            raise ValueError(text) from error
         try:
             metadata = _check(texts, step, arrays)
         except ValueError as error:
@@ -157,11 +158,10 @@ def load_checkpoint(path) -> Checkpoint:
 
 
 def contents_sha256(texts, step, arrays):
-    """Return the hexadecimal digest of all contents of a checkpoint.
+    """The hexadecimal digest of texts and arrays, each by name.
 
-    texts: name -> str.  arrays: name -> array.  In order of their names, each text adds the JSON of
-    [name, text], each array the JSON of [name, shape, dtype] followed by its little-endian bytes in C
-    order.
+    In order of their names, each text adds the JSON of [name, text], each array the JSON of [name, shape,
+    dtype] and its little-endian bytes in C order.
     """
     digest = hashlib.sha256(json.dumps(["step", int(step)]).encode())
     for name in sorted(texts):
@@ -172,9 +172,6 @@ def contents_sha256(texts, step, arrays):
         digest.update(json.dumps([name, list(arrays[name].shape), array.dtype.name]).encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-# --- writing ---------------------------------------------------------------
 
 
 def _check(texts, step, arrays):
@@ -208,11 +205,6 @@ def _check(texts, step, arrays):
     return metadata
 
 
-def _limit(size):
-    """Bytes of arrays that a file of `size` bytes may declare."""
-    return min(MAX_BYTES, max(SMALL, RATIO * size))
-
-
 def _contents_of(checkpoint, dtype):
     """(texts, arrays), each by name; weights as `dtype`."""
     metadata = json.dumps(checkpoint.metadata, sort_keys=True)
@@ -223,25 +215,6 @@ def _contents_of(checkpoint, dtype):
     arrays |= {f"D/{name}": np.asarray(value).astype(dtype) for name, value in checkpoint.D.items()}
     arrays |= {f"optimizer/{name}": np.asarray(v) for name, v in (checkpoint.optimizer or {}).items()}
     return texts, arrays
-
-
-def _file_image(attributes, arrays, compress):
-    """The bytes of the HDF5 file.
-
-    It is built in memory, so that a full disk fails an ordinary write and not the HDF5 library, which
-    cannot recover from a partial write.
-    """
-    # The noisy bits of float32 weights do not compress; float16 weights compress a little.
-    filters = {"compression": "gzip", "shuffle": True} if compress else {}
-    with h5py.File("checkpoint", "w", driver="core", backing_store=False) as file:
-        file.attrs.update(attributes)
-        for name, array in arrays.items():
-            file.create_dataset(name, data=array, **(filters if array.ndim else {}))
-        file.flush()
-        return file.id.get_file_image()
-
-
-# --- reading ---------------------------------------------------------------
 
 
 def _read_attributes(file):

@@ -1,16 +1,12 @@
 """Compatibility of Aesara with the environment.
 
-Every other module imports Aesara from here (``from cagan_theano.compat import aesara``), so that its
-flags are set before its first import and users need not set ``AESARA_FLAGS``:
+Every other module imports Aesara from here, so that its flags are set before its first import:
 
 * ``cxx`` is empty at first: the JAX back end needs no compiler, and Aesara then compiles nothing at
   import.  The C back end sets it again (:mod:`cagan_theano.backends.c`).
 * ``blas__ldflags`` is set, because Aesara otherwise queries ``numpy.distutils``, which fails with
   recent setuptools and was removed in NumPy 2.
 * ``floatX`` is float32, whatever the user's flags say.
-* Aesara creates a folder in the home directory at import, reads a configuration file there, and rejects
-  lists in OMP_NUM_THREADS (`import_environment`).
-* Six names that Aesara 2.9 uses were removed in NumPy 2; they are restored if missing.
 """
 
 import atexit
@@ -29,10 +25,7 @@ DEFAULTS = "cxx=,blas__ldflags="  # flags, unless the user sets others
 
 
 def restore_numpy_names() -> list[str]:
-    """Restore the six names that Aesara 2.9 uses and NumPy 2 removed.
-
-    Returns the names that were missing: [] on NumPy 1.26.
-    """
+    """Restore the six names that Aesara 2.9 uses and NumPy 2 removed; returns those that were missing."""
     replacements = {
         "obj2sctype": lambda rep, default=None: np.dtype(rep).type,
         "cast": {
@@ -57,8 +50,8 @@ def restore_numpy_names() -> list[str]:
 def import_environment():
     """Context manager: environment variables with which Aesara can be imported, whatever the user's are.
 
-    HOME: a temporary directory if the user's is not writable.  AESARARC: no configuration file, unless
-    the user names one.  OMP_NUM_THREADS: left out if it is a list, which Aesara does not accept.
+    HOME: a temporary directory if the user's is not writable, since Aesara makes a folder there.  AESARARC:
+    no configuration file, unless the user names one.  OMP_NUM_THREADS: left out if it is a list.
     """
     before = {name: os.environ.get(name) for name in ("HOME", "AESARARC", "OMP_NUM_THREADS")}
     home, own = os.path.expanduser("~"), os.path.expanduser("~/.aesara")
@@ -84,10 +77,7 @@ class Source(io.BytesIO):
 
 
 def import_aesara():
-    """Import Aesara with flags, NumPy names and log level set; returns the module.
-
-    Raises ImportError, with the cure, if Aesara is missing.
-    """
+    """The module Aesara, with flags, NumPy names and log level set; ImportError if it is missing."""
     restore_numpy_names()
     if "aesara" not in sys.modules:  # a later flag takes precedence
         flags = filter(None, [DEFAULTS, os.environ.get("AESARA_FLAGS"), "floatX=float32"])

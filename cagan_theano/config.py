@@ -21,34 +21,23 @@ NETWORKS = ("article_code", "texture_input")
 """Our options that change G or D."""
 TRUTHS = ("gamma_truth", "gamma_region", "gamma_detail")  # weights that need true swaps
 
-
-BEFORE = {
-    "g_kernel": 5,
-    "copies_mode": "replace",
-    "mismatch": "same",
-    "d_head_stride": 1,
-    "phases": "free",
-    "dropout": 0.0,
-    "weight_decay": 0.0,
-}
+BEFORE = dict(g_kernel=5, copies_mode="replace", mismatch="same", d_head_stride=1, phases="free",
+              dropout=0.0, weight_decay=0.0)  # fmt: skip
 """What a stored configuration means by having no such field, where the default is or may become another."""
 
-RETIRED = {
-    "d_tail": 0,
-    "d_norm": "instance",
-    "g_output": "deconvolution",
-    "skip_relu": False,
-    "mirror": "together",
-    "crop_margin": 0.0,
-    "d_noise": 0.0,
-    "blend": "both",
-}
+RETIRED = dict(d_tail=0, d_norm="instance", g_output="deconvolution", skip_relu=False, mirror="together",
+               crop_margin=0.0, d_noise=0.0, blend="both")  # fmt: skip
 """Options of version 1.0 that are gone, with the values that did nothing."""
 
 
 def option(default: Any, help: str, source: str, choices: tuple = ()) -> Any:
     """A dataclass field with its help text, its source in the paper and its possible values."""
     return field(default=default, metadata={"help": help, "source": source, "choices": choices})
+
+
+def choice(choices: tuple, help: str, source: str) -> Any:
+    """An `option` whose default is the first of its possible values."""
+    return option(choices[0], help, source, choices)
 
 
 @dataclass(frozen=True)
@@ -60,62 +49,48 @@ class Config:
 
     height: int = option(128, "height of the images in pixels, a multiple of 16", "section 3.1")
     width: int = option(96, "width of the images in pixels, a multiple of 16", "section 3.1")
-    color: str = option(
-        "rgb", "color space of the images", "section 3.1: RGB; section 4: Lab", ("rgb", "lab")
-    )
+    color: str = choice(("rgb", "lab"), "color space", "section 3.1: RGB; section 4: Lab")
 
-    g_widths: tuple = option(
-        (64, 128, 256, 512), "channels of G's encoder layers, copies included", "Figure 3"
-    )
-    g_kernel: int = option(
-        5,
+    g_widths: tuple = option((64, 128, 256, 512), "channels of G's encoder, copies included", "Figure 3")
+    g_kernel: int = choice(
+        (5, 3, 4),
         "kernel size of G's layers",
         "not stated; our choice because it learns alpha faster than 3, and the authors' other code uses 5",
-        (5, 3, 4),
     )
     d_widths: tuple = option(
         (64, 128, 256, 512),
         "channels of D's layers, copies included; 3, 4 or 5 layers see 31x31, 63x63 or 127x127 pixels",
         "Figure 3; section 3.1: 4 layers",
     )
-    d_kernel: int = option(
-        3,
+    d_kernel: int = choice(
+        (3, 5, 4),
         "kernel size of D's layers: 3 with a 3x3 head sees 63x63 pixels, 5 with a 1x1 head 61x61, 4 with "
         "a 4x4 head 94x94",
         "section 3.1: 63x63, which only 3 gives",
-        (3, 5, 4),
     )
-    d_head_stride: int = option(
-        1,
+    d_head_stride: int = choice(
+        (1, 2),
         "stride of D's last layer, which makes the logits: 8x6 with 1, 4x3 with 2, at 128x96; both see 63x63",
         "section 3.1: D uses convolutions with stride 2; our choice because Figure 3 draws a field of logits "
         "behind four layers",
-        (1, 2),
     )
-    activation: str = option(
-        "relu",
+    activation: str = choice(
+        ("relu", "leaky"),
         "hidden activations; leaky: leaky ReLU of slope 0.2 in the encoder and in D",
         "section 3.1: Relu in all layers",
-        ("relu", "leaky"),
     )
-    norm_affine: bool = option(
-        True, "instance norm learns a gain and a shift", "not stated; as in the cited [4]"
-    )
-    norm_epsilon: float = option(
-        1e-5, "added to the variance in instance norm", "not stated; as in the cited [4]"
-    )
-    copies_g: str = option(
-        "y_i",
+    norm_affine: bool = option(True, "instance norm learns a gain and a shift", "not stated; as in [4]")
+    norm_epsilon: float = option(1e-5, "added to the variance in instance norm", "not stated; as in [4]")
+    copies_g: str = choice(
+        ("y_i", "y_j", "none"),
         "article copied into G's layers together with x_i; none: no copies in G",
         "section 3.1: copies of x_i, y_i",
-        ("y_i", "y_j", "none"),
     )
     copies_d: bool = option(True, "copy D's inputs x, y into its layers", "section 3.1: in both G and D")
-    copies_mode: str = option(
-        "replace",
+    copies_mode: str = choice(
+        ("replace", "append"),
         "replace: copies are the last 6 of a layer's channels; append: copies are 6 additional channels",
         "section 3.1: always the last 6 channels; Figure 3's sizes allow no more",
-        ("replace", "append"),
     )
     article_code: int = option(
         0,
@@ -134,54 +109,41 @@ class Config:
         "use all of them",
         "not stated; [4] has 0.5 there, also in swaps",
     )
-    init_std: float = option(
-        0.02, "standard deviation of the initial weights", "not stated; as in the cited [10]"
-    )
-    phases: str = option(
-        "free",
+    init_std: float = option(0.02, "standard deviation of initial weights", "not stated; as in [10]")
+    phases: str = choice(
+        ("free", "start", "tied"),
         "kernels of G's deconvolutions at the four output phases, the pixels made of one place: free; equal "
         "at the start (2x2 numbers, each repeated; needs --g-kernel 4); tied: of equal sums throughout, "
         "as a kernel smaller by one is convolved with a 2x2 box",
         "not stated (initial weights, form of the deconvolutions)",
-        ("free", "start", "tied"),
     )
 
     gamma_i: float = option(0.1, "weight of L_id", "section 3.1")
     gamma_c: float = option(1.0, "weight of L_cyc", "section 3.1")
-    adversarial: str = option(
-        "standard",
+    adversarial: str = choice(
+        ("standard", "literal"),
         "standard: log(1 - D) for fakes, G maximizes log D; literal: 1 - log D as Eq. 2 is written",
         "Eq. 2, which as written leaves D's loss unbounded",
-        ("standard", "literal"),
     )
-    field: str = option(
-        "mean",
+    field: str = choice(
+        ("mean", "sum"),
         "reduction of D's logits over lambda, mu",
         "Eq. 2 has a sum; our default because a sum would weigh 48 times more (12 times for a stride-2 head) "
         "against gamma_i, gamma_c",
-        ("mean", "sum"),
     )
-    alpha_norm: str = option(
-        "l1", "norm of alpha in L_id", "section 2.3: L1; mentions total variation", ("l1", "tv")
-    )
-    cycle_norm: str = option(
-        "l1", "norm in L_cyc", "not stated in section 2.3; L1 as for alpha", ("l1", "l2")
-    )
-    mismatch: str = option(
-        "same",
+    alpha_norm: str = choice(("l1", "tv"), "norm of alpha in L_id", "section 2.3: L1, or total variation")
+    cycle_norm: str = choice(("l1", "l2"), "norm in L_cyc", "not stated in section 2.3; L1 as for alpha")
+    mismatch: str = choice(
+        ("same", "apart"),
         "article of the mismatched pair in Eq. 2: same: the fake's y_j; apart: sampled separately",
         "Eq. 2 has y_j in both",
-        ("same", "apart"),
     )
-    mask: str = option(
-        "none",
+    mask: str = choice(
+        ("none", "overwrite", "prior"),
         "use of a given segmentation mask: overwrite alpha, or prior for alpha",
         "section 3.1: none; section 4 mentions both uses",
-        ("none", "overwrite", "prior"),
     )
-    mask_prior: float = option(
-        0.9, "probability that a prior mask is right, in (0.5, 1)", "not stated; our choice"
-    )
+    mask_prior: float = option(0.9, "probability that a prior mask is right", "not stated; our choice")
 
     gamma_adv: float = option(
         1.0,
@@ -231,27 +193,24 @@ class Config:
         "this times each kernel is added to the kernel's gradient; 0: none",
         "not stated; the authors' other code has an L2 penalty of 1e-5 or less, which is 2e-5 here",
     )
-    adam: str = option(
-        "algorithm1",
+    adam: str = choice(
+        ("algorithm1", "theano"),
         "place of epsilon: as in algorithm 1 of [6], or added to the uncorrected moment as in Theano code",
         "section 3.1 cites [6]",
-        ("algorithm1", "theano"),
     )
-    schedule: str = option(
-        "both",
+    schedule: str = choice(
+        ("both", "alternate"),
         "both: each minibatch trains D, then G; alternate: minibatches train D and G in turn",
         "section 3.1: 10000 gradient steps",
-        ("both", "alternate"),
     )
     batch_size: int = option(16, "pairs in a minibatch", "section 3.1")
     steps: int = option(10000, "minibatches to train on", "section 3.1")
-    augmentation: str = option(
-        "none",
+    augmentation: str = choice(
+        ("none", "mirror", "crop", "mirror+crop", "tone", "mirror+tone", "crop+tone", "mirror+crop+tone"),
         "random changes of the training images; crop: shift by up to 1/16 of each side; tone (ours): "
         "gain of each channel, gamma and brightness, sampled once for the images of the person and "
         "once for the articles",
         "none mentioned",
-        ("none", "mirror", "crop", "mirror+crop", "tone", "mirror+tone", "crop+tone", "mirror+crop+tone"),
     )
     seed: int = option(0, "seed of the initial weights and of the minibatches", "not stated")
 
@@ -267,7 +226,7 @@ class Config:
 
     @property
     def needs_truth(self) -> bool:
-        """Whether minibatches are sampled from the true swaps of the data."""
+        """Whether training samples the true swaps of the data."""
         return any(getattr(self, name) > 0 for name in TRUTHS)
 
     @property
@@ -294,13 +253,12 @@ class Config:
 
     def without_ours(self) -> "Config":
         """A copy with the defaults of our options, except those of the networks, so that weights fit."""
-        defaults = {spec.name: spec.default for spec in dataclasses.fields(self)}
-        return self.replace(**{name: defaults[name] for name in self.ours() if name not in NETWORKS})
+        return self.replace(**{name: getattr(Config(), name) for name in self.ours() if name not in NETWORKS})
 
     def for_swaps(self, height: int, width: int) -> "Config":
         """A copy for swaps at a size, which have no D: its options, and their limits, are the defaults."""
-        defaults = {spec.name: spec.default for spec in dataclasses.fields(self)}
-        d_options = {name: value for name, value in defaults.items() if name.startswith("d_")}
+        fields = {spec.name: spec.default for spec in dataclasses.fields(self)}
+        d_options = {name: value for name, value in fields.items() if name.startswith("d_")}
         return self.replace(height=height, width=width, **d_options)
 
     def to_json(self) -> str:

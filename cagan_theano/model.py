@@ -50,13 +50,11 @@ def load_generator(checkpoint: Checkpoint, backend: Backend) -> Generator:
 class Model:
     """A generator G with its configuration and history.
 
-    config, step (completed training steps), metadata (dict) and sha256 are those of the checkpoint;
+    config, step (completed training steps), metadata (dict) and sha256 are those of the `Checkpoint` stored;
     name is its path, for messages.
     """
 
-    def __init__(
-        self, config: Config, G: Generator, backend: Backend, stored: Checkpoint | None = None, name=""
-    ):
+    def __init__(self, config: Config, G: Generator, backend: Backend, stored=None, name=""):
         self.config, self.G, self.backend, self.name = config, G, backend, name or "the network"
         stored = stored or Checkpoint(config, 0, {}, {})
         self.step, self.metadata, self.sha256 = stored.step, stored.metadata, stored.sha256

@@ -16,15 +16,9 @@ from cagan_theano.io.command import Command
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def switch_cache_off(context, option, off: bool) -> None:
-    """Disable the compile cache in this process and its children."""
-    if off:
-        os.environ[cache.VARIABLE] = "off"
-
-
 no_cache_option = click.option(
     "--no-cache", is_flag=True, expose_value=False,
-    callback=switch_cache_off,
+    callback=lambda ctx, _, off: os.environ.update({cache.VARIABLE: "off"} if off else {}),
     help="Compile again: neither read nor write JAX's compile cache (--backend c keeps Aesara's).",
 )  # fmt: skip
 
@@ -35,36 +29,26 @@ precision_option = click.option(
 )  # fmt: skip
 
 
-class Count(click.ParamType):
-    """A positive integer, or the word "all"."""
+class Parsed(click.ParamType):
+    """What `parse` makes of a text; where that is a ValueError, the text is not `wanted`."""
 
-    name = "N|all"
+    def __init__(self, name: str, parse: Callable[[str], Any], wanted: str) -> None:
+        self.name, self.parse, self.wanted = name, parse, wanted
 
     def convert(self, value, param, ctx):
-        if value == "all" or isinstance(value, int):
-            return value
-        if not (value.isdecimal() and int(value)):
-            self.fail(f"{value!r} is neither a positive integer nor all", param, ctx)
-        return int(value)
+        try:
+            return self.parse(value) if isinstance(value, str) else value
+        except ValueError:
+            self.fail(f"{value!r} is not {self.wanted}", param, ctx)
 
+
+COUNT = Parsed("N|all", lambda text: text if text == "all" else int(text), "a number or all")
+WIDTHS = Parsed("a,b,c,d", lambda text: tuple(map(int, text.split(","))),
+                "a list of integers such as 64,128,256,512")  # fmt: skip
 
 devices_option = click.option(
-    "--devices", type=Count(), default=1, show_default=True, help="Devices to split each minibatch over."
+    "--devices", type=COUNT, default=1, show_default=True, help="Devices to split each minibatch over."
 )
-
-
-class Widths(click.ParamType):
-    """A comma-separated list of channel counts, such as 64,128,256,512."""
-
-    name = "a,b,c,d"
-
-    def convert(self, value, param, ctx):
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(int(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not a list of integers such as 64,128,256,512", param, ctx)
 
 
 SECTIONS = "The paper", "Ours, not the paper's"
@@ -76,7 +60,7 @@ class Field(click.Option):
     def __init__(self, spec: dataclasses.Field[Any]) -> None:
         self.section = SECTIONS[spec.metadata["source"].startswith(OURS)]
         flag, choices = spec.name.replace("_", "-"), spec.metadata["choices"]
-        kind = Widths() if spec.type is tuple else click.Choice(choices) if choices else spec.type
+        kind = WIDTHS if spec.type is tuple else click.Choice(choices) if choices else spec.type
         super().__init__(
             [f"--{flag}/--no-{flag}" if spec.type is bool else f"--{flag}", spec.name],
             default=spec.default,
@@ -94,7 +78,6 @@ class ConfigCommand(Command):
         super().__init__(name, params=[*params, *fields], **settings)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options in sections."""
         sections: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Options", *SECTIONS)}
         for param in self.get_params(ctx):
             if record := param.get_help_record(ctx):
@@ -141,7 +124,7 @@ size_option = click.option(
 )  # fmt: skip
 
 data_option = click.option(
-    "--data", type=click.Path(), callback=lambda ctx, _, path: path and str(weights.find_images(path)),
+    "--data", type=click.Path(), callback=lambda ctx, _, path: path and str(weights.find(path)),
     help="Photo file whose test split is used; heldout_128x96, heldout_256x192: shipped ones.  [default: "
          "held-out renderings, shipped or rendered once and cached]",
 )  # fmt: skip

@@ -1,16 +1,12 @@
 """Shipped weights and held-out images by name, from the clone or from the installed package."""
 
 import os
-import re
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 
 FAMILIES = {"cagan": "the paper's method", "dress": "ours: trained with true swaps, for photos"}
 """Families of shipped weights and their descriptions; files are named FAMILY_HxW.h5."""
-
-SIZE = r"(\d{1,4}x\d{1,4})"
-NAMES = re.compile(rf"({'|'.join(FAMILIES)})(?:_{SIZE})?|{SIZE}")
 
 HELD_OUT = "heldout"
 """Shipped images are named heldout_HxW.h5."""
@@ -34,14 +30,15 @@ def shipped(family: str, size: str) -> Path:
 
 
 def find(name, size: str = "128x96") -> Path:
-    """The file of a checkpoint given by path or by name: "dress_256x192", "dress", "256x192" (cagan).
+    """A file given by path or by name: "dress_256x192", "dress", "256x192" (cagan), "heldout_128x96".
 
-    size: of a name without one.  An existing file with that name takes precedence over shipped weights.
+    size: of a name without one.  An existing file with that name takes precedence over a shipped one.
     """
-    match = NAMES.fullmatch(str(name))
-    if match is None or Path(name).is_file():
-        return Path(name)
-    return shipped(match[1] or "cagan", match[2] or match[3] or size)
+    path = Path(name)
+    if path.is_file() or path.name != str(name):
+        return path
+    files = (folder() / f"{stem}.h5" for stem in (name, f"{name}_{size}", f"cagan_{name}"))
+    return next((file for file in files if file.is_file()), path)
 
 
 def names() -> str:
@@ -56,20 +53,9 @@ def name_output(name: str, checkpoint, size: str) -> str:
     return name if checkpoint == shipped("cagan", size) else f"{name}_{checkpoint.stem}"
 
 
-def find_images(name) -> Path:
-    """The file of images given by path or, unless such a file exists, by name: "heldout_128x96"."""
-    match = re.fullmatch(rf"{HELD_OUT}_{SIZE}", str(name))
-    return Path(name) if match is None or Path(name).exists() else shipped(HELD_OUT, match[1])
-
-
 def held_out(height: int, width: int) -> Path:
     """Path of the shipped held-out images at a size, which need not exist."""
     return shipped(HELD_OUT, f"{height}x{width}")
-
-
-def golden() -> Path:
-    """Path of the shipped golden vectors."""
-    return folder("golden", "tests/golden") / "cagan_32x16.h5"
 
 
 def load_model(checkpoint, backend="auto", device=None):

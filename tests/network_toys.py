@@ -1,6 +1,7 @@
-"""Plain numpy loops for layers and losses, and small symbolic graphs run under JAX."""
+"""Small networks and symbolic graphs, and what layers are compared with, in plain NumPy."""
 
 import numpy as np
+from numpy_cagan import Node, half
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
@@ -39,52 +40,9 @@ def verify(function, *arrays, mode="FAST_COMPILE"):
     aesara.gradient.verify_grad(function, list(arrays), rng=np.random.RandomState(0), mode=mode)
 
 
-def padded(x, pad):
-    """Zeros around the last two axes."""
-    return np.pad(x.astype(np.float64), ((0, 0), (0, 0), (pad, pad), (pad, pad)))
-
-
-def loop_convolution(x, W, stride, pad):
-    """Cross-correlation [N, C, H, W] with [K, C, k, k], one output pixel at a time, in float64."""
-    k, x = W.shape[2], padded(x, pad)
-    height, width = ((side - k) // stride + 1 for side in x.shape[2:])
-    y = np.zeros((len(x), len(W), height, width))
-    for r in range(height):
-        for c in range(width):
-            patch = x[:, :, r * stride : r * stride + k, c * stride : c * stride + k]
-            y[:, :, r, c] = np.einsum("ncij,kcij->nk", patch, W)
-    return y
-
-
-def loop_deconvolution(g, W, stride, pad, size):
-    """The transpose of `loop_convolution`: every input pixel stamps its kernel on the output."""
-    k = W.shape[2]
-    y = np.zeros((len(g), W.shape[1], size[0] + 2 * pad + stride, size[1] + 2 * pad + stride))
-    for r in range(g.shape[2]):
-        for c in range(g.shape[3]):
-            stamp = np.einsum("nk,kcij->ncij", g[:, :, r, c].astype(np.float64), W)
-            y[:, :, r * stride : r * stride + k, c * stride : c * stride + k] += stamp
-    return y[:, :, pad : pad + size[0], pad : pad + size[1]]
-
-
-def loop_weight_gradient(x, g, stride, pad, k):
-    """d sum(g * convolution(x, W)) / dW, one output pixel at a time."""
-    x = padded(x, pad)
-    dW = np.zeros((g.shape[1], x.shape[1], k, k))
-    for r in range(g.shape[2]):
-        for c in range(g.shape[3]):
-            patch = x[:, :, r * stride : r * stride + k, c * stride : c * stride + k]
-            dW += np.einsum("ncij,nk->kcij", patch, g[:, :, r, c])
-    return dW
-
-
-def loop_pool(x):
+def pool(x):
     """Average of every 2x2 block."""
-    y = np.zeros((*x.shape[:2], x.shape[2] // 2, x.shape[3] // 2))
-    for r in range(y.shape[2]):
-        for c in range(y.shape[3]):
-            y[:, :, r, c] = x[:, :, 2 * r : 2 * r + 2, 2 * c : 2 * c + 2].mean(axis=(2, 3))
-    return y
+    return half(Node(x.astype(float))).value
 
 
 def loop_adam(theta, gradients, config):

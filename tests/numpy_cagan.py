@@ -69,30 +69,32 @@ def taps(x, kernel, stride, size):
             yield a, b, x[:, :, rows, columns]
 
 
-def correlate(x, W, stride):
-    """x [N, C, H, W] under kernels [K, C, k, k], (k - 1) // 2 zeros around."""
+def padded(x, pad):
+    """x in float64 with zeros around the last two axes."""
+    return np.pad(x.astype(float), ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+
+
+def correlate(x, W, stride, pad):
+    """x [N, C, H, W] under kernels [K, C, k, k], `pad` zeros around."""
     k = W.shape[2]
-    pad = (k - 1) // 2
     size = [(side + 2 * pad - k) // stride + 1 for side in x.shape[2:]]
-    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
-    return sum(np.einsum("nchw,kc->nkhw", view, W[:, :, a, b]) for a, b, view in taps(x, k, stride, size))
+    views = taps(padded(x, pad), k, stride, size)
+    return sum(np.einsum("nchw,kc->nkhw", view, W[:, :, a, b]) for a, b, view in views)
 
 
-def spread(g, W, stride, size):
+def spread(g, W, stride, pad, size):
     """The transpose of `correlate`: g [N, K, h, w] to pictures [N, C, *size]."""
-    k = W.shape[2]
-    pad = (k - 1) // 2
+    k, g = W.shape[2], g.astype(float)
     x = np.zeros((len(g), W.shape[1], size[0] + 2 * pad + k, size[1] + 2 * pad + k))
     for a, b, view in taps(x, k, stride, g.shape[2:]):
         view += np.einsum("nkhw,kc->nchw", g, W[:, :, a, b])
     return x[:, :, pad : pad + size[0], pad : pad + size[1]]
 
 
-def kernel_gradient(x, g, k, stride):
-    """The gradient of sum(g correlate(x, W)) by W."""
-    pad = (k - 1) // 2
+def kernel_gradient(x, g, stride, pad, k):
+    """The gradient of sum(g correlate(x, W)) by W [K, C, k, k]."""
     W = np.zeros((g.shape[1], x.shape[1], k, k))
-    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    x = padded(x, pad)
     for a, b, view in taps(x, k, stride, g.shape[2:]):
         W[:, :, a, b] = np.einsum("nchw,nkhw->kc", view, g)
     return W
@@ -102,10 +104,11 @@ def convolution(x, W, b=None, stride=2, flipped=False):
     """`correlate` on nodes; flipped: a true convolution."""
     turn = (lambda W: W[:, :, ::-1, ::-1]) if flipped else (lambda W: W)
     size, k = x.value.shape[2:], W.value.shape[2]
+    pad = (k - 1) // 2
     y = Node(
-        correlate(x.value, turn(W.value), stride),
-        (x, lambda g: spread(g, turn(W.value), stride, size)),
-        (W, lambda g: turn(kernel_gradient(x.value, g, k, stride))),
+        correlate(x.value, turn(W.value), stride, pad),
+        (x, lambda g: spread(g, turn(W.value), stride, pad, size)),
+        (W, lambda g: turn(kernel_gradient(x.value, g, stride, pad, k))),
     )
     return y if b is None else along_channels(y, b)
 
@@ -113,10 +116,11 @@ def convolution(x, W, b=None, stride=2, flipped=False):
 def deconvolution(x, W, b=None):
     """`spread` on nodes, to twice the size; W [C, K, k, k]."""
     size, k = [2 * side for side in x.value.shape[2:]], W.value.shape[2]
+    pad = (k - 1) // 2
     y = Node(
-        spread(x.value, W.value, 2, size),
-        (x, lambda g: correlate(g, W.value, 2)),
-        (W, lambda g: kernel_gradient(g, x.value, k, 2)),
+        spread(x.value, W.value, 2, pad, size),
+        (x, lambda g: correlate(g, W.value, 2, pad)),
+        (W, lambda g: kernel_gradient(g, x.value, 2, pad, k)),
     )
     return y if b is None else along_channels(y, b)
 

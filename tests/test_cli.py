@@ -1,17 +1,22 @@
-"""The one command line: every command is in it, says what its module says, and is found by name."""
+"""The one command line: help and names; every user's error as one line with a cure, no traceback."""
 
 import os
 import re
+import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import click
+import jax
 import pytest
 from click.testing import CliRunner
+from figure_toys import write_photos
 
 from cagan_theano import cli, load, load_checkpoint, weights
 from cagan_theano.io.command import main
+from cagan_theano.training.command import resume_command, train
 from data_prep.__main__ import cli as prep
 
 ROOT = Path(__file__).parents[1]
@@ -33,9 +38,14 @@ def test_help_lists_every_command_once():
     assert len(listed) == 16 and figures < set(cli.COMMANDS)
 
 
+def process(*words, **options):
+    """A command as a user starts it."""
+    options = {"cwd": ROOT, "capture_output": True, "text": True, **options}
+    return subprocess.run([sys.executable, *words], **options)
+
+
 def test_an_unknown_command_is_an_error():
-    done = subprocess.run([sys.executable, "-m", "cagan_theano", "figure7"], cwd=ROOT,
-                          capture_output=True, text=True)  # fmt: skip
+    done = process("-m", "cagan_theano", "figure7")
     assert done.returncode != 0 and "No such command 'figure7'. Did you mean figure" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
@@ -44,8 +54,7 @@ def test_an_unknown_command_is_an_error():
 def test_help_is_printed_whatever_matplotlib_is_told(words, tmp_path):
     """Jupyter's processes inherit a backend that this environment need not have."""
     backend = {"MPLBACKEND": "module://matplotlib_inline.backend_of_another_environment"}
-    done = subprocess.run([sys.executable, "-m", "cagan_theano", *words], cwd=ROOT, env=os.environ | backend,
-                          capture_output=True, text=True)  # fmt: skip
+    done = process("-m", "cagan_theano", *words, env=os.environ | backend)
     assert done.returncode == 0 and done.stdout.startswith("Usage: ") and not done.stderr
     assert "\n\n  " in done.stdout
 
@@ -61,7 +70,7 @@ def test_weights_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert weights.find("128x96") == weights.shipped("cagan", "128x96")
     assert weights.find("dress_128x96") == weights.shipped("dress", "128x96")
-    assert weights.find_images("heldout_128x96") == weights.held_out(128, 96)
+    assert weights.find("heldout_128x96") == weights.held_out(128, 96)
     assert weights.find("mine.h5") == Path("mine.h5")
     assert load("dress_128x96").config.height == 128
     by_path = load_checkpoint(ROOT / "checkpoints/cagan_128x96.h5")
@@ -78,11 +87,69 @@ def test_weights_by_name(tmp_path, monkeypatch):
 
 
 def test_child_process_imports_this_package(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", "import cagan_theano; print(cagan_theano.__file__)"],
-        cwd=tmp_path,
-        env=weights.child_environment(),
-        capture_output=True,
-        text=True,
-    )
+    code = "import cagan_theano; print(cagan_theano.__file__)"
+    done = process("-c", code, cwd=tmp_path, env=weights.child_environment())
     assert done.stdout.strip() == str(ROOT / "cagan_theano" / "__init__.py")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Six pairs without masks."""
+    path = tmp_path_factory.mktemp("data") / "few.h5"
+    return str(write_photos(path, pairs=6, tests=0, masks=False))
+
+
+def error(capsys, command, *words):
+    """The one line on stderr of a command that fails."""
+    with pytest.raises(SystemExit) as left:
+        main(command, [str(word) for word in words])
+    text = capsys.readouterr().err
+    assert left.value.code not in (0, None) and "Traceback" not in text
+    lines = text.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("Error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize("options, fault", [
+    (["--data", "none.h5"], "none.h5: no such file"),
+    (["--data", __file__], "not a readable HDF5 file"),
+    (["--height", "48"], "has photos at 32x32, not 48x32"),
+    (["--batch-size", "7"], "has 6 training pairs, fewer than a batch of 7"),
+    (["--mask", "prior"], "has no masks, which --mask prior needs"),
+    (["--g-widths", "8,8"], "g_widths=(8, 8): must be 4 numbers"),
+    (["--g-widths", "a,b"], "is not a list of integers"),
+    (["--resume"], "contains no training run to resume"),
+    (["--nothing"], "No such option"),
+])  # fmt: skip
+def test_errors_of_train(capsys, tmp_path, data, options, fault):
+    run = tmp_path / "run"
+    line = error(
+        capsys, train, "--data", data, "--run", run, "--batch-size", "2", "--device", "cpu", *options
+    )
+    assert fault in line and not run.exists()
+
+
+@pytest.mark.skipif(jax.default_backend() == "gpu", reason="there is a GPU")
+def test_missing_gpu_is_an_error(capsys, tmp_path, data):
+    assert "gpu" in error(capsys, train, "--data", data, "--run", tmp_path / "r", "--device", "gpu").lower()
+
+
+def test_failing_process_prints_one_line():
+    done = process("-m", "cagan_theano", "train", "--data", "none.h5", "--run", "none", "--device", "cpu")
+    assert done.returncode == 1 and "none.h5: no such file" in done.stderr
+    assert "Traceback" not in done.stderr and not (ROOT / "none").exists()
+
+
+def test_the_printed_resume_command_is_a_command():
+    given = {"data": "none.h5", "run": "none", "device": "cpu", "seed": 3, "devices": 1}
+    program, *words = shlex.split(resume_command(train, given))
+    assert "--devices" in words and "--seed" not in words
+    done = process(*words)
+    assert program == "python" and done.returncode == 1
+    assert done.stderr.startswith("Error: none: contains no training run to resume")
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "replicate").glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_importing_a_replicate_script_does_no_work(script):
+    """multiprocessing's spawn runs the main file again, by another name, in a process without its folder."""
+    runpy.run_path(str(script), run_name="__mp_main__")

@@ -171,7 +171,7 @@ def table(rows: list[dict], peak: float) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(size, batch, repeats, every_way, as_json):
     """Time the convolutions of each layer of G and D on the CPU."""
-    if not native.available():
+    if not native.registered():
         raise ValueError("the C++ kernels are not available; install a C++ compiler (c++, g++ or clang++)")
     found, rows = layers(Config(height=size[0], width=size[1])), []
     for layer, operation in tqdm(list(itertools.product(found, OPERATIONS)), unit="operation"):

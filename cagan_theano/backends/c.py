@@ -1,7 +1,6 @@
 """Aesara's C linker, the reference on the CPU; it needs g++ and numpy 1.26.
 
-This module works around the bug that breaks convolution in Aesara 2.8.10 to 2.9.4 and links OpenBLAS
-if available: the system's, or the one bundled with scipy's wheel.
+OpenBLAS is linked if available: the system's, or the one bundled with scipy's wheel.
 """
 
 import ctypes.util
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cagan_theano.backends import Backend
-from cagan_theano.backends.expansion import inline_fused_ops
+from cagan_theano.backends.rewrites import inline_fused_ops
 from cagan_theano.compat import NUMPY_2, aesara
 from cagan_theano.network.layers import Variable
 
@@ -22,6 +21,7 @@ def create(device: str | None = None) -> Backend:
     """
     from aesara.compile.mode import FAST_RUN, Mode
     from aesara.link.vm import VMLinker
+    from aesara.tensor.nnet.corr import CorrMM
 
     if device == "gpu":
         raise ValueError("backend c runs on the CPU only; use --backend jax for a GPU")
@@ -33,7 +33,7 @@ def create(device: str | None = None) -> Backend:
     config = aesara.config
     config.cxx = compiler
     config.blas__ldflags = config.blas__ldflags or blas_flags()
-    repair_convolution()
+    CorrMM.make_node = make_node
     # Aesara chose its default linker at import, when no compiler was configured.
     mode = Mode(VMLinker(use_cloop=True), inline_fused_ops(FAST_RUN.provided_optimizer))
     return Backend("c", "CPU", mode, lambda variable: None, kernels="aesara c")
@@ -51,22 +51,12 @@ def blas_flags() -> str:
     return ""
 
 
-def repair_convolution() -> None:
-    """Replace CorrMM.make_node in versions of Aesara in which it calls tuple() with four arguments.
-
-    Aesara reports the bug as "there is no implementation available ... do you have a BLAS library".
-    """
-    from aesara.tensor.nnet.corr import CorrMM
-
-    image = aesara.tensor.ftensor4()
-    try:
-        CorrMM()(image, image)
-    except TypeError:
-        CorrMM.make_node = make_node
-
-
 def make_node(self: Any, img: Variable, kern: Variable) -> Any:
-    """CorrMM's node: images [N, C, H, W] and kernels [K, C, h, w] -> [N, K, H', W']."""
+    """CorrMM's node: images [N, C, H, W] and kernels [K, C, h, w] -> [N, K, H', W'].
+
+    Aesara's own, in 2.8.10 to 2.9.4, calls tuple() with four arguments, and Aesara then reports "there is
+    no implementation available ... do you have a BLAS library".
+    """
     tensor = aesara.tensor
     img, kern = self.as_common_dtype(*map(tensor.as_tensor_variable, (img, kern)))
     if img.type.ndim != 4 or kern.type.ndim != (6 if self.unshared else 4):

@@ -36,9 +36,7 @@ def parse(text: str) -> dict[str, Any]:
     host, _, port = address.rpartition(":")
     valid = host and port.isdecimal() and len(numbers) == 2 and all(n.strip().isdecimal() for n in numbers)
     if not valid:
-        raise ValueError(
-            f"--cluster {text}: must be auto or HOST:PORT,PROCESSES,INDEX, such as node0:9876,2,0"
-        )
+        raise ValueError(f"--cluster {text}: must be auto or HOST:PORT,PROCESSES,INDEX, like node0:9876,2,0")
     processes, index = map(int, numbers)
     if not index < processes:
         raise ValueError(f"--cluster {text}: the index must be in 0..{processes - 1}")

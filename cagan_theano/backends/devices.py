@@ -38,40 +38,28 @@ class Placement:
         import jax
         from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-        self.devices, self.several = devices, jax.process_count() > 1
+        self.devices = devices
         self.local = [d for d in devices if d.process_index == jax.process_index()]
         mesh = Mesh(np.array(devices), ("minibatch",))
         self.whole = NamedSharding(mesh, PartitionSpec())
         self.parts = NamedSharding(mesh, PartitionSpec("minibatch"))
 
-    def replicate(self, array: Any) -> jax.Array:
-        """The array, replicated on every device."""
+    def place(self, array: Any, divided: bool = False) -> jax.Array:
+        """The array, which every process holds whole, on the devices; one that is there is returned.
+
+        divided: the array of a minibatch [N, ...], split along N if the number of devices divides N.
+        """
         import jax
 
         if len(self.devices) == 1:
             placed: jax.Array = jax.device_put(array, self.local[0])  # not jax's default, which may change
             return placed
-        if isinstance(array, jax.Array) and array.sharding == self.whole:
+        if isinstance(array, jax.Array) and (divided or array.sharding == self.whole):
             return array
-        return self._put(np.asarray(array), self.whole)
-
-    def divide(self, array: Any) -> jax.Array:
-        """The array of a minibatch [N, ...], split along N if the number of devices divides N.
-
-        Otherwise the array is replicated; one that is on the devices already is returned unchanged.
-        """
-        import jax
-
-        if isinstance(array, jax.Array):  # a parameter or the photos
-            return array
-        even = np.ndim(array) > 0 and len(array) % len(self.devices) == 0
-        return self._put(np.asarray(array), self.parts if even else self.whole)
-
-    def _put(self, array: np.ndarray[Any, Any], sharding: jax.sharding.Sharding) -> jax.Array:
-        """A jax array from a numpy array that every process holds whole."""
-        import jax
-
-        return jax.make_array_from_callback(array.shape, sharding, lambda part: array[part])
+        values = np.asarray(array)
+        even = divided and values.ndim > 0 and len(values) % len(self.devices) == 0
+        sharding = self.parts if even else self.whole
+        return jax.make_array_from_callback(values.shape, sharding, lambda part: values[part])
 
     def compile(self, function: Callable[..., Any], replaced: tuple[int, ...]) -> Callable[..., Any]:
         """A function of arrays, jit-compiled for the devices.
@@ -84,15 +72,13 @@ class Placement:
 
         options = ORDER if self.local[0].platform == "cpu" else None
         jit = functools.partial(jax.jit, function, compiler_options=options)
-        if self.several and not replaced:
-            alone = jit()  # on this process's copy of each array
-            return lambda *arrays: alone(
-                *(a.addressable_data(0) if isinstance(a, jax.Array) else a for a in arrays)
-            )
+        if jax.process_count() > 1 and not replaced:
+            own, alone = lambda a: a.addressable_data(0) if isinstance(a, jax.Array) else a, jit()
+            return lambda *arrays: alone(*map(own, arrays))  # on this process's copy of each array
         if len(self.devices) == 1:
             return jit(donate_argnums=replaced)
         shared = jit(donate_argnums=replaced, out_shardings=self.whole)
-        return lambda *arrays: shared(*map(self.divide, arrays))
+        return lambda *arrays: shared(*(self.place(array, divided=True) for array in arrays))
 
 
 @functools.cache
@@ -138,7 +124,5 @@ def choose(jax: ModuleType, kind: str | None, count: int | str) -> list[jax.Devi
             f"use at most that many, or {ALL}"
         )
     if jax.process_count() > 1 and wanted < len(found):
-        raise ValueError(
-            f"--devices {count}: several processes must use all {len(found)} devices; use --devices {ALL}"
-        )
+        raise ValueError(f"--devices {count}: several processes use all devices; use --devices {ALL}")
     return found[:wanted]

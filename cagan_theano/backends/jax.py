@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cagan_theano.backends import Backend, cache, lowering, native
+from cagan_theano.backends import Backend, cache, lowering, native, rewrites
 from cagan_theano.backends import cluster as hosts
 from cagan_theano.backends import devices as placing
-from cagan_theano.backends.expansion import inline_fused_ops
-from cagan_theano.backends.recompute import ControlDependency, RecomputedNorm, extend_with_recomputation
+from cagan_theano.backends.rewrites import ControlDependency, RecomputedNorm
 from cagan_theano.compat import abstract_conv, aesara
 from cagan_theano.network.fused import AdamStep, FusedInstanceNorm
 from cagan_theano.network.layers import Variable
@@ -58,11 +57,7 @@ CPU = Target()
 
 
 def create(
-    device: str | None = None,
-    precision: str = "float32",
-    devices: int | str = 1,
-    cluster: str | None = None,
-    reference: bool = False,
+    device: str | None, precision: str, devices: int | str, cluster: str | None, reference: bool
 ) -> Backend:
     """The JAX back end; see `cagan_theano.backends.choose_backend` for the settings.
 
@@ -86,19 +81,18 @@ def create(
     for message in ("Explicitly requested dtype", "Skipping `CheckAndRaise` Op"):
         warnings.filterwarnings("ignore", message)
     count = len(placement.devices)
-    compiled = (
-        (first.platform, precision, reference, count) == ("cpu", "float32", False, 1) and native.available()
-    )  # fmt: skip
+    ours = (first.platform, precision, reference, count) == ("cpu", "float32", False, 1)
+    compiled = ours and native.registered() is not None
     target = Target(first.platform, precision, reference, compiled)
     name = "CPU" if first.platform == "cpu" else first.device_kind
 
     # without rewrites meant for C: XLA fuses and reuses buffers itself, and Aesara takes a third less time
     kept = JAX.excluding("conv_gemm", "AbstractConvCheck", "fusion", "inplace").provided_optimizer
-    extend = extend_with_recomputation if compiled else inline_fused_ops
+    extend = rewrites.extend_with_recomputation if compiled else rewrites.inline_fused_ops
 
     def put(variable: Variable) -> None:  # updates keep the value on the devices
         storage = variable.container.storage
-        storage[0] = placement.replicate(storage[0])
+        storage[0] = placement.place(storage[0])
 
     return Backend(
         "jax",
@@ -115,8 +109,8 @@ def kernels(target: Target, devices: int = 1) -> str:
 
     devices: their number, which decides how the gradients are summed.
     """
-    if target.compiled:
-        return native.loaded() or ""
+    if target.compiled and (library := native.registered()):
+        return library.kernels
     reference = " reference" if target.reference else ""
     several = f" on {devices} devices" if devices > 1 else ""
     return f"xla {target.platform} {target.precision}{reference}{several}"
@@ -205,8 +199,8 @@ def register() -> None:
 
     table: dict[Any, Callable[..., Lowered]] = {
         abstract_conv.AbstractConv2d: convolution,
-        abstract_conv.AbstractConv2d_gradInputs: gradient_of_input,
-        abstract_conv.AbstractConv2d_gradWeights: gradient_of_weights,
+        abstract_conv.AbstractConv2d_gradInputs: convolution,
+        abstract_conv.AbstractConv2d_gradWeights: convolution,
         FusedInstanceNorm: normalization,
         AdamStep: descent,
         RecomputedNorm: normalization_again,
@@ -220,35 +214,32 @@ def register() -> None:
 
 
 def convolution(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
-    """Lower AbstractConv2d: images [N, C, H, W], kernels [K, C, h, w]."""
+    """Lower AbstractConv2d and its gradients at the target's precision.
+
+    Each is a function of two of images [N, C, H, W], kernels [K, C, h, w] and the gradients of the result;
+    further arguments (sizes) are ignored.
+    A GPU computes in bfloat16.  A CPU computes in float32 and rounds inputs and results as a GPU
+    would, since XLA's CPU compiler removes a cast to bfloat16 and back.
+    """
     stride, pad = op.subsample[0], check_padding(op)
 
-    def convolve(images: Array, kernels: Array) -> Array:
-        return lowering.convolve(images, kernels, stride, pad, target.compiled)
+    def convolve(a: Array, b: Array) -> Array:
+        if isinstance(op, abstract_conv.AbstractConv2d_gradInputs):
+            size = op.imshp[2:]  # of the result
+            return lowering.deconvolve(b, a, stride, pad, size, target.whole, target.compiled)
+        if isinstance(op, abstract_conv.AbstractConv2d_gradWeights):
+            return lowering.weight_gradient(a, b, stride, pad, op.kshp[2], target.whole, target.compiled)
+        return lowering.convolve(a, b, stride, pad, target.compiled)
 
-    return at_target(convolve, target)
+    def computed(a: Array, b: Array, *sizes: Any) -> Array:
+        if target.platform != "cpu" and target.precision == "bfloat16":
+            return convolve(a.astype("bfloat16"), b.astype("bfloat16")).astype(a.dtype)
+        if target.platform != "cpu" or target.precision == "float32":
+            return convolve(a, b)
+        y = convolve(*(round_to(x, MANTISSA[target.precision]) for x in (a, b)))
+        return round_to(y, MANTISSA["bfloat16"]) if target.precision == "bfloat16" else y
 
-
-def gradient_of_input(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
-    """Lower AbstractConv2d_gradInputs, the transposed convolution; op.imshp is the output size."""
-    stride, pad = op.subsample[0], check_padding(op)
-
-    def deconvolve(kernels: Array, gradients: Array) -> Array:
-        size = op.imshp[2:]
-        return lowering.deconvolve(gradients, kernels, stride, pad, size, target.whole, target.compiled)
-
-    return at_target(deconvolve, target)
-
-
-def gradient_of_weights(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
-    """Lower AbstractConv2d_gradWeights; op.kshp is the kernel's size."""
-    stride, pad = op.subsample[0], check_padding(op)
-
-    def correlate(images: Array, gradients: Array) -> Array:
-        kernel = op.kshp[2]
-        return lowering.weight_gradient(images, gradients, stride, pad, kernel, target.whole, target.compiled)
-
-    return at_target(correlate, target)
+    return computed
 
 
 def normalization(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
@@ -294,24 +285,6 @@ def descent(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
         return lower(op.fgraph, target)(theta, m, v, gradient, t)
 
     return step
-
-
-def at_target(convolve: Callable[[Array, Array], Array], target: Target) -> Lowered:
-    """A convolution of two arrays at the target's precision; further arguments (sizes) are ignored.
-
-    A GPU computes in bfloat16.  A CPU computes in float32 and rounds inputs and results as a GPU
-    would, since XLA's CPU compiler removes a cast to bfloat16 and back.
-    """
-
-    def computed(a: Array, b: Array, *sizes: Any) -> Array:
-        if target.platform != "cpu" and target.precision == "bfloat16":
-            return convolve(a.astype("bfloat16"), b.astype("bfloat16")).astype(a.dtype)
-        if target.platform != "cpu" or target.precision == "float32":
-            return convolve(a, b)
-        y = convolve(*(round_to(x, MANTISSA[target.precision]) for x in (a, b)))
-        return round_to(y, MANTISSA["bfloat16"]) if target.precision == "bfloat16" else y
-
-    return computed
 
 
 def round_to(x: Array, mantissa: int) -> Array:

@@ -97,10 +97,8 @@ def deconvolve(
     if reference or stride == 1 or not whole or kernels.shape[1] <= FEW_CHANNELS:
         return dilated_deconvolve(gradients, kernels, stride, pad, size)
     g = nhwc(gradients)
-    rows = [
-        jnp.stack([phase_of_output(g, kernels, (a, b), stride, pad) for b in range(stride)], axis=3)
-        for a in range(stride)
-    ]
+    n = range(stride)
+    rows = [jnp.stack([phase_of_output(g, kernels, (a, b), stride, pad) for b in n], axis=3) for a in n]
     phases = jnp.stack(rows, axis=2)  # [N, H', stride, W', stride, C]
     return nchw(phases.reshape(len(g), *size, kernels.shape[1]))
 
@@ -149,9 +147,8 @@ def weight_gradient(
     if reference or not whole:
         return dilated_weight_gradient(images, gradients, stride, pad, kernel)
     x, g = images.transpose(1, 2, 3, 0), gradients.transpose(2, 3, 0, 1)  # the sum runs over N
-    parts = [
-        [phase_of_kernel(x, g, (a, b), stride, pad, kernel) for b in range(stride)] for a in range(stride)
-    ]
+    n = range(stride)
+    parts = [[phase_of_kernel(x, g, (a, b), stride, pad, kernel) for b in n] for a in n]
     rows = [interleave(row, stride, pad, kernel, axis=2) for row in parts]
     return interleave(rows, stride, pad, kernel, axis=1).transpose(3, 0, 1, 2)
 

@@ -56,7 +56,7 @@ def ours(inputs: Inputs, task: str, settings: dict):
     """A function without arguments that performs the task with this package and returns its outputs."""
     from cagan_theano.backends import choose_backend
     from cagan_theano.method.minibatch import Indices, PhotoArrays
-    from cagan_theano.method.updates import swap_function
+    from cagan_theano.method.updates import compile_swap
     from cagan_theano.model import load_generator
     from cagan_theano.training.engine import Engine
 
@@ -64,7 +64,7 @@ def ours(inputs: Inputs, task: str, settings: dict):
     settings = {key: int(v) if v.isdecimal() else v for key, v in settings.items()}
     backend = choose_backend(name, inputs.device, **settings)
     if task == "swap":
-        function: Any = swap_function(load_generator(inputs.checkpoint, backend), inputs.config, backend)
+        function: Any = compile_swap(load_generator(inputs.checkpoint, backend), inputs.config, backend)
         pictures = inputs.pictures()
         if name == "jax" and inputs.device == "gpu":  # images that are on the GPU; results stay there
             import jax

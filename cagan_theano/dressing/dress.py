@@ -118,9 +118,7 @@ class Dressed:
 def dress(model, human, article, wearing=None, batch_size: int = 16):
     """Put another garment on a person in a photo of any size; see `cagan_theano.model.Model.dress`."""
     if model.config.takes_mask:
-        raise ValueError(
-            f"this model (mask={model.config.mask!r}) needs masks, which photos do not have; use another"
-        )
+        raise ValueError(f"mask={model.config.mask!r}: the model needs masks, which photos lack; use another")
     given = {"human": human, "article": article} | ({} if wearing is None else {"wearing": wearing})
     lists = {name: photos for name, photos in given.items() if isinstance(photos, list | tuple)}
     n = len(next(iter(lists.values()), [None]))

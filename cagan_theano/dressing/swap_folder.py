@@ -3,9 +3,7 @@
 cagan swap-folder --humans people --wearing worn --articles shop --out dressed
 
 `worn/anna.png` is the garment worn in `people/anna.jpg`.  Each person in each article is written to
-`dressed/anna/ARTICLE.png`; --pairs gives a list instead of all combinations.  Reading and writing
-overlap with the network; existing results are skipped, so the same command resumes after an
-interruption.
+`dressed/anna/ARTICLE.png`.  Existing results are skipped: the same command resumes after an interruption.
 """
 
 import collections
@@ -13,6 +11,7 @@ import contextlib
 import errno
 import functools
 import io
+import itertools
 import json
 import os
 import sys
@@ -143,9 +142,17 @@ def prepare_folder(out: Path, settings: dict) -> None:
     with contextlib.suppress(ValueError, RecursionError):
         known = json.loads(path.read_text())
     if known != settings:
-        raise ValueError(
-            f"{out}: was begun with another checkpoint, --size or --wearing; give another folder"
-        )
+        raise ValueError(f"{out}: was begun with another checkpoint, --size or --wearing; use another folder")
+
+
+def work_ahead(pool: ThreadPoolExecutor, function, items, most: int):
+    """Yield (item, future of function(*item)) in order, while up to `most` of them are under way."""
+    begun = collections.deque()
+    for item in items:
+        begun.append((item, pool.submit(function, *item)))
+        if len(begun) == most:
+            yield begun.popleft()
+    yield from begun
 
 
 def run(model, folders: Folders, jobs: list, write, batch_size: int, done) -> tuple:
@@ -153,12 +160,11 @@ def run(model, folders: Folders, jobs: list, write, batch_size: int, done) -> tu
 
     Returns the number of results written, (path, fault) of the others, and path -> advice or None.
 
-    write: called with a `Dressed` and the path of its result.  done: called with the number of finished
-    jobs.  A fault of a photo or of one result is noted; OSError if nothing more can be written.  Memory is
-    bounded by a few batches, independent of the number of jobs.
+    write: called with a job and its `Dressed`.  done: called with the number of finished jobs.  A fault of
+    a photo or of one result is noted; OSError if nothing more can be written.  Memory is bounded by a few
+    batches, independent of the number of jobs.
     """
     written, faults, notes = 0, {}, {}
-    ahead, behind, waiting = collections.deque(), collections.deque(), iter(jobs)
     batch_size = min(batch_size, 1 << max(0, len(jobs) - 1).bit_length())
     size = model.config.height, model.config.width
 
@@ -166,7 +172,7 @@ def run(model, folders: Folders, jobs: list, write, batch_size: int, done) -> tu
     def read_photo(kind, path):
         return fit_photo(path, *size, read=lambda path: io.BytesIO(getattr(folders, kind).read(path)))
 
-    def read(job):
+    def read(*job):
         """kind -> `FittedPhoto`, or (path, fault) of the first photo that cannot be read."""
         photos = {}
         for kind, path in zip(Folders._fields, job):
@@ -177,11 +183,31 @@ def run(model, folders: Folders, jobs: list, write, batch_size: int, done) -> tu
                     return folders.name(kind, path), str(error).removeprefix(f"{path}: ")
         return photos
 
-    def settle(most):
-        """Wait until at most `most` results are being written."""
-        nonlocal written
-        while len(behind) > most:
-            job, future = behind.popleft()
+    def read_jobs():
+        for job, future in work_ahead(decoders, read, jobs, 3 * batch_size):
+            photos = future.result()
+            if isinstance(photos, dict):
+                yield job, photos
+            else:
+                faults[photos] = photos  # once, however many jobs it is in
+                done(1)
+
+    def dress_jobs():
+        """Yield (job, `Dressed`); a batch is filled up with its last row, so that one size is compiled."""
+        readable = read_jobs()
+        while batch := list(itertools.islice(readable, batch_size)):
+            rows = [photos for _, photos in batch] + [batch[-1][1]] * (batch_size - len(batch))
+            lists = {kind: [photos[kind] for photos in rows] for kind in rows[0]}
+            for (job, photos), dressed in zip(batch, dress(model, **lists, batch_size=batch_size)):
+                for kind in photos:
+                    path = folders.name(kind, getattr(job, kind))
+                    if path not in notes:
+                        notes[path] = dressed.note(kind)
+                yield job, dressed
+
+    threads = os.cpu_count()
+    with ThreadPoolExecutor(threads) as decoders, ThreadPoolExecutor(threads) as encoders:
+        for (job, _), future in work_ahead(encoders, write, dress_jobs(), 3 * batch_size):
             try:
                 future.result()
                 written += 1
@@ -191,40 +217,6 @@ def run(model, folders: Folders, jobs: list, write, batch_size: int, done) -> tu
                 path = folders.name("human", job.human)
                 faults[path, job.result] = (path, str(error).removeprefix(f"{job.human}: "))
             done(1)
-
-    def swap(batch):
-        """Swap a batch, filled up with its last row so that one size is compiled, and begin to write it."""
-        rows = [photos for _, photos in batch] + [batch[-1][1]] * (batch_size - len(batch))
-        lists = {kind: [photos[kind] for photos in rows] for kind in rows[0]}
-        for (job, photos), dressed in zip(batch, dress(model, **lists, batch_size=batch_size)):
-            for kind in photos:
-                path = folders.name(kind, getattr(job, kind))
-                if path not in notes:
-                    notes[path] = dressed.note(kind)
-            behind.append((job, encoders.submit(write, dressed, job.result)))
-        settle(3 * batch_size)
-
-    threads = os.cpu_count()
-    with ThreadPoolExecutor(threads) as decoders, ThreadPoolExecutor(threads) as encoders:
-        batch = []
-        while True:
-            while len(ahead) < 3 * batch_size and (job := next(waiting, None)) is not None:
-                ahead.append((job, decoders.submit(read, job)))
-            if not ahead:
-                break
-            job, future = ahead.popleft()
-            photos = future.result()
-            if isinstance(photos, dict):
-                batch.append((job, photos))
-            else:
-                faults[photos] = photos  # once, however many jobs it is in
-                done(1)
-            if len(batch) == batch_size:
-                swap(batch)
-                batch = []
-        if batch:
-            swap(batch)
-        settle(0)
     return written, list(faults.values()), notes
 
 
@@ -270,8 +262,8 @@ def command(humans, wearing, articles, out, pairs, ending, size, batch_size, **g
     found = listed_jobs(folders, pairs, ending) if pairs else all_jobs(folders, ending)
     todo, ready, faults = sort_jobs(found, out, folders)
 
-    def write(dressed: Dressed, result: str) -> None:
-        path = out / result
+    def write(job: Job, dressed: Dressed) -> None:
+        path = out / job.result
         path.parent.mkdir(parents=True, exist_ok=True)
         with ROOM.shared():
             image = dressed.render()[0] if size == "photo" else dressed.x_ij
@@ -283,10 +275,8 @@ def command(humans, wearing, articles, out, pairs, ending, size, batch_size, **g
     faults += more
     tell(f"Note: {path} {note}" for path, note in sorted(notes.items()) if note)
     tell(f"skipped {path}: {fault}" for path, fault in faults)
-    before = f" ({ready} were there already)" if ready else ""
-    click.echo(
-        f"wrote {written} images{before} to {out} in {time.monotonic() - start:.0f} s, skipped {len(faults)}"
-    )
+    before, seconds = f" ({ready} were there already)" if ready else "", time.monotonic() - start
+    click.echo(f"wrote {written} images{before} to {out} in {seconds:.0f} s, skipped {len(faults)}")
     if not written + ready:
         cure = "see the skipped inputs above" if faults else "no photos were found in --humans or --articles"
         raise ValueError(f"{out}: nothing was written; {cure}")

@@ -20,7 +20,7 @@ from cagan_theano.io.hdf5 import DAMAGED, attribute, open_file, read_arrays
 
 FORMAT = "cagan_theano golden vectors"
 VERSION = 1
-SHIPPED = weights.golden()
+SHIPPED = weights.folder("golden", "tests/golden") / "cagan_32x16.h5"
 
 CURE = "make the vectors again with cagan golden"
 

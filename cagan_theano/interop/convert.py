@@ -139,6 +139,7 @@ def difference(checkpoint, model) -> float:
     from cagan_theano.interop import onnx_network
     from cagan_theano.method.updates import compile_swap
     from cagan_theano.model import load_generator
+    from cagan_theano.network.generator import Generated
 
     n, height, width = CHECKED
     rng = np.random.default_rng(0)
@@ -147,7 +148,8 @@ def difference(checkpoint, model) -> float:
     if "m_i" in inputs:
         inputs["m_i"] = (inputs["m_i"][:, :1] + 1) / 2
     config, backend = checkpoint.config.replace(height=height, width=width), choose_backend()
-    ours = compile_swap(load_generator(checkpoint, backend), config, backend)(*inputs.values())
+    swap = compile_swap(load_generator(checkpoint, backend), config, backend)
+    ours = Generated(*swap(*inputs.values()))
     found = onnx_network.run(model, inputs)
     return max(float(np.abs(found[name] - getattr(ours, name)).max()) for name in found)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from cagan_theano.backends.expansion import inline_fused_ops
+from cagan_theano.backends.rewrites import inline_fused_ops
 from cagan_theano.compat import aesara, versions
 from cagan_theano.config import Config
 from cagan_theano.interop.conformance import Vectors, check_sizes, inputs_of, write_vectors

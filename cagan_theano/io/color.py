@@ -40,7 +40,7 @@ def to_bytes(images: np.ndarray, color: str = "rgb") -> np.ndarray:
 
 
 def decode(coding: np.ndarray, color: str = "rgb") -> np.ndarray:
-    """The output of `encode` [..., 3] -> RGB uint8, rounded and clipped."""
+    """The output of `encode` -> RGB uint8, rounded and clipped."""
     levels = (np.asarray(coding) + np.float32(1)) * np.float32(127.5)
     if color == "lab":
         from skimage.color import lab2rgb
@@ -73,8 +73,7 @@ def as_bytes(image):
 def check_images(array, name: str, *axes) -> np.ndarray:
     """The array, if it is uint8 or float in [0, 1] and has these axes; ValueError otherwise.
 
-    axes: a number for an axis of that size, a letter for any size but 0, "N" for any size; such as
-    "N", "H", "W", 3.
+    axes: a number for an axis of that size, "N" for any size, another letter for any size but 0.
     """
     array = np.asarray(array)
     fits = (

@@ -178,10 +178,8 @@ def writing(path):
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
-        raise type(error)(
-            f"{path}: cannot be written ({reason}); free some space or choose another folder"
-        ) from error
+        text = f"{path}: cannot be written ({error.strerror or str(error).splitlines()[0]}); "
+        raise type(error)(text + "free some space or choose another folder") from error
 
 
 def flush(handle):

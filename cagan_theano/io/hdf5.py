@@ -27,10 +27,9 @@ FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32"}
 
 
 def open_file(path, cure):
-    """The HDF5 file at ``path``, an `h5py.File` open for reading.
+    """The HDF5 file at ``path``, an `h5py.File` open for reading; cure: for a damaged one.
 
-    cure: last part of the message for a damaged file.  Raises FileNotFoundError, PermissionError,
-    ValueError.
+    Raises FileNotFoundError, PermissionError, ValueError.
     """
     if not os.path.isfile(path):  # opening a pipe would block
         raise FileNotFoundError(f"{path}: no such file; check the path")
@@ -46,7 +45,7 @@ def open_file(path, cure):
 
 
 def heaps_are_whole(path):
-    """Whether every global heap in the file at ``path`` is a chain of objects within its bounds.
+    """Whether every global heap in the file is a chain of objects, with headers of 16 bytes, in its bounds.
 
     HDF5 (2.0 and others) enters an infinite loop on a heap object of size 0, which nothing in the
     process can interrupt, so this is checked before HDF5 opens the file.  Layout: HDF5 file format
@@ -55,29 +54,19 @@ def heaps_are_whole(path):
     if os.path.getsize(path) == 0:
         return True
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        place = data.find(HEAP)
-        while place >= 0:
-            if not _heap_is_whole(data, place):
+        start = -1
+        while (start := data.find(HEAP, start + 1)) >= 0:
+            place = start + 16
+            end = start + struct.unpack_from("<Q", data, start + 8)[0] if place <= len(data) else 0
+            if not place <= end <= len(data):
                 return False
-            place = data.find(HEAP, place + len(HEAP))
-    return True
-
-
-def _heap_is_whole(data, start):
-    """Whether the global heap at ``start`` is intact: a header and objects, each with 16 bytes of header."""
-    if start + 16 > len(data):
-        return False
-    end = start + struct.unpack_from("<Q", data, start + 8)[0]
-    place = start + 16
-    if not place <= end <= len(data):
-        return False
-    while place + 16 <= end:
-        index, size = struct.unpack_from("<H6xQ", data, place)
-        # object 0 is the free space, header included
-        taken = 16 + (size + 7) // 8 * 8 if index else size
-        if taken < 16 or place + taken > end:
-            return False
-        place += taken
+            while place + 16 <= end:
+                index, size = struct.unpack_from("<H6xQ", data, place)
+                # object 0 is the free space, header included
+                taken = 16 + (size + 7) // 8 * 8 if index else size
+                if taken < 16 or place + taken > end:
+                    return False
+                place += taken
     return True
 
 

@@ -29,12 +29,10 @@ CAPTION_SIZE = 8.5
 NOTE_SIZE = 6
 LEADING = 1.3
 LABEL_PAD = 14
-LABEL_HEIGHT = 92
-"""Height in device pixels of a line of labels below a panel."""
+LABEL_HEIGHT = 92  # of a line of labels below a panel
 INK = "#1a1a1a"
 FAINT = "#6b6b6b"
-BLUE, ORANGE, GRAY = "#20639b", "#c2571a", "#9a9a9a"
-"""Of plots: what they are about, what contrasts with it, and references."""
+BLUE, ORANGE, GRAY = "#20639b", "#c2571a", "#9a9a9a"  # a plot's subject, its contrast, and references
 
 STYLE = {
     "font.family": "STIXGeneral",
@@ -70,9 +68,8 @@ def blank(width, height):
 def place(figure, image, left, top, scale, label="", name=""):
     """Put an image on a figure with its top left corner at (left, top); returns its axes.
 
-    Parameters: image [H, W, 3] uint8 or [H, W] float in [0, 1] (black to white); scale in device
-    pixels per image pixel; label is placed below the panel; name becomes the label of the axes, by
-    which the panel can be found.
+    image: [H, W, 3] uint8 or [H, W] float in [0, 1] (black to white).  scale: device pixels per image
+    pixel.  label: placed below the panel.  name: the label of the axes, by which the panel can be found.
     """
     width, height = figure.get_size_inches() * DPI
     rows, columns = image.shape[:2]
@@ -91,7 +88,7 @@ def place(figure, image, left, top, scale, label="", name=""):
 
 
 def write(figure, text, x, y, size=CAPTION_SIZE, **settings):
-    """Write text with its anchor at (x, y) device pixels; returns the text."""
+    """Write text with its anchor at (x, y) device pixels."""
     width, height = figure.get_size_inches() * DPI
     return figure.text(x / width, 1 - y / height, text, size=size, **settings)
 
@@ -131,7 +128,6 @@ class Caption:
         self.height = self.lines[-1][1] + 4 if self.lines else 0
 
     def write(self, figure, left, top):
-        """Write it downward from y = top."""
         for line, y, style in self.lines:
             write(figure, line, left, top + y, va="baseline", **style)
 
@@ -142,12 +138,10 @@ def scale_for(image, height):
 
 
 def grid(rows, labels, caption, note, scale, gap=GAP):
-    """A sheet of images in rows and columns, with labels below the last row and a caption.
+    """A `Figure` of images in rows and columns, as the paper's figures 4 and 5, with panels "row,column".
 
-    Parameters: rows, a list of lists of images at one size; labels, one per column; caption, plain text
-    with formulas; note, small print; scale, device pixels per image pixel.  Returns a matplotlib Figure
-    with panels named "row,column".
-    Source: the layout of the paper's figures 4 and 5.
+    rows: lists of images at one size.  labels: one per column, below the last row.  caption: text with
+    formulas.  note: small print.  scale: device pixels per image pixel.
     """
     cell_h, cell_w = (side * scale for side in rows[0][0].shape[:2])
     inside = len(labels) * cell_w + (len(labels) - 1) * gap
@@ -164,12 +158,10 @@ def grid(rows, labels, caption, note, scale, gap=GAP):
 
 
 def save(figure, base, metadata):
-    """Write BASE.png and BASE.pdf atomically and reproducibly, byte for byte.
+    """Write BASE.png and BASE.pdf atomically and reproducibly, byte for byte; returns the two paths.
 
-    Parameters: figure; base, a path without suffix; metadata, a dict of str -> str with the origin of
-    the figure, including "Title".  PNG: one tEXt (or iTXt) chunk per entry.  PDF: all entries as JSON
-    under Keywords, because PDF metadata has a fixed set of names.
-    Returns the two paths.  Raises OSError.
+    metadata: str -> str with the origin of the figure, including "Title".  PNG: one tEXt (or iTXt) chunk
+    per entry.  PDF: all entries as JSON under Keywords, because PDF metadata has a fixed set of names.
     """
     base, keywords = Path(base), json.dumps(metadata, sort_keys=True)
     base.parent.mkdir(parents=True, exist_ok=True)

@@ -52,13 +52,11 @@ class Unfailing:
         self._stream = stream
 
     def write(self, text):
-        """Write the text as far as possible; returns its length."""
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(text)
         return len(text)
 
     def flush(self):
-        """Flush the stream if possible."""
         with contextlib.suppress(OSError, ValueError):
             self._stream.flush()
 

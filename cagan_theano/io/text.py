@@ -35,5 +35,4 @@ def escape(text, keep=""):
 
 
 def format_number(value: float | None, form: str = ".4f") -> str:
-    """A number as text, "-" if it is undefined."""
     return "-" if value is None else format(value, form)

@@ -52,7 +52,7 @@ class Adam:
         return updates
 
     def descent(self, kind: Variable) -> "AdamStep":
-        """The fused update of one parameter of this type, built once per type."""
+        """The fused update of a parameter, built once per type."""
         if kind not in self.operations:
             theta, m, v, g_t, t = *(kind() for _ in range(4)), self.moments["t"].type()
             m_t, v_t, step = self.step(m, v, g_t, t)
@@ -79,19 +79,15 @@ class Adam:
 
 
 def decay_schedule(config: Config) -> tuple[float, float]:
-    """(total updates of a network, number of final updates in which the step size decays to 0).
+    """(total updates of a network, number of final ones in which the step size decays to 0; or 0).
 
-    With schedule "alternate" a network is updated in every other step.  The second number is 0 for a
-    constant step size.
+    With schedule "alternate" a network is updated in every other step.
     """
     last = config.steps if config.schedule == "both" else (config.steps + 1) // 2
     return float(last), config.learning_rate_decay * last
 
 
 def left(t: Variable, last: float, falling: float) -> Variable:
-    """Factor of the step size at update t = 1, 2 ...: max(0, min(1, (last + 1 - t) / falling)).
-
-    It is 1 / falling at the last update.
-    """
+    """Factor of the step size at update t = 1, 2 ...: max(0, min(1, (last + 1 - t) / falling))."""
     end, period, zero, one = (np.asarray(number, t.dtype) for number in (last + 1, falling, 0, 1))
     return at.clip((end - t) / period, zero, one)

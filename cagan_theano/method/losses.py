@@ -15,7 +15,7 @@ from cagan_theano.config import Config
 from cagan_theano.method import ours
 from cagan_theano.method.minibatch import Batch
 from cagan_theano.method.norms import absolute, total_variation
-from cagan_theano.network.layers import Variable
+from cagan_theano.network.layers import Variable, with_shape
 from cagan_theano.network.networks import Networks
 
 at = aesara.tensor
@@ -31,8 +31,8 @@ def losses_of_D(networks: Networks, batch: Batch, config: Config) -> Losses:
     """
     x_ij = networks.G(batch.x_i, batch.y_i, batch.y_j, batch.m_i, batch.seeds_of(0)).x_ij
     people, articles = (batch.x_i, x_ij, batch.x_i), (batch.y_i, batch.y_j, batch.y_k)
-    stacks = (specify_shape(at.concatenate(images, axis=0), config) for images in (people, articles))
-    logits, n = networks.D(*stacks), config.batch_size
+    shape, n = (3, config.height, config.width), config.batch_size
+    logits = networks.D(*(with_shape(at.concatenate(images, axis=0), shape) for images in (people, articles)))
     terms = discriminator_loss(logits[:n], logits[n : 2 * n], logits[2 * n :], config)
     return OrderedDict(loss_D=sum(terms), adv_D_real=terms[0], adv_D_fake=terms[1], adv_D_mismatch=terms[2])
 
@@ -46,7 +46,7 @@ def losses_of_G(networks: Networks, batch: Batch, config: Config) -> Losses:
     """
     output = networks.G.channels(batch.x_i, batch.y_i, batch.y_j, batch.seeds_of(0))
     alpha, _, x_ij = networks.G.blend(batch.x_i, output, batch.m_i)
-    x_ij = specify_shape(x_ij, config)
+    x_ij = with_shape(x_ij, (3, config.height, config.width))
     terms: ours.Terms = {}
     if config.gamma_adv:
         terms["adv_G"] = adversarial_loss(networks.D(x_ij, batch.y_j), config), config.gamma_adv
@@ -61,16 +61,7 @@ def losses_of_G(networks: Networks, batch: Batch, config: Config) -> Losses:
     return OrderedDict(loss_G=loss, **{name: term for name, (term, _) in terms.items()})
 
 
-def specify_shape(images: Variable, config: Config) -> Variable:
-    """Specify the shape [N, 3, H, W] of images in the graph."""
-    return at.specify_shape(images, (None, 3, config.height, config.width))
-
-
-# --- the terms
-
-
 def log_d(logits: Variable) -> Variable:
-    """log D from D's logits."""
     return -at.softplus(-logits)
 
 
@@ -89,10 +80,9 @@ def negative_term(logits: Variable, config: Config) -> Variable:
 def discriminator_loss(
     real: Variable, fake: Variable, mismatch: Variable, config: Config
 ) -> tuple[Variable, Variable, Variable]:
-    """-L_cGAN, which D minimizes: the terms (real, fake, mismatch) of Eq. 2, each with weight 1.
+    """-L_cGAN, which D minimizes, as its three terms: Eq. 2, each with weight 1.
 
-    Arguments: logits of D(x_i, y_i), D(x_ij, y_j) and D(x_i, y_j), each [N, 1, H', W'].
-    Returns the three terms, whose sum is the loss.
+    real, fake, mismatch: logits of D(x_i, y_i), D(x_ij, y_j) and D(x_i, y_j), each [N, 1, H', W'].
     """
     return (
         -reduce_patches(log_d(real), config),

@@ -31,8 +31,7 @@ class PhotoArrays:
     """The photos of a training in memory.
 
     x, y: uint8 [n, H, W, 3]; mask: uint8 [n, H, W] or None; garment: int32 [n].
-    triples: the m true swaps if config.needs_truth, which follow the n photos in x, and their masks
-    in mask.
+    triples: the m true swaps if config.needs_truth; they follow the n photos in x, and their masks in mask.
     """
 
     x: Pixels
@@ -44,8 +43,6 @@ class PhotoArrays:
 
 class Indices(NamedTuple, Generic[Field]):
     """One minibatch: rows i, j, k and random changes, each int32 [N], or None if not used.
-
-    The fields are arrays or symbolic variables.
 
     x_i, y_i are row i; y_j is row j != i; k is the article of the mismatched pair, equal to j unless
     config.mismatch is "apart".  mirror is 0 or 1; dy, dx are shifts in pixels.
@@ -69,7 +66,6 @@ class Indices(NamedTuple, Generic[Field]):
     seeds: Field | None = None
 
     def used(self) -> list[Field]:
-        """The fields that are not None, in order."""
         return [field for field in self if field is not None]
 
 
@@ -96,10 +92,7 @@ class Batch(NamedTuple):
 
 
 def symbolic_indices(config: Config) -> Indices[Variable]:
-    """Symbolic `Indices` named after their fields; fields that config does not use are None.
-
-    Their fixed length makes every shape in the graph static, as JAX requires for gradients.
-    """
+    """Symbolic `Indices`; their fixed length makes all shapes static, as JAX requires for gradients."""
     rows = at.TensorType("int32", (config.batch_size,))
     tones = at.TensorType("float32", (config.batch_size, len(TONES)))
     indices = Indices[Variable](*map(rows, ("i", "j", "k", "mirror", "dy", "dx")))
@@ -120,10 +113,9 @@ def symbolic_batch(
     config: Config,
     dtype: str = "float32",
 ) -> Batch:
-    """Gather a minibatch from resident shared arrays, as part of the graph.
+    """Gather a minibatch from resident shared arrays of `PhotoArrays`, as part of the graph.
 
-    x, y: uint8 [n, H, W, 3]; mask: uint8 [n, H, W, 1] or None.  With true swaps x and mask have
-    n + m rows (see `cagan_theano.training.sampler`).
+    mask: uint8 [n, H, W, 1] or None.
     """
 
     def gather(source: Variable, rows: Variable, channels: int = 3) -> Variable:
@@ -141,17 +133,12 @@ def symbolic_batch(
     if config.needs_truth:
         truth = images(x, indices.truth, indices.tone_x)
     if config.gamma_region:
-        region = union(gather(mask, person, 1), gather(mask, indices.truth, 1), config, dtype)
+        both = at.maximum(gather(mask, person, 1), gather(mask, indices.truth, 1))
+        shape = (config.batch_size, 1, config.height, config.width)
+        region = at.specify_shape(at.gt(both, MASK_LEVEL).astype(dtype).dimshuffle(0, 3, 1, 2), shape)
     x_i = images(x, person, indices.tone_x)
     y_i, y_j, y_k = (images(y, rows, indices.tone_y) for rows in (indices.i, indices.j, indices.k))
     return Batch(x_i, y_i, y_j, y_k, m_i, truth, region, indices.seeds)
-
-
-def union(one: Variable, other: Variable, config: Config, dtype: str = "float32") -> Variable:
-    """Union of two masks uint8 [N, H, W, 1]: [N, 1, H, W], 1 where either exceeds one half, else 0."""
-    region = at.gt(at.maximum(one, other), MASK_LEVEL).astype(dtype)
-    shape = (config.batch_size, 1, config.height, config.width)
-    return at.specify_shape(region.dimshuffle(0, 3, 1, 2), shape)
 
 
 def to_graph(pixels: Variable, config: Config, dtype: str = "float32", channels: int = 3) -> Variable:

@@ -3,8 +3,6 @@
 All are off by default.  Section 4 plans to "test whether using texture descriptors" helps.
 """
 
-from collections import OrderedDict
-
 import numpy as np
 
 from cagan_theano.backends import Backend
@@ -155,6 +153,5 @@ def add_average(updates: Updates, adam: Adam, average: Generator | None, config:
     t = updates[adam.moments["t"]]
     one, nine, most = (np.asarray(number, t.dtype) for number in (1, 9, config.average))
     decay = at.minimum(most, t / (t + nine))
-    moved = [(a, decay * a + (one - decay) * updates[adam.params[name]])
-             for name, a in average.params.items()]  # fmt: skip
-    return OrderedDict([*updates.items(), *moved])
+    moved = {a: decay * a + (one - decay) * updates[adam.params[name]] for name, a in average.params.items()}
+    return updates | moved

@@ -39,10 +39,8 @@ def swap_in_batches(
     Raises ValueError if a result is NaN or infinite.
     """
     n, height, width = images[0].shape[:3]
-    whole = Swap(
-        np.empty((n, height, width), np.float32),
-        *(np.empty((n, height, width, 3), np.uint8) for _ in range(2)),
-    )
+    painted = (np.empty((n, height, width, 3), np.uint8) for _ in range(2))
+    whole = Swap(np.empty((n, height, width), np.float32), *painted)
     for start in range(0, n, size):
         rows = np.minimum(np.arange(start, start + size), n - 1)
         inputs = [images_to_network(array[rows], color) for array in images]
@@ -54,9 +52,8 @@ def swap_in_batches(
                 "its finite weights give values that are not finite (NaN or infinity); "
                 "use an earlier or another checkpoint"
             )
-        alpha, *painted = outputs
-        whole.alpha[start : start + size] = alpha[: n - start, 0]
-        for target, array in zip((whole.x_tilde_ij, whole.x_ij), painted):
+        whole.alpha[start : start + size] = outputs[0][: n - start, 0]
+        for target, array in zip((whole.x_tilde_ij, whole.x_ij), outputs[1:]):
             target[start : start + size] = decode(np.moveaxis(array, 1, -1), color)[: n - start]
     return whole
 

@@ -14,7 +14,7 @@ from cagan_theano.method.adam import Adam, Updates
 from cagan_theano.method.losses import Losses, losses_of_D, losses_of_G
 from cagan_theano.method.minibatch import Array, Indices, PhotoArrays, symbolic_batch, symbolic_indices
 from cagan_theano.method.ours import add_average, start_average
-from cagan_theano.network.generator import Generated, Generator
+from cagan_theano.network.generator import Generator
 from cagan_theano.network.layers import Variable
 from cagan_theano.network.networks import Networks, Variables, Weights
 
@@ -25,10 +25,9 @@ class Functions(NamedTuple):
     """Compiled updates, each `Indices` -> dict of losses, and their optimizers.
 
     update: update_D followed by update_G on the same minibatch, with x_ij generated only once.
-    optimizers: {"G": Adam, "D": Adam}.
     Without an adversarial term (config.gamma_adv = 0), update_D is None, D has no Adam, and update is
     update_G.
-    average: `Generator` with the moving average of G's weights, which the updates of G maintain, or None.
+    average: the moving average of G's weights, which the updates of G maintain, or None.
     """
 
     update_D: "Lazy | None"
@@ -39,11 +38,9 @@ class Functions(NamedTuple):
 
 
 def compile_functions(networks: Networks, photos: PhotoArrays, config: Config, backend: Backend) -> Functions:
-    """Compile the updates on resident photos (x, y uint8 [n, H, W, 3], mask uint8 [n, H, W] or None).
+    """The updates on resident photos, each compiled on its first call.
 
-    With true swaps x and mask have n + m rows (see `cagan_theano.training.sampler`).
-    Each function is compiled on its first call.  Raises ValueError if the configuration needs masks
-    and the photos have none.
+    Raises ValueError if the configuration needs masks and the photos have none.
     """
     if config.needs_masks and photos.mask is None:
         named = f"mask={config.mask!r}" if config.takes_mask else "gamma_region"
@@ -79,11 +76,8 @@ def compile_functions(networks: Networks, photos: PhotoArrays, config: Config, b
     new_D = {theta: constant(updates_D[theta]) for theta in networks.D.params.values()}
     after_D = OrderedDict(zip(losses_G, aesara.clone_replace(list(losses_G.values()), replace=new_D)))
 
-    def joint_updates() -> Updates:
-        return OrderedDict([*updates_D.items(), *updates_G(after_D["loss_G"]).items()])
-
     update_D = Lazy(indices, losses_D, lambda: updates_D, backend)
-    update = Lazy(indices, losses_D | after_D, joint_updates, backend)
+    update = Lazy(indices, losses_D | after_D, lambda: updates_D | updates_G(after_D["loss_G"]), backend)
     return Functions(update_D, update_G, update, optimizers, average)
 
 
@@ -94,37 +88,24 @@ class Lazy:
         self, indices: Indices[Variable], losses: Losses, updates: Callable[[], Updates], backend: Backend
     ) -> None:
         self.indices, self.losses, self.updates = indices, losses, updates
-        self.backend, self.function = backend, None
-
-    def compile(self) -> Variable:
-        """Compile now; returns the Aesara function from the used `Indices` to the stacked losses."""
-        if self.function is None:
-            self.function = aesara.function(
-                self.indices.used(),
-                at.stack(list(self.losses.values())),
-                updates=self.updates(),
-                mode=self.backend.mode,
-                on_unused_input="ignore",
-            )
-        return self.function
+        self.backend = backend
+        self.function: Variable = None
 
     def __call__(self, indices: Indices[Array]) -> dict[str, float]:
         """Run one update; returns the losses before it by name."""
-        values = np.asarray(self.compile()(*indices.used()))
+        if self.function is None:
+            losses = at.stack(list(self.losses.values()))
+            settings = dict(mode=self.backend.mode, on_unused_input="ignore")
+            self.function = aesara.function(self.indices.used(), losses, updates=self.updates(), **settings)
+        values = np.asarray(self.function(*indices.used()))
         return dict(zip(self.losses, values.tolist()))
 
 
-def compile_swap(G: Generator, config: Config, backend: Backend) -> Callable[..., Generated]:
-    """swap(x_i, y_i, y_j[, m_i]) on float arrays [N, 3, H, W] in [-1, 1] ([N, 1, H, W] in [0, 1]).
+def compile_swap(G: Generator, config: Config, backend: Backend) -> Variable:
+    """The Aesara function (x_i, y_i, y_j[, m_i]) -> alpha, x_tilde_ij, x_ij.
 
-    Returns arrays alpha [N, 1, H, W], x_tilde_ij and x_ij [N, 3, H, W].
+    On float arrays [N, 3, H, W] in [-1, 1]; m_i and alpha [N, 1, H, W] in [0, 1].
     """
-    function = swap_function(G, config, backend)
-    return lambda *arrays: Generated(*(np.asarray(output) for output in function(*arrays)))
-
-
-def swap_function(G: Generator, config: Config, backend: Backend) -> Variable:
-    """The Aesara function of `compile_swap`."""
     for variable in G.params.values():
         backend.resident(variable)
     channels = {"x_i": 3, "y_i": 3, "y_j": 3} | ({"m_i": 1} if config.takes_mask else {})

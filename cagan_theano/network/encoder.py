@@ -1,15 +1,8 @@
 """The layer shared by G's encoder and D: convolution, norm, activation, copies of the inputs."""
 
 from cagan_theano.config import COPIED_CHANNELS, Config
-from cagan_theano.network.layers import (
-    ACTIVATIONS,
-    Convolution,
-    InstanceNorm,
-    Parameters,
-    Shape,
-    Variable,
-    join,
-)
+from cagan_theano.network import layers
+from cagan_theano.network.layers import ACTIVATIONS, Parameters, Shape, Variable, join
 from cagan_theano.network.section4.articles import Condition
 
 
@@ -35,10 +28,9 @@ class EncoderLayer:
         self.copied, self.name = copied, name
         replaced = COPIED_CHANNELS if copied and config.copies_mode == "replace" else 0
         learned = channels - replaced
-        self.convolution = Convolution(parameters, name, in_channels, learned, kernel, bias=not norm)
-        self.norm = (
-            InstanceNorm(parameters, name, learned, config.norm_epsilon, config.norm_affine) if norm else None
-        )
+        self.convolution = layers.Convolution(parameters, name, in_channels, learned, kernel, bias=not norm)
+        settings = config.norm_epsilon, config.norm_affine
+        self.norm = layers.InstanceNorm(parameters, name, learned, *settings) if norm else None
         self.condition = Condition(parameters, name, learned, coded) if coded else None
         self.activation = ACTIVATIONS[config.activation]
 
@@ -51,8 +43,6 @@ class EncoderLayer:
         self, h: Variable, shape: Shape, copy: Variable | None = None, code: Variable | None = None
     ) -> Variable:
         """Apply to h of size `shape`, then, if copied, concatenate `copy` [N, 6, H/2, W/2].
-
-        code: [N, ``coded``], if the layer takes one.
 
         The copies skip norm and activation: a ReLU would clip them, a norm would remove their colors.
         """

@@ -9,7 +9,7 @@ class FusedOp(OpFromGraph):
     """An expression as a single operation, which a back end may implement with its own kernel.
 
     attributes: the expression's constants, passed to the kernel.  A back end without a kernel inlines
-    the inner graph (`backends.expansion`).
+    the inner graph (`backends.rewrites`).
     """
 
     attributes: tuple[float, ...] | None = None
@@ -17,8 +17,7 @@ class FusedOp(OpFromGraph):
     def infer_shape(self, fgraph: Any, node: Any, shapes: list[Any]) -> list[Any]:
         """The n-th output has the shape of the n-th input.
 
-        OpFromGraph's own version copies the whole graph upstream, which takes half of Aesara's
-        compilation time.
+        OpFromGraph's own version copies the whole graph upstream: half of Aesara's compilation time.
         """
         return shapes[: len(node.outputs)]
 

@@ -6,18 +6,9 @@ import numpy as np
 
 from cagan_theano.compat import aesara
 from cagan_theano.config import Config
+from cagan_theano.network import layers
 from cagan_theano.network.encoder import EncoderLayer
-from cagan_theano.network.layers import (
-    Deconvolution,
-    InstanceNorm,
-    Parameters,
-    Shape,
-    Variable,
-    copies,
-    join,
-    relu,
-    sample_kept,
-)
+from cagan_theano.network.layers import Parameters, Shape, Variable, join
 from cagan_theano.network.section4.articles import ArticleEncoder
 from cagan_theano.network.section4.gabor import DESCRIPTORS
 from cagan_theano.network.section4.masks import matting
@@ -44,17 +35,15 @@ class DecoderLayer:
         self, parameters: Parameters, name: str, config: Config, in_channels: int, channels: int
     ) -> None:
         self.name = name
-        self.deconvolution = Deconvolution(
+        self.deconvolution = layers.Deconvolution(
             parameters, name, in_channels, channels, config.g_kernel, phases=config.phases
         )
-        self.norm = InstanceNorm(parameters, name, channels, config.norm_epsilon, config.norm_affine)
+        self.norm = layers.InstanceNorm(parameters, name, channels, config.norm_epsilon, config.norm_affine)
         self.dropout = config.dropout
 
     def output_shape(self, shape: Shape, skip: Shape) -> Shape:
-        """(C, H, W) and the skip's (K, 2H, 2W) -> (channels + K, 2H, 2W); ValueError for another skip."""
+        """(C, H, W) and the skip's (K, 2H, 2W) -> (channels + K, 2H, 2W)."""
         channels, height, width = self.deconvolution.output_shape(shape)
-        if (height, width) != skip[1:]:
-            raise ValueError(f"skip at {skip[1:]} does not match the deconvolution's {(height, width)}")
         return channels + skip[0], height, width
 
     def __call__(self, h: Variable, shape: Shape, skip: Variable, seeds: Variable | None = None) -> Variable:
@@ -64,9 +53,9 @@ class DecoderLayer:
         """
         h = self.deconvolution(h, shape)
         shape = self.deconvolution.output_shape(shape)
-        h = self.norm(h, shape, relu)
+        h = self.norm(h, shape, layers.relu)
         if seeds is not None:  # a ReLU before or after it makes no difference
-            h = h * sample_kept(seeds, shape, self.dropout).astype(h.dtype)
+            h = h * layers.sample_kept(seeds, shape, self.dropout).astype(h.dtype)
         return join(h, skip)
 
 
@@ -94,7 +83,7 @@ class Generator:
         for n, (width, skip) in enumerate(zip(config.g_widths[-2::-1], widths[-2::-1]), start=1):
             self.decoder.append(DecoderLayer(self.params, f"decoder{n}", config, channels, width))
             channels = width + skip
-        self.output = Deconvolution(
+        self.output = layers.Deconvolution(
             self.params, "output", channels, 4, config.g_kernel, bias=True, phases=config.phases
         )
         self.articles = ArticleEncoder(self.params, config, config.g_kernel)
@@ -137,7 +126,7 @@ class Generator:
         height, width = x_i.type.shape[2:]
         shape = (self.inputs, height, width)
         worn = {"y_i": y_i, "y_j": y_j, "none": y_i}[self.config.copies_g]
-        pyramid = copies(x_i, worn, shape, len(self.encoder))
+        pyramid = layers.copies(x_i, worn, shape, len(self.encoder))
         given = [x_i, y_i, y_j]
         if self.config.texture_input:
             given += [descriptors(y, (3, height, width)) for y in (y_i, y_j)]

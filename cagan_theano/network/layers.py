@@ -53,7 +53,6 @@ class Parameters(OrderedDict[str, Variable]):
         )
 
     def zeros(self, name: str, shape: tuple[int, ...]) -> Variable:
-        """Register a parameter of zeros."""
         return self.register(name, shape, lambda rng: np.zeros(shape))
 
     def register(
@@ -202,10 +201,7 @@ class InstanceNorm:
         self.shift = parameters.zeros(f"{name}.shift", (channels,)) if affine else None
 
     def __call__(self, x: Variable, shape: Shape, activation: Activation | None = None) -> Variable:
-        """Apply to x of size `shape`, followed by `relu`, `leaky_relu` or no activation (None).
-
-        In the graph this is a single operation, with the formula and the activation as its inner graph.
-        """
+        """Apply to x of size `shape`, with the activation or None, as a single operation of the graph."""
         given = [v for v in (x, self.gain, self.shift) if v is not None]
         image, *gain_shift = inner = [v.type() for v in given]
         centered = image - image.mean(axis=(2, 3), keepdims=True)

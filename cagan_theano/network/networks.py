@@ -16,8 +16,6 @@ Weights = Mapping[str, NDArray[np.float32]]  # name of a parameter or moment -> 
 
 
 class Networks(NamedTuple):
-    """G and D, each with its ``params``."""
-
     G: Generator
     D: Discriminator
 

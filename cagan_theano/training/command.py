@@ -14,6 +14,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from cagan_theano import options
 from cagan_theano.backends import Backend, choose_backend
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import Config
@@ -21,13 +22,6 @@ from cagan_theano.io.files import naming
 from cagan_theano.io.signals import Signals, Stopped, Unfailing
 from cagan_theano.io.text import one_line
 from cagan_theano.network.networks import check_weights
-from cagan_theano.options import (
-    ConfigCommand,
-    backend_option,
-    device_option,
-    devices_option,
-    precision_option,
-)
 from cagan_theano.training.data import check_data, read_photos, update_digest
 from cagan_theano.training.engine import Engine, Metadata
 from cagan_theano.training.events import check_installed
@@ -51,7 +45,7 @@ SHAPELESS = ("color", "activation", "copies_g", "copies_d", "norm_epsilon", "mas
 period = functools.partial(click.option, type=click.IntRange(1), show_default=True)
 
 
-@click.command(cls=ConfigCommand, context_settings={"max_content_width": 100})
+@click.command(cls=options.ConfigCommand, context_settings={"max_content_width": 100})
 @click.option("--data", required=True, help="Photo file (HDF5) with a train split.")
 @click.option("--run", required=True, help="Run folder; must not exist, except with --resume.")
 @click.option("--resume", is_flag=True, help="Resume the run in --run, bit for bit.")
@@ -62,8 +56,8 @@ period = functools.partial(click.option, type=click.IntRange(1), show_default=Tr
     "back end, precision, number of devices or compiler).  Its bits then depend on both.",
 )
 @click.option("--init", help="Checkpoint whose weights to start from, or a shipped name; any image size.")
-@backend_option
-@device_option
+@options.backend_option
+@options.device_option
 @period("--sample-every", default=250, help="Steps between sheets of held-out swaps.")
 @period("--checkpoint-every", default=250, help="Steps between checkpoints.")
 @period("--keep", default=3, help="Newest checkpoints to keep.")
@@ -73,8 +67,8 @@ period = functools.partial(click.option, type=click.IntRange(1), show_default=Tr
     help="Also write the log and the sheets for TensorBoard, to tensorboard/ in the run folder.",
 )
 @click.option("--note", default="", help="Remark stored in the checkpoints.")
-@precision_option
-@devices_option
+@options.precision_option
+@options.devices_option
 @click.option(
     "--cluster",
     metavar="HOST:PORT,PROCESSES,INDEX|auto",
@@ -83,7 +77,7 @@ period = functools.partial(click.option, type=click.IntRange(1), show_default=Tr
     "and a --run folder that all processes can read; only process 0 writes.",
 )
 @click.pass_context
-def train(ctx: click.Context, /, **options: Any) -> int:
+def train(ctx: click.Context, /, **values: Any) -> int:
     """Train CAGAN on a photo file; the defaults are the paper's settings.
 
     Ctrl-C stops after the current step and saves a checkpoint; --resume continues from it.  With
@@ -91,13 +85,12 @@ def train(ctx: click.Context, /, **options: Any) -> int:
     may be given anew.  The image size is that of the data.
     """
     default = click.core.ParameterSource.DEFAULT
-    given = {name: value for name, value in options.items() if ctx.get_parameter_source(name) is not default}
-    settings = SimpleNamespace(**options, given=given, again=resume_command(ctx.command, given))
+    given = {name: value for name, value in values.items() if ctx.get_parameter_source(name) is not default}
+    settings = SimpleNamespace(**values, given=given, again=resume_command(ctx.command, given))
     fields = {spec.name for spec in dataclasses.fields(Config)}
     settings.changes = {name: value for name, value in given.items() if name in fields}
-    settings.machine, settings.periods = (
-        {name: options[name] for name in names} for names in (MACHINE, PERIODS)
-    )
+    settings.machine = {name: values[name] for name in MACHINE}
+    settings.periods = {name: values[name] for name in PERIODS}
     if settings.tensorboard:
         check_installed()
     with Signals() as signals:

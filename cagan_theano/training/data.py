@@ -23,9 +23,7 @@ def check_data(file: PhotoFile, config: Config) -> None:
         raise ValueError(f"{file.path}: has photos at {size}, not {needed}; {cure}")
     if config.needs_masks and photos.mask is None:
         option = f"--mask {config.mask}" if config.takes_mask else "--gamma-region"
-        raise ValueError(
-            f"{file.path}: has no masks, which {option} needs; use photos with masks, or omit it"
-        )
+        raise ValueError(f"{file.path}: has no masks, which {option} needs; use photos with masks or omit it")
     with naming(file.path):
         Sampler(config, photos.garment, photos.triples)
 
@@ -42,8 +40,7 @@ def update_digest(digest: "hashlib._Hash", array: Array | None) -> None:
 def read_photos(photos: Photos, config: Config, digest: "hashlib._Hash | None" = None) -> PhotoArrays:
     """Load a split into memory, with images in the color space of config.color.
 
-    If config.needs_truth, the true swaps follow the photos x, and their masks follow mask.
-    digest: a hashlib object, updated with all arrays as stored in the file.
+    digest: updated with all arrays as stored in the file.
     """
     digest = digest or hashlib.sha256()
     triples = photos.triples if config.needs_truth else None

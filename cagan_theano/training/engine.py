@@ -20,8 +20,7 @@ Metadata = dict[str, Any]  # JSON values
 class Engine:
     """G, D, Adam's moments, the sampler of minibatches and the number of completed steps.
 
-    Raises ValueError if the photos are fewer than a batch, show a single garment, or lack the masks
-    or true swaps that the configuration needs.
+    Raises ValueError if the photos are too few or lack what the configuration needs.
     """
 
     def __init__(self, config: Config, photos: PhotoArrays, backend: Backend) -> None:
@@ -52,9 +51,8 @@ class Engine:
         if self.config.schedule == "alternate":
             update_D, update_G = self.functions.update_D, self.functions.update_G
             function = update_D if update_D and self.step % 2 == 0 else update_G
-        if function.function:
-            return function(indices)
-        with explained(PREPARING.format("the training step", self.config.height, self.config.width)):
+        text = PREPARING.format("the training step", self.config.height, self.config.width)
+        with explained("" if function.function else text):
             return function(indices)
 
     def load(self, G: Weights, D: Weights, optimizer: Weights | None = None) -> None:

@@ -21,9 +21,8 @@ def check_installed() -> None:
     try:
         import tensorboard.summary.writer.record_writer  # noqa: F401
     except ImportError as error:
-        raise ValueError(
-            f"--tensorboard: {error}; install it with: pip install '.[tensorboard]' in the clone"
-        ) from error
+        cure = "install it with: pip install '.[tensorboard]' in the clone"
+        raise ValueError(f"--tensorboard: {error}; {cure}") from error
 
 
 class EventFile:

@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from dataclasses import dataclass
 
 from tqdm import tqdm
 
@@ -19,6 +20,7 @@ from cagan_theano.training.run_folder import RunFolder
 IN_BAR = ("loss_D", "loss_G", "L_id", "L_cyc", "L_truth", "L_region")
 
 
+@dataclass
 class Loop:
     """Trains an `Engine` and writes a run folder.
 
@@ -27,22 +29,18 @@ class Loop:
     tensorboard: whether to write event files.  resume: the command that resumes the run, for messages.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        folder: RunFolder,
-        held_out: HeldOut | None,
-        metadata: Metadata,
-        periods: dict[str, int],
-        signals: Signals,
-        tensorboard: bool = False,
-        resume: str = "",
-    ) -> None:
-        self.engine, self.folder, self.held_out, self.periods = engine, folder, held_out, periods
-        self.signals, self.tensorboard, self.resume = signals, tensorboard, resume
-        self.model = Model(engine.config, engine.G, engine.backend)
-        self._metadata, self._saved = metadata, -1
-        self.start = time.monotonic() - metadata.get("seconds", 0.0)
+    engine: Engine
+    folder: RunFolder
+    held_out: HeldOut | None
+    metadata: Metadata
+    periods: dict[str, int]
+    signals: Signals
+    tensorboard: bool = False
+    resume: str = ""
+
+    def __post_init__(self) -> None:
+        self.model, self.saved = Model(self.engine.config, self.engine.G, self.engine.backend), -1
+        self.start = time.monotonic() - self.metadata.get("seconds", 0.0)
 
     def run(self) -> int:
         """Train; returns the exit code: 0, or 128 + the signal that ended the loop early."""
@@ -62,7 +60,7 @@ class Loop:
                 text = " ".join(f"{k} {v:.3f}" for k, v in losses.items() if k in IN_BAR)
                 bar.set_postfix_str(text, refresh=False)
                 bar.update()
-            if signals.exit_code and self._saved != engine.step:  # it came after the last save
+            if signals.exit_code and self.saved != engine.step:  # it came after the last save
                 self.save()
         code = self.finish()  # after the last step, a signal has nothing left to stop
         signals.patient = False
@@ -134,10 +132,10 @@ class Loop:
         step, seconds = self.engine.step, round(time.monotonic() - self.start, 1)
         known = {"seconds": seconds, "finished": self.is_finished(), "seed": self.engine.config.seed}
         self.folder.flush_log()
-        made = self.engine.checkpoint({**self._metadata, **known})
+        made = self.engine.checkpoint({**self.metadata, **known})
         save_checkpoint(self.folder.checkpoint_path(step), made)
         self.folder.prune(self.periods["keep"])
-        self._saved = step
+        self.saved = step
 
     def diverged(self, what: str) -> ValueError:
         """The error to raise when training has diverged, with the last good checkpoint."""

@@ -61,9 +61,7 @@ class RunFolder:
         known.add(self.checkpoint_path(0))
         found = self.path.rglob("*") if self.path.is_dir() else [self.path] if self.path.exists() else []
         if any(path.is_symlink() or not (path in known or is_temporary(path)) for path in found):
-            raise ValueError(
-                f"{self.path}: exists already; continue it with --resume, or choose another folder"
-            )
+            raise ValueError(f"{self.path}: exists already; continue it with --resume, or use another folder")
 
     def check_links(self) -> None:
         """Raise ValueError if one of the run's files or folders is a symbolic link."""
@@ -79,9 +77,7 @@ class RunFolder:
         """Raise FileNotFoundError if there is no run to resume, ValueError if the folder has links."""
         self.check_links()
         if not self.begun():
-            raise FileNotFoundError(
-                f"{self.path}: contains no training run to resume; check the path, or omit --resume"
-            )
+            raise FileNotFoundError(f"{self.path}: contains no training run to resume; check the path")
 
     def __enter__(self) -> "RunFolder":
         """Take the lock, which excludes other writers, and remove temporary files of killed runs."""
@@ -99,14 +95,12 @@ class RunFolder:
                     path.unlink()
         except BlockingIOError as error:
             self.__exit__()
-            raise ValueError(
-                f"{self.path}: another training is running here; wait, stop it, or choose another folder"
-            ) from error
+            text = f"{self.path}: another training is running here; wait, stop it, or choose another folder"
+            raise ValueError(text) from error
         except OSError as error:
             self.__exit__()
-            raise type(error)(
-                f"{self.path}: cannot be written ({error.strerror}); choose another folder"
-            ) from error
+            text = f"{self.path}: cannot be written ({error.strerror}); choose another folder"
+            raise type(error)(text) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -161,9 +155,7 @@ class RunFolder:
         for step in self.steps()[:-keep]:
             self.checkpoint_path(step).unlink(missing_ok=True)
 
-    def newest_checkpoint(
-        self, warn: Callable[[str], object], rename: bool = True
-    ) -> tuple[Path, Checkpoint]:
+    def newest_checkpoint(self, warn: Callable[[str], Any], rename: bool = True) -> tuple[Path, Checkpoint]:
         """The newest intact checkpoint as (path, Checkpoint).
 
         Damaged ones are reported with `warn(text)` and, with `rename`, renamed to FILE.broken.  Raises

@@ -1,8 +1,7 @@
 """Sampling of minibatches as rows of the photos.
 
-If config.needs_truth, minibatches are sampled from the true swaps (triples) of the data.  The images
-of people are then the n photos x followed by the m true swaps x_ij; the masks are stored likewise.
-Each triple is used in both directions: x_i, y_i, y_j -> x_ij, and back x_ij, y_j, y_i -> x_i.
+If config.needs_truth, minibatches are sampled from the true swaps (triples) of the data, each in both
+directions: x_i, y_i, y_j -> x_ij, and back x_ij, y_j, y_i -> x_i.
 """
 
 import json

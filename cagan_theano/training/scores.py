@@ -103,11 +103,8 @@ def log_lines(values: object) -> list[dict[str, float]]:
     """The numbers of all lines of a log that have a step; ValueError unless `values` is a list."""
     if not isinstance(values, list):
         raise ValueError("is not a list of log lines")
-    lines = (
-        {name: value for name, value in line.items() if is_number(value)}
-        for line in values
-        if isinstance(line, dict)
-    )
+    objects = (line.items() for line in values if isinstance(line, dict))
+    lines = ({name: value for name, value in line if is_number(value)} for line in objects)
     return [line for line in lines if isinstance(line.get("step"), int) and 0 <= line["step"] < MAX_STEP]
 
 

@@ -123,7 +123,7 @@ def alpha_of():
 
     @functools.cache
     def alpha(**settings):
-        return compile_swap(G, config, choose_backend("jax", "cpu", **settings))(*images).alpha
+        return compile_swap(G, config, choose_backend("jax", "cpu", **settings))(*images)[0]
 
     return alpha
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from network_toys import evaluate, loop_convolution, loop_deconvolution, loop_weight_gradient, random_images
+from network_toys import evaluate, random_images
+from numpy_cagan import correlate, kernel_gradient, spread
 
 from cagan_theano.compat import abstract_conv, aesara
 
@@ -37,8 +38,8 @@ def test_each_operation_is_the_plain_loop(kernel, stride, channels):
     x, W, g, pad = make_case(kernel, stride, channels)
     y = np.asarray(lowering.convolve(x, W, stride, pad))
     assert y.shape == g.shape
-    np.testing.assert_allclose(y, loop_convolution(x, W, stride, pad), atol=1e-4)
-    dx, dW = loop_deconvolution(g, W, stride, pad, SIZE), loop_weight_gradient(x, g, stride, pad, kernel)
+    np.testing.assert_allclose(y, correlate(x, W, stride, pad), atol=1e-4)
+    dx, dW = spread(g, W, stride, pad, SIZE), kernel_gradient(x, g, stride, pad, kernel)
     assert_both_near("deconvolve", dx, g, W, stride, pad, SIZE, atol=1e-4)
     assert_both_near("weight_gradient", dW, x, g, stride, pad, kernel, atol=2e-4)
 
@@ -48,7 +49,7 @@ def test_weight_gradient_where_the_result_is_larger_than_the_images(kernel, pad)
     """The zeros around make it so; XLA's own way to compute this is slow."""
     height, width = (side + 2 * pad - kernel + 1 for side in SIZE)
     x, g = random_images(2, 6, *SIZE), random_images(2, 5, height, width, seed=1)
-    expected = loop_weight_gradient(x, g, 1, pad, kernel)
+    expected = kernel_gradient(x, g, 1, pad, kernel)
     assert_both_near("weight_gradient", expected, x, g, 1, pad, kernel, atol=2e-4)
 
 
@@ -65,8 +66,8 @@ def test_aesara_gradients_use_the_lowering(kernel, stride, jax_backend):
         return aesara.grad((op(x, W) * g).sum(), [x, W])
 
     dx, dW = evaluate(graph, x, W, g, mode=jax_backend.mode)
-    np.testing.assert_allclose(dx, loop_deconvolution(g, W, stride, pad, SIZE), atol=1e-4)
-    np.testing.assert_allclose(dW, loop_weight_gradient(x, g, stride, pad, kernel), atol=2e-4)
+    np.testing.assert_allclose(dx, spread(g, W, stride, pad, SIZE), atol=1e-4)
+    np.testing.assert_allclose(dW, kernel_gradient(x, g, stride, pad, kernel), atol=2e-4)
 
 
 def test_an_unsupported_convolution_is_an_error(jax_backend):

@@ -178,16 +178,8 @@ def test_the_page_itself(tmp_path):
     folder.mkdir()
     nowhere = "http://127.0.0.1:9"
     environment = child_environment() | {"TMPDIR": str(folder), "HTTP_PROXY": nowhere, "http_proxy": nowhere}
-    command = [
-        sys.executable,
-        "-m",
-        "cagan_theano",
-        "demo",
-        "--checkpoint",
-        "dress_128x96",
-        "--device",
-        "cpu",
-    ]
+    command = [sys.executable, "-m", "cagan_theano", "demo"]
+    command += ["--checkpoint", "dress_128x96", "--device", "cpu"]
     open_url = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
         try:

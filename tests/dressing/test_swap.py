@@ -43,12 +43,7 @@ def test_result_mask_and_grid(tmp_path, photos):
 
 
 def test_without_a_photo_of_the_worn_article(tmp_path, photos, capsys):
-    assert (
-        run_command(
-            swap.command, *photos[:2], *photos[4:], "--out", tmp_path / "out.png", "--size", "network"
-        )
-        == 0
-    )
+    assert run(*photos[:2], *photos[4:], "--out", tmp_path / "out.png", "--size", "network") == 0
     said = capsys.readouterr().err.splitlines()  # the toy's photos are small
     assert [line.split(" is less than 96 pixels")[0] for line in said] == [
         f"Note: {tmp_path / name}.png" for name in ("human", "article")

@@ -88,7 +88,7 @@ def test_all_pairs_are_dressed_once(shop, capsys):
 def test_without_worn_articles_a_first_pass_cuts_them_out(shop, capsys):
     assert run(shop, wearing=None) == 0 and len(results(shop)) == 6
     assert shop.painter.sizes == [4] * 4  # two passes over two batches
-    assert run(shop) == 1 and "--size or --wearing; give another folder" in capsys.readouterr().err
+    assert run(shop) == 1 and "--size or --wearing; use another folder" in capsys.readouterr().err
 
 
 def test_photos_keep_their_size(shop, capsys):

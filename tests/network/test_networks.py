@@ -2,15 +2,8 @@
 
 import numpy as np
 import pytest
-from network_toys import (
-    at,
-    evaluate,
-    loop_convolution,
-    loop_deconvolution,
-    loop_pool,
-    random_images,
-    small_config,
-)
+from network_toys import at, evaluate, pool, random_images, small_config
+from numpy_cagan import correlate, spread
 from scipy.signal import convolve2d
 
 from cagan_theano.compat import aesara
@@ -78,30 +71,32 @@ def test_wrong_sizes_are_refused():
 # the receptive field
 
 
+def field_of(D, image, logit, mode, monkeypatch):
+    """How far each pixel's change moves a logit (row, column), of 1 at most, without instance norms.
+
+    Their mean and variance make every logit see the whole picture, a little.  Weights are made
+    positive, so that no two paths cancel and no ReLU closes.
+    """
+    plain = lambda self, x, shape, activation: activation(x)  # noqa: E731
+    monkeypatch.setattr(layers.InstanceNorm, "__call__", plain)
+    for theta in D.params.values():
+        theta.set_value(np.abs(theta.get_value()) + np.float32(0.01))
+    build = lambda x, y: aesara.grad(D(x, y)[0, 0, *logit], x)  # noqa: E731
+    moved = np.abs(evaluate(build, image, image, mode=mode)[0]).sum(axis=0)
+    return moved / moved.max()
+
+
 @pytest.mark.parametrize("kernel, layers_of_D, stride, side", [
     (3, 4, 1, 63), (3, 4, 2, 63), (5, 4, 1, 61), (3, 3, 1, 31),
 ])  # fmt: skip
 def test_one_logit_sees_a_square_of_this_side(kernel, layers_of_D, stride, side, jax_backend, monkeypatch):
-    """Measured: the pixels whose change moves a logit in the middle, copies of the inputs included.
-
-    Instance norm is left out: its mean and variance make every logit see the whole picture, a
-    little.  Weights are made positive, so that no two paths cancel and no ReLU closes.
-    """
-    plain = lambda self, x, shape, activation: activation(x)  # noqa: E731
-    monkeypatch.setattr(layers.InstanceNorm, "__call__", plain)
+    """Measured: the pixels whose change moves a logit in the middle, copies of the inputs included."""
     config = Config(d_kernel=kernel, d_widths=(8,) * layers_of_D, d_head_stride=stride)
     D = Discriminator(config, np.random.default_rng(0))
     assert D.receptive_field() == side
-    for theta in D.params.values():
-        theta.set_value(np.abs(theta.get_value()) + np.float32(0.01))
     image = np.abs(random_images(1, 3, 6 * 2**layers_of_D, 5 * 2**layers_of_D))
-    (gradient,) = evaluate(
-        lambda x, y: [aesara.grad(D(x, y)[0, 0, 4 // stride, 3 // stride], x)],
-        image,
-        image,
-        mode=jax_backend.mode,
-    )
-    rows, columns = np.nonzero(gradient[0].sum(axis=0))
+    moved = field_of(D, image, (4 // stride, 3 // stride), jax_backend.mode, monkeypatch)
+    rows, columns = np.nonzero(moved)
     assert np.ptp(rows) + 1 == np.ptp(columns) + 1 == side
     assert len(rows) == side * side  # a full square, without holes
 
@@ -112,16 +107,8 @@ def test_the_field_at_the_paper_s_width(jax_backend, monkeypatch):
     XLA's convolutions leave exact zeros outside of 63x63 pixels, Winograd's rounding: 3.1e-8 of the
     largest, where the field's own weakest pixel has 1.4e-2.
     """
-    plain = lambda self, x, shape, activation: activation(x)  # noqa: E731
-    monkeypatch.setattr(layers.InstanceNorm, "__call__", plain)
-    D = Discriminator(Config(), np.random.default_rng(0))
-    for theta in D.params.values():
-        theta.set_value(np.abs(theta.get_value()) + np.float32(0.01))
-    image = np.abs(random_images(1, 3, 96, 80))
-    (gradient,) = evaluate(
-        lambda x, y: [aesara.grad(D(x, y)[0, 0, 3, 2], x)], image, image, mode=jax_backend.mode
-    )
-    moved = np.abs(gradient[0]).sum(axis=0) / np.abs(gradient[0]).sum(axis=0).max()
+    D, image = Discriminator(Config(), np.random.default_rng(0)), np.abs(random_images(1, 3, 96, 80))
+    moved = field_of(D, image, (3, 2), jax_backend.mode, monkeypatch)
     rows, columns = np.nonzero(moved > 1e-3)
     assert len(rows) == 63 * 63 and np.ptp(rows) == np.ptp(columns) == 62
     assert moved[moved <= 1e-3].max() <= 1e-6
@@ -138,7 +125,7 @@ def test_convolution_is_the_loop(kernel, jax_backend):
         layer.b.set_value(random_images(4, seed=1))
     found = evaluate(lambda x: [layer(x, (3, 10, 8)) for layer in made], x, mode=jax_backend.mode)
     for y, layer, stride in zip(found, made, strides):
-        expected = loop_convolution(x, layer.W.get_value(), stride, (kernel - 1) // 2)
+        expected = correlate(x, layer.W.get_value(), stride, (kernel - 1) // 2)
         expected += layer.b.get_value()[:, None, None]
         assert y.shape[1:] == layer.output_shape((3, 10, 8)) == expected.shape[1:]
         np.testing.assert_allclose(y, expected, atol=2e-5)
@@ -150,7 +137,7 @@ def test_deconvolution_is_the_transposed_loop(kernel, jax_backend):
     layer.b.set_value(random_images(4, seed=1))
     x = random_images(2, 3, 5, 4)
     y = evaluate(lambda x: layer(x, (3, 5, 4)), x, mode=jax_backend.mode)
-    expected = loop_deconvolution(x, layer.W.get_value(), 2, (kernel - 1) // 2, (10, 8))
+    expected = spread(x, layer.W.get_value(), 2, (kernel - 1) // 2, (10, 8))
     expected += layer.b.get_value()[:, None, None]
     assert y.shape[1:] == layer.output_shape((3, 5, 4))
     np.testing.assert_allclose(y, expected, atol=2e-5)
@@ -207,7 +194,7 @@ def test_copies_are_averages_of_x_and_y():
     pyramid = evaluate(lambda x, y: layers.copies(x, y, (6, 32, 16), 4), x, y)
     expected = np.concatenate([x, y], axis=1)
     for level in pyramid:
-        expected = loop_pool(expected)
+        expected = pool(expected)
         np.testing.assert_allclose(level, expected, atol=1e-6)
 
 
@@ -224,7 +211,7 @@ def test_last_channels_of_G_s_boxes_are_the_pooled_inputs(copied, mode, jax_back
     more = 6 if mode == "append" and copied != "none" else 0
     pooled = np.concatenate([x_i, y_j if copied == "y_j" else y_i], axis=1)
     for box, width in zip(found[1:], config.g_widths):
-        pooled = loop_pool(pooled)
+        pooled = pool(pooled)
         assert box.shape[1] == width + more
         same = np.allclose(box[:, -6:], pooled, atol=1e-5)
         assert same == (copied != "none")
@@ -238,7 +225,7 @@ def test_last_channels_of_D_s_boxes_are_the_pooled_inputs(copied, jax_backend, m
     found = evaluate(lambda x, y: [D(x, y), *boxes], x, y, mode=jax_backend.mode)
     pooled = np.concatenate([x, y], axis=1)
     for box in found[1:]:
-        pooled = loop_pool(pooled)
+        pooled = pool(pooled)
         assert np.allclose(box[:, -6:], pooled, atol=1e-5) == copied
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from network_toys import evaluate, loop_convolution, points, random_images, small_config, verify
+from network_toys import evaluate, points, random_images, small_config, verify
+from numpy_cagan import correlate
 from test_gradients import float64  # noqa: F401
 
-from cagan_theano.config import Config
 from cagan_theano.method.ours import texture_loss
 from cagan_theano.network.encoder import EncoderLayer
 from cagan_theano.network.layers import Parameters
@@ -19,6 +19,15 @@ def parameters(dtype="float32"):
     return Parameters(np.random.default_rng(0), 0.3, dtype)
 
 
+@pytest.fixture
+def outputs(jax_backend):
+    """A function: networks -> x_ij and logits, for the same three images."""
+    images = [random_images(2, 3, 32, 32, seed=seed) for seed in range(3)]
+    return lambda networks: evaluate(
+        lambda x, y, z: [networks.G(x, y, z).x_ij, networks.D(x, y)], *images, mode=jax_backend.mode
+    )
+
+
 # --- the code of an article
 
 
@@ -26,7 +35,7 @@ def loop_code(y, values, kernel):
     """The code of articles: four convolutions of stride 2 with ReLU, then the mean of each channel."""
     for n in range(1, 5):
         W, b = values[f"article{n}.W"], values[f"article{n}.b"]
-        y = np.maximum(loop_convolution(y, W, 2, kernel // 2) + b[:, None, None], 0)
+        y = np.maximum(correlate(y, W, 2, kernel // 2) + b[:, None, None], 0)
     return y.mean(axis=(2, 3))
 
 
@@ -54,7 +63,7 @@ def test_a_coded_layer_is_the_loop(activation, slope, jax_backend):
     h, code = random_images(2, 5, 8, 6), random_images(2, 8, seed=1)
     found = evaluate(lambda h, c: layer(h, (5, 8, 6), code=c), h, code, mode=jax_backend.mode)
     values = {name: v.get_value().astype(float) for name, v in params.items()}
-    z = loop_convolution(h, values["l.W"], 2, 1)
+    z = correlate(h, values["l.W"], 2, 1)
     z = (z - z.mean((2, 3), keepdims=True)) / np.sqrt(z.var((2, 3), keepdims=True) + config.norm_epsilon)
     z = z * values["l.gain"][:, None, None] + values["l.shift"][:, None, None]
     for n in range(2):
@@ -72,14 +81,8 @@ def test_gradients_through_the_code(float64):  # noqa: F811
     verify(lambda h, y: layer(h, (2, 4, 4), code=encoder(y)), h, y, mode=float64)
 
 
-def test_with_weights_of_0_the_code_changes_nothing(jax_backend):
+def test_with_weights_of_0_the_code_changes_nothing(outputs):
     """Networks with a code are those without one, but for the gains and shifts that it gives."""
-    images = [random_images(2, 3, 32, 32, seed=seed) for seed in range(3)]
-
-    def outputs(networks):
-        return evaluate(lambda x, y, z: [networks.G(x, y, z).x_ij, networks.D(x, y)], *images,
-                        mode=jax_backend.mode)  # fmt: skip
-
     coded = build_networks(small_config(article_code=8, init_std=0.2))
     plain = build_networks(small_config())
     for one, other in zip(plain, coded):
@@ -111,7 +114,7 @@ def test_filters_are_blind_to_levels_and_find_orientations():
     np.testing.assert_allclose((bank**2).sum(axis=(2, 3)), 1)
     for n in range(4):
         stripes = waves(np.pi * n / 4)[None, None]
-        responses = loop_convolution(stripes, bank.reshape(8, 1, 7, 7), 1, 0)[0].reshape(4, 2, -1)
+        responses = correlate(stripes, bank.reshape(8, 1, 7, 7), 1, 0)[0].reshape(4, 2, -1)
         energies = (responses**2).sum(axis=1)  # of all phases alike
         assert energies.mean(axis=1).argmax() == n
         assert energies[n].std() < 0.05 * energies[n].mean()
@@ -184,15 +187,10 @@ def test_descriptors_are_the_loop(jax_backend):
     np.testing.assert_allclose(white, 0.01, atol=1e-5)  # no edges at the border of a white ground
 
 
-def test_the_networks_take_the_descriptors_of_their_articles(jax_backend):
+def test_the_networks_take_the_descriptors_of_their_articles(outputs):
     """With weights of 0 for them the networks are those without; else each article's count, x's do not."""
-    images = [random_images(2, 3, 32, 32, seed=seed) for seed in range(3)]
     with_maps = build_networks(small_config(texture_input=True, init_std=0.2))
     plain = build_networks(small_config())
-
-    def outputs(networks):
-        return evaluate(lambda x, y, z: [networks.G(x, y, z).x_ij, networks.D(x, y)], *images,
-                        mode=jax_backend.mode)  # fmt: skip
 
     for one, other, first in zip(plain, with_maps, ("encoder1.W", "layer1.W")):
         for name, variable in one.params.items():
@@ -214,24 +212,3 @@ def test_gradients_of_texture(float64):  # noqa: F811
     x_ij, y_j = points((1, 3, 16, 16), (1, 3, 16, 16))
     alpha, y_j = np.ones((1, 1, 16, 16)), np.minimum(y_j, 0.7)
     verify(lambda x: texture_loss(x, alpha, y_j, (3, 16, 16)), x_ij, mode=float64)
-
-
-# --- configurations
-
-
-@pytest.mark.parametrize("changes, message", [
-    (dict(article_code=12), "article_code=12: must be a multiple of 8"),
-    (dict(article_code=-8), "article_code=-8: must be in 0..8192"),
-    (dict(gamma_texture=-1.0), "gamma_texture=-1.0: must be in"),
-    (dict(gamma_texture=1.0, color="lab"), "gamma_texture: knows the white ground of articles in RGB only"),
-    (dict(texture_input=True, color="lab"), "texture_input: .* in RGB only; use color='rgb'"),
-])  # fmt: skip
-def test_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        Config(**changes)
-
-
-def test_all_are_ours_and_two_change_the_networks():
-    config = Config(article_code=64, gamma_texture=1.0, texture_input=True)
-    assert set(config.ours()) == {"article_code", "gamma_texture", "texture_input"}
-    assert set(config.without_ours().ours()) == {"article_code", "texture_input"}

@@ -86,7 +86,7 @@ def test_only_compat_imports_aesara_and_only_its_back_end_jax():
     for name, path in MODULES.items():
         for top in {module.split(".")[0] for module, _ in names_in(path)} & set(users):
             users[top].add(name)
-    linkers = ("expansion", "recompute", "jax", "lowering", "c")
+    linkers = ("rewrites", "jax", "lowering", "c")
     allowed = {"cagan_theano.compat", *(f"cagan_theano.backends.{name}" for name in linkers)}
     around = ("cagan_theano.backends.", "cagan_theano.interop.", "cagan_theano.benchmarks.")
     assert "cagan_theano.compat" in users["aesara"] and users["aesara"] <= allowed

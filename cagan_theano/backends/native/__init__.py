@@ -4,7 +4,7 @@ norm.cc fuses instance norm, activation and their gradient; adam.cc implements A
 convolution.cc implements stride-2 convolutions.  Winograd's algorithm (winograd.h) takes 121
 multiplications per tile where the direct method takes 400 (5x5 kernels; 81 and 144 for 3x3).  For few
 pixels, matrix products with the untransformed kernels are used instead (direct.h).  If there is no
-C++ compiler and no library in the cache, `available` is False and XLA's own operations are used.
+C++ compiler and no library in the cache, `registered` is None and XLA's own operations are used.
 README.md derives the transforms; `WAYS` names the ways to compute each operation.
 """
 
@@ -21,7 +21,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,18 +34,11 @@ from cagan_theano.io.children import tie
 if TYPE_CHECKING:
     from jax import Array
 
-SOURCES = [
-    Path(__file__).with_name(name)
-    for name in (
-        "convolution.cc",
-        "winograd.h",
-        "direct.h",
-        "convolution.h",
-        "norm.cc",
-        "adam.cc",
-        "shared.h",
-    )
-]
+    Arrays = tuple[Array, Array, Array]
+
+SOURCES = [Path(__file__).with_name(name) for name in (
+    "convolution.cc", "winograd.h", "direct.h", "convolution.h", "norm.cc", "adam.cc", "shared.h"
+)]  # fmt: skip
 TARGETS = ("convolve", "deconvolve", "weight_gradient", "normalize", "normalize_again",
            "normalize_gradient", "descend", "after")  # fmt: skip
 WAYS = {
@@ -71,20 +64,20 @@ def convolve(x: Array, kernels: Array, way: str = "") -> Array:
     way: one of WAYS, for tests and measurements; the library chooses if it is empty.
     """
     n, _, height, width = x.shape
-    return call_one("convolve", (n, len(kernels), height // 2, width // 2), x, kernels, way=way)
+    return call("convolve", [(n, len(kernels), height // 2, width // 2)], x, kernels, way=way)[0]
 
 
 def deconvolve(gradients: Array, kernels: Array, way: str = "") -> Array:
     """The transpose of `convolve`: [N, K, h, w] -> [N, C, 2h, 2w]."""
     n, _, height, width = gradients.shape
     shape = n, kernels.shape[1], 2 * height, 2 * width
-    return call_one("deconvolve", shape, gradients, kernels, way=way)
+    return call("deconvolve", [shape], gradients, kernels, way=way)[0]
 
 
 def weight_gradient(x: Array, gradients: Array, taps: int, way: str = "") -> Array:
     """The gradient of `convolve` with respect to its kernels: [K, C, taps, taps]."""
     shape = gradients.shape[1], x.shape[1], taps, taps
-    return call_one("weight_gradient", shape, x, gradients, way=way)
+    return call("weight_gradient", [shape], x, gradients, way=way)[0]
 
 
 def normalize(
@@ -95,56 +88,39 @@ def normalize(
     until: an array that must be computed before.  This calls another FFI target, so that XLA does not
     merge the recomputation with the norm of the forward pass.
     """
-    if until is None:
-        return call_one("normalize", x.shape, x, gain, shift, epsilon=epsilon, slope=slope)
-    return call_one("normalize_again", x.shape, x, gain, shift, until, epsilon=epsilon, slope=slope)
+    name, before = ("normalize", ()) if until is None else ("normalize_again", (until,))
+    return call(name, [x.shape], x, gain, shift, *before, epsilon=epsilon, slope=slope)[0]
 
 
 def normalize_gradient(
     x: Array, gain: Array, shift: Array, dy: Array, epsilon: float, slope: float
-) -> tuple[Array, Array, Array]:
+) -> Arrays:
     """The gradients (dx, d gain, d shift) of `normalize`."""
-    n, channels = x.shape[:2]
-    shapes = (x.shape, (n, channels), (n, channels))
+    shapes = x.shape, x.shape[:2], x.shape[:2]
     dx, d_gain, d_shift = call("normalize_gradient", shapes, x, gain, shift, dy, epsilon=epsilon, slope=slope)
     return dx, d_gain.sum(0), d_shift.sum(0)
 
 
-def descend(
-    theta: Array, m: Array, v: Array, gradient: Array, t: Array, *attributes: float
-) -> tuple[Array, Array, Array]:
+def descend(theta: Array, m: Array, v: Array, gradient: Array, t: Array, *attributes: float) -> Arrays:
     """Adam's step (theta_t, m_t, v_t); the moments are updated in place if possible.
 
     attributes: see `cagan_theano.method.adam.AdamStep`.  theta is not updated in place: it is still
     read elsewhere when its step is ready, and XLA would copy it twice.
     """
     names = "learning_rate", "beta1", "beta2", "epsilon", "uncorrected", "last", "falling"
-    constant = dict(last=0, falling=0)  # a step size that does not fall
-    theta_t, m_t, v_t = call("descend", (theta.shape,) * 3, theta, m, v, gradient, t, in_place=(1, 2),
-                             **{**constant, **dict(zip(names, attributes))})  # fmt: skip
+    given = dict(zip(names, (*attributes, 0, 0)))  # without the last two the step size does not fall
+    theta_t, m_t, v_t = call("descend", [theta.shape] * 3, theta, m, v, gradient, t, in_place=(1, 2), **given)
     return theta_t, m_t, v_t
 
 
 def after(x: Array, done: Array) -> Array:
     """The identity of x, which XLA does not schedule before `done`."""
-    return call_one("after", x.shape, x, done, in_place=(0,))
-
-
-def call_one(
-    name: str,
-    shape: tuple[int, ...],
-    *arrays: Array,
-    in_place: tuple[int, ...] = (),
-    **attributes: float | str,
-) -> Array:
-    """The FFI call of one of the TARGETS with a single result of a shape; see `call`."""
-    (result,) = call(name, (shape,), *arrays, in_place=in_place, **attributes)
-    return result
+    return call("after", [x.shape], x, done, in_place=(0,))[0]
 
 
 def call(
     name: str,
-    shapes: tuple[tuple[int, ...], ...],
+    shapes: Sequence[tuple[int, ...]],
     *arrays: Array,
     in_place: tuple[int, ...] = (),
     **attributes: float | str,
@@ -155,9 +131,8 @@ def call(
     """
     import jax
 
-    results = [jax.ShapeDtypeStruct(shape, "float32") for shape in shapes]
-    function = jax.ffi.ffi_call(f"cagan_{name}", results,
-                                input_output_aliases={n: n for n in in_place})  # fmt: skip
+    results, aliases = [jax.ShapeDtypeStruct(shape, "float32") for shape in shapes], {n: n for n in in_place}
+    function = jax.ffi.ffi_call(f"cagan_{name}", results, input_output_aliases=aliases)
     given = {key: v if isinstance(v, str) else np.float32(v) for key, v in attributes.items()}
     return list(function(*arrays, **given))
 
@@ -176,31 +151,20 @@ def way_taken(operation: str, n: int, height: int, width: int, inner: int, outer
     return bytes(choose(list(WAYS).index(operation), *sizes)).decode()
 
 
-def available() -> bool:
-    """Whether the library is loaded and registered with XLA; compiles it first (15 s) if needed."""
-    return registered() is not None
-
-
-def loaded() -> str | None:
-    """The digests that identify the kernels, after registering them with XLA; None if unavailable."""
-    found = registered()
-    return None if found is None else found.kernels
-
-
 @functools.cache
 def registered() -> Library | None:
-    """The library, after registering it with XLA; None if unavailable."""
+    """The library, registered with XLA; compiles it first (15 s) if needed.  None if that fails."""
     import jax
 
     try:
         with workplace(jax) as folder:
             found = library(jax, folder)
-            if found is None:
-                return None
-            for name in TARGETS:
-                handler = jax.ffi.pycapsule(getattr(found.code, f"cagan_{name}"))
-                jax.ffi.register_ffi_target(f"cagan_{name}", handler, platform="cpu")
-            return found
+        if found is None:
+            return None
+        for name in TARGETS:
+            handler = jax.ffi.pycapsule(getattr(found.code, f"cagan_{name}"))
+            jax.ffi.register_ffi_target(f"cagan_{name}", handler, platform="cpu")
+        return found
     except (OSError, AttributeError) as error:
         cache.tell(f"the C++ kernels cannot be loaded ({error}); using XLA's operations")
         return None
@@ -209,12 +173,11 @@ def registered() -> Library | None:
 @contextlib.contextmanager
 def workplace(jax: ModuleType) -> Iterator[Path]:
     """The cache folder, or a temporary one: a loaded library no longer needs its file."""
-    kept = cache.ready_folder(jax)
-    if kept:
+    if kept := cache.ready_folder(jax):
         yield kept
-        return
-    with tempfile.TemporaryDirectory(prefix="cagan_", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    else:
+        with tempfile.TemporaryDirectory(prefix="cagan_", ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
 
 
 class Library(NamedTuple):
@@ -229,15 +192,18 @@ def library(jax: ModuleType, folder: Path) -> Library | None:
 
     A cached library needs no compiler.  If there is a compiler, only its own output is used.
     """
-    compiler = find_compiler()
-    made_by = version_digest(compiler) if compiler else "*"
-    stem = f"native-{sources_digest()}-{made_by}"
+    compiler, made_by = find_compiler(), "*"
+    if compiler:
+        said = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
+        made_by = hashlib.sha256(said).hexdigest()[:16]
+    sources = b"".join(source.read_bytes() for source in SOURCES) + " ".join(flags()).encode()
+    stem = f"native-{hashlib.sha256(sources).hexdigest()[:16]}-{made_by}"
     found = find(folder, stem)
     if found is None and compiler:
-        why = build(jax, compiler, folder, stem)
-        if why:
+        if why := build(jax, compiler, folder, stem):
             cache.tell(f"the C++ kernels were not compiled ({compiler}: {why}); using XLA's operations")
-        found = None if why else find(folder, stem)
+            return None
+        found = find(folder, stem)
     return found
 
 
@@ -254,88 +220,56 @@ def find(folder: Path, stem: str) -> Library | None:
     place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         for name in sorted(fnmatch.filter(os.listdir(place), f"{stem}-{'[0-9a-f]' * 64}.so")):
-            handle = whole(place, name)
+            handle = open_whole(place, name)
             if handle is not None:
-                return Library(mapped(handle, folder / name), name.rpartition("-")[0])
+                # stays open: the loader would mistake another library with its number for this one
+                by_handle = f"/proc/self/fd/{handle}"
+                code = ctypes.CDLL(by_handle if os.path.exists(by_handle) else str(folder / name))
+                return Library(code, name.rpartition("-")[0])
             os.unlink(name, dir_fd=place)
         return None
     finally:
         os.close(place)
 
 
-def whole(place: int, name: str) -> int | None:
+def open_whole(place: int, name: str) -> int | None:
     """A file descriptor of a library in an open folder; None if its owner, mode or digest is wrong."""
     try:
         handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
     except OSError:
         return None
-    with contextlib.ExitStack() as closing:
-        closing.callback(os.close, handle)
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode) or cache.danger(found, last=True):
-            return None
+    found = os.fstat(handle)
+    if stat.S_ISREG(found.st_mode) and not cache.danger(found, last=True):
         with open(handle, "rb", closefd=False) as file:
-            digest = hashlib.sha256(file.read()).hexdigest()
-        if name != f"{name.rpartition('-')[0]}-{digest}.so":
-            return None
-        closing.pop_all()
-    return handle
-
-
-def mapped(handle: int, path: Path) -> ctypes.CDLL:
-    """The library of an open file, loaded by its path on systems without /proc/self/fd.
-
-    The descriptor stays open: the loader would mistake another library with its number for this one.
-    """
-    by_handle = f"/proc/self/fd/{handle}"
-    return ctypes.CDLL(by_handle if os.path.exists(by_handle) else str(path))
-
-
-def sources_digest() -> str:
-    """A digest of the sources and the compiler's flags."""
-    texts = b"".join(source.read_bytes() for source in SOURCES)
-    return hashlib.sha256(texts + " ".join(flags()).encode()).hexdigest()[:16]
-
-
-def version_digest(compiler: str) -> str:
-    """A digest of a compiler's version."""
-    said = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
-    return hashlib.sha256(said).hexdigest()[:16]
+            if name.endswith(f"-{hashlib.sha256(file.read()).hexdigest()}.so"):
+                return handle
+    os.close(handle)
+    return None
 
 
 def flags() -> list[str]:
-    """The compiler's flags."""
     native = "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
     return ["-O3", native, "-fno-math-errno", "-std=c++17", "-DNDEBUG", "-w", "-shared", "-fPIC"]
 
 
 def build(jax: ModuleType, compiler: str, folder: Path, stem: str) -> str:
     """Compile the library into a folder, atomically; returns why it failed, or ""."""
-    unfinished = folder / f".{stem}.{os.getpid()}.part"
+    unfinished, said = folder / f".{stem}.{os.getpid()}.part", ""
     command = [compiler, *flags(), "-I", jax.ffi.include_dir(), "-o", str(unfinished),
                *(str(source) for source in SOURCES if source.suffix == ".cc")]  # fmt: skip
     try:
         done = subprocess.run(tie(command), capture_output=True, check=False, timeout=300)
         if done.returncode:
-            return reason(done.stderr.decode(errors="replace")) or f"exit code {done.returncode}"
-        publish(unfinished, stem)
+            said = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+        else:
+            unfinished.chmod(0o700)
+            with open(unfinished, "rb") as file:
+                os.fsync(file.fileno())  # before it gets its name
+                digest = hashlib.sha256(file.read()).hexdigest()
+            unfinished.replace(folder / f"{stem}-{digest}.so")
     except (OSError, subprocess.TimeoutExpired) as error:
-        return reason(str(error))
+        said = str(error)
     finally:
         unfinished.unlink(missing_ok=True)
-    return ""
-
-
-def publish(unfinished: Path, stem: str) -> None:
-    """Flush a compiled library to disk, then rename it to its final name."""
-    unfinished.chmod(0o700)
-    with open(unfinished, "rb") as file:
-        os.fsync(file.fileno())
-        digest = hashlib.sha256(file.read()).hexdigest()
-    unfinished.replace(unfinished.with_name(f"{stem}-{digest}.so"))
-
-
-def reason(said: str) -> str:
-    """The first error in a compiler's output, else its first line."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return next((line for line in lines if "error" in line), (lines or [""])[0])[:300]
+    lines = [line.strip() for line in said.splitlines()]
+    return next((line for line in lines if "error" in line), lines[0] if lines else "")[:300]

@@ -1,4 +1,6 @@
-"""Rematerialization: activations are recomputed for the gradients of kernels instead of stored.
+"""Rewrites of the graph: fused operations inlined, and rematerialization.
+
+Rematerialization: activations are recomputed for the gradients of kernels instead of stored.
 
 The input of a norm is stored for the norm's own gradient.  Its output, and what is concatenated to
 it, is otherwise read only by the gradient of the next layer's kernels.  Recomputing it costs one more
@@ -10,11 +12,32 @@ from __future__ import annotations
 from typing import Any
 
 from cagan_theano.compat import abstract_conv, aesara
-from cagan_theano.network.fused import FusedInstanceNorm
+from cagan_theano.network.fused import FusedInstanceNorm, FusedOp
 from cagan_theano.network.layers import Variable
 
-LAST = 1000  # position after all rewrites of Aesara
+FIRST, LAST = -0.01, 1000  # positions before and after all rewrites of Aesara
 CONVOLUTIONS = abstract_conv.AbstractConv2d, abstract_conv.AbstractConv2d_gradInputs
+
+
+def inline_fused_ops(query: Any) -> Any:
+    """A rewrite database query (aesara.graph.rewriting) extended to inline every FusedOp first.
+
+    For back ends without a kernel for it.  Aesara's own rewrite of OpFromGraph copies the whole graph
+    upstream each time it is applied, and its cost explodes with the number of layers.
+    """
+    from aesara.graph.rewriting.basic import in2out, node_rewriter
+
+    return query.register((in2out(node_rewriter([FusedOp])(expand)), FIRST))
+
+
+def expand(fgraph: Any, node: Any) -> list[Variable]:
+    """The replacements for the outputs of a FusedOp node."""
+    op = node.op
+    substitutes = dict(zip(op.inner_inputs, node.inputs))
+    made = aesara.graph.basic.clone_get_equiv(
+        op.inner_inputs, op.inner_outputs, copy_inputs=False, copy_orphans=False, memo=substitutes
+    )
+    return [made[output] for output in op.inner_outputs]
 
 
 class RecomputedNorm(aesara.graph.op.Op):
