@@ -21,6 +21,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from cagan_theano import weights
 from cagan_theano.backends import is_installed
 from cagan_theano.checkpoint import (
     GROUPS,
@@ -32,17 +33,26 @@ from cagan_theano.checkpoint import (
     save_checkpoint,
 )
 from cagan_theano.config import Config
+from cagan_theano.io.color import CODINGS
 from cagan_theano.io.command import Command, Output, overwrite_option
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.hdf5 import quoted
 from cagan_theano.io.text import one_line
 
 FORMAT = "cagan_theano"
+LAYOUT = (
+    "G: encoder1 ..., decoder1 ..., output; D: layer1 ..., head; W: kernels [out, in, k, k], of decoders and "
+    "output [in, out, k, k]; b: bias; gain, shift: of instance norm; optimizer: moments, averages of G"
+)
+OURS, THEIRS = "MIT", "unknown: that of whoever trained these weights, subject to the terms of the photos"
 CHECKED = (2, 32, 48)  # N, H, W of the images on which an ONNX model is compared with ours
 
 
-def to_safetensors(checkpoint: Checkpoint) -> bytes:
-    """A checkpoint as safetensors: arrays under their names, everything else as text metadata."""
+def to_safetensors(checkpoint: Checkpoint, about: dict[str, str] | None = None) -> bytes:
+    """A checkpoint as safetensors: arrays under their names, everything else as text metadata.
+
+    about: further metadata, such as name and licence.
+    """
     groups = {"G": checkpoint.G, "D": checkpoint.D, "optimizer": checkpoint.optimizer or {}}
     arrays = {
         f"{group}/{name}": np.array(value, order="C")
@@ -55,6 +65,9 @@ def to_safetensors(checkpoint: Checkpoint) -> bytes:
         "step": str(checkpoint.step),
         "metadata": json.dumps(checkpoint.metadata, sort_keys=True),
         "sampler": checkpoint.sampler,
+        "coding": CODINGS[checkpoint.config.color],
+        "layout": LAYOUT,
+        **(about or {}),
     }
     return safetensors.numpy.save(arrays, {k: v for k, v in texts.items() if v is not None})
 
@@ -115,14 +128,14 @@ def weights_only(checkpoint: Checkpoint) -> Checkpoint:
     return dataclasses.replace(checkpoint, G=G, optimizer=None, sampler=None, metadata=metadata)
 
 
-def to_onnx(checkpoint: Checkpoint) -> bytes:
+def to_onnx(checkpoint: Checkpoint, about: dict[str, str] | None = None) -> bytes:
     """The G that swaps as ONNX bytes, compared with this package's G if onnxruntime is installed.
 
     Raises ValueError if onnx is missing or the outputs disagree.
     """
     from cagan_theano.interop import onnx_network
 
-    model = onnx_network.generator_model(checkpoint)
+    model = onnx_network.generator_model(checkpoint, about)
     if not is_installed("onnxruntime"):
         click.echo("not compared with this package's G: onnxruntime is not installed")
         return model.SerializeToString()
@@ -184,7 +197,9 @@ def command(source, out):
     target = suffix_of(out, [".h5", *WRITERS], PICKLE if Path(out).suffix in (".pt", ".pth") else "")
     checkpoint = read(source)
     if target != ".h5":
-        write_atomically(out, WRITERS[target](checkpoint))
+        shipped = Path(source).resolve().parent == weights.folder().resolve()
+        about = {"name": Path(source).stem, "licence": OURS if shipped else THEIRS}
+        write_atomically(out, WRITERS[target](checkpoint, about))
     elif read is load_checkpoint:
         save_checkpoint(out, weights_only(checkpoint), dtype="float16")
     else:

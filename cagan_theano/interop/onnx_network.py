@@ -12,11 +12,26 @@ import numpy as np
 
 from cagan_theano.checkpoint import Checkpoint
 from cagan_theano.config import Config
+from cagan_theano.io.color import CODINGS
 from cagan_theano.network.layers import tie
 from cagan_theano.network.section4 import gabor
 
 OPSET = 17
 IR_VERSION = 8  # from 2022, supported by old runtimes
+PURPOSE = (
+    "Generator of a conditional analogy GAN (CAGAN, Jetchev and Bergmann 2017): "
+    "dresses the person x_i in the article y_j instead of y_i."
+)
+IMAGES = {
+    "x_i": "the photo of a person",
+    "y_i": "the article that the person wears",
+    "y_j": "the article to put on",
+    "m_i": "mask of the worn article in x_i, from 0 to 1",
+    "alpha": "where the photo is painted over, from 0 (not) to 1",
+    "x_tilde_ij": "what is painted",
+    "x_ij": "the person in the other article: alpha x_tilde_ij + (1 - alpha) x_i",
+}
+"""Inputs and outputs of G in words."""
 
 
 def import_optional(name):
@@ -41,9 +56,9 @@ class Graph:
         self.nodes.append(node)
         return name
 
-    def constant(self, name, value):
-        """Add a float32 constant."""
-        self.constants[name] = np.ascontiguousarray(value, np.float32)
+    def constant(self, name, value, dtype=np.float32):
+        """Add a constant; returns its name."""
+        self.constants[name] = np.array(value, dtype)
         return name
 
     def linear(self, layer, h, transposed=False, bias=False, of=""):
@@ -75,13 +90,8 @@ class Graph:
 
     def channels(self, h, start, end):
         """Add a slice of channels start to end."""
-        ends = [self.integers(f"channel{n}", [n]) for n in (start, end)]
-        return self.add("Slice", h, *ends, self.integers("axis1", [1]))
-
-    def integers(self, name, value):
-        """Add an int64 constant."""
-        self.constants[name] = np.array(value, np.int64)
-        return name
+        numbers = {f"channel{start}": [start], f"channel{end}": [end], "axis1": [1]}
+        return self.add("Slice", h, *(self.constant(*item, np.int64) for item in numbers.items()))
 
 
 def generator_graph(config: Config, weights: dict) -> Graph:
@@ -91,7 +101,13 @@ def generator_graph(config: Config, weights: dict) -> Graph:
         weights = {name: tie(value) if name in tied else value for name, value in weights.items()}
     graph = Graph(weights)
     described = [textures(graph, y) for y in ("y_i", "y_j")] if config.texture_input else []
-    h = graph.add("Concat", "x_i", "y_i", "y_j", *described, axis=1)
+    # the same values again; a runtime names this node if H or W is another
+    multiple = 2 ** len(config.g_widths)
+    blocks = graph.add(
+        "SpaceToDepth", "x_i", name=f"H_and_W_must_be_multiples_of_{multiple}", blocksize=multiple
+    )
+    x_i = graph.add("DepthToSpace", blocks, blocksize=multiple)
+    h = graph.add("Concat", x_i, "y_i", "y_j", *described, axis=1)
     copied = config.copies_g != "none"
     pair = graph.add("Concat", "x_i", config.copies_g, axis=1) if copied else None
     skips, code = [], article_code(graph, config)
@@ -179,10 +195,11 @@ def matting(graph, config, logit):
     return graph.add("Sigmoid", logit, name="alpha")
 
 
-def generator_model(checkpoint: Checkpoint):
+def generator_model(checkpoint: Checkpoint, about: dict[str, str] | None = None):
     """The ONNX model of the G that swaps, checked by onnx, with provenance and configuration.
 
-    Raises ValueError if onnx is not installed or the weights lack a parameter.
+    about: further metadata, such as name and licence.  Raises ValueError if onnx is not installed or the
+    weights lack a parameter.
     """
     onnx, config = import_optional("onnx"), checkpoint.config
     try:
@@ -193,7 +210,7 @@ def generator_model(checkpoint: Checkpoint):
     def describe(name):
         """Type of an input or output: float32 [N, C, H, W], with one channel for alpha and m_i."""
         shape = ["N", 1 if name in ("alpha", "m_i") else 3, "H", "W"]
-        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape, IMAGES[name])
 
     names = ["x_i", "y_i", "y_j"] + ["m_i"] * config.takes_mask
     outputs = ["alpha", "x_tilde_ij", "x_ij"]
@@ -203,18 +220,13 @@ def generator_model(checkpoint: Checkpoint):
             graph.nodes, "G", list(map(describe, names)), list(map(describe, outputs)), tensors
         ),
         producer_name="cagan_theano",
+        doc_string=f"{PURPOSE} Images are float32 [N, C, H, W], {CODINGS[config.color]}; H and W must be "
+        f"multiples of {2 ** len(config.g_widths)}.",
         ir_version=IR_VERSION,
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
     )
-    onnx.helper.set_model_props(
-        model,
-        {
-            "config": config.to_json(),
-            "step": str(checkpoint.step),
-            "sha256": checkpoint.sha256,
-            "coding": f"{config.color}, byte / 127.5 - 1 (cagan_theano/io/color.py); m_i: 0 to 1",
-        },
-    )
+    texts = {"config": config.to_json(), "step": str(checkpoint.step), "sha256": checkpoint.sha256}
+    onnx.helper.set_model_props(model, texts | {"coding": CODINGS[config.color]} | (about or {}))
     onnx.checker.check_model(model, full_check=True)
     return model
 

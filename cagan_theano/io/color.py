@@ -9,6 +9,12 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
+CODINGS = {
+    "rgb": "R, G, B as byte / 127.5 - 1",
+    "lab": "CIE Lab as bytes 255 L / 100, a + 128, b + 128, and these as byte / 127.5 - 1",
+}
+"""The codings in words."""
+
 MASK_LEVEL = 127  # mask values above this are garment
 
 Pixels = NDArray[np.uint8]

@@ -1,15 +1,21 @@
 """Checkpoints to safetensors and back, bit for bit; G in ONNX against the numbers of Aesara."""
 
 import dataclasses
+import re
 import struct
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import safetensors.numpy
+from PIL import Image
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.interop import convert, golden
 from cagan_theano.interop.conformance import SHIPPED, read_vectors
+from cagan_theano.interop.templates import TEMPLATES
 from cagan_theano.io.command import main
 from cagan_theano.method.swap import images_to_network
 from cagan_theano.model import load
@@ -114,6 +120,61 @@ def test_onnx_gives_the_golden_vectors(shipped, onnx_network):
     model = agree(onnx_network, shipped)
     properties = {p.key: p.value for p in model.metadata_props}
     assert properties["step"] == "7" and properties["config"] == shipped.config.to_json()
+    assert "H and W must be multiples of 16" in model.doc_string
+    assert all(value.doc_string for value in [*model.graph.input, *model.graph.output])
+    wrong = dict.fromkeys(("x_i", "y_i", "y_j"), np.zeros((1, 3, 100, 80), "float32"))
+    with pytest.raises(Exception, match="Name:'H_and_W_must_be_multiples_of_16'"):
+        onnx_network.run(model, wrong)
+
+
+def inputs_as_photos(vectors, folder):
+    """Write the vectors' first x_i, y_i, y_j, which are bytes, as PNGs; returns them."""
+    photos = {}
+    for name, path in (("x_i", "person.png"), ("y_i", "worn.png"), ("y_j", "new.png")):
+        levels = (vectors.arrays[f"inputs/{name}"][0].transpose(1, 2, 0) + 1) * 127.5
+        photos[name] = np.rint(levels).astype(np.uint8)
+        Image.fromarray(photos[name]).save(folder / path)
+    return photos
+
+
+@pytest.mark.parametrize("library", ["onnxruntime", "safetensors"])
+def test_the_documented_swap_without_this_package(
+    library, shipped, tmp_path, monkeypatch, capsys, onnx_network
+):
+    monkeypatch.chdir(tmp_path)
+    inputs_as_photos(shipped, tmp_path)
+    save_checkpoint("G.h5", checkpoint_of(shipped))
+    checkpoint, about = load_checkpoint("G.h5"), {"licence": "of the toys"}
+    Path("G.onnx").write_bytes(onnx_network.generator_model(checkpoint, about).SerializeToString())
+    Path("G.safetensors").write_bytes(convert.to_safetensors(checkpoint, about))
+    text = (Path(__file__).parents[2] / "docs/checkpoint.md").read_text()
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", text, re.S) if library in block)
+    found = {}
+    exec(code, found)
+    for name in ("alpha", "x_ij"):
+        np.testing.assert_allclose(found[name], shipped.arrays[f"layers/G/{name}"][:1], atol=1e-5)
+    swap = (shipped.arrays["layers/G/x_ij"][0].transpose(1, 2, 0) + 1) * 127.5
+    assert np.abs(np.asarray(Image.open("swap.png")) - swap).max() < 0.51
+    assert "of the toys" in capsys.readouterr().out
+
+
+def test_the_templates_of_adapters_swap(shipped, tmp_path, monkeypatch, onnx_network):
+    """That of ONNX with a true model, that of Keras with a stand-in; PyTorch's: test_pytorch_network.py."""
+    monkeypatch.chdir(tmp_path)
+    images = [photo[None] for photo in inputs_as_photos(shipped, tmp_path).values()]
+    model = onnx_network.generator_model(checkpoint_of(shipped))
+    Path("generator.onnx").write_bytes(model.SerializeToString())
+    painted = np.concatenate([shipped.arrays[f"layers/G/{name}"][:1] for name in ("alpha", "x_tilde_ij")], 1)
+    network = SimpleNamespace(predict=lambda inputs, verbose: painted.transpose(0, 2, 3, 1))
+    models = SimpleNamespace(load_model=lambda path, compile: network)
+    monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(models=models))
+    expected = (shipped.arrays["layers/G/x_ij"][:1].transpose(0, 2, 3, 1) + 1) * 127.5
+    for name in ("onnx", "keras"):
+        adapter = {}
+        exec(TEMPLATES[name], adapter)
+        x_ij, alpha = adapter["swap"](*images)
+        assert x_ij.dtype == np.uint8 and np.abs(x_ij - expected).max() < 0.51
+        np.testing.assert_allclose(alpha[..., 0], shipped.arrays["layers/G/alpha"][:1, 0], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", READINGS)

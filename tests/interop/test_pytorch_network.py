@@ -1,6 +1,9 @@
 """The PyTorch reference against golden vectors: from one set of weights the numbers of Aesara."""
 
+import dataclasses
+import sys
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from cagan_theano.checkpoint import load_checkpoint, save_checkpoint  # noqa: E4
 from cagan_theano.config import Config  # noqa: E402
 from cagan_theano.interop import conformance, golden  # noqa: E402
 from cagan_theano.interop import pytorch_network as reference  # noqa: E402
+from cagan_theano.interop.templates import TEMPLATES  # noqa: E402
 
 SMALL = Config(**golden.SMALL)
 READINGS = {
@@ -55,3 +59,29 @@ def test_weights_to_and_from_a_checkpoint(tmp_path):
     wrong = {**reference.weights_of(first.G), "output.b": np.zeros(5)}
     with pytest.raises(ValueError, match="parameter output.b does not fit"):
         reference.set_weights(first.G, wrong)
+
+
+def test_the_template_of_an_adapter_swaps(tmp_path, monkeypatch):
+    vectors = conformance.read_vectors(conformance.SHIPPED)
+    reference_G = reference.Adapter(
+        dataclasses.asdict(vectors.config), vectors.below("weights"), torch.float32
+    ).networks.G
+
+    class Generator(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.G = reference.Generator(vectors.config)
+
+        def forward(self, images):
+            return torch.cat(self.G(*images.split(3, 1))[:2], 1)
+
+    monkeypatch.chdir(tmp_path)
+    torch.save({f"G.{name}": value for name, value in reference_G.state_dict().items()}, "generator.pt")
+    monkeypatch.setitem(sys.modules, "my_network", SimpleNamespace(Generator=Generator))
+    adapter = {}
+    exec(TEMPLATES["torch"], adapter)
+    inputs = (np.rint((vectors.arrays[f"inputs/{name}"] + 1) * 127.5) for name in ("x_i", "y_i", "y_j"))
+    x_ij, alpha = adapter["swap"](*(images.astype(np.uint8).transpose(0, 2, 3, 1) for images in inputs))
+    expected = (vectors.arrays["layers/G/x_ij"].transpose(0, 2, 3, 1) + 1) * 127.5
+    assert x_ij.dtype == np.uint8 and np.abs(x_ij - expected).max() < 0.51
+    np.testing.assert_allclose(alpha[..., 0], vectors.arrays["layers/G/alpha"][:, 0], atol=1e-5)
