@@ -4,13 +4,13 @@ Coordinates in meters: x to the image's right (the person's left), y away from t
 """
 
 import functools
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 PARTS = ("body", "suit", "skirt", "hair", "eyes")
-LEVELS = ("min", "average", "max")
 
 
 @dataclass(frozen=True)
@@ -41,34 +41,28 @@ class Anatomy:
         starts = np.concatenate([[0], np.cumsum(counts)])
         self.rows = {part: slice(a, b) for part, a, b in zip(PARTS, starts[:-1], starts[1:])}
         self.faces = {part: data[f"faces/{part}"].astype(np.int32) - a for part, a in zip(PARTS, starts[:-1])}
-        self.weights = np.zeros((starts[-1], len(self.bones)), np.float32)
-        np.put_along_axis(
-            self.weights, data["skin_bones"].astype(int), data["skin_weights"].astype(np.float32), 1
-        )
         self.count = int(starts[-1])
+        self.weights = np.zeros((self.count, len(self.bones)), np.float32)
+        np.put_along_axis(self.weights, data["skin_bones"].astype(int), data["skin_weights"], 1)
 
     def shares(self, build):
         """The share of every blend shape in a build: [shapes]."""
-        share = np.zeros(len(self.names), np.float32)
-        sexes = {"female": 1 - build.male, "male": build.male}
         ages = {"young": 1 - build.old, "old": build.old}
         muscle, weight = _levels(build.muscle), _levels(build.weight)
-        for sex, s in sexes.items():
+        body = dict(idealproportions=build.proportions, uncommonproportions=-build.proportions)
+        body |= dict(maxheight=build.height, minheight=-build.height)
+        shares = dict(build.local)
+        for sex, s in (("female", 1 - build.male), ("male", build.male)):
             for age, a in ages.items():
                 for race, r in zip(("african", "asian", "caucasian"), build.races):
-                    share[self.names[f"{race}-{sex}-{age}"]] = s * a * r
-                for m in LEVELS:
-                    for w in LEVELS:
-                        name = f"{sex}-{age}-{m}muscle-{w}weight"
-                        share[self.names[name]] = s * a * muscle[m] * weight[w]
-            share[self.names[f"{sex}-idealproportions"]] = s * max(build.proportions, 0)
-            share[self.names[f"{sex}-uncommonproportions"]] = s * max(-build.proportions, 0)
-            share[self.names[f"{sex}-maxheight"]] = s * max(build.height, 0)
-            share[self.names[f"{sex}-minheight"]] = s * max(-build.height, 0)
-        share[self.names["maxcup"]] = sexes["female"] * max(build.cup, 0)
-        share[self.names["mincup"]] = sexes["female"] * max(-build.cup, 0)
-        for name, value in build.local.items():
-            share[self.names[name]] = value
+                    shares[f"{race}-{sex}-{age}"] = s * a * r
+                for m, w in itertools.product(muscle, weight):
+                    shares[f"{sex}-{age}-{m}muscle-{w}weight"] = s * a * muscle[m] * weight[w]
+            shares |= {f"{sex}-{name}": s * max(value, 0) for name, value in body.items()}
+        for name, cup in (("maxcup", build.cup), ("mincup", -build.cup)):
+            shares[name] = (1 - build.male) * max(cup, 0)
+        share = np.zeros(len(self.names), np.float32)
+        share[[self.names[name] for name in shares]] = list(shares.values())
         return share
 
     def shape_build(self, build):
@@ -82,16 +76,14 @@ class Anatomy:
         transforms = np.zeros((len(self.bones), 3, 4), np.float32)
         for row, (bone, parent) in enumerate(zip(self.bones, self.parents)):
             turn = turns.get(bone, np.eye(3, dtype=np.float32))
-            local = np.concatenate([turn, (heads[row] - turn @ heads[row])[:, None]], 1)
+            local = np.column_stack([turn, heads[row] - turn @ heads[row]])
             transforms[row] = local if parent < 0 else compose(transforms[parent], local)
         return transforms
 
 
 def compose(outer, inner):
     """Compose affine maps [3,4]; ``inner`` is applied first."""
-    return np.concatenate(
-        [outer[:, :3] @ inner[:, :3], (outer[:, :3] @ inner[:, 3] + outer[:, 3])[:, None]], 1
-    )
+    return np.column_stack([outer[:, :3] @ inner[:, :3], outer[:, :3] @ inner[:, 3] + outer[:, 3]])
 
 
 def apply_skinning(points, weights, transforms):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.photoshoot.body.anatomy import Build
-from data_prep.photoshoot.tables import read_tables, sample_choice, sample_palette
+from data_prep.photoshoot.tables import read_tables, sample, sample_choice, sample_clipped, sample_palette
 
 PEOPLE = read_tables(Path(__file__).with_name("people.toml"))
 
@@ -34,20 +34,17 @@ def sample_person(rng, woman=False):
     """Sample a ``Person``; woman: always a woman."""
     woman = rng.random() < 0.56 or woman
     race = sample_choice(rng, {"caucasian": 0.5, "asian": 0.2, "african": 0.3})
-    races = np.array([0.12, 0.12, 0.12]) * rng.random(3)
+    races = 0.12 * rng.random(3)
     races[("african", "asian", "caucasian").index(race)] += 0.8
-    u, n = rng.uniform, rng.normal
-    male = float(np.clip(n(0.06 if woman else 0.96, 0.06), 0, 1))
+    u = rng.uniform
+    male = sample_clipped(rng, 0.06 if woman else 0.96, 0.06, 0, 1)
     local = {str(name): u(0, 0.7) for name in rng.choice(PEOPLE["face"], 5, replace=False)}
     build = Build(
         male,
         float(np.clip(rng.exponential(0.16), 0, 0.8)),
         tuple(races / races.sum()),
-        muscle=float(np.clip(n(0.0 if woman else 0.2, 0.35), -1, 1)),
-        weight=float(np.clip(n(-0.25, 0.4), -1, 1)),
-        height=float(np.clip(n(0.1, 0.4), -1, 1)),
-        proportions=float(u(-0.3, 0.6)),
-        cup=float(np.clip(n(-0.1, 0.5), -1, 1)),
+        muscle=sample_clipped(rng, 0.0 if woman else 0.2, 0.35, -1, 1),
+        **sample(rng, PEOPLE["build"]),
         local=local,
     )
     style = sample_choice(rng, PEOPLE["long_styles"] if woman else PEOPLE["short_styles"])
@@ -62,7 +59,7 @@ def sample_person(rng, woman=False):
         style,
         volume=u(0.6, 1.4),
         length=u(0.02, 0.30),
-        hairline=n(0, 0.006),
+        hairline=rng.normal(0, 0.006),
         fringe=bool(woman and rng.random() < 0.2),
         beard=float((not woman) * (rng.random() < 0.45) * u(0.2, 1)),
         lips=float(u(0.3, 1) if woman else u(0, 0.3)),

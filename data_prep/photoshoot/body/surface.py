@@ -151,21 +151,13 @@ def template():
     body = anatomy()
     points, heads, _ = body.shape_build(Build(0.5, 0.15, (1 / 3, 1 / 3, 1 / 3)))
     at = {bone: heads[row].astype(float) for row, bone in enumerate(body.bones)}
-    arm = at["wrist.L"] - at["upperarm01.L"]
+    shoulder, hip = at["upperarm01.L"], at["upperleg01.L"][2]
+    arm = at["wrist.L"] - shoulder
     reach = float(np.linalg.norm(arm))
-    hip = at["upperleg01.L"][2]
-    return points, Landmarks(
-        neck=at["neck01"][2] + 0.035,
-        chest=at["spine01"][2],
-        waist=at["spine03"][2],
-        hip=hip,
-        crotch=hip - 0.075,
-        knee=float(at["lowerleg01.L"][2]),
-        shoulder=at["upperarm01.L"],
-        arm=arm / reach,
-        reach=reach,
-        middle=float(at["spine02"][1]) - 0.02,
-    )
+    heights = dict(neck=at["neck01"][2] + 0.035, chest=at["spine01"][2], waist=at["spine03"][2])
+    heights |= dict(hip=hip, crotch=hip - 0.075, knee=float(at["lowerleg01.L"][2]))
+    middle = float(at["spine02"][1]) - 0.02
+    return points, Landmarks(**heights, shoulder=shoulder, arm=arm / reach, reach=reach, middle=middle)
 
 
 def coordinates(points, weights):

@@ -14,11 +14,8 @@ WITHOUT = dict(neckline=dict(none=1), sleeve=dict(sleeveless=1), front=dict(clos
 KINDS = {kind: WITHOUT | table for kind, table in TABLES["kinds"].items()}
 SHARES = TABLES["categories_of_all"]
 BY_CATEGORY = {"upper": TABLES["wardrobes"]["shop"], **TABLES["kinds_of"]}  # category -> shares of its kinds
-WARDROBES = TABLES["wardrobes"] | {
-    "all": {
-        kind: SHARES[word] * share for word, kinds in BY_CATEGORY.items() for kind, share in kinds.items()
-    }
-}
+ALL = {kind: SHARES[word] * share for word, kinds in BY_CATEGORY.items() for kind, share in kinds.items()}
+WARDROBES = TABLES["wardrobes"] | {"all": ALL}
 CUTS, EASE, STRAIGHT, SLEEVE_END = (TABLES[name] for name in ("cuts", "ease", "straight", "sleeve_end"))
 
 
@@ -138,15 +135,8 @@ def sample_upper(rng, kind, patterns=TABLES["patterns"]):
     sporty = kind in ("pullover", "hoodie", "zip hoodie", "cardigan", "jacket")
     ribs = [0, 0.035, 0.05, 0.065] if sporty else [0, 0, 0, 0.02]
     return Garment(
-        kind,
-        cut,
-        neckline,
-        sleeve,
-        pattern,
-        front,
-        hem=float(np.clip(hem, -0.045, 0.13)),
-        wide=wide,
-        deep=deep,
+        *(kind, cut, neckline, sleeve, pattern, front),
+        *(float(np.clip(hem, -0.045, 0.13)), wide, deep),
         rib=float(rng.choice(ribs, p=[0.2, 0.25, 0.35, 0.2])),
         ease=EASE[cut] * rng.uniform(0.7, 1.3) + shares["thick"],
         flare=max(0.0, rng.normal(0.03 if kind == "blouse" else 0, 0.03)),
@@ -181,11 +171,10 @@ def lengthen(rng, garment):
         denim = np.array(TABLES["denim"][rng.integers(len(TABLES["denim"]))]) / 255 * rng.uniform(0.9, 1.12)
         colors = (tuple(np.clip(denim + rng.normal(0, 0.01, 3), 0.03, 0.95)), *colors[1:])
         pattern, details = "plain", details | dict(denim=float(rng.uniform(0.2, 1)))
+    look = dict(cut=cut, pattern=pattern, colors=colors, details=details, swing=swing, opening=opening)
     return dataclasses.replace(
         garment,
-        cut=cut,
-        pattern=pattern,
-        colors=colors,
+        **look,
         hem=rng.uniform(*kind["hem"]),
         waist=rng.uniform(*kind.get("waist", (0, 0))),
         ease=EASE[cut] * rng.uniform(0.5, 0.9) + kind["thick"],
@@ -194,8 +183,5 @@ def lengthen(rng, garment):
         trim="none" if category != "dress" or garment.trim == "cuffs" else garment.trim,
         pocket=sample_choice(rng, TABLES["trouser_pockets"]) if category == "trousers" else "none",
         strings=garment.kind == "joggers" or garment.kind == "shorts" and rng.random() < 0.3,
-        swing=swing,
-        opening=opening,
         waves=int(rng.integers(18, 32) if pleated else rng.integers(6, 13)) if swing > 0.05 else 0,
-        details=details,
     )

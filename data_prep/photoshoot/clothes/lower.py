@@ -114,18 +114,15 @@ def drape_trousers(top, rest, joints):
     skin = (top.surface.map @ rest).astype(np.float32)
     out = mesh.normals(skin, top.surface.faces)
     side = np.where(c["x"] < 0, -1, 1)
-    axis = np.stack([side * np.interp(skin[:, 2], joints[:, 2], joints[:, 0]),
-                     np.interp(skin[:, 2], joints[:, 2], joints[:, 1])], 1)  # fmt: skip
+    x, y = (np.interp(skin[:, 2], joints[:, 2], joints[:, axis]) for axis in (0, 1))
+    axis = np.stack([side * x, y], 1)
     low = np.clip((marks.crotch - c["z"]) / (marks.crotch - tailor.hem_height(g)), 0, 1)
     leg = smoothstep(marks.crotch + 0.05, marks.crotch - 0.10, c["z"])
     down = smoothstep(tailor.waist_height(g), marks.crotch, c["z"])
     points = skin + (0.003 + g.ease * down)[:, None] * out
     wide = leg * (THIGH + low**0.6 * (g.opening - THIGH))
     points[:, :2] = widen(points[:, :2], axis, wide)
-    for _ in range(int(6 + 300 * g.ease)):
-        points += 0.6 * (top.mean @ points - points)
-        inside = np.maximum(0.003 + 0.4 * g.ease * down - ((points - skin) * out).sum(1), 0)
-        points += inside[:, None] * out
+    tailor.settle(top, points, skin, out, 0.003 + 0.4 * g.ease * down, rounds=int(6 + 300 * g.ease))
     points[:, :2] = widen(points[:, :2], axis, 0.97 * wide)  # smoothing narrows the hems
     apart = (c["z"] < marks.crotch - 0.02) & (side * points[:, 0] < 0.004)
     points[apart, 0] = 0.004 * side[apart]
@@ -152,15 +149,9 @@ def drape_waist(top, rest):
     skin = (top.surface.map @ rest).astype(np.float32)
     out = mesh.normals(skin, top.surface.faces)
     down = np.clip((tailor.waist_height(g) - c["z"]) / 0.10, 0, 1)
-    points = (
-        skin
-        + (0.004 + g.ease * down)[:, None] * out
-        + tailor.measure_swing(g, c["z"])[:, None] * tailor.level_direction(out)
-    )
-    for _ in range(6):
-        points += 0.6 * (top.mean @ points - points)
-        inside = np.maximum(0.003 - ((points - skin) * out).sum(1), 0)
-        points += inside[:, None] * out
+    swing = tailor.measure_swing(g, c["z"])[:, None] * tailor.level_direction(out)
+    points = skin + (0.004 + g.ease * down)[:, None] * out + swing
+    tailor.settle(top, points, skin, out, 0.003, rounds=6)
     return points
 
 
@@ -178,11 +169,9 @@ def hang_skirt(top, points, body, scale):
     added = {name: np.tile(value[rows], SKIRT_RINGS) for name, value in c.items()}
     added["x"] = added["x"] * growth.ravel()
     added["z"] = np.repeat(end - depths, len(rows))
-    return (
-        np.concatenate([points, rings.reshape(-1, 3)]).astype(np.float32),
-        np.concatenate([top.surface.faces, faces]).astype(np.int32),
-        {name: np.concatenate([c[name], value]).astype(np.float32) for name, value in added.items()},
-    )
+    points = np.concatenate([points, rings.reshape(-1, 3)]).astype(np.float32)
+    faces = np.concatenate([top.surface.faces, faces]).astype(np.int32)
+    return points, faces, {n: np.concatenate([c[n], more]).astype(np.float32) for n, more in added.items()}
 
 
 @functools.cache
@@ -223,10 +212,8 @@ def waves(garment, turn, depths):
     share = smoothstep(0, 1, depths / depths[-1]) ** 0.5
     height = 0.35 * max(garment.swing, 0) * depths * share * 9 / max(garment.waves, 9)
     phases = np.random.default_rng([garment.seed, 15]).uniform(0, 2 * np.pi, 3)
-    counts = (garment.waves, round(garment.waves * 0.6), 3)
-    shape = sum(
-        part * np.cos(count * turn + phase) for part, count, phase in zip((0.5, 0.35, 0.25), counts, phases)
-    )
+    rows = zip((0.5, 0.35, 0.25), (garment.waves, round(garment.waves * 0.6), 3), phases)
+    shape = sum(part * np.cos(count * turn + phase) for part, count, phase in rows)
     return height[:, None] * shape
 
 

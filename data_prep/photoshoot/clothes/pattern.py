@@ -33,11 +33,8 @@ def albedo(garment, a, s, hem, sleeve):
     """Color [n,3] in 0..1 of the torso or a sleeve at a, s [n]; ``hem``: s of the hem."""
     base = garment.color("sleeve" if sleeve else "body").astype(np.float32)
     plain = np.broadcast_to(base, s.shape + (3,)).astype(np.float32)
-    if (
-        garment.pattern not in PATTERNS
-        or sleeve
-        and (garment.trim == "sleeves" or garment.pattern == "print")
-    ):
+    bare = sleeve and (garment.trim == "sleeves" or garment.pattern == "print")
+    if garment.pattern not in PATTERNS or bare:
         return plain
     return mix_colors(plain, garment, *PATTERNS[garment.pattern](garment, a, s, hem, sleeve))
 
@@ -67,16 +64,17 @@ def blocks(garment, a, s, hem, sleeve):
     """Share of the second color: a yoke, band or hem all around; halves, sides or diagonal on the torso."""
     d = garment.details
     kind = d["kind"]
-    if kind == "yoke":
-        return (_above(d["at"] - s),)
-    if kind == "band":
-        return (_above(d["width"] / 2 - np.abs(s - d["at"] - 0.03)),)
-    if kind == "hem":
-        return (_above(s - hem + d["width"] + 0.04),)
-    if sleeve:
+    if sleeve and kind in ("halves", "sides", "diagonal"):
         return (np.zeros_like(s),)
-    across = {"halves": a, "sides": np.abs(a) - 0.07, "diagonal": a * 0.9 + (s - d["at"] - 0.06)}
-    return (_above(across[kind]),)
+    inside = {
+        "yoke": d["at"] - s,
+        "band": d["width"] / 2 - np.abs(s - d["at"] - 0.03),
+        "hem": s - hem + d["width"] + 0.04,
+        "halves": a,
+        "sides": np.abs(a) - 0.07,
+        "diagonal": a * 0.9 + (s - d["at"] - 0.06),
+    }
+    return (_above(inside[kind]),)
 
 
 def chest_print(garment, a, s, _hem, _sleeve):

@@ -190,13 +190,16 @@ def drape(top, rest, ring):
     points[:, 0] += np.sign(points[:, 0]) * level * np.abs(out[:, 0])
     if g.swing:
         points += (torso * measure_swing(g, c["z"]))[:, None] * level_direction(out)
-    rounds = int(6 + 900 * g.ease)
-    for n in range(rounds):
-        points += 0.6 * (top.mean @ points - points)
-        if n % 3 == 2 or n == rounds - 1:  # keep the cloth outside the skin
-            inside = np.maximum(SKIN_GAP + 0.25 * ease - ((points - skin) * out).sum(1), 0)
-            points += inside[:, None] * out
+    settle(top, points, skin, out, SKIN_GAP + 0.25 * ease, rounds=int(6 + 900 * g.ease), every=3)
     return _gather(points, skin, out, c, torso, g, hem)
+
+
+def settle(top, points, skin, out, gap, rounds, every=1):
+    """Smooth a garment's points [n,3] in place, and at times keep them at a gap [n] from the skin."""
+    for n in range(1, rounds + 1):
+        points += 0.6 * (top.mean @ points - points)
+        if n % every == 0 or n == rounds:
+            points += np.maximum(gap - ((points - skin) * out).sum(1), 0)[:, None] * out
 
 
 def _hang_distance(points, c, g, ring):
