@@ -69,19 +69,12 @@ def examine(folder: PhotoFolder, task: Task, size: tuple[int, int], how: str) ->
     except ValueError as error:
         return Examined(fault=f"unreadable: {error}")
     thumbnail = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=1.0))
-    phash, colors = fingerprint(image)
     mask, mask_fault = read_mask(folder, task, image, size, how)
-    return Examined(
-        blank_fault(thumbnail),
-        mask_fault,
-        person_doubt(thumbnail) if task.role == "y" else None,
-        hashlib.sha256(data).hexdigest(),
-        phash,
-        colors,
-        image.height < size[0] and image.width < size[1],
-        pack(np.asarray(fit(image, *size, how))),
-        mask,
-    )
+    doubt = person_doubt(thumbnail) if task.role == "y" else None
+    enlarged = image.height < size[0] and image.width < size[1]
+    known = hashlib.sha256(data).hexdigest(), *fingerprint(image), enlarged
+    pixels = pack(np.asarray(fit(image, *size, how)))
+    return Examined(blank_fault(thumbnail), mask_fault, doubt, *known, pixels, mask)
 
 
 def fingerprint(image: Image.Image) -> tuple[int, tuple[int, ...]]:
@@ -136,9 +129,8 @@ def read_mask(
         return None, f"mask: {error}"
     full = Image.fromarray(np.where(inside, np.uint8(255), np.uint8(0)))
     if abs(full.width * image.height / (full.height * image.width) - 1) > ASPECT:
-        return None, (
-            f"mask: {task.mask}: its size {full.width}x{full.height} does not match the photo's aspect ratio"
-        )
+        wrong = f"its size {full.width}x{full.height} does not match the photo's aspect ratio"
+        return None, f"mask: {task.mask}: {wrong}"
     fitted = fit(full, *size, how, fill=0)
     for mask in (full, fitted):  # a crop may cut the garment off
         share = (np.asarray(mask) > 127).mean()

@@ -14,9 +14,8 @@ def parse_size(_context: Any, _parameter: Any, text: str) -> tuple[int, int]:
         height, width = (int(side) for side in text.lower().split("x"))
         check_size(height, width)
     except ValueError as error:
-        raise click.BadParameter(
-            f"{text!r}: give HEIGHTxWIDTH such as 128x96, both multiples of 16"
-        ) from error
+        form = "HEIGHTxWIDTH such as 128x96, both multiples of 16"
+        raise click.BadParameter(f"{text!r}: give {form}") from error
     return height, width
 
 

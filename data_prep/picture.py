@@ -34,15 +34,8 @@ GAP = 2.0
 # The Hamming filter shrinks nearly as well as the bicubic one and takes two thirds of its time.
 SHRINK, ENLARGE = Image.Resampling.HAMMING, Image.Resampling.BICUBIC
 ORIENTATION = 0x0112  # EXIF tag: where the first row and column of the stored image are seen
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+SEEN = "FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90".split()
+TURNS = dict(enumerate((Image.Transpose[name] for name in SEEN), 2))
 TRANSPOSED = (5, 6, 7, 8)  # orientations that exchange width and height
 # Exceptions that Pillow's decoders raise on damaged data.
 DAMAGE = (OSError, SyntaxError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
@@ -142,9 +135,8 @@ def decode_labels(file: FilePath | BinaryIO, name: object) -> NDArray[np.uint8]:
 
     mode, labels = open_image(file, name, LABEL_FORMATS, decode_once)
     if mode not in ("P", "L", "1"):
-        raise ValueError(
-            f"{name}: is a color image (mode {mode}), not a label map; give a palette or grayscale image"
-        )
+        color = f"is a color image (mode {mode}), not a label map"
+        raise ValueError(f"{name}: {color}; give a palette or grayscale image")
     return labels
 
 
@@ -177,12 +169,10 @@ def open_image(
         return decoded(data)
     except ValueError as error:
         if is_heic(data):
-            raise ValueError(
-                f"{name}: is a HEIC photo; pip install pillow-heif, or save it as JPEG"
-            ) from error
+            cure = "pip install pillow-heif, or save it as JPEG"
+            raise ValueError(f"{name}: is a HEIC photo; {cure}") from error
         with contextlib.suppress(ValueError):
-            plain = without_metadata(data)
-            if plain is not None:
+            if plain := without_metadata(data):
                 return decoded(plain)
         with contextlib.suppress(ValueError):
             if ends := endings(data):
@@ -219,9 +209,8 @@ def one_line_errors(name: object, formats: tuple[str, ...]) -> Iterator[None]:
         known = "PNG or JPEG" if "JPEG" in formats else "PNG"
         raise ValueError(f"{name}: not an image of a known format; give a {known}") from error
     except Image.DecompressionBombError as error:
-        raise ValueError(
-            f"{name}: has more than {MAX_PIXELS // 10**6} million pixels; scale it down"
-        ) from error
+        most = MAX_PIXELS // 10**6
+        raise ValueError(f"{name}: has more than {most} million pixels; scale it down") from error
     except DAMAGE as error:
         raise ValueError(f"{name}: is a damaged image ({error}); copy it again") from error
 

@@ -80,10 +80,8 @@ def reduction(file: PhotoFile, size: Size, pairs: int | None = None) -> dict[str
     """The provenance of an open `PhotoFile` after `resize_file`.  Raises ValueError if that is impossible."""
     height, width = file.height, file.width
     if height * size[1] != width * size[0] or size[0] > height:
-        raise ValueError(
-            f"{file.path}: has images of {height}x{width}, which cannot be reduced to {size[0]}x{size[1]}; "
-            "give a smaller size of the same ratio"
-        )
+        other = f"has images of {height}x{width}, which cannot be reduced to {size[0]}x{size[1]}"
+        raise ValueError(f"{file.path}: {other}; give a smaller size of the same ratio")
     origin = {**file.provenance, "resized": list(size)}
     if pairs is None:
         return origin

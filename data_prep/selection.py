@@ -13,12 +13,7 @@ from data_prep.layouts.records import Pair, Unpaired
 from data_prep.near_repeats import near_repeats
 
 FEWEST = 2  # pairs of a split: a swap needs another garment
-KEY_NAMES = {
-    "x": "the person's photo",
-    "y": "the garment's photo",
-    "person": "the person",
-    "product": "the product",
-}
+NAMES = dict(x="the person's photo", y="the garment's photo", person="the person", product="the product")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,9 +95,8 @@ def select(
     pairs: Sequence[Pair], unpaired: Sequence[Unpaired], photos: Photos, settings: Settings
 ) -> Selection:
     """Select pairs and assign them to splits."""
-    left = [
-        Candidate(pair, photos["x", pair.person], photos["y", pair.garment]) for pair in dict.fromkeys(pairs)
-    ]
+    unique = dict.fromkeys(pairs)
+    left = [Candidate(pair, photos["x", pair.person], photos["y", pair.garment]) for pair in unique]
     dropped: list[Drop] = []
 
     def drop(reasons: Reasons) -> list[Candidate]:
@@ -139,14 +133,11 @@ def select(
 
 def mask_faults(left: Sequence[Candidate]) -> Reasons:
     """Why a mask cannot be used; one that other pairs have must not be missing."""
-    parses = any(one.pair.parse for one in left)
-    masks = any(one.pair.garment_mask for one in left)
+    parses, masks = any(one.pair.parse for one in left), any(one.pair.garment_mask for one in left)
     for pair, x, y in left:
-        faults = [x.mask_fault] if parses else []
-        faults += [y.mask_fault] if masks else []
         missing = parses and pair.parse is None or masks and pair.garment_mask is None
         other = "mask: missing, although other pairs have one" if missing else None
-        yield next(filter(None, faults), other)
+        yield parses and x.mask_fault or masks and y.mask_fault or other
 
 
 def find_repeats(left: Sequence[Candidate]) -> tuple[Near, int]:
@@ -205,9 +196,8 @@ def crossing_pairs(left: Sequence[Candidate], near: Near) -> Reasons:
         if one.pair.split == "test" or crossing is None:
             yield None
         else:
-            test = taken[crossing]
-            what = f"{KEY_NAMES[crossing[0]]} is also in the test split"
-            yield f"crossing: {what} ({test.person} with {test.garment})"
+            where = f"in the test split ({taken[crossing].person} with {taken[crossing].garment})"
+            yield f"crossing: {NAMES[crossing[0]]} is also {where}"
 
 
 def choose_splits(
@@ -242,12 +232,11 @@ def number_pairs(
     pairs: Sequence[Pair], identities: Sequence[Sequence[object]], splits: Sequence[str]
 ) -> list[Kept]:
     """`Kept` pairs, train before test, with people and garments numbered in order of appearance."""
-    people: dict[object, int] = {}
-    garments: dict[object, int] = {}
+    numbers: tuple[dict[object, int], dict[object, int]] = ({}, {})
     rows = sorted(zip(splits, pairs, identities), key=lambda row: row[0] == "test")
     return [
-        Kept(pair, split, people.setdefault(person, len(people)), garments.setdefault(garment, len(garments)))
-        for split, pair, (person, garment) in rows
+        Kept(pair, split, *(known.setdefault(one, len(known)) for known, one in zip(numbers, identity)))
+        for split, pair, identity in rows
     ]
 
 
@@ -257,7 +246,6 @@ def match_triples(kept: Sequence[Kept], unpaired: Sequence[Unpaired]) -> list[tu
     of_person, of_garment = {}, {}
     for row, k in reversed(list(enumerate(tests))):
         of_person[k.pair.person] = of_garment[k.pair.garment] = row
-    rows = [(of_person.get(u.person), of_garment.get(u.garment)) for u in unpaired]
-    return [
-        (i, j) for i, j in rows if i is not None and j is not None and tests[i].garment != tests[j].garment
-    ]
+    both = (u for u in unpaired if u.person in of_person and u.garment in of_garment)
+    rows = [(of_person[u.person], of_garment[u.garment]) for u in both]
+    return [(i, j) for i, j in rows if tests[i].garment != tests[j].garment]

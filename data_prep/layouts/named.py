@@ -13,10 +13,7 @@ MakePair = Callable[[str, str, str], Pair]  # of a person's photo, a garment's p
 
 
 def match(
-    paths: Iterable[str],
-    patterns: Sequence[re.Pattern[str]],
-    make_pair: MakePair,
-    several: bool = False,
+    paths: Iterable[str], patterns: Sequence[re.Pattern[str]], make_pair: MakePair, several: bool = False
 ) -> Iterator[Record]:
     """Yield the pairs of photos with one id.
 
@@ -94,10 +91,8 @@ VIEWS = [re.compile(rf"(.*/)?\w+/\w+/(?P<id>id_\d{{1,12}}/\d+)_{view}") for view
 def find_photos(folder: PhotoFolder) -> tuple[str, list[str]] | None:
     """(folder that contains img/, its folders of garments by category), or None if there is no img/."""
     for inner in ("", "Img", "Anno", "In-shop"):
-        tops = [
-            join(inner, f"img/{who}") for who in ("WOMEN", "MEN") if folder.has(join(inner, f"img/{who}"))
-        ]
-        if tops:
+        tops = [join(inner, f"img/{who}") for who in ("WOMEN", "MEN")]
+        if tops := [top for top in tops if folder.has(top)]:
             return inner, [f"{top}/{kind}" for top in tops for kind in folder.folders(top)]
     return None
 
@@ -130,18 +125,13 @@ def deepfashion_records(folder: PhotoFolder, category: Sequence[str] = ()) -> It
     yield from match(chosen, VIEWS, make_pair)
 
 
+CATEGORY_HELP = "Only this category, such as Sweaters; repeatable.  [default: all]"
 DEEPFASHION = Layout(
     "deepfashion",
     "DeepFashion In-shop: img/WOMEN/Dresses/id_00000002/02_{1_front,6_flat}.jpg",
     deepfashion_records,
     lambda folder: find_photos(folder) is not None,
-    options=(
-        click.option(
-            "--category",
-            multiple=True,
-            help="Only this category, such as Sweaters; repeatable.  [default: all]",
-        ),
-    ),
+    (click.option("--category", multiple=True, help=CATEGORY_HELP),),
 )
 
 

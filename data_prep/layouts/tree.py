@@ -7,26 +7,12 @@ from typing import NamedTuple
 
 import click
 
-from data_prep.layouts.records import (
-    LIP,
-    Fault,
-    Layout,
-    Pair,
-    Record,
-    Unpaired,
-    list_rows,
-    same_file,
-)
+from data_prep.layouts.records import LIP, Fault, Layout, Pair, Record, Unpaired, list_rows, same_file
 from data_prep.photo_folder import PhotoFolder, file_name, join, stem
 
 SPLITS = ("train", "test")
-LABELS = {
-    "image-parse-v3": LIP,
-    "image-parse-new": LIP,
-    "image-parse": LIP,
-    "person-parse": LIP,
-    "parse-bytedance": (5, 21, 22),
-}
+LIP_FOLDERS = "image-parse-v3", "image-parse-new", "image-parse", "person-parse"
+LABELS = dict.fromkeys(LIP_FOLDERS, LIP) | {"parse-bytedance": (5, 21, 22)}
 FIRST = 60  # photos that tell whether a tree follows the rules
 POSE_COLUMNS = 4  # pose A, pose B, garment, split
 
@@ -137,9 +123,8 @@ def records(rules: Rules, folder: PhotoFolder, category: str = "") -> Iterator[R
 
 def part_records(rules: Rules, folder: PhotoFolder, part: Part) -> Iterator[Record]:
     """Yield the records of one part: of the photos in its lists or, without lists, in its folder."""
-    worn: dict[
-        str, tuple[str | None, str]
-    ] = {}  # person -> (garment, None for that which the name tells; split)
+    # person -> (garment, None for that which the name tells; split)
+    worn: dict[str, tuple[str | None, str]] = {}
     unpaired: dict[Unpaired, None] = {}
     for path in part.lists:
         for row in read_rows(rules, folder, part, path):
@@ -161,14 +146,11 @@ def part_records(rules: Rules, folder: PhotoFolder, part: Part) -> Iterator[Reco
                 unpaired[Unpaired(person, garment)] = None
             elif rules.lists_true:
                 yield Fault(place, "not a true pair: names the garment of another photo")
-    shared = part.persons == part.garments
     if not part.lists:
-        persons = list_photos(rules, folder, part.persons)
-        worn = {
-            path: (None, part.split)
-            for path in persons
-            if not shared or rules.worn_garment(stem(path)) is not None
-        }
+        apart = part.persons != part.garments
+        photos = list_photos(rules, folder, part.persons)
+        persons = (path for path in photos if apart or rules.worn_garment(stem(path)) is not None)
+        worn = dict.fromkeys(persons, (None, part.split))
     garments = reversed(list(list_photos(rules, folder, part.garments)))
     keys = {rules.key(stem(path)): path for path in garments}  # key -> the first photo with it
     yield from (make_pair(rules, folder, part, keys, person, *row) for person, row in worn.items())
@@ -261,10 +243,12 @@ CP_VTON = tree(
 )
 
 
-def product(name: str) -> str:
-    """X@8=person_whole_front, X@9=cloth_front -> X; the numbers count the photos of a product."""
-    return name.partition("@")[0]
+def start(mark: str, name: str) -> str:
+    """What of a name precedes a mark: "@" for X@8=person_whole_front, "_" for 048462_0."""
+    return name.partition(mark)[0]
 
+
+product, number = functools.partial(start, "@"), functools.partial(start, "_")
 
 # Rows of test lists are true pairs if the products agree.
 MPV3D = tree(
@@ -302,11 +286,6 @@ MPV = tree(
 CATEGORIES = {"upper_body": (4,), "lower_body": (5, 6), "dresses": (7,)}  # labels as in ATR
 
 
-def number(name: str) -> str:
-    """The number in a name: 048462_0 -> 048462."""
-    return name.partition("_")[0]
-
-
 NUMBERED = Rules(
     worn_garment=lambda name: number(name) + "_1" if name.endswith("_0") else None,
     person=number,
@@ -332,17 +311,11 @@ def dresscode_records(folder: PhotoFolder, category: Sequence[str] = ()) -> Iter
             yield Fault(name, "no such category")
 
 
+CATEGORY_HELP = "Category of garments; repeatable.  [default: upper_body, or all without it]"
 DRESSCODE = Layout(
     "dresscode",
     "DressCode: {upper_body,lower_body,dresses}/images/048462_{0,1}.jpg",
     dresscode_records,
     lambda folder: any(matches(NUMBERED, folder, name) for name in present_categories(folder)),
-    options=(
-        click.option(
-            "--category",
-            type=click.Choice(list(CATEGORIES)),
-            multiple=True,
-            help="Category of garments; repeatable.  [default: upper_body, or all without it]",
-        ),
-    ),
+    (click.option("--category", type=click.Choice(list(CATEGORIES)), multiple=True, help=CATEGORY_HELP),),
 )

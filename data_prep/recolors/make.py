@@ -85,37 +85,25 @@ def recolor(
     check_target(out)
     found, others = find_styles(folder, settings.only)
     if not found:
-        raise ValueError(
-            f"{src}: contains no photos named STYLE-COLOR"
-            + (f" of styles {', '.join(settings.only)}" if settings.only else "")
-            + f" ({others} with other names); rename them, for example to tee-red.jpg"
-        )
-    examined = [
-        examine_style(folder, name, paths)
-        for name, paths in tqdm(found.items(), unit="style", desc="comparing")
-    ]
+        named = " of styles " + ", ".join(settings.only) if settings.only else ""
+        none = f"contains no photos named STYLE-COLOR{named} ({others} with other names)"
+        raise ValueError(f"{src}: {none}; rename them, for example to tee-red.jpg")
+    named_paths = tqdm(found.items(), unit="style", desc="comparing")
+    examined = [examine_style(folder, name, paths) for name, paths in named_paths]
     styles = [style for style, _ in examined if style]
     left_out = [why for _, reasons in examined for why in reasons]
     left_out += [f"{name}: {why}" for name, why in folder.refused.items()]
     left_out += [f"{name}: has not the ending of an image" for name in folder.others]
     if not styles:
-        raise ValueError(
-            f"{src}: none of {len(found)} styles can be used "
-            f"(first reason: {left_out[0]}); give photos that differ in color only"
-        )
+        none = f"none of {len(found)} styles can be used (first reason: {left_out[0]})"
+        raise ValueError(f"{src}: {none}; give photos that differ in color only")
     triples = choose_swaps([style.pairs for style in styles], settings.triples, settings.seed)
     digests = [digest for style in styles for digest in style.digests]
     counts = {"styles": len(styles), "photos": len(digests), "triples": len(triples)}
     arguments = dataclasses.asdict(settings)
-    origin = {
-        "program": "data_prep recolors",
-        "version": VERSION,
-        "seed": arguments.pop("seed"),
-        "arguments": arguments,
-        "articles": "cut from the photos, mirrored",
-        "counts": counts,
-        "photos": hashlib.sha256(b"".join(digests)).hexdigest(),
-    }
+    origin = dict(program="data_prep recolors", version=VERSION, seed=arguments.pop("seed"))
+    origin |= dict(arguments=arguments, articles="cut from the photos, mirrored", counts=counts)
+    origin["photos"] = hashlib.sha256(b"".join(digests)).hexdigest()
     with PhotoWriter(out, *settings.size, origin) as writer:
         write(writer, folder, styles, triples, settings)
     return Summary(**counts, others=others, left_out=left_out)
@@ -161,11 +149,8 @@ def examine_style(folder: PhotoFolder, name: str, paths: Sequence[str]) -> tuple
     coarse = region.WIDTH, max(1, round(height * region.WIDTH / width))
     images = np.stack([np.asarray(resize(image, coarse)) for _, image, _ in photos])
     same = region.select_same(images)
-    left_out += [
-        f"{path}: is not the same photo as the other colors"
-        for (path, *_), is_same in zip(photos, same)
-        if not is_same
-    ]
+    others = [path for (path, *_), is_same in zip(photos, same) if not is_same]
+    left_out += [f"{path}: is not the same photo as the other colors" for path in others]
     if same.sum() < 2:
         return None, [*left_out, f"{name}: no two of its colors are the same photo"]
     garment, pairs = region.locate_garment(images[same])
@@ -210,9 +195,8 @@ def write(
             images, x, mask = read_style(folder, style, settings)
             for n, (path, image) in enumerate(zip(style.photos, images)):
                 y, y_mask = make_article(image, mask_image(style.garment, image.size), settings.size)
-                writer.add(
-                    "test", x[n], y, person, firsts[person] + n, mask, attributes, y_mask, (path, path)
-                )
+                more = mask, attributes, y_mask, (path, path)
+                writer.add("test", x[n], y, person, firsts[person] + n, *more)
             bar.update()
         for number, a, b in triples:
             _, x, mask = read_style(folder, styles[number], settings)
