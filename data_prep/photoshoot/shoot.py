@@ -80,11 +80,10 @@ def sitter_of(setting, split, index):
     With the wardrobe "all", the camera shows garments of the pair's category, and people who wear a
     skirt or a dress in one of their sittings are women.
     """
-    number, category, woman = casting(index)[0], "upper", False
-    if setting.wardrobe == "all":
-        sittings = range(number * SITTINGS, (number + 1) * SITTINGS)
-        worn = [category_of(setting.seed, split, casting(sitting)[1]) for sitting in sittings]
-        category, woman = worn[index % SITTINGS], bool({"skirt", "dress"} & set(worn))
+    number = casting(index)[0]
+    sittings = range(number * SITTINGS, (number + 1) * SITTINGS)
+    worn = [category_of(setting, split, casting(sitting)[1]) for sitting in sittings]
+    category, woman = worn[index % SITTINGS], bool({"skirt", "dress"} & set(worn))
     person = sample_person(random_state(setting.seed, split, PERSON, number), woman)
     sitter = sample_sitter(random_state(setting.seed, split, SITTING, index), person, setting.clutter)
     sitter = show_whole_figure(sitter, category)
@@ -94,7 +93,7 @@ def sitter_of(setting, split, index):
 def garment_of(setting, split, index):
     """The garment of pair ``index``."""
     number = casting(index)[1]
-    category = category_of(setting.seed, split, number) if setting.wardrobe == "all" else None
+    category = category_of(setting, split, number) if setting.wardrobe == "all" else None
     patterns = TABLES["one_studio_patterns" if setting.studio == "one" else "patterns"]
 
     def sample(number):
@@ -107,15 +106,17 @@ def garment_of(setting, split, index):
     return dataclasses.replace(sample(number - 1), colors=garment.colors, seed=garment.seed)
 
 
-def category_of(seed, split, number):
-    """The category of garment ``number`` in the wardrobe "all".
+def category_of(setting, split, number):
+    """The category of garment ``number``.
 
-    The garments of a block hang on two rails, each of one category, so that most people wear several
-    garments of a category; another color of a style hangs beside it.
+    In the wardrobe "all", the garments of a block hang on two rails, each of one category, so that most
+    people wear several garments of a category; another color of a style hangs beside it.
     """
+    if setting.wardrobe != "all":
+        return "upper"
     block, position = divmod(number - is_recolored(number), GARMENTS_PER_BLOCK)
     draw, rail = divmod(2 * block + (position >= FIRST_RAIL), RAILS_PER_DRAW)
-    return rails(seed, split, draw)[rail]
+    return rails(setting.seed, split, draw)[rail]
 
 
 @functools.lru_cache(4096)
@@ -130,53 +131,33 @@ def is_recolored(number):
     return number % RECOLOR_EVERY == RECOLOR_EVERY - 1
 
 
-def sample_partner(rng, i, count, categories=None):
-    """Sample a row j of the first ``count`` whose garment differs from that of row ``i``.
+def swap_of(setting, split, index, count):
+    """Rows (i, j) of true swap ``index`` among the first ``count`` pairs of a split.
 
-    A share `SAME_STYLE` of all partners is the style of row i in other colors.  categories: of the
-    rows [count], if the partner must have that of row i.
+    Each row for which another garment has the same category serves as i in turn, each time with a new
+    partner j, of which a share `SAME_STYLE` is the style of row i in other colors.
     """
-    worn = worn_by(count)
-    alike = np.ones(count, bool) if categories is None else categories == categories[i]
+    rng = random_state(setting.seed, split, TRIPLE, index)
+    worn, categories, partnered = partners(setting, split, count)
+    i = int(partnered[index % len(partnered)])
     other = worn[i] - 1 if is_recolored(worn[i]) else worn[i] + 1 if is_recolored(worn[i] + 1) else -1
     same_style = np.flatnonzero(worn == other)
     prefer = rng.random() < SAME_STYLE * RECOLOR_EVERY / 2  # half of all garments exist in other colors
     if prefer and len(same_style):
-        return int(rng.choice(same_style))
-    return int(rng.choice(np.flatnonzero(alike & (worn != worn[i]))))
-
-
-@functools.cache
-def worn_by(count):
-    """The garment numbers of the first ``count`` rows of a split."""
-    return np.array([casting(row)[1] for row in range(count)])
-
-
-def swap_of(setting, split, index, count):
-    """Rows (i, j) of true swap ``index`` among the first ``count`` pairs of a split.
-
-    Each row serves as i in turn, each time with a new partner; with the wardrobe "all", each row that
-    has a partner of its category.
-    """
-    rng = random_state(setting.seed, split, TRIPLE, index)
-    if setting.wardrobe != "all":
-        i = index % count
-        return i, sample_partner(rng, i, count)
-    categories, partnered = partners(setting.seed, split, count)
-    i = int(partnered[index % len(partnered)])
-    return i, sample_partner(rng, i, count, categories)
+        return i, int(rng.choice(same_style))
+    return i, int(rng.choice(np.flatnonzero((categories == categories[i]) & (worn != worn[i]))))
 
 
 @functools.lru_cache(8)
-def partners(seed, split, count):
-    """(categories [count] of the first ``count`` rows, the rows for which another garment has the same).
+def partners(setting, split, count):
+    """Of the first ``count`` rows, (garments, categories [count], rows whose category has another garment).
 
     Four rows contain two garments of the first rail, so that some row has a partner.
     """
-    worn = worn_by(count)
-    categories = np.array([category_of(seed, split, number) for number in worn])
+    worn = np.array([casting(row)[1] for row in range(count)])
+    categories = np.array([category_of(setting, split, number) for number in worn])
     garments = {word: len(set(worn[categories == word])) for word in SHARES}
-    return categories, np.flatnonzero([garments[word] > 1 for word in categories])
+    return worn, categories, np.flatnonzero([garments[word] > 1 for word in categories])
 
 
 def make_pair(setting, split, index):

@@ -53,11 +53,11 @@ def test_kinds_belong_to_their_categories_and_stay_in_their_ranges(category):
 def test_garments_have_the_category_of_their_rail_and_women_wear_skirts_and_dresses():
     """Every ten rails hold the categories by their shares: of a block, garments 0 to 2 and 3 to 4."""
     numbers = [5 * block + first for block in range(5) for first in (1, 4)]
-    found = Counter(shoot.category_of(8, "train", number) for number in numbers)
+    found = Counter(shoot.category_of(SETTING, "train", number) for number in numbers)
     assert found == {word: round(10 * share) for word, share in wardrobe.SHARES.items()}
     for row in range(30):
         worn, sitter = shoot.garment_of(SETTING, "train", row), shoot.sitter_of(SETTING, "train", row)
-        assert worn.category == shoot.category_of(8, "train", shoot.casting(row)[1])
+        assert worn.category == shoot.category_of(SETTING, "train", shoot.casting(row)[1])
         assert worn.category in ("upper", "trousers") or sitter.person.build.male < 0.5
         assert (sitter.top is not None) == (worn.category in ("trousers", "skirt"))
 
@@ -65,7 +65,7 @@ def test_garments_have_the_category_of_their_rail_and_women_wear_skirts_and_dres
 @pytest.mark.parametrize("count", [4, 5, 40])
 def test_true_swaps_stay_within_a_category(count):
     worn = [shoot.casting(row)[1] for row in range(count)]
-    kinds = [shoot.category_of(8, "train", number) for number in worn]
+    kinds = [shoot.category_of(SETTING, "train", number) for number in worn]
     swaps = [shoot.swap_of(SETTING, "train", index, count) for index in range(2 * count)]
     assert all(worn[i] != worn[j] and kinds[i] == kinds[j] for i, j in swaps)
     for row in set(range(count)) - {i for i, _ in swaps}:  # without another garment of their category
