@@ -84,9 +84,10 @@ def detect_command(src, samples):
     folder = PhotoFolder(src)
     found = [(name, root, {}) for name, root in detect(folder)]
     if not found and (proposal := propose(folder)):
-        if not proposal.told:
+        name, options, told = proposal
+        if not told:
             click.echo("the names do not tell persons from garments; if they are mixed up, exchange the two")
-        found = [(proposal.layout, folder, proposal.options)]
+        found = [(name, folder, options)]
     if not found:
         seen = list(itertools.islice(folder.walk(), 1000))
         raise click.ClickException(

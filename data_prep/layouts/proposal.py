@@ -4,7 +4,7 @@ import csv
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from data_prep.layouts.records import clean, read_header
 from data_prep.photo_folder import ENDINGS, PhotoFolder, fold, join
@@ -16,19 +16,15 @@ ROLES = {
 }
 """Words in names of folders, files and columns."""
 
+Proposal: TypeAlias = tuple[str, dict[str, str], bool]
 MOST_PHOTOS, MOST_NAMES, MOST_ROWS = 100_000, 24, 100  # that are looked at
 
 
-class Proposal(NamedTuple):
-    """layout: "folders" or "list"; options: of that layout; told: whether names tell which are persons."""
-
-    layout: str
-    options: dict[str, str]
-    told: bool
-
-
 def propose(folder: PhotoFolder) -> Proposal | None:
-    """How the photos in a folder can be paired: by the columns of a list in it, else by their names."""
+    """How the photos in a folder can be paired: by the columns of a list in it, else by their names.
+
+    Returns (layout, its options, whether the names tell persons from garments).
+    """
     for path in (name for name in folder.entries()[1] if name.lower().endswith((".csv", ".tsv", ".txt"))):
         if found := propose_columns(folder, path):
             return found
@@ -39,7 +35,7 @@ def propose(folder: PhotoFolder) -> Proposal | None:
     if chosen := choose(ids):
         persons, garments, told = chosen
         options = {"persons": persons, "garments": garments}
-        return Proposal("folders", {key: name.removesuffix("/{id}") for key, name in options.items()}, told)
+        return "folders", {key: name.removesuffix("/{id}") for key, name in options.items()}, told
     return None
 
 
@@ -62,7 +58,7 @@ def propose_columns(folder: PhotoFolder, path: str) -> Proposal | None:
         person, garment, told = chosen
         options = {"listed": path, "person_column": person, "garment_column": garment}
         inners = {"persons": places[person], "garments": places[garment]}
-        return Proposal("list", options | {key: inner for key, inner in inners.items() if inner}, told)
+        return "list", options | {key: inner for key, inner in inners.items() if inner}, told
     return None
 
 

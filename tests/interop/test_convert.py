@@ -1,6 +1,7 @@
 """Checkpoints to safetensors and back, bit for bit; G in ONNX against the numbers of Aesara."""
 
 import dataclasses
+import os
 import re
 import struct
 import sys
@@ -127,54 +128,52 @@ def test_onnx_gives_the_golden_vectors(shipped, onnx_network):
         onnx_network.run(model, wrong)
 
 
-def inputs_as_photos(vectors, folder):
-    """Write the vectors' first x_i, y_i, y_j, which are bytes, as PNGs; returns them."""
-    photos = {}
-    for name, path in (("x_i", "person.png"), ("y_i", "worn.png"), ("y_j", "new.png")):
-        levels = (vectors.arrays[f"inputs/{name}"][0].transpose(1, 2, 0) + 1) * 127.5
-        photos[name] = np.rint(levels).astype(np.uint8)
-        Image.fromarray(photos[name]).save(folder / path)
+@pytest.fixture()
+def files(shipped, tmp_path, monkeypatch, onnx_network):
+    """The first x_i, y_i, y_j of the vectors by name; and with the models in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    levels = {name: (shipped.arrays[f"inputs/{name}"][:1].transpose(0, 2, 3, 1) + 1) * 127.5
+              for name in ("x_i", "y_i", "y_j")}  # fmt: skip
+    photos = {name: np.rint(image).astype(np.uint8) for name, image in levels.items()}
+    for photo, path in zip(photos.values(), ("person.png", "worn.png", "new.png")):
+        Image.fromarray(photo[0]).save(path)
+    checkpoint, about = checkpoint_of(shipped), {"licence": "of the toys"}
+    Path("G.onnx").write_bytes(onnx_network.generator_model(checkpoint, about).SerializeToString())
+    Path("G.safetensors").write_bytes(convert.to_safetensors(checkpoint, about))
     return photos
 
 
+def check_swap(shipped, alpha, x_ij):
+    """alpha [1, H, W] and the image x_ij [H, W, 3] are those of the vectors."""
+    np.testing.assert_allclose(alpha, shipped.arrays["layers/G/alpha"][:1, 0], atol=1e-5)
+    levels = (shipped.arrays["layers/G/x_ij"][0].transpose(1, 2, 0) + 1) * 127.5
+    assert x_ij.dtype == np.uint8 and np.abs(x_ij - levels).max() < 0.51
+
+
 @pytest.mark.parametrize("library", ["onnxruntime", "safetensors"])
-def test_the_documented_swap_without_this_package(
-    library, shipped, tmp_path, monkeypatch, capsys, onnx_network
-):
-    monkeypatch.chdir(tmp_path)
-    inputs_as_photos(shipped, tmp_path)
-    save_checkpoint("G.h5", checkpoint_of(shipped))
-    checkpoint, about = load_checkpoint("G.h5"), {"licence": "of the toys"}
-    Path("G.onnx").write_bytes(onnx_network.generator_model(checkpoint, about).SerializeToString())
-    Path("G.safetensors").write_bytes(convert.to_safetensors(checkpoint, about))
+def test_the_documented_swap_without_this_package(library, shipped, files, capsys):
     text = (Path(__file__).parents[2] / "docs/checkpoint.md").read_text()
     (code,) = (block for block in re.findall(r"```python\n(.*?)```", text, re.S) if library in block)
     found = {}
     exec(code, found)
-    for name in ("alpha", "x_ij"):
-        np.testing.assert_allclose(found[name], shipped.arrays[f"layers/G/{name}"][:1], atol=1e-5)
-    swap = (shipped.arrays["layers/G/x_ij"][0].transpose(1, 2, 0) + 1) * 127.5
-    assert np.abs(np.asarray(Image.open("swap.png")) - swap).max() < 0.51
+    check_swap(shipped, found["alpha"][:, 0], np.asarray(Image.open("swap.png")))
     assert "of the toys" in capsys.readouterr().out
 
 
-def test_the_templates_of_adapters_swap(shipped, tmp_path, monkeypatch, onnx_network):
-    """That of ONNX with a true model, that of Keras with a stand-in; PyTorch's: test_pytorch_network.py."""
-    monkeypatch.chdir(tmp_path)
-    images = [photo[None] for photo in inputs_as_photos(shipped, tmp_path).values()]
-    model = onnx_network.generator_model(checkpoint_of(shipped))
-    Path("generator.onnx").write_bytes(model.SerializeToString())
-    painted = np.concatenate([shipped.arrays[f"layers/G/{name}"][:1] for name in ("alpha", "x_tilde_ij")], 1)
-    network = SimpleNamespace(predict=lambda inputs, verbose: painted.transpose(0, 2, 3, 1))
+@pytest.mark.parametrize("name", ["onnx", "keras"])
+def test_the_templates_of_adapters_swap(name, shipped, files, monkeypatch):
+    """Keras with a stand-in; PyTorch in test_pytorch_network.py."""
+    os.rename("G.onnx", "generator.onnx")
+    painted = [shipped.arrays[f"layers/G/{array}"][:1] for array in ("alpha", "x_tilde_ij")]
+    network = SimpleNamespace(
+        predict=lambda inputs, verbose: np.concatenate(painted, 1).transpose(0, 2, 3, 1)
+    )
     models = SimpleNamespace(load_model=lambda path, compile: network)
     monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(models=models))
-    expected = (shipped.arrays["layers/G/x_ij"][:1].transpose(0, 2, 3, 1) + 1) * 127.5
-    for name in ("onnx", "keras"):
-        adapter = {}
-        exec(TEMPLATES[name], adapter)
-        x_ij, alpha = adapter["swap"](*images)
-        assert x_ij.dtype == np.uint8 and np.abs(x_ij - expected).max() < 0.51
-        np.testing.assert_allclose(alpha[..., 0], shipped.arrays["layers/G/alpha"][:1, 0], atol=1e-5)
+    adapter = {}
+    exec(TEMPLATES[name], adapter)
+    (x_ij,), alpha = adapter["swap"](*files.values())
+    check_swap(shipped, alpha[..., 0], x_ij)
 
 
 @pytest.mark.parametrize("name", READINGS)
