@@ -226,9 +226,6 @@ def _read_attributes(file):
         if not isinstance(value, ATTRIBUTES[name]):
             words = "an integer" if ATTRIBUTES[name] is int else "a short text"
             raise ValueError(f"its attribute {name} is not {words}; {CURE}")
-    if found["version"] != VERSION:
-        raise ValueError(
-            f"has format version {found['version']}, but this release reads version "
-            f"{VERSION}; use the release that wrote it"
-        )
+    if (version := found["version"]) != VERSION:
+        raise ValueError(f"has format version {version}, not {VERSION}; use the release that wrote it")
     return found

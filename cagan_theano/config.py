@@ -17,8 +17,7 @@ COPIED_CHANNELS = 6  # section 3.1: "the last 6 channels of any intermediate lay
 OURS = "not the paper's; ours: "  # prefix of the source of options that we add, all off by default
 SECTION_4 = OURS + "after section 4"
 AVERAGE = "average"  # prefix of moving averages among a checkpoint's optimizer arrays
-NETWORKS = ("article_code", "texture_input")
-"""Our options that change G or D."""
+NETWORKS = ("article_code", "texture_input")  # our options that change G or D
 TRUTHS = ("gamma_truth", "gamma_region", "gamma_detail")  # weights that need true swaps
 
 BEFORE = dict(g_kernel=5, copies_mode="replace", mismatch="same", d_head_stride=1, phases="free",
@@ -64,15 +63,13 @@ class Config:
     )
     d_kernel: int = choice(
         (3, 5, 4),
-        "kernel size of D's layers: 3 with a 3x3 head sees 63x63 pixels, 5 with a 1x1 head 61x61, 4 with "
-        "a 4x4 head 94x94",
+        "kernel size of D's layers; with its head of 3x3, 1x1 or 4x4, D sees 63x63, 61x61 or 94x94 pixels",
         "section 3.1: 63x63, which only 3 gives",
     )
     d_head_stride: int = choice(
         (1, 2),
         "stride of D's last layer, which makes the logits: 8x6 with 1, 4x3 with 2, at 128x96; both see 63x63",
-        "section 3.1: D uses convolutions with stride 2; our choice because Figure 3 draws a field of logits "
-        "behind four layers",
+        "section 3.1 has stride 2; our choice because Figure 3 draws a field of logits behind four layers",
     )
     activation: str = choice(
         ("relu", "leaky"),
@@ -94,8 +91,7 @@ class Config:
     )
     article_code: int = option(
         0,
-        "numbers in a learned code of each article, a multiple of 8, from which G's encoder and D take a "
-        "gain and a shift after each norm; 0: none",
+        "numbers in a learned code of each article, a multiple of 8, a condition of G and D; 0: none",
         SECTION_4 + " (iii): embedding of the articles",
     )
     texture_input: bool = option(
@@ -105,8 +101,7 @@ class Config:
     )
     dropout: float = option(
         0.0,
-        "fraction of the values that training sets to 0 after the norm of each of G's decoder layers; swaps "
-        "use all of them",
+        "fraction of the values that training, not a swap, sets to 0 after each norm of G's decoder",
         "not stated; [4] has 0.5 there, also in swaps",
     )
     init_std: float = option(0.02, "standard deviation of initial weights", "not stated; as in [10]")
@@ -128,8 +123,7 @@ class Config:
     field: str = choice(
         ("mean", "sum"),
         "reduction of D's logits over lambda, mu",
-        "Eq. 2 has a sum; our default because a sum would weigh 48 times more (12 times for a stride-2 head) "
-        "against gamma_i, gamma_c",
+        "Eq. 2 has a sum; our default because a sum weighs 48 times more (12 for a stride-2 head)",
     )
     alpha_norm: str = choice(("l1", "tv"), "norm of alpha in L_id", "section 2.3: L1, or total variation")
     cycle_norm: str = choice(("l1", "l2"), "norm in L_cyc", "not stated in section 2.3; L1 as for alpha")
@@ -152,13 +146,12 @@ class Config:
     )
     gamma_truth: float = option(
         0.0,
-        "weight of the mean |x_ij - true x_ij|; trains on the true swaps of the data",
+        "weight of the mean |x_ij - true x_ij|; trains on true swaps",
         OURS + "renderings have true swaps",
     )
     gamma_region: float = option(
         0.0,
-        "weight of alpha's cross-entropy with the true region, covered by the old or the new garment; "
-        "trains on the true swaps of the data",
+        "weight of alpha's cross-entropy with the true region of both garments; trains on true swaps",
         OURS + "renderings have true masks",
     )
     gamma_texture: float = option(
@@ -168,14 +161,12 @@ class Config:
     )
     gamma_detail: float = option(
         0.0,
-        "weight of the mean absolute error of the differences between neighboring pixels, at scales "
-        "1, 2, 4; trains on the true swaps of the data",
+        "weight of the error of differences between neighbors, at scales 1, 2, 4; trains on true swaps",
         OURS + "for crisp edges and prints",
     )
     average: float = option(
         0.0,
-        "decay of the moving average of G's weights, such as 0.999, which samples, scores and shipped "
-        "weights then use; 0: none",
+        "decay of the moving average of G's weights that swaps then use, such as 0.999; 0: none",
         OURS + "less noisy than the last step's weights",
     )
 
@@ -207,9 +198,8 @@ class Config:
     steps: int = option(10000, "minibatches to train on", "section 3.1")
     augmentation: str = choice(
         ("none", "mirror", "crop", "mirror+crop", "tone", "mirror+tone", "crop+tone", "mirror+crop+tone"),
-        "random changes of the training images; crop: shift by up to 1/16 of each side; tone (ours): "
-        "gain of each channel, gamma and brightness, sampled once for the images of the person and "
-        "once for the articles",
+        "random changes of the training images; crop: shift by up to 1/16 of each side; tone (ours): gain of "
+        "each channel, gamma and brightness, one for the images of the person and one for the articles",
         "none mentioned",
     )
     seed: int = option(0, "seed of the initial weights and of the minibatches", "not stated")

@@ -7,7 +7,7 @@ from cagan_theano.backends import Backend, choose_backend
 from cagan_theano.backends.devices import check_process
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, weights_metadata
 from cagan_theano.config import Config, check_image_size
-from cagan_theano.dressing import dress
+from cagan_theano.dressing.dress import dress
 from cagan_theano.io.color import check_images
 from cagan_theano.io.files import naming
 from cagan_theano.io.waiting import PREPARING, explained
@@ -86,10 +86,8 @@ class Model:
         n, height, width = arrays["x_i"].shape[:3]
         for name, array in arrays.items():
             if array.shape[:3] != (n, height, width):
-                raise ValueError(
-                    f"{name} has shape {array.shape}, x_i {arrays['x_i'].shape}; give the same number and "
-                    "size of images"
-                )
+                shapes = f"{name} has shape {array.shape}, x_i {arrays['x_i'].shape}"
+                raise ValueError(f"{shapes}; give the same number and size of images")
         check_image_size(height, width)
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: must be at least 1")
@@ -105,20 +103,7 @@ class Model:
                 images = list(arrays.values())
                 return swap_in_batches(self._functions[size], images, masks, rows, self.config.color)
 
-    def dress(self, human, article, wearing=None, batch_size: int = 16):
-        """Put another garment on a person in a photo of any size.
-
-        human: the photo x_i; article: y_j, the garment to put on.  Each a path, a PIL image, or an
-        array [H, W, 3], uint8 or float in [0, 1].
-        wearing: y_i, a photo of the garment worn; without one, it is cut out of the human's photo
-        by a first pass.
-        Any of them may be a list, all lists of one length; what is no list serves for all.  Safe to
-        call from several threads.
-        Returns a `cagan_theano.dressing.dress.Dressed`, or for lists a list of them.
-        Raises FileNotFoundError or ValueError naming the photo, and ValueError for a model that
-        needs a mask.
-        """
-        return dress.dress(self, human, article, wearing, batch_size)
+    dress = dress
 
     def provenance(self) -> dict[str, str]:
         """Which weights these are, for an image's metadata: str -> str, without time or folder."""

@@ -5,11 +5,9 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 
+# of shipped weights, named FAMILY_HxW.h5, and of images: heldout_HxW.h5
 FAMILIES = {"cagan": "the paper's method", "dress": "ours: trained with true swaps, for photos"}
-"""Families of shipped weights and their descriptions; files are named FAMILY_HxW.h5."""
-
 HELD_OUT = "heldout"
-"""Shipped images are named heldout_HxW.h5."""
 
 
 def child_environment() -> dict[str, str]:

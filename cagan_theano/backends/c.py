@@ -15,10 +15,7 @@ from cagan_theano.network.layers import Variable
 
 
 def create(device: str | None = None) -> Backend:
-    """The C back end: Aesara's FAST_RUN mode on its C virtual machine.
-
-    Raises ValueError, with a remedy, if it cannot run here.
-    """
+    """The C back end: Aesara's FAST_RUN mode on its C virtual machine."""
     from aesara.compile.mode import FAST_RUN, Mode
     from aesara.link.vm import VMLinker
     from aesara.tensor.nnet.corr import CorrMM

@@ -119,10 +119,8 @@ def choose(jax: ModuleType, kind: str | None, count: int | str) -> list[jax.Devi
         cache.tell(f"{given}: jax sees no such device here; the CPU is used")
     wanted = len(found) if count == ALL else int(count)
     if not 1 <= wanted <= len(found):
-        raise ValueError(
-            f"--devices {count}: jax sees {len(found)} of kind {found[0].platform}; "
-            f"use at most that many, or {ALL}"
-        )
+        sees = f"jax sees {len(found)} of kind {found[0].platform}"
+        raise ValueError(f"--devices {count}: {sees}; use at most that many, or {ALL}")
     if jax.process_count() > 1 and wanted < len(found):
         raise ValueError(f"--devices {count}: several processes use all devices; use --devices {ALL}")
     return found[:wanted]

@@ -59,10 +59,7 @@ CPU = Target()
 def create(
     device: str | None, precision: str, devices: int | str, cluster: str | None, reference: bool
 ) -> Backend:
-    """The JAX back end; see `cagan_theano.backends.choose_backend` for the settings.
-
-    Raises ValueError, with a remedy, if jax is not installed or sees no such devices.
-    """
+    """The JAX back end; see `cagan_theano.backends.choose_backend` for the settings."""
     try:
         import jax
     except ModuleNotFoundError as error:
@@ -167,29 +164,13 @@ def linker(target: Target, placement: placing.Placement) -> Any:
             return convert(fgraph, storage_map=inner, target=target, **kwargs)
 
         def jit_compile(self, function: Lowered) -> Lowered:
-            replaced = tuple(self.fgraph.update_mapping.values())
-            return placement.compile(at_precision(function, target.precision), replaced)
+            def aesara(*arrays: Array) -> Any:
+                with jax.default_matmul_precision(PRODUCTS[target.precision]):
+                    return function(*arrays)
+
+            return placement.compile(aesara, tuple(self.fgraph.update_mapping.values()))
 
     return ResidentLinker()
-
-
-def lower(fgraph: Any, target: Target) -> Lowered:
-    """A function graph as a function of jax arrays for a target, not compiled yet."""
-    from aesara.link.jax.dispatch import jax_funcify
-
-    return at_precision(jax_funcify(fgraph, target=target, storage_map={}), target.precision)
-
-
-def at_precision(function: Lowered, precision: str) -> Lowered:
-    """The function with its matrix products and convolutions at a precision."""
-    import jax
-
-    def precise(*arrays: Array) -> Any:
-        with jax.default_matmul_precision(PRODUCTS[precision]):
-            return function(*arrays)
-
-    precise.__name__ = "aesara"
-    return precise
 
 
 def register() -> None:
@@ -202,7 +183,7 @@ def register() -> None:
         abstract_conv.AbstractConv2d_gradInputs: convolution,
         abstract_conv.AbstractConv2d_gradWeights: convolution,
         FusedInstanceNorm: normalization,
-        AdamStep: descent,
+        AdamStep: lambda op, **kwargs: lambda *arrays: native.descend(*arrays, *op.attributes),
         RecomputedNorm: normalization_again,
         ControlDependency: lambda op, **kwargs: native.after,
         aesara.tensor.basic.Split: split,
@@ -268,23 +249,7 @@ def scale_of(x: Array, affine: tuple[Array, ...]) -> tuple[Array, Array]:
 def normalization_again(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
     """Lower RecomputedNorm, which only the C++ kernels implement."""
     epsilon, slope = op.attributes
-
-    def normalize(until: Array, x: Array, *affine: Array) -> Array:
-        gain, shift = scale_of(x, affine)
-        return native.normalize(x, gain, shift, epsilon, slope, until)
-
-    return normalize
-
-
-def descent(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
-    """Lower AdamStep, if it was not inlined."""
-
-    def step(theta: Array, m: Array, v: Array, gradient: Array, t: Array) -> Any:
-        if target.compiled and lowering.single(theta):
-            return native.descend(theta, m, v, gradient, t, *op.attributes)
-        return lower(op.fgraph, target)(theta, m, v, gradient, t)
-
-    return step
+    return lambda until, x, *affine: native.normalize(x, *scale_of(x, affine), epsilon, slope, until)
 
 
 def round_to(x: Array, mantissa: int) -> Array:

@@ -5,7 +5,6 @@ temporary folder that goes when the page is stopped.
 """
 
 import os
-import signal
 import tempfile
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from cagan_theano.dressing.samples import write_samples
 from cagan_theano.evaluation import provenance
 from cagan_theano.io.command import Command
 from cagan_theano.io.image import encode_image
-from cagan_theano.io.signals import Stopped
+from cagan_theano.io.signals import Signals
 from cagan_theano.io.text import one_line
 from data_prep.picture import ROOM
 
@@ -100,6 +99,18 @@ def path_of(file):
     return file.path if file else None
 
 
+def refuse_addresses(gradio, component):
+    """Let a component open no addresses."""
+    move = component.async_move_resource_to_block_cache
+
+    async def move_file(path):
+        if "://" in str(path):
+            raise gradio.Error("Add a file; addresses are not opened.", print_exception=False)
+        return await move(path)
+
+    component.async_move_resource_to_block_cache = move_file
+
+
 def page(gradio, model, folder: Path, note: str):
     """The page as Gradio `Blocks`; folder: has the samples, and gets the photos and results."""
 
@@ -113,16 +124,6 @@ def page(gradio, model, folder: Path, note: str):
 
     def enlarge(shown, results, event: gradio.SelectData):
         return shown[0], results[event.index]
-
-    def refuse_addresses(component):
-        move = component.async_move_resource_to_block_cache
-
-        async def move_file(path):
-            if "://" in str(path):
-                raise gradio.Error("Add a file; addresses are not opened.", print_exception=False)
-            return await move(path)
-
-        component.async_move_resource_to_block_cache = move_file
 
     (folder / UPLOADS).mkdir()
     people, articles = (sorted(map(str, (folder / name).iterdir())) for name in SAMPLES)
@@ -158,7 +159,7 @@ def page(gradio, model, folder: Path, note: str):
         ]
         slider.preprocess = lambda files: [path_of(file) for file in files.root]
         for component in (human, garments, worn, slider, each):
-            refuse_addresses(component)
+            refuse_addresses(gradio, component)
         swapped = button.click(swap, [human, garments, worn], [slider, mask, each, advice])
         swapped.success(None, js="() => document.getElementById('result').scrollIntoView({block: 'nearest'})")
         each.select(enlarge, [slider, each], slider)
@@ -186,20 +187,6 @@ def serve(gradio, model, folder: Path, note: str, port=None) -> None:
         blocks.close(verbose=False)
 
 
-def stop_on_signals() -> None:
-    """Turn Ctrl-C, SIGTERM and a closed terminal into `Stopped`, once: cleaning up is not interrupted."""
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-    numbers = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]  # nohup
-
-    def stop(number, frame):
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        raise Stopped(number)
-
-    for number in numbers:
-        signal.signal(number, stop)
-
-
 @click.command(cls=Command)
 @click.option("--port", type=click.IntRange(1024, 65535), help="Port on this machine.  [default: a free one]")
 @options.checkpoint_option("256x192", "dress")
@@ -207,8 +194,8 @@ def stop_on_signals() -> None:
 @options.device_option
 def command(port, checkpoint, backend, device):
     """Open a local page that dresses photos."""
-    stop_on_signals()
-    with tempfile.TemporaryDirectory(prefix="cagan_demo_", ignore_cleanup_errors=True) as folder:
+    temporary = tempfile.TemporaryDirectory(prefix="cagan_demo_", ignore_cleanup_errors=True)
+    with Signals(last=True), temporary as folder:
         gradio = import_gradio(Path(folder))
         model = weights.load_model(checkpoint, backend, device)
         serve(gradio, model, Path(folder), provenance.note(checkpoint, model), port)

@@ -116,7 +116,17 @@ class Dressed:
 
 
 def dress(model, human, article, wearing=None, batch_size: int = 16):
-    """Put another garment on a person in a photo of any size; see `cagan_theano.model.Model.dress`."""
+    """Put another garment on a person in a photo of any size.
+
+    human: the photo x_i; article: y_j, the garment to put on.  Each a path, a PIL image, or an
+    array [H, W, 3], uint8 or float in [0, 1].
+    wearing: y_i, a photo of the garment worn; without one, it is cut out of the human's photo
+    by a first pass.
+    Any of them may be a list, all lists of one length; what is no list serves for all.  Safe to
+    call from several threads.  Returns a `Dressed`, or for lists a list of them.
+    Raises FileNotFoundError or ValueError naming the photo, and ValueError for a model that
+    needs a mask.
+    """
     if model.config.takes_mask:
         raise ValueError(f"mask={model.config.mask!r}: the model needs masks, which photos lack; use another")
     given = {"human": human, "article": article} | ({} if wearing is None else {"wearing": wearing})

@@ -43,15 +43,18 @@ ONE_RESULT = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, err
 
 
 class Job(NamedTuple):
-    """One swap: paths of x_i, y_i and y_j in their folders, and of the result.
-
-    wearing: "" if the worn article is cut out of the person's photo.
-    """
+    """One swap: paths of x_i, y_i ("": cut out of x_i) and y_j in their folders, and the result's ending."""
 
     human: str
     wearing: str
     article: str
-    result: str
+    ending: str
+
+    @property
+    def result(self) -> str:
+        """HUMAN/ARTICLE.ending, with subfolders of HUMAN."""
+        human, article = (os.path.splitext(path)[0] for path in (self.human, self.article))
+        return f"{human}/{article.replace('/', '_')}.{self.ending}"
 
 
 class Folders(NamedTuple):
@@ -66,28 +69,27 @@ class Folders(NamedTuple):
         return os.path.join(getattr(self, kind).given, path)
 
 
-def all_jobs(folders: Folders, ending: str):
-    """(job, None) or (path, fault): every person in every article except the one they wear."""
+def all_jobs(folders: Folders, ending: str, faults: list):
+    """Yield every person in every article except the one they wear; faults: gets (path, fault) of others."""
     articles = list(folders.article.walk())
     for human in folders.human.walk():
         folder, _, name = human.rpartition("/")
         wearing = folders.wearing.twin(folder, name) if folders.wearing else ""
         if wearing is None:
             fault = "no image of the worn article; add one with the same name to --wearing"
-            yield folders.name("human", human), fault
+            faults.append((folders.name("human", human), fault))
             continue
         worn = folders.wearing.locate(wearing) if folders.wearing else None
         for article in articles:
             if folders.article.locate(article) != worn:
-                yield build_job(human, wearing, article, ending), None
+                yield Job(human, wearing, article, ending)
     for kind in ("human", "article"):
         source = getattr(folders, kind)
-        yield from ((folders.name(kind, path), fault) for path, fault in source.refused.items())
-        for path in source.others:
-            yield folders.name(kind, path), "is not a photo, by the ending of its name"
+        found = source.refused | dict.fromkeys(source.others, "is not a photo, by the ending of its name")
+        faults += [(folders.name(kind, path), fault) for path, fault in found.items()]
 
 
-def listed_jobs(folders: Folders, path, ending: str):
+def listed_jobs(folders: Folders, path, ending: str, faults: list):
     """The jobs of a list: lines of human, wearing, article, as `data_prep.layouts.records.list_rows` reads.
 
     Without a folder of worn articles, lines of human, article.
@@ -99,38 +101,28 @@ def listed_jobs(folders: Folders, path, ending: str):
         parts = split_line(line.strip(), lambda column, name: False)
         if not count and not any(part.lower().endswith(ENDINGS) for part in parts):
             continue  # a header
-        if len(parts) != len(sources):
-            yield f"{path}:{number}", f"not a line of {columns}"
-            continue
         try:
+            if len(parts) != len(sources):
+                raise ValueError(f"not a line of {columns}")
             human, *worn, article = (source.resolve(part) for source, part in zip(sources, parts))
-            yield build_job(human, worn[0] if worn else "", article, ending), None
+            yield Job(human, worn[0] if worn else "", article, ending)
         except ValueError as error:
-            yield f"{path}:{number}", str(error)
+            faults.append((f"{path}:{number}", str(error)))
 
 
-def build_job(human: str, wearing: str, article: str, ending: str) -> Job:
-    """The job with the result HUMAN/ARTICLE.ending, with subfolders of HUMAN."""
-    human_name, article_name = (os.path.splitext(path)[0] for path in (human, article))
-    return Job(human, wearing, article, f"{human_name}/{article_name.replace('/', '_')}.{ending}")
-
-
-def sort_jobs(found, out: Path, folders: Folders) -> tuple[list, int, list]:
-    """(jobs without results, number of jobs with one, (path, fault) of what cannot be done)."""
+def sort_jobs(jobs, out: Path, folders: Folders, faults: list) -> tuple[list, int]:
+    """(jobs without results, number of jobs with one); faults: gets (path, fault) of the others."""
     results: dict[str, Job] = {}
-    todo, done, faults = [], 0, []
-    for entry, fault in found:
-        if fault is not None:
-            faults.append((entry, fault))
-        elif results.setdefault(entry.result, entry) != entry:
-            other = results[entry.result].human
-            fault = f"has the same result {entry.result} as {other}; rename one"
-            faults.append((folders.name("human", entry.human), fault))
-        elif str(kind_of(out / entry.result)).endswith("image"):
+    todo, done = [], 0
+    for job in jobs:
+        if (other := results.setdefault(job.result, job)) != job:
+            fault = f"has the same result {job.result} as {other.human}; rename one"
+            faults.append((folders.name("human", job.human), fault))
+        elif str(kind_of(out / job.result)).endswith("image"):
             done += 1
         else:
-            todo.append(entry)
-    return todo, done, faults
+            todo.append(job)
+    return todo, done
 
 
 def prepare_folder(out: Path, settings: dict) -> None:
@@ -259,8 +251,9 @@ def command(humans, wearing, articles, out, pairs, ending, size, batch_size, **g
     settings = {"height": model.config.height, "width": model.config.width}
     settings |= {"checkpoint_sha256": model.sha256, "size": size, "wearing": bool(wearing)}
     prepare_folder(out, settings)
-    found = listed_jobs(folders, pairs, ending) if pairs else all_jobs(folders, ending)
-    todo, ready, faults = sort_jobs(found, out, folders)
+    faults: list[tuple[str, str]] = []
+    jobs = listed_jobs(folders, pairs, ending, faults) if pairs else all_jobs(folders, ending, faults)
+    todo, ready = sort_jobs(jobs, out, folders, faults)
 
     def write(job: Job, dressed: Dressed) -> None:
         path = out / job.result

@@ -121,9 +121,7 @@ def main(command, args=None):
         if args is None:  # the work is done: Ctrl-C would only interrupt the exit handlers of libraries
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.exit(code)
-    except Stopped as stopped:
-        sys.exit(stopped.exit_code)
-    except click.exceptions.Exit as done:
+    except (Stopped, click.exceptions.Exit) as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):

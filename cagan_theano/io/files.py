@@ -52,9 +52,9 @@ def atomic_file(path):
             yield temporary
             if path.exists():
                 check_kind(path, kind_of(temporary))
-            _sync(temporary, UNKNOWN)
+            flush(temporary)
             os.replace(temporary, path)
-            _sync(path.parent, DENIED)
+            flush(path.parent, DENIED)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
@@ -182,10 +182,15 @@ def writing(path):
         raise type(error)(text + "free some space or choose another folder") from error
 
 
-def flush(handle):
-    """Flush a file descriptor to disk, if the file system supports it."""
-    with unsupported():
-        os.fsync(handle)
+def flush(place, ignored=UNKNOWN):
+    """Flush a file descriptor, or the file or folder at a path, to disk; ignored: numbers of errors."""
+    with unsupported(ignored):
+        handle = place if isinstance(place, int) else os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            if handle is not place:
+                os.close(handle)
 
 
 @contextlib.contextmanager
@@ -196,15 +201,6 @@ def unsupported(numbers=UNKNOWN):
     except OSError as error:
         if error.errno not in numbers:
             raise
-
-
-def _sync(path, ignored):
-    with unsupported(ignored):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 @contextlib.contextmanager

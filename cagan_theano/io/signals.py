@@ -19,10 +19,11 @@ class Signals:
     While ``patient`` is false, a signal raises Stopped.  While it is true, the first signal only sets
     ``exit_code`` (130, 143 or 129), which the loop checks; the second raises Stopped, unless it is a
     SIGHUP, which both a terminal and its shell may send.
+    last: whether the process ends after this; cleaning up is then not interrupted by further signals.
     """
 
-    def __init__(self) -> None:
-        self.patient, self.exit_code = False, 0
+    def __init__(self, last: bool = False) -> None:
+        self.patient, self.exit_code, self.last = False, 0, last
         self._before = {}
 
     def __enter__(self):
@@ -33,13 +34,15 @@ class Signals:
         return self
 
     def __exit__(self, *_):
-        for number, handler in self._before.items():
+        for number, handler in () if self.last else self._before.items():
             signal.signal(number, handler)
 
     def _receive(self, number, frame):
         if self.exit_code and number == signal.SIGHUP:
             return
         if self.exit_code or not self.patient:
+            for each in self._before if self.last else ():
+                signal.signal(each, signal.SIG_IGN)
             raise Stopped(number)
         self.exit_code = 128 + number
         print("\nstopping after this step (again: stop immediately)", file=Unfailing(sys.stderr), flush=True)

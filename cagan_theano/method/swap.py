@@ -48,10 +48,7 @@ def swap_in_batches(
             inputs.append((encode(masks[rows])[:, None] + 1) / 2)
         outputs = [np.asarray(array) for array in function(*inputs)]
         if not all(np.isfinite(array).all() for array in outputs):
-            raise ValueError(
-                "its finite weights give values that are not finite (NaN or infinity); "
-                "use an earlier or another checkpoint"
-            )
+            raise ValueError("its finite weights give NaN or infinity; use an earlier or another checkpoint")
         whole.alpha[start : start + size] = outputs[0][: n - start, 0]
         for target, array in zip((whole.x_tilde_ij, whole.x_ij), outputs[1:]):
             target[start : start + size] = decode(np.moveaxis(array, 1, -1), color)[: n - start]

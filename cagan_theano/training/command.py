@@ -32,15 +32,10 @@ from data_prep.store import PhotoFile
 
 HELD_OUT = 16  # scored triples; the sheets contain the first few
 
-MACHINE = ("precision", "devices", "cluster")
-"""Options of the back end."""
-
-REPEATED = ("data", "run", "backend", "device", *MACHINE, "tensorboard")
-"""Options that the command to resume a run repeats."""
-
+MACHINE = ("precision", "devices", "cluster")  # options of the back end
+REPEATED = ("data", "run", "backend", "device", *MACHINE, "tensorboard")  # by the command that resumes
+# options of the networks that the shapes of the weights need not reveal
 SHAPELESS = ("color", "activation", "copies_g", "copies_d", "norm_epsilon", "mask")
-"""Options of the networks that the shapes of the weights need not reveal."""
-
 
 period = functools.partial(click.option, type=click.IntRange(1), show_default=True)
 
@@ -157,10 +152,8 @@ def resume_run(settings: SimpleNamespace, signals: Signals) -> int:
         check_kernels(metadata, backend, path, settings.other_kernels)
         engine, held_out, data = prepare(file, config, backend)
         if metadata.get("data") != data:
-            raise ValueError(
-                f"{file.path}: is not the data of this run, or has other pixels; use the photo file the run "
-                "was started with, or start a new run from its weights with --init"
-            )
+            text = f"{file.path}: is not the data of this run, or has other pixels"
+            raise ValueError(f"{text}; use the photo file that the run was started with")
         with naming(path):
             engine.restore(checkpoint)
         if backend.process:
@@ -213,15 +206,10 @@ def check_same_config(path: Path, config: Config, saved: Path, checkpoint: Check
     for name, here in dataclasses.asdict(config).items():
         there = getattr(checkpoint.config, name)
         if name != "steps" and here != there:
-            raise ValueError(
-                f"{path}: has {name}={here}, but {saved.name} was trained with {there}; correct the "
-                "file, or start a new run with --init"
-            )
+            text = f"{path}: has {name}={here}, but {saved.name} was trained with {there}"
+            raise ValueError(f"{text}; correct the file")
     if config.steps < checkpoint.step:
-        raise ValueError(
-            f"--steps {config.steps}: the run has already done {checkpoint.step} steps; give a larger "
-            "number, or omit --steps"
-        )
+        raise ValueError(f"--steps {config.steps}: the run has already done {checkpoint.step} steps; omit it")
     with naming(saved):  # before building the networks of config.json
         check_weights(config, G=checkpoint.G, D=checkpoint.D)
 

@@ -89,10 +89,7 @@ class Engine:
         Raises ValueError for other names or shapes, before anything is changed.
         """
         if state.optimizer is None or state.sampler is None:
-            raise ValueError(
-                "contains only weights, without moments or random state; start a new training "
-                "from it with --init, it cannot be resumed"
-            )
+            raise ValueError("contains only weights and cannot be resumed; start a run from it with --init")
         self.load(state.G, state.D, state.optimizer)
         self.sampler.restore(state.sampler)
         self.step = state.step

@@ -10,9 +10,7 @@ from pathlib import Path
 
 from cagan_theano.training.scores import log_lines
 
-SAMPLES = "samples"
-"""Tag of the sample sheets; scalars have the names that they have in the log."""
-
+SAMPLES = "samples"  # tag of the sample sheets; scalars have the names that they have in the log
 PNG = b"\x89PNG\r\n\x1a\n"
 
 

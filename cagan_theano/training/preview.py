@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +13,7 @@ from cagan_theano.io.color import Pixels
 from cagan_theano.io.text import literal
 from cagan_theano.method.minibatch import RowNumbers
 from cagan_theano.method.swap import Swap
-from cagan_theano.training.scores import Mask, columns_of, garment_region, log_lines, scores_of
+from cagan_theano.training.scores import SCORES, Mask, garment_region, log_lines, mean_error, overlap
 from data_prep.store import Photos, Rows
 
 if TYPE_CHECKING:
@@ -75,10 +76,22 @@ def rows(source: Rows, numbers: Iterable[int]) -> Pixels:
 
 
 def score(held_out: HeldOut, swap: Swap) -> dict[str, float]:
-    """`SCORES` of the swaps against the truth; {} if the truth or the region is unknown."""
+    """`SCORES` of the swaps against the truth, if they are finite; {} if truth or region are unknown."""
     if held_out.truth is None or held_out.region is None:
         return {}
-    return scores_of(columns_of(held_out.x_i, swap.x_ij, held_out.truth, swap.alpha, held_out.region))
+    images = (array / 255.0 for array in (held_out.x_i, swap.x_ij, held_out.truth))
+    rows = [
+        {
+            "error_inside": mean_error(made, true, inside),
+            "unchanged_inside": mean_error(given, true, inside),
+            "error_outside": mean_error(made, true, ~inside),
+            "iou": overlap(alpha, inside),
+        }
+        for given, made, true, alpha, inside in zip(*images, swap.alpha, held_out.region)
+    ]
+    columns, ones = {name: np.array([row[name] for row in rows]) for name in rows[0]}, np.ones(len(rows))
+    found = {name: float(statistic(columns, ones)) for name, statistic in SCORES.items()}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def sample_sheet(held_out: HeldOut, swap: Swap, title: str, numbers: str, limit: int = 6) -> bytes:

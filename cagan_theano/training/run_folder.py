@@ -32,8 +32,7 @@ NAMES = ("config.json", "periods.json", "log.jsonl", "checkpoints", "samples", "
          "lock")  # fmt: skip
 CHECKPOINT = re.compile(r"step_(\d{7,})\.h5")
 SAMPLE = re.compile(r"step_(\d{7,})\.png")
-PERIODS = ("sample_every", "checkpoint_every", "keep")
-"""Settings of the loop that a resumed run takes over."""
+PERIODS = ("sample_every", "checkpoint_every", "keep")  # settings of the loop that a resumed run takes over
 EVENTS = re.compile(r"events\.out\.tfevents\.(\d{10})\.cagan_theano")
 
 
@@ -119,10 +118,8 @@ class RunFolder:
         try:
             return Config.from_json(path.read_text())
         except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{path}: {error}; copy the config.json of another run with the same options, or start a "
-                "new run with --init"
-            ) from error
+            cure = "copy the config.json of another run with the same options"
+            raise ValueError(f"{path}: {error}; {cure}") from error
 
     def write_periods(self, periods: dict[str, int]) -> None:
         write_atomically(self.path / "periods.json", json.dumps(periods) + "\n")

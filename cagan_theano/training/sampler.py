@@ -97,15 +97,11 @@ def ways(triples: Triples | None, n: int, config: Config) -> RowNumbers:
     """
     if triples is None or triples.x_ij is None:
         options = ", ".join(name for name in TRUTHS if getattr(config, name))
-        raise ValueError(
-            f"contains no true swaps to train on, which {options} needs; "
-            "render some with --true-swaps of `python -m data_prep photoshoot`"
-        )
+        cure = "render some with --true-swaps of `python -m data_prep photoshoot`"
+        raise ValueError(f"contains no true swaps to train on, which {options} needs; {cure}")
     i, j = (np.asarray(rows, np.int32) for rows in (triples.i, triples.j))
     swapped = np.arange(n, n + len(i), dtype=np.int32)
     if 2 * len(i) < config.batch_size:
-        raise ValueError(
-            f"{len(i)} true swaps, used in both directions, are fewer than a batch of "
-            f"{config.batch_size}; render more with --true-swaps"
-        )
+        text = f"{len(i)} true swaps, used in both directions, are fewer than a batch of {config.batch_size}"
+        raise ValueError(f"{text}; render more with --true-swaps")
     return np.concatenate([[i, j, i, swapped], [j, i, swapped, i]], axis=1)

@@ -5,7 +5,6 @@ weights [..., n]; `cagan_theano.evaluation.interval` computes their intervals.  
 defines the measures.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -74,29 +73,6 @@ SCORES = {
     "alpha_iou": average("iou"),
 }
 """Statistics with the same name in the log and in the evaluation."""
-
-
-def columns_of(
-    x_i: Pixels, x_ij: Pixels, truth: Pixels, alpha: NDArray[np.floating[Any]], region: Mask
-) -> dict[str, Numbers]:
-    """The columns for `SCORES` from images [M, H, W, 3] uint8, alpha [M, H, W], region bool [M, H, W]."""
-    rows = [
-        {
-            "error_inside": mean_error(made, true, inside),
-            "unchanged_inside": mean_error(given, true, inside),
-            "error_outside": mean_error(made, true, ~inside),
-            "iou": overlap(a, inside),
-        }
-        for given, made, true, a, inside in zip(x_i / 255.0, x_ij / 255.0, truth / 255.0, alpha, region)
-    ]
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-
-def scores_of(columns: Columns) -> dict[str, float]:
-    """`SCORES` of columns, without those that are not finite."""
-    ones = np.ones(len(columns["iou"]))
-    found = {name: float(statistic(columns, ones)) for name, statistic in SCORES.items()}
-    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def log_lines(values: object) -> list[dict[str, float]]:

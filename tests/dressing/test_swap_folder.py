@@ -228,7 +228,9 @@ def test_two_results_with_one_name_are_an_error(tmp_path):
     for name in ("people/a.png", "people/a.jpg", "worn/a.png", "shop/red.png"):
         save(tmp_path / name, 5)
     folders = Folders(*(PhotoFolder(tmp_path / name) for name in ("people", "worn", "shop")))
-    todo, done, faults = swap_folder.sort_jobs(swap_folder.all_jobs(folders, "png"), tmp_path, folders)
+    faults = []
+    jobs = swap_folder.all_jobs(folders, "png", faults)
+    todo, done = swap_folder.sort_jobs(jobs, tmp_path, folders, faults)
     assert len(todo) == 1 and done == 0 and "rename one" in faults[0][1]
 
 
