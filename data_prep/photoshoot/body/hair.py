@@ -35,10 +35,11 @@ def scalp_field(c, line=0.0):
 
 @functools.lru_cache(32)
 def scalp(line):
-    """The scalp as a `Surface` over the body's points; line: shift of the hairline [m]."""
+    """(scalp, a `Surface` over the body's points; its `averaging`).  line: shift of the hairline [m]."""
     surface = mesh.part_surface("body")
     surface = mesh.cut(surface, np.where(surface.coords["head"] > 0.5, 1.0, -1.0))
-    return mesh.cut(surface, scalp_field(surface.coords, line))
+    surface = mesh.cut(surface, scalp_field(surface.coords, line))
+    return surface, mesh.averaging(surface.faces, len(surface))
 
 
 @functools.cache
@@ -61,12 +62,11 @@ def hair_parts(figure, sitter):
 
 def cap(figure, person, rng):
     """The hair on the scalp, thin at the hairline and thicker above."""
-    surface = scalp(round(person.hairline, 3))
+    surface, mean = scalp(round(person.hairline, 3))
     points = (surface.map @ figure.points["body"]).astype(np.float32)
     out = mesh.normals(points, surface.faces)
     over = np.clip(scalp_field(surface.coords, person.hairline) / 0.05, 0, 1)
     noise = rng.normal(size=len(points)).astype(np.float32)
-    mean = averaging_of(round(person.hairline, 3))
     for _ in range(2 if person.style == "curls" else 5):
         noise = mean @ noise
     noise /= noise.std()
@@ -77,13 +77,6 @@ def cap(figure, person, rng):
     rough = 0.25 if person.style == "curls" else 0.10
     points += (0.002 + thick * np.sqrt(over) * (1 + rough * noise))[:, None] * out
     return points, surface.faces, hair_coordinates(surface.coords)
-
-
-@functools.lru_cache(32)
-def averaging_of(line):
-    """The `averaging` matrix of a scalp."""
-    surface = scalp(line)
-    return mesh.averaging(surface.faces, len(surface))
 
 
 def hair_coordinates(c):

@@ -114,11 +114,8 @@ def prune(mapping, faces, surface):
     used[faces] = True
     renumbered = np.cumsum(used) - 1
     chosen = mapping[np.flatnonzero(used)]
-    return Surface(
-        (chosen @ surface.map).tocsr(),
-        renumbered[faces].astype(np.int32),
-        {name: (chosen @ value).astype(np.float32) for name, value in surface.coords.items()},
-    )
+    coords = {name: (chosen @ value).astype(np.float32) for name, value in surface.coords.items()}
+    return Surface((chosen @ surface.map).tocsr(), renumbered[faces].astype(np.int32), coords)
 
 
 def border(faces):

@@ -151,9 +151,8 @@ def render_worn(sitter, garment, size):
     shaders |= garment_shader(fabric_of(garment, np.random.default_rng([sitter.seed, 6]), figure))
     highest = max(part.points[:, 2].max() for part in parts)
     view = portrait_camera(figure, sitter.camera, (size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE), highest)
-    return finish_photo(
-        *shade(parts, view, sitter.light, shaders), sitter.photo, sitter.seed, size, sitter.clutter
-    )
+    image = shade(parts, view, sitter.light, shaders)
+    return finish_photo(*image, sitter.photo, sitter.seed, size, sitter.clutter)
 
 
 def render_article(garment, size, house=None):

@@ -58,14 +58,14 @@ class Figure:
 
     def wear(self, garment, unzipped, name, rng):
         """The parts of a worn garment: its cloth and, if any, its collar or hood."""
-        rows, key = anatomy().rows["suit"], tailor.GarmentKey(garment)
+        rows = anatomy().rows["suit"]
         if garment.category in ("trousers", "skirt"):
-            cut_garment, rest = cut_waisted(key), self.rest[rows]
+            cut_garment, rest = cut_waisted(garment), self.rest[rows]
             axis = (self.leg_axis(),) if garment.category == "trousers" else ()
             points = (drape_trousers if axis else drape_waist)(cut_garment, rest, *axis)
         else:
             opens = garment.front not in ("closed", "open")  # others are cut once for all sittings
-            cut_garment = tailor.cut_top(key, unzipped if opens else 0)
+            cut_garment = tailor.cut_top(garment, unzipped if opens else 0)
             points = tailor.drape(cut_garment, self.rest[rows], self.marks)
         points = tailor.pose_cloth(cut_garment, points, anatomy().weights[rows], self.transforms)
         neck = self.joint("head") - self.joint("neck01")
@@ -139,20 +139,13 @@ def landmarks(rest, heads):
     body = anatomy()
     at = {bone: heads[row, 2] for row, bone in enumerate(body.bones)}
     marks = {"chin": at["head"]}
+    points, weights = rest[body.rows["suit"]], body.weights[body.rows["suit"]]
+    arm = weights[:, [n for n, bone in enumerate(body.bones) if "arm" in bone or "wrist" in bone]].sum(1)
     for name, bone in (("hip", "upperleg01.L"), ("waist", "spine03"), ("chest", "spine01")):
-        points = rest[body.rows["suit"]]
-        ring = points[(np.abs(points[:, 2] - at[bone]) < 0.025) & (suit_arm() < 0.3)]
+        ring = points[(np.abs(points[:, 2] - at[bone]) < 0.025) & (arm < 0.3)]
         marks |= {f"{name} x": np.abs(ring[:, 0]).max(), f"{name} z": at[bone]}
         marks |= {f"{name} front": ring[:, 1].min(), f"{name} back": ring[:, 1].max()}
     return marks
-
-
-@functools.cache
-def suit_arm():
-    """Skin weights of the arms [suit]."""
-    body = anatomy()
-    chosen = [n for n, b in enumerate(body.bones) if "arm" in b or "wrist" in b]
-    return body.weights[body.rows["suit"]][:, chosen].sum(1)
 
 
 @functools.cache

@@ -51,6 +51,9 @@ class Garment:
     swing: float = 0.0  # by how much a skirt widens, per meter of its length
     waves: int = 0  # folds around the hem of a skirt
 
+    def __hash__(self):  # its details are a dict, which is not hashable
+        return hash((self.seed, self.hem, self.end, self.wide))
+
     @property
     def category(self):
         """One of `CATEGORIES`."""

@@ -22,9 +22,8 @@ SLAB = 0.03  # half the height of the slice of the legs that a ring of a skirt e
 
 
 @functools.lru_cache(8)
-def cut_waisted(key):
+def cut_waisted(garment):
     """Cut trousers, or the part of a skirt above `tailor.suit_end`."""
-    garment = key.garment
     surface = leggings() if garment.category == "trousers" else mesh.suit()
     c = surface.coords
     surface = mesh.cut(surface, np.where(c["arm"] > 0.5, -mesh.FAR, tailor.waist_height(garment) - c["z"]))

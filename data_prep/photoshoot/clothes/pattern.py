@@ -10,6 +10,7 @@ import functools
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from data_prep.photoshoot.clothes.garment import TABLES
 from data_prep.photoshoot.numeric import look_up, smoothstep
 
 PRINT_GRID = 96  # resolution of a print's stencil
@@ -17,16 +18,6 @@ EDGE = 0.0016  # softness of the borders between colors [body units]
 SLEEVE_START = 0.055  # s at the top of the sleeve: stripes meet near the armpit
 CHEST = 0.12  # half-width of the region of a print [body units]
 NOISE = 128  # resolution of `smooth_noise`
-GLYPHS = (
-    "0110100111111001",
-    "1110111010011110",
-    "0111100010000111",
-    "1111111010001111",
-    "1001111110011001",
-    "1000100010001111",
-    "1111100110011111",
-    "1001011001101001",
-)
 
 
 def albedo(garment, a, s, hem, sleeve):
@@ -121,10 +112,7 @@ def stencil(kind, letters):
         lambda: (level(0.9 - np.abs(u) - np.abs(v)), level(0.45 - np.abs(u) - np.abs(v))),
         lambda: (level(np.minimum(0.7 - v, v + 0.8 - 1.6 * np.abs(u))), none),
         lambda: (level(0.8 - np.maximum(np.abs(u), np.abs(v))), level(0.8 - r) * level(v)),
-        lambda: (
-            level(0.18 - np.abs(v - 0.35)) * level(0.95 - np.abs(u)),
-            level(0.18 - np.abs(v + 0.25)) * level(0.95 - np.abs(u)),
-        ),
+        lambda: tuple(level(0.18 - np.abs(v - z)) * level(0.95 - np.abs(u)) for z in (0.35, -0.25)),
         lambda: (level(0.93 - r) * level(np.sin(v * 13)), none),
         lambda: (word(u, v, letters), none),
         lambda: (word(u, v, letters[:2]), level(0.06 - np.abs(v - 0.75)) * level(0.9 - np.abs(u))),
@@ -133,12 +121,12 @@ def stencil(kind, letters):
 
 
 def word(u, v, letters):
-    """Mask of 4x4 letters (indices of `GLYPHS`) side by side, at u, v in -1..1."""
+    """Mask of 4x4 letters (indices of the glyphs) side by side, at u, v in -1..1."""
     tall = 2.0 / len(letters)
     slot = np.clip(((u + 1) / 2 * len(letters)).astype(int), 0, len(letters) - 1)
     column = (((u + 1) / 2 * len(letters)) % 1 * 5).astype(int)
     row = np.floor((v / tall + 0.5) * 4).astype(int)
-    bits = np.array([[int(bit) for bit in GLYPHS[n]] for n in letters]).reshape(-1, 4, 4)
+    bits = np.array([[int(bit) for bit in TABLES["glyphs"][n]] for n in letters]).reshape(-1, 4, 4)
     valid = (column < 4) & (row >= 0) & (row < 4)
     return valid * bits[slot, np.clip(row, 0, 3), np.clip(column, 0, 3)].astype(float)
 

@@ -6,18 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from data_prep.photoshoot.body import surface as mesh
 from data_prep.photoshoot.body.anatomy import apply_skinning, triangles
-from data_prep.photoshoot.body.surface import (
-    FAR,
-    Surface,
-    averaging,
-    border,
-    cut,
-    grid_faces,
-    normals,
-    suit,
-    template,
-)
 from data_prep.photoshoot.clothes.garment import STRAIGHT, TABLES
 from data_prep.photoshoot.numeric import smoothstep
 
@@ -31,10 +21,10 @@ SEAT = 0.035  # height above the crotch below which a skirt is not cut from the 
 
 def neck_field(c, garment):
     """Signed distance [m] to the neck opening, negative inside it; c: garment coordinates."""
-    marks = template()[1]
+    marks = mesh.template()[1]
     if garment.neckline == "turtleneck":
         high = c["z"] - marks.neck - NECK_SLOPE * (c["y"] + 0.034)
-        return np.where(c["arm"] < 0.3, -0.003 - high, FAR)
+        return np.where(c["arm"] < 0.3, -0.003 - high, mesh.FAR)
     back = smoothstep(-0.02, 0.05, c["y"] - marks.middle)
     deep = garment.deep + (0.022 - garment.deep) * back
     u = np.abs(c["x"]) / garment.wide
@@ -43,14 +33,14 @@ def neck_field(c, garment):
     if garment.neckline == "v-neck":
         front = np.where(v > 0, 1.15 - u - v, 1.15 - np.sqrt(u * u + (0.2 * v) ** 2))
         level = front + (level - front) * back
-    return np.where(c["arm"] < 0.5, -level * min(garment.wide, 0.08), FAR)
+    return np.where(c["arm"] < 0.5, -level * min(garment.wide, 0.08), mesh.FAR)
 
 
 def opening_field(c, garment, unzipped):
     """Signed distance [m] to an open front; ``unzipped`` in 0..1: how far zip or buttons are open."""
-    marks = template()[1]
+    marks = mesh.template()[1]
     if garment.front == "closed" or (garment.front != "open" and unzipped <= 0):
-        return np.full_like(c["z"], FAR)
+        return np.full_like(c["z"], mesh.FAR)
     top = marks.neck - 0.02
     if garment.front == "open":
         low = smoothstep(top, marks.hip, c["z"])
@@ -61,62 +51,62 @@ def opening_field(c, garment, unzipped):
         wide = 0.055 * np.clip((c["z"] - bottom) / (top - bottom + 1e-6), 0, 1.2) - 1e-4
         wide = np.where(c["z"] < bottom, -0.01, wide)
     front = (c["y"] < marks.middle) & (c["arm"] < 0.5)
-    return np.where(front, np.abs(c["x"]) - wide, FAR)
+    return np.where(front, np.abs(c["x"]) - wide, mesh.FAR)
 
 
 def armhole_field(c):
     """Signed distance [m] to the armholes of a sleeveless garment, negative on the arm."""
-    marks = template()[1]
+    marks = mesh.template()[1]
     limit = marks.shoulder[0] - 0.012 + 0.28 * np.clip(marks.shoulder[2] - 0.03 - c["z"], 0, 0.5)
     return limit - np.abs(c["x"])
 
 
 def hem_height(garment):
     """Height of the hem on the template [m]."""
-    return template()[1].hip + garment.hem
+    return mesh.template()[1].hip + garment.hem
 
 
 def waist_height(garment):
     """Height of the waist of trousers and skirts on the template [m]; that of a dress is the body's."""
-    marks = template()[1]
+    marks = mesh.template()[1]
     return marks.waist if garment.category == "dress" else marks.hip + garment.waist
 
 
 def top_height(garment):
     """Height from which a garment's length is measured [m]: the waist of trousers and skirts, or the neck."""
-    return waist_height(garment) if garment.category in ("trousers", "skirt") else template()[1].neck
+    return waist_height(garment) if garment.category in ("trousers", "skirt") else mesh.template()[1].neck
 
 
 def suit_end(garment):
     """Height of the lower end of what is cut from the suit [m]: below, a skirt hangs free."""
     swept = garment.category in ("skirt", "dress")
-    return template()[1].crotch + SEAT if swept else hem_height(garment)
+    return mesh.template()[1].crotch + SEAT if swept else hem_height(garment)
 
 
 @functools.lru_cache(8)
-def cut_closed(key):
+def cut_closed(garment):
     """Cut the `Surface` of a garment with a closed front: hem, cuffs or armholes, and neck."""
-    garment, surface, reach = key.garment, suit(), template()[1].reach
+    surface, reach = mesh.suit(), mesh.template()[1].reach
     above = surface.coords["z"] - suit_end(garment)
-    surface = cut(surface, np.where(surface.coords["arm"] > 0.5, FAR, above))
+    surface = mesh.cut(surface, np.where(surface.coords["arm"] > 0.5, mesh.FAR, above))
     c = surface.coords
-    sleeve = np.where(c["arm"] > 0.5, (garment.end - c["t"]) * reach, FAR)
-    surface = cut(surface, armhole_field(c) if garment.sleeve == "sleeveless" else sleeve)
-    return cut(surface, neck_field(surface.coords, garment))
+    sleeve = np.where(c["arm"] > 0.5, (garment.end - c["t"]) * reach, mesh.FAR)
+    surface = mesh.cut(surface, armhole_field(c) if garment.sleeve == "sleeveless" else sleeve)
+    return mesh.cut(surface, neck_field(surface.coords, garment))
 
 
 @functools.lru_cache(8)
-def cut_top(key, unzipped):
+def cut_top(garment, unzipped):
     """Cut the `Top` of a garment whose front is open as far as ``unzipped``."""
-    surface = cut_closed(key)
-    surface = cut(surface, opening_field(surface.coords, key.garment, unzipped))
-    edges = border(surface.faces)
-    return Top(key.garment, surface, smoothing(surface, edges), neck_loop(surface, key.garment, edges))
+    surface = cut_closed(garment)
+    surface = mesh.cut(surface, opening_field(surface.coords, garment, unzipped))
+    edges = mesh.border(surface.faces)
+    return Top(garment, surface, smoothing(surface, edges), neck_loop(surface, garment, edges))
 
 
 def smoothing(surface, edges):
     """The `averaging` of a cut surface, where border points average over the border only."""
-    mean = averaging(surface.faces, len(surface))
+    mean = mesh.averaging(surface.faces, len(surface))
     both = np.concatenate([edges, edges[:, ::-1]])
     rim = sparse.csr_matrix((np.full(len(both), 0.5, np.float32), (both[:, 0], both[:, 1])), mean.shape)
     inner = np.ones(len(surface), np.float32)
@@ -125,24 +115,11 @@ def smoothing(surface, edges):
 
 
 @dataclass(frozen=True)
-class GarmentKey:
-    """A hashable garment, as a cache key: its details are a dict, which is not hashable."""
-
-    garment: object
-
-    def __hash__(self):
-        return hash((self.garment.seed, self.garment.hem, self.garment.end, self.garment.wide))
-
-    def __eq__(self, other):
-        return self.garment == other.garment
-
-
-@dataclass(frozen=True)
 class Top:
     """A cut garment: surface, mean [n,n] (`smoothing`), loop [LOOP,n] (points around the neck) or None."""
 
     garment: object
-    surface: Surface
+    surface: mesh.Surface
     mean: sparse.csr_matrix
     loop: object
 
@@ -176,9 +153,9 @@ def drape(top, rest, ring):
     """
     g, c = top.garment, top.surface.coords
     skin = (top.surface.map @ rest).astype(np.float32)
-    out = normals(skin, top.surface.faces)
+    out = mesh.normals(skin, top.surface.faces)
     torso = 1 - smoothstep(0.2, 0.8, c["arm"])
-    marks = template()[1]
+    marks = mesh.template()[1]
     hem = suit_end(g)
     low = np.clip((marks.neck - c["z"]) / (marks.neck - hem), 0, 1)  # 0 neck .. 1 hem
     sleeve = 0.1 + 0.9 * smoothstep(0.05, 0.55, c["t"])  # cloth lies on the shoulder and hangs off the arm
@@ -230,7 +207,7 @@ def _gather(points, skin, out, c, torso, g, hem):
         points[:, 2] -= 0.9 * g.ease * over
         points += (0.25 * g.ease * over)[:, None] * out
     if g.sleeve in ("long", "rolled"):
-        back, cuff = (g.end - c["t"]) * template()[1].reach, max(g.rib, 0.02)
+        back, cuff = (g.end - c["t"]) * mesh.template()[1].reach, max(g.rib, 0.02)
         pull = (1 - torso) * (1 - smoothstep(cuff * 0.7, cuff + 0.03, back))
         points += (0.8 * pull)[:, None] * (skin + (SKIN_GAP + 0.2 * g.ease) * out - points)
     return points
@@ -257,7 +234,7 @@ def pose_cloth(top, points, weights, transforms):
     for _ in range(int(2 + 150 * top.garment.ease)):
         share = share + 0.5 * (top.mean @ share - share)
     points = apply_skinning(points, share, transforms[moved]).astype(np.float32)
-    out = normals(points, top.surface.faces)
+    out = mesh.normals(points, top.surface.faces)
     sag = top.garment.ease * np.maximum(-out[:, 2], 0) * smoothstep(0.2, 0.8, top.surface.coords["arm"])
     points[:, 2] -= 0.9 * sag
     return points
@@ -305,7 +282,7 @@ def collar(top, points, axis, unzipped, rng):
     k = shape.shape[1]
     gap = {"closed": 0.0, "open": 0.55}.get(top.garment.front, 0.10 + 0.5 * unzipped)
     apart = np.abs(turn[:-1] + turn[1:]) / 2 >= gap
-    faces = triangles(grid_faces(LOOP, k)[np.repeat(apart, k - 1)]).astype(np.int32)
+    faces = triangles(mesh.grid_faces(LOOP, k)[np.repeat(apart, k - 1)]).astype(np.int32)
     along = np.tile(np.linspace(0, 1, k), LOOP)
     coords = {"turn": np.repeat(turn, k).astype(np.float32), "along": along.astype(np.float32)}
     return swept.reshape(-1, 3).astype(np.float32), faces, coords
