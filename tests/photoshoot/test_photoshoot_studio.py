@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import pytest
 
 from data_prep.photoshoot import shoot
 from data_prep.photoshoot.camera import render, studio
@@ -103,14 +102,12 @@ def test_plain_cloth_is_as_grainy_as_in_photos():
     assert len(found) > 100 and 0.012 < np.median(found) < 0.048
 
 
-@pytest.mark.parametrize("wardrobe, wanted", [("paper", "one"), ("shop", "many"), ("all", "many")])
-def test_the_wardrobe_has_a_default_studio_that_the_file_names(tmp_path, wardrobe, wanted):
-    shoot.shoot(tmp_path / "a.h5", 0, (16, 16), seed=2, held_out=4, jobs=1, wardrobe=wardrobe)
+def test_each_wardrobe_has_a_default_studio_that_the_file_names(tmp_path):
+    defaults = {wardrobe: studio.default_studio(wardrobe) for wardrobe in WARDROBES}
+    assert defaults == {"paper": "one", "shop": "many", "all": "many"}
+    shoot.shoot(tmp_path / "a.h5", 0, (16, 16), seed=2, held_out=4, jobs=1, wardrobe="shop")
     with PhotoFile(tmp_path / "a.h5") as file:
-        assert file.provenance["arguments"]["studio"] == wanted
-        setting = shoot.Setting(2, (16, 16), wardrobe=wardrobe, studio=wanted)
-        np.testing.assert_array_equal(file.split("test").y[1], shoot.make_pair(setting, "test", 1)["y"])
-    assert set(WARDROBES) == {name for names in studio.STUDIOS.values() for name in names}
+        assert file.provenance["arguments"]["studio"] == "many"
 
 
 def test_every_category_can_be_photographed_in_one_studio():

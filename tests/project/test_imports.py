@@ -14,6 +14,9 @@ ROOT = Path(__file__).parents[2]
 # for itself, the name of a package for all that is in it and not named apart.
 ORDER = (
     "cagan_theano", "cagan_theano.weights", "cagan_theano.io", "data_prep",
+    "data_prep.photoshoot.numeric", "data_prep.photoshoot.tables", "data_prep.photoshoot.body",
+    "data_prep.photoshoot.clothes", "data_prep.photoshoot.camera", "data_prep.photoshoot.shoot",
+    "data_prep.__main__",
     "cagan_theano.config", "cagan_theano.compat", "cagan_theano.network",
     "cagan_theano.backends", "cagan_theano.method", "cagan_theano.checkpoint",
     "cagan_theano.dressing.paste", "cagan_theano.dressing.advice", "cagan_theano.dressing.dress",
