@@ -60,7 +60,7 @@ count_option = functools.partial(click.option, type=click.IntRange(0))
 @click.option("--studio", type=click.Choice(list(STUDIOS)), show_default=STUDIO_SHOWN, help=STUDIO_HELP)
 @click.option("--clutter", is_flag=True, help="Street-like background instead of a studio.")
 @click.option("--jobs", type=int, show_default="available CPUs", help=JOBS_HELP)
-def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, studio, clutter, jobs):
+def photoshoot(out, pairs, held_out, true_swaps, **given):
     """Render a procedural photoshoot, people in garments of a wardrobe, to the HDF5 file OUT.
 
     If interrupted, run the same command again to continue.
@@ -69,7 +69,7 @@ def photoshoot(out, pairs, wardrobe, size, seed, held_out, true_swaps, studio, c
 
     if held_out is None:
         held_out = min(HELD_OUT, max(pairs, FEWEST))
-    shoot(out, pairs, size, seed, held_out, clutter, jobs, true_swaps, wardrobe, studio)
+    shoot(out, pairs, held_out=held_out, true_swaps=true_swaps, **given)
     swaps = f" with {true_swaps} true swaps" if true_swaps else ""
     click.echo(f"wrote {out}: {pairs} training pairs{swaps}, {held_out} held out")
 

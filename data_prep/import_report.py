@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cagan_theano.io.text import printable
-from data_prep.inspection import Cell, Pixels, choose_evenly, contact_sheet, outline_mask
+from data_prep.inspection import LEGEND, Cell, Pixels, choose_evenly, contact_sheet, outline_mask
 from data_prep.layouts.records import Fault, Pair
 from data_prep.selection import Drop, Photos, Selection
 from data_prep.store import Packed, unpack
@@ -38,14 +38,9 @@ class ImportReport:
         self.json_path, self.sheet_path = f"{stem}.report.json", f"{stem}.sheet.png"
         self.arguments = {k: printable(v) if isinstance(v, str) else v for k, v in arguments.items()}
         self.counts: dict[str, Any] = {}
-        self.contents: dict[str, Any] = {
-            "layout": name,
-            "source": str(src),
-            "begins at": base or ".",
-            "file": os.path.basename(self.out),
-            "arguments": self.arguments,
-            "counts": self.counts,
-        }
+        self.contents: dict[str, Any] = {"layout": name, "source": str(src), "begins at": base or "."}
+        self.contents |= {"file": os.path.basename(self.out)}
+        self.contents |= {"arguments": self.arguments, "counts": self.counts}
 
     def add_records(self, pairs: int, unpaired: int, faults: Sequence[Fault]) -> None:
         """Add what the layout found."""
@@ -70,10 +65,8 @@ class ImportReport:
             "dropped": dict(sorted(collections.Counter(drop.kind for drop in selection.dropped).items())),
         }
         for title, drops in (("dropped", selection.dropped), ("doubtful and kept", selection.suspects)):
-            self.contents[title] = [
-                {"person": drop.pair.person, "garment": drop.pair.garment, "why": drop.why}
-                for drop in drops[:LISTED]
-            ]
+            rows = ((drop.pair.person, drop.pair.garment, drop.why) for drop in drops[:LISTED])
+            self.contents[title] = [dict(zip(("person", "garment", "why"), row)) for row in rows]
         digests = (bytes.fromhex(photos[key].digest) for key in keys)
         self.contents["photos"] = hashlib.sha256(b"".join(digests)).hexdigest()
 
@@ -129,17 +122,12 @@ class ImportReport:
         for drop in selection.dropped:
             kinds.setdefault(drop.kind, []).append(drop)
         dropped = [cell(drop.pair, drop.why) for kind in sorted(kinds) for drop in kinds[kind][:EXAMPLES]]
-        title = [
-            f"{os.path.basename(self.out)}: {self.counts['train']} training pairs, "
-            f"{self.counts['test']} test pairs, {len(selection.dropped)} left out",
-            f"layout {self.name}; {size[0]}x{size[1]} pixels, {self.arguments['fit']}; "
-            "person left, garment right; masks outlined in red",
-        ]
-        sections = [
-            (f"Kept: {len(kept)} of {len(selection.kept)}, evenly spaced", kept),
-            (f"Left out: {len(dropped)} of {len(selection.dropped)}, some of each kind", dropped),
-        ]
-        return contact_sheet(title, sections)
+        pairs = f"{self.counts['train']} training pairs, {self.counts['test']} test pairs"
+        title = f"{os.path.basename(self.out)}: {pairs}, {len(selection.dropped)} left out"
+        about = f"layout {self.name}; {size[0]}x{size[1]} pixels, {self.arguments['fit']}; {LEGEND}"
+        few = f"Kept: {len(kept)} of {len(selection.kept)}, evenly spaced"
+        some = f"Left out: {len(dropped)} of {len(selection.dropped)}, some of each kind"
+        return contact_sheet([title, about], [(few, kept), (some, dropped)])
 
     def to_json(self) -> str:
         """The contents of the JSON report."""

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
@@ -21,13 +21,15 @@ from data_prep.layouts import LAYOUTS, PATHS, find_roots
 from data_prep.layouts.records import Fault, Layout, Pair, Unpaired
 from data_prep.photo_folder import PhotoFolder
 from data_prep.selection import Selection, Settings, select
-from data_prep.store import Packed, PhotoWriter, check_target
+from data_prep.store import FilePath, Packed, PhotoWriter, check_target
 from data_prep.work_file import WorkFile
 
 VERSION = 3  # of the examined pixels: increased whenever the same file gives different ones
 COMPANIONS = (".txt", ".csv", ".tsv", ".json", ".md", ".pdf", ".h5")  # files that are expected beside photos
 GROUP = 4  # photos per task of a thread: less contention for the GIL
 AHEAD = 64  # groups per thread that may wait to be written
+
+Options: TypeAlias = Mapping[str, Any] | None  # keyword arguments of a layout
 
 
 @dataclasses.dataclass
@@ -39,14 +41,12 @@ class Found:
     faults: list[Fault]
 
 
-def find(layout: Layout, folder: PhotoFolder, options: Mapping[str, Any] | None = None) -> Found:
+def find(layout: Layout, folder: PhotoFolder, options: Options = None) -> Found:
     """What a layout finds in a folder."""
-    records = list(dict.fromkeys(layout.records(folder, **(options or {}))))
-    found = Found(
-        [record for record in records if isinstance(record, Pair)],
-        [record for record in records if isinstance(record, Unpaired)],
-        [record for record in records if isinstance(record, Fault)],
-    )
+    found = Found([], [], [])
+    by_kind: dict[type, list[Any]] = {Pair: found.pairs, Unpaired: found.unpaired, Fault: found.faults}
+    for record in dict.fromkeys(layout.records(folder, **(options or {}))):
+        by_kind[type(record)].append(record)
     found.faults += [Fault(name or ".", why) for name, why in folder.refused.items()]
     odd = [name for name in folder.others if not name.lower().endswith(COMPANIONS)]
     found.faults += [Fault(name, "has not the ending of an image") for name in odd]
@@ -54,11 +54,7 @@ def find(layout: Layout, folder: PhotoFolder, options: Mapping[str, Any] | None 
 
 
 def ingest(
-    name: str,
-    src: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    settings: Settings | None = None,
-    options: Mapping[str, Any] | None = None,
+    name: str, src: FilePath, out: FilePath, settings: Settings | None = None, options: Options = None
 ) -> ImportReport:
     """Build the data file OUT from the photos in SRC, with its report and contact sheet.
 
@@ -111,7 +107,7 @@ def ingest(
     return report
 
 
-def find_root(src: str | os.PathLike[str], name: str) -> PhotoFolder:
+def find_root(src: FilePath, name: str) -> PhotoFolder:
     """The folder in SRC that has a layout, SRC itself if none has; ValueError if several have."""
     root = PhotoFolder(src)
     folder, *others = find_roots(root, LAYOUTS[name]) or [root]

@@ -15,6 +15,7 @@ from cagan_theano.io.sheet import DPI, FAINT, INK, blank, render, write
 from cagan_theano.io.text import one_line
 from data_prep.store import PhotoFile, Photos
 
+LEGEND = "person left, garment right; masks outlined in red"
 POINT = 72 / DPI  # the size of a letter of one pixel
 HEIGHTS = 96, 160  # pixels: the smallest and largest height of a photo on the sheet
 WIDTH = 104  # pixels per photo that a caption needs
@@ -82,8 +83,7 @@ def draw_sheet(photos: PhotoFile, rows: int) -> bytes:
             place = f"row {row}: person {part.person[row]}, garment {part.garment[row]}"
             cells.append(Cell((person, garment), (*files, place)))
         sections.append((f"{name}: {len(cells)} of {len(part)} pairs, evenly spaced", cells))
-    title = [photos.path.rpartition("/")[2], "person left, garment right; masks outlined in red"]
-    return contact_sheet(title, sections)
+    return contact_sheet([photos.path.rpartition("/")[2], LEGEND], sections)
 
 
 class Cell(NamedTuple):

@@ -45,9 +45,8 @@ REMAKE = "make it again with `cagan data`"
 CODING = "WEBP"  # of shipped images
 MAX_NAME = 512  # bytes of a file name that are stored
 TEXT_ROWS = 4096  # file names per chunk
-CHUNKS: dict[str, Any] = dict(
-    compression="gzip", compression_opts=1, shuffle=True, fletcher32=True
-)  # of images
+# of images
+CHUNKS: dict[str, Any] = dict(compression="gzip", compression_opts=1, shuffle=True, fletcher32=True)
 # dataset -> axes of a row: H, W: the file's size; 3: colors; L: bytes of a file name; none: an int32
 PAIRS = dict(x="HW3", y="HW3", mask="HW", y_mask="HW", person="", garment="", x_file="L", y_file="L")
 SWAPS = dict(i="", j="", x_ij="HW3", mask="HW")
@@ -61,12 +60,9 @@ FilePath: TypeAlias = str | os.PathLike[str]
 
 def check_size(height: int, width: int, who: str = "size") -> None:
     """Raise ValueError unless both sides are multiples of 16 in 16..4096."""
-    for side in (height, width):
-        if side % MULTIPLE or not MULTIPLE <= side <= MAX_SIDE:
-            raise ValueError(
-                f"{who}: unsupported size {height}x{width}; both sides must be "
-                f"multiples of {MULTIPLE} from {MULTIPLE} to {MAX_SIDE}"
-            )
+    if any(side % MULTIPLE or not MULTIPLE <= side <= MAX_SIDE for side in (height, width)):
+        right = f"both sides must be multiples of {MULTIPLE} from {MULTIPLE} to {MAX_SIDE}"
+        raise ValueError(f"{who}: unsupported size {height}x{width}; {right}")
 
 
 # ---------------------------------------------------------------- writing

@@ -197,37 +197,26 @@ def provenance(setting, pairs, held_out, true_swaps=0):
     return dict(program="data_prep photoshoot", version=VERSION, seed=seed, arguments=arguments)
 
 
-def shoot(
-    path,
-    pairs,
-    size,
-    seed=0,
-    held_out=512,
-    clutter=False,
-    jobs=None,
-    true_swaps=0,
-    wardrobe="paper",
-    studio=None,
-):
+def shoot(out, pairs, size, seed=0, held_out=512, jobs=None, true_swaps=0, studio=None, **style):
     """Render ``pairs`` training pairs and ``held_out`` test pairs, each of the latter with a true swap.
 
     size: (height, width) [pixels]; true_swaps: number of true swaps of training pairs, for training
     with ground truth; jobs: processes, by default the number of available CPUs; studio: "one" or "many",
-    by default the wardrobe's.  The bytes of the file depend neither on ``jobs`` nor on interruptions.
+    by default the wardrobe's; style: the other fields of `Setting`, clutter and wardrobe.  The bytes of the file depend neither on ``jobs`` nor on interruptions.
     Raises ValueError for an invalid count or size or a missing renderer, OSError for an invalid path.
     """
     jobs = cpus() if jobs is None else jobs
     _check_counts(pairs, held_out, jobs, true_swaps)
-    check_size(*size, str(path))
+    check_size(*size, str(out))
     check_renderer()
-    check_target(path)
-    setting = Setting(seed, tuple(size), clutter, wardrobe, studio or default_studio(wardrobe))
+    check_target(out)
+    studio = studio or default_studio(style.get("wardrobe", "paper"))
+    setting = Setting(seed, tuple(size), studio=studio, **style)
     origin = provenance(setting, pairs, held_out, true_swaps)
-    tasks = _tasks(setting, pairs, held_out, true_swaps)
-    with WorkFile(f"{path}.work", origin) as finished:
+    with WorkFile(f"{out}.work", origin) as finished:
         with finished.resumable():
-            _render_all(tasks, finished, jobs)
-        with PhotoWriter(path, *size, origin) as writer:
+            _render_all(_tasks(setting, pairs, held_out, true_swaps), finished, jobs)
+        with PhotoWriter(out, *size, origin) as writer:
             for row in finished:
                 (writer.add if "x" in row else writer.add_triple)(**row)
         finished.remove()
@@ -242,8 +231,7 @@ def check_renderer():
 
 def _render_all(tasks, finished, jobs):
     """Render the remaining tasks in order."""
-    done, total = len(finished), len(tasks)
-    left = tasks[done:]
+    done, total, left = len(finished), len(tasks), tasks[len(finished) :]
     # a process costs more than a few images.  By the total, not by what is left: sums of one thread and of
     # several round differently
     few, jobs = total < 2 * FEW, min(jobs, max(1, (total - done) // FEW))
@@ -312,9 +300,7 @@ def map_in_processes(jobs, function, tasks):
             results = pool.map(function, tasks, chunksize=AT_ONCE)
         yield from results
     except BrokenProcessPool as error:
-        raise ValueError(
-            "a process was killed, perhaps for lack of memory; progress is saved, run the same command "
-            "again, with fewer --jobs"
-        ) from error
+        killed = "a process was killed, perhaps for lack of memory; progress is saved"
+        raise ValueError(f"{killed}, run the same command again, with fewer --jobs") from error
     finally:
         pool.shutdown(cancel_futures=True)

@@ -222,5 +222,5 @@ def test_as_many_processes_as_the_process_has_cpus(monkeypatch):
 @pytest.mark.parametrize("given, held_out", [(["--pairs", "6"], 6), (["--pairs", "0"], 4), ([], 512)])
 def test_no_more_is_held_out_than_trained_on(tmp_path, monkeypatch, given, held_out):
     asked = []
-    monkeypatch.setattr(shoot, "shoot", lambda out, pairs, size, seed, count, *_: asked.append(count))
+    monkeypatch.setattr(shoot, "shoot", lambda *_, held_out, **__: asked.append(held_out))
     assert run_command(cli, "photoshoot", tmp_path / "o.h5", *given) == 0 and asked == [held_out]
