@@ -202,8 +202,9 @@ def shoot(out, pairs, size, seed=0, held_out=512, jobs=None, true_swaps=0, studi
 
     size: (height, width) [pixels]; true_swaps: number of true swaps of training pairs, for training
     with ground truth; jobs: processes, by default the number of available CPUs; studio: "one" or "many",
-    by default the wardrobe's; style: the other fields of `Setting`, clutter and wardrobe.  The bytes of the file depend neither on ``jobs`` nor on interruptions.
-    Raises ValueError for an invalid count or size or a missing renderer, OSError for an invalid path.
+    by default the wardrobe's; style: the other fields of `Setting`, clutter and wardrobe.  The bytes of the
+    file depend neither on ``jobs`` nor on interruptions.  Raises ValueError for an invalid count or size or
+    a missing renderer, OSError for an invalid path.
     """
     jobs = cpus() if jobs is None else jobs
     _check_counts(pairs, held_out, jobs, true_swaps)
