@@ -293,8 +293,13 @@ def check_value(spec: dataclasses.Field, value: Any) -> None:
 
 def check_ranges(config: Config) -> None:
     """Raise ValueError for numbers outside the range of their field."""
-    check_widths("g_widths", config.g_widths, (DOWNSAMPLINGS,))
-    check_widths("d_widths", config.d_widths, D_LAYERS)
+    for name, counts in {"g_widths": (DOWNSAMPLINGS,), "d_widths": D_LAYERS}.items():
+        widths = getattr(config, name)
+        if len(widths) not in counts or not all(
+            COPIED_CHANNELS < c <= 8192 for c in widths
+        ):  # room for copies
+            words = f"{' or '.join(map(str, counts))} numbers in {COPIED_CHANNELS + 1}..8192"
+            raise ValueError(f"{name}={abridged(widths)}: must be {words}")
     check_image_size(config.height, config.width, max(DOWNSAMPLINGS, len(config.d_widths)))
     bounds = {
         **dict.fromkeys(("gamma_i", "gamma_c", "gamma_adv", "gamma_texture", *TRUTHS), (0, 1e6)),
@@ -339,13 +344,6 @@ def check_combinations(config: Config) -> None:
     for message, wrong in faults.items():
         if wrong:
             raise ValueError(message)
-
-
-def check_widths(name: str, widths: tuple, counts: tuple) -> None:
-    """Raise ValueError unless the number of layers is in `counts` and each has room for the copies."""
-    if len(widths) not in counts or not all(COPIED_CHANNELS < c <= 8192 for c in widths):
-        words = " or ".join(map(str, counts))
-        raise ValueError(f"{name}={abridged(widths)}: must be {words} numbers in {COPIED_CHANNELS + 1}..8192")
 
 
 def check_image_size(height: int, width: int, halvings: int = DOWNSAMPLINGS) -> None:

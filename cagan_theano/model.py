@@ -10,7 +10,7 @@ from cagan_theano.config import Config, check_image_size
 from cagan_theano.dressing.dress import dress
 from cagan_theano.io.color import check_images
 from cagan_theano.io.files import naming
-from cagan_theano.io.waiting import PREPARING, explained
+from cagan_theano.io.text import PREPARING, explained
 from cagan_theano.method.swap import Swap, swap_in_batches
 from cagan_theano.method.updates import compile_swap, set_values
 from cagan_theano.network.generator import Generator

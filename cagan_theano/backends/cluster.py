@@ -24,10 +24,8 @@ def join(jax: ModuleType, cluster: str) -> None:
         # the processes must connect within 30 s: do it now, since their compile times may differ by more
         multihost_utils.sync_global_devices("cagan_theano")
     except (RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"--cluster {cluster}: {str(error).splitlines()[0]}; check the address "
-            "and that every process was started"
-        ) from error
+        cure = "check the address and that every process was started"
+        raise ValueError(f"--cluster {cluster}: {str(error).splitlines()[0]}; {cure}") from error
 
 
 def parse(text: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ The lowerings of convolutions and norms are functions of arrays in `cagan_theano
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import warnings
@@ -118,12 +119,10 @@ def limit_malloc_arenas() -> None:
 
     Otherwise the process keeps the memory used for compilation, a tenth of a training run's memory.
     """
-    try:
+    with contextlib.suppress(OSError, AttributeError, TypeError):
         option = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
-        return
-    option(M_ARENA_MAX, 2)
-    option(M_TRIM_THRESHOLD, 128 << 10)
+        option(M_ARENA_MAX, 2)
+        option(M_TRIM_THRESHOLD, 128 << 10)
 
 
 def linker(target: Target, placement: placing.Placement) -> Any:

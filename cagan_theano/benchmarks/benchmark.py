@@ -25,9 +25,9 @@ import numpy as np
 from cagan_theano import options, weights
 from cagan_theano.checkpoint import load_checkpoint
 from cagan_theano.config import NETWORKS
-from cagan_theano.io.children import tie
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import check_folder, write_atomically
+from cagan_theano.io.signals import tie
 from data_prep.options import parse_size
 
 WORKER = ("-m", "cagan_theano.benchmarks.contenders")

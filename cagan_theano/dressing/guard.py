@@ -7,10 +7,8 @@ from pathlib import Path
 HOST = "127.0.0.1"
 MEGABYTE = 2**20
 MAX_FILE = 50 * MEGABYTE
-MAX_UPLOAD = 500 * MEGABYTE
-"""Bytes of one upload, which may have several files."""
-MAX_FOLDER = 2000 * MEGABYTE
-"""Bytes of the temporary folder: photos and results of all swaps since the start."""
+MAX_UPLOAD = 500 * MEGABYTE  # of one upload, which may have several files
+MAX_FOLDER = 2000 * MEGABYTE  # of the temporary folder: photos and results of all swaps since the start
 UPLOAD = "/gradio_api/upload"
 JOIN = "/gradio_api/queue/join"
 POSTS = (UPLOAD, JOIN, "/gradio_api/cancel", "/gradio_api/reset")

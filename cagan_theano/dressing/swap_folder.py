@@ -148,13 +148,10 @@ def work_ahead(pool: ThreadPoolExecutor, function, items, most: int):
 
 
 def run(model, folders: Folders, jobs: list, write, batch_size: int, done) -> tuple:
-    """Read, swap and write concurrently.
+    """Read, swap and write concurrently, with a few batches in memory; OSError if nothing can be written.
 
+    write: called with a job and its `Dressed`.  done: called with the number of finished jobs.
     Returns the number of results written, (path, fault) of the others, and path -> advice or None.
-
-    write: called with a job and its `Dressed`.  done: called with the number of finished jobs.  A fault of
-    a photo or of one result is noted; OSError if nothing more can be written.  Memory is bounded by a few
-    batches, independent of the number of jobs.
     """
     written, faults, notes = 0, {}, {}
     batch_size = min(batch_size, 1 << max(0, len(jobs) - 1).bit_length())

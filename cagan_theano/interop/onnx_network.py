@@ -14,7 +14,7 @@ from cagan_theano.checkpoint import Checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io.color import CODINGS
 from cagan_theano.network.layers import tie
-from cagan_theano.network.section4 import gabor
+from cagan_theano.network.section4 import texture
 
 OPSET = 17
 IR_VERSION = 8  # from 2022, supported by old runtimes
@@ -166,19 +166,19 @@ def textures(graph, y):
     """The texture descriptors of an article, as in `cagan_theano.network.section4.texture`."""
     rgb, white = np.full((1, 3, 1, 1), 1 / 3), graph.constant("white", [-1])
     gray = graph.add("Conv", y, graph.constant("gray", rgb), white, kernel_shape=[1, 1])
-    bank = graph.constant("gabor", gabor.gabor_filters().reshape(-1, 1, gabor.SIDE, gabor.SIDE))
-    pairs = np.repeat(np.eye(gabor.ORIENTATIONS), 2, axis=1)[:, :, None, None]
-    floor = np.full(gabor.ORIENTATIONS, gabor.FLOOR)
+    bank = graph.constant("gabor", texture.gabor_filters().reshape(-1, 1, texture.SIDE, texture.SIDE))
+    pairs = np.repeat(np.eye(texture.ORIENTATIONS), 2, axis=1)[:, :, None, None]
+    floor = np.full(texture.ORIENTATIONS, texture.FLOOR)
     summed = graph.constant("pairs", pairs), graph.constant("floor", floor)
-    block = graph.constant("block", np.ones((gabor.ORIENTATIONS, 1, 2, 2)))
+    block = graph.constant("block", np.ones((texture.ORIENTATIONS, 1, 2, 2)))
     maps = []
-    for octave in range(gabor.OCTAVES):
+    for octave in range(texture.OCTAVES):
         gray = graph.add("AveragePool", gray, kernel_shape=[2, 2], strides=[2, 2]) if octave else gray
-        found = graph.add("Conv", gray, bank, kernel_shape=[gabor.SIDE] * 2, pads=[gabor.SIDE // 2] * 4)
+        found = graph.add("Conv", gray, bank, kernel_shape=[texture.SIDE] * 2, pads=[texture.SIDE // 2] * 4)
         energies = graph.add("Conv", graph.add("Mul", found, found), *summed, kernel_shape=[1, 1])
         maps.append(graph.add("Sqrt", energies))
         for _ in range(octave):  # each value four times
-            maps[-1] = graph.add("ConvTranspose", maps[-1], block, group=gabor.ORIENTATIONS,
+            maps[-1] = graph.add("ConvTranspose", maps[-1], block, group=texture.ORIENTATIONS,
                                  kernel_shape=[2, 2], strides=[2, 2])  # fmt: skip
     return graph.add("Concat", *maps, axis=1)
 

@@ -1,7 +1,13 @@
 """Messages as one line of limited length that any terminal can print."""
 
+import contextlib
+import sys
+import threading
+
 LONGEST = 490  # characters of a message; at most 500 with its prefix
 HEAD = 200  # leading characters kept of a long message, which contain the file name
+PREPARING = "preparing {} for {}x{} images (up to a minute, unless an earlier run left it in the cache)"
+PATIENCE = 2.0  # seconds of silence that need no explanation
 
 
 def printable(text):
@@ -36,3 +42,16 @@ def escape(text, keep=""):
 
 def format_number(value: float | None, form: str = ".4f") -> str:
     return "-" if value is None else format(value, form)
+
+
+@contextlib.contextmanager
+def explained(text: str, patience: float = PATIENCE):
+    """Print a line of text, if there is any, once the block takes longer than `patience` seconds."""
+    timer = threading.Timer(patience, print, (text,), {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    if text:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -14,8 +14,7 @@ from cagan_theano.compat import aesara
 from cagan_theano.config import Config
 from cagan_theano.method import ours
 from cagan_theano.method.minibatch import Batch
-from cagan_theano.method.norms import absolute, total_variation
-from cagan_theano.network.layers import Variable, with_shape
+from cagan_theano.network.layers import Variable, absolute, total_variation, with_shape
 from cagan_theano.network.networks import Networks
 
 at = aesara.tensor

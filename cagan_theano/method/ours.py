@@ -10,13 +10,18 @@ from cagan_theano.compat import aesara
 from cagan_theano.config import Config
 from cagan_theano.method.adam import Adam, Updates
 from cagan_theano.method.minibatch import Batch
-from cagan_theano.method.norms import absolute, total_variation
 from cagan_theano.network.generator import Generator, logit_of
-from cagan_theano.network.layers import Shape, Variable, downsample
+from cagan_theano.network.layers import Shape, Variable, absolute, downsample, total_variation
 from cagan_theano.network.networks import build_networks
-from cagan_theano.network.section4.gabor import FLOOR, OCTAVES, ORIENTATIONS, SIDE, gabor_filters
 from cagan_theano.network.section4.masks import with_prior
-from cagan_theano.network.section4.texture import filter_images
+from cagan_theano.network.section4.texture import (
+    FLOOR,
+    OCTAVES,
+    ORIENTATIONS,
+    SIDE,
+    filter_images,
+    gabor_filters,
+)
 
 at = aesara.tensor
 

@@ -6,8 +6,7 @@ from cagan_theano.config import Config
 from cagan_theano.network.encoder import EncoderLayer
 from cagan_theano.network.layers import Convolution, Parameters, Shape, Variable, copies, join
 from cagan_theano.network.section4.articles import ArticleEncoder
-from cagan_theano.network.section4.gabor import DESCRIPTORS
-from cagan_theano.network.section4.texture import descriptors
+from cagan_theano.network.section4.texture import DESCRIPTORS, descriptors
 
 # kernel of the layers -> kernel of the head; receptive fields of 63x63, 61x61 and 94x94 pixels
 HEAD_KERNEL = {3: 3, 5: 1, 4: 4}

@@ -10,9 +10,8 @@ from cagan_theano.network import layers
 from cagan_theano.network.encoder import EncoderLayer
 from cagan_theano.network.layers import Parameters, Shape, Variable, join
 from cagan_theano.network.section4.articles import ArticleEncoder
-from cagan_theano.network.section4.gabor import DESCRIPTORS
 from cagan_theano.network.section4.masks import matting
-from cagan_theano.network.section4.texture import descriptors
+from cagan_theano.network.section4.texture import DESCRIPTORS, descriptors
 
 at = aesara.tensor
 

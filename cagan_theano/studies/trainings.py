@@ -15,7 +15,7 @@ from tqdm import tqdm
 from cagan_theano import weights
 from cagan_theano.config import Config
 from cagan_theano.evaluation import held_out
-from cagan_theano.io.children import Children
+from cagan_theano.io.signals import Children
 from cagan_theano.studies.plan import SHOOT, Reading, StudyPlan
 from cagan_theano.training.run_folder import RunFolder
 from cagan_theano.training.scores import SCORES, log_lines

@@ -6,7 +6,7 @@ from cagan_theano.backends import Backend
 from cagan_theano.checkpoint import Checkpoint
 from cagan_theano.compat import versions
 from cagan_theano.config import AVERAGE, Config
-from cagan_theano.io.waiting import PREPARING, explained
+from cagan_theano.io.text import PREPARING, explained
 from cagan_theano.method.minibatch import Array, Indices, PhotoArrays
 from cagan_theano.method.updates import compile_functions, set_values
 from cagan_theano.network.generator import Generator

@@ -44,11 +44,10 @@ def choose_held_out(photos: Photos, count: int) -> HeldOut | None:
         m = spaced(len(triples.i), count)
         i, j = triples.i[m], triples.j[m]
     else:
-        pairs = [(i, other(photos.garment, i)) for i in spaced(len(photos), count)]
-        pairs = [(i, j) for i, j in pairs if j is not None]
-        if not pairs:
+        if len(np.unique(photos.garment)) < 2:
             return None
-        i, j = np.array(pairs).T
+        i = spaced(len(photos), count).astype(np.int32)
+        j = np.array([other(photos.garment, row) for row in i])
     images = rows(photos.x, i), rows(photos.y, i), rows(photos.y, j)
     m_i = None if photos.mask is None else rows(photos.mask, i)
     if triples is None or triples.x_ij is None or triples.mask is None:
@@ -63,11 +62,10 @@ def spaced(n: int, count: int) -> NDArray[np.int64]:
     return numbers
 
 
-def other(garment: RowNumbers, i: int) -> int | None:
-    """The next row after i, cyclically, with another garment, or None."""
+def other(garment: RowNumbers, i: int) -> int:
+    """The next row after i, cyclically, with another garment."""
     later = np.roll(np.arange(len(garment)), -i - 1)
-    different = later[garment[later] != garment[i]]
-    return int(different[0]) if len(different) else None
+    return int(later[garment[later] != garment[i]][0])
 
 
 def rows(source: Rows, numbers: Iterable[int]) -> Pixels:

@@ -13,8 +13,7 @@ import pytest
 
 from cagan_theano.io import files, sheet
 from cagan_theano.io.command import main
-from cagan_theano.io.text import one_line
-from cagan_theano.io.waiting import explained
+from cagan_theano.io.text import explained, one_line
 from cagan_theano.training.preview import HeldOut, loss_curves, sample_sheet
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 from network_toys import at, points, small_config, verify
 
 from cagan_theano.compat import aesara
-from cagan_theano.method import losses, norms
+from cagan_theano.method import losses
 from cagan_theano.network import layers
 from cagan_theano.network.section4.masks import matting
 
@@ -60,7 +60,7 @@ def test_instance_norm():
     verify(of(lambda x: layer(x, (3, 4, 3)), gain=layer.gain, shift=layer.shift), x, gain, shift)
 
 
-@pytest.mark.parametrize("function", [layers.relu, layers.leaky_relu, norms.absolute])
+@pytest.mark.parametrize("function", [layers.relu, layers.leaky_relu, layers.absolute])
 def test_functions_with_a_kink(function):
     verify(function, *points((3, 5)))
 

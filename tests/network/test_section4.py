@@ -10,9 +10,8 @@ from cagan_theano.method.ours import texture_loss
 from cagan_theano.network.encoder import EncoderLayer
 from cagan_theano.network.layers import Parameters
 from cagan_theano.network.networks import build_networks
-from cagan_theano.network.section4 import gabor
 from cagan_theano.network.section4.articles import ArticleEncoder
-from cagan_theano.network.section4.texture import descriptors
+from cagan_theano.network.section4.texture import descriptors, gabor_filters
 
 
 def parameters(dtype="float32"):
@@ -108,7 +107,7 @@ def waves(angle, wavelength=4.0, size=(32, 24), phase=0.3):
 
 
 def test_filters_are_blind_to_levels_and_find_orientations():
-    bank = gabor.gabor_filters()
+    bank = gabor_filters()
     assert bank.shape == (4, 2, 7, 7)
     np.testing.assert_allclose(bank.sum(axis=(2, 3)), 0, atol=1e-12)
     np.testing.assert_allclose((bank**2).sum(axis=(2, 3)), 1)
@@ -122,7 +121,7 @@ def test_filters_are_blind_to_levels_and_find_orientations():
 
 def loop_texture_loss(x_ij, alpha, y_j):
     """L_texture, a filter's place at a time."""
-    bank, losses = gabor.gabor_filters(), []
+    bank, losses = gabor_filters(), []
     for x, a, y in zip(x_ij.astype(float), alpha, y_j.astype(float)):
         covered, garment = a[0] > 0.5, (y < 225 / 127.5 - 1).any(axis=0)
         for scale in (1, 2):
@@ -167,7 +166,7 @@ def test_texture_is_the_loop(jax_backend):
 
 def loop_descriptors(y):
     """The descriptors [N, 8, H, W] of articles, a pixel at a time."""
-    bank, (n, _, height, width) = gabor.gabor_filters(), y.shape
+    bank, (n, _, height, width) = gabor_filters(), y.shape
     made = np.empty((n, 8, height, width))
     for scale, first in ((1, 0), (2, 4)):
         gray = y.astype(float).mean(axis=1).reshape(n, height // scale, scale, width // scale, scale)

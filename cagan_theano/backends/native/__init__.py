@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cagan_theano.backends import cache
-from cagan_theano.io.children import tie
+from cagan_theano.io.signals import tie
 
 if TYPE_CHECKING:
     from jax import Array
