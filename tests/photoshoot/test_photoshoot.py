@@ -195,8 +195,6 @@ def run(capsys, *args):
     (("photoshoot", "a.h5", "--jobs", "0"), "at least 1"),
     (("photoshoot", "a.h5", "--studio", "mine"), "'mine' is not one of"),
     (("photoshoot", "a.h5", "--pairs", "3", "--true-swaps", "2"), "at least 4 --pairs"),
-    (("inspect", "a.h5"), "no such file"),
-    (("develop",), "No such command"),
 ])  # fmt: skip
 def test_errors_are_one_line(capsys, tmp_path, monkeypatch, args, words):
     monkeypatch.chdir(tmp_path)

@@ -105,18 +105,6 @@ def test_a_spheres_silhouette_and_normals():
     assert not hits.inside.any()
 
 
-def test_a_camera_shows_its_span():
-    """Points at the upper and lower edge, at the distance of the center, are `span` apart."""
-    view = scene.camera((40, 20), 1.2, np.array([0.1, 0.2, 0.3]), 3.0, rise=0.2, roll=0.1)
-    rays, away = view.rays.reshape(40, 20, 3), 3.0 * np.hypot(1, 0.2)
-    ahead = rays[19:21, 9:11].mean((0, 1))
-    ahead /= np.linalg.norm(ahead)
-    np.testing.assert_allclose(view.origins[0] + ahead * away, [0.1, 0.2, 0.3], atol=1e-5)
-    edge = [ray / (ray @ ahead) for ray in (rays[0, 9:11].mean(0), rays[-1, 9:11].mean(0))]
-    span = np.linalg.norm(edge[0] - edge[1]) * away  # between the centers of the outer of 40 pixels
-    assert span * 40 / 39 == pytest.approx(1.2, rel=1e-3)
-
-
 def test_a_squares_hard_shadow_on_a_wall():
     x, z = np.meshgrid(np.linspace(-1, 1, 81), np.linspace(-1, 1, 81))
     corners = np.arange(81 * 81).reshape(81, 81)
