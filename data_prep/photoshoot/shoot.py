@@ -304,4 +304,7 @@ def map_in_processes(jobs, function, tasks):
         killed = "a process was killed, perhaps for lack of memory; progress is saved"
         raise ValueError(f"{killed}, run the same command again, with fewer --jobs") from error
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()  # rather than wait for its images
+            child.join()
