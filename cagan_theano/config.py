@@ -145,9 +145,7 @@ class Config:
         OURS + "Eq. 1 has no weight here, that is 1",
     )
     gamma_truth: float = option(
-        0.0,
-        "weight of the mean |x_ij - true x_ij|; trains on true swaps",
-        OURS + "renderings have true swaps",
+        0.0, "weight of the mean |x_ij - true x_ij|; trains on true swaps", OURS + "renderings have them"
     )
     gamma_region: float = option(
         0.0,

@@ -24,8 +24,7 @@ def load(path, backend: str = "auto", device: str | None = None, **machine) -> "
     `cagan_theano.weights.find`).
     backend: "auto", "jax" or "c".  device: "cpu", "gpu" or None for the best available.
     machine: precision and devices, see `cagan_theano.backends.choose_backend`.
-    Raises FileNotFoundError or ValueError, with the cure, for a checkpoint that cannot be used or a
-    back end or device that is not available.
+    Raises FileNotFoundError or ValueError, with the cure.
     """
     path = weights.find(path)
     checkpoint = load_checkpoint(path)

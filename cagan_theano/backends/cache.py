@@ -131,9 +131,8 @@ def create(folder: Path) -> str:
 def danger(found: os.stat_result, last: bool) -> str:
     """Why other users could change a file or a folder's contents; "" if only this user and root can.
 
-    last: True for the cache folder itself, whose whole contents must be trustworthy.  False for a
-    parent, of which only the next folder matters: with the sticky bit, as on /tmp, only its owner can
-    replace it.
+    last: True for the cache folder itself, whose whole contents must be trustworthy.  False for a parent, of
+    which only the next folder matters: with the sticky bit, as on /tmp, only its owner can replace it.
     """
     # in a container with mapped users, root's folders may have another owner: that of /
     owners = {os.geteuid()} if last else {os.geteuid(), 0, os.stat("/").st_uid}

@@ -64,9 +64,8 @@ class Placement:
     def compile(self, function: Callable[..., Any], replaced: tuple[int, ...]) -> Callable[..., Any]:
         """A function of arrays, jit-compiled for the devices.
 
-        replaced: indices of the inputs that the function updates; their buffers are donated.  With
-        several processes, a function that updates nothing runs in each process on its own, on one
-        device.
+        replaced: indices of the inputs that the function updates; their buffers are donated.  With several
+        processes, a function that updates nothing runs in each process on its own, on one device.
         """
         import jax
 

@@ -197,9 +197,8 @@ def convolution(op: Any, target: Target = CPU, **kwargs: Any) -> Lowered:
     """Lower AbstractConv2d and its gradients at the target's precision.
 
     Each is a function of two of images [N, C, H, W], kernels [K, C, h, w] and the gradients of the result;
-    further arguments (sizes) are ignored.
-    A GPU computes in bfloat16.  A CPU computes in float32 and rounds inputs and results as a GPU
-    would, since XLA's CPU compiler removes a cast to bfloat16 and back.
+    further arguments (sizes) are ignored.  A GPU computes in bfloat16.  A CPU computes in float32 and rounds
+    inputs and results as a GPU would, since XLA's CPU compiler removes a cast to bfloat16 and back.
     """
     stride, pad = op.subsample[0], check_padding(op)
 

@@ -3,12 +3,11 @@
 Arguments and results are [N, C, H, W].  Internally the layout is channels last (NHWC), for which
 XLA's CPU convolution is fastest; XLA removes the transposes between adjacent operations.
 
-XLA's own stride-2 transposed convolution multiplies by the zeros that it inserts: four times the
-work.  Here the even and odd output rows and columns are computed separately, each by a stride-1
-convolution with part of the kernel (sub-pixel convolution).  The weight gradient is split by the even
-and odd rows and columns of the input in the same way.  `reference=True` uses the single XLA operation
-instead, with which the tests compare.  `compiled=True`, on a CPU, uses `cagan_theano.backends.native`
-where it is faster.
+XLA's own stride-2 transposed convolution multiplies by the zeros that it inserts: four times the work.  Here
+the even and odd output rows and columns are computed separately, each by a stride-1 convolution with part of
+the kernel (sub-pixel convolution).  The weight gradient is split by the even and odd rows and columns of the
+input in the same way.  `reference=True` uses the single XLA operation instead, with which the tests compare.
+`compiled=True`, on a CPU, uses `cagan_theano.backends.native` where it is faster.
 """
 
 import jax.numpy as jnp

@@ -1,10 +1,9 @@
 """Rewrites of the graph: fused operations inlined, and rematerialization.
 
-Rematerialization: activations are recomputed for the gradients of kernels instead of stored.
-
-The input of a norm is stored for the norm's own gradient.  Its output, and what is concatenated to
-it, is otherwise read only by the gradient of the next layer's kernels.  Recomputing it costs one more
-pass and saves, together with the order of execution set here, much of a step's temporary memory.
+Rematerialization: activations are recomputed for the gradients of kernels, not stored.  The input of a norm
+is stored for the norm's own gradient.  Its output, and what is concatenated to it, is otherwise read only by
+the gradient of the next layer's kernels.  Recomputing it costs one more pass and saves, together with the
+order of execution set here, much of a step's temporary memory.
 """
 
 from __future__ import annotations

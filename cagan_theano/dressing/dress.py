@@ -124,8 +124,7 @@ def dress(model, human, article, wearing=None, batch_size: int = 16):
     by a first pass.
     Any of them may be a list, all lists of one length; what is no list serves for all.  Safe to
     call from several threads.  Returns a `Dressed`, or for lists a list of them.
-    Raises FileNotFoundError or ValueError naming the photo, and ValueError for a model that
-    needs a mask.
+    Raises FileNotFoundError or ValueError naming the photo, and ValueError for a model that needs a mask.
     """
     if model.config.takes_mask:
         raise ValueError(f"mask={model.config.mask!r}: the model needs masks, which photos lack; use another")

@@ -49,9 +49,8 @@ def cut_out(x_i: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 def paste(photo: Image.Image, alpha: np.ndarray, x_tilde_ij: np.ndarray):
     """Paint at the photo's own resolution; returns images of its size, (x_ij, mode RGB; alpha, mode L).
 
-    alpha [h, w] in [0, 1] and x_tilde_ij uint8 [h, w, 3] are the network's, for the photo fitted to
-    h x w.  Alpha follows the photo's edges (see `along_edges`), and the photo keeps its detail
-    wherever alpha is 0.
+    alpha [h, w] in [0, 1] and x_tilde_ij uint8 [h, w, 3] are the network's, for the photo fitted to h x w.
+    Alpha follows the photo's edges (see `along_edges`), and the photo keeps its detail wherever alpha is 0.
     """
     height, width = alpha.shape
     x_ij, mask = Image.new("RGB", photo.size), Image.new("L", photo.size)

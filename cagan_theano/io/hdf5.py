@@ -47,9 +47,8 @@ def open_file(path, cure):
 def heaps_are_whole(path):
     """Whether every global heap in the file is a chain of objects, with headers of 16 bytes, in its bounds.
 
-    HDF5 (2.0 and others) enters an infinite loop on a heap object of size 0, which nothing in the
-    process can interrupt, so this is checked before HDF5 opens the file.  Layout: HDF5 file format
-    specification, III.E.
+    HDF5 (2.0 and others) enters an infinite loop on a heap object of size 0, which nothing in the process can
+    interrupt, so this is checked before HDF5 opens the file.  Layout: HDF5 file format specification, III.E.
     """
     if os.path.getsize(path) == 0:
         return True

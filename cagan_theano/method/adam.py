@@ -19,7 +19,6 @@ class Adam:
 
     ``moments``: ordered dict of name -> shared variable: "t" (number of updates, a float scalar), and
     "<parameter>/m" and "<parameter>/v" for every parameter.
-
     Section 3.1: "ADAM [6] with the settings of [10] - learning rate 0.0002", hence beta1 = 0.5.
     """
 

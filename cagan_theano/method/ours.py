@@ -58,8 +58,7 @@ def truth_loss(x_ij: Variable, truth: Variable) -> Variable:
 def region_loss(logit: Variable, region: Variable) -> Variable:
     """L_region: mean cross-entropy of alpha = sigmoid(logit) with a binary region r, [N, 1, H, W].
 
-    -r log alpha - (1 - r) log(1 - alpha) = softplus(logit) - r logit, which stays finite for large
-    logits.
+    -r log alpha - (1 - r) log(1 - alpha) = softplus(logit) - r logit, which stays finite for large logits.
     """
     return (at.softplus(logit) - region * logit).mean()
 
@@ -89,10 +88,9 @@ def detail_loss(x_ij: Variable, truth: Variable, shape: Shape) -> Variable:
 def texture_loss(x_ij: Variable, alpha: Variable, y_j: Variable, shape: Shape) -> Variable:
     """L_texture: mean difference between the textures of x_ij where alpha > 1/2 and of y_j's garment.
 
-    x_ij, y_j: [N, 3, H, W] in [-1, 1], RGB; alpha [N, 1, H, W]; shape: (3, H, W).  The texture of an
-    image is its root mean square response to each filter, in each channel, at scales 1 and 2.  Only
-    filters that lie within the region count; an image without any counts as 0.  The regions have no
-    gradient.
+    x_ij, y_j: [N, 3, H, W] in [-1, 1], RGB; alpha [N, 1, H, W]; shape: (3, H, W).  The texture of an image is
+    its root mean square response to each filter, in each channel, at scales 1 and 2.  Only filters that lie
+    within the region count; an image without any counts as 0.  The regions have no gradient.
     """
     covered = at.gt(alpha, np.asarray(0.5, alpha.dtype)).astype(alpha.dtype)
     garment = garment_of(y_j)

@@ -17,8 +17,6 @@ class Discriminator:
 
     With 3 or 5 layers instead of Figure 3's 4, the logits are [N, 1, H/8, W/8] or [N, 1, H/32, W/32]; a
     head of stride 2 (config.d_head_stride) halves them.  A head of 4x4 with stride 1 cuts off a pixel.
-
-    ``params``: ordered dict of name -> shared variable.
     """
 
     def __init__(self, config: Config, rng: np.random.Generator | None, dtype: str = "float32") -> None:

@@ -25,9 +25,8 @@ class FusedOp(OpFromGraph):
 class FusedInstanceNorm(FusedOp):
     """Norm and activation, (x[, gain, shift]) -> y.
 
-    attributes: (epsilon, slope of the activation below 0; 1 means no activation).  backward: whether
-    this is the gradient (x[, gain, shift], y, dy) -> (dx[, d gain, d shift]), whose inner graph Aesara
-    derived.
+    attributes: (epsilon, slope of the activation below 0; 1 means no activation).  backward: whether this is
+    the gradient (x[, gain, shift], y, dy) -> (dx[, d gain, d shift]), whose inner graph Aesara derived.
     """
 
     backward = False

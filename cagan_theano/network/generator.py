@@ -59,10 +59,7 @@ class DecoderLayer:
 
 
 class Generator:
-    """G: x_i, y_i, y_j -> [alpha, x_tilde_ij] -> x_ij = alpha x_tilde_ij + (1 - alpha) x_i.
-
-    ``params``: ordered dict of name -> shared variable.
-    """
+    """G: x_i, y_i, y_j -> [alpha, x_tilde_ij] -> x_ij = alpha x_tilde_ij + (1 - alpha) x_i."""
 
     def __init__(self, config: Config, rng: np.random.Generator | None, dtype: str = "float32") -> None:
         self.config = config

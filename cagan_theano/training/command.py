@@ -15,7 +15,7 @@ import click
 from tqdm import tqdm
 
 from cagan_theano import options
-from cagan_theano.backends import Backend, choose_backend
+from cagan_theano.backends import Backend, choose_backend, is_installed
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io.files import naming
@@ -24,7 +24,6 @@ from cagan_theano.io.text import one_line
 from cagan_theano.network.networks import check_weights
 from cagan_theano.training.data import check_data, read_photos, update_digest
 from cagan_theano.training.engine import Engine, Metadata
-from cagan_theano.training.events import check_installed
 from cagan_theano.training.loop import Loop
 from cagan_theano.training.preview import HeldOut, choose_held_out
 from cagan_theano.training.run_folder import PERIODS, RunFolder
@@ -86,8 +85,8 @@ def train(ctx: click.Context, /, **values: Any) -> int:
     settings.changes = {name: value for name, value in given.items() if name in fields}
     settings.machine = {name: values[name] for name in MACHINE}
     settings.periods = {name: values[name] for name in PERIODS}
-    if settings.tensorboard:
-        check_installed()
+    if settings.tensorboard and not is_installed("tensorboard"):
+        raise ValueError("--tensorboard needs tensorboard: pip install '.[tensorboard]' in the clone")
     with Signals() as signals:
         try:
             return (resume_run if settings.resume else new_run)(settings, signals)

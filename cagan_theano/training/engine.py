@@ -84,10 +84,7 @@ class Engine:
         return Checkpoint(config=self.config, metadata={**metadata, **own}, **self.state())
 
     def restore(self, state: Checkpoint) -> None:
-        """Continue from a checkpoint; the next steps repeat bit for bit.
-
-        Raises ValueError for other names or shapes, before anything is changed.
-        """
+        """Continue from a checkpoint; the next steps repeat bit for bit.  Errors as of `load`."""
         if state.optimizer is None or state.sampler is None:
             raise ValueError("contains only weights and cannot be resumed; start a run from it with --init")
         self.load(state.G, state.D, state.optimizer)

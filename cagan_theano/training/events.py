@@ -14,15 +14,6 @@ SAMPLES = "samples"  # tag of the sample sheets; scalars have the names that the
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def check_installed() -> None:
-    """Raise ValueError, with the cure, if the tensorboard package is missing."""
-    try:
-        import tensorboard.summary.writer.record_writer  # noqa: F401
-    except ImportError as error:
-        cure = "install it with: pip install '.[tensorboard]' in the clone"
-        raise ValueError(f"--tensorboard: {error}; {cure}") from error
-
-
 class EventFile:
     """Appends events to a new file; each is passed to the operating system immediately.
 

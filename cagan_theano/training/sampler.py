@@ -19,9 +19,8 @@ SHIFT = 16  # augmentation "crop" shifts by up to 1/16 of a side; not stated; ou
 class Sampler:
     """Samples minibatches of rows: i uniform, j != i uniform, as stated below Eq. 2.
 
-    With true swaps, each sample is uniform over the m triples in both directions, without
-    replacement within a minibatch.
-    Random numbers for an optional feature are generated last and only if it is enabled, so that
+    With true swaps, each sample is uniform over the m triples in both directions, without replacement within
+    a minibatch.  Random numbers for an optional feature are generated last and only if it is enabled, so that
     adding the feature leaves the random stream of every other configuration unchanged.
 
     garment: [n]; j differs from i in garment, not only in row, because two rows with the same article

@@ -1,8 +1,7 @@
 """Scores of swaps against the truth, shared by the training log and the evaluation.
 
-Statistics are functions of columns (dict of name -> array [n], one number per swap) and of
-weights [..., n]; `cagan_theano.evaluation.interval` computes their intervals.  docs/evaluation.md
-defines the measures.
+Statistics are functions of columns (dict of name -> array [n], one number per swap) and of weights [..., n];
+`cagan_theano.evaluation.interval` computes their intervals.  docs/evaluation.md defines the measures.
 """
 
 from collections.abc import Callable, Mapping

@@ -65,13 +65,6 @@ def test_functions_with_a_kink(function):
     verify(function, *points((3, 5)))
 
 
-def test_copies_and_join():
-    def graph(x, y):
-        return layers.join(*(c.flatten(2) for c in layers.copies(x, y, (6, 8, 4), 2)))
-
-    verify(graph, *points((2, 3, 8, 4), (2, 3, 8, 4)))
-
-
 @pytest.mark.parametrize("mask", ["none", "prior"])
 def test_matting(mask):
     logit, m_i = points((2, 1, 3, 4), (2, 1, 3, 4), low=0.01, high=0.99)

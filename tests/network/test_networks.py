@@ -26,9 +26,6 @@ def sizes(network, height=128, width=96):
     return [shape for _, shape in network.shapes(height, width)]
 
 
-# sizes
-
-
 def test_sizes_are_those_of_figure_3():
     G, D = build_networks(Config())
     assert sizes(G) == [(9, 128, 96), *FIGURE_3_ENCODER, *FIGURE_3_DECODER]
@@ -114,9 +111,6 @@ def test_the_field_at_the_paper_s_width(jax_backend, monkeypatch):
     assert moved[moved <= 1e-3].max() <= 1e-6
 
 
-# layers
-
-
 @pytest.mark.parametrize("kernel", [3, 4, 5])
 def test_convolution_is_the_loop(kernel, jax_backend):
     x, strides = random_images(2, 3, 10, 8), (1, 2)
@@ -196,9 +190,6 @@ def test_copies_are_averages_of_x_and_y():
     for level in pyramid:
         expected = pool(expected)
         np.testing.assert_allclose(level, expected, atol=1e-6)
-
-
-# copies inside G and D
 
 
 @pytest.mark.parametrize("copied, mode", [("y_i", "replace"), ("y_j", "append"), ("none", "append")])

@@ -60,10 +60,7 @@ def enlarge(maps: Variable, shape: Shape, factor: int) -> Variable:
 
 
 def filter_images(images: Variable, bank: NDArray[np.float64], shape: Shape, border: int = 0) -> Variable:
-    """images [N, 1, H, W] under filters [K, 1, 7, 7]: [N, K, H - 6 + 2 border, W - 6 + 2 border].
-
-    border: zeros on each side.
-    """
+    """images [N, 1, H, W], `border` zeros around, under filters [K, 1, 7, 7]: [N, K, H', W']."""
     op = abstract_conv.AbstractConv2d(
         imshp=(None, *shape),
         kshp=bank.shape,
