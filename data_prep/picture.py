@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageCms, features
+from PIL import Image, ImageChops, ImageCms, JpegImagePlugin, features
 
 from data_prep.image_bytes import endings, is_heic, read_bytes, without_metadata
 
@@ -113,7 +113,7 @@ def decode(
     """
 
     def decode_once(image: Image.Image) -> Image.Image:
-        if size is not None:
+        if size is not None and isinstance(image, JpegImagePlugin.JpegImageFile):
             width, height = image.size[::-1] if orientation(image) in TRANSPOSED else image.size
             scale = GAP * fit_scale(height, width, size, how)
             image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))

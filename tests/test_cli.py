@@ -54,6 +54,7 @@ def test_an_unknown_command_is_an_error():
 def test_help_is_printed_whatever_matplotlib_is_told(words, tmp_path):
     """Jupyter's processes inherit a backend that this environment need not have."""
     backend = {"MPLBACKEND": "module://matplotlib_inline.backend_of_another_environment"}
+    backend |= {"PYTHONWARNINGS": "error"}
     done = process("-m", "cagan_theano", *words, env=os.environ | backend)
     assert done.returncode == 0 and done.stdout.startswith("Usage: ") and not done.stderr
     assert "\n\n  " in done.stdout

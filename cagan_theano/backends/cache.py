@@ -32,6 +32,8 @@ def turn_on(jax: ModuleType) -> Path | None:
     A folder that the user has configured (JAX_COMPILATION_CACHE_DIR) is left in place, unless the cache
     is off.
     """
+    # a damaged entry or a full disk only costs a compilation; the user need not know
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
     theirs = jax.config.jax_compilation_cache_dir
     if theirs and not is_ours(theirs) and user_folder() is not None:
         return Path(theirs)
@@ -48,8 +50,6 @@ def use(jax: ModuleType, folder: Path | None) -> None:
     jax.config.update("jax_compilation_cache_dir", None if folder is None else str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    # a damaged entry or a full disk only costs a compilation; the user need not know
-    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
     compilation_cache.reset_cache()
 
 

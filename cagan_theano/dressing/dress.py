@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,6 +18,7 @@ from cagan_theano.dressing.paste import cut_out, paste
 from cagan_theano.io.color import as_bytes, check_images
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.image import encode_image
+from data_prep.image_bytes import read_bytes
 from data_prep.picture import ROOM, check_file, decode, fit, upright_rgb
 
 
@@ -35,7 +38,7 @@ def fit_photo(source, height: int, width: int, name: str = "the photo", read=Non
     """Fit a photo to the network's size, padded with the color of its border.
 
     source: path, PIL image of any mode, array [H, W, 3], uint8 or float in [0, 1], or a `FittedPhoto`,
-    which is returned.  read: of a path, returns a binary stream.
+    which is returned.  read: of a path, returns the file's bytes.
     Raises FileNotFoundError or ValueError, "NAME: problem; cure".
     """
     if isinstance(source, FittedPhoto):
@@ -43,11 +46,19 @@ def fit_photo(source, height: int, width: int, name: str = "the photo", read=Non
     if isinstance(source, str | os.PathLike):
         if read is None:
             check_file(source)
-        open_file = read or (lambda path: path)
+        seen = set()
+
+        def open_photo(size=None):
+            data = read(source) if read else read_bytes(source, source)
+            seen.add(zlib.crc32(data))
+            if len(seen) > 1:
+                raise ValueError(f"{source}: has changed since it was first read; run the command again")
+            return decode(io.BytesIO(data), source, size)
+
         with ROOM.shared():
-            photo = decode(open_file(source), source, (height, width))
+            photo = open_photo((height, width))
             image = np.asarray(fit(photo, height, width))
-        return FittedPhoto(image, photo.size, lambda: decode(open_file(source), source))
+        return FittedPhoto(image, photo.size, open_photo)
     if isinstance(source, np.ndarray):
         photo = Image.fromarray(as_bytes(check_images(source, name, "H", "W", 3)))
     elif isinstance(source, Image.Image) and 0 not in source.size:

@@ -73,6 +73,8 @@ class Guard:
                 message = {**message, "headers": [*message["headers"], *self.HEADERS]}
             await send(message)
 
+        if scope["type"] == "websocket":  # which the page does not use
+            return await send({"type": "websocket.close"})
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         headers = {name.decode("latin1").lower(): value.decode("latin1") for name, value in scope["headers"]}

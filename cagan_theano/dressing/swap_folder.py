@@ -10,7 +10,6 @@ import collections
 import contextlib
 import errno
 import functools
-import io
 import itertools
 import json
 import os
@@ -159,7 +158,7 @@ def run(model, folders: Folders, jobs: list, write, batch_size: int, done) -> tu
 
     @functools.lru_cache(maxsize=KEPT)
     def read_photo(kind, path):
-        return fit_photo(path, *size, read=lambda path: io.BytesIO(getattr(folders, kind).read(path)))
+        return fit_photo(path, *size, read=getattr(folders, kind).read)
 
     def read(*job):
         """kind -> `FittedPhoto`, or (path, fault) of the first photo that cannot be read."""

@@ -164,24 +164,27 @@ def test_results_within_the_folder_of_people_are_not_people(shop, capsys):
 
 
 def test_one_bad_result_does_not_stop_the_rest(shop, capsys, monkeypatch):
-    """A name that the file system refuses, a file in the place of a folder, a photo that vanishes."""
+    """A name that the file system refuses, a file in the place of a folder, photos that vanish or change."""
     long = "n" * 250
     save(shop.root / "people" / f"{long}.png", 60)
     save(shop.root / "worn" / f"{long}.png", 60)
     shop.out.mkdir()
     (shop.out / "ben").write_text("a file")
+    for folder in ("people", "worn"):
+        save(shop.root / folder / "dora.png", 60)
     real, opened = PhotoFolder.read, []
 
     def read(source, path):
         opened.append(path)
         if path == "anna.png" and opened.count(path) > 1:
             raise FileNotFoundError(f"{path}: no such file")
-        return real(source, path)
+        return real(source, "ben.png" if path == "dora.png" and opened.count(path) > 2 else path)
 
     monkeypatch.setattr(PhotoFolder, "read", read)
     save(shop.root / "shop" / f"{long}.png", 60)  # with the longest names of files: only folder + name is
     assert run(shop, "--size", "photo") == 0
     said = capsys.readouterr()
+    assert "people/dora.png: has changed since" in said.err
     assert "people/anna.png: no such file" in said.err and said.err.count("people/ben.png: ") == 3
     assert f"sub/cleo/{long}.png" in results(shop) and f"{long}/{long}.png" in results(shop)
     (shop.out / "ben").unlink()
