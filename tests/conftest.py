@@ -15,6 +15,9 @@ from data_prep.store import PhotoFile
 # what the tests compile is kept among their own files, not in the user's folder
 KEPT = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
 os.environ.setdefault("CAGAN_THEANO_CACHE", str(KEPT))
+# most of their time is compilation, which LLVM without optimization halves; XLA_FLAGS= for the users' code
+QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+os.environ.setdefault("XLA_FLAGS", QUICK)
 
 # 32x32 pictures and 10 to 18 learned channels: compiles and trains in seconds.
 TINY = dict(height=32, width=32, g_widths=(16, 16, 24, 24), d_widths=(16, 16, 24, 24),

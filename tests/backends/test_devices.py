@@ -46,9 +46,8 @@ for count in counts:
 
 
 def train(devices, *words):
-    """A started process of TRAIN with so many virtual CPU devices, which compiles fast and badly."""
-    flags = f"--xla_force_host_platform_device_count={devices} "
-    flags += "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    """A started process of TRAIN with so many virtual CPU devices."""
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     return subprocess.Popen([sys.executable, "-c", TRAIN, *words], cwd=ROOT, env=environment, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip

@@ -259,15 +259,14 @@ def same(a, b):
 @pytest.mark.slow
 def test_resumes_with_all_options_are_the_same_to_the_bit(data, jax_backend, tmp_path):
     config = configured(**ALL)
-    photos = photos_of(data, config)
-    whole, resumed = (Engine(config, photos, jax_backend) for _ in range(2))
-    told = [whole.advance() for _ in range(3)]
-    save_checkpoint(tmp_path / "middle.h5", Checkpoint(config, **whole.state()))
-    told = [whole.advance() for _ in range(3)]
-    resumed.restore(load_checkpoint(tmp_path / "middle.h5"))
-    assert [resumed.advance() for _ in range(3)] == told
-    assert same(resumed.state(), whole.state())
-    assert any(name.startswith("average/") for name in whole.state()["optimizer"])
+    trainer = Engine(config, photos_of(data, config), jax_backend)
+    for _ in range(3):
+        trainer.advance()
+    save_checkpoint(tmp_path / "middle.h5", Checkpoint(config, **trainer.state()))
+    told, last = [trainer.advance() for _ in range(3)], trainer.state()
+    trainer.restore(load_checkpoint(tmp_path / "middle.h5"))
+    assert [trainer.advance() for _ in range(3)] == told and same(trainer.state(), last)
+    assert any(name.startswith("average/") for name in last["optimizer"])
 
 
 # --- the step size
