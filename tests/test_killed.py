@@ -129,7 +129,7 @@ def test_photoshoot(tmp_path):
     out.parent.mkdir()
     work, rows = out.with_name("o.h5.work"), [0]
     for number in SIGNALS:
-        enough = size(work) + 100_000
+        enough = size(work) + 40_000
         stop(start(*command(out)), number, lambda enough=enough: size(work) > enough)
         assert not out.exists()
         rows.append(kept_rows(work))
