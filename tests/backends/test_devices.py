@@ -55,7 +55,7 @@ def train(devices, *words):
 
 def numbers(process):
     """The lines of numbers that a process of TRAIN prints, [lines, numbers]."""
-    out, err = process.communicate(timeout=400)
+    out, err = process.communicate(timeout=1200)
     assert process.returncode == 0, err[-2000:]
     return np.array([line.split() for line in out.splitlines()], np.float64)
 
