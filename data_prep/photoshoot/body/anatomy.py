@@ -71,6 +71,10 @@ class Anatomy:
         ends = moved[self.count :].reshape(2, -1, 3)
         return moved[: self.count], ends[0], ends[1]
 
+    def leg_axis(self, heads):
+        """The joints of the left leg [3,3], from the ankle up to the hip."""
+        return heads[[self.bones.index(f"{bone}.L") for bone in ("foot", "lowerleg01", "upperleg01")]]
+
     def transforms(self, heads, turns):
         """Affine maps [bones,3,4] of a pose.  turns: bone -> rotation [3,3] about its head, in rest axes."""
         transforms = np.zeros((len(self.bones), 3, 4), np.float32)

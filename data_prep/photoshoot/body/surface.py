@@ -140,6 +140,7 @@ class Landmarks:
     arm: np.ndarray  # unit vector along the left arm
     reach: float  # length from shoulder to wrist
     middle: float  # y of the torso's axis
+    leg: np.ndarray  # joints of the left leg
 
 
 @functools.cache
@@ -153,8 +154,8 @@ def template():
     reach = float(np.linalg.norm(arm))
     heights = dict(neck=at["neck01"][2] + 0.035, chest=at["spine01"][2], waist=at["spine03"][2])
     heights |= dict(hip=hip, crotch=hip - 0.075, knee=float(at["lowerleg01.L"][2]))
-    middle = float(at["spine02"][1]) - 0.02
-    return points, Landmarks(**heights, shoulder=shoulder, arm=arm / reach, reach=reach, middle=middle)
+    along = dict(shoulder=shoulder, arm=arm / reach, reach=reach, leg=body.leg_axis(heads))
+    return points, Landmarks(**heights, **along, middle=float(at["spine02"][1]) - 0.02)
 
 
 def coordinates(points, weights):

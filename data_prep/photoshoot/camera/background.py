@@ -12,21 +12,16 @@ def street(size, seed):
     size: (height, width) [pixels].  The content depends on the seed, not on the size.
     """
     rng = np.random.default_rng([seed, 13])
-    height, width = size
-    v, u = np.meshgrid(_pixel_centers(height), _pixel_centers(width), indexing="ij")
+    # centers of the pixels in -1..1
+    v, u = np.meshgrid(*((2 * np.arange(count) + 1) / count - 1 for count in size), indexing="ij")
     image = sample_muted(rng, 0.45, 0.85) * (1 - 0.15 * v[..., None])
     for _ in range(rng.integers(5, 9)):
         _render_building(image, rng, u, v)
     for _ in range(rng.integers(8, 16)):
         x, y, wide, high = rng.uniform(-1, 1), rng.uniform(-0.6, 1), *rng.uniform(0.06, 0.3, 2)
         image[((u - x) / wide) ** 2 + ((v - y) / high) ** 2 < 1] = sample_muted(rng, 0.15, 0.85)
-    sigma = rng.uniform(*FOCUS) * height
-    return np.clip(gaussian_filter(image, (sigma, sigma, 0), mode="nearest"), 0, 1)
-
-
-def _pixel_centers(count):
-    """Centers of pixels [count] in -1..1."""
-    return (2 * np.arange(count) + 1) / count - 1
+    sigma = rng.uniform(*FOCUS) * size[0]
+    return np.clip(gaussian_filter(image, sigma, axes=(0, 1), mode="nearest"), 0, 1)
 
 
 def _render_building(image, rng, u, v):

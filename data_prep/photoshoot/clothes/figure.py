@@ -61,7 +61,7 @@ class Figure:
         rows = anatomy().rows["suit"]
         if garment.category in ("trousers", "skirt"):
             cut_garment, rest = cut_waisted(garment), self.rest[rows]
-            axis = (self.leg_axis(),) if garment.category == "trousers" else ()
+            axis = (anatomy().leg_axis(self.heads),) if garment.category == "trousers" else ()
             points = (drape_trousers if axis else drape_waist)(cut_garment, rest, *axis)
         else:
             opens = garment.front not in ("closed", "open")  # others are cut once for all sittings
@@ -72,8 +72,8 @@ class Figure:
         collar_mesh = tailor.collar(cut_garment, points, neck / np.linalg.norm(neck), unzipped, rng)
         mesh = points, cut_garment.surface.faces, cut_garment.surface.coords
         if garment.category in ("skirt", "dress"):
-            own, marks = self.leg_axis(), template()[1]
-            scale = float((own[2, 2] - own[1, 2]) / (marks.hip - marks.knee))
+            (_, knee, hip), marks = anatomy().leg_axis(self.heads)[:, 2], template()[1]
+            scale = float((hip - knee) / (marks.hip - marks.knee))
             mesh = hang_skirt(cut_garment, points, self.points["body"], scale)
         parts = [Part(name, *mesh)]
         if collar_mesh:
@@ -84,11 +84,6 @@ class Figure:
         """Points [n,3] of a `Surface` over a part of the anatomy, at rest, posed by its skin weights."""
         weights = surface.map @ anatomy().weights[anatomy().rows[part]]
         return apply_skinning(points, weights, self.transforms).astype(np.float32)
-
-    def leg_axis(self):
-        """The joints of the left leg at rest [3,3], from the ankle up to the hip."""
-        rows = [anatomy().bones.index(f"{bone}.L") for bone in ("foot", "lowerleg01", "upperleg01")]
-        return self.heads[rows]
 
     def trousers(self, sitter):
         """The parts of the trousers, shorts, leggings or skirt."""

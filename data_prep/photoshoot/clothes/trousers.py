@@ -8,7 +8,6 @@ import functools
 
 import numpy as np
 
-from data_prep.photoshoot.body.anatomy import Build, anatomy
 from data_prep.photoshoot.body.surface import template
 from data_prep.photoshoot.clothes import pattern
 from data_prep.photoshoot.clothes.fabric import GRID, UNIT, fold_map, looseness, sample_strokes
@@ -41,14 +40,13 @@ class TrousersFabric:
         self.top, self.end = waist_height(garment), hem_height(garment)
         self.bottom = (self.top - self.end) / UNIT + 0.01
         self.legs = [leg_folds(garment, rng, self.marks, self.bottom) for _ in range(2)]
-        self.joints = leg_joints()
         self.noise = np.random.default_rng([garment.seed, 7]).normal(0, 1, (128, 128)).astype(np.float32)
 
     def evaluate(self, c):
         """(color [n,3], relief [n] in meters, gloss [n]) at points with garment coordinates ``c``."""
         x, z = np.abs(c["x"]), c["z"]
-        across = x - np.interp(z, self.joints[:, 2], self.joints[:, 0])
-        depth = np.interp(z, self.joints[:, 2], self.joints[:, 1]) - c["y"]
+        aside, behind, heights = self.marks.leg.T
+        across, depth = x - np.interp(z, heights, aside), np.interp(z, heights, behind) - c["y"]
         turn, s = np.arctan2(across, depth), (self.top - z) / UNIT
         relief = self._folds(c["x"], turn, s) * UNIT
         coat = Coat(self._cloth(self._albedo(turn, s), c, turn, s), relief)
@@ -141,10 +139,3 @@ class TrousersFabric:
             flap = bump(z - self.marks.crotch + 0.075, 0.004) * (away < 0)
             coat.relief = coat.relief + 0.003 * smoothstep(0.02, -0.02, away) - 0.001 * flap
             coat.color = coat.color * (1 - 0.25 * bump(away, 0.03) - 0.25 * flap)[:, None]
-
-
-def leg_joints():
-    """The joints of the left leg on the template [3,3], from the ankle up to the hip."""
-    body = anatomy()
-    _, heads, _ = body.shape_build(Build(0.5, 0.15, (1 / 3, 1 / 3, 1 / 3)))
-    return heads[[body.bones.index(f"{bone}.L") for bone in ("foot", "lowerleg01", "upperleg01")]]
