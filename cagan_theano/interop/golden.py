@@ -68,30 +68,21 @@ def sample_inputs(config: Config, seed: int) -> dict:
 
 
 class Reference:
-    """G and D in Aesara on one minibatch: layers, losses, gradients and updates.
+    """G and D in Aesara on one minibatch: expressions of layers, losses and gradients, and the updates.
 
-    weights: see `sample_weights`; inputs: see `sample_inputs`; dtype: of all computation.
+    weights: see `sample_weights`; inputs: see `sample_inputs`.  All computation is in float64.
     """
 
-    def __init__(self, config: Config, weights: dict, inputs: dict, dtype: str = "float64"):
-        self.config, self.weights, self.dtype = config, weights, dtype
-        self.values = [array.astype(dtype) for array in inputs.values()]
-        self.inputs = {name: at.TensorType(dtype, array.shape)(name) for name, array in inputs.items()}
-        self.networks = self.build()
+    def __init__(self, config: Config, weights: dict, inputs: dict):
+        self.config, self.values = config, list(inputs.values())
+        self.inputs = {name: at.TensorType("float64", array.shape)(name) for name, array in inputs.items()}
+        self.networks = build_networks(config, 0, "float64")
+        for name, network in self.networks._asdict().items():
+            for parameter, variable in network.params.items():
+                variable.set_value(weights[name][parameter])
         x_i, y_i, y_j = (self.inputs[name] for name in ("x_i", "y_i", "y_j"))
         batch = Batch(x_i, y_i, y_j, self.inputs.get("y_k", y_j), self.inputs.get("m_i"))
-        self.losses = {
-            "D": losses_of_D(self.networks, batch, config),
-            "G": losses_of_G(self.networks, batch, config),
-        }
-
-    def build(self):
-        """G and D with the weights."""
-        networks = build_networks(self.config, 0, self.dtype)
-        for name, network in networks._asdict().items():
-            for parameter, variable in network.params.items():
-                variable.set_value(self.weights[name][parameter].astype(self.dtype))
-        return networks
+        self.losses = losses_of_D(self.networks, batch, config) | losses_of_G(self.networks, batch, config)
 
     def compile(self, outputs, updates=None):
         """The Aesara function of expressions on the minibatch."""
@@ -99,44 +90,38 @@ class Reference:
             list(self.inputs.values()), outputs, updates=updates, mode=PLAIN, on_unused_input="ignore"
         )
 
-    def evaluate(self, symbolic: dict) -> dict:
-        """The values of named expressions on the minibatch."""
-        function = self.compile(list(symbolic.values()))
-        return dict(zip(symbolic, map(np.asarray, function(*self.values))))
-
     def layers(self) -> dict:
         """The outputs of all layers of G(x_i, y_i, y_j) and D(x_i, y_i): "G/encoder1.norm" ..."""
-        record, (G, D) = {}, self.build()
+        record, (G, D) = {}, self.networks
         G.encoder, G.decoder = watch(G.encoder, "G", record), watch(G.decoder, "G", record)
         D.layers = watch(D.layers, "D", record)
         G.output = Watched(G.output, "G/output", record)
         x_i, y_i, y_j = (self.inputs[name] for name in ("x_i", "y_i", "y_j"))
         swap = G(x_i, y_i, y_j, self.inputs.get("m_i"))._asdict()
         record |= {f"G/{name}": value for name, value in swap.items()}
-        record["D/head"] = D(x_i, y_i)
-        return self.evaluate(record)
+        return record | {"D/head": D(x_i, y_i)}
 
     def terms(self) -> dict:
         """The terms of each loss, followed by the loss."""
         order = ("adv_D_real", "adv_D_fake", "adv_D_mismatch", "loss_D", "adv_G", "L_id", "L_cyc", "loss_G")
-        losses = {**self.losses["D"], **self.losses["G"]}
-        return self.evaluate({name: losses[name] for name in order if name in losses})
+        return {name: self.losses[name] for name in order if name in self.losses}
 
     def gradients(self) -> dict:
         """Gradients of loss_D for D's parameters and of loss_G for G's: "D/layer1.W" ..."""
         found = {}
         for name in ("D", "G"):
             params = getattr(self.networks, name).params
-            loss = self.losses[name][f"loss_{name}"]
-            gradients = aesara.grad(loss, list(params.values()), disconnected_inputs="ignore")
+            gradients = aesara.grad(
+                self.losses[f"loss_{name}"], list(params.values()), disconnected_inputs="ignore"
+            )
             found |= {f"{name}/{parameter}": gradient for parameter, gradient in zip(params, gradients)}
-        return self.evaluate(found)
+        return found
 
     def history(self) -> dict:
-        """Parameters after 1, 2 and 10 updates of D, then G, and the losses before each update."""
+        """Values: parameters after 1, 2 and 10 updates of D, then G, and the losses before each update."""
         functions = {}
         for name in ("D", "G"):
-            loss = self.losses[name][f"loss_{name}"]
+            loss = self.losses[f"loss_{name}"]
             updates = Adam(getattr(self.networks, name).params, self.config).updates(loss)
             functions[name] = self.compile(loss, updates)
         arrays, losses = {}, {name: [] for name in functions}
@@ -150,35 +135,26 @@ class Reference:
 
 
 class Watched:
-    """Wrapper of a layer that records its output under a name."""
+    """Wrapper of a layer that records its output under a name, of a norm that before the activation."""
 
     def __init__(self, layer, name, record):
         self.layer, self.watched, self.record = layer, name, record
 
     def __call__(self, *arguments):
-        value = self.record[self.watched] = self.layer(*arguments)
-        return value
+        norm = self.watched.endswith(".norm")
+        self.record[self.watched] = self.layer(*(arguments[:2] if norm else arguments))
+        return self.layer(*arguments) if norm else self.record[self.watched]
 
     def __getattr__(self, name):
         return getattr(self.layer, name)
-
-
-class WatchedNorm(Watched):
-    """Wrapper of a norm that records its output before the activation."""
-
-    def __call__(self, x, shape, activation=None):
-        self.record[self.watched] = self.layer(x, shape)
-        return self.layer(x, shape, activation)
 
 
 def watch(layers, network, record):
     """Wrap layers of G or D to record their convolution, norm and output (a box in Figure 3)."""
     for layer in layers:
         for part in ("convolution", "deconvolution", "norm"):
-            inner = getattr(layer, part, None)
-            if inner is not None:
-                kind = WatchedNorm if part == "norm" else Watched
-                setattr(layer, part, kind(inner, f"{network}/{layer.name}.{part}", record))
+            if inner := getattr(layer, part, None):
+                setattr(layer, part, Watched(inner, f"{network}/{layer.name}.{part}", record))
     return [Watched(layer, f"{network}/{layer.name}.box", record) for layer in layers]
 
 
@@ -186,21 +162,18 @@ def make(config: Config, seed: int = 0) -> Vectors:
     """Golden vectors of a configuration, with random weights and inputs from the seed."""
     weights, inputs = sample_weights(config, seed), sample_inputs(config, seed)
     reference = Reference(config, weights, inputs)
-    groups = {
-        "weights/G": weights["G"],
-        "weights/D": weights["D"],
-        "inputs": inputs,
-        "layers": reference.layers(),
-        "losses": reference.terms(),
-        "gradients": reference.gradients(),
-    }
-    arrays = {
-        f"{group}/{name}": np.asarray(value)
-        for group, values in groups.items()
-        for name, value in values.items()
-    }
+    given = {"weights/G": weights["G"], "weights/D": weights["D"], "inputs": inputs}
+    losses, gradients = reference.terms(), reference.gradients()
+    symbolic = join_groups({"layers": reference.layers(), "losses": losses, "gradients": gradients})
+    values = map(np.asarray, reference.compile(list(symbolic.values()))(*reference.values))
     about = {"program": "cagan golden", "seed": seed, "versions": versions()}
-    return Vectors(config, arrays | reference.history(), about)
+    arrays = join_groups(given) | dict(zip(symbolic, values)) | reference.history()
+    return Vectors(config, arrays, about)
+
+
+def join_groups(groups: dict) -> dict:
+    """Values by "group/name"."""
+    return {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
 
 
 def parse_config(text: str) -> Config:

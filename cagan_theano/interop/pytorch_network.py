@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import COPIED_CHANNELS, NETWORKS, Config
+from cagan_theano.io.files import naming
 
 HEAD_KERNEL = {3: 3, 5: 1, 4: 4}  # kernel of D -> kernel of its head: 63x63, 61x61, 94x94 pixels
 
@@ -108,8 +109,7 @@ class Generator(nn.Module):
         for width, skip in zip(config.g_widths[-2::-1], boxes[-2::-1]):
             decoder.append(Layer(config, channels, width, kernel, transposed=True))
             channels = width + skip
-        self.encoder = named(self, "encoder", encoder)
-        self.decoder = named(self, "decoder", decoder)
+        self.encoder, self.decoder = named(self, "encoder", encoder), named(self, "decoder", decoder)
         self.output = Layer(config, channels, 4, kernel, transposed=True, norm=False)
 
     def forward(self, x_i, y_i, y_j, m_i=None) -> Generated:
@@ -248,16 +248,20 @@ class Trainer:
         layout = torch.channels_last if channels_last else torch.contiguous_format
         for network in networks:
             network.to(device=device, dtype=dtype).to(memory_format=layout)
-        rates = dict(
-            lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=config.epsilon, fused=True
-        )
+        betas = config.beta1, config.beta2
         self.optimizers = {}
         for name, network in networks._asdict().items():
-            parameters = dict(network.named_parameters())
-            kernels = {n: p for n, p in parameters.items() if n.endswith("W")}
-            others = [p for n, p in parameters.items() if n not in kernels]
-            decayed = {"params": list(kernels.values()), "weight_decay": config.weight_decay}
-            self.optimizers[name] = torch.optim.Adam([decayed, {"params": others}], **rates)
+            parameters = network.state_dict(keep_vars=True)
+            groups = [  # only kernels decay
+                {
+                    "params": [p for n, p in parameters.items() if n.endswith("W") == kernel],
+                    "weight_decay": decay,
+                }
+                for kernel, decay in ((True, config.weight_decay), (False, 0))
+            ]
+            self.optimizers[name] = torch.optim.Adam(
+                groups, config.learning_rate, betas, config.epsilon, fused=True
+            )
         self.steps = dict.fromkeys(networks._fields, 0)
         whole = (lambda f: f) if compiled is None else lambda f: torch.compile(f, mode=compiled)
         self.generate = whole(self.G)
@@ -310,39 +314,24 @@ def load(path) -> Networks:
     ValueError if the weights do not fit the configuration.
     """
     checkpoint = load_checkpoint(path)
-    weights = checkpoint.swapping_G(), checkpoint.D
     with torch.device("meta"):  # shapes only: a small file can ask for gigabytes
-        sizes = build_networks(checkpoint.config)
-    try:
-        for network, values in zip(sizes, weights):
-            check_weights(network, values)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    networks = build_networks(checkpoint.config)
-    for network, values in zip(networks, weights):
-        set_weights(network, values)
+        networks = build_networks(checkpoint.config)
+    with naming(path):
+        for network, values in zip(networks, (checkpoint.swapping_G(), checkpoint.D)):
+            set_weights(network, values)
     return networks
-
-
-def check_weights(network, weights) -> None:
-    """Raise ValueError unless weights, parameter name -> array, have the network's names and shapes."""
-    own = network.state_dict()
-    wrong = sorted(set(own) ^ set(weights)) or [
-        name for name in own if tuple(own[name].shape) != weights[name].shape
-    ]
-    if wrong:
-        raise ValueError(
-            f"parameter {wrong[0]} does not fit this architecture; use the "
-            "configuration that the weights were trained with"
-        )
 
 
 def set_weights(network, weights) -> None:
     """Set the weights of G or D, parameter name -> array; ValueError for other names or shapes."""
-    check_weights(network, weights)
-    with torch.no_grad():
-        for name, parameter in network.state_dict().items():
-            parameter.copy_(torch.tensor(weights[name]))
+    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    wrong = set(shapes.items()) ^ {(name, value.shape) for name, value in weights.items()}
+    if wrong:
+        raise ValueError(
+            f"parameter {min(wrong)[0]} does not fit this architecture; use the "
+            "configuration that the weights were trained with"
+        )
+    network.load_state_dict({name: torch.tensor(weights[name]) for name in shapes}, assign=True)
 
 
 def weights_of(network) -> dict:
@@ -371,20 +360,28 @@ class Adapter:
     """
 
     def __init__(self, config: dict, weights: dict, dtype=torch.float64, **settings):
-        self.dtype, self.networks = dtype, build_networks(Config(**config))
-        for name, network in self.networks._asdict().items():
-            own = {parameter: weights[f"{name}/{parameter}"] for parameter in network.state_dict()}
-            set_weights(network.to(dtype), own)
+        self.dtype, self.networks, self.seen = dtype, build_networks(Config(**config)), {}
+        for network_name, network in self.networks._asdict().items():
+            set_weights(network, {name: weights[f"{network_name}/{name}"] for name in network.state_dict()})
+            for name, layer in network.named_children():  # its output is that of its norm if it has one
+                kind = "norm" if layer.epsilon else "deconvolution" if layer.transposed else "convolution"
+                name = name if name in ("output", "head") else f"{name}.{kind}"
+                layer.register_forward_hook(
+                    lambda _, _inputs, output, name=name: self.seen.update({name: output})
+                )
         self.trainer = Trainer(self.networks, dtype=dtype, **settings)
 
     def generate(self, x_i, y_i, y_j, m_i=None):
         """The layers of G and its outputs."""
-        layers, generated = self._watch(self.networks.G, x_i, y_i, y_j, m_i)
-        return arrays_of(layers | generated._asdict())
+        self.seen = {}
+        generated = self.networks.G(*self._tensors(x_i, y_i, y_j, m_i))
+        return arrays_of(self.seen | generated._asdict())
 
     def discriminate(self, x, y):
         """The layers of D; the last, "head", has the logits."""
-        return arrays_of(self._watch(self.networks.D, x, y)[0])
+        self.seen = {}
+        self.networks.D(*self._tensors(x, y))
+        return arrays_of(self.seen)
 
     def losses(self, x_i, y_i, y_j, y_k=None, m_i=None):
         """All terms and both losses."""
@@ -395,9 +392,7 @@ class Adapter:
         losses, found = self._losses(x_i, y_i, y_j, y_k, m_i), {}
         for name, network in self.networks._asdict().items():
             parameters = dict(network.named_parameters())
-            gradients = torch.autograd.grad(
-                losses[f"loss_{name}"], list(parameters.values()), retain_graph=True
-            )
+            gradients = torch.autograd.grad(losses[f"loss_{name}"], parameters.values(), retain_graph=True)
             found |= {f"{name}/{p}": g for p, g in zip(parameters, gradients)}
         return arrays_of(found)
 
@@ -419,25 +414,6 @@ class Adapter:
         generated = G(x_i, y_i, y_j, m_i)
         losses = losses_of_D(D, x_i, generated.x_ij.detach(), y_i, y_j, y_k)
         return losses | losses_of_G(G, D, generated, x_i, y_i, y_j, m_i)
-
-    def _watch(self, network, *arrays):
-        """Run G or D: (layer outputs by their names in the golden vectors, result).
-
-        The output of a layer is that of its norm if it has one, else that of its convolution.
-        """
-        found, names = {}, {}
-        for name, layer in network.named_children():
-            linear = "deconvolution" if layer.transposed else "convolution"
-            ending = "" if name in ("output", "head") else f".{'norm' if layer.epsilon else linear}"
-            names[layer] = name + ending
-        hooks = [
-            layer.register_forward_hook(lambda layer, _, output: found.__setitem__(names[layer], output))
-            for layer in names
-        ]
-        result = network(*self._tensors(*arrays))
-        for hook in hooks:
-            hook.remove()
-        return found, result
 
 
 def arrays_of(tensors):

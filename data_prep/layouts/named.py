@@ -152,8 +152,10 @@ def find_named(folder: PhotoFolder, text: str) -> tuple[list[str], re.Pattern[st
     Raises ValueError if it names no photo.
     """
     path = folder.resolve(text)
-    path = path.rpartition(".")[0] if path.lower().endswith(ENDINGS) else path
-    path = path if "{id}" in path else f"{path}/{{id}}"
+    if "{id}" not in path:
+        path += "/{id}"
+    elif path.lower().endswith(ENDINGS):
+        path = path.rpartition(".")[0]
     inners = [""]
     for part in path.split("/")[:-1]:
         inners = [
