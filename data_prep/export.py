@@ -25,8 +25,6 @@ LAYOUTS = {
 }
 """Layout -> paths of the photos x_i, y_i and, in triplets, y_j; n: number of the pair, over both splits."""
 
-PARTITION = {"train": "train", "test": "query"}  # DeepFashion's words
-
 
 def export(
     source: str | os.PathLike[str], out: str | os.PathLike[str], layout: str, split: str | None = None
@@ -37,20 +35,19 @@ def export(
     their identities; layouts with lists of their own have those, too.  Masks and true swaps are not
     written.  Returns the number of pairs.  Raises ValueError or OSError, naming the file and the cure.
     """
-    lists: dict[str, list[str]] = collections.defaultdict(list)
+    roles = ("person", "garment", "other")[: len(LAYOUTS[layout])]
+    lists = collections.defaultdict(list, {"pairs.csv": [",".join((*roles, "split,person_id,garment_id"))]})
     with PhotoFile(source) as file, atomic_folder(out) as folder:
         parts = {name: file.split(name) for name in ([split] if split else file.splits)}
         count = sum(map(len, parts.values()))
-        roles = ("person", "garment", "other")[: len(LAYOUTS[layout])]
-        lists["pairs.csv"].append(",".join((*roles, "split", "person_id", "garment_id")))
         if layout == "deepfashion":
             lists["list_eval_partition.txt"] += [str(2 * count), "image_name item_id evaluation_status"]
         with tqdm(total=count, unit="pair", desc="writing") as bar:
             for name, photos in parts.items():
-                first, swapped = bar.n, choose_articles(photos, everyone=layout == "triplets")
-                for i, j in enumerate(swapped):
-                    person, garment = int(photos.person[i]), int(photos.garment[i])
-                    own, others = (
+                first = bar.n
+                for i, j in enumerate(choose_articles(photos, everyone=layout == "triplets")):
+                    person = int(photos.person[i])
+                    own, swapped = (
                         [
                             path.format(n=f"{first + row:06d}", split=name, person=person)
                             for path in LAYOUTS[layout]
@@ -60,13 +57,13 @@ def export(
                     for path, image in zip(own, (photos.x[i], photos.y[i], photos.y[j])):
                         (folder / path).parent.mkdir(parents=True, exist_ok=True)
                         (folder / path).write_bytes(encode_image(image))
-                    lists["pairs.csv"].append(f"{','.join(own)},{name},{person},{garment}")
+                    lists["pairs.csv"].append(f"{','.join(own)},{name},{person},{photos.garment[i]}")
                     if layout in ("viton-hd", "cp-vton"):
-                        article = others[1] if name == "test" else own[1]
-                        lists[f"{name}_pairs.txt"].append(f"{file_name(own[0])} {file_name(article)}")
+                        garment = swapped[1] if name == "test" else own[1]
+                        lists[f"{name}_pairs.txt"].append(f"{file_name(own[0])} {file_name(garment)}")
                     elif layout == "deepfashion":
-                        rows = [f"{path} id_{person:08d} {PARTITION[name]}" for path in own]
-                        lists["list_eval_partition.txt"] += rows
+                        ending = f"id_{person:08d} {'query' if name == 'test' else 'train'}"
+                        lists["list_eval_partition.txt"] += [f"{path} {ending}" for path in own]
                     bar.update()
         for path, lines in lists.items():
             (folder / path).write_text("\n".join(lines) + "\n")

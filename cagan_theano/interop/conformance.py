@@ -211,9 +211,10 @@ def compare(factory, vectors: Vectors, tolerance: float = TOLERANCE) -> list[Row
             "docs/evaluation.md lists the names"
         )
     rows = [compare_array(name, found[name], vectors, tolerance) for name in names if name in found]
-    twice = {name: found[name] for name in found if name.startswith("after2/")}
+    twice = {name for name in found if name.startswith("after2/")}
     if twice and not any(row.fault for row in rows if row.name in twice):
-        error = float(np.median([moved(name, value, vectors, np.median) for name, value in twice.items()]))
+        errors = {name: np.median(np.abs(found[name] - vectors.arrays[name])) for name in twice}
+        error = float(np.median([errors[name] / distance_of(name, vectors) for name in twice]))
         limit = tolerance * ADAM_ROOM
         rows.append(Row(ADAM, error, limit, "deviates" if error > limit else ""))
     return rows
@@ -277,14 +278,10 @@ def updates_in(name: str) -> int:
     return int(name.split("/")[0].removeprefix("after"))
 
 
-def moved(name: str, value, vectors: Vectors, mean) -> float:
-    """A mean of a parameter's errors after updates, relative to the distance (root mean square) it moved."""
-    distance = root_mean_square(vectors.arrays[name] - vectors.arrays[initial(name)])
-    return float(mean(np.abs(value - vectors.arrays[name])) / max(distance, 1e-12))
-
-
-def root_mean_square(values) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
+def distance_of(name: str, vectors: Vectors) -> float:
+    """How far a parameter moved from its initial weights: the root mean square over its elements."""
+    moved = vectors.arrays[name] - vectors.arrays[initial(name)]
+    return max(float(np.sqrt(np.mean(np.square(moved)))), 1e-12)
 
 
 def compare_array(name: str, value, vectors: Vectors, tolerance: float) -> Row:
@@ -295,11 +292,11 @@ def compare_array(name: str, value, vectors: Vectors, tolerance: float) -> Row:
     if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
         return Row(name, np.nan, tolerance, "contains values that are not finite numbers")
     if name.startswith("after"):
-        n, error = updates_in(name), moved(name, value, vectors, root_mean_square)
+        n, error = updates_in(name), np.sqrt(np.mean(np.square(value - wanted))) / distance_of(name, vectors)
         tolerance = tolerance * ROOM * n if n <= JUDGED or tolerance <= FINE else np.inf
     else:
-        error = float(np.abs(value - wanted).max() / max(np.abs(wanted).max(), 1e-12))
-    return Row(name, error, tolerance, "deviates" if error > tolerance else "")
+        error = np.abs(value - wanted).max() / max(np.abs(wanted).max(), 1e-12)
+    return Row(name, float(error), tolerance, "deviates" if error > tolerance else "")
 
 
 def first_deviation(rows: list[Row]) -> Row | None:

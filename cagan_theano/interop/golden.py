@@ -95,7 +95,7 @@ class Reference:
         record, (G, D) = {}, self.networks
         G.encoder, G.decoder = watch(G.encoder, "G", record), watch(G.decoder, "G", record)
         D.layers = watch(D.layers, "D", record)
-        G.output = Watched(G.output, "G/output", record)
+        G.output = Watched(G.output, "G/output", record)  # type: ignore[assignment]
         x_i, y_i, y_j = (self.inputs[name] for name in ("x_i", "y_i", "y_j"))
         swap = G(x_i, y_i, y_j, self.inputs.get("m_i"))._asdict()
         record |= {f"G/{name}": value for name, value in swap.items()}

@@ -3,7 +3,6 @@
 import difflib
 import os
 import signal
-import site
 import sys
 import sysconfig
 import traceback
@@ -89,7 +88,7 @@ def call_user(function, what, *arguments, **named):
     try:
         return function(*arguments, **named)
     except Exception as error:
-        library = ("<", sysconfig.get_path("stdlib"), *site.getsitepackages())
+        library = "<", sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
         frames = traceback.extract_tb(error.__traceback__)[1:]
         own = [frame for frame in frames if not frame.filename.startswith(library)]
         place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
