@@ -1,6 +1,5 @@
 """Reduce a data file to smaller images or fewer pairs, so that one rendering serves several studies."""
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,14 +11,12 @@ from tqdm import tqdm
 
 from data_prep.options import cpus
 from data_prep.picture import Size, resize
-from data_prep.store import IMAGES, Packed, PhotoFile, Photos, PhotoWriter, Rows, Triples, pack
+from data_prep.store import IMAGES, FilePath, Packed, PhotoFile, Photos, PhotoWriter, Rows, Triples, pack
 
 AT_ONCE = 64  # rows in memory
 
 
-def resize_file(
-    source: str | os.PathLike[str], out: str | os.PathLike[str], size: Size, pairs: int | None = None
-) -> int:
+def resize_file(source: FilePath, out: FilePath, size: Size, pairs: int | None = None) -> int:
     """Write a data file with the images of another, reduced with antialiasing as photos are.
 
     size: (height, width) [pixels], with the same ratio as the file's and not larger.

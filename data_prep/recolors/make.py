@@ -8,21 +8,19 @@ import dataclasses
 import hashlib
 import io
 import itertools
-import os
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from scipy import ndimage
 from tqdm import tqdm
 
 from data_prep.photo_folder import PhotoFolder, stem
-from data_prep.picture import border_color, decode, fit, resize
+from data_prep.picture import Size, border_color, decode, fit, resize
 from data_prep.recolors import region
-from data_prep.store import PhotoWriter, check_target
+from data_prep.store import FilePath, PhotoWriter, Pixels, check_target
 
 # STYLE-COLOR, optionally with Magento 2's suffix of a product's main photo: _main, _main_1, _main_2
 NAME = re.compile(r"(?P<style>[^-]+)-(?P<color>[^\W\d_]+(?:-[^\W\d_]+)*)(?P<main>_main(?:_\d+)?)?")
@@ -34,6 +32,8 @@ MAX_CATEGORIES = 256  # codes of an attribute
 ARTICLE = 0.78  # share of the frame that an article fills
 ARTICLE_BACKGROUND = (246, 246, 246)  # as in the photoshoot
 DARK = 128  # of 255: darker pixels contain nothing of a white background
+
+Swap: TypeAlias = tuple[int, int, int]  # style, photos a and b
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,9 +74,7 @@ class Summary(NamedTuple):
     left_out: list[str]
 
 
-def recolor(
-    src: str | os.PathLike[str], out: str | os.PathLike[str], settings: Settings | None = None
-) -> Summary:
+def recolor(src: FilePath, out: FilePath, settings: Settings | None = None) -> Summary:
     """Build the data file OUT from the recolored photos in SRC.
 
     Raises ValueError or OSError, "FILE: problem; cure".
@@ -161,9 +159,7 @@ def examine_style(folder: PhotoFolder, name: str, paths: Sequence[str]) -> tuple
     return Style(name, [path for path, *_ in kept], garment, pairs, [digest for *_, digest in kept]), left_out
 
 
-def choose_swaps(
-    pairs: Sequence[Sequence[tuple[int, int]]], count: int, seed: int
-) -> list[tuple[int, int, int]]:
+def choose_swaps(pairs: Sequence[Sequence[tuple[int, int]]], count: int, seed: int) -> list[Swap]:
     """Up to `count` swaps (style, a, b), a != b, from each style's pairs of photos in both directions.
 
     Styles take turns in random order: no style has a second swap before every style has one.
@@ -177,11 +173,7 @@ def choose_swaps(
 
 
 def write(
-    writer: PhotoWriter,
-    folder: PhotoFolder,
-    styles: Sequence[Style],
-    triples: Sequence[tuple[int, int, int]],
-    settings: Settings,
+    writer: PhotoWriter, folder: PhotoFolder, styles: list[Style], triples: list[Swap], settings: Settings
 ) -> None:
     """Write each photo as a pair, then the swaps.  The true image of a swap is the x of another pair."""
     firsts = list(itertools.accumulate((len(style.photos) for style in styles), initial=0))
@@ -209,7 +201,7 @@ def write(
 
 def read_style(
     folder: PhotoFolder, style: Style, settings: Settings
-) -> tuple[list[Image.Image], NDArray[np.uint8], NDArray[np.uint8]]:
+) -> tuple[list[Image.Image], Pixels, Pixels]:
     """(photos, x [N, H, W, 3], mask [H, W]): a style's photos, in the frame, and the garment's mask."""
     size, shrink = settings.size, settings.shrink
     images = [decode(io.BytesIO(folder.read(path)), path, size) for path in style.photos]
@@ -219,7 +211,7 @@ def read_style(
     return images, x if settings.ground is None else with_gray_background(x, settings.ground), mask
 
 
-def fit_in_frame(image: Image.Image, size: tuple[int, int], share: float, fill: Any) -> NDArray[np.uint8]:
+def fit_in_frame(image: Image.Image, size: Size, share: float, fill: Any) -> Pixels:
     """Fit a photo or mask into the middle `share` of a frame: uint8 [H, W, 3] or [H, W].
 
     size: (height, width) of the frame; fill: its color.
@@ -230,15 +222,13 @@ def fit_in_frame(image: Image.Image, size: tuple[int, int], share: float, fill: 
     return np.asarray(canvas)
 
 
-def mask_image(garment: region.Region, size: tuple[int, int]) -> Image.Image:
+def mask_image(garment: region.Region, size: Size) -> Image.Image:
     """Resize a region to the (width, height) of a photo: a PIL image in mode L."""
     mask = Image.fromarray(np.where(garment, np.uint8(255), np.uint8(0)))
     return mask.resize(size, Image.Resampling.BILINEAR)
 
 
-def make_article(
-    image: Image.Image, mask: Image.Image, size: tuple[int, int]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def make_article(image: Image.Image, mask: Image.Image, size: Size) -> tuple[Pixels, Pixels]:
     """Cut the garment from a photo, mirrored and centered: (y [H, W, 3], its mask [H, W]).
 
     Mirrored and resized, so that none of its pixels coincide with the ground truth.
@@ -248,7 +238,7 @@ def make_article(
     return fit_in_frame(y, size, ARTICLE, ARTICLE_BACKGROUND), fit_in_frame(y_mask, size, ARTICLE, 0)
 
 
-def with_gray_background(images: NDArray[np.uint8], level: int) -> NDArray[np.uint8]:
+def with_gray_background(images: Pixels, level: int) -> Pixels:
     """Replace the white background of one style's images [N, H, W, 3] by a gray level of 255.
 
     A pixel's share of background comes from its darkest value over all colors.  Images that agree in a
