@@ -11,7 +11,6 @@ Every other module imports Aesara from here, so that its flags are set before it
 
 import atexit
 import contextlib
-import io
 import logging
 import os
 import shutil
@@ -70,12 +69,6 @@ def import_environment():
                 os.environ[name] = value
 
 
-class Source(io.BytesIO):
-    """Takes the place of the file in /tmp to which Aesara writes the source of each function, and leaves."""
-
-    name = "<function of Aesara>"
-
-
 def import_aesara():
     """The module Aesara, with flags, NumPy names and log level set; ImportError if it is missing."""
     restore_numpy_names()
@@ -91,7 +84,8 @@ def import_aesara():
             from aesara.link import utils
     except ModuleNotFoundError as error:
         raise ImportError(f"{error}; install the pins of requirements/reference.txt") from error
-    utils.NamedTemporaryFile = lambda delete: Source()
+    # Aesara writes the source of each function to a file in /tmp, and would leave it there
+    utils.NamedTemporaryFile = lambda delete: tempfile.NamedTemporaryFile()
     return aesara
 
 

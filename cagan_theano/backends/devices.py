@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
     import jax
 
 ALL = "all"
-FORKED = threading.Event()
-"""Whether this process is a fork of one in which jax had started: its threads are missing here."""
+STARTED: set[int] = set()
+"""The process in which jax has started, and those that it was forked from."""
 # By default XLA's CPU compiler schedules for concurrency, which takes a fifth more temporary memory; the
 # expensive operations here use all cores anyway
 ORDER = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
@@ -80,16 +79,9 @@ class Placement:
         return lambda *arrays: shared(*(self.place(array, divided=True) for array in arrays))
 
 
-@functools.cache
-def watch_forks() -> None:
-    """From now on, have forks of this process know that they are."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=FORKED.set)
-
-
 def check_process() -> None:
     """Raise ValueError in a process in which jax would wait for ever."""
-    if FORKED.is_set():
+    if STARTED - {os.getpid()}:
         raise ValueError(
             "this process was forked from one that has used the network, and jax cannot work in it; "
             'start processes by multiprocessing.get_context("spawn")'
@@ -112,7 +104,7 @@ def choose(jax: ModuleType, kind: str | None, count: int | str) -> list[jax.Devi
     except RuntimeError as error:
         cure = "install jax[cuda12] on a machine with an NVIDIA GPU, or use --device cpu"
         raise ValueError(f"no {kind or 'device'} is visible to jax; {cure}") from error
-    watch_forks()
+    STARTED.add(os.getpid())
     if named and kind is None and found[0].platform == "cpu":
         given = ", ".join(f"{name.upper()}={platform}" for name, platform in named.items())
         cache.tell(f"{given}: jax sees no such device here; the CPU is used")

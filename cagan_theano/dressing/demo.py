@@ -65,19 +65,18 @@ def dress(model, folder: Path, human, garments, worn=None):
         dressed = model.dress(human, list(garments), worn)
         folder = Path(tempfile.mkdtemp(dir=folder))
 
-        def write(image, name):
+        def write(name, make):
             path = folder / f"{name}.png"
-            path.write_bytes(encode_image(image))
+            with ROOM.shared():
+                path.write_bytes(encode_image(make()))
             return str(path)
 
-        with ROOM.shared():
-            before = write(dressed[0].photos["human"].open(), "before")
-        with ROOM.shared():
-            mask = write(dressed[0].render()[1], "mask")
-        results = []
-        for each, path in zip(dressed, garments):
-            with ROOM.shared():
-                results.append((write(each.render()[0], len(results)), Path(path).stem))
+        before = write("before", dressed[0].photos["human"].open)
+        mask = write("mask", lambda: dressed[0].render()[1])
+        results = [
+            (write(number, lambda each=each: each.render()[0]), Path(path).stem)
+            for number, (each, path) in enumerate(zip(dressed, garments))
+        ]
     except (ValueError, OSError) as error:
         text = str(error)
         for path in filter(None, (human, worn, *garments)):
