@@ -11,7 +11,7 @@ from data_prep.photoshoot.body.pose import Pose
 from data_prep.photoshoot.camera import render
 from data_prep.photoshoot.camera.product import ARTICLE, sample_view
 from data_prep.photoshoot.camera.sitter import sample_sitter
-from data_prep.photoshoot.clothes.garment import ATTRIBUTES, KINDS, SLEEVE_END, WARDROBES, sample_garment
+from data_prep.photoshoot.clothes.garment import ATTRIBUTES, SLEEVE_END, sample_garment
 
 SIZE = (64, 48)
 SOFT = 4  # pixels that a garment's soft shadow extends beyond it
@@ -159,18 +159,6 @@ def test_every_word_of_every_attribute_occurs_and_can_be_rendered(wardrobe, abse
             assert x.shape == y.shape == (32, 32, 3) and x.dtype == y.dtype == mask.dtype == np.uint8
             assert mask.mean() > 8 and y.std() > 4, sampled
     assert missing == absent
-
-
-@pytest.mark.parametrize("wardrobe", WARDROBES)
-def test_wardrobes_hold_what_they_say(wardrobe):
-    """Kinds occur by their shares; nearly all of the paper's pullovers and hoodies have long sleeves."""
-    sampled = [sample_garment(np.random.default_rng(n), wardrobe) for n in range(1000)]
-    kinds, shares = [item.kind for item in sampled], WARDROBES[wardrobe]
-    for kind in KINDS:
-        share = shares.get(kind, 0) / sum(shares.values())
-        assert kinds.count(kind) / 1000 == pytest.approx(share, abs=0.05)
-    if wardrobe == "paper":
-        assert np.mean([item.sleeve == "long" for item in sampled]) > 0.8
 
 
 def test_a_style_in_two_colors_differs_in_nothing_else():
