@@ -265,7 +265,8 @@ def command(humans, wearing, articles, out, pairs, ending, size, batch_size, **g
     tell(f"Note: {path} {note}" for path, note in sorted(notes.items()) if note)
     tell(f"skipped {path}: {fault}" for path, fault in faults)
     before, seconds = f" ({ready} were there already)" if ready else "", time.monotonic() - start
-    click.echo(f"wrote {written} images{before} to {out} in {seconds:.0f} s, skipped {len(faults)}")
+    told = f"wrote {written} images{before} to {out} in {seconds:.0f} s, skipped {len(faults)}"
+    click.echo(escape(told))
     if not written + ready:
         cure = "see the skipped inputs above" if faults else "no photos were found in --humans or --articles"
         raise ValueError(f"{out}: nothing was written; {cure}")

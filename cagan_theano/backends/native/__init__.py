@@ -267,7 +267,9 @@ def build(jax: ModuleType, compiler: str, folder: Path, stem: str) -> str:
                 os.fsync(file.fileno())  # before it gets its name
                 digest = hashlib.sha256(file.read()).hexdigest()
             unfinished.replace(folder / f"{stem}-{digest}.so")
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
+        said = f"took more than {error.timeout:.0f} s"
+    except OSError as error:
         said = str(error)
     finally:
         unfinished.unlink(missing_ok=True)
