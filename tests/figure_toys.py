@@ -5,12 +5,12 @@ it can be written down.
 """
 
 import functools
-from types import SimpleNamespace
 
 import numpy as np
 
 from cagan_theano.config import Config
 from cagan_theano.dressing.dress import dress
+from cagan_theano.method.swap import Swap
 from data_prep.store import PhotoWriter
 
 HEIGHT, WIDTH = 32, 32
@@ -99,6 +99,4 @@ class ToyModel:
         height, width = x_i.shape[1:3]
         paint = np.broadcast_to(y_j[:, height // 2, width // 2][:, None, None], x_i.shape)
         mixed = alpha[..., None] * paint + (1 - alpha[..., None]) * x_i
-        return SimpleNamespace(
-            alpha=alpha.astype(np.float32), x_tilde_ij=paint.copy(), x_ij=np.round(mixed).astype(np.uint8)
-        )
+        return Swap(alpha.astype(np.float32), paint.copy(), np.round(mixed).astype(np.uint8))

@@ -46,12 +46,14 @@ main(swap_folder.command, sys.argv[1:])
 # cagan ablations with trainings that only write a file, argv[1], and wait
 TRAIN = """
 import sys
+from pathlib import Path
+from cagan_theano.evaluation.held_out import Source
 from cagan_theano.io.command import main
 from cagan_theano.studies import ablations, trainings
 
 began, *given = sys.argv[1:]
 training = f"import time; open({began!r}, 'w').write('begun'); time.sleep(600)"
-trainings.data_of = lambda *_: None
+trainings.images_of = lambda *_: Source(Path(), {}, None)
 trainings.training_command = lambda *_: [sys.executable, "-c", training]
 main(ablations.command, given)
 """

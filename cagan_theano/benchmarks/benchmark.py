@@ -28,6 +28,7 @@ from cagan_theano.config import NETWORKS
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import check_folder, write_atomically
 from cagan_theano.io.signals import tie
+from cagan_theano.network.networks import sized_networks
 from data_prep.options import parse_size
 
 WORKER = ("-m", "cagan_theano.benchmarks.contenders")
@@ -57,18 +58,18 @@ class Worker:
 
     def __init__(self, kind: str, case: Case, checkpoint, device: str, cache: str, python: str):
         self.kind, about = kind, {**case._asdict(), "checkpoint": str(checkpoint), "device": device}
-        caches = {
+        environment = weights.child_environment() | {
             "CAGAN_THEANO_CACHE": f"{cache}/ours",
             "TORCHINDUCTOR_CACHE_DIR": f"{cache}/torch",
-            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        }  # no preallocation: several processes share a GPU
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # several processes share a GPU
+        }
+        wanted = DEVICES.search(kind)
+        if wanted and device == "cpu":  # a CPU is as many devices as the kind asks for
+            flags = f"{environment.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={wanted[1]}"
+            environment["XLA_FLAGS"] = flags.strip()
+        words, pipe = tie([python, *WORKER, kind, json.dumps(about)]), subprocess.PIPE
         self.process = subprocess.Popen(
-            tie([python, *WORKER, kind, json.dumps(about)]),
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**weights.child_environment(), **caches, **virtual_devices(kind, device)},
+            words, text=True, env=environment, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
         )
 
     def __enter__(self) -> "Worker":
@@ -97,16 +98,7 @@ class Worker:
         return found
 
 
-def virtual_devices(kind: str, device: str) -> dict:
-    """Environment variables that give a CPU as many devices as a KIND requires."""
-    wanted = DEVICES.search(kind)
-    if not wanted or device != "cpu":
-        return {}
-    given = os.environ.get("XLA_FLAGS", "")
-    return {"XLA_FLAGS": f"{given} --xla_force_host_platform_device_count={wanted[1]}".strip()}
-
-
-def flops(task: str, checkpoint, height: int, width: int, batch: int) -> float:
+def flops(case: Case, checkpoint) -> float:
     """Additions and multiplications of the convolutions only, by the direct method.
 
     A step: one forward pass of G for x_ij; for D's update, forward and backward passes of D on three
@@ -115,27 +107,16 @@ def flops(task: str, checkpoint, height: int, width: int, batch: int) -> float:
     """
     if extra := [name for name in checkpoint.config.ours() if name in NETWORKS]:
         raise ValueError(f"{extra[0]}: only the paper's networks are benchmarked; give other weights")
+    networks = sized_networks(checkpoint.config)
 
-    def products(params, inner):  # for one image, per layer
-        return {
-            name: np.prod(w.shape) * (height >> level) * (width >> level)
-            for name, w in params.items()
-            if name.endswith(".W")
-            for level in [inner(name)]
-        }
+    def products(network, params):  # of one image in each layer, whose smaller side meets every weight
+        kernels = [w for name, w in params.items() if name.endswith(".W")]
+        sizes = [height * width for _, (_, height, width) in network.shapes(case.height, case.width)]
+        return [np.prod(w.shape) * min(pair) for w, *pair in zip(kernels, sizes, sizes[1:], strict=False)]
 
-    def level_of_G(name):  # halvings of the image side at the smaller end of a layer (Figure 3)
-        layer = name.split(".")[0]
-        if layer == "output":
-            return 1
-        return int(layer[7:]) if layer.startswith("encoder") else 5 - int(layer[7:])
-
-    depth = len(checkpoint.config.d_widths)
-    g = products(checkpoint.G, level_of_G)
-    d = products(checkpoint.D, lambda name: depth if name == "head.W" else int(name[5]))
-    G, D = sum(g.values()), sum(d.values())
-    steps = 6 * G - g["encoder1.W"] + 11 * D - 3 * d["layer1.W"]
-    return 2.0 * batch * (G if task == "swap" else steps)
+    g, d = products(networks.G, checkpoint.G), products(networks.D, checkpoint.D)
+    G, D = sum(g), sum(d)
+    return 2.0 * case.batch * (G if case.task == "swap" else 6 * G - g[0] + 11 * D - 3 * d[0])
 
 
 def compare(
@@ -173,14 +154,10 @@ def check_numbers(worker: Worker, others: list[Worker]) -> dict[str, Any]:
     apart = float("inf")
     if worker.numbers.shape == first.numbers.shape:
         apart = float(np.abs(worker.numbers - first.numbers).max())
-    if not apart <= max(limit_of(worker.kind), limit_of(first.kind)):
+    named = (re.search(r"precision=(\w+)", kind) for kind in (worker.kind, first.kind))
+    if not apart <= max(TOLERANCE[name[1] if name else "float32"] for name in named):
         return {"error": f"differs from {first.kind} by {apart:.1e}; not timed"}
     return {"warm": worker.first, "apart": apart, "seconds": []}
-
-
-def limit_of(kind: str) -> float:
-    """Maximum absolute difference of a kind's outputs from another's."""
-    return next((v for name, v in TOLERANCE.items() if f"precision={name}" in kind), TOLERANCE["float32"])
 
 
 def table(results: list) -> str:
@@ -191,23 +168,18 @@ def table(results: list) -> str:
     parts = []
     for result in results:
         first = next((row for row in result["rows"] if row.get("seconds")), None)
-        lines = [
-            f"**{result['case']}**",
-            "",
-            f"| | ms | time vs. {first['kind'] if first else 'first'} | images/s | GFLOP/s | "
-            "peak memory | first result, cold | first result, warm | max abs difference |",
-            "|---" * 9 + "|",
-        ]
+        columns = f"ms | time vs. {first['kind'] if first else 'first'} | images/s | GFLOP/s | peak memory | "
+        columns += "first result, cold | first result, warm | max abs difference"
+        lines = [f"**{result['case']}**\n\n| | {columns} |\n" + "|---" * 9 + "|"]
         for row in result["rows"]:
             if first is None or "error" in row:
                 lines.append(f"| {row['kind']} | {row['error'].replace('|', '/')}" + " | " * 8)
                 continue
             seconds = float(np.median(row["seconds"]))
             ratio = float(np.median(np.array(row["seconds"]) / np.array(first["seconds"])))
-            rate = result["flops"] / seconds / 1e9
             lines.append(
                 f"| {row['kind']} | {1000 * seconds:.1f} | {ratio:.2f} | {result['batch'] / seconds:.1f} "
-                f"| {rate:.0f} | {row['memory'] / 2**20:.0f} MiB | "
+                f"| {result['flops'] / seconds / 1e9:.0f} | {row['memory'] / 2**20:.0f} MiB | "
                 f"{row['cold']:.1f} s | {row['warm']:.1f} s | {row['apart']:.0e} |"
             )
         parts.append("\n".join(lines))
@@ -257,7 +229,7 @@ def command(tasks, sizes, batches, kinds, rounds, repeats, torch_python, checkpo
     loaded, about, out = load_checkpoint(checkpoint), describe_machine(device), Path(out)
     pythons, results = {"torch": torch_python, "onnx": torch_python}, []
     cases = [Case(task, *size, batch) for size in sizes for task in tasks for batch in batches]
-    work = {case: flops(case.task, loaded, *case[1:]) for case in cases}
+    work = {case: flops(case, loaded) for case in cases}
     out.mkdir(parents=True, exist_ok=True)
     check_folder(out / "performance.json")  # before an hour of measuring
     for case in cases:
@@ -270,10 +242,7 @@ def command(tasks, sizes, batches, kinds, rounds, repeats, torch_python, checkpo
 
 def save(results: list, about: str, path: Path) -> None:
     """Write PATH.json and PATH.md.  The cases so far are written after each one, for an interruption."""
-    files = {
-        f"{path}.json": json.dumps({"about": about, "results": results}, indent=1) + "\n",
-        f"{path}.md": f"{about}\n\n{table(results)}",
-    }
-    for name, content in files.items():
-        write_atomically(name, content)
-        click.echo(f"wrote {name}")
+    text = json.dumps({"about": about, "results": results}, indent=1)
+    for ending, content in ((".json", text + "\n"), (".md", f"{about}\n\n{table(results)}")):
+        write_atomically(f"{path}{ending}", content)
+        click.echo(f"wrote {path}{ending}")

@@ -36,13 +36,14 @@ def losses(kind: str, device: str, case: Case, checkpoint, steps: int) -> np.nda
         return np.array([worker.numbers, *later])
 
 
+# fmt: off
 @click.command(cls=Command)
 @size_option
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Batch size.")
-@click.option(
-    "--steps", type=click.IntRange(1), default=10, show_default=True, help="Number of steps to compare."
-)
+@click.option("--steps", type=click.IntRange(1), default=10, show_default=True,
+              help="Number of steps to compare.")
 @options.checkpoint_option("128x96")
+# fmt: on
 def command(size, batch, steps, checkpoint):
     """Compare the losses of a training on the GPU with those on the CPU.
 
@@ -88,9 +89,7 @@ def report(cpu: np.ndarray, control: np.ndarray, gpu: np.ndarray) -> None:
             f"step {step:3}: max abs difference {row[worst]:.1e} ({NAMES[worst]}), of two sets of kernels on "
             f"the CPU {usual:.1e}"
         )
-    failed = np.flatnonzero(~(difference.max(axis=1) <= limits))
-    if len(failed):
-        step = failed[0]
+    for step in np.flatnonzero(~(difference.max(axis=1) <= limits))[:1]:
         raise ValueError(
             f"the GPU's losses differ from the CPU's by {difference[step].max():.1e} at step {step + 1}, "
             f"more than {limits[step]:.1e}; do not trust this GPU's results"

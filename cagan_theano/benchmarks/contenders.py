@@ -28,18 +28,11 @@ class Inputs:
 
     def __init__(self, case: dict):
         checkpoint = load_checkpoint(case["checkpoint"])
-        checkpoint = dataclasses.replace(checkpoint, G=checkpoint.swapping_G())
-        self.config = checkpoint.config.without_ours().replace(
-            height=case["height"],
-            width=case["width"],
-            batch_size=case["batch"],
-            color="rgb",
-            mask="none",
-            augmentation="none",
-            mismatch="same",
-        )
-        self.checkpoint, self.device, n = checkpoint, case["device"], case["batch"]
-        rng = np.random.default_rng(0)
+        self.checkpoint = dataclasses.replace(checkpoint, G=checkpoint.swapping_G())
+        size, n = {"height": case["height"], "width": case["width"]}, case["batch"]
+        plain = {"color": "rgb", "mask": "none", "augmentation": "none", "mismatch": "same"}
+        self.config = checkpoint.config.without_ours().replace(**size, batch_size=n, **plain)
+        self.device, rng = case["device"], np.random.default_rng(0)
         shape = (2 * n, case["height"], case["width"], 3)
         self.x, self.y = empty_pictures(shape), empty_pictures(shape)
         for pictures in (self.x, self.y):
@@ -88,17 +81,13 @@ def torch(inputs: Inputs, task: str, settings: dict):
     from cagan_theano.interop import pytorch_network as reference
 
     device = "cuda" if inputs.device == "gpu" else "cpu"
-    precision = settings.get("precision", "float32")
+    precision, channels_last = settings.get("precision", "float32"), settings.get("channels_last", "0") != "0"
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision != "float32"
     networks = reference.build_networks(inputs.config)
     reference.set_weights(networks.G, inputs.checkpoint.G)
     reference.set_weights(networks.D, inputs.checkpoint.D)
-    trainer = reference.Trainer(
-        networks,
-        device,
-        channels_last=bool(int(settings.get("channels_last", 0))),
-        compiled=settings.get("compiled"),
-    )
+    how = {"channels_last": channels_last, "compiled": settings.get("compiled")}
+    trainer = reference.Trainer(networks, device, **how)
     autocast = torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
     like = next(networks.G.parameters())
     x, y = (torch.from_numpy(array).to(device) for array in (inputs.x, inputs.y))
@@ -106,9 +95,7 @@ def torch(inputs: Inputs, task: str, settings: dict):
 
     def minibatch():
         pictures = [reference.images(part, like) for part in (x[i], y[i], y[j])]
-        if settings.get("channels_last") in (None, "0"):
-            pictures = [picture.contiguous() for picture in pictures]
-        return pictures
+        return pictures if channels_last else [picture.contiguous() for picture in pictures]
 
     def step():
         with autocast:
@@ -170,14 +157,6 @@ def memory(kind: str, device: str) -> int:
     return 0
 
 
-def parse(kind: str) -> tuple[str, dict]:
-    """Name and settings of a KIND."""
-    name, _, rest = kind.partition(":")
-    if name not in KINDS:
-        raise ValueError(f"{kind}: choose from {', '.join(KINDS)}")
-    return name, dict(part.partition("=")[::2] for part in rest.split(",") if part)
-
-
 def main(kind: str, text: str) -> int:
     """Build the contender, report the time of the first run, answer each line; returns the exit code."""
     out = sys.stdout
@@ -188,7 +167,10 @@ def main(kind: str, text: str) -> int:
 
     start, case = time.perf_counter(), json.loads(text)
     try:
-        name, settings = parse(kind)
+        name, _, rest = kind.partition(":")
+        if name not in KINDS:
+            raise ValueError(f"{kind}: choose from {', '.join(KINDS)}")
+        settings = dict(part.partition("=")[::2] for part in rest.split(",") if part)
         run = KINDS[name](Inputs(case), case["task"], settings)
         first = np.asarray(run().tolist() if case["device"] == "gpu" else run(), np.float64)
     except Exception as error:  # noqa: BLE001 (any exception of a framework is reported)

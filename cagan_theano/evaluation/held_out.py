@@ -1,8 +1,9 @@
 """Held-out images: opening, rendering if missing, choice of swaps, and swaps."""
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ HELD_OUT = 24
 """Held-out pairs rendered for the figures if none are shipped at the required size."""
 
 RowNumbers = NDArray[np.integer[Any]]
+Images = dict[str, Any]
+"""Name -> array [n, ...] of n swaps, or None for what is not known."""
 Model = Any
 """A `cagan_theano.Model`, or what has its swap, config, metadata, sha256 and step."""
 
@@ -29,16 +32,15 @@ class Swaps(NamedTuple):
 
     i: RowNumbers
     j: RowNumbers
-    triple: RowNumbers | None
+    triple: RowNumbers | None = None
 
     def take(self, chosen: Any) -> "Swaps":
         """Some of the swaps, by an index for arrays."""
         return Swaps(self.i[chosen], self.j[chosen], None if self.triple is None else self.triple[chosen])
 
 
-@dataclass(frozen=True)
-class HeldOutSplit:
-    """The test split of a data file, unseen in training, with its path and provenance."""
+class HeldOutSplit(NamedTuple):
+    """A split of a data file, unseen in training unless said otherwise, with its path and provenance."""
 
     path: str
     photos: Any
@@ -46,16 +48,18 @@ class HeldOutSplit:
 
 
 @contextmanager
-def open_split(data: str | Path | None, model: Model, count: int = HELD_OUT) -> Iterator[HeldOutSplit]:
-    """Open the test split of a photo file, or of `count` pairs of the photoshoot if data is None.
+def open_split(
+    data: str | Path | None, model: Model, count: int = HELD_OUT, split: str = "test"
+) -> Iterator[HeldOutSplit]:
+    """Open a split of a photo file, or that of `count` pairs of the photoshoot if data is None.
 
-    Raises FileNotFoundError, or ValueError for a file that is not a photo file or has no test split.
+    Raises FileNotFoundError, or ValueError for a file that is not a photo file or lacks the split.
     """
     from data_prep.store import PhotoFile
 
     path = data or shipped(model, count) or rendered(model, count)
     with PhotoFile(path) as file:
-        yield HeldOutSplit(str(path), file.split("test"), file.provenance)
+        yield HeldOutSplit(str(path), file.split(split), file.provenance)
 
 
 def shipped(model: Model, count: int = HELD_OUT) -> Path | None:
@@ -85,35 +89,69 @@ def rendered(model: Model, count: int = HELD_OUT) -> Path:
     wardrobe, different people and garments; rendered by the current version of the photoshoot,
     whichever version rendered the training images.  Raises OSError.
     """
-    setting = shoot_setting(model)
-    size, ending = setting.size, "" if count == HELD_OUT else f"_{count}"
-    path = renderings() / f"heldout_{size[0]}x{size[1]}{ending}.h5"
+    setting, ending = shoot_setting(model), "" if count == HELD_OUT else f"_{count}"
+    return photoshoot(rendering("heldout", setting, ending), setting, 0, count).made()
+
+
+class Source(NamedTuple):
+    """A photo file that may have to be made: path, provenance, what writes it (None: it is there)."""
+
+    path: Path
+    provenance: dict[str, Any]
+    write: Callable[[], Any] | None
+
+    def made(self) -> Path:
+        """The path, after writing what is missing, damaged or of another provenance.  Raises OSError."""
+        from data_prep.store import PhotoFile
+
+        if self.write:
+            try:
+                with PhotoFile(self.path) as file:
+                    found = file.provenance
+            except (OSError, ValueError):
+                found = None
+            if found != self.provenance:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.write()
+        return self.path
+
+
+def photoshoot(path: Path, setting: Any, pairs: int, held_out: int, true_swaps: int = 0) -> Source:
+    """The `Source` of a photoshoot with a `Setting`; the counts are those of `shoot.shoot`."""
     from data_prep.photoshoot import shoot
 
-    if not is_made(path, shoot.provenance(setting, 0, count)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        style = {name: getattr(setting, name) for name in ("clutter", "wardrobe", "studio")}
-        shoot.shoot(path, 0, size, setting.seed, count, **style)
-    return path
+    counts = {"pairs": pairs, "held_out": held_out, "true_swaps": true_swaps}
+    write = partial(shoot.shoot, path, **counts, **dataclasses.asdict(setting))
+    return Source(path, shoot.provenance(setting, **counts), write)
 
 
-def renderings() -> Path:
-    """The folder of rendered test images: in the user's cache, or ``photos/`` if the cache is off."""
+def rendering(name: str, setting: Any, ending: str) -> Path:
+    """Path of rendered images: in the user's cache, or in ``photos/`` if the cache is off."""
     cached = cache.user_folder()
-    return Path("photos") if cached is None or not cached.is_absolute() else cached / "photos"
+    folder = Path("photos") if cached is None or not cached.is_absolute() else cached / "photos"
+    return folder / f"{name}_{setting.size[0]}x{setting.size[1]}{ending}.h5"
 
 
 def shoot_setting(model: Model) -> Any:
     """The photoshoot's `Setting` of a model's training data, at the model's size.
 
-    For data of another program: seed 0, in one studio.  Without a wardrobe or a studio in the
-    provenance: "paper" and "many", then the only ones.
+    For data of another program: seed 0, in one studio.
     """
     from data_prep.photoshoot.shoot import Setting
 
-    size, origin = (model.config.height, model.config.width), origin_of(model)
+    size = model.config.height, model.config.width
+    return setting_of(origin_of(model), size) or Setting(0, size, studio="one")
+
+
+def setting_of(origin: dict[str, Any], size: tuple[int, int]) -> Any:
+    """The photoshoot's `Setting` that a provenance states, at some size; None for another program.
+
+    Without a wardrobe or a studio: "paper" and "many", then the only ones.
+    """
+    from data_prep.photoshoot.shoot import Setting
+
     if origin.get("program") != SHOT:
-        return Setting(0, size, studio="one")
+        return None
     given = origin["arguments"]
     wardrobe, studio = given.get("wardrobe", "paper"), given.get("studio", "many")
     return Setting(origin["seed"], size, given["clutter"], wardrobe, studio)
@@ -122,17 +160,6 @@ def shoot_setting(model: Model) -> Any:
 def origin_of(model: Model) -> dict[str, Any]:
     """The provenance of a model's training data, {} if unknown."""
     return (model.metadata.get("data") or {}).get("provenance") or {}
-
-
-def is_made(path: Path, provenance: dict[str, Any]) -> bool:
-    """Whether a photo file exists, is complete, and has this provenance."""
-    from data_prep.store import PhotoFile
-
-    try:
-        with PhotoFile(path) as file:
-            return bool(file.provenance == provenance)
-    except (OSError, ValueError):
-        return False
 
 
 # --- choice of swaps
@@ -146,9 +173,9 @@ def all_swaps(held: HeldOutSplit, limit: int | None = None, seed: int = 0) -> Sw
     """
     rng = np.random.default_rng(seed)
     swaps = candidates(held.photos, rng)
-    need(held, len(swaps.i) > 0, "has only one garment, so nothing can be swapped")
-    order = np.arange(len(swaps.i)) if swaps.triple is not None else rng.permutation(len(swaps.i))
-    return swaps.take(order[:limit])
+    count = len(swaps.i)
+    need(held, count > 0, "has only one garment, so nothing can be swapped")
+    return swaps.take((np.arange(count) if swaps.triple is not None else rng.permutation(count))[:limit])
 
 
 def choose_swaps(held: HeldOutSplit, count: int, seed: int) -> Swaps:
@@ -181,7 +208,7 @@ def candidates(photos: Any, rng: np.random.Generator) -> Swaps:
     several = [one for one in np.unique(category) if len(np.unique(garment[category == one])) > 1]
     i = np.flatnonzero(np.isin(category, several))
     others = ((garment != garment[row]) & (category == category[row]) for row in i)
-    return Swaps(i, np.array([rng.choice(np.flatnonzero(other)) for other in others], dtype=int), None)
+    return Swaps(i, np.array([rng.choice(np.flatnonzero(other)) for other in others], dtype=int))
 
 
 def choose_matrix(held: HeldOutSplit, humans: int, articles: int, seed: int) -> tuple[RowNumbers, RowNumbers]:
@@ -195,31 +222,25 @@ def choose_matrix(held: HeldOutSplit, humans: int, articles: int, seed: int) -> 
     i = split_distinct(order, [photos.person, photos.garment])[0][:humans]
     free = order[~np.isin(photos.garment[order], photos.garment[i])]
     j = split_distinct(free, [photos.garment])[0][:articles]
-    need(
-        held,
-        len(i) == humans and len(j) == articles,
-        f"has too few held-out people or garments for {humans} humans and {articles} articles",
-    )
+    fault = f"has too few held-out people or garments for {humans} humans and {articles} articles"
+    need(held, len(i) == humans and len(j) == articles, fault)
     return i, j
 
 
 def split_distinct(order: RowNumbers, columns: Sequence[RowNumbers]) -> tuple[RowNumbers, RowNumbers]:
-    """Split rows into those that share no label with an earlier row of this part, and the rest.
+    """Split rows into those that share no label with an earlier row of this part, and the rest, in order.
 
-    Parameters: order, int array of rows; columns, arrays of labels by row.  Returns two int
-    arrays, each in the given order.
+    columns: arrays of labels by row.
     """
     seen: set[tuple[int, Any]] = set()
-    first: list[int] = []
-    later: list[int] = []
+    is_new = []
     for row in order:
         labels = {(n, column[row]) for n, column in enumerate(columns)}
-        if labels & seen:
-            later.append(row)
-        else:
-            first.append(row)
+        is_new.append(not labels & seen)
+        if is_new[-1]:
             seen |= labels
-    return np.array(first, dtype=int), np.array(later, dtype=int)
+    new = np.array(is_new, dtype=bool)
+    return order[new], order[~new]
 
 
 def need(held: HeldOutSplit, condition: bool, fault: str) -> None:
@@ -231,33 +252,38 @@ def need(held: HeldOutSplit, condition: bool, fault: str) -> None:
 # --- images and swaps
 
 
-def pictures(rows: Any, chosen: Any) -> Any:
-    """The chosen rows of a stored array, in the given order, as one array [n, ...]; None of None."""
-    return None if rows is None else np.stack([rows[int(row)] for row in chosen])
+def read(held: HeldOutSplit, swaps: Swaps) -> Images:
+    """The stored images of some swaps: x_i, y_i, y_j [n, H, W, 3], mask_i [n, H, W], truth, mask_ij; uint8.
+
+    None for those that the file does not contain.
+    """
+    photos, triples = held.photos, held.photos.triples if swaps.triple is not None else None
+    columns: dict[str, tuple[Any, Any]] = {
+        "x_i": (photos.x, swaps.i),
+        "y_i": (photos.y, swaps.i),
+        "y_j": (photos.y, swaps.j),
+        "mask_i": (photos.mask, swaps.i),
+        "truth": (triples and triples.x_ij, swaps.triple),
+        "mask_ij": (triples and triples.mask, swaps.triple),
+    }
+    return {
+        name: None if stored is None else np.stack([stored[int(row)] for row in rows])
+        for name, (stored, rows) in columns.items()
+    }
 
 
-def truth(held: HeldOutSplit, chosen: Swaps) -> Pixels:
-    """The true swaps [n, H, W, 3] uint8.  Raises ValueError without true swaps."""
-    if chosen.triple is None:
-        need(held, False, "has no true swaps, which --truth requires")
-    return pictures(held.photos.triples.x_ij, chosen.triple)  # type: ignore[no-any-return]
-
-
-def swap(model: Model, held: HeldOutSplit, i: Any, j: Any) -> Swap:
-    """Dress humans i in articles j: the result of `Model.swap` on rows of the held-out split.
+def swap(model: Model, held: HeldOutSplit, images: Images) -> Swap:
+    """`Model.swap` of the images of `read`, with the masks if the network uses masks (section 4).
 
     Raises ValueError if the network requires masks and the file has none.
     """
-    photos = held.photos
-    images = pictures(photos.x, i), pictures(photos.y, i), pictures(photos.y, j)
-    return dress(model, held, *images, pictures(photos.mask, i))
+    masks = {"mask": images["mask_i"]} if model.config.takes_mask else {}
+    known = images["mask_i"] is not None or not masks
+    need(held, known, "has no masks, which this checkpoint requires")
+    return model.swap(images["x_i"], images["y_i"], images["y_j"], **masks)  # type: ignore[no-any-return]
 
 
-def dress(
-    model: Model, held: HeldOutSplit, x_i: Pixels, y_i: Pixels, y_j: Pixels, mask: Pixels | None
-) -> Swap:
-    """`Model.swap`, with the stored masks if the network uses masks (section 4)."""
-    if not model.config.takes_mask:
-        return model.swap(x_i, y_i, y_j)  # type: ignore[no-any-return]
-    need(held, mask is not None, "has no masks, which this checkpoint requires")
-    return model.swap(x_i, y_i, y_j, mask=mask)  # type: ignore[no-any-return]
+def swap_back(model: Model, held: HeldOutSplit, images: Images, x_ij: Pixels) -> Pixels:
+    """The way back of the cycle, G(x_ij, y_j, y_i) [n, H, W, 3] uint8, from swapped images."""
+    back = {"x_i": x_ij, "y_i": images["y_j"], "y_j": images["y_i"]}
+    return swap(model, held, images | back).x_ij

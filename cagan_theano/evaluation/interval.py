@@ -7,7 +7,7 @@ into the same garment, are correlated, so whole people (and whole garments) are 
 single swaps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,9 +48,9 @@ class Measured:
         """The statistic of the data themselves, nan if undefined."""
         return float(statistic(self.columns, np.ones(len(self))))
 
-    def samples(self, statistic: Statistic) -> list[Numbers]:
-        """The statistic of each resample: an array [R] for each group."""
-        return [statistic(self.columns, weights) for weights in self.weights]
+    def samples(self, statistic: Statistic) -> Numbers:
+        """The statistic of each resample: an array [2, R], a row for each group."""
+        return np.array([statistic(self.columns, weights) for weights in self.weights])
 
     def estimate(self, statistic: Statistic) -> Entry:
         """The statistic with its interval.  A single swap has none."""
@@ -58,7 +58,7 @@ class Measured:
 
     def gap(self, statistic: Statistic, other: "Measured") -> Entry:
         """The difference of a statistic from that of other, independent swaps."""
-        samples = [a - b for a, b in zip(self.samples(statistic), other.samples(statistic), strict=True)]
+        samples = self.samples(statistic) - other.samples(statistic)
         return as_entry(self.value(statistic) - other.value(statistic), samples)
 
 
@@ -83,14 +83,13 @@ def resample(labels: Numbers, resamples: int = RESAMPLES, seed: int = 0) -> Numb
     return counts[:, of].astype(float)
 
 
-def as_entry(value: float, samples: Sequence[Numbers]) -> Entry:
+def as_entry(value: float, samples: Iterable[Numbers]) -> Entry:
     """A value with the widest percentile interval among several bootstraps.
 
     samples: arrays [R].  The wider of people and garments is reported, since each resampling accounts
     for one dependence only.
     """
-    edge = 100 * (1 - CONFIDENCE) / 2
-    finite = [s[np.isfinite(s)] for s in samples]
+    edge, finite = 100 * (1 - CONFIDENCE) / 2, (s[np.isfinite(s)] for s in samples)
     intervals = [np.percentile(s, (edge, 100 - edge)) for s in finite if len(s)]
     low, high = max(intervals, key=np.ptp) if intervals else (np.nan, np.nan)
     ends = {"value": value, "low": low, "high": high}

@@ -13,14 +13,13 @@ from tqdm import tqdm
 
 from cagan_theano.dressing.dress import cut_out_worn
 from cagan_theano.evaluation import held_out, metrics
-from cagan_theano.evaluation.held_out import HeldOutSplit, Model, Swaps
+from cagan_theano.evaluation.held_out import HeldOutSplit, Images, Model, Swaps
 from cagan_theano.evaluation.interval import Measured, difference
 from cagan_theano.io.color import MASK_LEVEL, Pixels
 from cagan_theano.training.scores import (
     SCORES,
     Columns,
     Mask,
-    Numbers,
     Statistic,
     average,
     garment_region,
@@ -36,60 +35,42 @@ OURS = "ours"
 BASELINES = ("unchanged", "flat fill", "recoloring")
 """x_i itself, `metrics.fill_flat` and `metrics.recolor`."""
 
-Images = dict[str, Any]  # name -> array [n, ...], or None for what is not known
 System = Callable[[Images, Any], tuple[Pixels, Any]]
-"""A function of `read`'s images of some swaps and of their numbers that returns x_ij [n, H, W, 3] uint8, and
-alpha [n, H, W] in [0, 1] or None."""
+"""A function of `held_out.read`'s images and of the swaps' numbers: x_ij [n, H, W, 3] uint8, and alpha
+[n, H, W] in [0, 1] or None."""
 
 
 class Measure(NamedTuple):
-    """One line of the table: its meaning, its statistic, and a column that exists where it can be taken."""
+    """One line of the table: its meaning, a column that exists where it can be taken, its statistic."""
 
     meaning: str
-    of: Statistic
     column: str
+    of: Statistic
 
 
-def color_correlation(columns: Columns, weights: Numbers) -> Numbers:
-    """Statistic: `metrics.correlation` of mean colors."""
-    return metrics.correlation(columns["color"], columns["true_color"], weights)
-
-
+# fmt: off
 MEASURES = {
-    "inside": Measure(
-        "error inside the garments' region / that of the unchanged image", SCORES["inside"], "error_inside"
-    ),
-    "inside_low_pass": Measure(
-        "the same after the low-pass", ratio("low_inside", "unchanged_low_inside"), "low_inside"
-    ),
-    "inside_detail": Measure(
-        "the same of what the low-pass removes",
-        ratio("detail_inside", "unchanged_detail_inside"),
-        "detail_inside",
-    ),
-    "ssim_inside": Measure("SSIM inside the garments' region", average("ssim_inside"), "ssim_inside"),
-    "outside": Measure(
-        "error outside the region, as a fraction of the range", SCORES["outside"], "error_outside"
-    ),
-    "texture": Measure(
-        "error of the new garment's amount of texture / the true amount",
-        ratio("texture_error", "true_texture"),
-        "texture_error",
-    ),
-    "grain": Measure(
-        "power of the 2x2-alternating pattern inside the new garment / the true power",
-        ratio("grain", "true_grain"),
-        "grain",
-    ),
-    "color_correlation": Measure(
-        "correlation of the new garment's mean colors with the true ones", color_correlation, "color"
-    ),
-    "alpha_iou": Measure("IoU of alpha > 0.5 with the garments' region", SCORES["alpha_iou"], "iou"),
-    "alpha_iou_worn": Measure(
-        "IoU of alpha > 0.5 with the worn garment's mask in x_i", average("iou_worn"), "iou_worn"
-    ),
-    "cycle": Measure("error of x_i -> x_ij -> x_i, as a fraction of the range", average("cycle"), "cycle"),
+    "inside": Measure("error inside the garments' region / that of the unchanged image",
+                      "error_inside", SCORES["inside"]),
+    "inside_low_pass": Measure("the same after the low-pass",
+                               "low_inside", ratio("low_inside", "unchanged_low_inside")),
+    "inside_detail": Measure("the same of what the low-pass removes",
+                             "detail_inside", ratio("detail_inside", "unchanged_detail_inside")),
+    "ssim_inside": Measure("SSIM inside the garments' region", "ssim_inside", average("ssim_inside")),
+    "outside": Measure("error outside the region, as a fraction of the range",
+                       "error_outside", SCORES["outside"]),
+    "texture": Measure("error of the new garment's amount of texture / the true amount",
+                       "texture_error", ratio("texture_error", "true_texture")),
+    "grain": Measure("power of the 2x2-alternating pattern inside the new garment / the true power",
+                     "grain", ratio("grain", "true_grain")),
+    "color_correlation": Measure("correlation of the new garment's mean colors with the true ones",
+                                 "color", metrics.color_correlation),
+    "alpha_iou": Measure("IoU of alpha > 0.5 with the garments' region", "iou", SCORES["alpha_iou"]),
+    "alpha_iou_worn": Measure("IoU of alpha > 0.5 with the worn garment's mask in x_i",
+                              "iou_worn", average("iou_worn")),
+    "cycle": Measure("error of x_i -> x_ij -> x_i, as a fraction of the range", "cycle", average("cycle")),
 }
+# fmt: on
 
 GAP = ("inside", "inside_low_pass", "alpha_iou", "outside", "alpha_iou_worn", "cycle")
 """Measures that are compared between held-out and trained-on images."""
@@ -113,9 +94,8 @@ def compare(measured: Mapping[str, Measured]) -> dict[str, dict[str, dict[str, A
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for system, own in measured.items():
         found[system] = {name: dict(own.estimate(m.of)) for name, m in known(own.columns).items()}
-        if system != OURS:
-            for name, entry in found[system].items():
-                entry["above_ours"] = own.estimate(difference(MEASURES[name].of, ours))
+        for name, entry in found[system].items() if system != OURS else ():
+            entry["above_ours"] = own.estimate(difference(MEASURES[name].of, ours))
     return found
 
 
@@ -128,15 +108,11 @@ def kinds_of(photos: Any, swaps: Swaps) -> dict[str, Mask]:
     """
     if not {"pattern", "cut", "neckline", "sleeve"} <= set(photos.attributes):
         return {}
-    shape = [name for name in (*SHAPE, "length") if name in photos.attributes]
-    differs = {
-        name: photos.attributes[name][swaps.i] != photos.attributes[name][swaps.j]
-        for name in ("pattern", *shape)
-    }
+    stored = [name for name in ("pattern", *SHAPE, "length") if name in photos.attributes]
+    differs = {name: photos.attributes[name][swaps.i] != photos.attributes[name][swaps.j] for name in stored}
     count = np.sum(list(differs.values()), axis=0)
-    kinds = {"color": count == 0, "texture": differs["pattern"] & (count == 1)}
-    kinds |= {name: differs[name] & (count == 1) for name in shape}
-    return kinds | {"several": count > 1}
+    alone = {name: different & (count == 1) for name, different in differs.items()}
+    return {"color": count == 0, "texture": alone.pop("pattern"), **alone, "several": count > 1}
 
 
 def measure(
@@ -153,32 +129,29 @@ def measure(
     """Measure swaps of the held-out split: `OURS`, other systems, and with true swaps `BASELINES`.
 
     swaps: by default all.  systems: name -> `System`.  keep: called with the numbers of each part of the
-    swaps and its images by name: those of `read`, alpha, and each system's x_ij.  cycle: also swap back,
-    which doubles the time.  wearing: take y_i from the file rather than by a first pass.  seed: of the
+    swaps and its images by name: those of `held_out.read`, alpha, and each system's x_ij.  cycle: also swap
+    back, which doubles the time.  wearing: take y_i from the file rather than by a first pass.  seed: of the
     bootstrap.  Columns that require missing true swaps or masks are left out.
     """
     swaps = held_out.all_swaps(held) if swaps is None else swaps
     rows: dict[str, list[dict[str, Any]]] = {}
-    for part in parts(swaps):
-        images = read(held, swaps, part)
-        x_i, y_j, mask_i = images["x_i"], images["y_j"], images["mask_i"]
-        y_i = images["y_i"] if wearing else cut_out_worn(model, x_i, y_j)
-        swap = held_out.dress(model, held, x_i, y_i, y_j, mask_i)
-        back = held_out.dress(model, held, swap.x_ij, y_j, y_i, mask_i).x_ij if cycle else None
-        made, alphas = {OURS: swap.x_ij}, {OURS: swap.alpha}
-        for name, system in (systems or {}).items():
-            made[name], alphas[name] = system(images, part)
-        made |= paint_baselines(images, swap.alpha)
+    for part, images in read_parts(held, swaps):
+        worn = {} if wearing else {"y_i": cut_out_worn(model, images["x_i"], images["y_j"])}
+        swap = held_out.swap(model, held, images | worn)
+        back = held_out.swap_back(model, held, images | worn, swap.x_ij) if cycle else None
+        answers = {name: system(images, part) for name, system in (systems or {}).items()}
+        answers = {OURS: (swap.x_ij, swap.alpha), **answers, **paint_baselines(images, swap.alpha)}
+        made = {name: x_ij for name, (x_ij, _) in answers.items()}
         if keep:
             keep(part, images | made | {"alpha": swap.alpha})
         for n in range(len(part)):
-            one = {name: None if values is None else values[n] for name, values in images.items()}
+            one: Images = {name: None if values is None else values[n] for name, values in images.items()}
             found = measure_systems({name: x_ij[n] for name, x_ij in made.items()}, one)
-            for name, alpha in alphas.items():
+            for name, (_, alpha) in answers.items():
                 if alpha is not None:
                     found[name] = found.get(name, {}) | measure_mask(alpha[n], one)
             if back is not None:
-                found[OURS]["cycle"] = float(np.abs(back[n] / 255.0 - x_i[n] / 255.0).mean())
+                found[OURS]["cycle"] = float(np.abs(back[n] / 255.0 - one["x_i"] / 255.0).mean())
             for name, row in found.items():
                 rows.setdefault(name, []).append(row)
     groups = {"person": held.photos.person[swaps.i], "article": held.photos.garment[swaps.j]}
@@ -189,44 +162,38 @@ def measure(
     }
 
 
-def parts(swaps: Swaps) -> Iterator[Any]:
-    """The numbers of the swaps, in parts that fit into memory, with a progress bar."""
+def read_parts(held: HeldOutSplit, swaps: Swaps) -> Iterator[tuple[Any, Images]]:
+    """(numbers, images of `held_out.read`) of swaps in parts that fit into memory, with a progress bar."""
     count = len(swaps.i)
-    every = np.array_split(np.arange(count), max(1, round(count / PART)))
-    yield from tqdm(every, desc="evaluate", unit="part", leave=False)
+    parts = np.array_split(np.arange(count), max(1, round(count / PART)))
+    for part in tqdm(parts, desc="evaluate", unit="part", leave=False):
+        yield part, held_out.read(held, swaps.take(part))
 
 
-def read(held: HeldOutSplit, swaps: Swaps, part: Any) -> Images:
-    """The stored images of some swaps by name, None for those that the file does not contain."""
-    photos, triples = held.photos, held.photos.triples
-    i, j = swaps.i[part], swaps.j[part]
-    triple = None if swaps.triple is None or photos.mask is None else swaps.triple[part]
-    return {
-        "x_i": held_out.pictures(photos.x, i),
-        "y_i": held_out.pictures(photos.y, i),
-        "y_j": held_out.pictures(photos.y, j),
-        "mask_i": held_out.pictures(photos.mask, i),
-        "truth": None if triple is None else held_out.pictures(triples.x_ij, triple),
-        "mask_ij": None if triple is None else held_out.pictures(triples.mask, triple),
-    }
+def has_truth(images: Images) -> bool:
+    """Whether swaps can be measured against the truth: the true swaps and both masks are known."""
+    return all(images[name] is not None for name in ("truth", "mask_i", "mask_ij"))
 
 
-def paint_baselines(images: Images, alpha: NDArray[np.floating[Any]]) -> Images:
-    """The images of `BASELINES` [n, H, W, 3] uint8; {} without true swaps."""
-    if images["truth"] is None:
+def paint_baselines(
+    images: Images, alpha: NDArray[np.floating[Any]]
+) -> dict[str, tuple[Pixels, NDArray[Any] | None]]:
+    """The answers of `BASELINES`, as of a `System` without alpha; {} without true swaps."""
+    if not has_truth(images):
         return {}
     x_i, y_j = images["x_i"], images["y_j"]
     flat = [metrics.fill_flat(*one) for one in zip(x_i, y_j, images["mask_ij"])]
     recolored = [metrics.recolor(*one) for one in zip(x_i, y_j, alpha)]
-    return dict(zip(BASELINES, (x_i, np.stack(flat), np.stack(recolored)), strict=True))
+    painted = x_i, np.stack(flat), np.stack(recolored)
+    return {name: (x_ij, None) for name, x_ij in zip(BASELINES, painted, strict=True)}
 
 
 def measure_systems(made: Images, images: Images) -> dict[str, dict[str, Any]]:
     """The columns of one swap by several systems against the true swap; {} without it.
 
-    made: name -> x_ij [H, W, 3] uint8, with the baselines; images: of `read`, of one swap.
+    made: name -> x_ij [H, W, 3] uint8, with the baselines; images: of `held_out.read`, of one swap.
     """
-    if images["truth"] is None:
+    if not has_truth(images):
         return {}
     truth = images["truth"] / 255.0
     inside = garment_region(images["mask_i"], images["mask_ij"])
@@ -262,7 +229,7 @@ def measure_systems(made: Images, images: Images) -> dict[str, dict[str, Any]]:
 def measure_mask(alpha: NDArray[np.floating[Any]], images: Images) -> dict[str, float]:
     """The columns of one swap that are of alpha [H, W]."""
     columns: dict[str, float] = {}
-    if images["truth"] is not None:
+    if has_truth(images):
         columns["iou"] = overlap(alpha, garment_region(images["mask_i"], images["mask_ij"]))
     if images["mask_i"] is not None:
         columns["iou_worn"] = overlap(alpha, images["mask_i"] > MASK_LEVEL)

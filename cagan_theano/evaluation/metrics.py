@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 from skimage.metrics import structural_similarity
 
 from cagan_theano.io.color import Pixels
-from cagan_theano.training.scores import Mask, Numbers
+from cagan_theano.training.scores import Columns, Mask, Numbers
 
 LOW_PASS = 8
 """Side of the low-pass window in pixels at an image height of 128; proportional to the height."""
@@ -56,12 +56,13 @@ def mean_over(values: Numbers, region: Mask) -> Numbers:
     return np.asarray(values[region].mean(axis=0)) if region.any() else np.full(values.shape[2:], np.nan)
 
 
-def correlation(colors: Numbers, true_colors: Numbers, weights: Numbers) -> Numbers:
-    """Pearson correlation of mean colors, pooled over swaps and channels.
+def color_correlation(columns: Columns, weights: Numbers) -> Numbers:
+    """Statistic: the Pearson correlation of mean colors with the true ones, pooled over swaps and channels.
 
-    Parameters: two arrays [n, 3], of which swaps with nan are left out; weights [..., n].  Returns [...]
-    in [-1, 1], nan if one of the two is constant.
+    The columns "color" and "true_color" [n, 3]; swaps with nan are left out.  Values in [-1, 1], nan if one
+    of the two is constant.
     """
+    colors, true_colors = columns["color"], columns["true_color"]
     known = np.isfinite(colors + true_colors).all(axis=-1, keepdims=True)
     a, b = (np.where(known, values, 0) for values in (colors, true_colors))
     count = 3 * (weights @ known[:, 0])

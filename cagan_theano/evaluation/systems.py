@@ -1,4 +1,4 @@
-"""Other systems on the same swaps as ours: opening them, their inputs, a table and a figure.
+"""Other systems on the same swaps as ours: opening them, and a figure.
 
 A user supplies a folder of images, a callable, or a checkpoint (`docs/evaluation.md`); each becomes a
 `measures.System`.
@@ -13,14 +13,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cagan_theano import weights
-from cagan_theano.evaluation import held_out, measures
-from cagan_theano.evaluation.evaluate import save_images
-from cagan_theano.evaluation.held_out import HeldOutSplit, Model, Swaps
-from cagan_theano.evaluation.interval import PERCENT
-from cagan_theano.evaluation.measures import BASELINES, MEASURES, OURS, Images, System
+from cagan_theano.evaluation import held_out
+from cagan_theano.evaluation.held_out import HeldOutSplit, Images, Model
+from cagan_theano.evaluation.measures import BASELINES, OURS, System
 from cagan_theano.io import sheet
 from cagan_theano.io.command import call_user
-from cagan_theano.io.files import atomic_folder
 from data_prep.picture import open_rgb
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,15}")
@@ -61,15 +58,11 @@ def open_system(
 
 
 def of_folder(folder: Path) -> System:
-    """A system of images FOLDER/000000.png ..., numbered as by `export`, or of x_ij/ and alpha/ in it."""
+    """A system of images FOLDER/000000.png ..., numbered as `--inputs` does, or of x_ij/ and alpha/ in it."""
 
     def read(inner: Path, shape: tuple[int, ...], numbers: Any) -> Any:
-        found = []
-        for number in numbers:
-            path = inner / f"{number:06d}.png"
-            found.append(np.asarray(open_rgb(path)))
-            check_shape(found[-1], shape, path)
-        return np.stack(found)
+        paths = [inner / f"{number:06d}.png" for number in numbers]
+        return np.stack([check(np.asarray(open_rgb(path)), shape, path) for path in paths])
 
     def answer(images: Images, numbers: Any) -> Any:
         shape, (x_ij, alpha) = images["x_i"][0].shape, (folder / "x_ij", folder / "alpha")
@@ -85,7 +78,7 @@ def of_model(model: Model, held: HeldOutSplit) -> System:
     """A system of a network of this package."""
 
     def answer(images: Images, _numbers: Any) -> Any:
-        swap = held_out.dress(model, held, *(images[name] for name in ("x_i", "y_i", "y_j", "mask_i")))
+        swap = held_out.swap(model, held, images)
         return swap.x_ij, swap.alpha
 
     return answer
@@ -98,78 +91,29 @@ def of_callable(function: Callable[..., Any], name: str) -> System:
     """
 
     def answer(images: Images, _numbers: Any) -> Any:
-        found = call_user(
-            function, f"function {name}", *(images[key].copy() for key in ("x_i", "y_i", "y_j"))
-        )
+        given = [images[key].copy() for key in ("x_i", "y_i", "y_j")]
+        found = call_user(function, f"function {name}", *given)
         x_ij, alpha = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
-        x_ij, shape = np.asarray(x_ij), images["x_i"].shape
-        check_shape(x_ij, shape, name)
-        if x_ij.dtype != np.uint8:
-            raise ValueError(f"{name}: returns {x_ij.dtype}; must return uint8 RGB")
+        x_ij = check(np.asarray(x_ij), images["x_i"].shape, name)
         if alpha is not None:
-            alpha = np.asarray(alpha, dtype=float)
+            alpha, shape = np.asarray(alpha, dtype=float), x_ij.shape[:3]
             if alpha.size != x_ij[..., 0].size or not ((alpha >= 0) & (alpha <= 1)).all():
-                raise ValueError(
-                    f"{name}: alpha must be {list(shape[:3])} in [0, 1], not {list(alpha.shape)}"
-                )
-            alpha = alpha.reshape(shape[:3])
+                raise ValueError(f"{name}: alpha must be {list(shape)} in [0, 1], not {list(alpha.shape)}")
+            alpha = alpha.reshape(shape)
         return x_ij, alpha
 
     return answer
 
 
-def check_shape(image: Any, shape: tuple[int, ...], name: str | Path) -> None:
-    """Raise ValueError unless an image or a batch has this shape."""
-    if image.shape != shape:
+def check(images: Any, shape: tuple[int, ...], name: str | Path) -> Any:
+    """The images of a system.  Raises ValueError unless they are uint8 and have this shape."""
+    if images.shape != shape:
         raise ValueError(
-            f"{name}: has shape {image.shape}, not {shape}; give the images at the size of the exported ones"
+            f"{name}: has shape {images.shape}, not {shape}; give the images at the size of the exported ones"
         )
-
-
-def export(held: HeldOutSplit, swaps: Swaps, folder: str | Path) -> None:
-    """Write the inputs of each swap: FOLDER/x_i/000000.png, y_i/, y_j/.
-
-    Raises ValueError for a folder that is not empty, OSError.
-    """
-    with atomic_folder(folder) as temporary:
-        for part in measures.parts(swaps):
-            images = measures.read(held, swaps, part)
-            save_images(temporary, part, images, {key: key for key in ("x_i", "y_i", "y_j")})
-
-
-def table(summary: dict[str, dict[str, dict[str, Any]]], count: int) -> str:
-    """`measures.compare` as lines of text; a star: the interval of the difference from ours excludes 0.
-
-    Measures of alpha have "-" for systems without alpha, and are left out if no other system has one.
-    """
-    if "unchanged" not in summary:
-        return "These images have no true swaps: nothing is measured."
-    others = [entries for name, entries in summary.items() if name != OURS]
-    shared = [name for name in summary[OURS] if any(name in entries for entries in others)]
-    return "\n".join(
-        [
-            f"{count} swaps; value [{PERCENT} interval]; *: paired difference from {OURS} excludes 0",
-            "",
-            f"{'measure':<20}" + "".join(f"{name:>24}" for name in summary),
-            *(
-                f"{name:<20}" + "".join(f"{as_cell(entries.get(name)):>24}" for entries in summary.values())
-                for name in shared
-            ),
-            "",
-            *(f"{name}: {MEASURES[name].meaning}" for name in shared),
-        ]
-    )
-
-
-def as_cell(entry: dict[str, Any] | None) -> str:
-    """A value with its interval, starred if it differs from ours."""
-    if entry is None or entry["value"] is None:
-        return "-"
-    if entry["low"] is None:
-        return f"{entry['value']:.3f}"
-    low, high = (entry.get("above_ours", {}).get(key) for key in ("low", "high"))
-    star = "*" if low is not None and low * high > 0 else " "
-    return f"{entry['value']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]{star}"
+    if images.dtype != np.uint8:
+        raise ValueError(f"{name}: returns {images.dtype}; must return uint8 RGB")
+    return images
 
 
 def draw(kept: dict[str, dict[int, Any]], numbers: Sequence[int], names: Sequence[str], note: str) -> Figure:

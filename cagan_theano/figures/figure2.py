@@ -54,20 +54,19 @@ def draw(x_i, y_i, y_j, x_ij, back, error, note=""):
             y, right = sheet.MARGIN + high - 40, left + step - wide
             draw_arrow(figure, (left + 14, y), (right - 14, y))
             sheet.write(figure, f"{number} $G$", (left + right) / 2, y + 10, 10, ha="center", va="top")
-        draw_way_back(figure, places[0] + wide // 2, places[2] + wide // 2, high, error)
+        # the bracket under the humans from the last to the first, labeled with the error
+        left, right = (place + wide // 2 for place in (places[0], places[2]))
+        top, y = sheet.MARGIN + high + sheet.LABEL_HEIGHT, sheet.MARGIN + high + 160
+        for start, end, tip in (
+            ((right, y), (right, top), "-"),
+            ((right, y), (left, y), "-"),
+            ((left, y), (left, top), "-|>"),
+        ):
+            draw_arrow(figure, start, end, tip, sheet.ORANGE)
+        label = rf"$L_{{cyc}}=\|x_i-G(x_i^j,y_j,y_i)\|={error:.3f}$"
+        sheet.write(figure, label, (left + right) / 2, y + 12, 10, ha="center", va="top", color=sheet.ORANGE)
         text.write(figure, sheet.MARGIN, bottom)
     return figure
-
-
-def draw_way_back(figure, left, right, high, error):
-    """The bracket under the humans from the last to the first, labeled with the error."""
-    top, y = sheet.MARGIN + high + sheet.LABEL_HEIGHT, sheet.MARGIN + high + 160
-    draw_arrow(figure, (right, y), (right, top), "-", sheet.ORANGE)
-    draw_arrow(figure, (right, y), (left, y), "-", sheet.ORANGE)
-    draw_arrow(figure, (left, y), (left, top), "-|>", sheet.ORANGE)
-    text = rf"$L_{{cyc}}=\|x_i-G(x_i^j,y_j,y_i)\|={error:.3f}$"
-    middle = (left + right) / 2
-    sheet.write(figure, text, middle, y + 12, 10, ha="center", va="top", color=sheet.ORANGE)
 
 
 def draw_arrow(figure, start, end, style="-|>", color=sheet.INK):
@@ -84,13 +83,13 @@ def command(checkpoint, backend, device, data, out, seed):
     """Make Figure 2: swap y_i for y_j, swap back, and compare with x_i."""
     model = weights.load_model(checkpoint, backend, device)
     with held_out.open_split(data, model) as held:
-        chosen, photos = held_out.choose_swaps(held, 1, seed), held.photos
-        x_i, y_i, mask = (held_out.pictures(rows, chosen.i) for rows in (photos.x, photos.y, photos.mask))
-        y_j = held_out.pictures(photos.y, chosen.j)
-        x_ij = held_out.dress(model, held, x_i, y_i, y_j, mask).x_ij
-        back = held_out.dress(model, held, x_ij, y_j, y_i, mask).x_ij
-        images, error = [rows[0] for rows in (x_i, y_i, y_j, x_ij, back)], cycle_error(x_i, back)
-        figure = draw(*images, error, provenance.note(checkpoint, model, seed))
+        chosen = held_out.choose_swaps(held, 1, seed)
+        images = held_out.read(held, chosen)
+        images["x_ij"] = held_out.swap(model, held, images).x_ij
+        images["back"] = held_out.swap_back(model, held, images, images["x_ij"])
+        shown = {name: images[name][0] for name in ("x_i", "y_i", "y_j", "x_ij", "back")}
+        error = cycle_error(shown["x_i"], shown["back"])
+        figure = draw(**shown, error=error, note=provenance.note(checkpoint, model, seed))
         rows = {"i": chosen.i, "j": chosen.j}
         about = provenance.attributes("Figure 2", checkpoint, model, held, seed, rows)
     provenance.finish(figure, out, weights.name_output("figure2", checkpoint, "128x96"), about)

@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
 
 from cagan_theano import options, weights
+from cagan_theano.config import COPIED_CHANNELS
 from cagan_theano.evaluation import provenance
 from cagan_theano.io import sheet
 from cagan_theano.io.command import Command
@@ -29,91 +30,65 @@ LEGEND = (
 FIELD, SKIP = "#b3202c", "#4d6f96"
 DEPTH = (0.42, 0.26)
 """Horizontal and vertical offset on the figure per unit of depth (the image width)."""
-SPACE, SIZE = 26, 8
+SPACE, SLOT, SIZE = 26, 54, 8
+"""Between boxes; the least width for a box, which leaves space for its label; size of the labels."""
 INSIDE = 2000
 """Width of the drawing in device pixels."""
 
 
 class Box(NamedTuple):
-    """A box of the figure: name, size (C, H, W), and (kind, channels) of its slices."""
+    """A box of the figure: size (C, H, W), channels of its slices by kind, lower left corner of its front."""
 
-    name: str
     shape: tuple
-    slices: tuple
+    slices: dict
+    x: float = 0.0
+    y: float = 0.0
+
+    @property
+    def front(self):
+        """Width of the front by the square root of the channels, so that 9 stay visible next to 512."""
+        return 2.0 * self.shape[0] ** 0.5
+
+    @property
+    def span(self):
+        """Width, including the depth."""
+        return self.front + DEPTH[0] * self.shape[2]
+
+    @property
+    def height(self):
+        """Height, including the depth."""
+        return self.shape[1] + DEPTH[1] * self.shape[2]
 
 
-def boxes_of_generator(G, height, width):
-    """The boxes of G from input to output.  Source: Figure 3, left."""
-    shapes = G.shapes(height, width)
-    boxes = [Box(*shapes[0], (("input", shapes[0][1][0]),))]
-    boxes += [
-        Box(*box, learned("learned", box[1][0], layer.copied)) for layer, box in zip(G.encoder, shapes[1:])
-    ]
-    skips = boxes[1:-1]
-    for layer, box in zip(G.decoder, shapes[len(boxes) :]):
-        boxes.append(Box(*box, (("deconvolution", layer.deconvolution.channels), *skips.pop().slices)))
-    return [*boxes, Box(*shapes[-1], (("output", shapes[-1][1][0]),))]
+def boxes_of(shapes, encoder, decoder=()):
+    """The boxes of a network, from input to output, without places.  Source: Figure 3.
+
+    shapes: as the network reports them.  encoder, decoder: its layers; a layer's box has the learned channels
+    and then the copied ones, that of the decoder the skip connection's channels last.
+    """
+    sizes = [shape for _, shape in shapes]
+    slices = [{"input": sizes[0][0]}]
+    for layer, (channels, _, _) in zip(encoder, sizes[1:]):
+        copies = {"copies": COPIED_CHANNELS} if layer.copied else {}
+        slices.append({"learned": channels - sum(copies.values()), **copies})
+    for layer, skipped in zip(decoder, slices[-2:0:-1]):
+        slices.append({"deconvolution": layer.deconvolution.channels, **skipped})
+    return [Box(*box) for box in zip(sizes, [*slices, {"output": sizes[-1][0]}], strict=True)]
 
 
-def boxes_of_discriminator(D, height, width):
-    """The boxes of D from input to the field of logits.  Source: Figure 3, right."""
-    shapes = D.shapes(height, width)
-    boxes = [Box(*shapes[0], (("input", shapes[0][1][0]),))]
-    boxes += [
-        Box(*box, learned("learned", box[1][0], layer.copied)) for layer, box in zip(D.layers, shapes[1:])
-    ]
-    return [*boxes, Box(*shapes[-1], (("output", shapes[-1][1][0]),))]
-
-
-def learned(kind, channels, copied):
-    """The slices of a layer's box: the learned channels and then the copied ones."""
-    from cagan_theano.config import COPIED_CHANNELS
-
-    if not copied:
-        return ((kind, channels),)
-    return (kind, channels - COPIED_CHANNELS), ("copies", COPIED_CHANNELS)
-
-
-def thickness(channels):
-    """Width of a box by the square root of its channels, so that 9 stay visible next to 512."""
-    return 2.0 * channels**0.5
+def place(boxes, middle):
+    """The boxes in a row around the height `middle`."""
+    left, placed = 0, []
+    for box in boxes:
+        slot = max(box.span, SLOT)
+        placed.append(box._replace(x=left + (slot - box.span) / 2, y=middle - box.height / 2))
+        left += slot + SPACE
+    return placed
 
 
 def at_depth(x, y, depth):
     """The position of a point `depth` image pixels behind (x, y)."""
     return x + DEPTH[0] * depth, y + DEPTH[1] * depth
-
-
-def span(box):
-    """Width of a box, including its depth."""
-    return thickness(box.shape[0]) + DEPTH[0] * box.shape[2]
-
-
-def places(boxes, left):
-    """x of each box in a row, with space for the label under each."""
-    xs = []
-    for box in boxes:
-        slot = max(span(box), 54)
-        xs.append(left + (slot - span(box)) / 2)
-        left += slot + SPACE
-    return xs
-
-
-def draw_box(axes, box, x, middle):
-    """Draw a box in front view, slices left to right, with its size below; returns its top."""
-    channels, height, width = box.shape
-    bottom, scale = middle - height / 2 - DEPTH[1] * width / 2, thickness(channels) / channels
-    top, end = bottom + height, x
-    for kind, count in box.slices:
-        start, end = end, end + max(count * scale, 1.2 if kind == "copies" else 0)
-        front = [(start, bottom), (end, bottom), (end, top), (start, top)]
-        roof = [(start, top), (end, top), at_depth(end, top, width), at_depth(start, top, width)]
-        paint(axes, front, kind, 1.0)
-        paint(axes, roof, kind, 1.12)
-    paint(axes, side(end, bottom, height, width), box.slices[-1][0], 0.86)
-    label = r"$\times$".join(map(str, box.shape))
-    axes.text(x + span(box) / 2, bottom - 5, label, size=SIZE, ha="center", va="top")
-    return top + DEPTH[1] * width
 
 
 def side(x, bottom, height, width):
@@ -128,52 +103,56 @@ def paint(axes, corners, kind, light):
     axes.add_patch(Polygon(corners, facecolor=color, edgecolor=sheet.INK, linewidth=0.35, joinstyle="round"))
 
 
-def draw_line(axes, boxes, xs, middle, ends):
-    """Draw boxes in a row with arrows between and labels under the first and last; returns their tops."""
-    for one, x, following in zip(boxes, xs, xs[1:]):
-        arrow(axes, (x + span(one) + 3, middle), (following - 3, middle))
-    for n, words in zip((0, -1), ends):
-        (_, height, width), x = boxes[n].shape, xs[n] + span(boxes[n]) / 2
-        low = middle - height / 2 - DEPTH[1] * width / 2
-        axes.text(x, low - 31, words, size=SIZE + 1, ha="center", va="baseline")
-    return [draw_box(axes, box, x, middle) for box, x in zip(boxes, xs)]
+def draw_box(axes, box):
+    """Draw a box in front view, slices left to right, with its size below."""
+    channels, height, width = box.shape
+    bottom, top, end = box.y, box.y + height, box.x
+    for kind, count in box.slices.items():
+        start, end = end, end + max(count * box.front / channels, 1.2 if kind == "copies" else 0)
+        roof = [(start, top), (end, top), at_depth(end, top, width), at_depth(start, top, width)]
+        paint(axes, [(start, bottom), (end, bottom), (end, top), (start, top)], kind, 1.0)
+        paint(axes, roof, kind, 1.12)
+    paint(axes, side(end, bottom, height, width), kind, 0.86)
+    label = r"$\times$".join(map(str, box.shape))
+    axes.text(box.x + box.span / 2, bottom - 5, label, size=SIZE, ha="center", va="top")
+
+
+def draw_row(axes, boxes, middle, ends):
+    """Draw boxes in a row with arrows between and labels under the first and last."""
+    for one, following in zip(boxes, boxes[1:]):
+        arrow(axes, (one.x + one.span + 3, middle), (following.x - 3, middle))
+    for box, words in zip((boxes[0], boxes[-1]), ends):
+        axes.text(box.x + box.span / 2, box.y - 31, words, size=SIZE + 1, ha="center", va="baseline")
+    for box in boxes:
+        draw_box(axes, box)
 
 
 def arrow(axes, start, end, **settings):
     """Draw a thin arrow."""
-    line = {"linewidth": 0.7, "color": sheet.INK, **settings}
-    axes.add_patch(
-        FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=6, shrinkA=0, shrinkB=0, **line)
-    )
+    line = {"linewidth": 0.7, "color": sheet.INK, "mutation_scale": 6, "shrinkA": 0, "shrinkB": 0, **settings}
+    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", **line))
 
 
-def skips_of(G):
-    """(source, target) of G's skip connections as indices of boxes, the longest first."""
-    last = len(G.encoder)
-    return [(last - 1 - n, last + 1 + n) for n in range(len(G.decoder))][::-1]
+def draw_skips(axes, boxes, encoders, decoders):
+    """Draw G's skip connections above the boxes, the longest first: each joins boxes of the same size."""
+    for n in range(decoders):
+        ends = boxes[encoders - decoders + n], boxes[encoders + decoders - n]
+        start, end = (box.x + box.span / 2 for box in ends)
+        low, tip = (box.y + box.height + 2 for box in ends)
+        level = max(box.y + box.height for box in boxes) + 12 - 11 * n
+        line = {"color": SKIP, "linewidth": 0.8}
+        axes.plot([start, start, end], [low, level, level], solid_joinstyle="round", **line)
+        arrow(axes, (end, level), (end, tip), **line)
 
 
-def draw_skips(axes, boxes, xs, tops, skips):
-    """Draw the skip connections above the boxes, from encoder boxes to decoder boxes of the same size."""
-    for n, (source, target) in enumerate(skips):
-        start, end = (xs[k] + span(boxes[k]) / 2 for k in (source, target))
-        level = max(tops) + 12 - 11 * n
-        heights = [tops[source] + 2, level, level]
-        axes.plot([start, start, end], heights, color=SKIP, lw=0.8, solid_joinstyle="round")
-        arrow(axes, (end, level), (end, tops[target] + 2), color=SKIP, linewidth=0.8)
-
-
-def draw_field(axes, boxes, xs, middle, field):
+def draw_field(axes, boxes, field):
     """Draw the receptive field of one logit on D's input, and lines from its corners to that logit."""
-    (_, height, width), (_, rows, columns) = boxes[0].shape, boxes[-1].shape
-    x = xs[0] + thickness(boxes[0].shape[0])
-    bottom = middle - height / 2 - DEPTH[1] * width / 2
-    low, near = (height - field) / 2, (width - field) / 2
-    square = side(*at_depth(x, bottom + low, near), field, field)
+    first, last = boxes[0], boxes[-1]
+    (_, height, width), (_, rows, columns) = first.shape, last.shape
+    corner = at_depth(first.x + first.front, first.y + (height - field) / 2, (width - field) / 2)
+    square = side(*corner, field, field)
     axes.add_patch(Polygon(square, facecolor="none", edgecolor=FIELD, linewidth=1.1, zorder=5))
-    x = xs[-1] + thickness(boxes[-1].shape[0])
-    bottom = middle - rows / 2 - DEPTH[1] * columns / 2
-    cell = side(*at_depth(x, bottom + rows // 2, columns // 2), 1, 1)
+    cell = side(*at_depth(last.x + last.front, last.y + rows // 2, columns // 2), 1, 1)
     axes.add_patch(Polygon(cell, facecolor=FIELD, edgecolor=FIELD, linewidth=0.6, zorder=5))
     for corner, point in zip(square[1:3], cell[:1] + cell[3:]):
         axes.plot(*zip(corner, point), color=FIELD, lw=0.45, ls=(0, (4, 3)), zorder=4)
@@ -181,13 +160,11 @@ def draw_field(axes, boxes, xs, middle, field):
 
 def draw_legend(axes, boxes, left, top):
     """Draw swatches of the kinds of channels that occur."""
-    kinds = {kind for box in boxes for kind, _ in box.slices}
+    kinds = {kind for box in boxes for kind in box.slices}
     for n, (kind, words) in enumerate(entry for entry in LEGEND if entry[0] in kinds):
-        y = top - 15 * n
-        axes.add_patch(
-            Rectangle((left, y), 14, 8, facecolor=COLORS[kind], edgecolor=sheet.INK, linewidth=0.35)
-        )
-        axes.text(left + 20, y + 4, words, size=SIZE, va="center_baseline")
+        line = {"facecolor": COLORS[kind], "edgecolor": sheet.INK, "linewidth": 0.35}
+        axes.add_patch(Rectangle((left, top - 15 * n), 14, 8, **line))
+        axes.text(left + 20, top - 15 * n + 4, words, size=SIZE, va="center_baseline")
 
 
 def caption(G, D):
@@ -211,26 +188,24 @@ def draw(G, D, height, width, note=""):
     under the caption.  Returns a matplotlib Figure, the drawing in the axes named "networks".
     Source: Figure 3 of the paper.
     """
-    upper, lower = boxes_of_generator(G, height, width), boxes_of_discriminator(D, height, width)
     rise = height + DEPTH[1] * width  # of the tallest box
-    xs, middle = places(upper, 0), -1.5 * rise - 20
-    right, low, high = xs[-1] + span(upper[-1]), middle - rise / 2 - 41, rise / 2 + 40
-    unit = INSIDE / right  # device pixels per image pixel
+    middle = -1.5 * rise - 20
+    upper = place(boxes_of(G.shapes(height, width), G.encoder, G.decoder), 0)
+    lower = place(boxes_of(D.shapes(height, width), D.layers), middle)
+    right, low, high = upper[-1].x + upper[-1].span, middle - rise / 2 - 41, rise / 2 + 40
     text = sheet.Caption(caption(G, D), note, INSIDE)
-    tall = round(unit * (high - low))
+    tall = round(INSIDE / right * (high - low))
     with sheet.style():
         figure = sheet.blank(INSIDE + 2 * sheet.MARGIN, tall + text.height + 2 * sheet.MARGIN)
         wide, page = figure.get_size_inches() * sheet.DPI
         box = [sheet.MARGIN / wide, 1 - (sheet.MARGIN + tall) / page, INSIDE / wide, tall / page]
         axes = figure.add_axes(box, label="networks", xlim=(0, right), ylim=(low, high))
         axes.axis("off")
-        ends = r"$x_i,\ y_i,\ y_j$", r"$\alpha_i^j,\ \tilde{x}_i^j$"
-        tops = draw_line(axes, upper, xs, 0, ends)
-        draw_skips(axes, upper, xs, tops, skips_of(G))
+        draw_row(axes, upper, 0, (r"$x_i,\ y_i,\ y_j$", r"$\alpha_i^j,\ \tilde{x}_i^j$"))
+        draw_skips(axes, upper, len(G.encoder), len(G.decoder))
         axes.text(0, high - 4, "Generator $G$", size=10, va="top", weight="bold")
-        xs = places(lower, 0)
-        draw_line(axes, lower, xs, middle, ("$x,\\ y$", r"$D_{\lambda,\mu}$"))
-        draw_field(axes, lower, xs, middle, D.receptive_field())
+        draw_row(axes, lower, middle, ("$x,\\ y$", r"$D_{\lambda,\mu}$"))
+        draw_field(axes, lower, D.receptive_field())
         axes.text(0, middle + rise / 2 + 22, "Discriminator $D$", size=10, weight="bold")
         draw_legend(axes, upper + lower, 0.69 * right, middle + 30)
         text.write(figure, sheet.MARGIN, tall + sheet.MARGIN)

@@ -49,19 +49,13 @@ def make(number, size, draw, panels, options_of, checkpoint, backend, device, da
     """
     model = weights.load_model(checkpoint, backend, device)
     with held_out.open_split(data, model) as held:
-        chosen, photos = held_out.choose_swaps(held, rows, seed), held.photos
-        true = held_out.truth(held, chosen) if truth else None
-        swap = held_out.swap(model, held, chosen.i, chosen.j)
-        images = {
-            "x_i": held_out.pictures(photos.x, chosen.i),
-            "y_i": held_out.pictures(photos.y, chosen.i),
-            "y_j": held_out.pictures(photos.y, chosen.j),
-            "alpha": swap.alpha,
-            "x_ij": swap.x_ij,
-            "truth": true,
-        }
-        shown, note = {name: images[name] for name in panels}, provenance.note(checkpoint, model, seed)
-        figure = draw(**shown, note=note, **options_of(model.config))
+        chosen = held_out.choose_swaps(held, rows, seed)
+        images = held_out.read(held, chosen)
+        known = images["truth"] is not None or not truth
+        held_out.need(held, known, "has no true swaps, which --truth requires")
+        images |= held_out.swap(model, held, images)._asdict()
+        shown = {name: images[name] for name in panels} | ({} if truth else {"truth": None})
+        figure = draw(**shown, note=provenance.note(checkpoint, model, seed), **options_of(model.config))
         chosen_rows = {"i": chosen.i, "j": chosen.j}
         about = provenance.attributes(f"Figure {number}", checkpoint, model, held, seed, chosen_rows)
     provenance.finish(figure, out, weights.name_output(f"figure{number}", checkpoint, size), about)

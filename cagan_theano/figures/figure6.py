@@ -58,44 +58,29 @@ def draw_table(figure, part, above, left, inside, top, scale, words):
 
 
 def swap_all(model, held, i, j):
-    """x_ij for every human of i in every article of j: [M, N, H, W, 3] uint8."""
-    pairs_i, pairs_j = (axis.ravel() for axis in np.meshgrid(i, j, indexing="ij"))
-    x_ij = held_out.swap(model, held, pairs_i, pairs_j).x_ij
-    return x_ij.reshape(len(i), len(j), *x_ij.shape[1:])
+    """x_i [M, H, W, 3], y_j [N, H, W, 3], and x_ij [M, N, H, W, 3] of every human in every article; uint8."""
+    pairs = held_out.Swaps(*(axis.ravel() for axis in np.meshgrid(i, j, indexing="ij")))
+    images = held_out.read(held, pairs)
+    x_ij = held_out.swap(model, held, images).x_ij.reshape(len(i), len(j), *images["x_i"].shape[1:])
+    return images["x_i"][:: len(j)], images["y_j"][: len(j)], x_ij
 
 
+# fmt: off
 @click.command(cls=Command)
 @options.figure_options("128x96")
-@click.option(
-    "--humans",
-    type=click.IntRange(1, 20),
-    default=2,
-    show_default=True,
-    help="Number of humans in part (c), one per row.",
-)
-@click.option(
-    "--articles",
-    type=click.IntRange(1, 20),
-    default=5,
-    show_default=True,
-    help="Number of articles in part (c), and of humans in part (d).",
-)
+@click.option("--humans", type=click.IntRange(1, 20), default=2, show_default=True,
+              help="Number of humans in part (c), one per row.")
+@click.option("--articles", type=click.IntRange(1, 20), default=5, show_default=True,
+              help="Number of articles in part (c), and of humans in part (d).")
+# fmt: on
 def command(checkpoint, backend, device, data, out, seed, humans, articles):
     """Make Figure 6: (c) different articles on the same human, (d) one article on several humans."""
     model = weights.load_model(checkpoint, backend, device)
     with held_out.open_split(data, model) as held:
         i, j = held_out.choose_matrix(held, humans, articles, seed)
         others, article = held_out.choose_matrix(held, articles, 1, seed + 1)
-        x, y = held.photos.x, held.photos.y
-        figure = draw(
-            held_out.pictures(x, i),
-            held_out.pictures(y, j),
-            swap_all(model, held, i, j),
-            held_out.pictures(y, article)[0],
-            held_out.pictures(x, others),
-            swap_all(model, held, others, article)[:, 0],
-            provenance.note(checkpoint, model, seed),
-        )
+        c, d = swap_all(model, held, i, j), swap_all(model, held, others, article)
+        figure = draw(*c, d[1][0], d[0], d[2][:, 0], provenance.note(checkpoint, model, seed))
         rows = {"c_i": i, "c_j": j, "d_i": others, "d_j": article}
         about = provenance.attributes("Figure 6", checkpoint, model, held, seed, rows)
     provenance.finish(figure, out, weights.name_output("figure6", checkpoint, "128x96"), about)

@@ -8,7 +8,6 @@ The protocols: docs/evaluation.md.
 """
 
 import importlib
-import json
 import sys
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from cagan_theano import options, weights
 from cagan_theano.interop import conformance
 from cagan_theano.interop.templates import TEMPLATES
 from cagan_theano.io.command import Command, call_user
-from cagan_theano.io.files import write_atomically
+from cagan_theano.io.files import atomic_folder
 
 SWAPS = 200
 """Held-out swaps rendered if no data file is given, as in `cagan evaluate`."""
@@ -41,35 +40,32 @@ def load_callable(text):
     return getattr(found, name)
 
 
-def compare_images(against, inputs, checkpoint, data, settings):
-    """Write the held-out images for other systems, and compare the given systems on them.
-
-    settings: the command's other options by name.
-    """
-    from cagan_theano.evaluation import held_out, systems  # golden vectors need fewer packages
+def compare_images(against, inputs, checkpoint, data, count, rows, out, seed, backend, device):
+    """Write the held-out images for other systems, and compare the given systems on them."""
+    from cagan_theano.evaluation import evaluate, held_out, measures, systems  # --golden needs fewer packages
 
     named = [systems.parse(text) for text in against]
-    model = weights.load_model(checkpoint, settings["backend"], settings["device"])
-    with held_out.open_split(data, model, max(settings["count"], held_out.HELD_OUT)) as held:
-        swaps = held_out.all_swaps(held, settings["count"], settings["seed"])
+    model = weights.load_model(checkpoint, backend, device)
+    with held_out.open_split(data, model, max(count, held_out.HELD_OUT)) as held:
+        swaps = held_out.all_swaps(held, count, seed)
         if inputs:
-            systems.export(held, swaps, inputs)
+            with atomic_folder(inputs) as folder:
+                for part, images in measures.read_parts(held, swaps):
+                    evaluate.save_images(folder, part, images, {key: key for key in ("x_i", "y_i", "y_j")})
             click.echo(f"wrote {inputs}")
-        if named:
-            compare_systems(named, held, swaps, model, checkpoint, settings)
+        opened = {
+            name: systems.open_system(target, held, load_callable, backend, device) for name, target in named
+        }
+        if opened:
+            compare_systems(opened, held, swaps, model, checkpoint, rows, Path(out), seed)
 
 
-def compare_systems(named, held, swaps, model, checkpoint, settings):
-    """Measure and plot systems together with our checkpoint; named: (name, target) pairs."""
-    from cagan_theano.evaluation import held_out, measures, provenance, systems
+def compare_systems(opened, held, swaps, model, checkpoint, rows, out, seed):
+    """Measure and plot systems together with our checkpoint.  opened: name -> `measures.System`."""
+    from cagan_theano.evaluation import evaluate, held_out, measures, provenance, systems
 
-    seed, out, kept = settings["seed"], Path(settings["out"]), {}
-    opened = {
-        name: systems.open_system(target, held, load_callable, settings["backend"], settings["device"])
-        for name, target in named
-    }
-    order = held_out.distinct_first(held, swaps, np.random.default_rng(seed))
-    plotted = order[: settings["rows"]].tolist()
+    order, kept = held_out.distinct_first(held, swaps, np.random.default_rng(seed)), {}
+    plotted = order[:rows].tolist()
 
     def keep(numbers, images):
         for name, values in images.items():
@@ -77,26 +73,22 @@ def compare_systems(named, held, swaps, model, checkpoint, settings):
                 if number in plotted:
                     kept.setdefault(name, {})[int(number)] = value
 
-    summary = measures.compare(
+    found = measures.compare(
         measures.measure(model, held, swaps, systems=opened, keep=keep, cycle=False, seed=seed)
     )
-    click.echo(systems.table(summary, len(swaps.i)))
-    rows = {"i": swaps.i[plotted], "j": swaps.j[plotted]}
-    about = provenance.attributes("Comparison", checkpoint, model, held, seed, rows)
+    if "unchanged" in found:
+        click.echo(f"{len(swaps.i)} swaps\n\n{evaluate.table(found)}")
+    else:
+        found = {}
+        click.echo("These images have no true swaps: nothing is measured.")
+    about = provenance.attributes(
+        "Comparison", checkpoint, model, held, seed, {"i": swaps.i[plotted], "j": swaps.j[plotted]}
+    )
     note = f"{measures.OURS}: {provenance.note(checkpoint, model, seed)}"
     figure = systems.draw(kept, plotted, [measures.OURS, *opened], note)
     provenance.finish(figure, out, "compare", about)
-    result = {
-        "n": len(swaps.i),
-        "systems": list(opened),
-        "measures": summary if "unchanged" in summary else {},  # not without true swaps
-        "about": about,
-        "ours": measures.OURS,
-    }
-    write_atomically(
-        out / "compare.json", json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n"
-    )
-    click.echo(f"wrote {out / 'compare.json'}")
+    result = {"n": len(swaps.i), "systems": list(opened), "measures": found, "about": about}
+    evaluate.write_json(out / "compare.json", result | {"ours": measures.OURS})
 
 
 # fmt: off
@@ -134,5 +126,5 @@ def command(context, golden, path, tolerance, every, against, inputs, template, 
         click.echo(conformance.report(rows, vectors, every))
         agrees = conformance.first_deviation(rows) is None
     if against or inputs:
-        compare_images(against, inputs, checkpoint, data, settings)
+        compare_images(against, inputs, checkpoint, data, **settings)
     context.exit(int(not agrees))

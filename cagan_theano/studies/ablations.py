@@ -7,10 +7,9 @@ run folder of `cagan train`; the plan's format is described in cagan_theano/stud
 """
 
 import dataclasses
+import hashlib
 import io
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from tqdm import tqdm
 from cagan_theano import options, weights
 from cagan_theano.backends import PRECISIONS
 from cagan_theano.evaluation import evaluate, held_out, measures
-from cagan_theano.evaluation.interval import GROUPS
 from cagan_theano.io import metadata
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import check_folder, digest_of, write_atomically
@@ -32,10 +30,6 @@ from cagan_theano.studies.plan import Reading, StudyPlan, read_plan
 
 EXAMPLES = 4
 """Swaps in the grid."""
-
-FORM = {"step": int, "version": int, "n": int, "people": int, "sha256": str, "swaps": {},
-        "metadata": {"data": (dict, type(None))}}  # fmt: skip
-"""The form of a stored evaluation, all of it required."""
 
 Arrays = dict[str, NDArray[Any]]
 Reports = dict[str, dict[int, dict[str, Any]]]
@@ -52,73 +46,66 @@ def evaluate_run(
     """
     folder, ending = trainings.run_of(out, reading, seed), "" if photos is None else "_photos"
     stored, examples = folder.path / f"evaluation{ending}.json", folder.path / f"swaps{ending}.npz"
-    found = read_evaluation(stored, examples, plan.steps, photos)
-    if found is None:
+    own, digest = trainings.images_of(plan, reading, out), None if photos is None else digest_of(photos)
+    report = read_evaluation(stored, examples, step=plan.steps, version=evaluate.VERSION, photos=digest)
+    if report is None:
         path = folder.checkpoint_path(plan.steps)
         model = weights.load_model(path, "auto", device)
-        with held_out.open_split(photos or trainings.data_of(plan, reading, out), model) as held:
+        with held_out.open_split(photos or own.made(), model) as held:
             report = evaluate.report(path, model, held, measures.measure(model, held))
-            swaps = held_out.all_swaps(held, EXAMPLES)
-            images = measures.read(held, swaps, np.arange(len(swaps.i)))
-            inputs = (images[key] for key in ("x_i", "y_i", "y_j", "mask_i"))
-            swap = held_out.dress(model, held, *inputs)
-        arrays = {key: images[key] for key in ("x_i", "y_j", "truth") if images[key] is not None}
-        arrays |= {"x_ij": swap.x_ij, "alpha": swap.alpha}
-        report |= {"photos": None if photos is None else digest_of(photos)}
+            images = held_out.read(held, held_out.all_swaps(held, EXAMPLES))
+            images |= held_out.swap(model, held, images)._asdict()
+        shown = {key: images[key] for key in ("x_i", "y_j", "truth", "x_ij", "alpha")}
         data = io.BytesIO()
-        np.savez_compressed(data, **arrays)
+        np.savez_compressed(data, **{key: image for key, image in shown.items() if image is not None})
         write_atomically(examples, data.getvalue())
-        write_atomically(stored, json.dumps(report, sort_keys=True, allow_nan=False) + "\n")
-        found = json.loads(json.dumps(report)), arrays
-    own = trainings.images_of(plan, reading, out)
-    trained_with = (found[0]["metadata"].get("data") or {}).get("provenance")
+        report = json.loads(json.dumps(report | {"photos": digest}))
+        text = json.dumps(report | {"seal": seal(report, examples)}, sort_keys=True, allow_nan=False)
+        write_atomically(stored, text + "\n")
+    trained_with = (report["metadata"].get("data") or {}).get("provenance")
     if trained_with not in (None, own.provenance):
         raise ValueError(
             f"{folder.path}: was trained on other images than {own.path.name}; give another --out, or "
             "remove it"
         )
-    return found
+    with np.load(examples, allow_pickle=False) as file:
+        return report, dict(file)
 
 
-def read_evaluation(
-    stored: Path, examples: Path, steps: int, photos: str | None = None
-) -> tuple[dict[str, Any], Arrays] | None:
-    """What `evaluate_run` stored; None if it is damaged or of another step, version or photo file."""
+def read_evaluation(stored: Path, examples: Path, **wanted: Any) -> dict[str, Any] | None:
+    """The report that `evaluate_run` stored; None if it or the examples are damaged, or others are wanted."""
     try:
-        report = metadata.read_file(stored, FORM)
-        current = (report["step"], report["version"]) == (steps, evaluate.VERSION)
-        current = current and (photos is None or report["photos"] == digest_of(photos))
-        columns = {name: np.array(values, float) for name, values in report["swaps"].items()}
-        for name in report["measures"]:  # each can be taken again
-            measures.known(columns)[name].of(columns, np.ones(report["n"]))
-        whole = set(map(len, columns.values())) == {report["n"]} and FORM.keys() <= report.keys()
-        if not (current and whole and {*GROUPS} <= report["swaps"].keys() and examples.is_file()):
-            return None
-        with np.load(examples, allow_pickle=False) as file:
-            if sum(member.file_size for member in file.zip.infolist()) > metadata.MAX_BYTES:
-                return None
-            arrays = dict(file)
-        shape = arrays["x_i"].shape
-        shapes = {name: shape for name in {"x_i", "y_j", "x_ij", *arrays}} | {"alpha": shape[:3]}
-        alike = len(shape) == 4 and shapes == {name: array.shape for name, array in arrays.items()}
-        return (report, arrays) if alike else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError, EOFError):
+        report: dict[str, Any] = metadata.read_file(stored, {})
+        whole = examples.is_file() and report.pop("seal", "") == seal(report, examples)
+        return report if whole and wanted.items() <= report.items() else None
+    except (OSError, ValueError):
         return None
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):  # of a damaged archive
-        return None
+
+
+def seal(report: dict[str, Any], examples: Path) -> str:
+    """A digest of a report and of the file of its examples, by which damage is noticed."""
+    return hashlib.sha256(f"{json.dumps(report, sort_keys=True)} {digest_of(examples)}".encode()).hexdigest()
 
 
 def evaluate_all(
-    plan: StudyPlan, out: Path, done: dict[str, list[int]], device: str | None, photos: str | None = None
+    plan: StudyPlan, out: Path, device: str | None, photos: str | None = None
 ) -> tuple[Reports, dict[str, Arrays]]:
-    """(`Reports`, run name -> swaps of its first seed) by `evaluate_run`.
+    """(`Reports`, run name -> swaps of its first seed) of all finished runs, by `evaluate_run`.
 
-    done: run name -> seeds; runs without any are left out.
+    Of the seeds that the baseline has finished, too: differences pair equal seeds.  Raises ValueError if the
+    baseline has no finished training.
     """
-    todo = [(reading, seed) for reading in plan.runs for seed in done[reading.name]]
+    pairs = [(reading, seed) for reading in plan.runs for seed in plan.seeds]
+    done = [(r, seed) for r, seed in pairs if trainings.state_of(plan, out, r, seed) == "done"]
+    base = {seed for reading, seed in done if reading.name == plan.baseline}
+    if not base:
+        raise ValueError(
+            f"{plan.path}: the baseline {plan.baseline} is not trained yet; omit --only, or include it"
+        )
     where = "held-out swaps" if photos is None else Path(photos).name
     reports: Reports = {}
     grids: dict[str, Arrays] = {}
+    todo = [(reading, seed) for reading, seed in done if seed in base]
     for reading, seed in tqdm(todo, desc=f"measure on {where}", unit="training", leave=False):
         report, swaps = evaluate_run(plan, out, reading, seed, device, photos)
         reports.setdefault(reading.name, {})[seed] = report
@@ -126,44 +113,24 @@ def evaluate_all(
     return reports, grids
 
 
-def comparable_seeds(plan: StudyPlan, out: Path) -> dict[str, list[int]]:
-    """Run name -> its finished seeds that the baseline has finished, too: differences pair equal seeds.
-
-    Raises ValueError if the baseline has no finished training.
-    """
-
-    def finished(reading: Reading) -> list[int]:
-        return [seed for seed in plan.seeds if trainings.state_of(plan, out, reading, seed) == "done"]
-
-    base = finished(*plan.choose_runs((plan.baseline,)))
-    if not base:
-        raise ValueError(
-            f"{plan.path}: the baseline {plan.baseline} is not trained yet; omit --only, or include it"
-        )
-    return {one.name: [seed for seed in finished(one) if seed in base] for one in plan.runs}
-
-
 def compare_all(baseline: str, reports: Reports) -> dict[str, dict[str, Any]]:
     """Run name -> `compare` with the baseline's trainings of the same seeds, all of which it has."""
-    columns = {
-        name: {
-            seed: {
-                key: np.array(values, float) for key, values in report["swaps"].items()
-            }  # None becomes nan
-            for seed, report in found.items()
-        }
-        for name, found in reports.items()
+
+    def columns(report: dict[str, Any]) -> dict[str, NDArray[Any]]:
+        return {key: np.array(values, float) for key, values in report["swaps"].items()}  # None becomes nan
+
+    found = {name: {seed: columns(one) for seed, one in runs.items()} for name, runs in reports.items()}
+    return {
+        name: compare([*runs.values()], [found[baseline][seed] for seed in runs])
+        for name, runs in found.items()
     }
-    base = columns[baseline]
-    return {name: compare([*runs.values()], [base[seed] for seed in runs]) for name, runs in columns.items()}
 
 
-def collect_results(plan: StudyPlan, out: Path, reports: Reports) -> Results:
+def collect_results(plan: StudyPlan, reports: Reports) -> Results:
     """The results of a study for JSON: aggregates only, no values per swap."""
     compared, runs = compare_all(plan.baseline, reports), {}
     for reading in (one for one in plan.runs if one.name in reports):
         found = reports[reading.name]
-        logs = [trainings.run_of(out, reading, seed).read_log() for seed in found]
         runs[reading.name] = {
             "about": reading.about,
             "changes": reading.changes,
@@ -172,7 +139,6 @@ def collect_results(plan: StudyPlan, out: Path, reports: Reports) -> Results:
             "sha256": [report["sha256"] for report in found.values()],
             "seconds": [report["metadata"].get("seconds") for report in found.values()],
             "measures": compared[reading.name],
-            "curves": [trainings.condense_scores(log) for log in logs],
         }
     base = next(iter(reports[plan.baseline].values()))
     origin = (base["metadata"].get("data") or {}).get("provenance") or {}
@@ -213,11 +179,10 @@ def write_study(
     copy: also results and plots there; photos: also measure on this photo file.
     Raises ValueError if the baseline has no finished training.
     """
-    done = comparable_seeds(plan, out)
-    reports, grids = evaluate_all(plan, out, done, device)
-    results = collect_results(plan, out, reports)
+    reports, grids = evaluate_all(plan, out, device)
+    results = collect_results(plan, reports)
     if photos is not None:
-        there, _ = evaluate_all(plan, out, done, device, photos)
+        there, _ = evaluate_all(plan, out, device, photos)
         base = next(iter(there[plan.baseline].values()))
         results["photos"] = {"data": Path(photos).name, "n": base["n"], "people": base["people"]}
         for name, entries in compare_all(plan.baseline, there).items():
@@ -225,12 +190,8 @@ def write_study(
     text = json.dumps(results, indent=1, sort_keys=False, allow_nan=False) + "\n"
     grid = pictures.draw_grid(grids, plan.baseline, f"{plan.title}; {plan.steps} steps, seed {plan.seeds[0]}")
     plot, markdown = pictures.plot_differences(results), document.write_study(results)
-    files: dict[Path, str | bytes] = {
-        out / "results.json": text,
-        out / "table.md": markdown + "\n",
-        out / "grid.png": grid,
-        out / "differences.png": plot,
-    }
+    files: dict[Path, str | bytes] = {out / "table.md": markdown + "\n", out / "results.json": text}
+    files |= {out / "grid.png": grid, out / "differences.png": plot}
     if copy:
         path = Path(copy)
         files |= {path: text, path.with_suffix(".png"): grid}
@@ -241,55 +202,32 @@ def write_study(
     click.echo(markdown)
 
 
+# fmt: off
 @click.command(cls=Command)
 @click.argument("plan", type=click.Path(dir_okay=False))
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False),
-    default=None,
-    help="Folder for run folders and results.  [default: runs/ablations_PLAN, or runs/ablations_PLAN_DATA]",
-)
+@click.option("--out", type=click.Path(file_okay=False), default=None,
+              help="Folder for run folders and results.  [default: runs/ablations_PLAN, or "
+                   "runs/ablations_PLAN_DATA]")
 @click.option("--only", multiple=True, metavar="NAME", help="Train only this run; may be repeated.")
 @click.option("--list", "listed", is_flag=True, help="List which trainings are done, begun or missing.")
-@click.option(
-    "--results",
-    type=click.Path(dir_okay=False),
-    help="Also write the results to this file and the plots next to it, for example "
-    "docs/results/ablations_NAME.json.",
-)
-@click.option(
-    "--photos",
-    type=click.Path(exists=True, dir_okay=False),
-    help="Also evaluate each run on the test split of this photo file, for example of real photos.",
-)
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Number of trainings at a time, each on its share of the cores. Small networks use one core "
-    "well and several badly.",
-)
-@click.option(
-    "--data",
-    type=click.Path(exists=True, dir_okay=False),
-    help="Train and evaluate on this photo file instead of the plan's photoshoot: on its first pairs, as "
-    "many as the plan has, reduced to the plan's size, and on its whole test split.",
-)
+@click.option("--results", type=click.Path(dir_okay=False),
+              help="Also write the results to this file and the plots next to it, for example "
+                   "docs/results/ablations_NAME.json.")
+@click.option("--photos", type=click.Path(exists=True, dir_okay=False),
+              help="Also evaluate each run on the test split of this photo file, for example of real photos.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
+              help="Number of trainings at a time, each on its share of the cores. Small networks use one "
+                   "core well and several badly.")
+@click.option("--data", type=click.Path(exists=True, dir_okay=False),
+              help="Train and evaluate on this photo file instead of the plan's photoshoot: on its first "
+                   "pairs, as many as the plan has, reduced to the plan's size, and on its whole test split.")
 @options.device_option
 @options.precision_option
+# fmt: on
 def command(
-    plan: str,
-    out: str | None,
-    only: tuple[str, ...],
-    listed: bool,
-    results: str | None,
-    photos: str | None,
-    jobs: int,
-    data: str | None,
-    device: str | None,
-    precision: str,
-) -> None:
+    plan: str, out: str | None, only: tuple[str, ...], listed: bool, results: str | None,
+    photos: str | None, jobs: int, data: str | None, device: str | None, precision: str,
+) -> None:  # fmt: skip
     """Train the missing runs of PLAN, then evaluate and compare all runs.
 
     PLAN is a file or the name of a shipped plan, such as readings.  Writes results.json, table.md,

@@ -8,7 +8,6 @@ is entered by hand.
 """
 
 import functools
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -19,24 +18,17 @@ import click
 import numpy as np
 
 from cagan_theano import options, weights
-from cagan_theano.evaluation import chart, evaluate, held_out, shoots
+from cagan_theano.evaluation import evaluate, held_out
 from cagan_theano.evaluation.held_out import HeldOutSplit
 from cagan_theano.evaluation.interval import Measured, within
-from cagan_theano.evaluation.measures import OURS, SHAPE, measure, read
+from cagan_theano.evaluation.measures import OURS, SHAPE, measure
 from cagan_theano.io import metadata
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import digest_of, write_atomically
 from cagan_theano.io.text import one_line
-from cagan_theano.studies import document, verdicts
+from cagan_theano.studies import controlled, document, verdicts
 from cagan_theano.studies.comparison import Results, subtract
-from cagan_theano.training.scores import (
-    SCORES,
-    Numbers,
-    average,
-    garment_region,
-    overlap,
-    ratio,
-)
+from cagan_theano.training.scores import SCORES, Numbers, average, garment_region, overlap, ratio
 
 CONTROLLED = 40
 """People with one change at a time."""
@@ -48,33 +40,26 @@ SHARES = (0.3, 0.4, 0.5, 0.6, 0.7)
 """A constant mask paints the pixels that are in the region of more than such a share of all swaps."""
 
 
-def measure_all(checkpoint: str, model: Any, seed: int = 0) -> Results:
-    """All measurements of a checkpoint for the claims, for shipped.json.  Raises ValueError, OSError."""
-    with held_out.open_split(None, model, evaluate.TRIPLES) as held:
-        studio = measure(model, held, seed=seed)
-        with evaluate.trained_on(model, held) as source:
-            trained = measure(model, source, seed=seed + 1)[OURS] if source else None
-        result = evaluate.report(checkpoint, model, held, studio, seed, trained)
-        result["beside"] = measure_beside(held, studio)
-    with shoots.open_shoot("controlled", CONTROLLED, model) as one_change:
-        result["controlled"] = compare_kinds(measure(model, one_change, cycle=False, seed=seed)[OURS])
-    result["speed"] = measure_speed(model)
-    del result["swaps"]  # the values of each swap
-    return result
+def measure_all(checkpoint: str, model: Any, data: str | None = None, seed: int = 0) -> Results:
+    """All measurements of a checkpoint for the claims, for shipped.json.
 
-
-def measure_on_photos(checkpoint: str, model: Any, data: str, seed: int = 0) -> Results:
-    """The measures of a checkpoint on real photos with true swaps, for photos.json.
-
-    Raises ValueError for a photo file without true swaps; see also `held_out.open_split`.
+    data: a file of real photos with true swaps, to measure what can be measured on them, for photos.json.
+    Raises ValueError, OSError.
     """
-    with held_out.open_split(data, model) as held:
+    with held_out.open_split(data, model, evaluate.TRIPLES) as held:
         if held.photos.triples is None or held.photos.triples.x_ij is None:
-            raise ValueError(f"{data}: has no true swaps; `cagan data recolors` makes such files")
-        found = measure(model, held, cycle=False, seed=seed)
+            raise ValueError(f"{held.path}: has no true swaps; `cagan data recolors` makes such files")
+        found = measure(model, held, cycle=not data, seed=seed)
         result = evaluate.report(checkpoint, model, held, found, seed)
         result["beside"] = measure_beside(held, found)
-    del result["swaps"]
+        if not data:
+            result |= evaluate.measure_gap(model, held, found[OURS], seed)
+    if not data:
+        photos = controlled.photos(model, CONTROLLED).made()
+        with held_out.open_split(photos, model) as one_change:
+            result["controlled"] = compare_kinds(measure(model, one_change, cycle=False, seed=seed)[OURS])
+        result["speed"] = measure_speed(model)
+    del result["swaps"]  # the values of each swap
     return result
 
 
@@ -97,8 +82,7 @@ def overlap_of_constant_mask(held: HeldOutSplit) -> Numbers:
 
     It knows where garments are in a typical photo of the split and looks at none of them.
     """
-    swaps = held_out.all_swaps(held)
-    images = read(held, swaps, np.arange(len(swaps.i)))
+    images = held_out.read(held, held_out.all_swaps(held))
     regions = np.stack([garment_region(*pair) for pair in zip(images["mask_i"], images["mask_ij"])])
     masks = [(regions.mean(axis=0) > share).astype(float) for share in SHARES]
     overlaps = np.array([[overlap(mask, region) for region in regions] for mask in masks])
@@ -139,21 +123,18 @@ def measure_speed(model: Any) -> Results:
         model.swap(x, y, z, **masks)
         rates.append(TIMED / (time.perf_counter() - start))
     device = getattr(getattr(model, "backend", None), "device", "unknown")
-    return {
-        "value": float(np.median(rates)),
-        "low": min(rates),
-        "high": max(rates),
-        "device": str(device).lower(),
-        "cores": os.cpu_count(),
-    }
+    return spread(rates) | {"device": str(device).lower(), "cores": os.cpu_count()}
+
+
+def spread(rates: Any) -> Results:
+    """The median, the minimum and the maximum of rates as {value, low, high}."""
+    return {"value": float(np.median(rates)), "low": float(min(rates)), "high": float(max(rates))}
 
 
 def read_results(path: str | Path) -> Results | None:
     """The object in a results file, None if it is missing.  Raises ValueError if it is damaged."""
-    if not Path(path).is_file():
-        return None
     try:
-        found: Results = metadata.read_file(path, {})
+        found: Results | None = metadata.read_file(path, {}) if Path(path).is_file() else None
         return found
     except ValueError as error:
         raise ValueError(f"{path}: is not a results file ({error}); remove it and measure again") from error
@@ -161,8 +142,8 @@ def read_results(path: str | Path) -> Results | None:
 
 def read_studies(folder: str | Path) -> dict[str, Results]:
     """The studies ablations_*.json of a folder: file name -> results."""
-    found = {path.name: read_results(path) for path in sorted(Path(folder).glob("ablations_*.json"))}
-    return {name: results for name, results in found.items() if results is not None}
+    paths = sorted(Path(folder).glob("ablations_*.json"))
+    return {path.name: found for path in paths if (found := read_results(path)) is not None}
 
 
 def rates_of(shipped: Results, record: Results | None) -> Results:
@@ -172,19 +153,19 @@ def rates_of(shipped: Results, record: Results | None) -> Results:
     None; it counts if it is of the same network.
     Raises ValueError for a record that did not time our swap on a GPU.
     """
-    speed = shipped["speed"]
-    if record is None:
-        return {"fastest": speed}
-    result, name = record["results"][0], one_line(record["about"].split(";")[0])
-    row = next((row for row in result["rows"] if row["kind"] == "ours" and "seconds" in row), None)
-    task, size = result["case"].split(", ")[:2]
-    if row is None or task != "swap" or name == "cpu":
-        raise ValueError("gpu.json: did not time the swap of `ours` on a GPU; see claim 13 for the command")
-    if size != verdicts.size_of(shipped) or shipped["config"]["g_widths"] != verdicts.WIDTHS:
-        return {"fastest": speed}
-    rates = result["batch"] / np.array(row["seconds"])
-    ends = {"value": float(np.median(rates)), "low": float(rates.min()), "high": float(rates.max())}
-    return {"fastest": max(ends | {"device": name}, speed, key=lambda rate: rate["value"])}
+    fastest = shipped["speed"]
+    if record is not None:
+        result, name = record["results"][0], one_line(record["about"].split(";")[0])
+        row = next((row for row in result["rows"] if row["kind"] == "ours" and "seconds" in row), None)
+        task, size = result["case"].split(", ")[:2]
+        if row is None or task != "swap" or name == "cpu":
+            raise ValueError(
+                "gpu.json: did not time the swap of `ours` on a GPU; see claim 13 for the command"
+            )
+        if size == verdicts.size_of(shipped) and shipped["config"]["g_widths"] == verdicts.WIDTHS:
+            timed = spread(result["batch"] / np.array(row["seconds"])) | {"device": name}
+            fastest = max(timed, fastest, key=lambda rate: rate["value"])
+    return {"fastest": fastest}
 
 
 def read_or_measure(path: Path, wanted: Results, again: bool, new: Callable[[], Results]) -> Results:
@@ -196,44 +177,25 @@ def read_or_measure(path: Path, wanted: Results, again: bool, new: Callable[[], 
     if stored and all(stored.get(name) == value for name, value in wanted.items()):
         click.echo(f"{path}: already has these measurements; --again repeats them")
         return stored
-    found = new() | wanted
-    write_atomically(path, json.dumps(found, indent=1, sort_keys=True, allow_nan=False) + "\n")
-    click.echo(f"wrote {path}")
+    evaluate.write_json(path, found := new() | wanted)
     return found
 
 
+# fmt: off
 @click.command(cls=Command)
 @options.checkpoint_option("128x96")
-@click.option(
-    "--results",
-    type=click.Path(file_okay=False),
-    default="docs/results",
-    show_default=True,
-    help="Folder with shipped.json, gpu.json and the studies ablations_*.json.",
-)
-@click.option(
-    "--out",
-    type=Output("a text", makes_folder=True),
-    default="docs/claims.md",
-    show_default=True,
-    help="Document to write.",
-)
+@click.option("--results", type=click.Path(file_okay=False), default="docs/results", show_default=True,
+              help="Folder with shipped.json, gpu.json and the studies ablations_*.json.")
+@click.option("--out", type=Output("a text", makes_folder=True), default="docs/claims.md", show_default=True,
+              help="Document to write.")
 @click.option("--again", is_flag=True, help="Measure again even if the numbers are stored.")
-@click.option(
-    "--photos",
-    type=click.Path(exists=True, dir_okay=False),
-    help="Photo file of real photos with true swaps, to judge the claims on them, too.",
-)
+@click.option("--photos", type=click.Path(exists=True, dir_okay=False),
+              help="Photo file of real photos with true swaps, to judge the claims on them, too.")
 @options.backend_option
 @options.device_option
+# fmt: on
 def command(
-    checkpoint: str,
-    results: str,
-    out: str,
-    again: bool,
-    photos: str | None,
-    backend: str,
-    device: str | None,
+    checkpoint: str, results: str, out: str, again: bool, photos: str | None, backend: str, device: str | None
 ) -> None:
     """Write docs/claims.md from measurements of a checkpoint and stored studies."""
     from cagan_theano.checkpoint import load_checkpoint
@@ -245,18 +207,16 @@ def command(
     model = functools.cache(lambda: weights.load_model(checkpoint, backend, device))
     same = {"sha256": load_checkpoint(checkpoint).sha256, "version": evaluate.VERSION}
     rendered = same | {"photoshoot": shoot.VERSION}
-    shipped = read_or_measure(
-        folder / "shipped.json", rendered, again, lambda: measure_all(checkpoint, model())
-    )
+    path, name = folder / "shipped.json", checkpoint
+    shipped = read_or_measure(path, rendered, again, lambda: measure_all(name, model()))
     path = folder / "photos.json"
     if photos:
         taken = same | {"photos": digest_of(photos)}
-        read_or_measure(path, taken, again, lambda: measure_on_photos(checkpoint, model(), photos))
+        read_or_measure(path, taken, again, lambda: measure_all(name, model(), photos))
     there = read_results(path)
     if there and there.get("sha256") != shipped["sha256"]:
         there = None  # of other weights
     try:
-        plot = chart.summary(shipped)
         shipped["rates"] = rates_of(shipped, read_results(folder / "gpu.json"))
         text = document.write_claims(shipped, read_studies(folder), there)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
@@ -264,6 +224,5 @@ def command(
             f"{folder}: has a file in another format than its program writes ({error!r}); --again measures "
             "again, and cagan ablations --results writes studies"
         ) from error
-    write_atomically(folder / "shipped.png", plot)
     write_atomically(out, text)
     click.echo(f"wrote {out}")

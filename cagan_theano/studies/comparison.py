@@ -42,9 +42,7 @@ def compare(runs: Sequence[Columns], baseline: Sequence[Columns], seed: int = 0)
     Returns measure -> {value, low, high, seeds, difference: {value, low, high, seeds}}; these intervals
     resample people or garments, not seeds.
     """
-    first, found = Measured.of(runs[0], seed), {}
-    common = set.intersection(*(set(columns) for columns in (*runs, *baseline)))
-    known = measures.known({name: runs[0][name] for name in common})
+    first, known, found = Measured.of(runs[0], seed), measures.known(runs[0]), {}
     if "alpha_iou" in known:
         known.pop("alpha_iou_worn", None)
     ones = np.ones(len(first))

@@ -9,9 +9,9 @@ from typing import Any
 from cagan_theano.evaluation.interval import PERCENT
 from cagan_theano.io.page import render
 from cagan_theano.io.text import one_line
-from cagan_theano.studies import verdicts
+from cagan_theano.studies import comparison, verdicts
 from cagan_theano.studies.comparison import Results, compared_names, count_of, describe_marks, differences
-from cagan_theano.studies.verdicts import Claim, Numbers, read_claims
+from cagan_theano.studies.verdicts import Claim, Judgment, read_claims
 
 FOLDER = Path(__file__).parent
 WORDS = (verdicts.REPRODUCED, verdicts.PARTLY, verdicts.NOT, verdicts.UNKNOWN)
@@ -22,22 +22,17 @@ WORDS = (verdicts.REPRODUCED, verdicts.PARTLY, verdicts.NOT, verdicts.UNKNOWN)
 
 def write_claims(shipped: Results, studies: dict[str, Results], photos: Results | None = None) -> str:
     """docs/claims.md; photos: measures on real photos, or None."""
-    on_photos = {
-        file: study
-        | {"runs": {name: run | {"measures": run["photos"]} for name, run in study["runs"].items()}}
-        for file, study in studies.items()
-        if "photos" in study
-    }
     claims = []
     for number, claim in enumerate(read_claims(), 1):
-        found = claim.judge(shipped, studies), judge_on_photos(claim, shipped, on_photos, photos)
-        claims.append(describe_claim(number, claim, *found))
+        here = claim.judge(shipped, studies)
+        claims.append(describe_claim(number, claim, here, judge_on_photos(claim, studies, photos)))
     words = [one["here"].verdict for one in claims]
     text = render(
         FOLDER / "claims.md.jinja",
         {
             "shipped": shipped,
             "steps": verdicts.STEPS,
+            "min_seeds": comparison.MIN_SEEDS,
             "size": verdicts.size_of(shipped),
             "pairs": (shipped["metadata"].get("data") or {}).get("pairs", "an unknown number of"),
             "start": verdicts.started_from(shipped),
@@ -54,23 +49,18 @@ def write_claims(shipped: Results, studies: dict[str, Results], photos: Results 
     return text.rstrip() + "\n"
 
 
-def judge_on_photos(
-    claim: Claim, shipped: Results, studies: dict[str, Results], photos: Results | None
-) -> Numbers | None:
-    """The `Numbers` of a claim on real photos; None if it is not judged on them, or none were measured.
-
-    studies: with the measures on photos; photos: the weights' measures.
-    """
+def judge_on_photos(claim: Claim, studies: dict[str, Results], photos: Results | None) -> Judgment | None:
+    """The `Judgment` of a claim on real photos; None if it is not judged on them, or none were measured."""
     if claim.runs:
-        numbers = claim.judge(shipped, studies)
-        return numbers if numbers.entries else None
+        judged = claim.judge({}, studies, "photos")
+        return judged if judged.entries else None
     if not (photos and claim.on_photos):
         return None
     return claim.judge(photos)._replace(command="`cagan claims --photos luma_128x96.h5`")
 
 
-def describe_claim(number: int, claim: Claim, here: Numbers, photos: Numbers | None) -> dict[str, Any]:
-    """What the document says of a claim; photos: its `Numbers` on photos, or None."""
+def describe_claim(number: int, claim: Claim, here: Judgment, photos: Judgment | None) -> dict[str, Any]:
+    """What the document says of a claim; photos: its `Judgment` on photos, or None."""
     found = [one for one in (here, photos) if one]
     labels = dict.fromkeys(label for one in found for label in one.entries)
     heading = "".join(c for c in f"{number}. {claim.title}".lower() if c.isalnum() or c in " -_")

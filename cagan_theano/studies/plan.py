@@ -25,12 +25,12 @@ import itertools
 import json
 import re
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cagan_theano.config import Config
+from cagan_theano.io.files import naming
 from cagan_theano.io.hdf5 import quoted
 from cagan_theano.io.text import one_line
 from data_prep.photoshoot.camera.studio import STUDIOS, default_studio
@@ -40,32 +40,16 @@ from data_prep.store import check_size
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 MAX_BYTES = 1 << 20
 PLANS = Path(__file__).with_name("plans")
-TOP: dict[str, Any] = {
-    "title": "",
-    "about": "",
-    "baseline": "",
-    "steps": 0,
-    "seeds": [0],
-    "photoshoot": {},
-    "config": {},
-    "runs": {},
-}
+TOP: dict[str, Any] = {"title": "", "about": "", "baseline": "", "steps": 0, "seeds": [0],
+                       "photoshoot": {}, "config": {}, "runs": {}}  # fmt: skip
 """The keys of a plan, and what stands for those that it may lack."""
 
-SHOOT: dict[str, Any] = {
-    "pairs": 2000,
-    "size": "128x96",
-    "seed": 0,
-    "held_out": 200,
-    "wardrobe": "paper",
-    "studio": "",
-    "true_swaps": 0,
-    "clutter": False,
-}
+SHOOT: dict[str, Any] = {"pairs": 2000, "size": "128x96", "seed": 0, "held_out": 200, "wardrobe": "paper",
+                         "studio": "", "true_swaps": 0, "clutter": False}  # fmt: skip
 """The [photoshoot] table with its defaults, where studio "" is that of the wardrobe."""
 
 RUN: dict[str, Any] = {"about": "", "config": {}, "photoshoot": {}}
-OF_RUN = {"studio": "", "clutter": False}
+OF_RUN: dict[str, Any] = {"studio": "", "clutter": False}
 """What a run may change in the photoshoot: people and garments stay the same."""
 
 FIXED = ("steps", "seed", "height", "width")
@@ -133,50 +117,38 @@ def read_plan(path: str | Path) -> StudyPlan:
         path = shipped
     need(Path(path).is_file(), f"{path}: no such plan; {examples}")
     need(Path(path).stat().st_size <= MAX_BYTES, f"{path}: is too large for a plan")
-    try:
-        table = tomllib.loads(Path(path).read_text("utf-8"))
-    except (ValueError, RecursionError) as error:  # from TOML, UTF-8, or int for 4301 digits
-        raise ValueError(f"{path}: is not TOML ({one_line(error)}); {examples}") from None
-    try:
+    with naming(path):
+        try:
+            table = tomllib.loads(Path(path).read_text("utf-8"))
+        except (ValueError, RecursionError) as error:  # from TOML, UTF-8, or int for 4301 digits
+            raise ValueError(f"is not TOML ({one_line(error)}); {examples}") from None
         return check_plan(str(path), table)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
 
 
 def check_plan(path: str, table: dict[str, Any]) -> StudyPlan:
     """The `StudyPlan` of a plan's table.  Raises ValueError without the path, as all functions below."""
-    check_table(table, TOP, "the plan")
     for key in ("baseline", "steps", "runs"):
         need(key in table, f"{key} is missing")
-    given = TOP | {"title": Path(path).stem} | table
+    given = complete({"title": Path(path).stem, **table}, TOP, "the plan")
     runs = tuple(read_run(name, run, given["photoshoot"]) for name, run in given["runs"].items())
-    plan = StudyPlan(
-        path,
-        given["title"],
-        given["about"],
-        given["baseline"],
-        given["steps"],
-        tuple(given["seeds"]),
-        read_shoot(given["photoshoot"]),
-        given["config"],
-        runs,
-    )
+    start = given["title"], given["about"], given["baseline"], given["steps"]
+    seeds, shoot = tuple(given["seeds"]), read_shoot(given["photoshoot"])
+    plan = StudyPlan(path, *start, seeds, shoot, given["config"], runs)
     need(plan.baseline in given["runs"], f"the baseline {plan.baseline!r} is none of the runs")
-    whole = all(type(seed) is int for seed in plan.seeds)
-    need(plan.seeds and whole and len(set(plan.seeds)) == len(plan.seeds), "seeds must be distinct integers")
+    whole = all(type(seed) is int for seed in seeds)
+    need(seeds and whole and len(set(seeds)) == len(seeds), "seeds must be distinct integers")
     fault = "is the same for all runs: set steps and seeds at the top, size in [photoshoot]"
     for options in (plan.common, *(reading.changes for reading in runs)):
         for name in FIXED:
             need(name not in options, f"{name} {fault}")
-    for reading, seed in itertools.product(runs, plan.seeds):
+    for reading, seed in itertools.product(runs, seeds):
         plan.config(reading, seed)
     return plan
 
 
 def read_shoot(table: dict[str, Any]) -> dict[str, Any]:
     """The [photoshoot] table with its defaults, size as (height, width)."""
-    check_table(table, SHOOT, "[photoshoot]")
-    shoot = SHOOT | table
+    shoot = complete(table, SHOOT, "[photoshoot]")
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", shoot["size"])
     if not match:
         raise ValueError(f"size {quoted(shoot['size'])} is not HEIGHTxWIDTH such as 128x96")
@@ -195,20 +167,19 @@ def read_run(name: str, table: Any, shoot: dict[str, Any]) -> Reading:
     """The `Reading` of one [runs.NAME] table; shoot: the plan's [photoshoot] table."""
     need(NAME.fullmatch(name), f"run {quoted(name)}: use lowercase letters, digits, _ . and - only")
     need(isinstance(table, dict), f"run {name} is not a table")
-    check_table(table, RUN, f"run {name}")
-    given = RUN | table
+    given = complete(table, RUN, f"run {name}")
     changes = given["photoshoot"]
-    check_table(changes, OF_RUN, f"run {name}: photoshoot")
+    complete(changes, OF_RUN, f"run {name}: photoshoot")
     return Reading(name, given["about"], given["config"], read_shoot(shoot | changes), changes)
 
 
-def check_table(table: dict[str, Any], defaults: Mapping[str, Any], what: str) -> None:
-    """Raise ValueError for a key without a default, or a value of another type."""
+def complete(table: dict[str, Any], defaults: dict[str, Any], what: str) -> dict[str, Any]:
+    """A table with its defaults.  Raises ValueError for a key without one, or a value of another type."""
     for key, value in table.items():
-        known = ", ".join(defaults)
-        need(key in defaults, f"{what} has the unknown key {quoted(key)}; known keys: {known}")
+        need(key in defaults, f"{what} has the unknown key {quoted(key)}; known keys: {', '.join(defaults)}")
         kind = type(defaults[key])
         need(type(value) is kind, f"{what}: {key} must be of type {kind.__name__}")
+    return defaults | table
 
 
 def need(condition: Any, fault: str) -> None:

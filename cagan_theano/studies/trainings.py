@@ -4,57 +4,47 @@ import contextlib
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from cagan_theano import weights
 from cagan_theano.config import Config
 from cagan_theano.evaluation import held_out
+from cagan_theano.evaluation.held_out import Source
 from cagan_theano.io.signals import Children
 from cagan_theano.studies.plan import SHOOT, Reading, StudyPlan
 from cagan_theano.training.run_folder import RunFolder
-from cagan_theano.training.scores import SCORES, log_lines
 
 SAMPLES = 10
 """Number of times that held-out scores are logged during a training."""
 
 
-class Images(NamedTuple):
-    """The photo file of a run: its path, its provenance, and a function that writes it there, if needed."""
-
-    path: Path
-    provenance: dict[str, Any]
-    write: Callable[[], Any] | None
-
-
-def images_of(plan: StudyPlan, reading: Reading, out: Path) -> Images:
-    """The `Images` of a run: of ``plan.data``, or those that the photoshoot renders.
+def images_of(plan: StudyPlan, reading: Reading, out: Path) -> Source:
+    """The photo file of a run: from ``plan.data``, or one that the photoshoot renders.
 
     Raises ValueError, OSError.
     """
     if plan.data:
         return part_of_data(plan, reading, out)
-    from data_prep.photoshoot import shoot
     from data_prep.photoshoot.camera.studio import default_studio
+    from data_prep.photoshoot.shoot import Setting
 
     given = reading.shoot
     (height, width), wardrobe = given["size"], given["wardrobe"]
     ending = "_clutter" * given["clutter"] + f"_{wardrobe}" * (wardrobe != SHOOT["wardrobe"])
     ending += f"_{given['studio']}" * (given["studio"] != default_studio(wardrobe))
     path = out / f"photos_{height}x{width}_{given['pairs']}_{given['seed']}{ending}.h5"
-    counts = {name: given[name] for name in ("pairs", "held_out", "true_swaps")}
-    setting = {name: given[name] for name in ("seed", "size", "clutter", "wardrobe", "studio")}
-    write = partial(shoot.shoot, path, **counts, **setting)
-    return Images(path, shoot.provenance(shoot.Setting(**setting), **counts), write)
+    setting = Setting(given["seed"], given["size"], given["clutter"], wardrobe, given["studio"])
+    return held_out.photoshoot(path, setting, given["pairs"], given["held_out"], given["true_swaps"])
 
 
-def part_of_data(plan: StudyPlan, reading: Reading, out: Path) -> Images:
-    """The `Images` of a run from ``plan.data``: at the plan's size, the plan's number of training pairs."""
+def part_of_data(plan: StudyPlan, reading: Reading, out: Path) -> Source:
+    """The photo file of a run from ``plan.data``: at the plan's size, the plan's number of training pairs."""
     from data_prep.resize import reduction, resize_file
     from data_prep.store import PhotoFile
 
@@ -72,17 +62,8 @@ def part_of_data(plan: StudyPlan, reading: Reading, out: Path) -> Images:
                 f"{plan.data}: has no test split, on which the runs are compared; import the photos with one"
             )
         if (file.height, file.width, len(file.split("train"))) == (*size, pairs):
-            return Images(Path(plan.data), file.provenance, None)  # as it is
-    return Images(path, provenance, partial(resize_file, plan.data, path, size, pairs))
-
-
-def data_of(plan: StudyPlan, reading: Reading, out: Path) -> Path:
-    """Path of the photo file of a run, which is written if missing.  Raises OSError or ValueError."""
-    images = images_of(plan, reading, out)
-    if images.write and not held_out.is_made(images.path, images.provenance):
-        images.path.parent.mkdir(parents=True, exist_ok=True)
-        images.write()
-    return images.path
+            return Source(Path(plan.data), file.provenance, None)  # as it is
+    return Source(path, provenance, partial(resize_file, plan.data, path, size, pairs))
 
 
 def run_of(out: Path, reading: Reading, seed: int) -> RunFolder:
@@ -112,7 +93,8 @@ def training_command(
     device_options: the words of it that choose the device and the precision, for example "--device", "gpu".
     """
     every = str(max(1, plan.steps // SAMPLES))
-    words = [sys.executable, "-m", "cagan_theano", "train", "--data", str(data_of(plan, reading, out))]
+    data = images_of(plan, reading, out).made()
+    words = [sys.executable, "-m", "cagan_theano", "train", "--data", str(data)]
     words += ["--run", str(run_of(out, reading, seed).path), "--steps", str(plan.steps), *device_options]
     words += ["--keep", "1", "--sample-every", every, "--checkpoint-every", every]
     if state_of(plan, out, reading, seed) == "begun":
@@ -134,71 +116,51 @@ def options_of(config: Config) -> list[str]:
     return words
 
 
-def train(
-    children: Children,
-    plan: StudyPlan,
-    out: Path,
-    reading: Reading,
-    seed: int,
-    device_options: Sequence[str],
-    logged: bool,
-) -> None:
-    """Train one run to its last step in a child process.  Raises ValueError if that fails.
-
-    device_options: see `training_command`; logged: write the output of the child process to RUN.log beside
-    the run's folder, instead of this process's own output.
-    """
-    folder = run_of(out, reading, seed).path
-    log = folder.with_name(f"{folder.name}.log") if logged else None
-    tqdm.write(f"training {reading.name}, seed {seed}")
-    words = training_command(plan, out, reading, seed, device_options)
-    # no part of a GPU's memory is reserved, so that several trainings can share it
-    environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **weights.child_environment()}
-    with contextlib.nullcontext() if log is None else open(log, "ab") as output:
-        code = children.run(words, env=environment, stdout=output, stderr=output)
-    if code:
-        raise ValueError(
-            f"{folder}: the training ended with exit code {code}, see "
-            f"{'its message above' if log is None else log}; run the same command again to continue"
-        )
-
-
 def train_missing(
     plan: StudyPlan, out: Path, chosen: Sequence[Reading], device_options: Sequence[str] = (), jobs: int = 1
 ) -> None:
     """Train the missing runs of a plan, `jobs` at a time, each on its share of the processor's cores.
 
-    device_options: see `training_command`.  All runs with one seed come before the next seed; several jobs
-    are logged.  Raises ValueError after the first failure, when the other trainings that began have ended.
+    device_options: see `training_command`.  All runs with one seed come before the next seed.  The
+    output of several jobs is written to RUN.log beside the run's folder.  Raises ValueError after the first
+    failure, when the other trainings that began have ended.
     """
     missing = [(r, seed) for seed in plan.seeds for r in chosen if state_of(plan, out, r, seed) != "done"]
     out.mkdir(parents=True, exist_ok=True)
     for reading, _ in missing:  # all before the first training, so that a fault is found at once
-        data_of(plan, reading, out)
-    if jobs == 1:
-        with Children() as children:
-            for reading, seed in missing:
-                train(children, plan, out, reading, seed, device_options, logged=False)
-        return
-    shares = iter(shares_of_cores(jobs))
+        images_of(plan, reading, out).made()
+    # no part of a GPU's memory is reserved, so that several trainings can share it
+    environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **weights.child_environment()}
+    shares, failed = iter(shares_of_cores(jobs)), threading.Event()
 
     def start_thread() -> None:
         with contextlib.suppress(AttributeError, OSError):  # not on macOS; not in some containers
             os.sched_setaffinity(0, next(shares))  # of this thread; its child processes inherit it
 
+    def train(reading: Reading, seed: int) -> None:
+        if failed.is_set() or children.exit_code:
+            return
+        folder = run_of(out, reading, seed).path
+        log = folder.with_name(f"{folder.name}.log") if jobs > 1 else None
+        tqdm.write(f"training {reading.name}, seed {seed}")
+        words = training_command(plan, out, reading, seed, device_options)
+        with contextlib.nullcontext() if log is None else open(log, "ab") as output:
+            code = children.run(words, env=environment, stdout=output, stderr=output)
+        if code:
+            failed.set()
+            raise ValueError(
+                f"{folder}: the training ended with exit code {code}, see "
+                f"{'its message above' if log is None else log}; run the same command again to continue"
+            )
+
     with (
         Children() as children,
         ThreadPoolExecutor(jobs, initializer=start_thread) as pool,
-        tqdm(total=len(missing), unit="training") as bar,
+        tqdm(total=len(missing), unit="training", disable=jobs == 1) as bar,
     ):
-        try:
-            begun = [pool.submit(train, children, plan, out, *one, device_options, True) for one in missing]
-            for done in as_completed(begun):
-                done.result()
-                bar.update()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for done in as_completed([pool.submit(train, *one) for one in missing]):
+            done.result()
+            bar.update()
 
 
 def shares_of_cores(jobs: int) -> list[set[int]]:
@@ -207,12 +169,3 @@ def shares_of_cores(jobs: int) -> list[set[int]]:
         sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     )
     return [set(cores[n::jobs]) or {cores[n % len(cores)]} for n in range(jobs)]
-
-
-def condense_scores(log: Iterable[dict[str, Any]]) -> list[dict[str, float]]:
-    """The step and the held-out scores of those lines of a log that have any."""
-    return [
-        {"step": line["step"], **{key: round(line[key], 5) for key in SCORES}}
-        for line in log_lines(log)
-        if set(SCORES) <= set(line)
-    ]

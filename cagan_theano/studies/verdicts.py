@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cagan_theano.studies.comparison import BETTER, MIN_SEEDS, Results, count_of, differences
+from cagan_theano.studies.comparison import BETTER, Results, count_of, differences
 
 REPRODUCED, PARTLY, NOT = "reproduced", "partly", "not"
 UNKNOWN = "not yet measured"
@@ -31,7 +31,7 @@ Entry = dict[str, Any]
 """{value, low, high}; low and high are None without an interval."""
 
 
-class Numbers(NamedTuple):
+class Judgment(NamedTuple):
     """A verdict and its evidence.
 
     verdict: one of the four words; remark: what limits it, or ""; entries: label -> `Entry`; command:
@@ -105,39 +105,17 @@ class Claim:
         """The words of the differences that support the claim, and of those that contradict it."""
         return ("better", "worse") if self.gains else ("worse", "better")
 
-    def rule(self) -> str:
-        """The rule in words."""
-        if self.like:
-            return f"that of claim {self.like}{self.note}"
-        if self.runs:
-            wanted, other = self.words
-            by = "a measure but `cycle`" if self.by == TRUE else ", ".join(f"`{name}`" for name in self.by)
-            runs = " and ".join(f"`{name}`" for name in self.runs)
-            fewer = "only one of the runs, or " if len(self.runs) > 1 else ""
-            none, some = (
-                (f" and {other} in none", f"also {other} in some, or ") if len(self.by) > 1 else ("", "")
-            )
-            return (
-                f"reproduced: {runs} {wanted} than the baseline in {by}{none}, with at least {MIN_SEEDS} "
-                f"seeds at the paper's scale; partly: {fewer}{some}at a smaller scale{self.note}"
-            )
-        parts = []
-        for word in (REPRODUCED, PARTLY):
-            asked = [(c, getattr(c, word)) for c in self.criteria if getattr(c, word) is not None]
-            texts = [f"{c.metric} {c.comparison} {threshold:g}" for c, threshold in asked]
-            parts += [f"{word}: {', '.join(texts)}"] if texts else []
-        if self.condition:
-            parts.append(f"only if claim {self.condition} is at least partly reproduced")
-        return "; ".join(parts) + self.note
+    def judge(self, shipped: Results, studies: Any = None, key: str = "measures") -> Judgment:
+        """The verdict on the results of the weights, shipped.json, or on studies: file -> results.
 
-    def judge(self, shipped: Results, studies: Any = None) -> Numbers:
-        """The verdict on the results of the weights, shipped.json, or on studies: file -> results."""
+        key: where the studies were measured, "measures" or "photos".
+        """
         if self.runs:
-            return judge_runs(self, studies or {})
+            return judge_runs(self, studies or {}, key)
         if not self.like:
             return judge_weights(self, shipped)
         excluded = exclude(self.unless, shipped)
-        return Numbers(UNKNOWN, excluded, {}, self.command) if excluded else judge_claim(self.like, shipped)
+        return Judgment(UNKNOWN, excluded, {}, self.command) if excluded else judge_claim(self.like, shipped)
 
 
 @functools.cache
@@ -151,31 +129,32 @@ def read_claims() -> tuple[Claim, ...]:
     return tuple(claims)
 
 
-def judge_claim(number: int, shipped: Results) -> Numbers:
+def judge_claim(number: int, shipped: Results) -> Judgment:
     """The verdict on the weights of the claim with a number."""
     return read_claims()[number - 1].judge(shipped)
 
 
-def judge_weights(claim: Claim, shipped: Results) -> Numbers:
+def judge_weights(claim: Claim, shipped: Results) -> Judgment:
     """The verdict of a claim's criteria; unfinished weights cannot refute it."""
     found = {criterion.metric: criterion.find(shipped) for criterion in claim.criteria}
     entries = {metric: entry for metric, entry in found.items() if entry is not None}
-    if claim.condition:
-        first = judge_claim(claim.condition, shipped).verdict
-        if first not in (REPRODUCED, PARTLY):
-            return Numbers(first, f"claim {claim.condition}: {first}", entries, claim.command)
-    needed = [c for c in claim.criteria if (c.reproduced, c.partly) != (None, None)]
-    if not {criterion.metric for criterion in needed} <= set(entries):
-        return Numbers(UNKNOWN, "the stored results lack numbers of this rule", entries, claim.command)
+    asked = {
+        word: [c for c in claim.criteria if getattr(c, word) is not None] for word in (PARTLY, REPRODUCED)
+    }
+    first = judge_claim(claim.condition, shipped).verdict if claim.condition else REPRODUCED
     verdict, remark = NOT, ""
-    for word in (PARTLY, REPRODUCED):
-        asked = any(getattr(c, word) is not None for c in needed)
-        if asked and all(c.holds(entries[c.metric], word) for c in needed):
-            verdict = word
-    if shipped["step"] < STEPS and verdict != REPRODUCED:
-        verdict = UNKNOWN if verdict == NOT else verdict
-        remark = f"the weights are of step {shipped['step']} of {STEPS}"
-    return Numbers(verdict, remark, entries, claim.command)
+    if first not in (REPRODUCED, PARTLY):
+        verdict, remark = first, f"claim {claim.condition}: {first}"
+    elif any(c.metric not in entries for criteria in asked.values() for c in criteria):
+        verdict, remark = UNKNOWN, "the stored results lack numbers of this rule"
+    else:
+        for word, criteria in asked.items():
+            if criteria and all(c.holds(entries[c.metric], word) for c in criteria):
+                verdict = word
+        if shipped["step"] < STEPS and verdict != REPRODUCED:
+            verdict = UNKNOWN if verdict == NOT else verdict
+            remark = f"the weights are of step {shipped['step']} of {STEPS}"
+    return Judgment(verdict, remark, entries, claim.command)
 
 
 def exclude(reason: str, shipped: Results) -> str:
@@ -205,35 +184,30 @@ def size_of(shipped: Results) -> str:
 # --- studies
 
 
-def judge_runs(claim: Claim, studies: dict[str, Results]) -> Numbers:
+def judge_runs(claim: Claim, studies: dict[str, Results], key: str) -> Judgment:
     """The verdict of studies: of each run in `claim.runs`, and together.
 
     A study refutes a claim only by a difference of the other sign, and only at the paper's scale.
     """
-    found = [judge_run(claim, name, studies) for name in claim.runs]
-    verdicts = [one.verdict for one in found]
-    supported = REPRODUCED in verdicts or PARTLY in verdicts
-    remarks = dict.fromkeys(one.remark for one in found)
-    if len(remarks) > 1:
-        remarks = dict.fromkeys(
-            f"`{name}`: {one.verdict}, {one.remark}" for name, one in zip(claim.runs, found)
-        )
-    return Numbers(
-        verdicts[0] if len(set(verdicts)) == 1 else PARTLY if supported else UNKNOWN,
-        "; ".join(remarks),
+    found = [judge_run(claim, name, studies, key) for name in claim.runs]
+    verdicts, remarks = {one.verdict for one in found}, [one.remark for one in found]
+    if len(set(remarks)) > 1:
+        remarks = [f"`{name}`: {one.verdict}, {one.remark}" for name, one in zip(claim.runs, found)]
+    return Judgment(
+        found[0].verdict if len(verdicts) == 1 else PARTLY if verdicts & {REPRODUCED, PARTLY} else UNKNOWN,
+        "; ".join(dict.fromkeys(remarks)),
         {label: entry for one in found for label, entry in one.entries.items()},
         found[0].command,
     )
 
 
-def judge_run(claim: Claim, name: str, studies: dict[str, Results]) -> Numbers:
+def judge_run(claim: Claim, name: str, studies: dict[str, Results], key: str) -> Judgment:
     """The verdict of one run, in the study with the most steps that trained it."""
-    steps = {file: study["steps"] for file, study in studies.items() if name in study["runs"]}
-    if not steps:
-        return Numbers(UNKNOWN, f"the run `{name}` is not trained yet", {}, "`cagan ablations readings`")
-    file = max(steps, key=lambda one: (steps[one], one))
-    study = studies[file]
-    changes = {m: change for m, change in differences(study)[name].items() if m in claim.by}
+    trained = {file: study for file, study in studies.items() if key in study["runs"].get(name, {})}
+    if not trained:
+        return Judgment(UNKNOWN, f"the run `{name}` is not trained yet", {}, "`cagan ablations readings`")
+    file, study = max(trained.items(), key=lambda item: (item[1]["steps"], item[0]))
+    changes = {m: change for m, change in differences(study, key)[name].items() if m in claim.by}
     found, small = {change.word for change in changes.values()}, scale_of(study)
     wanted, other = claim.words
     if wanted in found:
@@ -249,7 +223,7 @@ def judge_run(claim: Claim, name: str, studies: dict[str, Results]) -> Numbers:
         for m, change in changes.items()
         if m in SHOWN or change.word != "-"
     }
-    return Numbers(verdict, ", ".join(filter(None, remarks)), entries, command_of(file, study))
+    return Judgment(verdict, ", ".join(filter(None, remarks)), entries, command_of(file, study))
 
 
 def scale_of(study: Results) -> str:

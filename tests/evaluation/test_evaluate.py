@@ -45,12 +45,13 @@ def test_a_weighted_correlation_is_that_of_repeated_swaps():
         for row in counts
     ]
     assert abs(expected[0] - expected[1]) > 0.02
-    np.testing.assert_allclose(metrics.correlation(a, b, counts), expected)
+    columns = {"color": a, "true_color": b}
+    np.testing.assert_allclose(metrics.color_correlation(columns, counts), expected)
     a[3] = np.nan  # a swap without a region is left out
     kept = np.arange(6) != 3
-    found = metrics.correlation(a, b, np.ones(6))
+    found = metrics.color_correlation(columns, np.ones(6))
     assert found == pytest.approx(np.corrcoef(a[kept].ravel(), b[kept].ravel())[0, 1])
-    assert np.isnan(metrics.correlation(np.ones((4, 3)), b[:4], np.ones(4)))
+    assert np.isnan(metrics.color_correlation(columns | {"color": np.ones((6, 3))}, np.ones(6)))
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +162,7 @@ def test_command_prints_a_table_and_writes_json(tmp_path, half, capsys):
     inside, flat = result["measures"]["inside"], result["baselines"]["flat fill"]["inside"]
     assert inside["low"] <= inside["value"] <= inside["high"] and flat["value"] == 0  # one flat color
     row = next(line for line in printed.splitlines() if line.startswith("inside "))
-    assert row.split()[1] == f"{inside['value']:.4f}" and row.split()[5:7] == ["1.0000", "0.0000"]
+    assert row.split()[1] == f"{inside['value']:.3g}" and row.split()[4:10] == "1 [1, 1]* 0 [0, 0]*".split()
     assert len(result["swaps"]["color"]) == 12 and len(result["swaps"]["color"][0]) == 3
     assert str(tmp_path) not in out.read_text()
     half.config = half.config.replace(height=256, width=192)
@@ -185,12 +186,11 @@ def test_no_wearing_keeps_the_worn_article_from_the_model(tmp_path, monkeypatch,
 def test_data_without_true_swaps_gives_the_remaining_measures(tmp_path, half, capsys, triples, masks):
     data, out = write_photos(tmp_path / "toy.h5", triples=triples, masks=masks), tmp_path / "r.json"
     half.share = 0.0
-    code, _, _ = run(capsys, "--data", data, "--out", out, "--plot", tmp_path / "r.png")
+    code, _, _ = run(capsys, "--data", data, "--out", out)
     result = json.loads(out.read_text())
     assert code == 0 and result["n"] == 12 and result["measures"]["cycle"]["value"] == 0
     assert set(result["measures"]) == {"cycle", *(["alpha_iou_worn"] if masks else [])}
     assert result["baselines"] == {} and "error_inside" not in result["swaps"]
-    assert (tmp_path / "r.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_save_images_writes_folders_that_metric_tools_read(tmp_path, half, capsys):
@@ -218,11 +218,55 @@ def test_the_gap_is_to_the_pairs_that_were_trained_on(tmp_path, half, capsys):
     half.metadata = {"data": {"provenance": {"program": "own"}}}
     code, printed, _ = run(capsys, "--data", path, "--out", out, "--gap")
     result = json.loads(out.read_text())
-    assert code == 0 and "gap alpha_iou_worn" in printed and result["trained_n"] == 7 and result["n"] == 5
+    assert (
+        code == 0 and "minus trained-on swaps:\n" in printed and result["trained_n"] == 7 and result["n"] == 5
+    )
     entry = result["gap"]["cycle"]
     assert entry["held_out"]["value"] - entry["trained"]["value"] == pytest.approx(entry["gap"]["value"])
-    with held_out.open_split(path, half) as held, evaluate.trained_on(half, held) as trained:
-        assert sorted(trained.photos.garment) == list(range(7))
+    with held_out.open_split(path, half) as held:
+        assert evaluate.find_trained(half, held) == held.path
+
+
+def test_the_training_set_is_rendered_again_only_for_its_own_held_out_split(tmp_path, monkeypatch, capsys):
+    """The very images, of the same seed, wardrobe and studio, by the same version of the photoshoot."""
+    monkeypatch.setattr(held_out.cache, "user_folder", lambda: tmp_path)
+    monkeypatch.setattr(evaluate, "TRAINED", 4)
+    shoot.shoot(tmp_path / "s.h5", 5, (32, 32), 3, 4, jobs=1)
+    model, arguments = ToyModel(), {"pairs": 9, "clutter": False, "wardrobe": "paper", "studio": "one"}
+    with held_out.open_split(tmp_path / "s.h5", model) as held:
+
+        def trained_on(**changes):
+            origin = {**held.provenance, "arguments": arguments} | changes
+            model.metadata = {"data": {"provenance": origin, "pairs": 9}}
+            return evaluate.find_trained(model, held)
+
+        with held_out.open_split(trained_on(), model, split="train") as trained, PhotoFile(held.path) as file:
+            own = file.split("train")
+            for one, other in ((trained.photos.x, own.x), (trained.photos.y, own.y)):
+                np.testing.assert_array_equal(one.load(), other.load()[:4])
+            assert len(trained.photos.triples.i) == 4
+        for changed in ({"wardrobe": "shop"}, {"studio": "many"}):
+            assert trained_on(arguments=arguments | changed) is None
+        assert trained_on(seed=4) is trained_on(program="x") is trained_on(version=2) is None
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if "no comparison" in line] == [
+        "no comparison with the training set: it was rendered by version 2 of the "
+        f"photoshoot, this is version {shoot.VERSION}"
+    ]
+
+
+def test_the_setting_of_older_training_data():
+    """Those of version 2 name no wardrobe: there was the paper's alone."""
+    model, arguments = ToyModel(), dict(clutter=False, held_out=512, pairs=15000, size=[128, 96])
+    origin = dict(program="data_prep photoshoot", version=2, seed=7, arguments=arguments)
+    for given, setting in (
+        (origin, shoot.Setting(7, (32, 32), False, "paper")),
+        ({**origin, "arguments": arguments | dict(wardrobe="shop", clutter=True)},
+         shoot.Setting(7, (32, 32), True, "shop")),
+        ({}, shoot.Setting(0, (32, 32), studio="one")),
+    ):  # fmt: skip
+        model.metadata = {"data": {"provenance": given}}
+        assert held_out.shoot_setting(model) == setting
 
 
 def test_results_are_written_before_anything_optional(tmp_path, half, capsys, monkeypatch):
@@ -232,7 +276,7 @@ def test_results_are_written_before_anything_optional(tmp_path, half, capsys, mo
     def fails(*_):
         raise ValueError("the photoshoot needs the package embreex")
 
-    monkeypatch.setattr(evaluate, "trained_on", fails)
+    monkeypatch.setattr(evaluate, "find_trained", fails)
     code, printed, error = run(capsys, "--data", data, "--out", out, "--gap")
     assert code == 1 and "needs the package embreex" in error
     assert "inside_low_pass" in printed and json.loads(out.read_text())["n"] == 12

@@ -58,7 +58,7 @@ def swapped(x_i, y_i, y_j):
 def measured(shown):
     model = SimpleNamespace(config=SimpleNamespace(takes_mask=False), swap=swapped, metadata={})
     with held_out.open_split(shown[0], model) as held:
-        return measures.measure(model, held, systems={"other": lambda images, numbers: images["y_j"]})
+        return measures.measure(model, held, systems={"other": lambda images, _: (images["y_j"], None)})
 
 
 def regions(shown, n):

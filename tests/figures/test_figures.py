@@ -110,8 +110,7 @@ def test_chosen_swaps_are_random_distinct_and_repeatable(data):
         assert not np.array_equal(chosen.i, other.i)
         assert len(set(photos.person[chosen.i])) == 5
         assert (photos.garment[chosen.i] != photos.garment[chosen.j]).all()
-        truth = held_out.truth(held, chosen)
-        for i, j, picture in zip(chosen.i, chosen.j, truth):
+        for i, j, picture in zip(chosen.i, chosen.j, held_out.read(held, chosen)["truth"]):
             np.testing.assert_array_equal(picture, human(photos.person[i], photos.garment[j]))
 
 
@@ -129,7 +128,7 @@ def test_masks_reach_only_a_network_that_uses_them(data):
     for mask, given in (("none", False), ("prior", True)):
         model = ToyModel(mask=mask)
         with held_out.open_split(data, model) as held:
-            held_out.swap(model, held, [0, 1], [3, 4])
+            held_out.swap(model, held, held_out.read(held, held_out.Swaps([0, 1], [3, 4])))
         assert (model.masks[0] is not None) == given
 
 
@@ -195,7 +194,9 @@ def test_figure6_puts_each_article_on_each_human(data, toy):
     toy.share = 0
     with held_out.open_split(data, toy) as held:
         i, j = held_out.choose_matrix(held, 2, 4, seed=3)
-        matrix = figure6.swap_all(toy, held, i, j)
+        humans, articles, matrix = figure6.swap_all(toy, held, i, j)
+        np.testing.assert_array_equal(humans[1], held.photos.x[int(i[1])])
+        np.testing.assert_array_equal(articles[3], held.photos.y[int(j[3])])
         for r, c in np.ndindex(2, 4):
             expected = human(held.photos.person[i[r]], held.photos.garment[j[c]])
             np.testing.assert_array_equal(matrix[r, c], expected)
@@ -235,11 +236,11 @@ def test_figure3_states_the_sizes_of_the_paper():
 def test_figure3_slices_add_up_and_copies_stand_last(changes):
     config = tiny_config(**changes)
     G, D = build_networks(config)
-    boxes = figure3.boxes_of_generator(G, 32, 32)
-    for box in boxes + figure3.boxes_of_discriminator(D, 32, 32):
-        assert sum(count for _, count in box.slices) == box.shape[0]
-    hidden = boxes[1:-1]
-    assert all((box.slices[-1] == ("copies", 6)) == (config.copies_g != "none") for box in hidden)
+    boxes = figure3.boxes_of(G.shapes(32, 32), G.encoder, G.decoder)
+    for box in boxes + figure3.boxes_of(D.shapes(32, 32), D.layers):
+        assert sum(box.slices.values()) == box.shape[0]
+    last = [list(box.slices.items())[-1] for box in boxes[1:-1]]
+    assert all((slice == ("copies", 6)) == (config.copies_g != "none") for slice in last)
     figure = figure3.draw(G, D, 32, 32)
     field = 31 if len(config.d_widths) == 3 else 63
     assert rf"receptive field of a logit is {field}$\times${field} pixels" in words(figure)
@@ -282,22 +283,21 @@ def test_held_out_photoshoot_is_rendered_once_for_the_seed_of_training(tmp_path,
 
     calls = []
 
-    def fake(path, pairs, size, seed, held_out, clutter, wardrobe, studio):
-        calls.append((pairs, tuple(size), seed, held_out, clutter, wardrobe))
-        setting = shoot.Setting(seed, size, clutter, wardrobe, studio)
-        write_photos(path, provenance=shoot.provenance(setting, pairs, held_out))
+    def fake(path, pairs, held_out, true_swaps, **setting):
+        calls.append((pairs, held_out, *setting.values()))
+        write_photos(path, provenance=shoot.provenance(shoot.Setting(**setting), pairs, held_out))
 
     monkeypatch.setattr(shoot, "shoot", fake)
-    monkeypatch.setattr(held_out, "renderings", lambda: tmp_path)
+    monkeypatch.setattr(held_out.cache, "user_folder", lambda: tmp_path)
     model = ToyModel()
     first = held_out.rendered(model)
     assert held_out.rendered(model) == first and len(calls) == 1
-    assert calls[0] == (0, (HEIGHT, WIDTH), 0, held_out.HELD_OUT, False, "paper")
+    assert calls[0] == (0, held_out.HELD_OUT, 0, (HEIGHT, WIDTH), False, "paper", "one")
     arguments = {"clutter": True, "wardrobe": "shop"}
     origin = {"program": "data_prep photoshoot", "seed": 11, "arguments": arguments}
     model.metadata = {"data": {"provenance": origin}}
     held_out.rendered(model)
-    assert calls[1] == (0, (HEIGHT, WIDTH), 11, held_out.HELD_OUT, True, "shop")
+    assert calls[1] == (0, held_out.HELD_OUT, 11, (HEIGHT, WIDTH), True, "shop", "many")
     first.write_bytes(first.read_bytes()[:1000])  # a damaged one is made anew
     held_out.rendered(model)
     assert len(calls) == 3
