@@ -190,10 +190,9 @@ def describe_machine(device: str) -> str:
     """The machine and the package versions in one line."""
     from cagan_theano.compat import versions
 
-    name = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").is_file():
-        found = [text for text in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in text]
-        name = found[0].split(":")[1].strip() if found else name
+    about = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: *(.+)", about.read_text() if about.is_file() else "")
+    name = found[1].strip() if found else platform.processor() or platform.machine()
     known = versions()
     packages = ", ".join(f"{key} {known[key]}" for key in ("python", "jax", "aesara", "numpy"))
     where = device

@@ -126,19 +126,11 @@ def find_trained(model: Model, held: HeldOutSplit) -> str | Path | None:
 
 def table(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """The measures of several systems (`measures.compare`) as lines of text, with their meanings."""
-    names = list(found[OURS])
-    return "\n".join(
-        [
-            f"{'measure':<20}" + "".join(f"{system:>26}" for system in found),
-            *(
-                f"{name:<20}" + "".join(f"{as_cell(of.get(name)):>26}" for of in found.values())
-                for name in names
-            ),
-            f"value [{PERCENT} interval]; *: the paired difference from {OURS} excludes 0",
-            "",
-            *(f"{name}: {MEASURES[name].meaning}" for name in names),
-        ]
-    )
+    lines = [f"{'measure':<20}" + "".join(f"{system:>26}" for system in found)]
+    for name in found[OURS]:
+        lines.append(f"{name:<20}" + "".join(f"{as_cell(of.get(name)):>26}" for of in found.values()))
+    lines += [f"value [{PERCENT} interval]; *: the paired difference from {OURS} excludes 0", ""]
+    return "\n".join([*lines, *(f"{name}: {MEASURES[name].meaning}" for name in found[OURS])])
 
 
 def as_cell(entry: Mapping[str, Any] | None) -> str:

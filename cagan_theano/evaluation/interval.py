@@ -38,8 +38,14 @@ class Measured:
 
     @classmethod
     def of(cls, columns: Columns, seed: int = 0, resamples: int = RESAMPLES) -> "Measured":
-        """The columns with bootstrap weights that depend on the people, the garments and the seed."""
-        return cls(columns, [resample(columns[group], resamples, seed) for group in GROUPS])
+        """The columns with the weights of bootstraps that sample whole groups with replacement."""
+        weights = []
+        for group in GROUPS:
+            labels, of = np.unique(columns[group], return_inverse=True)
+            share = np.full(len(labels), 1 / len(labels))
+            counts = np.random.default_rng(seed).multinomial(len(labels), share, resamples)
+            weights.append(counts[:, of].astype(float))
+        return cls(columns, weights)
 
     def __len__(self) -> int:
         return len(self.columns[GROUPS[0]])
@@ -73,14 +79,6 @@ def difference(statistic: Statistic, others: Columns) -> Statistic:
     others: columns of the same swaps in the same order, from another network.
     """
     return lambda columns, weights: statistic(columns, weights) - statistic(others, weights)
-
-
-def resample(labels: Numbers, resamples: int = RESAMPLES, seed: int = 0) -> Numbers:
-    """Weights [R, n] of a bootstrap that samples whole groups of equal label with replacement."""
-    groups, of = np.unique(labels, return_inverse=True)
-    count = len(groups)
-    counts = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
-    return counts[:, of].astype(float)
 
 
 def as_entry(value: float, samples: Iterable[Numbers]) -> Entry:

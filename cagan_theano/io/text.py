@@ -40,10 +40,6 @@ def escape(text, keep=""):
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
 
 
-def format_number(value: float | None, form: str = ".4f") -> str:
-    return "-" if value is None else format(value, form)
-
-
 @contextlib.contextmanager
 def explained(text: str, patience: float = PATIENCE):
     """Print a line of text, if there is any, once the block takes longer than `patience` seconds."""

@@ -162,7 +162,8 @@ def rates_of(shipped: Results, record: Results | None) -> Results:
             raise ValueError(
                 "gpu.json: did not time the swap of `ours` on a GPU; see claim 13 for the command"
             )
-        if size == verdicts.size_of(shipped) and shipped["config"]["g_widths"] == verdicts.WIDTHS:
+        config = shipped["config"]
+        if size == f"{config['height']}x{config['width']}" and config["g_widths"] == verdicts.WIDTHS:
             timed = spread(result["batch"] / np.array(row["seconds"])) | {"device": name}
             fastest = max(timed, fastest, key=lambda rate: rate["value"])
     return {"fastest": fastest}

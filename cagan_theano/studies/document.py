@@ -22,18 +22,29 @@ WORDS = (verdicts.REPRODUCED, verdicts.PARTLY, verdicts.NOT, verdicts.UNKNOWN)
 
 def write_claims(shipped: Results, studies: dict[str, Results], photos: Results | None = None) -> str:
     """docs/claims.md; photos: measures on real photos, or None."""
-    claims = []
+    claims: list[dict[str, Any]] = []
     for number, claim in enumerate(read_claims(), 1):
-        here = claim.judge(shipped, studies)
-        claims.append(describe_claim(number, claim, here, judge_on_photos(claim, studies, photos)))
-    words = [one["here"].verdict for one in claims]
+        here, there = claim.judge(shipped, studies), judge_on_photos(claim, studies, photos)
+        found = [one for one in (here, there) if one]
+        labels = dict.fromkeys(label for one in found for label in one.entries)
+        heading = "".join(c for c in f"{number}. {claim.title}".lower() if c.isalnum() or c in " -_")
+        about = {
+            "number": number,
+            "anchor": heading.replace(" ", "-"),  # that Markdown renderers give to the heading
+            "claim": claim,
+            "here": here,
+            "photos": there,
+            "rows": {label: [format_entry(one.entries.get(label)) for one in found] for label in labels},
+            "commands": dict.fromkeys(one.command for one in found),
+        }
+        claims.append(about)
+    words = [claim["here"].verdict for claim in claims]
     text = render(
         FOLDER / "claims.md.jinja",
         {
             "shipped": shipped,
             "steps": verdicts.STEPS,
             "min_seeds": comparison.MIN_SEEDS,
-            "size": verdicts.size_of(shipped),
             "pairs": (shipped["metadata"].get("data") or {}).get("pairs", "an unknown number of"),
             "start": verdicts.started_from(shipped),
             "counts": ", ".join(f"{words.count(word)} {word}" for word in WORDS),
@@ -57,22 +68,6 @@ def judge_on_photos(claim: Claim, studies: dict[str, Results], photos: Results |
     if not (photos and claim.on_photos):
         return None
     return claim.judge(photos)._replace(command="`cagan claims --photos luma_128x96.h5`")
-
-
-def describe_claim(number: int, claim: Claim, here: Judgment, photos: Judgment | None) -> dict[str, Any]:
-    """What the document says of a claim; photos: its `Judgment` on photos, or None."""
-    found = [one for one in (here, photos) if one]
-    labels = dict.fromkeys(label for one in found for label in one.entries)
-    heading = "".join(c for c in f"{number}. {claim.title}".lower() if c.isalnum() or c in " -_")
-    return {
-        "number": number,
-        "anchor": heading.replace(" ", "-"),  # that Markdown renderers give to the heading
-        "claim": claim,
-        "here": here,
-        "photos": photos,
-        "rows": {label: [format_entry(one.entries.get(label)) for one in found] for label in labels},
-        "commands": dict.fromkeys(one.command for one in found),
-    }
 
 
 # --- studies

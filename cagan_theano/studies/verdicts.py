@@ -176,11 +176,6 @@ def started_from(shipped: Results) -> str:
     return f"the training started from step {init['step']} of another at {init['height']}x{init['width']}"
 
 
-def size_of(shipped: Results) -> str:
-    """Height x width of the images."""
-    return f"{shipped['config']['height']}x{shipped['config']['width']}"
-
-
 # --- studies
 
 
