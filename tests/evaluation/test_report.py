@@ -1,7 +1,6 @@
 """The page about a checkpoint: whole, escaped, self-contained; each swap once, with its own scores."""
 
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -15,30 +14,10 @@ from cagan_theano.io.command import main
 from cagan_theano.training.run_folder import RunFolder
 
 EVIL = "<script>alert('x')</script> & \"quotes\""
-VOID = {"meta", "img", "br", "link"}
 
 
-class Outline(HTMLParser):
-    """Tags in order; an error for one that is closed by another."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.sources, self.headings, self.tags = [], [], [], []
-        self.feed(text)
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.sources += [value for name, value in attributes if name in ("src", "href", "data", "action")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, f"</{tag}> closes another"
-
-    def handle_data(self, data):
-        if self.open[-1:] == ["h2"]:
-            self.headings.append(data)
+def headings(page):
+    return re.findall("<h2>(.+?)</h2>", page)
 
 
 @pytest.fixture
@@ -79,11 +58,11 @@ def attribute(text, name):
 
 def test_a_whole_page_loads_nothing_and_escapes_everything(tmp_path, toy):
     page = page_of(tmp_path, "--run", str(make_run(tmp_path)))
-    outline = Outline(page)
-    sections = ["Weights", "Measures", "Swaps", "Training", "Settings"]
-    assert outline.headings == sections and outline.tags.count("script") == 1
-    assert all(source.startswith("data:image/") for source in outline.sources)
-    assert not {"link", "iframe", "object"} & set(outline.tags)
+    assert headings(page) == ["Weights", "Measures", "Swaps", "Training", "Settings"]
+    assert page.count("<script") == page.count("</script>") == 1
+    sources = re.findall(r'\b(?:src|href|data|action)="([^"]*)"', page)
+    assert len(sources) == 12 + 1 + 3 and all(source.startswith("data:image/") for source in sources)
+    assert not re.search("<(link|iframe|object)", page)
     assert not re.search(r"url\(|@import|onload|onerror", page) and "default-src 'none'" in page
     assert page.count("&lt;script&gt;") >= 2  # the note, the provenance
     assert "stopped at step 7 of\n10" in page and "1.50 hours" in page
@@ -105,7 +84,7 @@ def test_each_swap_has_its_own_scores(tmp_path, toy):
 
 def test_without_truth_or_run_those_are_left_out(tmp_path, toy):
     page = page_of(tmp_path, "--swaps", "5", triples=False)
-    assert Outline(page).headings == ["Weights", "Measures", "Swaps", "Settings"]
+    assert headings(page) == ["Weights", "Measures", "Swaps", "Settings"]
     assert page.count("data:image/webp;base64,") == 5 and "<span>truth</span>" not in page
     assert len(attribute(page, "alpha_iou_worn")) == 5
 
