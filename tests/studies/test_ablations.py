@@ -266,12 +266,12 @@ def test_a_study_on_photos_without_true_swaps(plan, tmp_path, toys, capsys, monk
 
 
 def test_damaged_measurements_are_made_again(plan, tmp_path, toys, capsys):
-    """Not JSON, a column or a number that is another, a pipe; a part of an archive, one bit flipped."""
+    """A part of a file, a column or a number that is another, one bit flipped, a pipe."""
     run(capsys, plan, "--out", tmp_path, "--only", "paper")
     report, swaps = tmp_path / "paper_seed0" / "evaluation.json", tmp_path / "paper_seed0" / "swaps.npz"
     text, archive = report.read_text(), swaps.read_bytes()
     flipped = bytes([*archive[:300], archive[300] ^ 4, *archive[301:]])
-    others = ("[", text.replace('"iou": [', '"iou_": ['), text.replace('"n": 12', '"n": 13'))
+    others = (text[:-9], text.replace('"iou": [', '"iou_": ['), text.replace('"n": 12', '"n": 13'))
     damages = [(report, None), (swaps, None), *((report, other.encode()) for other in others)]
     study, sealed = read_plan(plan), {"seal": "of this archive, which has a time"}
     for path, content in [*damages, (swaps, archive[:-9]), (swaps, flipped)]:
