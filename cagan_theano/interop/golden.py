@@ -194,18 +194,14 @@ def parse_config(text: str) -> Config:
     return config
 
 
+# fmt: off
 @click.command(cls=Command)
 @click.argument("out", type=Output())
-@click.option(
-    "--config",
-    default="{}",
-    show_default=True,
-    help="JSON object of settings (cagan_theano/config.py) that differ from the paper's; "
-    f"otherwise: {json.dumps(SMALL)}.",
-)
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed for weights and inputs."
-)
+@click.option("--config", default="{}", show_default=True,
+              help="JSON object of settings (cagan_theano/config.py) that differ from the paper's; "
+                   f"otherwise: {json.dumps(SMALL)}.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the values.")
+# fmt: on
 def command(out, config, seed):
     """Write golden vectors to OUT (HDF5): Aesara's values for random weights and inputs, in float64."""
     vectors = make(parse_config(config), seed)

@@ -233,14 +233,7 @@ class Trainer:
     compiled: a mode of torch.compile such as "default"; None: eager.
     """
 
-    def __init__(
-        self,
-        networks: Networks,
-        device="cpu",
-        dtype=torch.float32,
-        channels_last=False,
-        compiled: str | None = None,
-    ):
+    def __init__(self, networks, device="cpu", dtype=torch.float32, channels_last=False, compiled=None):
         self.G, self.D = networks
         self.config = config = self.G.config
         if config.dropout:

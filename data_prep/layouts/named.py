@@ -158,18 +158,13 @@ def find_named(folder: PhotoFolder, text: str) -> tuple[list[str], re.Pattern[st
         path = path.rpartition(".")[0]
     inners = [""]
     for part in path.split("/")[:-1]:
-        inners = [
-            join(inner, name)
-            for inner in inners
-            for name in (folder.folders(inner) if "{id}" in part else [part])
-        ]
+        names = {inner: folder.folders(inner) if "{id}" in part else (part,) for inner in inners}
+        inners = [join(inner, name) for inner in inners for name in names[inner]]
     start, *rest = map(re.escape, path.split("{id}"))
     pattern = re.compile(f"{start}(?P<id>[^/]+){'(?P=id)'.join(rest)}")
     photos = list_photos(folder, *inners)
     if not any(pattern.fullmatch(photo.rpartition(".")[0]) for photo in photos):
-        raise ValueError(
-            f"{text}: contains no images; give a folder within SRC, or names such as {{id}}_front"
-        )
+        raise ValueError(f"{text}: contains no images; give a folder in SRC, or names such as {{id}}_front")
     return photos, pattern
 
 
@@ -227,10 +222,7 @@ FOLDERS = Layout(
     folder_records,
     options=(
         click.option(
-            "--persons",
-            required=True,
-            help="Folder of the persons' photos, within SRC, or their names: "
-            "'{id}_front', 'people/{id}_model', '{id}/front'.",
+            "--persons", required=True, help="Folder of persons, within SRC, or names: '{id}_front'."
         ),
         click.option("--garments", required=True, help="The same of the garments' photos."),
         PARSE_OPTION,
