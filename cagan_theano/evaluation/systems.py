@@ -38,11 +38,7 @@ def parse(text: str) -> tuple[str, str]:
 
 
 def open_system(
-    target: str,
-    held: HeldOutSplit,
-    load_callable: Callable[[str], Callable[..., Any]],
-    backend: str,
-    device: str | None,
+    target: str, held: HeldOutSplit, load_callable: Callable[[str], Any], backend: str, device: str | None
 ) -> System:
     """The system of a target: a folder of PNGs, a checkpoint, or a callable.
 

@@ -159,9 +159,7 @@ def rates_of(shipped: Results, record: Results | None) -> Results:
         row = next((row for row in result["rows"] if row["kind"] == "ours" and "seconds" in row), None)
         task, size = result["case"].split(", ")[:2]
         if row is None or task != "swap" or name == "cpu":
-            raise ValueError(
-                "gpu.json: did not time the swap of `ours` on a GPU; see claim 13 for the command"
-            )
+            raise ValueError("gpu.json: did not time the swap of `ours` on a GPU; claim 13 has the command")
         config = shipped["config"]
         if size == f"{config['height']}x{config['width']}" and config["g_widths"] == verdicts.WIDTHS:
             timed = spread(result["batch"] / np.array(row["seconds"])) | {"device": name}

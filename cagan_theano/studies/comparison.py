@@ -148,11 +148,9 @@ def significant(tests: Sequence[tuple[float, str, str]]) -> list[tuple[str, str]
 
 def describe_marks(marks: dict[str, Difference]) -> str:
     """The measures of a run that are better, and those that are worse, as text; "" if none counts."""
-    parts = []
-    for word in ("better", "worse"):
-        names = [measure for measure, change in marks.items() if change.word == word]
-        parts += [f"{word}: {', '.join(names)}"] if names else []
-    return "; ".join(parts)
+    words = ("better", "worse")
+    found = {word: [name for name, change in marks.items() if change.word == word] for word in words}
+    return "; ".join(f"{word}: {', '.join(names)}" for word, names in found.items() if names)
 
 
 def count_of(number: int, noun: str) -> str:

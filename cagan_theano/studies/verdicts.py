@@ -170,8 +170,7 @@ def exclude(reason: str, shipped: Results) -> str:
 
 def started_from(shipped: Results) -> str:
     """What the training of the weights started from, in words; "" for random weights."""
-    init = shipped["metadata"].get("init")
-    if not init:
+    if not (init := shipped["metadata"].get("init")):
         return ""
     return f"the training started from step {init['step']} of another at {init['height']}x{init['width']}"
 
