@@ -140,6 +140,16 @@ def test_uploads_under_way_count_as_stored(tmp_path, monkeypatch):
     assert statuses == [507, 200, 200]
 
 
+def test_websockets_are_closed(tmp_path):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(guard.Guard(None, tmp_path)({"type": "websocket"}, None, send))
+    assert sent == [{"type": "websocket.close"}]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_the_folder_goes_when_the_page_is_stopped(number, tmp_path):
     """Also if the signal comes twice, as from a terminal and its shell."""
