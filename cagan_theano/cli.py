@@ -32,7 +32,7 @@ SECTIONS = {
         "evaluate": ("evaluation.evaluate:command", "Evaluate a checkpoint on held-out images."),
         "claims": ("studies.claims:command", "Test the paper's claims and write docs/claims.md."),
         "ablations": ("studies.ablations:command", "Run a study: training runs that differ in one setting."),
-        "report": ("evaluation.report:command", "Write a page about a checkpoint and its swaps."),
+        "report": ("figures.report:command", "Write a page about a checkpoint and its swaps."),
     },
     "Other programs": {
         "compare": ("interop.compare:command", "Compare another implementation with this one."),

@@ -40,24 +40,28 @@ def draw_rows(labels, columns, caption, with_truth, note):
     return sheet.grid(list(zip(*columns)), labels, text, note, scale)
 
 
-def make(number, size, draw, panels, options_of, checkpoint, backend, device, data, out, seed, rows, truth):
-    """Make Figure 4 or 5 from randomly sampled swaps.
+def draw_swaps(draw, panels, options, checkpoint, model, held, seed, rows, truth):
+    """Figure 4 or 5 of randomly sampled swaps, and the rows of the test split that it shows.
 
-    size: of the default weights.  draw: takes images by the names in `panels`, truth None without --truth,
-    note, and what `options_of` makes of the weights' configuration, keyword arguments.  The rest are the
-    options of both commands.
+    draw: takes images by the names in `panels`, truth None without --truth, note, and `options`.
     """
+    chosen = held_out.choose_swaps(held, rows, seed)
+    images = held_out.read(held, chosen)
+    known = images["truth"] is not None or not truth
+    held_out.need(held, known, "has no true swaps, which --truth requires")
+    images |= held_out.swap(model, held, images)._asdict()
+    shown = {name: images[name] for name in panels} | ({} if truth else {"truth": None})
+    figure = draw(**shown, note=provenance.note(checkpoint, model, seed), **options)
+    return figure, {"i": chosen.i, "j": chosen.j}
+
+
+def make(number, size, draw, panels, options_of, checkpoint, backend, device, data, out, seed, rows, truth):
+    """Make Figure 4 or 5; size: of the default weights; options_of: arguments of `draw` by configuration."""
     model = weights.load_model(checkpoint, backend, device)
     with held_out.open_split(data, model) as held:
-        chosen = held_out.choose_swaps(held, rows, seed)
-        images = held_out.read(held, chosen)
-        known = images["truth"] is not None or not truth
-        held_out.need(held, known, "has no true swaps, which --truth requires")
-        images |= held_out.swap(model, held, images)._asdict()
-        shown = {name: images[name] for name in panels} | ({} if truth else {"truth": None})
-        figure = draw(**shown, note=provenance.note(checkpoint, model, seed), **options_of(model.config))
-        chosen_rows = {"i": chosen.i, "j": chosen.j}
-        about = provenance.attributes(f"Figure {number}", checkpoint, model, held, seed, chosen_rows)
+        options = options_of(model.config)
+        figure, chosen = draw_swaps(draw, panels, options, checkpoint, model, held, seed, rows, truth)
+        about = provenance.attributes(f"Figure {number}", checkpoint, model, held, seed, chosen)
     provenance.finish(figure, out, weights.name_output(f"figure{number}", checkpoint, size), about)
 
 

@@ -65,6 +65,15 @@ def swap_all(model, held, i, j):
     return images["x_i"][:: len(j)], images["y_j"][: len(j)], x_ij
 
 
+def draw_matrix(checkpoint, model, held, seed, humans, articles):
+    """Figure 6 of randomly sampled swaps, and the rows of the test split that it shows."""
+    i, j = held_out.choose_matrix(held, humans, articles, seed)
+    others, article = held_out.choose_matrix(held, articles, 1, seed + 1)
+    c, d = swap_all(model, held, i, j), swap_all(model, held, others, article)
+    figure = draw(*c, d[1][0], d[0], d[2][:, 0], provenance.note(checkpoint, model, seed))
+    return figure, {"c_i": i, "c_j": j, "d_i": others, "d_j": article}
+
+
 # fmt: off
 @click.command(cls=Command)
 @options.figure_options("128x96")
@@ -77,10 +86,6 @@ def command(checkpoint, backend, device, data, out, seed, humans, articles):
     """Make Figure 6: (c) different articles on the same human, (d) one article on several humans."""
     model = weights.load_model(checkpoint, backend, device)
     with held_out.open_split(data, model) as held:
-        i, j = held_out.choose_matrix(held, humans, articles, seed)
-        others, article = held_out.choose_matrix(held, articles, 1, seed + 1)
-        c, d = swap_all(model, held, i, j), swap_all(model, held, others, article)
-        figure = draw(*c, d[1][0], d[0], d[2][:, 0], provenance.note(checkpoint, model, seed))
-        rows = {"c_i": i, "c_j": j, "d_i": others, "d_j": article}
+        figure, rows = draw_matrix(checkpoint, model, held, seed, humans, articles)
         about = provenance.attributes("Figure 6", checkpoint, model, held, seed, rows)
     provenance.finish(figure, out, weights.name_output("figure6", checkpoint, "128x96"), about)

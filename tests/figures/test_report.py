@@ -9,7 +9,8 @@ from PIL import Image
 
 from cagan_theano import weights
 from cagan_theano.config import Config
-from cagan_theano.evaluation import held_out, measures, report
+from cagan_theano.evaluation import held_out, measures
+from cagan_theano.figures import report
 from cagan_theano.io.command import main
 from cagan_theano.training.run_folder import RunFolder
 
@@ -58,10 +59,10 @@ def attribute(text, name):
 
 def test_a_whole_page_loads_nothing_and_escapes_everything(tmp_path, toy):
     page = page_of(tmp_path, "--run", str(make_run(tmp_path)))
-    assert headings(page) == ["Weights", "Measures", "Swaps", "Training", "Settings"]
+    assert headings(page) == ["Weights", "Measures", "Figures", "Swaps", "Training", "Settings"]
     assert page.count("<script") == page.count("</script>") == 1
     sources = re.findall(r'\b(?:src|href|data|action)="([^"]*)"', page)
-    assert len(sources) == 12 + 1 + 3 and all(source.startswith("data:image/") for source in sources)
+    assert len(sources) == 2 + 12 + 1 + 3 and all(source.startswith("data:image/") for source in sources)
     assert not re.search("<(link|iframe|object)", page)
     assert not re.search(r"url\(|@import|onload|onerror", page) and "default-src 'none'" in page
     assert page.count("&lt;script&gt;") >= 2  # the note, the provenance
@@ -84,7 +85,7 @@ def test_each_swap_has_its_own_scores(tmp_path, toy):
 
 def test_without_truth_or_run_those_are_left_out(tmp_path, toy):
     page = page_of(tmp_path, "--swaps", "5", triples=False)
-    assert headings(page) == ["Weights", "Measures", "Swaps", "Settings"]
+    assert headings(page) == ["Weights", "Measures", "Figures", "Swaps", "Settings"]
     assert page.count("data:image/webp;base64,") == 5 and "<span>truth</span>" not in page
     assert len(attribute(page, "alpha_iou_worn")) == 5
 

@@ -1,5 +1,6 @@
 """A checkpoint on one self-contained page, with its swaps to sort and filter: cagan report OUT.html"""
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -15,6 +16,8 @@ from cagan_theano.evaluation import evaluate, held_out, measures
 from cagan_theano.evaluation.held_out import Images
 from cagan_theano.evaluation.interval import Measured
 from cagan_theano.evaluation.measures import KINDS, MEASURES, OURS
+from cagan_theano.figures import figure4, figure6
+from cagan_theano.io import sheet
 from cagan_theano.io.color import as_bytes
 from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
@@ -33,6 +36,7 @@ SCORES = ("inside", "ssim_inside", "grain", "outside", "alpha_iou", "alpha_iou_w
 
 MAX_SWAPS = 500
 MAX_SHEETS, SHEET_WIDTH = 60, 420  # pixels in the page
+FIGURE_DPI = 150  # half of the figures' own, so that their pixels stay whole
 
 
 def describe_swaps(measured: Measured, strips: list[str]) -> list[dict[str, Any]]:
@@ -97,7 +101,7 @@ def command(
     out: str, checkpoint: str, data: str | None, count: int, seed: int, run: str | None, backend: str,
     device: str | None,
 ) -> None:  # fmt: skip
-    """Write OUT, one HTML page about a checkpoint: swaps to sort and filter, measures, curves.
+    """Write OUT, one HTML page about a checkpoint: figures, swaps to sort and filter, measures, curves.
 
     The page needs no other file and no network.
     """
@@ -115,6 +119,12 @@ def command(
         swaps = held_out.all_swaps(held, count, seed)
         measured = measures.measure(model, held, swaps, keep=keep, cycle=False, seed=seed)
         result = evaluate.report(checkpoint, model, held, measured, seed)
+        made = {}
+        with contextlib.suppress(ValueError):  # too few people or garments for a figure
+            made[4], _ = figure4.draw_swaps(
+                figure4.draw, figure4.LABELS, {}, checkpoint, model, held, seed, rows=3, truth=False
+            )
+            made[6], _ = figure6.draw_matrix(checkpoint, model, held, seed, humans=2, articles=5)
     cards = describe_swaps(measured[OURS], strips)
     values = {
         "title": f"CAGAN: {Path(checkpoint).stem}",
@@ -124,6 +134,7 @@ def command(
         "cards": cards,
         "kinds": [kind for kind in KINDS if any(card["kind"] == kind for card in cards)],
         "labels": list(labels),
+        "figures": {n: data_uri(sheet.encode(figure, dpi=FIGURE_DPI), "png") for n, figure in made.items()},
         "meanings": {name: MEASURES[name].meaning for name in cards[0]["scores"]},
         **training,
         "settings": dataclasses.fields(Config),
