@@ -50,11 +50,11 @@ def shot(number):
     return x, y, mask
 
 
-def save(path, array):
-    """Write a picture, whatever folders it needs."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path, quality=95)
+def save(path, picture):
+    """Write an array or image, whatever folders it needs."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    image.save(path, quality=95)
 
 
 def save_labels(path, mask, label):
@@ -63,9 +63,7 @@ def save_labels(path, mask, label):
     labels[:6, :6] = 13
     image = Image.fromarray(labels)
     image.putpalette([value * 7 % 256 for value in range(768)])
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path)
+    save(path, image)
 
 
 def article_mask(y):
@@ -85,15 +83,16 @@ def write_list(path, rows, separator=" ", newline="\n", last=True):
     Path(path).write_bytes(text.encode())
 
 
-def save_pair(number, person, garment, parse=None, label=5, garment_mask=None):
-    """Write the files of a shot at these paths."""
-    x, y, mask = shot(number)
-    save(person, x)
-    save(garment, y)
-    if parse:
-        save_labels(parse, mask, label)
-    if garment_mask:
-        save(garment_mask, article_mask(y))
+def save_pairs(root, numbers, person, garment, parse=None, garment_mask=None, label=5):
+    """Write the files of these shots; their paths have {} for the number."""
+    for n in numbers:
+        x, y, mask = shot(n)
+        save(f"{root}/{person}".format(n), x)
+        save(f"{root}/{garment}".format(n), y)
+        if parse:
+            save_labels(f"{root}/{parse}".format(n), mask, label)
+        if garment_mask:
+            save(f"{root}/{garment_mask}".format(n), article_mask(y))
 
 
 def rotated(names):
@@ -103,12 +102,10 @@ def rotated(names):
 
 def viton_hd(root, parse="image-parse-v3", masks="cloth-mask", label=5, ending=".jpg"):
     """7 pairs to train on and 3 to test; lists whose second column is another garment."""
+    image, cloth, y_mask = (f"{inner}/{{:05d}}_00{ending}" for inner in ("image", "cloth", masks))
     for split, numbers in (("train", range(7)), ("test", range(7, 10))):
-        names = [f"{n:05d}_00{ending}" for n in numbers]
-        for n, name in zip(numbers, names):
-            paths = [f"{root}/{split}/{inner}/{name}" for inner in ("image", "cloth", masks)]
-            save_pair(n, *paths[:2], f"{root}/{split}/{parse}/{n:05d}_00.png", label, paths[2])
-        write_list(f"{root}/{split}_pairs.txt", rotated(names))
+        save_pairs(f"{root}/{split}", numbers, image, cloth, parse + "/{:05d}_00.png", y_mask, label)
+        write_list(f"{root}/{split}_pairs.txt", rotated([f"{n:05d}_00{ending}" for n in numbers]))
 
 
 def gp_vton(root):
@@ -124,10 +121,10 @@ def gp_vton(root):
 
 def cp_vton(root):
     """The same as CP-VTON packs it: true train list, shuffled test list, Windows separators."""
-    for n in range(10):
-        base = f"{root}/{'train' if n < 7 else 'test'}"
-        save_pair(n, f"{base}/image/{n:06d}_0.jpg", f"{base}/cloth/{n:06d}_1.jpg",
-                  f"{base}/image-parse/{n:06d}_0.png", 6, f"{base}/cloth-mask/{n:06d}_1.jpg")  # fmt: skip
+    ends = {"image": "0.jpg", "cloth": "1.jpg", "image-parse": "0.png", "cloth-mask": "1.jpg"}
+    paths = [f"{inner}/{{:06d}}_{end}" for inner, end in ends.items()]
+    save_pairs(f"{root}/train", range(7), *paths, label=6)
+    save_pairs(f"{root}/test", range(7, 10), *paths, label=6)
     rows = [(f"image\\{n:06d}_0.jpg", f"cloth\\{n:06d}_1.jpg") for n in range(7)]
     write_list(f"{root}/train_pairs.txt", rows, newline="\r\n", last=False)
     swaps = [(f"{a:06d}_0.jpg", f"{b:06d}_1.jpg") for a, b in ((7, 9), (8, 7), (9, 8))]
@@ -138,9 +135,8 @@ def dresscode(root):
     """Two categories with lists of any white space, in folders of which one begins with a capital."""
     for category, label, numbers in (("upper_body", 4, range(7)), ("Dresses", 7, range(7, 10))):
         inner = f"{root}/{category}"
-        for n in numbers:
-            paths = [f"{inner}/images/{n:06d}_{kind}.jpg" for kind in (0, 1)]
-            save_pair(n, *paths, f"{inner}/label_maps/{n:06d}_4.png", label)
+        paths = "images/{:06d}_0.jpg", "images/{:06d}_1.jpg", "label_maps/{:06d}_4.png"
+        save_pairs(inner, numbers, *paths, label=label)
         names = [(f"{n:06d}_0.jpg", f"{n:06d}_1.jpg") for n in numbers]
         write_list(f"{inner}/train_pairs.txt", names[2:], "\t", last=False)
         write_list(f"{inner}/test_pairs_paired.txt", names[:2], "   ")
@@ -176,9 +172,8 @@ def mpv3d(root):
         person = f"RE{n:03d}D05M-Q11@{6 + n % 4}=person_whole_front"
         garment = f"RE{n:03d}D05M-Q11@{10 + n % 3}=cloth_front"
         rows.append((f"{person}.png", f"{garment}.jpg"))
-        save_pair(n, f"{root}/image/{person}.png", f"{root}/cloth/{garment}.jpg",
-                  f"{root}/image-parse/{person}_label.png", 5,
-                  f"{root}/cloth-mask/{garment}_mask.jpg")  # fmt: skip
+        save_pairs(root, [n], f"image/{person}.png", f"cloth/{garment}.jpg",
+                   f"image-parse/{person}_label.png", f"cloth-mask/{garment}_mask.jpg")  # fmt: skip
     write_list(f"{root}/train_pairs.txt", rows[:6], "      ")
     write_list(f"{root}/test_pairs.txt", [rows[6], (rows[6][0], rows[7][1]), rows[7]], "   ")
 
@@ -206,8 +201,7 @@ def deepfashion(root):
 
 def keras_cagan(root):
     """imgs/1 and imgs/5."""
-    for n in range(8):
-        save_pair(n, f"{root}/imgs/1/{n}_1.jpg", f"{root}/imgs/5/{n}_5.jpg")
+    save_pairs(root, range(8), "imgs/1/{}_1.jpg", "imgs/5/{}_5.jpg")
 
 
 def two_folders(root):
@@ -216,5 +210,5 @@ def two_folders(root):
     for n in range(8):
         name = ("Größe {}", "shirt no {}", "上着{}")[n % 3].format(n)
         rows.append((f"my people/{name}.jpg", f"clothes/{name}.png"))
-        save_pair(n, *(f"{root}/{path}" for path in rows[-1]), f"{root}/parse/{name}.png", 7)
+        save_pairs(root, [n], *rows[-1], f"parse/{name}.png", label=7)
     write_list(f"{root}/pairs.txt", rows)

@@ -17,8 +17,7 @@ from data_prep import ingest as ingestion
 from data_prep.ingest import GROUP, Settings, ingest
 from data_prep.photo_folder import PhotoFolder
 from data_prep.picture import decode, decode_labels
-from data_prep.store import Packed, PhotoFile, PhotoWriter
-from data_prep.work_file import WorkFile
+from data_prep.store import PhotoFile
 
 INNERS = ("image", "cloth", "image-parse-v3", "cloth-mask")
 
@@ -54,48 +53,49 @@ def half_size(picture):
 
 def add_broken(tree):
     """Add pairs that must be left out: name -> start of the reason."""
-    x, *_ = tree.add("truncated")
+    reasons = {}
+
+    def add(name, why, **pictures):
+        reasons[name] = why
+        return tree.add(name, **pictures)
+
+    x, *_ = add("truncated", "unreadable: train/image/truncated.jpg: is a damaged image")
     x.write_bytes(x.read_bytes()[:900])
-    tree.add("empty")[1].write_bytes(b"")
-    tree.add("text: no such file")[0].write_text("this is no picture")
-    Image.new("1", (12000, 12000)).save(tree.add("bomb")[0], "PNG")
-    tree.add("heic")[0].write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
-    tree.add("no garment")[1].unlink()
-    link = tree.add("link")[0]
-    link.unlink()
-    link.symlink_to("/etc/hostname")
-    tree.add("blank", y=np.full((128, 96, 3), 250, np.uint8))
-    wide = np.full((96, 128), 5, np.uint8)
+    add("empty", "unreadable: train/cloth/empty.jpg: is an empty file")[1].write_bytes(b"")
+    why = "unreadable: train/image/text: no such file.jpg: not an image of a known"
+    add("text: no such file", why)[0].write_text("this is no picture")
+    x, *_ = add("bomb", "unreadable: train/image/bomb.jpg: has more than 100 million pixels")
+    Image.new("1", (12000, 12000)).save(x, "PNG")
+    x, *_ = add("heic", "unreadable: train/image/heic.jpg: is a HEIC photo; pip install pillow-heif, or save")
+    x.write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
+    why = "missing: train/cloth/no garment.jpg: no such file; train/cloth has 0 folders and"
+    add("no garment", why)[1].unlink()
+    x, *_ = add("link", "unreadable: train/image/link.jpg: links outside the folder")
+    x.unlink()
+    x.symlink_to("/etc/hostname")
     color = np.zeros((128, 96, 3), np.uint8)
-    for name, labels in (("no", None), ("empty", color[..., 0]), ("color", color), ("wide", wide)):
-        tree.add(f"{name} parse")
-        (tree.train / INNERS[2] / f"{name} parse.png").unlink()
+    for name, labels, why in (
+        ("no parse", None, "train/image-parse-v3/no parse.png: no such file"),
+        ("empty parse", color[..., 0], "contains no garment"),
+        ("color parse", color, "train/image-parse-v3/color parse.png: is a color image"),
+        (
+            "wide parse",
+            np.full((96, 128), 5, np.uint8),
+            "train/image-parse-v3/wide parse.png: its size 128x96",
+        ),
+    ):
+        add(name, f"mask: {why}")
+        (tree.train / INNERS[2] / f"{name}.png").unlink()
         if labels is not None:
-            trees.save(tree.train / INNERS[2] / f"{name} parse.png", labels)
-    tree.add("person as garment", y=trees.shot(62)[0])
-    tree.add("same photo twice", *2 * (trees.shot(61)[0],))
-    tree.add("smaller repeat", *(half_size(picture) for picture in trees.shot(3)[:2]))
-    tree.add("garment of test", y=half_size(trees.shot(8)[1]))
-    tree.add("person of test", x=trees.shot(7)[0])
-    return {
-        "truncated": "unreadable: train/image/truncated.jpg: is a damaged image",
-        "empty": "unreadable: train/cloth/empty.jpg: is an empty file",
-        "text: no such file": "unreadable: train/image/text: no such file.jpg: not an image of a known",
-        "bomb": "unreadable: train/image/bomb.jpg: has more than 100 million pixels",
-        "heic": "unreadable: train/image/heic.jpg: is a HEIC photo; pip install pillow-heif, or save",
-        "no garment": "missing: train/cloth/no garment.jpg: no such file; train/cloth has 0 folders and",
-        "link": "unreadable: train/image/link.jpg: links outside the folder",
-        "blank": "blank: a single color",
-        "no parse": "mask: train/image-parse-v3/no parse.png: no such file",
-        "empty parse": "mask: contains no garment",
-        "color parse": "mask: train/image-parse-v3/color parse.png: is a color image",
-        "wide parse": "mask: train/image-parse-v3/wide parse.png: its size 128x96",
-        "person as garment": "person: the foreground is cut off",
-        "same photo twice": "person: ",
-        "smaller repeat": "repeat: same as train/image/00003_00.jpg with train/cloth/00003_00.jpg",
-        "garment of test": "crossing: ",
-        "person of test": "crossing: the person's photo is also in the test split",
-    }
+            trees.save(tree.train / INNERS[2] / f"{name}.png", labels)
+    add("blank", "blank: a single color", y=np.full((128, 96, 3), 250, np.uint8))
+    add("person as garment", "person: the foreground is cut off", y=trees.shot(62)[0])
+    add("same photo twice", "person: ", x=trees.shot(61)[0], y=trees.shot(61)[0])
+    why = "repeat: same as train/image/00003_00.jpg with train/cloth/00003_00.jpg"
+    add("smaller repeat", why, x=half_size(trees.shot(3)[0]), y=half_size(trees.shot(3)[1]))
+    add("garment of test", "crossing: ", y=half_size(trees.shot(8)[1]))
+    add("person of test", "crossing: the person's photo is also in the test split", x=trees.shot(7)[0])
+    return reasons
 
 
 def add_odd(tree):
@@ -293,8 +293,7 @@ def test_no_usable_pair_is_one_error_and_a_report_unless_there_is_an_earlier_fil
 
 def test_few_pairs_are_reported(tmp_path):
     for count, line in ((1, "a swap needs two garments"), (6, "10% of these pairs is too few")):
-        for n in range(count):
-            trees.save_pair(n, tmp_path / f"my people/{n}.jpg", tmp_path / f"clothes/{n}.jpg")
+        trees.save_pairs(tmp_path, range(count), "my people/{}.jpg", "clothes/{}.jpg")
         said = list(ingest("folders", tmp_path, tmp_path / "o.h5", Settings(), OPTIONS).lines())
         assert f"{count} training pairs, 0 test pairs" in said[0] and any(line in text for text in said)
 
@@ -395,38 +394,26 @@ def test_work_of_other_settings_or_photos_is_not_reused(tmp_path, monkeypatch):
     assert len(again) == 16 - 9 // GROUP * GROUP + 1 and again[0] == seen[0]
 
 
-def full_disk(*_):
-    """In the place of a function that writes."""
-    raise OSError(28, "No space left on device")
-
-
 @pytest.mark.parametrize("before", [None, b'{"mine": 1}'])
-@pytest.mark.parametrize("function", ["add_triple", "_write_columns"])
-def test_data_file_and_report_are_whole_or_absent(tree, tmp_path, monkeypatch, before, function):
-    """The disk fills before or after the report was written."""
+@pytest.mark.parametrize("function, fault", [
+    ("store.PhotoWriter.add_triple", "space left"), ("store.PhotoWriter._write_columns", "space left"),
+    ("work_file.flush", "o.h5.work: cannot be written .*space left.*; free some space"),
+])  # fmt: skip
+def test_data_file_and_report_are_whole_or_absent(tree, tmp_path, monkeypatch, before, function, fault):
+    """The disk fills before or after the report was written, or while photos are read."""
+
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
     if before:
         (tmp_path / "o.report.json").write_bytes(before)
-    monkeypatch.setattr(PhotoWriter, function, full_disk)
-    if function == "add_triple":
-        monkeypatch.setattr("data_prep.selection.match_triples", lambda *_: [(0, 1)])
-    with pytest.raises(OSError):
+    monkeypatch.setattr(f"data_prep.{function}", full_disk)
+    monkeypatch.setattr("data_prep.selection.match_triples", lambda *_: [(0, 1)])
+    with pytest.raises(OSError, match=fault):
         ingest("folders", tree, tmp_path / "o.h5", Settings(), OPTIONS)
     left = {path.name: path for path in tmp_path.iterdir()}
     assert set(left) == {"o.h5.work", *["o.report.json"] * bool(before)}
     assert not before or left["o.report.json"].read_bytes() == before
-
-
-def test_rows_of_a_work_file_come_back_and_a_full_disk_is_one_line(tmp_path, monkeypatch):
-    rows = [{"n": n, "x": Packed(bytes([n]) * 100_000), "mask": None} for n in range(3)]
-    with WorkFile(tmp_path / "o.h5.work", {}) as work:
-        for row in rows:
-            work.put(row)
-        assert list(work) == rows and len(work) == 3
-        monkeypatch.setattr("data_prep.work_file.flush", full_disk)
-        with pytest.raises(OSError, match="o.h5.work: cannot be written .*space left.*; free some space"):
-            work.save()
-    with WorkFile(tmp_path / "o.h5.work", {}) as work:  # what was written before is there
-        assert list(work) == rows and isinstance(work.images(2)["x"], Packed)
 
 
 @pytest.mark.parametrize("kind, fault", [

@@ -13,13 +13,12 @@ from PIL import Image
 from cagan_theano import weights
 from data_prep import examine
 from data_prep.examine import Examined, Task
-from data_prep.layouts import LAYOUTS
 from data_prep.layouts.records import Fault, Pair, Unpaired, list_rows
 from data_prep.near_repeats import COLOR, DISTANCE, near_repeats
 from data_prep.photo_folder import PhotoFolder
 from data_prep.picture import decode, fit, open_rgb
 from data_prep.selection import Settings, select
-from data_prep.store import PhotoFile, PhotoWriter, pack, unpack
+from data_prep.store import PhotoFile, unpack
 
 GREEN, WHITE = (30, 160, 60), (240, 240, 240)
 
@@ -53,22 +52,6 @@ def test_pad_keeps_the_whole_and_crop_the_middle():
     assert (pad[[0, 11, 36, 47]] == WHITE).all() and (pad[12, 0] == pad[35, 0]).all()  # even on both sides
     assert (np.abs(crop[0] - WHITE) < 3).all()
     assert not (np.abs(crop - (200, 0, 0)) < 60).all(-1).any() and crop[24, 24, 0] < 60
-
-
-def test_hdf5_reads_what_is_packed_here(tmp_path):
-    path = tmp_path / "o.h5"
-    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
-    pictures = [noise, np.zeros_like(noise), noise // 64]
-    with PhotoWriter(path, 16, 16, {}) as writer:
-        for n, picture in enumerate(pictures):
-            np.testing.assert_array_equal(unpack(pack(picture), picture.shape), picture)
-            with pytest.raises(ValueError, match="damaged"):
-                unpack(bytes([pack(picture)[0] ^ 1]) + pack(picture)[1:], picture.shape)
-            writer.add("train", pack(picture), picture, n, n)
-    with PhotoFile(path) as file:  # the library verifies the checksum
-        train = file.split("train")
-        np.testing.assert_array_equal(train.x.load(), pictures)
-        np.testing.assert_array_equal(train.y.load(), pictures)
 
 
 SPACED = [["my a.jpg", "the b.jpg"]]
@@ -119,14 +102,6 @@ def test_paths_outside_of_the_folder_are_refused(tmp_path, path, why):
     (tmp_path / "real" / "out").symlink_to(tmp_path / "secret")
     with pytest.raises(ValueError, match=why):
         PhotoFolder(tmp_path / "real").read(path.format(tmp_path))
-
-
-def test_a_list_gives_the_pairs_in_any_case(tmp_path):
-    for name in ("people/a 1.jpg", "shop/b 1.jpg"):
-        trees.save(tmp_path / name, trees.shot(0)[0])
-    (tmp_path / "l.txt").write_text("A 1.JPG B 1.JPG\n")
-    found = LAYOUTS["list"].records(PhotoFolder(tmp_path), str(tmp_path / "l.txt"), "people", "shop")
-    assert list(found) == [Pair(*("people/a 1.jpg", "shop/b 1.jpg") * 2)]
 
 
 def test_near_duplicates_are_those_of_a_plain_loop():
@@ -234,6 +209,8 @@ def test_a_mask_is_fitted_as_the_photo_is_and_a_crop_may_cut_the_garment_off(tmp
     if not fault:
         pixels, mask = unpack(found.pixels, (128, 96, 3)), unpack(found.mask, (128, 96))
         assert np.array_equal(pixels[..., 0] > 127, mask > 127) and 150 < (mask > 127).sum() < 6000
+        with pytest.raises(ValueError, match="damaged"):
+            unpack(bytes([found.mask[0] ^ 1]) + found.mask[1:], (128, 96))
 
 
 def thumbnail(picture):

@@ -1,7 +1,4 @@
-"""The photoshoot's geometry: bones and rays, compared with loops and closed forms.
-
-That the shipped renderings are rendered again (test_photoshoot.py) guards the rest.
-"""
+"""The photoshoot's geometry: bones and rays, compared with loops and closed forms."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -66,47 +63,36 @@ def test_wrists_reach_their_goals_and_arms_keep_their_length(name):
             assert (elbow - start - line * ((elbow - start) @ line))[1] > -0.01
 
 
-LIGHT = dict(key=np.array([0, -1, 0.0]), strength=0.5, soft=0.0, ambient=1.0, floor=1.0, side=0.0)
+def test_a_sphere_and_its_hard_shadow_on_a_wall():
+    """Silhouette, normals and shadow against closed forms."""
 
+    def mesh(points):
+        at = np.arange(points[..., 0].size).reshape(points.shape[:2])
+        quads = np.stack([at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]], -1).reshape(-1, 4)
+        points = points.reshape(-1, 3).astype(np.float32)
+        return SimpleNamespace(points=points, faces=triangles(quads).astype(np.int32))
 
-def test_a_spheres_silhouette_and_normals():
-    radius, distance, count = 0.3, 2.0, 60
-    angles = np.linspace(0, np.pi, count + 1), np.linspace(0, 2 * np.pi, 2 * count + 1)
-    polar, around = np.meshgrid(*angles, indexing="ij")
+    radius, distance, key = 0.3, 2.0, np.array([0.5, -1, 0.4])
+    polar, around = np.meshgrid(np.linspace(0, np.pi, 61), np.linspace(0, 2 * np.pi, 121), indexing="ij")
     across = np.cos(around) * np.sin(polar), np.sin(around) * np.sin(polar)
-    points = radius * np.stack([*across, np.cos(polar)], -1)
-    at = np.arange(polar.size).reshape(polar.shape)
-    quads = np.stack([at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]], -1).reshape(-1, 4)
-    view = scene.camera((64, 48), 0.9, np.zeros(3), distance)
-    faces = triangles(quads).astype(np.int32)
-    ball = SimpleNamespace(points=points.reshape(-1, 3).astype(np.float32), faces=faces)
-    hits = scene.trace([ball], view, LIGHT, [normals(ball.points, faces)])
+    ball = mesh(radius * np.stack([*across, np.cos(polar)], -1))
+    x, z = np.meshgrid(np.linspace(-1, 1, 81), np.linspace(-1, 1, 81))
+    wall = mesh(np.stack([x, np.ones_like(x), z], -1))
+    light = dict(key=key / np.linalg.norm(key), strength=0.5, soft=0.0, ambient=1.0, floor=1.0, side=0.0)
+    view = scene.camera((96, 96), 1.6, np.zeros(3), distance)
+    outs = np.tile(np.float32([[0, -1, 0]]), (x.size, 1)), normals(ball.points, ball.faces)
+    hits = scene.trace([wall, ball], view, light, outs)
+    on_ball = hits.part == 1
     toward = view.rays @ np.array([0, 1, 0.0])  # cosine between each ray and the ray to the center
     limit = np.sqrt(1 - (radius / distance) ** 2)
-    hit = np.isin(np.arange(len(view.rays)), hits.pixel)
+    hit = np.isin(np.arange(len(view.rays)), hits.pixel[on_ball])
     assert (hit == (toward > limit))[np.abs(toward - limit) > 2e-4].all() and 500 < hit.sum() < 2000
-    np.testing.assert_allclose(np.linalg.norm(hits.position, axis=1), radius, rtol=0.002)
-    np.testing.assert_allclose(hits.normal, hits.position / radius, atol=0.03)
+    np.testing.assert_allclose(np.linalg.norm(hits.position[on_ball], axis=1), radius, rtol=0.002)
+    np.testing.assert_allclose(hits.normal[on_ball], hits.position[on_ball] / radius, atol=0.03)
     assert not hits.inside.any()
-
-
-def test_a_squares_hard_shadow_on_a_wall():
-    x, z = np.meshgrid(np.linspace(-1, 1, 81), np.linspace(-1, 1, 81))
-    corners = np.arange(81 * 81).reshape(81, 81)
-    quads = np.stack([corners[:-1, :-1], corners[:-1, 1:], corners[1:, 1:], corners[1:, :-1]], -1)
-    wall = np.stack([x.ravel(), np.ones(x.size), z.ravel()], 1)
-    square = np.array([[-0.2, 0.5, -0.2], [0.2, 0.5, -0.2], [0.2, 0.5, 0.2], [-0.2, 0.5, 0.2]])
-    key = np.array([0.5, -1, 0.4])
-    light = LIGHT | {"key": key / np.linalg.norm(key)}
-    back, front = (
-        SimpleNamespace(points=points.astype(np.float32), faces=triangles(faces).astype(np.int32))
-        for points, faces in ((wall, quads.reshape(-1, 4)), (square, np.array([[0, 1, 2, 3]])))
-    )
-    outs = [np.tile(np.float32([[0, -1, 0]]), (len(part.points), 1)) for part in (back, front)]
-    hits = scene.trace([back, front], scene.camera((96, 96), 1.8, np.array([0, 1.0, 0]), 4.0), light, outs)
-    at = hits.position[hits.part == 0]
-    through = at + key / abs(key[1]) * 0.5  # where the ray to the light crosses the plane of the square
-    off = np.abs(through[:, [0, 2]]).max(1) - 0.2  # negative in the shadow
-    clear = np.abs(off) > 0.03  # farther from the shadow's border than the size of a triangle
-    np.testing.assert_allclose(hits.key[hits.part == 0][clear], off[clear] > 0, atol=1e-6)
+    off = (
+        np.linalg.norm(np.cross(hits.position[~on_ball], light["key"]), axis=1) - radius
+    )  # < 0 in the shadow
+    clear = np.abs(off) > 0.036  # farther from the shadow's border than the size of a triangle
+    np.testing.assert_allclose(hits.key[~on_ball][clear], off[clear] > 0, atol=1e-6)
     assert (off[clear] < 0).sum() > 200
