@@ -175,7 +175,7 @@ def test_one_bad_result_does_not_stop_the_rest(shop, capsys, monkeypatch):
     real, opened = PhotoFolder.read, []
 
     def read(source, path):
-        one = source.given, path  # photos are read in threads: those of people/ count apart from those of worn/
+        one = source.given, path  # of people/ apart from worn/, as threads read them in any order
         opened.append(one)
         again = source.given.endswith("people") and opened.count(one) > 1
         if path == "anna.png" and again:
