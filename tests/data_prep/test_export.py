@@ -1,6 +1,7 @@
 """Export of a data file: what is imported again has the same pairs, pixels, splits and identities."""
 
 import csv
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -69,17 +70,11 @@ def test_what_is_exported_is_imported_again(photos, layout, tmp_path):
         assert contents_of(tmp_path / "again.h5", "train")[0] == pairs
 
 
-def test_an_export_is_whole_or_absent(photos, tmp_path, capsys, monkeypatch):
-    words, done = ("export", photos, tmp_path / "new", "--layout", "folders"), []
-
-    def full(image):
-        done.append(image)
-        if len(done) == 5:
-            raise OSError(28, "No space left on device")
-        return b""
-
-    monkeypatch.setattr("data_prep.export.encode_image", full)
-    assert "new: cannot be written (No space left on device)" in error(capsys, *words)
+def test_an_export_is_whole_or_absent(photos, tmp_path, capsys):
+    words = "export", photos, tmp_path / "new", "--layout", "folders"
+    full = [b""] * 4 + [OSError(28, "No space left on device")]
+    with mock.patch("data_prep.export.encode_image", side_effect=full):
+        assert "new: cannot be written (No space left on device)" in error(capsys, *words)
     assert not list(tmp_path.iterdir())
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "mine.txt").touch()

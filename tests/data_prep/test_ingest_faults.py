@@ -359,39 +359,29 @@ def stop_after(monkeypatch, count):
     return done
 
 
-@pytest.mark.parametrize("damage", [None, "cut", "flip"])
-def test_interrupted_import_continues(tree, tmp_path, monkeypatch, damage):
-    """Records of the work file that are cut off or damaged are made again."""
+@pytest.mark.parametrize("change", [None, "cut", "flip", "photo", "size"])
+def test_interrupted_import_continues(tree, tmp_path, monkeypatch, change):
+    """Damaged records of the work file are made again, as are those of changed photos and settings."""
     out, settings = tmp_path / "o.h5", Settings(jobs=1)
     ingest("folders", tree, tmp_path / "whole.h5", Settings(jobs=5), OPTIONS)  # which gives the same bytes
-    stop_after(monkeypatch, 10)
+    first = stop_after(monkeypatch, 10)
     with pytest.raises(KeyboardInterrupt, match="run the same command again"):
-        ingest("folders", tree, out, settings, OPTIONS)
+        ingest(
+            "folders", tree, out, Settings(jobs=1, size=(64, 48)) if change == "size" else settings, OPTIONS
+        )
     work = Path(f"{out}.work")
     assert not out.exists()
     data = bytearray(work.read_bytes())
-    data[-20] ^= damage == "flip"
-    work.write_bytes(data[: len(data) - 5 * (damage == "cut")])
+    data[-20] ^= change == "flip"
+    work.write_bytes(data[: len(data) - 5 * (change == "cut")])
+    if change == "photo":
+        os.utime(tree / first[0], ns=(1, 1))
     monkeypatch.undo()
-    seen = stop_after(monkeypatch, 1000)
-    ingest("folders", tree, out, settings, OPTIONS)
-    assert len(seen) == 16 - 10 // GROUP * GROUP + (damage is not None)
-    assert out.read_bytes() == (tmp_path / "whole.h5").read_bytes() and not work.exists()
-
-
-def test_work_of_other_settings_or_photos_is_not_reused(tmp_path, monkeypatch):
-    trees.two_folders(tmp_path / "tree")
-    out = tmp_path / "o.h5"
-    for settings in (Settings(jobs=1, size=(64, 48)), Settings(jobs=1)):
-        seen = stop_after(monkeypatch, 9)
-        with pytest.raises(KeyboardInterrupt):
-            ingest("folders", tmp_path / "tree", out, settings, OPTIONS)
-        monkeypatch.undo()
-    assert len(seen) == 9  # more than remained: none of the 64x48 photos could be reused
-    os.utime(tmp_path / "tree" / seen[0], ns=(1, 1))
     again = stop_after(monkeypatch, 1000)
-    ingest("folders", tmp_path / "tree", out, Settings(jobs=1), OPTIONS)
-    assert len(again) == 16 - 9 // GROUP * GROUP + 1 and again[0] == seen[0]
+    ingest("folders", tree, out, settings, OPTIONS)
+    kept = 10 // GROUP * GROUP - {None: 0, "size": 10 // GROUP * GROUP}.get(change, 1)
+    assert len(again) == 16 - kept and (change != "photo" or again[0] == first[0])
+    assert out.read_bytes() == (tmp_path / "whole.h5").read_bytes() and not work.exists()
 
 
 @pytest.mark.parametrize("before", [None, b'{"mine": 1}'])
