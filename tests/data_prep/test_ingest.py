@@ -53,11 +53,9 @@ def files(tmp_path_factory):
 
 def number_of(picture, role):
     """Identify a drawing by its pixels: (number, whether it is mirrored)."""
-    errors = {}
-    for n in range(trees.COUNT):
-        shot = trees.shot(n)["xy".index(role)]
-        for mirrored, other in ((False, shot), (True, shot[:, ::-1])):
-            errors[n, mirrored] = np.abs(picture.astype(int) - other).mean()
+    shots = {n: trees.shot(n)["xy".index(role)] for n in range(trees.COUNT)}
+    shots = {(n, way < 0): shot[:, ::way] for n, shot in shots.items() for way in (1, -1)}
+    errors = {key: np.abs(picture.astype(int) - shot).mean() for key, shot in shots.items()}
     best = min(errors, key=errors.get)
     assert errors[best] < 8, errors[best]  # JPEG artifacts
     return best

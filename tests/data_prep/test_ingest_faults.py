@@ -7,6 +7,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from unittest import mock
 
 import layout_trees as trees
 import numpy as np
@@ -19,27 +20,6 @@ from data_prep.photo_folder import PhotoFolder
 from data_prep.picture import decode, decode_labels
 from data_prep.store import PhotoFile
 
-INNERS = ("image", "cloth", "image-parse-v3", "cloth-mask")
-
-
-class Tree:
-    """A VITON-HD tree to which odd pairs are added."""
-
-    def __init__(self, root):
-        self.root, self.train, self.rows = root, root / "train", []
-        trees.viton_hd(root)
-
-    def add(self, name, x=None, y=None, row=None):
-        """Write a pair under a name, by default with a new shot; returns (x path, y path, x)."""
-        new_x, new_y, mask = trees.shot(100 + len(self.rows))
-        paths = [self.train / inner / f"{name}.jpg" for inner in INNERS[:2]]
-        trees.save(paths[0], new_x if x is None else x)
-        trees.save(paths[1], new_y if y is None else y)
-        trees.save_labels(self.train / INNERS[2] / f"{name}.png", mask, 5)
-        trees.save(self.train / INNERS[3] / f"{name}.jpg", trees.article_mask(new_y))
-        self.rows.append(row or f"{name}.jpg 00000_00.jpg")
-        return (*paths, new_x)
-
 
 def png_chunk(kind, data, change=0):
     """The bytes of a chunk; change: of its checksum."""
@@ -51,13 +31,16 @@ def half_size(picture):
     return np.asarray(Image.fromarray(picture).resize((48, 64), Image.Resampling.BICUBIC))
 
 
-def add_broken(tree):
-    """Add pairs that must be left out: name -> start of the reason."""
+def break_pairs(train):
+    """Add pairs that must be left out to a split of VITON-HD: name -> start of the reason."""
     reasons = {}
 
-    def add(name, why, **pictures):
+    def add(name, why):
+        """Paths of the person, the garment and the labels of a new pair."""
         reasons[name] = why
-        return tree.add(name, **pictures)
+        files = f"image/{name}.jpg", f"cloth/{name}.jpg", f"image-parse-v3/{name}.png"
+        trees.save_pairs(train, [100 + len(reasons)], *files, f"cloth-mask/{name}.jpg")
+        return [train / file for file in files]
 
     x, *_ = add("truncated", "unreadable: train/image/truncated.jpg: is a damaged image")
     x.write_bytes(x.read_bytes()[:900])
@@ -73,68 +56,43 @@ def add_broken(tree):
     x, *_ = add("link", "unreadable: train/image/link.jpg: links outside the folder")
     x.unlink()
     x.symlink_to("/etc/hostname")
-    color = np.zeros((128, 96, 3), np.uint8)
-    for name, labels, why in (
-        ("no parse", None, "train/image-parse-v3/no parse.png: no such file"),
-        ("empty parse", color[..., 0], "contains no garment"),
-        ("color parse", color, "train/image-parse-v3/color parse.png: is a color image"),
-        (
-            "wide parse",
-            np.full((96, 128), 5, np.uint8),
-            "train/image-parse-v3/wide parse.png: its size 128x96",
-        ),
-    ):
-        add(name, f"mask: {why}")
-        (tree.train / INNERS[2] / f"{name}.png").unlink()
-        if labels is not None:
-            trees.save(tree.train / INNERS[2] / f"{name}.png", labels)
-    add("blank", "blank: a single color", y=np.full((128, 96, 3), 250, np.uint8))
-    add("person as garment", "person: the foreground is cut off", y=trees.shot(62)[0])
-    add("same photo twice", "person: ", x=trees.shot(61)[0], y=trees.shot(61)[0])
-    why = "repeat: same as train/image/00003_00.jpg with train/cloth/00003_00.jpg"
-    add("smaller repeat", why, x=half_size(trees.shot(3)[0]), y=half_size(trees.shot(3)[1]))
-    add("garment of test", "crossing: ", y=half_size(trees.shot(8)[1]))
-    add("person of test", "crossing: the person's photo is also in the test split", x=trees.shot(7)[0])
+    color, folder = np.zeros((128, 96, 3), np.uint8), "mask: train/image-parse-v3"
+    add("no parse", f"{folder}/no parse.png: no such file")[2].unlink()
+    trees.save(add("empty parse", "mask: contains no garment")[2], color[..., 0])
+    trees.save(add("color parse", f"{folder}/color parse.png: is a color image")[2], color)
+    trees.save(add("wide parse", f"{folder}/wide parse.png: its size 128x96")[2], color[..., 0].T + 5)
+    trees.save(add("blank", "blank: a single color")[1], color + 250)
+    trees.save(add("person as garment", "person: the foreground is cut off")[1], trees.shot(62)[0])
+    for path in add("same photo twice", "person: ")[:2]:
+        trees.save(path, trees.shot(61)[0])
+    paths = add("smaller repeat", "repeat: same as train/image/00003_00.jpg with train/cloth/00003_00.jpg")
+    for path, picture in zip(paths[:2], trees.shot(3)):
+        trees.save(path, half_size(picture))
+    trees.save(add("garment of test", "crossing: ")[1], half_size(trees.shot(8)[1]))
+    why = "crossing: the person's photo is also in the test split"
+    trees.save(add("person of test", why)[0], trees.shot(7)[0])
     return reasons
-
-
-def add_odd(tree):
-    """Add unusual pairs that must be kept: name -> expected x [H,W,3]."""
-    expected = {}
-    for name in ("inks", "gray", "clear", "名前 with ü"):
-        path, _, x = tree.add(name, row=f"{name}.jpg\t00000_00.jpg" if " " in name else None)
-        image, expected[name] = Image.fromarray(x), x
-        if name == "inks":
-            image.convert("CMYK").save(path, quality=95)
-        elif name == "gray":
-            image.convert("L").save(path, quality=95)
-            expected[name] = np.asarray(image.convert("L").convert("RGB"))
-        elif name == "clear":
-            image.putalpha(Image.fromarray(np.uint8(255 * (np.indices((128, 96))[0] >= 20))))
-            image.save(path, "PNG")
-            expected[name] = np.vstack([np.full((20, 96, 3), 255, np.uint8), x[20:]])
-    return expected
 
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory):
-    """A tree full of faults, imported: (reasons to leave out, images to keep, report, data file)."""
+    """A tree full of faults, imported: (tree, reasons to leave out, report, data file)."""
     root = tmp_path_factory.mktemp("faults")
-    tree = Tree(root / "tree")
-    broken, odd = add_broken(tree), add_odd(tree)
-    path = tree.root / "train_pairs.txt"
-    lines = [*path.read_text().splitlines(), *tree.rows, "one_column.jpg",
-             "..\\..\\etc\\passwd 00000_00.jpg", "/etc/passwd 00000_00.jpg",
+    tree = root / "tree"
+    trees.viton_hd(tree)
+    broken, path = break_pairs(tree / "train"), tree / "train_pairs.txt"
+    lines = [*path.read_text().splitlines(), *(f"{name}.jpg\t00000_00.jpg" for name in broken),
+             "one_column.jpg", "..\\..\\etc\\passwd 00000_00.jpg", "/etc/passwd 00000_00.jpg",
              "C:\\photos\\a.jpg 00000_00.jpg", "", "nowhere.jpg 00000_00.jpg"]  # fmt: skip
     path.write_bytes("\r\n".join(lines).encode())  # as Windows writes them, without a final line ending
-    trees.save(tree.train / "cloth/alone.jpg", trees.shot(70)[1])
-    (tree.train / "image/photo.raw").write_bytes(b"raw")
-    trees.run("viton-hd", tree.root, root / "out.h5")
-    return broken, odd, json.loads((root / "out.report.json").read_text()), root / "out.h5"
+    trees.save(tree / "train/cloth/alone.jpg", trees.shot(70)[1])
+    (tree / "train/image/photo.raw").write_bytes(b"raw")
+    trees.run("viton-hd", tree, root / "out.h5")
+    return tree, broken, json.loads((root / "out.report.json").read_text()), root / "out.h5"
 
 
 def test_every_broken_pair_and_line_is_left_out_with_its_reason(faulty):
-    broken, _, report, _ = faulty
+    _, broken, report, out = faulty
     found = {Path(row["person"]).stem: row["why"] for row in report["dropped"]}
     assert found.pop("nowhere").startswith("missing: train/image/nowhere.jpg")
     assert set(found) == set(broken)
@@ -145,17 +103,8 @@ def test_every_broken_pair_and_line_is_left_out_with_its_reason(faulty):
         assert sum(part in text for text in faults.values()) == 1
     assert faults["train/cloth/alone.jpg"] == "belongs to no pair"
     assert faults["train/image/photo.raw"] == "has not the ending of an image"
-
-
-def test_every_other_pair_is_kept_in_its_right_colors(faulty):
-    _, odd, _, out = faulty
     with PhotoFile(out) as file:
-        train = file.split("train")
-        names = [Path(name).stem for name in train.x_file]
-        assert set(names) == set(odd) | {f"{n:05d}_00" for n in range(7)}
-        for name, expected in odd.items():
-            error = np.abs(train.x[names.index(name)].astype(int) - expected).mean()
-            assert error < (5 if name == "inks" else 3), (name, error)
+        assert {Path(name).stem for name in file.split("train").x_file} == {f"{n:05d}_00" for n in range(7)}
         assert len(file.split("test")) == 3
 
 
@@ -165,7 +114,7 @@ def test_every_other_pair_is_kept_in_its_right_colors(faulty):
     ({"drop_doubts": False}, {"person as garment"}, {"person": 1, "mask": 4}),
 ])  # fmt: skip
 def test_masks_and_doubts_can_be_passed_over(faulty, tmp_path, options, kept, dropped):
-    report = ingest("viton-hd", faulty[3].parent / "tree", tmp_path / "o.h5", Settings(**options))
+    report = ingest("viton-hd", faulty[0], tmp_path / "o.h5", Settings(**options))
     assert dropped == {kind: report.counts["dropped"].get(kind, 0) for kind in ("person", "mask")}
     with PhotoFile(tmp_path / "o.h5") as file:
         train = file.split("train")
@@ -199,6 +148,19 @@ def test_odd_metadata_does_not_change_pixels(name):
         labels = file_bytes(PLAIN.convert("L"), "PNG")
         odd = labels[:33] + METADATA[name][33 : -len(PNG[33:])] + labels[33:]
         assert decode_labels(io.BytesIO(odd), "a").shape == (30, 40)
+
+
+def test_inks_gray_levels_and_clear_pixels_become_rgb():
+    x = trees.shot(0)[0]
+    image, clear = Image.fromarray(x), np.indices((128, 96))[0] < 20
+    veiled, over_white = image.copy(), np.where(clear[..., None], 255, x)
+    veiled.putalpha(Image.fromarray(np.uint8(255 * ~clear)))
+    gray = image.convert("L")
+    for given, kind, expected, most in ((image.convert("CMYK"), "JPEG", x, 5),
+                                        (gray, "JPEG", gray.convert("RGB"), 3),
+                                        (veiled, "PNG", over_white, 0.01)):  # fmt: skip
+        read = np.asarray(decode(io.BytesIO(file_bytes(given, kind, quality=95)), "a")).astype(int)
+        assert np.abs(read - np.asarray(expected)).mean() < most
 
 
 @pytest.mark.parametrize("kind, options", [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {})])
@@ -313,22 +275,16 @@ def test_a_second_tree_and_links_out_of_the_set_are_refused(tmp_path):
         ingest("keras-cagan", tmp_path / "other", tmp_path / "o.h5")
 
 
-def test_links_in_circles_and_unreadable_folders_do_not_hide_the_photos_beside_them(tmp_path, monkeypatch):
+def test_links_in_circles_and_unreadable_folders_do_not_hide_the_photos_beside_them(tmp_path):
     trees.two_folders(tmp_path)
     (tmp_path / "my people" / "circle").symlink_to("circle")
     report = ingest("folders", tmp_path, tmp_path / "o.h5", Settings(split="train"), OPTIONS)
     assert report.counts["train"] == 8
-    listed = os.scandir
-
-    def scan(path):
-        if str(path).endswith("secret"):
-            raise PermissionError(13, "Permission denied")
-        return listed(path)
-
     (tmp_path / "secret").mkdir()
-    monkeypatch.setattr("data_prep.photo_folder.os.scandir", scan)
-    folder = PhotoFolder(tmp_path)
-    assert folder.images("secret") == () and folder.images("none") == ()
+    folder, denied = PhotoFolder(tmp_path), PermissionError(13, "Permission denied")
+    assert folder.images("none") == () and len(folder.images("clothes")) == 8
+    with mock.patch("data_prep.photo_folder.os.scandir", side_effect=denied):
+        assert folder.images("secret") == ()
     assert folder.refused == {"secret": "cannot be read (Permission denied)"}
 
 

@@ -165,12 +165,9 @@ def test_nothing_crosses_a_split(random_set, split, share):
 
 def distinct_photos(pairs):
     """Photos that resemble no other."""
-    keys = {key for pair in pairs for key in (("x", pair.person), ("y", pair.garment))}
-    hashes = np.random.default_rng(1).integers(0, 2**63, len(keys))
-    return {
-        key: Examined(digest=repr(key), phash=int(phash), colors=(0,) * 12)
-        for key, phash in zip(sorted(keys), hashes)
-    }
+    keys = sorted({key for pair in pairs for key in (("x", pair.person), ("y", pair.garment))})
+    hashes = np.random.default_rng(1).integers(0, 2**63, len(keys)).tolist()
+    return {key: Examined(digest=repr(key), phash=n, colors=(0,) * 12) for key, n in zip(keys, hashes)}
 
 
 def numbered_pairs(count, products):
