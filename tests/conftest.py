@@ -36,6 +36,15 @@ def tiny_config(**changes):
     return Config(**{**TINY, **changes})
 
 
+def assert_same(a, b):
+    """Two states of a training are the same to the bit."""
+    assert (a["step"], a["sampler"]) == (b["step"], b["sampler"])
+    for group in ("G", "D", "optimizer"):
+        assert set(a[group]) == set(b[group])
+        for name in a[group]:
+            assert a[group][name].tobytes() == b[group][name].tobytes(), name
+
+
 @pytest.fixture(scope="session")
 def tiny_photos(tmp_path_factory):
     """48 tiny pairs in memory."""

@@ -19,7 +19,7 @@ from cagan_theano.interop import convert
 from cagan_theano.io.files import write_atomically
 
 WEIGHTS = np.float32([[1.5, -1e-30], [np.pi, 3e7]])
-SMALL = np.float32([[0.02, -0.75], [1e-3, 2.5]])  # float16 has all of these in its normal range
+SMALL = np.float32([[0.02, -0.75], [1e-3, 2.5]])
 
 
 def example(**changes):
@@ -30,17 +30,6 @@ def example(**changes):
         optimizer={"G/encoder1.W/m": WEIGHTS.copy(), "G/t": np.array(12, np.int64)},
     )  # fmt: skip
     return Checkpoint(**{**values, **changes})
-
-
-def weights_only():
-    """A checkpoint that fits float16."""
-    return example(G={"head.b": SMALL.copy()}, optimizer=None, sampler=None)
-
-
-def edit(path, change):
-    """Change an HDF5 file in place."""
-    with h5py.File(path, "r+") as file:
-        change(file)
 
 
 def test_float32_comes_back_bit_for_bit(tmp_path):
@@ -57,22 +46,12 @@ def test_float32_comes_back_bit_for_bit(tmp_path):
             assert after[name].tobytes() == array.tobytes()
 
 
-def test_float16_keeps_half_precision(tmp_path):
-    save_checkpoint(tmp_path / "a.h5", weights_only(), dtype="float16")
-    loaded = load_checkpoint(tmp_path / "a.h5")
-    assert loaded.G["head.b"].dtype == np.float32 and loaded.optimizer is None
-    error = np.abs(loaded.G["head.b"] - SMALL) / np.abs(SMALL)
-    assert 0 < error.max() <= 2.0**-11  # half a unit in the last of float16's 11 bits
-    with h5py.File(tmp_path / "a.h5") as file:
-        assert file["G/head.b"].dtype == np.float16
-
-
 def test_sha256_is_that_of_the_document(tmp_path):
-    save_checkpoint(tmp_path / "a.h5", weights_only())
+    save_checkpoint(tmp_path / "a.h5", example(optimizer=None, sampler=None))
     with h5py.File(tmp_path / "a.h5") as file:
         parts = [json.dumps(["step", int(file.attrs["step"])]).encode()]
         parts += [json.dumps([n, file.attrs[n]]).encode() for n in ("config", "metadata")]
-        for name in ("D/head.W", "G/head.b"):
+        for name in ("D/head.W", "G/encoder1.W", "G/head.b"):
             array = file[name][()]
             parts += [json.dumps([name, list(array.shape), "float32"]).encode()]
             parts += [array.astype("<f4").tobytes()]
@@ -88,24 +67,12 @@ def test_document_names_what_a_file_holds(tmp_path):
     assert f"version {module.VERSION}" in text and module.FORMAT in text
 
 
-def nan(file):
-    """Put a NaN into a weight, with a digest that matches."""
-    file["G/head.b"][0, 0] = np.nan
-    sign(file)
-
-
 def sign(file):
     """Give the file the digest of its present contents."""
     texts = {name: file.attrs[name] for name in module.TEXTS if name in file.attrs}
     arrays = {}
     file.visititems(lambda n, d: arrays.update({n: d[()]}) if isinstance(d, h5py.Dataset) else None)
     file.attrs["sha256"] = module.contents_sha256(texts, file.attrs["step"], arrays)
-
-
-def unknown_field(file):
-    """A configuration from another release, with a digest that matches."""
-    file.attrs["config"] = json.dumps({**json.loads(file.attrs["config"]), "flavour": 3})
-    sign(file)
 
 
 DAMAGES = {
@@ -115,8 +82,8 @@ DAMAGES = {
     "step is -1": lambda f: (f.attrs.update(step=-1), sign(f)),
     "do not match their sha256": lambda f: f["D/head.W"].write_direct(SMALL * 2),
     "its contents do not match": lambda f: f.attrs.update(metadata="{}"),
-    "not finite": nan,
-    "unknown configuration field 'flavour'": unknown_field,
+    "not finite": lambda f: (f["D/head.W"].write_direct(SMALL * np.nan), sign(f)),
+    "unknown configuration field 'flavour'": lambda f: (f.attrs.update(config='{"flavour": 3}'), sign(f)),
     "attribute config is not a short text": lambda f: f.attrs.pop("config"),
     "unexpected group or array, 'extra'": lambda f: f.create_group("extra"),
     "links are not followed": lambda f: f.update({"G/link": h5py.SoftLink("/D/head.W")}),
@@ -131,7 +98,8 @@ DAMAGES = {
 def test_damage_is_one_line_that_names_the_file(fault, tmp_path):
     path = tmp_path / "broken.h5"
     save_checkpoint(path, example())
-    edit(path, DAMAGES[fault])
+    with h5py.File(path, "r+") as file:
+        DAMAGES[fault](file)
     with pytest.raises(ValueError, match=re.escape(fault)) as caught:
         load_checkpoint(path)
     text = str(caught.value)
@@ -207,7 +175,9 @@ def test_converting_to_h5_writes_a_small_file_of_weights(tmp_path):
     loaded = load_checkpoint(out)
     assert loaded.optimizer is None and loaded.sampler is None and loaded.step == 6
     assert loaded.metadata == {**done.metadata, "finished": True}
-    assert np.abs(loaded.G["a"] - big["a"]).max() <= 2.0**-11 * np.abs(big["a"]).max()
+    assert loaded.G["a"].dtype == np.float32 and (loaded.G["a"] != big["a"]).any()
+    # half a unit in the last of float16's 11 bits, and of its smallest numbers
+    np.testing.assert_allclose(loaded.G["a"], big["a"], rtol=2.0**-11, atol=2.0**-25)
     assert out.stat().st_size < run.stat().st_size / 2
     with h5py.File(out) as file:
         assert file["G/a"].dtype == np.float16 and "optimizer" not in file

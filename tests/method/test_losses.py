@@ -8,9 +8,6 @@ from cagan_theano.compat import aesara
 from cagan_theano.method import losses
 from cagan_theano.network import layers
 
-FIELDS = pytest.mark.parametrize("field", ["mean", "sum"])
-READINGS = pytest.mark.parametrize("adversarial", ["standard", "literal"])
-
 
 def logits(seed=0):
     """D's logits of 2 pictures over a 3x4 field."""
@@ -31,27 +28,23 @@ def loop_over_field(values, field):
     return total / len(values)
 
 
-@FIELDS
-@READINGS
-def test_loss_of_D(field, adversarial):
+@pytest.mark.parametrize("field", ["mean", "sum"])
+@pytest.mark.parametrize("adversarial", ["standard", "literal"])
+def test_adversarial_losses_of_D_and_G(field, adversarial):
     config = small_config(field=field, adversarial=adversarial)
     real, fake, mismatch = (logits(n) for n in range(3))
-    terms = evaluate(lambda *zs: list(losses.discriminator_loss(*zs, config)), real, fake, mismatch)
+
+    def graph(real, fake, mismatch):
+        terms = losses.discriminator_loss(real, fake, mismatch, config)
+        return [*terms, losses.adversarial_loss(fake, config)]
 
     def negative(z):
         return 1 - log_d(z) if adversarial == "literal" else log_d(-z)
 
-    expected = [loop_over_field(v, field) for v in (log_d(real), negative(fake), negative(mismatch))]
-    np.testing.assert_allclose(terms, [-v for v in expected], rtol=1e-5)
-
-
-@FIELDS
-@READINGS
-def test_adversarial_loss_of_G(field, adversarial):
-    config = small_config(field=field, adversarial=adversarial)
-    loss = evaluate(lambda z: losses.adversarial_loss(z, config), logits())
-    one = 1 if adversarial == "literal" else 0
-    np.testing.assert_allclose(loss, loop_over_field(one - log_d(logits()), field), rtol=1e-5)
+    of_G = (1 if adversarial == "literal" else 0) - log_d(fake)
+    expected = [-log_d(real), -negative(fake), -negative(mismatch), of_G]
+    found = evaluate(graph, real, fake, mismatch)
+    np.testing.assert_allclose(found, [loop_over_field(v, field) for v in expected], rtol=1e-5)
 
 
 def test_extreme_logits_keep_loss_and_gradient_finite():
@@ -67,18 +60,14 @@ def test_extreme_logits_keep_loss_and_gradient_finite():
     np.testing.assert_allclose(6 * gradient[0, 0, 0, :2], -1)  # D is sure: G's pull is whole
 
 
-def test_identity_loss_is_the_mean_of_alpha():
+def test_identity_loss_is_the_mean_of_alpha_or_its_total_variation():
     alpha = np.abs(random_images(2, 1, 5, 4))
-    loss = evaluate(lambda a: losses.identity_loss(a, small_config()), alpha)
-    assert loss == pytest.approx(sum(alpha.ravel().tolist()) / alpha.size, rel=1e-5)
-
-
-def test_total_variation_is_the_loop():
-    alpha = np.abs(random_images(2, 1, 5, 4))
-    loss = evaluate(lambda a: losses.identity_loss(a, small_config(alpha_norm="tv")), alpha)
+    found = [evaluate(lambda a, n=norm: losses.identity_loss(a, small_config(alpha_norm=n)), alpha)
+             for norm in ("l1", "tv")]  # fmt: skip
     down = [abs(p[0, r + 1, c] - p[0, r, c]) for p in alpha for r in range(4) for c in range(4)]
     right = [abs(p[0, r, c + 1] - p[0, r, c]) for p in alpha for r in range(5) for c in range(3)]
-    assert loss == pytest.approx(np.mean(down) + np.mean(right), rel=1e-5)
+    expected = sum(alpha.ravel().tolist()) / alpha.size, np.mean(down) + np.mean(right)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("norm, power", [("l1", 1), ("l2", 2)])

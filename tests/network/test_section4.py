@@ -27,9 +27,6 @@ def outputs(jax_backend):
     )
 
 
-# --- the code of an article
-
-
 def loop_code(y, values, kernel):
     """The code of articles: four convolutions of stride 2 with ReLU, then the mean of each channel."""
     for n in range(1, 5):
@@ -78,26 +75,6 @@ def test_gradients_through_the_code(float64):  # noqa: F811
     encoder = ArticleEncoder(params, config, 3)
     h, y = points((1, 2, 4, 4), (1, 3, 16, 16))
     verify(lambda h, y: layer(h, (2, 4, 4), code=encoder(y)), h, y, mode=float64)
-
-
-def test_with_weights_of_0_the_code_changes_nothing(outputs):
-    """Networks with a code are those without one, but for the gains and shifts that it gives."""
-    coded = build_networks(small_config(article_code=8, init_std=0.2))
-    plain = build_networks(small_config())
-    for one, other in zip(plain, coded):
-        for name, variable in one.params.items():
-            variable.set_value(other.params[name].get_value())
-    expected, moved = outputs(plain), outputs(coded)
-    for network in coded:
-        for name, variable in network.params.items():
-            if name.endswith(".code"):
-                variable.set_value(0 * variable.get_value())
-    for still, before, value in zip(outputs(coded), moved, expected):
-        np.testing.assert_allclose(still, value, atol=1e-5)
-        assert np.abs(before - value).max() > 1e-3
-
-
-# --- textures
 
 
 def waves(angle, wavelength=4.0, size=(32, 24), phase=0.3):
@@ -186,22 +163,25 @@ def test_descriptors_are_the_loop(jax_backend):
     np.testing.assert_allclose(white, 0.01, atol=1e-5)  # no edges at the border of a white ground
 
 
-def test_the_networks_take_the_descriptors_of_their_articles(outputs):
-    """With weights of 0 for them the networks are those without; else each article's count, x's do not."""
-    with_maps = build_networks(small_config(texture_input=True, init_std=0.2))
+@pytest.mark.parametrize("option, maps", [(dict(article_code=8), 0), (dict(texture_input=True), 8)])
+def test_with_weights_of_0_the_code_and_the_descriptors_change_nothing(option, maps, outputs):
+    """Else each article's count, x's do not."""
+    extended = build_networks(small_config(**option, init_std=0.2))
     plain = build_networks(small_config())
-
-    for one, other, first in zip(plain, with_maps, ("encoder1.W", "layer1.W")):
-        for name, variable in one.params.items():
-            value = other.params[name].get_value()
-            variable.set_value(value[:, : variable.get_value().shape[1]] if name == first else value)
-    expected, moved = outputs(plain), outputs(with_maps)
-    for network, first, inputs in zip(with_maps, ("encoder1.W", "layer1.W"), (9, 6)):
-        value = network.params[first].get_value()
-        assert value.shape[1] == inputs + 8 * (inputs // 3 - 1)
-        value[:, inputs:] = 0
-        network.params[first].set_value(value)
-    for still, before, value in zip(outputs(with_maps), moved, expected):
+    moved = outputs(extended)
+    for one, other, inputs in zip(plain, extended, (9, 6)):
+        for name, variable in other.params.items():
+            value = variable.get_value()
+            if name.endswith(".code"):
+                value[:] = 0
+            elif name in ("encoder1.W", "layer1.W"):
+                assert value.shape[1] == inputs + maps * (inputs // 3 - 1)
+                value[:, inputs:] = 0
+            variable.set_value(value)
+            if name in one.params:
+                shape = one.params[name].get_value().shape
+                one.params[name].set_value(value[tuple(map(slice, shape))])
+    for still, before, value in zip(outputs(extended), moved, outputs(plain)):
         np.testing.assert_allclose(still, value, atol=1e-5)
         assert np.abs(before - value).max() > 1e-3
 

@@ -105,8 +105,6 @@ def test_links_are_not_followed_when_writing(run, tmp_path):
     victim, link = tmp_path / "victim", run.events / "events.out.tfevents.0000000002.cagan_theano"
     victim.write_text("mine")
     link.symlink_to(victim)
-    with pytest.raises(ValueError, match="cagan_theano: is a link"), run:
-        pass
     with pytest.raises(FileExistsError):
         events.EventFile(link)
     assert victim.read_text() == "mine"
