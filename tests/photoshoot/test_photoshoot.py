@@ -119,12 +119,19 @@ def interrupted(drawn, tmp_path):
     return tmp_path / "o.h5"
 
 
-def test_interrupted_shoot_continues_to_the_same_bytes(interrupted, drawn):
-    shoot.shoot(interrupted, 8, SIZE, seed=3, held_out=6, jobs=1)
+def test_interrupted_shoot_continues_to_the_same_bytes_without_overwrite(interrupted, drawn):
+    path, whole = interrupted, interrupted.with_name("whole.h5")
+    words = ["photoshoot", path, "--pairs", 8, "--held-out", 6, "--size", "{}x{}".format(*SIZE), "--jobs", 1]
+    assert run_command(cli, *words, "--seed", 3) == 0
     assert len(drawn) == 10 + 20 - 9  # only the interrupted image is rendered again
-    shoot.shoot(interrupted.parent / "whole.h5", 8, SIZE, seed=3, held_out=6, jobs=1)
-    assert interrupted.read_bytes() == (interrupted.parent / "whole.h5").read_bytes()
-    assert sorted(os.listdir(interrupted.parent)) == ["o.h5", "whole.h5"]
+    shoot.shoot(whole, 8, SIZE, seed=3, held_out=6, jobs=1)
+    before = whole.read_bytes()
+    assert path.read_bytes() == before and sorted(os.listdir(path.parent)) == ["o.h5", "whole.h5"]
+    assert run_command(cli, *words, "--seed", 3) == 1 and len(drawn) == 10 + 20 - 9 + 20
+    drawn.clear()  # the tenth call raises again
+    assert run_command(cli, *words, "--seed", 4, "--overwrite") == 130 and path.read_bytes() == before
+    assert run_command(cli, *words, "--seed", 4) == 1 and os.path.isfile(f"{path}.work")
+    assert run_command(cli, *words, "--seed", 4, "--overwrite") == 0 and path.read_bytes() != before
 
 
 CHANGES = dict(seed=4, wardrobe="shop", size=(48, 32), clutter=True, studio="many")
@@ -151,26 +158,9 @@ def test_true_swaps_to_train_on_change_nothing_else(drawn, tmp_path):
         assert (train.garment[train.triples.i] != train.garment[train.triples.j]).all()
 
 
-def test_continuing_does_not_need_overwrite(interrupted, drawn, capsys):
-    path = interrupted
-    words = ["photoshoot", path, "--pairs", 8, "--held-out", 6, "--size", "{}x{}".format(*SIZE), "--jobs", 1]
-    assert run(capsys, *words, "--seed", 3)[0] == 0
-    before = path.read_bytes()
-    assert run(capsys, *words, "--seed", 3)[0] == 1 and len(drawn) == 10 + 20 - 9
-    drawn.clear()  # the tenth call raises again
-    assert run(capsys, *words, "--seed", 4, "--overwrite")[0] == 130 and path.read_bytes() == before
-    assert run(capsys, *words, "--seed", 4)[0] == 1 and os.path.isfile(f"{path}.work")
-    assert run(capsys, *words, "--seed", 4, "--overwrite")[0] == 0 and path.read_bytes() != before
-
-
 def test_a_killed_process_ends_the_shoot():
     with pytest.raises(ValueError, match="a process was killed, .* fewer --jobs"):
         list(shoot.map_in_processes(2, os._exit, [9] * 40))
-
-
-def run(capsys, *args):
-    """Run ``python -m data_prep ARGS``: (exit code, captured output)."""
-    return run_command(cli, *args), capsys.readouterr()
 
 
 @pytest.mark.parametrize("args, words", [
@@ -182,21 +172,16 @@ def run(capsys, *args):
     (("photoshoot", "a.h5", "--jobs", "0"), "at least 1"),
     (("photoshoot", "a.h5", "--studio", "mine"), "'mine' is not one of"),
     (("photoshoot", "a.h5", "--pairs", "3", "--true-swaps", "2"), "at least 4 --pairs"),
+    (("photoshoot", "a.h5", "--pairs", "4"),
+     "needs the package embreex, which is not installed: pip install embreex"),
 ])  # fmt: skip
 def test_errors_are_one_line(capsys, tmp_path, monkeypatch, args, words):
     monkeypatch.chdir(tmp_path)
-    code, out = run(capsys, *args)
-    lines = out.err.strip().splitlines()
-    assert code == 1 and lines[-1].startswith("Error: ") and words in lines[-1]
-    assert "Traceback" not in out.err and os.listdir(tmp_path) == []
-
-
-def test_without_embreex_one_line_names_the_cure(capsys, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "embreex", None)  # simulates a missing package
-    code, out = run(capsys, "photoshoot", tmp_path / "a.h5", "--pairs", 4, "--held-out", 0)
-    assert code == 1 and out.err.splitlines() == [
-        "Error: the photoshoot needs the package embreex, which is not installed: pip install embreex"
-    ]
+    assert run_command(cli, *args) == 1
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].startswith("Error: ") and words in said.splitlines()[-1]
+    assert "Traceback" not in said and os.listdir(tmp_path) == []
 
 
 def test_as_many_processes_as_the_process_has_cpus(monkeypatch):
