@@ -20,8 +20,8 @@ from cagan_theano.training.engine import Engine
 
 ROOT = Path(__file__).parents[2]
 
-# Three updates of a tiny D on all devices or on several numbers of them, argv[1]; prints the process, the
-# losses and the sum of what was learned.
+# Three updates for each word of argv[1], a number of devices (or all) and a network, such as 2:D; prints the
+# process, the losses and the sum of what was learned.
 TRAIN = """
 import sys
 from types import SimpleNamespace
@@ -30,17 +30,19 @@ from network_toys import small_config
 from cagan_theano.backends import choose_backend
 from cagan_theano.training.engine import Engine
 
-counts, cluster = sys.argv[1].split(","), (sys.argv[2:] or [None])[0]
+words, cluster = sys.argv[1].split(","), (sys.argv[2:] or [None])[0]
 rng, rows = np.random.default_rng(0), 24
 x, y = (rng.integers(0, 256, (rows, 32, 32, 3), dtype=np.uint8) for _ in "xy")
 photos = SimpleNamespace(x=x, y=y, mask=None, garment=np.arange(rows), triples=None)
-for count in counts:
+for word in words:
+    count, network = word.split(":")
     count = count if count == "all" else int(count)
     backend = choose_backend("jax", "cpu", devices=count, cluster=cluster)
     config = small_config(batch_size=8, dropout=0.2)  # all kinds of inputs
     trainer = Engine(config, photos, backend)
-    losses = [list(trainer.functions.update_D(trainer.sampler.draw()).values()) for _ in range(3)]
-    weights = sum(float(np.abs(value).sum()) for value in trainer.state()["D"].values())
+    update = getattr(trainer.functions, f"update_{network}")
+    losses = [list(update(trainer.sampler.draw()).values()) for _ in range(3)]
+    weights = sum(float(np.abs(value).sum()) for value in trainer.state()[network].values())
     print(backend.process, *np.ravel(losses), weights, flush=True)
 """
 
@@ -62,16 +64,17 @@ def numbers(process):
 
 @pytest.mark.slow
 def test_several_devices_and_processes_train_as_one_device():
-    """1, 2 and 8 devices of a process, and two processes of one device: losses and weights agree to 1e-5."""
+    """D on 2 and 8 devices and in two processes, G on 2 devices: losses and weights agree to 1e-5."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    processes = [train(1, "all", f"{address},2,{index}") for index in range(2)]
-    one, *others = numbers(train(8, "1,2,8"))
-    assert len(one) == 1 + 3 * 4 + 1 and len(set(one)) > 10
+    processes = [train(1, "all:D", f"{address},2,{index}") for index in range(2)]
+    one_D, two_D, eight_D, one_G, two_G = numbers(train(8, "1:D,2:D,8:D,1:G,2:G"))
+    for one in (one_D, one_G):
+        assert len(one) == 1 + 3 * 4 + 1 and len(set(one)) > 10
     apart = np.concatenate([numbers(process) for process in processes])
     assert apart[:, 0].tolist() == [0, 1]
-    for line in (*others, *apart):
+    for line, one in ((two_G, one_G), *((line, one_D) for line in (two_D, eight_D, *apart))):
         np.testing.assert_allclose(line[1:-1], one[1:-1], atol=1e-5)
         np.testing.assert_allclose(line[-1], one[-1], rtol=1e-5)
 
@@ -127,14 +130,13 @@ def alpha_of():
     return alpha
 
 
-@pytest.mark.parametrize("precision, low, high", [("tf32", 1e-5, 3e-3), ("bfloat16", 1e-4, 3e-2)])
-def test_precisions_differ_from_float32_by_their_rounding(precision, low, high, alpha_of):
+@pytest.mark.parametrize("settings, low, high", [
+    (dict(precision="tf32"), 1e-5, 3e-3), (dict(precision="bfloat16"), 1e-4, 3e-2),
+    (dict(reference=True), -1, 1e-5),
+])  # fmt: skip
+def test_precisions_and_lowerings_differ_from_float32_by_their_rounding(settings, low, high, alpha_of):
     assert np.ptp(alpha_of()) > 0.1
-    assert low < np.abs(alpha_of(precision=precision) - alpha_of()).max() < high
-
-
-def test_the_reference_lowering_gives_the_same(alpha_of):
-    np.testing.assert_allclose(alpha_of(reference=True), alpha_of(), atol=1e-5)
+    assert low < np.abs(alpha_of(**settings) - alpha_of()).max() < high
 
 
 @pytest.mark.both_environments
