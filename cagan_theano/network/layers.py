@@ -161,8 +161,10 @@ class Deconvolution:
         )
         W = self.W
         if self.tied:
-            box = tie(np.eye((self.kernel - 1) ** 2, dtype=W.dtype).reshape(-1, *2 * [self.kernel - 1]))
-            W = at.dot(W.flatten(3).reshape((-1, len(box))), box.reshape(len(box), -1))
+            taps = (self.kernel - 1) ** 2
+            box = tie(np.eye(taps, dtype=W.dtype).reshape(-1, *2 * [self.kernel - 1]))
+            # all sizes are constants: JAX compiles no reshape to a computed one, such as that of the gradient
+            W = at.dot(W.reshape((self.in_channels * self.channels, taps)), box.reshape(taps, -1))
             W = at.specify_shape(W.reshape(op.kshp), op.kshp)
         y = op(W, x, at.as_tensor(np.array([height, width], dtype="int64")))
         return add_bias(with_shape(y, self.output_shape(shape)), self.b)

@@ -156,7 +156,8 @@ COMPANIES = {
                    mismatch="apart", dropout=0.3, weight_decay=1e-4, augmentation="mirror+crop", mask="prior",
                    adversarial="literal", field="sum", alpha_norm="tv", cycle_norm="l2", adam="theano"),
     "section 4": dict(article_code=8, gamma_texture=1.0, texture_input=True, copies_g="none", copies_d=False,
-                      activation="leaky", norm_affine=False, d_kernel=5, d_widths=(8,) * 3, mask="overwrite"),
+                      activation="leaky", norm_affine=False, phases="tied", d_kernel=5, d_widths=(8,) * 3,
+                      mask="overwrite"),
 }  # fmt: skip
 
 
