@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
-from figure_toys import write_photos
+from figure_toys import ToyModel, write_photos
 
+from cagan_theano import weights
 from cagan_theano.backends import choose_backend
 from cagan_theano.config import Config
 from cagan_theano.io.command import main
@@ -43,6 +44,20 @@ def assert_same(a, b):
         assert set(a[group]) == set(b[group])
         for name in a[group]:
             assert a[group][name].tobytes() == b[group][name].tobytes(), name
+
+
+@pytest.fixture
+def half(monkeypatch):
+    """The model that commands load in the place of a checkpoint's: a toy that does half of each swap."""
+    model = ToyModel(0.5)
+    monkeypatch.setattr(weights, "load_model", lambda *_: model)
+    return model
+
+
+@pytest.fixture(scope="session")
+def toy_data(tmp_path_factory):
+    """Path of twelve toy pairs and their true swaps."""
+    return write_photos(tmp_path_factory.mktemp("data") / "toy.h5")
 
 
 @pytest.fixture(scope="session")

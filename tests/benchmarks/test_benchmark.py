@@ -5,13 +5,13 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import run_command
 from network_toys import small_config
 
 from cagan_theano.backends import devices
 from cagan_theano.benchmarks import benchmark, check_gpu, contenders
 from cagan_theano.benchmarks.benchmark import Case
 from cagan_theano.checkpoint import Checkpoint
-from cagan_theano.io.command import main
 from cagan_theano.network.networks import build_networks, values_of
 
 CASE = Case("step", 32, 32, 2)
@@ -125,8 +125,6 @@ def test_check_gpu_trains_by_three_sets_of_kernels(fault, code, tmp_path, monkey
 
     monkeypatch.setattr(check_gpu, "losses", losses)
     monkeypatch.setattr(devices, "choose", lambda *_: None)
-    with pytest.raises(SystemExit) as done:
-        main(check_gpu.command, ["--checkpoint", "cagan_128x96", "--steps", "3"])
-    assert done.value.code == code
+    assert run_command(check_gpu.command, "--checkpoint", "cagan_128x96", "--steps", 3) == code
     assert asked == [("ours", "cpu", 3), ("ours:reference=1", "cpu", 3), ("ours", "gpu", 3)]
     assert ("do not trust" in capsys.readouterr().err) == bool(code)

@@ -47,12 +47,6 @@ def test_advice_names_the_garments_that_it_is_about(model, files):
     assert article.startswith("- shirt: the photo of the article is less than")
 
 
-def test_missing_inputs_are_asked_for(model, files):
-    for human, garments in ((None, [files / "shirt.png"]), (files / "me.png", [])):
-        with pytest.raises(ValueError, match="Add a photo of a person and at least one garment"):
-            demo.dress(model, files, human, garments)
-
-
 ODD = {  # mode -> (what is written, the color of the first pixel in the page)
     "RGBA": (Image.new("RGBA", (30, 40)), (255, 255, 255)),
     "LA": (Image.new("LA", (30, 40)), (255, 255, 255)),
@@ -70,12 +64,16 @@ def test_photos_of_every_mode_are_shown_as_they_are(model, files, mode):
     assert before.mode == "RGB" and before.getpixel((0, 0)) == color
 
 
-def test_unreadable_files_are_named_without_folders(model, files):
+@pytest.mark.parametrize("human, garments, fault", [
+    (None, ["shirt.png"], "Add a photo of a person and at least one garment"),
+    ("me.png", [], "Add a photo of a person and at least one garment"),
+    ("bad.png", ["shirt.png"], r"bad\.png: not an image of a known format"),
+    ("me.png", ["bad.png"], r"bad\.png: not an image of a known format")])  # fmt: skip
+def test_missing_and_unreadable_photos_are_told_without_folders(model, files, human, garments, fault):
     (files / "bad.png").write_text("no image")
-    for human, garment in (("bad.png", "shirt.png"), ("me.png", "bad.png")):
-        with pytest.raises(ValueError, match=r"^bad\.png: not an image of a known format") as caught:
-            demo.dress(model, files, files / human, [files / garment])
-        assert str(files) not in str(caught.value)
+    with pytest.raises(ValueError, match=f"^{fault}") as caught:
+        demo.dress(model, files, human and files / human, [files / name for name in garments])
+    assert str(files) not in str(caught.value)
 
 
 OWN = {"host": "127.0.0.1:7860", "origin": "http://127.0.0.1:7860", "sec-fetch-site": "same-origin"}

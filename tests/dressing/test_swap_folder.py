@@ -10,7 +10,7 @@ from conftest import run_command
 from PIL import Image
 
 from cagan_theano.dressing import samples, swap_folder
-from cagan_theano.dressing.swap_folder import Folders, PhotoFolder
+from cagan_theano.dressing.swap_folder import PhotoFolder
 from cagan_theano.model import Swap
 
 
@@ -120,6 +120,7 @@ def test_advice_is_given_once_for_each_photo(shop, capsys):
 
 def test_every_skipped_file_is_reported(shop, capsys):
     people = shop.root / "people"
+    save(people / "anna.jpg", 9)
     (people / "ben.png").write_bytes(b"no image")
     (people / "dora.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     (people / "list.txt").write_text("anna")
@@ -138,7 +139,9 @@ def test_every_skipped_file_is_reported(shop, capsys):
     assert faults["people/away"].startswith("links outside")
     assert faults["people/list.txt"] == faults["shop/scan"] == "is not a photo, by the ending of its name"
     assert r"people/e\x1b[31m\nskipped.txt" in faults
-    assert len(faults) == 7 and "wrote 2 images" in said.out and "skipped 7" in said.out
+    assert faults["people/anna.png"] == "has the same result anna/red.png as anna.jpg; rename one"
+    assert len(faults) == 8 and "wrote 2 images" in said.out
+    assert "skipped 9" in said.out  # anna.png once for each article
     assert results(shop) == ["anna/blue.png", "anna/red.png"]
 
 
@@ -227,16 +230,6 @@ def test_a_list_stays_in_its_folders_in_which_equal_names_are_different_photos(s
 def test_lists_of_every_form_are_read(shop, form, encoding):
     (shop.root / "list.txt").write_bytes(form.encode(encoding))
     assert run(shop, f"--pairs={shop.root / 'list.txt'}") == 0 and results(shop) == ["anna/red.png"]
-
-
-def test_two_results_with_one_name_are_an_error(tmp_path):
-    for name in ("people/a.png", "people/a.jpg", "worn/a.png", "shop/red.png"):
-        save(tmp_path / name, 5)
-    folders = Folders(*(PhotoFolder(tmp_path / name) for name in ("people", "worn", "shop")))
-    faults = []
-    jobs = swap_folder.all_jobs(folders, "png", faults)
-    todo, done = swap_folder.sort_jobs(jobs, tmp_path, folders, faults)
-    assert len(todo) == 1 and done == 0 and "rename one" in faults[0][1]
 
 
 def test_samples_are_what_a_folder_swap_takes(tmp_path, capsys):

@@ -31,9 +31,8 @@ def test_an_empty_region_has_no_value():
     assert ratio("e", "u")(columns, np.array([3, 1, 5])) == pytest.approx(4 / 12)
     image, nowhere = np.ones((8, 8, 3)), np.zeros((8, 8), bool)
     assert np.isnan(mean_error(image, image, nowhere)) and metrics.grain(image, nowhere) == 0
-    assert (
-        np.isnan(metrics.mean_over(image, nowhere)).all() and np.isnan(metrics.texture(image, nowhere)).all()
-    )
+    assert np.isnan(metrics.mean_over(image, nowhere)).all()
+    assert np.isnan(metrics.texture(image, nowhere)).all()
 
 
 def test_a_weighted_correlation_is_that_of_repeated_swaps():
@@ -110,20 +109,9 @@ def test_without_true_swaps_articles_are_of_the_same_category(tmp_path):
     assert (category[swaps.i] == category[swaps.j]).all() and (swaps.i != swaps.j).all()
 
 
-# --- the command
-
-
 def run(capsys, *arguments):
     """Exit code, stdout and stderr of the command."""
     return run_command(evaluate.command, *arguments), *capsys.readouterr()
-
-
-@pytest.fixture
-def half(monkeypatch):
-    """The model that the command loads: half of each swap."""
-    model = ToyModel(0.5)
-    monkeypatch.setattr(weights, "load_model", lambda *_: model)
-    return model
 
 
 def test_command_prints_a_table_and_writes_json(tmp_path, half, capsys):
@@ -220,10 +208,8 @@ def test_the_training_set_is_rendered_again_only_for_its_own_held_out_split(tmp_
             assert trained_on(arguments=arguments | changed) is None
         assert trained_on(seed=4) is trained_on(program="x") is trained_on(version=2) is None
     said = capsys.readouterr().err.splitlines()
-    assert [line for line in said if "no comparison" in line] == [
-        "no comparison with the training set: it was rendered by version 2 of the "
-        f"photoshoot, this is version {shoot.VERSION}"
-    ]
+    (line,) = (line for line in said if line.startswith("no comparison with the training set"))
+    assert line.endswith(f": it was rendered by version 2 of the photoshoot, this is version {shoot.VERSION}")
 
 
 def test_results_are_written_before_anything_optional(tmp_path, half, capsys, monkeypatch):

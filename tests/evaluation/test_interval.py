@@ -42,10 +42,11 @@ def test_swaps_of_one_person_count_as_one():
         assert width == pytest.approx(single, rel=0.1)  # five looks at a person are one person
 
 
-def test_few_swaps():
+def test_few_swaps_and_only_the_chosen():
     assert measured([3.0]).estimate(MEAN) == {"value": 3.0, "low": None, "high": None}
     two = measured([1.0, 3.0]).estimate(MEAN)
     assert two == {"value": 2.0, "low": 1.0, "high": 3.0}  # one of four resamples is twice the smaller
+    assert measured([1, 2, 30]).value(within(MEAN, "chosen")) == 1.5
     nothing = measured([11, 12]).estimate(within(MEAN, "chosen"))
     assert nothing == {"value": None, "low": None, "high": None}
 
@@ -57,7 +58,3 @@ def test_a_paired_difference_is_narrower_than_a_gap_of_strangers():
     paired, apart = one.estimate(difference(MEAN, other.columns)), one.gap(MEAN, other)
     assert paired["value"] == pytest.approx(apart["value"]) == pytest.approx(1, abs=0.03)
     assert paired["low"] > 0.9 and apart["low"] < 0 < apart["high"]
-
-
-def test_within_takes_only_the_chosen():
-    assert measured([1, 2, 30]).value(within(MEAN, "chosen")) == 1.5

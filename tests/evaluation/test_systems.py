@@ -5,26 +5,11 @@ import json
 import numpy as np
 import pytest
 from conftest import run_command
-from figure_toys import BODY, ToyModel, article, human, write_photos
+from figure_toys import BODY, article, human, write_photos
 from PIL import Image
 
-from cagan_theano import weights
 from cagan_theano.evaluation import evaluate, held_out, measures, systems
 from cagan_theano.interop import compare
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    """Path of twelve toy pairs with true swaps."""
-    return write_photos(tmp_path_factory.mktemp("toys") / "toys.h5")
-
-
-@pytest.fixture()
-def half_done(monkeypatch):
-    """Our model of the toys, which mixes half of the input back in."""
-    model = ToyModel(share=0.5)
-    monkeypatch.setattr(weights, "load_model", lambda *_: model)
-    return model
 
 
 def perfect(x_i, y_i, y_j):
@@ -63,15 +48,15 @@ def run(capsys, *options):
     return run_command(compare.command, *options), *capsys.readouterr()
 
 
-def test_measures_of_known_systems(photos, half_done):
-    with held_out.open_split(photos, None) as held:
+def test_measures_of_known_systems(toy_data, half):
+    with held_out.open_split(toy_data, None) as held:
         others = {
             "perfect": systems.of_callable(perfect, "perfect"),
             "lazy": systems.of_callable(lambda x_i, y_i, y_j: x_i, "lazy"),
-            "twin": systems.of_model(half_done, held),
+            "twin": systems.of_model(half, held),
             "masked": systems.of_callable(masked, "masked"),
         }
-        found = measures.compare(measures.measure(half_done, held, systems=others, cycle=False))
+        found = measures.compare(measures.measure(half, held, systems=others, cycle=False))
     inside = {name: entry["inside"]["value"] for name, entry in found.items()}
     assert inside["perfect"] == 0 and inside["lazy"] == inside["unchanged"] == 1
     assert inside["twin"] == inside["ours"] == pytest.approx(0.5, abs=0.02)
@@ -85,9 +70,9 @@ def test_measures_of_known_systems(photos, half_done):
     assert row.split().count("-") == 5  # perfect, lazy and the baselines
 
 
-def test_inputs_out_and_another_systems_folder_back(tmp_path, capsys, photos, half_done):
+def test_inputs_out_and_another_systems_folder_back(tmp_path, capsys, toy_data, half):
     inputs, answers, out = tmp_path / "in", tmp_path / "answers", tmp_path / "out"
-    assert run(capsys, "--inputs", inputs, "--data", photos)[0] == 0
+    assert run(capsys, "--inputs", inputs, "--data", toy_data)[0] == 0
     for inner in ("x_ij", "alpha"):
         (answers / inner).mkdir(parents=True)
     for path in (inputs / "x_i").iterdir():
@@ -97,18 +82,18 @@ def test_inputs_out_and_another_systems_folder_back(tmp_path, capsys, photos, ha
         Image.fromarray(np.uint8(255 * alpha[0, 0])).save(answers / "alpha" / path.name)
     np.testing.assert_array_equal(Image.open(inputs / "x_i" / "000003.png"), human(1, 3))
     np.testing.assert_array_equal(Image.open(inputs / "y_j" / "000003.png"), article(6))
-    code, text, _ = run(capsys, "--against", f"other={answers}", "--data", photos, "--out", out)
+    code, text, _ = run(capsys, "--against", f"other={answers}", "--data", toy_data, "--out", out)
     assert code == 0 and "12 swaps" in text
     result = json.loads((out / "compare.json").read_text())
     assert result["measures"]["other"]["inside"]["value"] == 0
     assert result["measures"]["other"]["alpha_iou"]["value"] == 1
     assert result["systems"] == ["other"] and (out / "compare.png").stat().st_size > 10_000
     (answers / "x_ij" / "000007.png").unlink()
-    code, _, fault = run(capsys, "--against", f"other={answers}", "--data", photos, "--out", out)
+    code, _, fault = run(capsys, "--against", f"other={answers}", "--data", toy_data, "--out", out)
     assert code == 1 and "000007.png: no such file" in fault
 
 
-def test_pictures_without_truth_are_shown_and_not_measured(tmp_path, capsys, half_done):
+def test_pictures_without_truth_are_shown_and_not_measured(tmp_path, capsys, half):
     photos = write_photos(tmp_path / "toys.h5", triples=False, masks=False)
     words = ["--against", "other=test_systems:perfect", "--data", photos, "--out", tmp_path / "out"]
     code, text, _ = run(capsys, *words, "--rows", 2)
@@ -129,23 +114,20 @@ def test_the_figure_has_a_column_for_each_system():
     np.testing.assert_array_equal(panels["1,4"].images[0].get_array(), kept["ours"][1])
 
 
-@pytest.mark.parametrize(
-    "options, fault",
-    [
-        ([], "nothing to compare; give --golden, --against, --inputs or --template"),
-        (["--against", "folder"], "is not NAME=FOLDER"),
-        (["--against", "$x=folder"], "is not NAME=FOLDER"),
-        (["--against", "ours=folder"], "the name 'ours' is reserved"),
-        (["--against", "a=none"], "none: no such folder"),
-        (["--against", "a=test_systems:floats"], "returns float64; must return uint8 RGB"),
-        (["--against", "a=test_systems:small"], "has shape (12, 16, 32, 3), not (12, 32, 32, 3)"),
-        (["--against", "a=test_systems:logits"], "alpha must be [12, 32, 32] in [0, 1]"),
-        (["--against", "a=test_systems:broken"], "your function test_systems:broken raised ValueError: all"),
-        (["--inputs", "."], "exists and is not empty"),
-    ],
-)
-def test_errors_are_one_line(tmp_path, capsys, photos, half_done, options, fault):
-    code, _, text = run(capsys, *options, "--data", photos, "--out", tmp_path)
+@pytest.mark.parametrize("options, fault", [
+    ([], "nothing to compare; give --golden, --against, --inputs or --template"),
+    (["--against", "folder"], "is not NAME=FOLDER"),
+    (["--against", "$x=folder"], "is not NAME=FOLDER"),
+    (["--against", "ours=folder"], "the name 'ours' is reserved"),
+    (["--against", "a=none"], "none: no such folder"),
+    (["--against", "a=test_systems:floats"], "returns float64; must return uint8 RGB"),
+    (["--against", "a=test_systems:small"], "has shape (12, 16, 32, 3), not (12, 32, 32, 3)"),
+    (["--against", "a=test_systems:logits"], "alpha must be [12, 32, 32] in [0, 1]"),
+    (["--against", "a=test_systems:broken"], "your function test_systems:broken raised ValueError: all"),
+    (["--inputs", "."], "exists and is not empty"),
+])  # fmt: skip
+def test_errors_are_one_line(tmp_path, capsys, toy_data, half, options, fault):
+    code, _, text = run(capsys, *options, "--data", toy_data, "--out", tmp_path)
     line = text.split("\r")[-1]  # behind the progress bar
     assert code != 0 and line.startswith("Error: ") and fault in line
     assert len(line.splitlines()) == 1

@@ -15,7 +15,6 @@ from conftest import tiny_config
 from figure_toys import HEIGHT, PROVENANCE, WIDTH, ToyModel, human, write_photos
 from PIL import Image
 
-from cagan_theano import weights
 from cagan_theano.checkpoint import Checkpoint, save_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.evaluation import held_out, provenance
@@ -28,12 +27,6 @@ FIGURES = {"figure2": figure2, "figure3": figure3, "figure4": figure4, "figure5"
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """A file of twelve toy pairs and their true swaps."""
-    return write_photos(tmp_path_factory.mktemp("data") / "toy.h5")
-
-
-@pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """An untrained checkpoint of a tiny network."""
     config = tiny_config(height=HEIGHT, width=WIDTH)
@@ -41,14 +34,6 @@ def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.h5"
     save_checkpoint(path, Checkpoint(config, 5, *(values_of(network.params) for network in networks)))
     return path
-
-
-@pytest.fixture
-def toy(monkeypatch):
-    """Every script gets the toy model in the place of a checkpoint's."""
-    model = ToyModel(0.25)
-    monkeypatch.setattr(weights, "load_model", lambda *_: model)
-    return model
 
 
 def noise(count, height=16, width=16):
@@ -101,8 +86,8 @@ def test_text_stays_inside_the_page_and_does_not_overlap():
         assert not a.overlaps(b) or min(a.y1, b.y1) - max(a.y0, b.y0) <= 12
 
 
-def test_chosen_swaps_are_random_distinct_and_repeatable(data):
-    with held_out.open_split(data, None) as held:
+def test_chosen_swaps_are_random_distinct_and_repeatable(toy_data):
+    with held_out.open_split(toy_data, None) as held:
         chosen = held_out.choose_swaps(held, 5, seed=1)
         again, other = held_out.choose_swaps(held, 5, seed=1), held_out.choose_swaps(held, 5, seed=2)
         photos = held.photos
@@ -114,8 +99,8 @@ def test_chosen_swaps_are_random_distinct_and_repeatable(data):
             np.testing.assert_array_equal(picture, human(photos.person[i], photos.garment[j]))
 
 
-def test_matrix_has_other_people_and_no_article_of_theirs(data):
-    with held_out.open_split(data, None) as held:
+def test_matrix_has_other_people_and_no_article_of_theirs(toy_data):
+    with held_out.open_split(toy_data, None) as held:
         i, j = held_out.choose_matrix(held, 3, 5, seed=0)
         photos = held.photos
         assert len(set(photos.person[i])) == 3 and len(set(photos.garment[j])) == 5
@@ -124,10 +109,10 @@ def test_matrix_has_other_people_and_no_article_of_theirs(data):
             held_out.choose_matrix(held, 7, 2, seed=0)
 
 
-def test_masks_reach_only_a_network_that_uses_them(data):
+def test_masks_reach_only_a_network_that_uses_them(toy_data):
     for mask, given in (("none", False), ("prior", True)):
         model = ToyModel(mask=mask)
-        with held_out.open_split(data, model) as held:
+        with held_out.open_split(toy_data, model) as held:
             held_out.swap(model, held, held_out.read(held, held_out.Swaps([0, 1], [3, 4])))
         assert (model.masks[0] is not None) == given
 
@@ -190,11 +175,11 @@ def test_figure6_panels():
         np.testing.assert_array_equal(found[place][0], image)
 
 
-def test_figure6_puts_each_article_on_each_human(data, toy):
-    toy.share = 0
-    with held_out.open_split(data, toy) as held:
+def test_figure6_puts_each_article_on_each_human(toy_data, half):
+    half.share = 0
+    with held_out.open_split(toy_data, half) as held:
         i, j = held_out.choose_matrix(held, 2, 4, seed=3)
-        humans, articles, matrix = figure6.swap_all(toy, held, i, j)
+        humans, articles, matrix = figure6.swap_all(half, held, i, j)
         np.testing.assert_array_equal(humans[1], held.photos.x[int(i[1])])
         np.testing.assert_array_equal(articles[3], held.photos.y[int(j[3])])
         for r, c in np.ndindex(2, 4):
@@ -202,22 +187,19 @@ def test_figure6_puts_each_article_on_each_human(data, toy):
             np.testing.assert_array_equal(matrix[r, c], expected)
 
 
-def test_figure2_panels_and_error():
+def test_figure2_panels_and_the_error_of_the_plain_loop():
     x_i, y_i, y_j, x_ij, back = noise(5, 32, 24)
-    figure = figure2.draw(x_i, y_i, y_j, x_ij, back, 0.12345)
+    values = [abs((int(p) / 127.5 - 1) - (int(q) / 127.5 - 1)) for p, q in zip(x_i.flat, back.flat)]
+    error = figure2.cycle_error(x_i, back)
+    assert error == pytest.approx(sum(values) / len(values))
+    figure = figure2.draw(x_i, y_i, y_j, x_ij, back, error)
     found = {name: shown for name, (shown, _) in panels(figure).items()}
     expected = {"x_i": x_i, "x_ij": x_ij, "back": back}
     expected |= {"(i) 0": y_i, "(i) 1": y_j, "(ii) 0": y_j, "(ii) 1": y_i}
     assert found.keys() == expected.keys()
     for name, image in expected.items():
         np.testing.assert_array_equal(found[name], image)
-    assert "=0.123$" in words(figure)
-
-
-def test_cycle_error_is_the_plain_loop():
-    a, b = noise(2, 3, 4)
-    values = [abs((int(p) / 127.5 - 1) - (int(q) / 127.5 - 1)) for p, q in zip(a.flat, b.flat)]
-    assert figure2.cycle_error(a, b) == pytest.approx(sum(values) / len(values))
+    assert f"={error:.3f}$" in words(figure)
 
 
 def test_figure3_states_the_sizes_of_the_paper():
@@ -248,8 +230,8 @@ def test_figure3_slices_add_up_and_copies_stand_last(changes):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_figures_of_a_real_network_carry_every_fact(name, tmp_path, data, checkpoint):
-    given = [] if name == "figure3" else ["--data", data, "--seed", "3"]
+def test_figures_of_a_real_network_carry_every_fact(name, tmp_path, toy_data, checkpoint):
+    given = [] if name == "figure3" else ["--data", toy_data, "--seed", "3"]
     assert run(FIGURES[name].command, "--checkpoint", checkpoint, "--out", tmp_path / "out", *given) == 0
     image = Image.open(tmp_path / "out" / f"{name}_tiny.png")
     facts = image.text
@@ -270,9 +252,9 @@ def test_a_script_of_a_figure_runs(tmp_path, checkpoint):
     assert (tmp_path / "out" / "figure3_tiny.png").exists()
 
 
-def test_commands_repeat_byte_for_byte(tmp_path, data, toy):
+def test_commands_repeat_byte_for_byte(tmp_path, toy_data, half):
     for folder in "ab":
-        assert run(figure4.command, "--data", data, "--out", tmp_path / folder, "--truth") == 0
+        assert run(figure4.command, "--data", toy_data, "--out", tmp_path / folder, "--truth") == 0
     for ending in ("png", "pdf"):
         one, other = ((tmp_path / folder / f"figure4.{ending}").read_bytes() for folder in "ab")
         assert one == other
@@ -312,7 +294,7 @@ def failure(capsys, command, *arguments):
     return lines[0]
 
 
-def test_bad_data_is_one_line(tmp_path, toy, capsys):
+def test_bad_data_is_one_line(tmp_path, half, capsys):
     train, out = tmp_path / "train.h5", ("--out", tmp_path / "out")
     small = write_photos(tmp_path / "small.h5", tests=4)
     write_photos(train, tests=0, pairs=12)

@@ -4,14 +4,13 @@ import re
 
 import numpy as np
 import pytest
-from figure_toys import ToyModel, human, write_photos
+from conftest import run_command
+from figure_toys import human, write_photos
 from PIL import Image
 
-from cagan_theano import weights
 from cagan_theano.config import Config
 from cagan_theano.evaluation import held_out, measures
 from cagan_theano.figures import report
-from cagan_theano.io.command import main
 from cagan_theano.training.run_folder import RunFolder
 
 EVIL = "<script>alert('x')</script> & \"quotes\""
@@ -22,21 +21,17 @@ def headings(page):
 
 
 @pytest.fixture
-def toy(monkeypatch):
+def toy(half):
     """The model that the command loads."""
-    model = ToyModel(0.5)
-    model.metadata = {"note": EVIL, "seconds": 5400.0, "data": {"pairs": 40, "provenance": {"program": EVIL}}}
-    model.config = model.config.replace(steps=10, copies_d=False)
-    monkeypatch.setattr(weights, "load_model", lambda *_: model)
-    return model
+    half.metadata = {"note": EVIL, "seconds": 5400.0, "data": {"pairs": 40, "provenance": {"program": EVIL}}}
+    half.config = half.config.replace(steps=10, copies_d=False)
+    return half
 
 
 def page_of(tmp_path, *words, code=0, **settings):
     """The text of the page that the command writes."""
     data, out = write_photos(tmp_path / "toy.h5", **settings), tmp_path / "g.html"
-    with pytest.raises(SystemExit) as left:
-        main(report.command, [str(out), "--data", str(data), *words])
-    assert left.value.code == code
+    assert run_command(report.command, out, "--data", data, *words) == code
     return out.read_text() if code == 0 else None
 
 

@@ -11,13 +11,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import safetensors.numpy
+from conftest import run_command
 from PIL import Image
 
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cagan_theano.interop import convert, golden
 from cagan_theano.interop.conformance import SHIPPED, read_vectors
 from cagan_theano.interop.templates import TEMPLATES
-from cagan_theano.io.command import main
 from cagan_theano.method.swap import images_to_network
 from cagan_theano.model import load
 
@@ -38,9 +38,7 @@ def checkpoint_of(vectors, **more):
 
 def run(capsys, *words):
     """(exit code, output, error) of convert.py."""
-    with pytest.raises(SystemExit) as left:
-        main(convert.command, [str(word) for word in words])
-    return left.value.code, *capsys.readouterr()
+    return run_command(convert.command, *words), *capsys.readouterr()
 
 
 def test_safetensors_and_back_is_the_same_file_of_contents(tmp_path, capsys, shipped):
@@ -88,8 +86,6 @@ def test_wrong_names_are_one_line(capsys, source, out, fault):
     code, _, text = run(capsys, source, out)
     assert code == 1 and fault in text and len(text.splitlines()) == 1
 
-
-# ONNX
 
 READINGS = {
     "append-leaky": dict(g_kernel=3, copies_mode="append", activation="leaky", norm_affine=False),
@@ -165,9 +161,8 @@ def test_the_templates_of_adapters_swap(name, shipped, files, monkeypatch):
     """Keras with a stand-in; PyTorch in test_pytorch_network.py."""
     os.rename("G.onnx", "generator.onnx")
     painted = [shipped.arrays[f"layers/G/{array}"][:1] for array in ("alpha", "x_tilde_ij")]
-    network = SimpleNamespace(
-        predict=lambda inputs, verbose: np.concatenate(painted, 1).transpose(0, 2, 3, 1)
-    )
+    outputs = np.concatenate(painted, 1).transpose(0, 2, 3, 1)
+    network = SimpleNamespace(predict=lambda inputs, verbose: outputs)
     models = SimpleNamespace(load_model=lambda path, compile: network)
     monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(models=models))
     adapter = {}
@@ -202,15 +197,12 @@ def test_onnx_uses_the_moving_average(tmp_path, capsys, shipped, onnx_network):
     assert np.abs(other - swap.alpha).max() > 1e-3
 
 
-def test_an_onnx_model_that_differs_is_not_written(tmp_path, capsys, shipped, onnx_network, monkeypatch):
+def test_onnx_that_differs_or_lacks_weights_is_refused(tmp_path, capsys, shipped, onnx_network, monkeypatch):
     source, out = tmp_path / "a.h5", tmp_path / "a.onnx"
     save_checkpoint(source, checkpoint_of(shipped))
     monkeypatch.setattr(convert, "difference", lambda *_: 0.1)
     code, _, text = run(capsys, source, out)
     assert code == 1 and "differs from this package's G" in text and not out.exists()
-
-
-def test_weights_that_lack_a_parameter(shipped, onnx_network):
     checkpoint = checkpoint_of(shipped)
     del checkpoint.G["decoder2.W"]
     with pytest.raises(ValueError, match="lack 'decoder2.W'"):

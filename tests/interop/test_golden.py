@@ -9,12 +9,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import run_command
 from numpy_cagan import Implementation, Mistakes, Node
 
 from cagan_theano import weights
 from cagan_theano.interop import compare, conformance, golden
 from cagan_theano.interop.conformance import SHIPPED, read_vectors, write_vectors
-from cagan_theano.io.command import main
 from cagan_theano.method.minibatch import Indices
 from cagan_theano.method.updates import compile_functions, set_values
 from cagan_theano.network.networks import build_networks, values_of
@@ -178,13 +178,9 @@ def test_an_unknown_name_is_an_error(shipped):
         conformance.compare(lambda config, weights: typo, shipped)
 
 
-# the commands
-
-
 def test_the_command_names_the_first_deviation(capsys):
-    with pytest.raises(SystemExit) as left:
-        main(compare.command, ["--golden", "test_golden:wrong"])
-    assert left.value.code == 1 and "First deviation: after1/D/layer1.W" in capsys.readouterr().out
+    assert run_command(compare.command, "--golden", "test_golden:wrong") == 1
+    assert "First deviation: after1/D/layer1.W" in capsys.readouterr().out
 
 
 wrong = partial(Implementation, Mistakes(biased=True))
@@ -226,8 +222,7 @@ def test_a_comparison_needs_numpy_h5py_and_click_alone(tmp_path):
     (["--golden", "json:loads", "--vectors", __file__], "not a readable HDF5 file"),
 ])  # fmt: skip
 def test_errors_are_one_line(capsys, options, fault):
-    with pytest.raises(SystemExit):
-        main(compare.command, options)
+    assert run_command(compare.command, *options)
     text = capsys.readouterr().err
     assert fault in text and len(text.strip().splitlines()) == 1
 
@@ -236,9 +231,8 @@ def test_golden_of_another_reading(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(golden, "UPDATES", 1)
     out = tmp_path / "other.h5"
     change = '{"mask": "prior", "mismatch": "apart", "norm_affine": false}'
-    with pytest.raises(SystemExit) as left:
-        main(golden.command, [str(out), "--config", change, "--seed", "3"])
-    assert left.value.code == 0 and "wrote" in capsys.readouterr().out
+    assert run_command(golden.command, out, "--config", change, "--seed", 3) == 0
+    assert "wrote" in capsys.readouterr().out
     vectors = read_vectors(out)
     assert vectors.config.mask == "prior" and {"m_i", "y_k"} <= set(vectors.below("inputs"))
     assert not [name for name in vectors.arrays if name.endswith("gain")]

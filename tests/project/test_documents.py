@@ -20,7 +20,7 @@ def anchors(document):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_links_resolve(document):
+def test_links_and_named_files_exist(document):
     folder = (ROOT / document).parent
     for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text(document)):
         name, _, anchor = target.partition("#")
@@ -28,6 +28,11 @@ def test_links_resolve(document):
         assert path.exists(), target
         if anchor:
             assert anchor in anchors(path.relative_to(ROOT)), target
+    roots = "cagan_theano|data_prep|replicate|tests|tools|docs|requirements"
+    named = re.findall(rf"`((?:{roots})/[\w/.*-]*)`", text(document))
+    named += re.findall(rf"\b(?:{roots})/[\w/]+\.(?:py|md|h5|npz|toml)\b", text(document))
+    for name in named:
+        assert list(ROOT.glob(name.rstrip("/"))), name
 
 
 def commands(document):
@@ -68,15 +73,6 @@ def test_the_code_that_fidelity_names_exists():
     for module, name in found:
         texts = [path.read_text() for path in (ROOT / "cagan_theano").glob(f"**/{module}.py")]
         assert any(re.search(rf"^(class|def) {name}\b", source, re.M) for source in texts), (module, name)
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_the_files_that_documents_name_exist(document):
-    roots = "cagan_theano|data_prep|replicate|tests|tools|docs|requirements"
-    named = re.findall(rf"`((?:{roots})/[\w/.*-]*)`", text(document))
-    named += re.findall(rf"\b(?:{roots})/[\w/]+\.(?:py|md|h5|npz|toml)\b", text(document))
-    for name in named:
-        assert list(ROOT.glob(name.rstrip("/"))), name
 
 
 def test_the_tests_that_fidelity_names_are_there():

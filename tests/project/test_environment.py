@@ -112,7 +112,7 @@ def test_every_pin_has_its_licence_in_the_document():
     assert listed == dict(pins), "run: python tools/licences.py docs/licences.md"
 
 
-def test_the_commands_of_the_readme_install_only_the_pins():
+def test_the_readme_make_and_conda_install_only_the_pins():
     readme, (ours, *others) = (
         re.findall(r"^.*\bpip install\b.*$", text(path).replace("\\\n", " "), re.M)
         for path in ("README.md", "Makefile")
@@ -122,9 +122,6 @@ def test_the_commands_of_the_readme_install_only_the_pins():
     # `make environment`, on which all other targets stand; then the two that say what they add
     assert "--require-hashes -r $<" in ours
     assert all("jax[cuda12]==" in line or line.rstrip().endswith(" uv") for line in others), others
-
-
-def test_conda_environment_resolves_to_the_reference_pins():
     assert "- python=3.11\n" in text("environment.yml")
     assert text("environment.yml").rstrip().endswith("- -r requirements/reference.txt")
 

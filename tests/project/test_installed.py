@@ -64,9 +64,10 @@ def test_figure_and_swap_in_an_empty_folder(installed, tmp_path):
     photo = tmp_path / "photo.png"
     Image.new("RGB", (96, 128), (200, 30, 30)).save(photo)
     cagan("swap", "--human", photo, "--wearing", photo, "--article", photo,
-          "--checkpoint", "dress_128x96", "--out", "swapped.png", "--device", "cpu")  # fmt: skip
-    assert Image.open(tmp_path / "swapped.png").size == (96, 128)
-    assert {path.name for path in tmp_path.iterdir()} == {"figures", "photo.png", "swapped.png"}
+          "--checkpoint", "dress_128x96", "--out", "swapped.jpg", "--device", "cpu")  # fmt: skip
+    swapped = Image.open(tmp_path / "swapped.jpg")
+    assert swapped.size == (96, 128) and swapped.format == "JPEG"
+    assert {path.name for path in tmp_path.iterdir()} == {"figures", "photo.png", "swapped.jpg"}
     assert {path: path.stat().st_mtime_ns for path in installed.rglob("*")} == before
 
 

@@ -17,13 +17,10 @@ def cells(kind):
     return [cell for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["cell_type"] == kind]
 
 
-def test_it_is_stored_without_outputs():
+def test_it_is_stored_without_outputs_and_names_documents_that_exist():
     assert len(cells("code")) > 5
     for cell in cells("code"):
         assert cell["outputs"] == [] and cell["execution_count"] is None
-
-
-def test_it_names_documents_that_exist():
     text = "".join("".join(cell["source"]) for cell in cells("markdown"))
     named = [word.strip("`:") for word in text.split() if word.startswith("`docs/")]
     assert named and all((ROOT / name).is_file() for name in named)

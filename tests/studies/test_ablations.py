@@ -43,13 +43,11 @@ about = "as it is"
 config = { gamma_c = 0.0, copies_d = false }
 """
 
-
-UNTRIED = {
+UNTRIED = {  # choices that no shipped plan tries
     "augmentation": {"mirror+crop", "tone", "mirror+tone", "crop+tone", "mirror+crop+tone"},
     "d_kernel": {4},
     "initial_weights": {"equal_phases"},
 }
-"""Choices that no shipped plan tries: option -> values."""
 
 
 @pytest.fixture
