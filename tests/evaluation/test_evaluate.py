@@ -39,10 +39,8 @@ def test_a_weighted_correlation_is_that_of_repeated_swaps():
     """As the bootstrap weighs them: one weight for each swap, several resamples at once."""
     rng = np.random.default_rng(4)
     a, b, counts = rng.random((6, 3)), rng.random((6, 3)), np.array([[2, 0, 1, 1, 0, 2], [0, 3, 1, 0, 1, 1]])
-    expected = [
-        np.corrcoef(np.repeat(a, row, axis=0).ravel(), np.repeat(b, row, axis=0).ravel())[0, 1]
-        for row in counts
-    ]
+    repeated = [[np.repeat(array, row, axis=0).ravel() for array in (a, b)] for row in counts]
+    expected = [np.corrcoef(*both)[0, 1] for both in repeated]
     assert abs(expected[0] - expected[1]) > 0.02
     columns = {"color": a, "true_color": b}
     np.testing.assert_allclose(metrics.color_correlation(columns, counts), expected)

@@ -24,9 +24,8 @@ def measured(values, person=None, article=None, **settings):
 def test_interval_is_that_of_scipy():
     noise = np.random.default_rng(0).gamma(2, 3, 150)
     key = "rng" if "rng" in inspect.signature(stats.bootstrap).parameters else "random_state"
-    theirs = stats.bootstrap(
-        (noise,), np.mean, n_resamples=20000, method="percentile", **{key: np.random.default_rng(1)}
-    ).confidence_interval
+    settings = {"n_resamples": 20000, "method": "percentile", key: np.random.default_rng(1)}
+    theirs = stats.bootstrap((noise,), np.mean, **settings).confidence_interval
     found = measured(noise, resamples=20000).estimate(MEAN)
     assert found["value"] == pytest.approx(noise.mean()) and PERCENT == "95 %"  # SciPy's default
     assert (found["low"], found["high"]) == pytest.approx(tuple(theirs), abs=0.03)
