@@ -46,7 +46,7 @@ def open_system(
     """
     if Path(target).is_dir():
         return of_folder(Path(target))
-    if target.endswith(".h5"):
+    if target.endswith(".h5") or weights.find(target).is_file():
         return of_model(weights.load_model(target, backend, device), held)
     if ":" not in target:
         raise FileNotFoundError(f"{target}: no such folder; check the path")
@@ -89,10 +89,11 @@ def of_callable(function: Callable[..., Any], name: str) -> System:
     def answer(images: Images, _numbers: Any) -> Any:
         given = [images[key].copy() for key in ("x_i", "y_i", "y_j")]
         found = call_user(function, f"function {name}", *given)
-        x_ij, alpha = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
-        x_ij = check(np.asarray(x_ij), images["x_i"].shape, name)
+        x_ij, alpha = found if isinstance(found, (tuple, list)) and len(found) == 2 else (found, None)
+        what = f"function {name}, whose result is no array,"  # such as a tensor on a GPU
+        x_ij = check(call_user(np.asarray, what, x_ij), images["x_i"].shape, name)
         if alpha is not None:
-            alpha, shape = np.asarray(alpha, dtype=float), x_ij.shape[:3]
+            alpha, shape = call_user(np.asarray, what, alpha, dtype=float), x_ij.shape[:3]
             if alpha.size != x_ij[..., 0].size or not ((alpha >= 0) & (alpha <= 1)).all():
                 raise ValueError(f"{name}: alpha must be {list(shape)} in [0, 1], not {list(alpha.shape)}")
             alpha = alpha.reshape(shape)

@@ -23,7 +23,7 @@ from cagan_theano.io.command import Command, Output
 from cagan_theano.io.files import write_atomically
 from cagan_theano.io.image import encode_image
 from cagan_theano.io.page import data_uri, render
-from cagan_theano.io.text import printable
+from cagan_theano.io.text import one_line, printable
 from cagan_theano.training.preview import loss_curves, spaced
 from cagan_theano.training.run_folder import SAMPLE, RunFolder, numbered
 
@@ -78,7 +78,11 @@ def read_run(run: str | Path) -> dict[str, Any]:
     curves = loss_curves(folder.read_log(), folder.path.resolve().name)
     paths, sheets = sorted(numbered(folder.samples, SAMPLE).items()), {}
     for step, path in (paths[n] for n in spaced(len(paths), MAX_SHEETS)):
-        image = open_rgb(path)
+        try:
+            image = open_rgb(path)
+        except (ValueError, OSError) as error:  # one picture; the page has the others
+            click.echo(f"left out: {one_line(error)}", err=True)
+            continue
         image.thumbnail((SHEET_WIDTH, image.height))
         sheets[step] = embed(image)
     return {"curves": data_uri(curves, "png") if curves else "", "sheets": sheets}

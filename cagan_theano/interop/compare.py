@@ -45,6 +45,8 @@ def compare_images(against, inputs, checkpoint, data, count, rows, out, seed, ba
     from cagan_theano.evaluation import evaluate, held_out, measures, systems  # --golden needs fewer packages
 
     named = [systems.parse(text) for text in against]
+    if len(dict(named)) < len(named):
+        raise ValueError("--against: two systems have the same name; give each its own")
     model = weights.load_model(checkpoint, backend, device)
     with held_out.open_split(data, model, max(count, held_out.HELD_OUT)) as held:
         swaps = held_out.all_swaps(held, count, seed)

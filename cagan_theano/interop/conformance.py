@@ -254,7 +254,10 @@ def answers(factory, vectors: Vectors) -> dict[str, np.ndarray]:
         answer = call_user(getattr(implementation, method), f"function {method}", *images, **extra)
         if not isinstance(answer, dict):
             raise ValueError(f"{method}: returns {type(answer).__name__}, not a dict of name -> array")
-        return {f"{group}/{name}": np.array(value) for name, value in answer.items()}
+        what = f"function {method}, whose {{}} is no array,"
+        return {
+            f"{group}/{name}": call_user(np.array, what.format(name), value) for name, value in answer.items()
+        }
 
     images, extra = ("x_i", "y_i", "y_j"), ("y_k", "m_i")
     for method, group, names, optional in (

@@ -175,7 +175,8 @@ def suffix_of(path, known, cure=""):
 
 
 @click.command(cls=Command)
-@click.argument("source", type=click.Path(dir_okay=False), metavar="CHECKPOINT")
+@click.argument("source", type=click.Path(dir_okay=False), metavar="CHECKPOINT",
+                callback=lambda _context, _param, name: weights.find(name))  # fmt: skip
 @click.argument("out", type=Output(data=True))
 @overwrite_option
 def command(source, out):

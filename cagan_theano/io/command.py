@@ -81,13 +81,13 @@ overwrite_option = click.option(
 
 
 def call_user(function, what, *arguments, **named):
-    """Call a user's code; any exception becomes a ValueError of one line with the place in their code.
+    """Call a user's code; an exception or an exit becomes a ValueError of one line, with its place there.
 
     what: "function NAME" or "module NAME", for the message.
     """
     try:
         return function(*arguments, **named)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that parses its arguments on import exits
         library = "<", sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
         frames = traceback.extract_tb(error.__traceback__)[1:]
         own = [frame for frame in frames if not frame.filename.startswith(library)]

@@ -24,6 +24,7 @@ from cagan_theano.evaluation import evaluate, held_out, measures
 from cagan_theano.io import metadata
 from cagan_theano.io.command import Command
 from cagan_theano.io.files import check_folder, digest_of, write_atomically
+from cagan_theano.io.text import escape
 from cagan_theano.studies import document, pictures, trainings
 from cagan_theano.studies.comparison import Results, compare
 from cagan_theano.studies.plan import Reading, StudyPlan, read_plan
@@ -244,7 +245,7 @@ def command(
         for reading in chosen:
             for seed in study.seeds:
                 state = trainings.state_of(study, folder, reading, seed)
-                click.echo(f"{reading.name:<24}seed {seed:<4}{state:<9}{reading.about}")
+                click.echo(f"{reading.name:<24}seed {seed:<4}{state:<9}{escape(reading.about)}")
         return
     how = [*(["--device", device] if device else []), "--precision", precision]
     trainings.train_missing(study, folder, chosen, how, jobs)

@@ -39,6 +39,18 @@ def broken(x_i, y_i, y_j):
     return np.concatenate([x_i, y_i[:, 1:]], -1)
 
 
+def tensor(x_i, y_i, y_j):
+    class OnGPU:
+        def __array__(self, *_args, **_named):
+            raise TypeError("can't convert a cuda tensor to numpy")
+
+    return [x_i, OnGPU()]
+
+
+def leaves(x_i, y_i, y_j):
+    raise SystemExit(0)
+
+
 def small(x_i, y_i, y_j):
     return x_i[:, ::2]
 
@@ -93,6 +105,11 @@ def test_inputs_out_and_another_systems_folder_back(tmp_path, capsys, toy_data, 
     assert code == 1 and "000007.png: no such file" in fault
 
 
+def test_a_system_may_be_shipped_weights_by_name(monkeypatch, half):
+    monkeypatch.setattr(systems.weights, "load_model", lambda name, *_: {"dress_128x96": half}[name])
+    assert callable(systems.open_system("dress_128x96", None, None, "auto", None))
+
+
 def test_pictures_without_truth_are_shown_and_not_measured(tmp_path, capsys, half):
     photos = write_photos(tmp_path / "toys.h5", triples=False, masks=False)
     words = ["--against", "other=test_systems:perfect", "--data", photos, "--out", tmp_path / "out"]
@@ -124,6 +141,9 @@ def test_the_figure_has_a_column_for_each_system():
     (["--against", "a=test_systems:small"], "has shape (12, 16, 32, 3), not (12, 32, 32, 3)"),
     (["--against", "a=test_systems:logits"], "alpha must be [12, 32, 32] in [0, 1]"),
     (["--against", "a=test_systems:broken"], "your function test_systems:broken raised ValueError: all"),
+    (["--against", "a=test_systems:tensor"], "is no array, raised TypeError: can't convert a cuda tensor"),
+    (["--against", "a=test_systems:leaves"], "your function test_systems:leaves raised SystemExit: 0"),
+    (["--against", "a=x", "--against", "a=y"], "two systems have the same name"),
     (["--inputs", "."], "exists and is not empty"),
 ])  # fmt: skip
 def test_errors_are_one_line(tmp_path, capsys, toy_data, half, options, fault):

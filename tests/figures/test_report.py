@@ -53,7 +53,9 @@ def attribute(text, name):
 
 
 def test_a_whole_page_loads_nothing_and_escapes_everything(tmp_path, toy):
-    page = page_of(tmp_path, "--run", str(make_run(tmp_path)))
+    run = make_run(tmp_path)
+    (run / "samples" / "step_0000100.png").write_bytes(b"damaged: it is left out")
+    page = page_of(tmp_path, "--run", str(run))
     assert headings(page) == ["Weights", "Measures", "Figures", "Swaps", "Training", "Settings"]
     assert page.count("<script") == page.count("</script>") == 1
     sources = re.findall(r'\b(?:src|href|data|action)="([^"]*)"', page)

@@ -78,6 +78,7 @@ def test_a_bad_safetensors_file_is_one_line(tmp_path, capsys, arrays, texts, fau
 
 @pytest.mark.parametrize("source, out, fault", [
     ("none.h5", "a.onnx", "no such checkpoint"), ("none.safetensors", "a.h5", "no such file"),
+    ("dress_128x96", "a.txt", "use .h5 or .safetensors or .onnx"),
     ("a.pt", "a.h5", "unknown suffix '.pt'; use .h5 or .safetensors"),
     ("a.h5", "a.pt", "write .safetensors and read it with safetensors.torch.load_file"),
     ("a.h5", "a.txt", "use .h5 or .safetensors or .onnx"),

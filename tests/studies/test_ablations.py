@@ -99,8 +99,9 @@ def test_the_command_trains_what_is_missing_and_compares(plan, tmp_path, toys, c
     code, text, error = run(capsys, plan, "--out", out, "--only", "paper", "--precision", "tf32")
     assert code == 0 and "tf32" in toys.commands[0], error
     assert len(toys.commands) == 2 and "Not compared yet: no_cycle ([0, 1])" in text
+    plan.write_text(plan.read_text().replace('about = "', 'about = "\\u001b[31m\\n', 1))
     code, text, _ = run(capsys, plan, "--out", out, "--list")
-    assert code == 0 and text.count("done") == text.count("missing") == 2
+    assert code == 0 and text.count("done") == text.count("missing") == 2 == text.count("\n") / 2
     code, _, _ = run(capsys, plan, "--out", out, "--results", tmp_path / "copy.json")
     assert code == 0 and len(toys.commands) == 4  # the other run, both seeds
     assert ["--gamma-c", "0.0"] == [w for w in toys.commands[2] if "amma" in w or w == "0.0"]
