@@ -73,7 +73,7 @@ def import_aesara():
     """The module Aesara, with flags, NumPy names and log level set; ImportError if it is missing."""
     restore_numpy_names()
     if "aesara" not in sys.modules:  # a later flag takes precedence
-        flags = filter(None, [DEFAULTS, os.environ.get("AESARA_FLAGS"), "floatX=float32"])
+        flags = filter(None, [DEFAULTS, os.environ.get("AESARA_FLAGS"), "floatX=float32,device=cpu"])
         os.environ["AESARA_FLAGS"] = ",".join(flags)
     # Aesara warns at import that it uses NumPy's BLAS; that concerns only the C back end, which reports it.
     logging.getLogger("aesara.tensor.blas").setLevel(logging.ERROR)

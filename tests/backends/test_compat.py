@@ -115,7 +115,7 @@ def test_user_flags_take_precedence_but_settings_that_break_every_command_do_not
     (tmp_path / ".aesararc").write_text("floatX = float64  # without a section")
     hostile = {"HOME": str(tmp_path), "OMP_NUM_THREADS": "4,2"}
     assert printed(code) == printed(code, **hostile) == "float32"
-    assert printed(code, AESARA_FLAGS="floatX=float64,blas__ldflags=-lm") == "float32 -lm"
+    assert printed(code, AESARA_FLAGS="floatX=float64,device=cuda,blas__ldflags=-lm") == "float32 -lm"
 
 
 def test_an_error_names_the_cure_for_a_missing_aesara():
