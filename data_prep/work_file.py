@@ -5,7 +5,6 @@ images.  A record that is cut off or damaged is discarded with all that follow, 
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import struct
@@ -14,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Self
 
-from cagan_theano.io.files import flush, unsupported, writing
+from cagan_theano.io.files import flush, lock, writing
 from data_prep.store import Packed
 
 MAGIC = b"data_prep work 2 "
@@ -45,8 +44,7 @@ class WorkFile:
         with writing(self.path), contextlib.ExitStack() as stack:
             self._file = stack.enter_context(open(self.path, "a+b"))
             try:
-                with unsupported():  # then a second run with this OUT goes unnoticed
-                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(self._file)
             except BlockingIOError as error:
                 raise ValueError(f"{self.path}: is in use by another run; wait, or stop it") from error
             self._load()

@@ -193,6 +193,17 @@ def flush(place, ignored=UNKNOWN):
                 os.close(handle)
 
 
+def lock(file):
+    """Lock an open file until it is closed; BlockingIOError if another process holds its lock.
+
+    On a file system without locks nothing is locked, and a second user goes unnoticed.
+    """
+    import fcntl  # Unix only, as are the commands that lock
+
+    with unsupported():
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 @contextlib.contextmanager
 def unsupported(numbers=UNKNOWN):
     """Suppress the OSError of an operation that the file system does not support, by its number."""

@@ -14,7 +14,6 @@ write and remove files elsewhere.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -25,7 +24,7 @@ from typing import Any, TextIO
 from cagan_theano.checkpoint import Checkpoint, load_checkpoint
 from cagan_theano.config import Config
 from cagan_theano.io import metadata
-from cagan_theano.io.files import flush, is_temporary, unsupported, write_atomically, writing
+from cagan_theano.io.files import flush, is_temporary, lock, write_atomically, writing
 from cagan_theano.training.events import EventFile
 
 NAMES = ("config.json", "periods.json", "log.jsonl", "checkpoints", "samples", "losses.png", "tensorboard",
@@ -87,8 +86,7 @@ class RunFolder:
                 folder.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
             self._lock = open(os.open(self.path / "lock", flags, 0o666), "a")  # noqa: SIM115 (until __exit__)
-            with unsupported():  # then a second training on this folder goes unnoticed
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._lock)
             for path in (path for folder in folders for path in folder.iterdir()):
                 if is_temporary(path):
                     path.unlink()
