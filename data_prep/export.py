@@ -54,9 +54,9 @@ def export(
                         ]
                         for row in (i, j)
                     )
-                    for path, image in zip(own, (photos.x[i], photos.y[i], photos.y[j])):
+                    for path, (images, row) in zip(own, ((photos.x, i), (photos.y, i), (photos.y, j))):
                         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                        (folder / path).write_bytes(encode_image(image))
+                        (folder / path).write_bytes(encode_image(images[row]))
                     lists["pairs.csv"].append(f"{','.join(own)},{name},{person},{photos.garment[i]}")
                     if layout in ("viton-hd", "cp-vton"):
                         garment = swapped[1] if name == "test" else own[1]
